@@ -1,0 +1,3 @@
+"""A Prometheus exporter for Apache Airflow."""
+
+__version__ = "0.1.0"
