@@ -1,0 +1,102 @@
+"""What a metric family is, and the naming rules that every one of ours obeys."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Labels = tuple[str, ...]
+"""Label values of one series, in the order in which its family declares the label names."""
+
+NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
+TARGET_LABELS = frozenset({"instance", "job", "cluster", "env", "airflow"})
+RESERVED_LABELS = frozenset({"le", "quantile"})
+PREFIXES = ("airflow_", "process_", "python_")
+OTHER = "_other"
+"""The label value that takes what a family's cap leaves no room for."""
+
+
+class Kind(StrEnum):
+    """The Prometheus type of a family."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class FamilyError(ValueError):
+    """A family was declared against the naming rules."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """One metric family: everything that is known of it before a value is.
+
+    `origin` says where a value comes from (API field, StatsD name, `/proc` file); `closed` holds the
+    labels whose values are known beforehand; `since` is the oldest Airflow that can feed it.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    source: str = "exporter"
+    reader: str = ""
+    origin: str = ""
+    since: str = ""
+    closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    buckets: tuple[float, ...] = ()
+    cap: int = 10_000
+
+    def __post_init__(self) -> None:
+        problem = find_problem(self)
+        if problem:
+            raise FamilyError(f"{self.name}: {problem}")
+
+    @property
+    def base_name(self) -> str:
+        """The name without `_total`, as OpenMetrics writes it in HELP and TYPE."""
+        return self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
+
+
+def find_problem(family: Family) -> str | None:
+    """Say what is wrong with a declaration, or None."""
+    return find_name_problem(family) or find_label_problem(family) or find_bucket_problem(family)
+
+
+def find_name_problem(family: Family) -> str | None:
+    if not NAME.match(family.name) or not family.name.startswith(PREFIXES):
+        return f"a name is lower case with underscores and begins with one of {', '.join(PREFIXES)}"
+    if (family.kind is Kind.COUNTER) != family.name.endswith("_total"):
+        return "counters, and only they, end in _total"
+    if family.name.endswith("_info") and family.kind is not Kind.GAUGE:
+        return "an _info family is a gauge"
+    if not family.help or family.help.endswith("."):
+        return "help is one sentence without a full stop"
+    return None
+
+
+def find_label_problem(family: Family) -> str | None:
+    for label in family.labels:
+        if not LABEL.match(label) or label.startswith("__"):
+            return f"label {label!r} is not a lower case name"
+        if label in TARGET_LABELS | RESERVED_LABELS:
+            return f"label {label!r} belongs to the scrape configuration or to Prometheus"
+    if len(set(family.labels)) != len(family.labels):
+        return "a label is named twice"
+    if set(family.closed) - set(family.labels):
+        return "closed values are given for a label that it does not have"
+    return None
+
+
+def find_bucket_problem(family: Family) -> str | None:
+    if (family.kind is Kind.HISTOGRAM) != bool(family.buckets):
+        return "histograms, and only they, have buckets"
+    ascending = all(low < high for low, high in zip(family.buckets, family.buckets[1:], strict=False))
+    if not ascending or not all(map(math.isfinite, family.buckets)):
+        return "buckets are finite and ascend (+Inf is implied)"
+    return None

@@ -1,0 +1,93 @@
+"""What sources hand over: how a reader describes itself, and what one reading of it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from exporter.family import Family, Labels
+
+Tables = Mapping[Family, Mapping[Labels, float]]
+"""The whole state of some families."""
+
+Memories = Mapping[str, Mapping[bytes, bytes | None]]
+"""What to remember: for each space, a value for each key, or None to forget the key."""
+
+
+class Change(NamedTuple):
+    """One thing that happened: a counter grows by `value`, a histogram observes it."""
+
+    family: Family
+    labels: Labels
+    value: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one successful read of a reader found.
+
+    `tables` is the whole state of each family the reader feeds; `changes` is what happened since the last
+    reading; `memories` is what to remember, committed together with the changes; `notes` are lines for
+    the page of the source's last cycles.
+    """
+
+    tables: Tables = field(default_factory=dict)
+    changes: Sequence[Change] = ()
+    memories: Memories = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+class ReaderError(Exception):
+    """A reader could not read. `reason` is one of REASONS; the message says what to do."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+REASONS = (
+    "unreachable",
+    "timeout",
+    "tls",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "rate_limited",
+    "server_error",
+    "bad_request",
+    "bad_reply",
+    "deadline",
+    "state_file",
+    "internal",
+)
+"""Why a reader or a source failed: the closed set of the label `reason`."""
+
+
+class Reader(Protocol):
+    """One thing that a source reads, with its own interval, deadline and guard."""
+
+    name: str
+    help: str
+    interval: float
+    families: Sequence[Family]
+    """The state families it feeds: they go when it fails."""
+
+    def read(self) -> Reading:
+        """Read once. Raises ReaderError."""
+
+
+class Source(Protocol):
+    """A named group of readers that share a connection and a thread."""
+
+    name: str
+    readers: Sequence[Reader]
+
+    def connect(self) -> None:
+        """Make or check the connection, before the first reader and after a failure. Raises ReaderError."""
+
+    def close(self) -> None:
+        """Let go of sockets."""
+
+    def begin(self, deadline: float) -> None:
+        """Say until when (monotonic seconds) the next read may take."""

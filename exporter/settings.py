@@ -1,0 +1,85 @@
+"""The effective configuration: plain frozen values that every part reads, whatever they came from.
+
+config.py makes them from flags, environment, file and defaults; nothing here checks or converts.
+Intervals and timeouts are in seconds. Secrets stay in their files: only the paths are kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth2Settings:
+    """Client credentials grant, for managed Airflows behind an identity provider."""
+
+    token_url: str
+    client_id: str
+    client_secret_file: Path
+    scope: str = ""
+    audience: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowSettings:
+    """How to reach one Airflow and what to read of it."""
+
+    url: str = "http://localhost:8080"
+    username: str = ""
+    password_file: Path | None = None
+    password_environment: str = ""
+    """The environment variable that holds the password, where no file does."""
+    token_file: Path | None = None
+    oauth2: OAuth2Settings | None = None
+    headers_file: Path | None = None
+    """YAML or `Name: value` lines, sent with every request; read anew when it changes."""
+    ca_file: Path | None = None
+    client_certificate_file: Path | None = None
+    client_key_file: Path | None = None
+    insecure_skip_verify: bool = False
+    proxy_url: str = ""
+    timeout: float = 30.0
+    """Of one request."""
+    interval: float = 30.0
+    intervals: Mapping[str, float] = field(default_factory=dict)
+    """Per reader, over what `interval` and the reader's own default give."""
+    include_dags: re.Pattern[str] | None = None
+    exclude_dags: re.Pattern[str] | None = None
+    task_labels: bool = True
+    """False leaves `task_id` out: its value is empty in every family that has it."""
+    task_histograms: re.Pattern[str] | None = None
+    """DAGs whose tasks have duration histograms of their own."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """What Airflow's /config hides: parallelism, worker_concurrency, triggerer_capacity."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """How metrics are served."""
+
+    listen_addresses: tuple[str, ...] = ("127.0.0.1:10112",)
+    telemetry_path: str = "/metrics"
+    config_file: Path | None = None
+    enable_lifecycle: bool = False
+    max_connections: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything."""
+
+    airflow: AirflowSettings = field(default_factory=AirflowSettings)
+    web: WebSettings = field(default_factory=WebSettings)
+    collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True})
+    state_file: Path | None = None
+    birth_hold: float = 30.0
+    """How long a new counter is exposed as 0 before it shows its value."""
+    buckets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Per histogram family name."""
+    caps: Mapping[str, int] = field(default_factory=dict)
+    """Per family name: the largest number of series."""
+    log_level: str = "info"
+    log_format: str = "logfmt"

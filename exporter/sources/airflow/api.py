@@ -1,0 +1,69 @@
+"""What the readers ask of an Airflow, in the terms of neither API version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from exporter.sources.airflow.replies import (
+    Backfill,
+    Component,
+    Dag,
+    DagRun,
+    DagWarning,
+    ImportError_,
+    Job,
+    Pool,
+    TaskInstance,
+)
+
+
+class Airflow(Protocol):
+    """One Airflow, of whichever release. Every call may raise ReaderError.
+
+    A list is complete when it is returned: every page of a walk came, or the call raised.
+    """
+
+    version: str
+    """As the version endpoint says it, for example 3.3.2."""
+    major: int
+
+    def server_time(self) -> float:
+        """The server's clock now, in Unix seconds: a request's Date header, rounded down."""
+
+    def health(self) -> Sequence[Component]: ...
+
+    def jobs(self) -> Sequence[Job] | None:
+        """Jobs that run, alive or not; None where the API has none (2.x)."""
+
+    def config(self) -> Mapping[tuple[str, str], str] | None:
+        """Airflow's configuration by (section, key); None where expose_config is off or the role may not."""
+
+    def dags(self) -> Sequence[Dag]: ...
+
+    def pools(self) -> Sequence[Pool]: ...
+
+    def import_errors(self) -> Sequence[ImportError_]: ...
+
+    def dag_warnings(self) -> Sequence[DagWarning]: ...
+
+    def backfills(self, dag_id: str) -> Sequence[Backfill]:
+        """The backfills of a DAG; empty on 2.x."""
+
+    def dag_runs_active(self) -> Sequence[DagRun]:
+        """Every run that is queued or running."""
+
+    def dag_runs_ended(self, since: float) -> Sequence[DagRun]:
+        """Every run in an ended state that was touched at or after `since` (server's clock)."""
+
+    def dag_runs_recent(self, dag_id: str, *, limit: int, state: str | None = None) -> Sequence[DagRun]:
+        """The newest runs of a DAG by run_after (v1: logical date), newest first, at most one page."""
+
+    def task_instances_active(self) -> Sequence[TaskInstance]:
+        """Every task instance in an active state."""
+
+    def task_instances_ended(self, since: float, until: float | None = None) -> Sequence[TaskInstance]:
+        """Every task instance in an ended state that was touched in the window (server's clock, ends included)."""
+
+    def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[TaskInstance] | None:
+        """Every try of a task instance, its current row included; None where it is gone."""
