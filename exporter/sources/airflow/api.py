@@ -11,7 +11,7 @@ from exporter.sources.airflow.replies import (
     Dag,
     DagRun,
     DagWarning,
-    ImportError_,
+    BrokenFile,
     Job,
     Pool,
     TaskInstance,
@@ -43,7 +43,7 @@ class Airflow(Protocol):
 
     def pools(self) -> Sequence[Pool]: ...
 
-    def import_errors(self) -> Sequence[ImportError_]: ...
+    def import_errors(self) -> Sequence[BrokenFile]: ...
 
     def dag_warnings(self) -> Sequence[DagWarning]: ...
 

@@ -115,7 +115,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat: float | None = None
 
 
-class ImportError_(msgspec.Struct, frozen=True, kw_only=True):
+class BrokenFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that could not be imported. Its stack trace is not read: it may hold secrets."""
 
     file: str
