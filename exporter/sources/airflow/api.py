@@ -7,11 +7,11 @@ from typing import Protocol
 
 from exporter.sources.airflow.replies import (
     Backfill,
+    BrokenFile,
     Component,
     Dag,
     DagRun,
     DagWarning,
-    BrokenFile,
     Job,
     Pool,
     TaskInstance,
