@@ -1,0 +1,118 @@
+"""The exporter's own families, and those of its process."""
+
+from functools import partial
+
+from exporter.family import Family, Kind
+from exporter.reading import REASONS
+
+gauge = partial(Family, kind=Kind.GAUGE)
+counter = partial(Family, kind=Kind.COUNTER)
+READER = ("source", "reader")
+BY_READER = "the supervisor, by reader"
+
+BUILD_INFO = gauge(
+    "airflow_exporter_build_info",
+    help="1, with the versions of the exporter and of the Python it runs on",
+    labels=("version", "python"),
+)
+SOURCE_UP = gauge(
+    "airflow_exporter_source_up",
+    help="Whether the source's newest attempt to connect and to read anything at all went well",
+    labels=("source",),
+)
+SOURCE_LAST_SUCCESS = gauge(
+    "airflow_exporter_source_last_success_timestamp_seconds",
+    help="When the source last read anything with success; absent until then",
+    labels=("source",),
+)
+SOURCE_ERRORS = counter(
+    "airflow_exporter_source_errors_total",
+    help="Reads that failed, by reason",
+    labels=("source", "reason"),
+    closed={"reason": REASONS},
+)
+READER_SUCCESS = gauge(
+    "airflow_exporter_reader_success",
+    help="Whether the reader's newest read went well",
+    labels=READER,
+    origin=BY_READER,
+)
+READER_LAST_SUCCESS = gauge(
+    "airflow_exporter_reader_last_success_timestamp_seconds",
+    help="When the reader last read with success: the age of its data; absent until then",
+    labels=READER,
+    origin=BY_READER,
+)
+READER_DURATION = gauge(
+    "airflow_exporter_reader_duration_seconds",
+    help="How long the reader's newest read took",
+    labels=READER,
+    origin=BY_READER,
+)
+READER_INTERVAL = gauge(
+    "airflow_exporter_reader_interval_seconds",
+    help="How long the exporter waits between two reads of the reader: longer than configured where Airflow is slow",
+    labels=READER,
+    origin=BY_READER,
+)
+CLOCK_SKEW = gauge(
+    "airflow_exporter_clock_skew_seconds",
+    help="How far Airflow's clock is ahead of the exporter's, to about a second",
+    labels=("source",),
+    origin="header Date",
+)
+SERIES = gauge(
+    "airflow_exporter_series",
+    help="Series that are exposed, by family",
+    labels=("family",),
+)
+SERIES_DROPPED = counter(
+    "airflow_exporter_series_dropped_total",
+    help="Series refused, or folded into _other, because the family has reached its cap",
+    labels=("family",),
+)
+API_REQUESTS = counter(
+    "airflow_exporter_api_requests_total",
+    help="Requests to Airflow's API by their status code; error where no answer came",
+    labels=("endpoint", "code"),
+    cap=1_000,
+)
+API_REQUEST_DURATION = Family(
+    "airflow_exporter_api_request_duration_seconds",
+    Kind.HISTOGRAM,
+    help="How long Airflow's API took to answer",
+    labels=("endpoint",),
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+    cap=200,
+)
+STATE_PERSISTENT = gauge(
+    "airflow_exporter_state_persistent",
+    help="Whether counters outlive a restart: 0 where no state file is configured",
+)
+CONFIG_RELOAD_SUCCESSFUL = gauge(
+    "airflow_exporter_config_last_reload_successful",
+    help="Whether the newest attempt to read the configuration went well",
+)
+CONFIG_RELOAD_TIMESTAMP = gauge(
+    "airflow_exporter_config_last_reload_success_timestamp_seconds",
+    help="When the configuration was last read with success",
+)
+
+FAMILIES = (
+    BUILD_INFO,
+    SOURCE_UP,
+    SOURCE_LAST_SUCCESS,
+    SOURCE_ERRORS,
+    READER_SUCCESS,
+    READER_LAST_SUCCESS,
+    READER_DURATION,
+    READER_INTERVAL,
+    CLOCK_SKEW,
+    SERIES,
+    SERIES_DROPPED,
+    API_REQUESTS,
+    API_REQUEST_DURATION,
+    STATE_PERSISTENT,
+    CONFIG_RELOAD_SUCCESSFUL,
+    CONFIG_RELOAD_TIMESTAMP,
+)
