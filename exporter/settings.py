@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +84,11 @@ class Settings:
     """Per family name: the largest number of series."""
     log_level: str = "info"
     log_format: str = "logfmt"
+
+
+class Setting(NamedTuple):
+    """One line of the configuration page: the value is masked, `origin` says where it came from."""
+
+    name: str
+    value: str
+    origin: str

@@ -1,0 +1,205 @@
+"""From flags, environment, file and defaults to one frozen Settings, and where each value came from.
+
+The earlier in that list wins. Nothing heavy is imported unless there is a file to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from exporter.options import BY_KEY, CONFIG_FILE, OPTIONS, PASSWORD, VARIABLE_PREFIX, Option
+from exporter.settings import AirflowSettings, OAuth2Settings, Setting, Settings, WebSettings
+from exporter.values import API_SUFFIX
+
+DEFAULT = "default"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` has one line for each thing that is wrong."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Given(NamedTuple):
+    """A value that somebody chose, as read and as written, and where: a flag, a variable, or a file and line."""
+
+    value: Any
+    origin: str
+    written: object = None
+
+
+class Configuration(NamedTuple):
+    """What a start or a reload works with; `notices` are lines for the log."""
+
+    settings: Settings
+    entries: tuple[Setting, ...]
+    notices: tuple[str, ...]
+
+
+Layer = dict[str, Given]
+
+
+def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Configuration:
+    """Work out the configuration. `flags` are raw values by option. Raises ConfigError with every problem."""
+    given, problems = gather(flags, environment)
+    problems += find_contradictions(given)
+    if problems:
+        raise ConfigError(problems)
+    return Configuration(build(given), tuple(describe(given)), tuple(find_notices(given, environment)))
+
+
+def gather(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[Layer, list[str]]:
+    """What was given, and what is wrong with it. A value that is wrong counts as given, as None."""
+    problems: list[str] = []
+    above = {**read_environment(environment, problems), **read_flags(flags, problems)}
+    chosen = above.get(CONFIG_FILE)
+    below = read_file(chosen.value, problems) if chosen and chosen.value else {}
+    return {**below, **above}, problems
+
+
+def read_flags(flags: Mapping[str, object], problems: list[str]) -> Layer:
+    return {key: parse(BY_KEY[key], raw, BY_KEY[key].flag, problems) for key, raw in flags.items()}
+
+
+def read_environment(environment: Mapping[str, str], problems: list[str]) -> Layer:
+    """The variables that are set; an empty one counts as not set, as compose files leave them."""
+    return {
+        option.key: parse(option, environment[option.variable], option.variable, problems)
+        for option in OPTIONS
+        if option.variable and environment.get(option.variable)
+    }
+
+
+def parse(option: Option, raw: object, origin: str, problems: list[str]) -> Given:
+    try:
+        return Given(option.form.parse(raw), origin, raw)
+    except ValueError as error:
+        problems.append(f"{origin}: {error}")
+        return Given(None, origin, raw)
+
+
+def read_file(path: Path, problems: list[str]) -> Layer:
+    from exporter import configfile  # noqa: PLC0415 - pydantic is large, and most processes have no file
+
+    contents = configfile.read_file(path)
+    problems += contents.problems
+    return {
+        key: Given(contents.values.get(key), f"{path}:{contents.lines[key]}", written)
+        for key, written in contents.written.items()
+        if BY_KEY[key].by_file
+    }
+
+
+def find_contradictions(layer: Layer) -> list[str]:
+    """Say which options do not go together."""
+    given = {key for key, found in layer.items() if found.written != ""}
+    problems = [*find_credential_problems(given), *find_oauth2_problems(given)]
+    if "airflow.client_key_file" in given and "airflow.client_certificate_file" not in given:
+        problems.append(f"airflow: a key without its certificate; add {name('airflow.client_certificate_file')}")
+    skip = layer.get("airflow.insecure_skip_verify")
+    if skip and skip.value and "airflow.ca_file" in given:
+        problems.append(f"airflow: {name('airflow.ca_file')} is of no use where certificates are not checked; keep one")
+    return problems
+
+
+def find_credential_problems(given: set[str]) -> Iterator[str]:
+    """One way to sign in, and all of it."""
+    passwords = sorted(given & {PASSWORD, "airflow.password_file"})
+    ways = {
+        "a user and a password": bool(given & {"airflow.username", *passwords}),
+        "a token file": "airflow.token_file" in given,
+        "OAuth2": any(key.startswith("airflow.oauth2.") for key in given),
+    }
+    chosen = [way for way, is_given in ways.items() if is_given]
+    if len(chosen) > 1:
+        yield f"airflow: more than one way to sign in ({', '.join(chosen)}); keep one"
+    if len(passwords) > 1:
+        yield f"airflow: the password is given twice; keep {name('airflow.password_file')} or {name(PASSWORD)}"
+    if "airflow.username" in given and not passwords:
+        yield f"airflow: a user without a password; add {name('airflow.password_file')} or {name(PASSWORD)}"
+    if passwords and "airflow.username" not in given:
+        yield f"airflow: a password without a user; add {name('airflow.username')}"
+
+
+def find_oauth2_problems(given: set[str]) -> Iterator[str]:
+    needed = ("airflow.oauth2.token_url", "airflow.oauth2.client_id", "airflow.oauth2.client_secret_file")
+    missing = [name(key) for key in needed if key not in given]
+    if missing and any(key.startswith("airflow.oauth2.") for key in given):
+        yield f"airflow: OAuth2 is half given; add {' and '.join(missing)}"
+
+
+def name(key: str) -> str:
+    """How a message calls an option."""
+    return BY_KEY[key].flag or BY_KEY[key].variable
+
+
+def build(given: Layer) -> Settings:
+    """The settings; options that are not given have their defaults."""
+    values = {option.key: given[option.key].value if option.key in given else option.default for option in OPTIONS}
+    return Settings(
+        airflow=build_airflow(values),
+        web=WebSettings(
+            listen_addresses=values["web.listen_address"],
+            telemetry_path=values["web.telemetry_path"],
+            config_file=values["web.config.file"],
+            enable_lifecycle=values["web.enable_lifecycle"],
+            max_connections=values["web.max_connections"],
+        ),
+        collectors=pick(values, "collector."),
+        state_file=values["state.file"],
+        birth_hold=values["exposition.birth_hold"],
+        buckets=values["buckets"],
+        caps=values["caps"],
+        log_level=values["log.level"],
+        log_format=values["log.format"],
+    )
+
+
+def build_airflow(values: Mapping[str, Any]) -> AirflowSettings:
+    fields = pick(values, "airflow.")
+    password = fields.pop("password")
+    return AirflowSettings(
+        **fields,
+        password_environment=BY_KEY[PASSWORD].variable if password else "",
+        oauth2=OAuth2Settings(**pick(values, "airflow.oauth2.")) if values["airflow.oauth2.token_url"] else None,
+        limits={key: value for key, value in pick(values, "airflow.limits.").items() if value is not None},
+    )
+
+
+def pick(values: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """The values of one section by their last name, without deeper sections."""
+    inside = {key.removeprefix(section): value for key, value in values.items() if key.startswith(section)}
+    return {key: value for key, value in inside.items() if "." not in key}
+
+
+def describe(given: Layer) -> Iterator[Setting]:
+    """Every option with its value, masked, and where it came from; mappings have a line for each name."""
+    for option in OPTIONS:
+        value, origin, _ = given.get(option.key, Given(option.default, DEFAULT))
+        if option.names is None:
+            yield Setting(option.key, option.show(value), origin)
+            continue
+        for key in value:
+            yield Setting(f"{option.key}.{key}", option.show(value[key]), origin)
+
+
+def find_notices(given: Layer, environment: Mapping[str, str]) -> Iterator[str]:
+    """What is not wrong but worth a line in the log."""
+    url = given.get("airflow.url")
+    if url and API_SUFFIX.search(str(url.written)):
+        yield f"{url.origin}: the path of the API itself is left out of the URL; {url.value} is used"
+    yield from find_unknown_variables(environment)
+
+
+def find_unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """Variables that look misspelt. Others with our prefix are none of ours: Kubernetes makes some for a service."""
+    known = [option.variable for option in OPTIONS if option.variable]
+    for variable in sorted(environment):
+        nearest = get_close_matches(variable, known, n=1, cutoff=0.85)
+        if variable.startswith(VARIABLE_PREFIX) and variable not in known and nearest:
+            yield f"{variable}: is not known and has no effect; did you mean {nearest[0]}?"

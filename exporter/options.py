@@ -1,0 +1,296 @@
+"""Every option, declared once: flags, variables, file keys, the masked view and the docs follow from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from exporter import values
+from exporter.settings import Settings
+from exporter.values import Form
+
+DEFAULTS = Settings()
+VARIABLE_PREFIX = "AIRFLOW_EXPORTER_"
+CONFIG_FILE = "config.file"
+PASSWORD = "airflow.password"  # noqa: S105 - the option's name
+
+
+def know_readers() -> Collection[str]:
+    """The names of the Airflow source's readers."""
+    from exporter.catalogue import FAMILIES  # noqa: PLC0415 - only a file that names readers needs it
+
+    return {family.reader for family in FAMILIES if family.source == "airflow" and family.reader}
+
+
+def know_families() -> Collection[str]:
+    """The names of all families."""
+    from exporter.catalogue import FAMILIES  # noqa: PLC0415 - only a file that names families needs it
+
+    return {family.name for family in FAMILIES}
+
+
+def know_histograms() -> Collection[str]:
+    """The names of all histogram families."""
+    from exporter.catalogue import FAMILIES  # noqa: PLC0415 - only a file that names families needs it
+
+    return {family.name for family in FAMILIES if family.buckets}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One thing that a user may choose.
+
+    `key` is its place in the file, with a dot for each level. `names` makes it a mapping from the names
+    that it returns to values of the form. Where it can be set: `by_flag`, `by_variable`, `by_file`.
+    """
+
+    key: str
+    form: Form
+    help: str
+    default: Any = None
+    flag_name: str = ""
+    names: Callable[[], Collection[str]] | None = None
+    by_flag: bool = True
+    by_variable: bool = True
+    by_file: bool = True
+    secret: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The flag, empty where there is none."""
+        name = self.flag_name or self.key.replace("_", "-")
+        return f"--{name}" if self.by_flag else ""
+
+    @property
+    def negative_flag(self) -> str:
+        """The flag that switches it off, for switches only."""
+        return self.flag.replace("--", "--no-", 1) if self.form is values.SWITCH else ""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the flag may be given several times."""
+        return self.form is values.ADDRESSES
+
+    @property
+    def variable(self) -> str:
+        """The environment variable, empty where there is none."""
+        name = self.flag_name or self.key
+        return VARIABLE_PREFIX + name.replace(".", "_").replace("-", "_").upper() if self.by_variable else ""
+
+    def show(self, value: Any) -> str:  # noqa: ANN401 - whatever its form makes
+        """The value as pages and docs may show it."""
+        if value is None or value == "":
+            return ""
+        return "***" if self.secret else self.form.show(value)
+
+
+def in_file_only(key: str, form: Form, text: str, names: Callable[[], Collection[str]] | None = None) -> Option:
+    """An option for which a flag would be too long or too rare."""
+    return Option(key, form, text, {} if names else None, names=names, by_flag=False, by_variable=False)
+
+
+OPTIONS = (
+    Option(
+        CONFIG_FILE,
+        values.READABLE_FILE,
+        "A YAML file with any of the options below; flags and variables come before it",
+        by_file=False,
+    ),
+    Option(
+        "collector.airflow",
+        values.SWITCH,
+        "Read Airflow's REST API",
+        DEFAULTS.collectors["airflow"],
+    ),
+    Option(
+        "airflow.url",
+        values.BASE_URL,
+        "Where Airflow's web server or API server is, with its base path if it has one",
+        DEFAULTS.airflow.url,
+    ),
+    Option(
+        "airflow.username",
+        values.TEXT,
+        "User to sign in as; the password comes from --airflow.password-file or the variable of the password",
+        DEFAULTS.airflow.username,
+    ),
+    Option(
+        "airflow.password_file",
+        values.READABLE_FILE,
+        "File that holds the password, read anew when it changes",
+    ),
+    Option(
+        PASSWORD,
+        values.TEXT,
+        "Password, where no file holds it; there is no flag, since every user of the machine could read it",
+        by_flag=False,
+        by_file=False,
+        secret=True,
+    ),
+    Option(
+        "airflow.token_file",
+        values.READABLE_FILE,
+        "File that holds a bearer token, instead of user and password; read anew when it changes",
+    ),
+    Option(
+        "airflow.oauth2.token_url",
+        values.ENDPOINT_URL,
+        "Token endpoint of an identity provider, for the OAuth2 client credentials grant",
+    ),
+    Option("airflow.oauth2.client_id", values.TEXT, "OAuth2 client id"),
+    Option(
+        "airflow.oauth2.client_secret_file",
+        values.READABLE_FILE,
+        "File that holds the OAuth2 client secret",
+    ),
+    Option("airflow.oauth2.scope", values.TEXT, "OAuth2 scope to ask for", ""),
+    Option("airflow.oauth2.audience", values.TEXT, "OAuth2 audience to ask for", ""),
+    Option(
+        "airflow.headers_file",
+        values.READABLE_FILE,
+        "File of headers sent with every request, one `Name: value` a line; read anew when it changes",
+    ),
+    Option(
+        "airflow.ca_file",
+        values.READABLE_FILE,
+        "PEM file of the authorities that may have signed the server's certificate, instead of the public ones",
+    ),
+    Option(
+        "airflow.client_certificate_file",
+        values.READABLE_FILE,
+        "PEM file of the certificate that the exporter shows to the server",
+    ),
+    Option(
+        "airflow.client_key_file",
+        values.READABLE_FILE,
+        "PEM file of that certificate's key, unless the certificate's file holds it too",
+    ),
+    Option(
+        "airflow.insecure_skip_verify",
+        values.SWITCH,
+        "Do not check the server's certificate; prefer --airflow.ca-file",
+        DEFAULTS.airflow.insecure_skip_verify,
+    ),
+    Option(
+        "airflow.proxy_url",
+        values.PROXY_URL,
+        "HTTP proxy to reach Airflow through, instead of what HTTP_PROXY and its kin say",
+        DEFAULTS.airflow.proxy_url,
+    ),
+    Option(
+        "airflow.timeout",
+        values.duration(0.1),
+        "How long one request may take",
+        DEFAULTS.airflow.timeout,
+    ),
+    Option(
+        "airflow.interval",
+        values.duration(1),
+        "How often runs and task instances are read; what changes seldom is read less often",
+        DEFAULTS.airflow.interval,
+    ),
+    in_file_only(
+        "airflow.intervals",
+        values.duration(1),
+        "How often single readers read, by the name of the reader",
+        know_readers,
+    ),
+    Option(
+        "airflow.include_dags",
+        values.REGEX,
+        "Only DAGs whose whole id matches get series of their own; empty for all",
+    ),
+    Option(
+        "airflow.exclude_dags",
+        values.REGEX,
+        "DAGs whose whole id matches are left out, even where they are included",
+    ),
+    Option(
+        "airflow.task_labels",
+        values.SWITCH,
+        "Count by task; without it the label task_id is empty, which needs about a third of the series",
+        DEFAULTS.airflow.task_labels,
+        flag_name="task-labels",
+    ),
+    Option(
+        "airflow.task_histograms",
+        values.REGEX,
+        "DAGs whose whole id matches have histograms of the duration of each task",
+    ),
+    in_file_only(
+        "airflow.limits.parallelism",
+        values.whole(0),
+        "What `[core] parallelism` is, for Airflows that hide their configuration; 0 is unlimited",
+    ),
+    in_file_only(
+        "airflow.limits.worker_concurrency",
+        values.whole(1),
+        "What `[celery] worker_concurrency` is, for Airflows that hide their configuration",
+    ),
+    in_file_only(
+        "airflow.limits.triggerer_capacity",
+        values.whole(1),
+        "How many triggers one triggerer runs, for Airflows that hide their configuration",
+    ),
+    Option(
+        "web.listen_address",
+        values.ADDRESSES,
+        "Address to serve on; the flag may be repeated, the variable separates by commas, the file has a list",
+        DEFAULTS.web.listen_addresses,
+    ),
+    Option(
+        "web.config.file",
+        values.READABLE_FILE,
+        "File that switches on TLS, client certificates and users, in the format of Prometheus' exporter-toolkit",
+    ),
+    Option(
+        "web.telemetry_path",
+        values.URL_PATH,
+        "Path under which metrics are served",
+        DEFAULTS.web.telemetry_path,
+    ),
+    Option(
+        "web.enable_lifecycle",
+        values.SWITCH,
+        "Let POST /-/reload read the configuration anew",
+        DEFAULTS.web.enable_lifecycle,
+    ),
+    Option(
+        "web.max_connections",
+        values.whole(1),
+        "How many connections may be open at once",
+        DEFAULTS.web.max_connections,
+    ),
+    Option(
+        "state.file",
+        values.OWN_FILE,
+        "File that keeps counters across restarts; without it they start at zero",
+    ),
+    Option(
+        "exposition.birth_hold",
+        values.duration(0),
+        "How long a new counter is exposed as 0 before it shows its value; longer than the scrape interval",
+        DEFAULTS.birth_hold,
+    ),
+    in_file_only(
+        "buckets",
+        values.BUCKETS,
+        "Upper bounds of histograms, by the name of the family; changing them starts that histogram anew",
+        know_histograms,
+    ),
+    in_file_only(
+        "caps",
+        values.whole(1),
+        "The largest number of series, by the name of the family",
+        know_families,
+    ),
+    Option(
+        "log.level",
+        values.choice("debug", "info", "warn", "error"),
+        "Least severity that is logged",
+        DEFAULTS.log_level,
+    ),
+    Option("log.format", values.choice("logfmt", "json"), "How log lines are written", DEFAULTS.log_format),
+)
+BY_KEY = {option.key: option for option in OPTIONS}

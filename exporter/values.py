@@ -1,0 +1,271 @@
+"""How a value is written, in a flag, a variable or the file: one form for each kind of value.
+
+Parsing takes text or what YAML made of it and raises ValueError, whose message says what to write instead.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+MILLISECONDS = {
+    "y": 31_536_000_000,
+    "w": 604_800_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1_000,
+    "ms": 1,
+}
+DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,9}}){unit})?" for unit in MILLISECONDS) + r"\Z")
+NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?\Z")
+API_SUFFIX = re.compile(r"/api/v[12]/*\Z")
+LEADING_FLAGS = re.compile(r"\A\(\?[aiLmsux]+\)")
+SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One kind of value: how it is named in help, read, and shown again."""
+
+    metavar: str
+    parse: Callable[[object], Any]
+    show: Callable[[Any], str] = str
+    is_path: bool = False
+
+
+def quote(raw: object) -> str:
+    """What was written, as an error may repeat it: short, and without what stands before an @."""
+    text = re.sub(r"//.*@", "//***@", str(raw), flags=re.DOTALL)
+    short = text if len(text) <= 60 else text[:57] + "..."
+    return repr(short) if isinstance(raw, str) else short
+
+
+def parse_text(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ValueError(f"{quote(raw)} is not text; put it in quotes")  # noqa: TRY004 - one type for all callers
+    return raw
+
+
+def parse_switch(raw: object) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    value = SWITCHES.get(str(raw).lower())
+    if value is None:
+        raise ValueError(f"{quote(raw)} is neither true nor false; write one of them")
+    return value
+
+
+def show_switch(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def parse_number(raw: object) -> float:
+    """A finite number that is not negative; whole numbers stay whole."""
+    number = raw
+    if isinstance(raw, str) and NUMBER.match(raw):
+        number = float(raw) if "." in raw else int(raw)
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < math.inf:
+        raise ValueError(f"{quote(raw)} is not a number of 0 or more")
+    return number
+
+
+def parse_duration(raw: object) -> float:
+    """Seconds, from a number of them or as Prometheus writes durations (`1m30s`)."""
+    if isinstance(raw, str) and raw and (match := DURATION.match(raw)):
+        return sum(int(count) * MILLISECONDS[unit] for unit, count in match.groupdict().items() if count) / 1000
+    try:
+        return float(parse_number(raw))
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{quote(raw)} is not a duration; write for example 30s, 1m30s or a number of seconds"
+        ) from None
+
+
+def show_duration(seconds: float) -> str:
+    """The duration in days and smaller units, as Prometheus reads it; exact to the millisecond."""
+    rest = round(seconds * 1000)
+    parts = []
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, rest = divmod(rest, MILLISECONDS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def duration(minimum: float) -> Form:
+    """Durations of at least `minimum` seconds."""
+
+    def parse(raw: object) -> float:
+        seconds = parse_duration(raw)
+        if seconds < minimum:
+            raise ValueError(f"{quote(raw)} is too short; the least is {show_duration(minimum)}")
+        return seconds
+
+    return Form("DURATION", parse, show_duration)
+
+
+def whole(minimum: int) -> Form:
+    """Whole numbers of at least `minimum`."""
+
+    def parse(raw: object) -> int:
+        number = parse_number(raw)
+        if not isinstance(number, int) or number < minimum:
+            raise ValueError(f"{quote(raw)} is not a whole number of {minimum} or more")
+        return number
+
+    return Form("NUMBER", parse)
+
+
+def choice(*names: str) -> Form:
+    """One of a few words."""
+
+    def parse(raw: object) -> str:
+        if raw not in names:
+            raise ValueError(f"{quote(raw)} is none of {', '.join(names)}")
+        return str(raw)
+
+    return Form("|".join(names), parse)
+
+
+def split_url(raw: object) -> SplitResult:
+    """Take an http or https URL apart, having checked its host and port."""
+    text = parse_text(raw).strip()
+    try:
+        parts = urlsplit(text)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", text):
+            return parts
+    except ValueError:
+        pass
+    raise ValueError(f"{quote(raw)} is not a URL; write http://HOST:PORT or https://HOST")
+
+
+def refuse_userinfo(parts: SplitResult) -> None:
+    if "@" in parts.netloc:
+        raise ValueError("a URL with a user or a password in it is refused; give credentials by their own options")
+
+
+def parse_base_url(raw: object) -> str:
+    """The URL under which `/api/v1` or `/api/v2` is found: a base path is kept, the API's own suffix is not."""
+    parts = split_url(raw)
+    refuse_userinfo(parts)
+    if parts.query or parts.fragment:
+        raise ValueError(f"{quote(raw)} has a query or a fragment; give only what stands before ? and #")
+    path = parts.path.rstrip("/")
+    while shorter := API_SUFFIX.sub("", path).rstrip("/"):
+        if shorter == path:
+            break
+        path = shorter
+    return urlunsplit((parts.scheme, parts.netloc, API_SUFFIX.sub("", path).rstrip("/"), "", ""))
+
+
+def parse_endpoint_url(raw: object) -> str:
+    parts = split_url(raw)
+    refuse_userinfo(parts)
+    return urlunsplit(parts)
+
+
+def parse_proxy_url(raw: object) -> str:
+    return urlunsplit(split_url(raw))
+
+
+def mask_url(url: str) -> str:
+    """The URL without what may be secret in it: user, password and query."""
+    parts = urlsplit(url)
+    netloc = "***@" + parts.netloc.rpartition("@")[2] if "@" in parts.netloc else parts.netloc
+    return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))
+
+
+def parse_address(raw: object) -> str:
+    """HOST:PORT, where an empty host means every interface and an IPv6 address stands in brackets."""
+    text = parse_text(raw).strip()
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    sound = colon and port.isascii() and port.isdigit() and int(port) <= 65_535 and (bracketed or ":" not in host)
+    if not sound or re.search(r"[\s/@]", text):
+        raise ValueError(f"{quote(raw)} is not an address; write HOST:PORT, :PORT or [IPv6]:PORT")
+    return text
+
+
+def parse_addresses(raw: object) -> tuple[str, ...]:
+    """One address, several separated by commas, or a list of them."""
+    items = raw if isinstance(raw, list | tuple) else parse_text(raw).split(",")
+    addresses = tuple(parse_address(item) for item in items)
+    if len(set(addresses)) != len(addresses) or not addresses:
+        raise ValueError("an address is listed twice" if addresses else "the list of addresses is empty")
+    return addresses
+
+
+def parse_url_path(raw: object) -> str:
+    text = parse_text(raw)
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", text) or text.startswith("/-/") or text in ("/sources", "/config"):
+        raise ValueError(f"{quote(raw)} is not a path that is free; write for example /metrics")
+    return text
+
+
+def parse_regex(raw: object) -> re.Pattern[str]:
+    """A regular expression that matches whole ids only, as Prometheus' do."""
+    text = parse_text(raw)
+    try:
+        plain = re.compile(text)
+        return re.compile(rf"\A(?:{LEADING_FLAGS.sub('', text)})\Z", plain.flags)
+    except re.error as error:
+        raise ValueError(f"{quote(raw)} is not a regular expression: {error}") from None
+
+
+def show_regex(pattern: re.Pattern[str]) -> str:
+    return pattern.pattern.removeprefix(r"\A(?:").removesuffix(r")\Z")
+
+
+def parse_readable_file(raw: object) -> Path:
+    path = Path(parse_text(raw))
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"the file {path} is not readable by this user")
+    return path
+
+
+def parse_own_file(raw: object) -> Path:
+    """A file of ours: it need not exist, its folder must."""
+    path = Path(parse_text(raw))
+    if path.is_dir() or not path.name:
+        raise ValueError(f"{path} is a folder; give the name of a file in it")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ValueError(f"the folder {path.parent} does not exist or is not writable by this user")
+    return path
+
+
+def parse_buckets(raw: object) -> tuple[float, ...]:
+    """Upper bounds, ascending, without +Inf: numbers or durations."""
+    items = raw if isinstance(raw, list) else None
+    if not items:
+        raise ValueError(f"{quote(raw)} is not a list of upper bounds; write for example [0.1, 1, 30s, 5m]")
+    bounds = tuple(parse_duration(item) for item in items)
+    if any(low >= high for low, high in pairwise(bounds)):
+        raise ValueError(f"the bounds {quote(raw)} do not ascend")
+    return bounds
+
+
+def show_buckets(bounds: tuple[float, ...]) -> str:
+    return ", ".join(f"{bound:g}" for bound in bounds)
+
+
+TEXT = Form("TEXT", parse_text)
+SWITCH = Form("true|false", parse_switch, show_switch)
+BASE_URL = Form("URL", parse_base_url, mask_url)
+ENDPOINT_URL = Form("URL", parse_endpoint_url, mask_url)
+PROXY_URL = Form("URL", parse_proxy_url, mask_url)
+ADDRESSES = Form("HOST:PORT", parse_addresses, ", ".join)
+URL_PATH = Form("PATH", parse_url_path)
+REGEX = Form("REGEX", parse_regex, show_regex)
+READABLE_FILE = Form("FILE", parse_readable_file, is_path=True)
+OWN_FILE = Form("FILE", parse_own_file, is_path=True)
+BUCKETS = Form("[BOUND, ...]", parse_buckets, show_buckets)
