@@ -29,13 +29,14 @@ class Reading:
 
     `tables` is the whole state of each family the reader feeds; `changes` is what happened since the last
     reading; `memories` is what to remember, committed together with the changes; `notes` are lines for
-    the page of the source's last cycles.
+    the page of the source's last cycles; `again` asks for another read at once, to catch up in bounded steps.
     """
 
     tables: Tables = field(default_factory=dict)
     changes: Sequence[Change] = ()
     memories: Memories = field(default_factory=dict)
     notes: Sequence[str] = ()
+    again: bool = False
 
 
 class ReaderError(Exception):

@@ -21,7 +21,7 @@ RUNS = gauge(
 )
 OLDEST_STATE_ENTRY = gauge(
     "airflow_dag_run_oldest_state_entry_timestamp_seconds",
-    help="Since when the run that is longest in this state has been in it (2.x does not say since when a run is queued)",
+    help="Since when the run that is longest in this state has been in it (2.x tells it of running ones only)",
     labels=("dag_id", "state"),
     origin="/dagRuns: queued_at, start_date",
 )

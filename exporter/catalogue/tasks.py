@@ -34,7 +34,7 @@ OLDEST_STATE_ENTRY = gauge(
 )
 FINISHED = counter(
     "airflow_task_instances_finished_total",
-    help="Outcomes: task instances that ended in success or failed for good; marking by hand and clearing make new ones",
+    help="Outcomes: task instances that ended in success or failed for good; marking and clearing make new ones",
     labels=("dag_id", "task_id", "state"),
     origin=f"{ROWS}: state, end_date",
 )

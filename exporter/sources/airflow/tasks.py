@@ -1,0 +1,178 @@
+"""The reader of task instances: those that are active, and every try and outcome, counted once.
+
+A poll walks the active states first, then what ended since the last complete poll; it counts nothing unless every
+page of both came. A task instance that was active and is in neither list is asked for at the tries endpoint.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from exporter.catalogue import pools, tasks
+from exporter.family import Family, Labels
+from exporter.reading import Change, Reading
+from exporter.sources.airflow.api import Airflow
+from exporter.sources.airflow.effects import count
+from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
+from exporter.sources.airflow.scope import Scope
+from exporter.sources.airflow.tries import Event, Finding, Record, observe, settle, settle_deleted
+from exporter.sources.airflow.window import RETENTION, Window, open_window, read_cursor, write_cursor
+from exporter.state import State
+
+ACTIVE = "task_instances.active"
+SETTLED = "task_instances.settled"
+QUESTIONS = 200
+"""How many task instances a poll asks the tries of; the others are asked for in the next polls."""
+
+Rows = Mapping[bytes, TaskInstance]
+Records = Mapping[bytes, Record]
+
+
+class TasksReader:
+    """Reads task instances of one Airflow."""
+
+    name = "tasks"
+    help = "Task instances: active ones, tries, outcomes and waits"
+    keep: Mapping[str, float] = {SETTLED: RETENTION + 3600}
+    families: Sequence[Family] = (
+        tasks.ACTIVE,
+        tasks.OLDEST_STATE_ENTRY,
+        pools.OLDEST_WAITING,
+        pools.WAITING_PRIORITY_MIN,
+        pools.WAITING_PRIORITY_MAX,
+    )
+
+    def __init__(self, airflow: Airflow, state: State, scope: Scope, interval: float) -> None:
+        self.interval = interval
+        self._airflow = airflow
+        self._state = state
+        self._scope = scope
+
+    def read(self) -> Reading:
+        """Read one window. Raises ReaderError."""
+        window = open_window(read_cursor(self._state, self.name), self._airflow.server_time())
+        active: list[TaskInstance] = []
+        if window.until is None:
+            active = self._scope.select(self._airflow.task_instances_active())
+        ended = self._scope.select(self._airflow.task_instances_ended(window.since, window.until))
+        rows = newest([*active, *ended])
+        known = self._recall(rows)
+        findings, asked = self._settle(rows, known, window)
+        events = [event for finding in findings.values() for event in finding.events]
+        return Reading(
+            tables=state_tables(active) if window.until is None else {},
+            changes=list(self._count(events)),
+            memories=self._remember(findings, known) | {"cursor": write_cursor(self.name, window)},
+            notes=[
+                f"{len(active)} active, {len(ended)} ended rows, {len(events)} events, {asked} asked for their tries"
+            ],
+            again=window.until is not None,
+        )
+
+    def _recall(self, rows: Rows) -> dict[bytes, Record]:
+        """Everything active, and what is remembered of the rows."""
+        found = self._state.recall_all(ACTIVE)
+        found.update(self._state.recall(SETTLED, (key for key in rows if key not in found)))
+        decode = msgspec.msgpack.Decoder(Record).decode
+        return {key: decode(value) for key, value in found.items()}
+
+    def _settle(self, rows: Rows, known: Records, window: Window) -> tuple[dict[bytes, Finding], int]:
+        """A finding for each task instance that can be told of, and how many were asked for."""
+        findings: dict[bytes, Finding] = {}
+        questions: list[bytes] = []
+        for key, row in rows.items():
+            finding = observe(row, known.get(key), window.edge)
+            if finding.ask and not window.first:
+                questions.append(key)
+            else:
+                findings[key] = finding
+        if window.until is None:
+            questions.extend(key for key, record in known.items() if key not in rows and record.state in TIS_ACTIVE)
+        asked = questions[:QUESTIONS]
+        for key in asked:
+            findings[key] = self._ask(rows.get(key), known.get(key), window.edge)
+        return findings, len(asked)
+
+    def _ask(self, row: TaskInstance | None, record: Record | None, edge: float) -> Finding:
+        of = row or record
+        assert of is not None  # noqa: S101 - a question is about something seen or remembered
+        tries = self._airflow.tries(of.dag_id, of.run_id, of.task_id, of.map_index)
+        return settle(row, record, tries, edge) if tries else settle_deleted(record)
+
+    def _count(self, events: Iterable[Event]) -> Iterator[Change]:
+        for event in events:
+            yield from count(event, self._scope)
+
+    def _remember(self, findings: Mapping[bytes, Finding], known: Records) -> dict[str, dict[bytes, bytes | None]]:
+        """Active records and settled ones lie apart: the settled ones are forgotten after a while."""
+        active: dict[bytes, bytes | None] = {}
+        settled: dict[bytes, bytes | None] = {}
+        encode = msgspec.msgpack.Encoder().encode
+        for key, (record, _, _) in findings.items():
+            if record == known.get(key):
+                continue
+            is_active = record is not None and record.state in TIS_ACTIVE
+            active[key] = encode(record) if is_active else None
+            settled[key] = encode(record) if record is not None and not is_active else None
+        return {ACTIVE: active, SETTLED: settled}
+
+
+def identify(row: TaskInstance) -> bytes:
+    """A short key of a task instance: its DAG, run, task and map index."""
+    text = f"{row.dag_id}\0{row.run_id}\0{row.task_id}\0{row.map_index}"
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def newest(rows: Iterable[TaskInstance]) -> dict[bytes, TaskInstance]:
+    """One row of each task instance: of several the one with the highest try, of those the one read last."""
+    found: dict[bytes, TaskInstance] = {}
+    for row in rows:
+        key = identify(row)
+        other = found.get(key)
+        if other is None or other.try_number <= row.try_number:
+            found[key] = row
+    return found
+
+
+def entered(row: TaskInstance) -> float | None:
+    """Since when the row is in its state, in Unix seconds; None where Airflow does not say."""
+    match row.state:
+        case "scheduled":
+            return row.scheduled_when
+        case "queued":
+            return row.queued_when
+        case "running":
+            return row.start_date
+        case "up_for_retry" | "up_for_reschedule" | "restarting":
+            return row.end_date
+    return None
+
+
+def state_tables(rows: Iterable[TaskInstance]) -> dict[Family, dict[Labels, float]]:
+    """The state families of the active task instances."""
+    active: Counter[Labels] = Counter()
+    oldest: dict[Labels, float] = {}
+    waiting: dict[Labels, float] = {}
+    weights: dict[Labels, list[int]] = {}
+    for row in rows:
+        state = row.state or ""
+        active[(row.dag_id, row.pool, row.queue, state)] += 1
+        since = entered(row)
+        if since is not None:
+            key = (row.dag_id, state)
+            oldest[key] = min(since, oldest.get(key, since))
+        if state == "scheduled":
+            weights.setdefault((row.pool,), []).append(row.priority_weight)
+            if since is not None:
+                waiting[(row.pool,)] = min(since, waiting.get((row.pool,), since))
+    return {
+        tasks.ACTIVE: dict(active),
+        tasks.OLDEST_STATE_ENTRY: oldest,
+        pools.OLDEST_WAITING: waiting,
+        pools.WAITING_PRIORITY_MIN: {pool: min(values) for pool, values in weights.items()},
+        pools.WAITING_PRIORITY_MAX: {pool: max(values) for pool, values in weights.items()},
+    }

@@ -1,0 +1,61 @@
+"""From when to when a poll looks for what ended, on Airflow's clock."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from exporter.state import State
+
+OVERLAP = 120.0
+"""How far a poll looks back before the last complete one, in seconds: rows are committed up to seconds after
+their `updated_at`, and several schedulers' clocks differ."""
+SLICE = 600.0
+"""How much a poll takes at once after an outage, in seconds."""
+RETENTION = 86_400.0
+"""How long settled rows are remembered, in seconds."""
+
+SPACE = "cursor"
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """Up to when everything was read (`complete`), and when counting began (`begun`); Unix seconds."""
+
+    complete: float
+    begun: float
+
+
+class Window(NamedTuple):
+    """What one poll reads: rows touched from `since` to `until` (None: up to now).
+
+    `edge` is before when nothing unknown is counted, `first` whether nothing was ever read.
+    """
+
+    since: float
+    until: float | None
+    edge: float
+    first: bool
+    after: Cursor
+
+
+def open_window(cursor: Cursor | None, now: float) -> Window:
+    """The window of a poll that begins at `now`."""
+    if cursor is None:
+        return Window(now - OVERLAP, None, now, True, Cursor(now, now))
+    complete = min(cursor.complete, now)
+    since = complete - OVERLAP
+    edge = max(cursor.begun, min(now - RETENTION, since))
+    until = complete + SLICE if now - complete > 2 * SLICE else None
+    return Window(since, until, edge, False, Cursor(until or now, cursor.begun))
+
+
+def read_cursor(state: State, name: str) -> Cursor | None:
+    """The cursor that the last committed poll left."""
+    found = state.recall(SPACE, [name.encode()])
+    return msgspec.msgpack.decode(found[name.encode()], type=Cursor) if found else None
+
+
+def write_cursor(name: str, window: Window) -> dict[bytes, bytes | None]:
+    """What to remember of a poll that was complete."""
+    return {name.encode(): msgspec.msgpack.encode(window.after)}
