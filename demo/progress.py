@@ -72,3 +72,18 @@ def _since(log: Path, offset: int) -> str:
     with log.open("rb") as text:
         text.seek(offset)
         return text.read().decode(errors="replace")
+
+
+def main(words: Sequence[str]) -> int:
+    """`python -m demo.progress LABEL LOG COMMAND ...`, for the Makefile."""
+    label, log, *command = words
+    try:
+        run(command, label=label, log=Path(log))
+    except CommandError as error:
+        say(f"error: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

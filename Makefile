@@ -1,0 +1,85 @@
+# `make` shows what there is. Needs Python 3.11 to 3.13, git and make; everything else is set up here.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+AIRFLOW_VERSIONS ?= 3.3.2 2.11.2
+E2E_MINUTES ?= 8
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+export AIRFLOW_VERSIONS E2E_MINUTES
+
+# The first Python that suits and can make environments; commands that exist but do not run (shims) are passed over.
+SUITS := import ensurepip, sqlite3, ssl, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+define FIND_PYTHON
+for python in $(PYTHON) python3 python3.12 python3.13 python3.11 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.1[123].*/bin/python3; do \
+  if "$$python" -c '$(SUITS)' >/dev/null 2>&1; then break; fi; python=; \
+done; \
+[ -n "$$python" ] || { echo "error: no Python 3.11, 3.12 or 3.13 with its venv module found;" \
+  "install one (Debian: apt-get install python3-venv) or run: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+endef
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/.exporter ## a real Airflow with busy DAGs, and the exporter reading it (Ctrl-C stops all)
+	@$(BIN)/python -m demo
+
+.PHONY: test
+test: lint unit ## everything that needs neither an Airflow nor containers, in minutes
+
+.PHONY: lint
+lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: unit
+unit: $(VENV)/.dev ## all tests but e2e and benchmarks
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: e2e
+e2e: $(VENV)/.dev ## the exactness test on real Airflows (AIRFLOW_VERSIONS, E2E_MINUTES; half an hour or so)
+	$(BIN)/python -m pytest tests/e2e -m e2e -v $(PYTEST_ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+.PHONY: docs
+docs: $(VENV)/.dev ## write the generated pages of docs/ anew
+	$(BIN)/python -m docs.generate
+
+.PHONY: golden
+golden: $(VENV)/.dev ## write the golden files of the tests anew; look at the diff
+	$(BIN)/python -m pytest tests/golden --update-golden
+
+.PHONY: clean
+clean: ## remove environments, caches and the demo, with whatever of it still runs
+	@if [ -x $(BIN)/python ] && [ -d .demo/airflow ]; then \
+	  $(BIN)/python -m demo.airflow down --workdir .demo/airflow >/dev/null; fi
+	rm -rf $(VENV) .demo .e2e .bench .ci-tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- environments: made once, completed when what they are made from changes ----------------------
+
+INSTALL = $(BIN)/python -m demo.progress "installing" $(VENV)/install.log \
+  $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt --editable
+
+$(BIN)/python:
+	@$(FIND_PYTHON); echo "Making $(VENV) with $$python"; "$$python" -m venv $(VENV)
+
+$(VENV)/.exporter: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the exporter into $(VENV) ..."
+	@$(INSTALL) .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the exporter and what its tests need into $(VENV) ..."
+	@$(INSTALL) '.[dev]'
+	@touch $@ $(VENV)/.exporter
