@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from typing import NamedTuple
 
 from exporter.family import OTHER, Family, Kind, Labels
@@ -73,6 +74,18 @@ class Ledger:
                 continue
             self._add(family, row.labels, row.cells, shown=row.shown)
         return unfit
+
+    def seed(self, family: Family, labels: Labels) -> None:
+        """Expose a series at 0 from the start, where its labels are known beforehand."""
+        if labels not in self._series[family]:
+            self._add(family, labels, [0] * self._width(family), shown=True)
+
+    def seed_closed(self) -> None:
+        """Seed every series of the families whose labels all have a closed set of values."""
+        for family in self._series:
+            if family.labels and all(label in family.closed for label in family.labels):
+                for labels in product(*(family.closed[label] for label in family.labels)):
+                    self.seed(family, labels)
 
     def stage(self, changes: Iterable[Change]) -> Staged:
         """Work out the new cells without touching what is exposed."""

@@ -30,6 +30,8 @@ class Reading:
     `tables` is the whole state of each family the reader feeds; `changes` is what happened since the last
     reading; `memories` is what to remember, committed together with the changes; `notes` are lines for
     the page of the source's last cycles; `again` asks for another read at once, to catch up in bounded steps.
+    `moment` is when it was read, on the clock by which memories age, and `forget` says for a space before which
+    moment a key was last written that is to be forgotten.
     """
 
     tables: Tables = field(default_factory=dict)
@@ -37,6 +39,8 @@ class Reading:
     memories: Memories = field(default_factory=dict)
     notes: Sequence[str] = ()
     again: bool = False
+    moment: float = 0.0
+    forget: Mapping[str, float] = field(default_factory=dict)
 
 
 class ReaderError(Exception):

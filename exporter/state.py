@@ -35,7 +35,7 @@ class StateError(Exception):
 
 
 class State:
-    """The one place where anything outlives a cycle. Used by the thread that opened it only."""
+    """The one place where anything outlives a cycle. One thread at a time uses it."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
@@ -74,14 +74,15 @@ class State:
         rows: Iterable[Row],
         memories: Memories,
         *,
-        now: float,
-        keep: Mapping[str, float] | None = None,
+        moment: float = 0.0,
+        forget: Mapping[str, float] | None = None,
         removed: Iterable[tuple[str, tuple[str, ...]]] = (),
     ) -> None:
         """Write one cycle in one transaction.
 
-        `now` is when it happened; `keep` says for a space how many seconds an untouched key stays;
-        `removed` are ledger series that are gone. Raises StateError where nothing was written.
+        `moment` is when it happened, on whichever clock the reader goes by; `forget` says for a space which keys
+        go: those last written before that moment. `removed` are ledger series that are gone.
+        Raises StateError where nothing was written.
         """
         encode = msgspec.msgpack.encode
         try:
@@ -95,18 +96,17 @@ class State:
                     [(family, encode(labels)) for family, labels in removed],
                 )
                 for space, entries in memories.items():
-                    self._remember(space, entries, now)
-                for space, seconds in (keep or {}).items():
-                    self._db.execute("DELETE FROM memory WHERE space = ? AND touched < ?", (space, now - seconds))
+                    self._remember(space, entries, moment)
+                self._db.executemany("DELETE FROM memory WHERE space = ? AND touched < ?", (forget or {}).items())
         except sqlite3.Error as error:
             raise StateError(
                 f"state file {self.path}: {error}; this cycle was not counted, the next one will try again"
             ) from error
 
-    def _remember(self, space: str, entries: Mapping[bytes, bytes | None], now: float) -> None:
+    def _remember(self, space: str, entries: Mapping[bytes, bytes | None], moment: float) -> None:
         self._db.executemany(
             "INSERT OR REPLACE INTO memory VALUES (?, ?, ?, ?)",
-            [(space, key, value, now) for key, value in entries.items() if value is not None],
+            [(space, key, value, moment) for key, value in entries.items() if value is not None],
         )
         self._db.executemany(
             "DELETE FROM memory WHERE space = ? AND key = ?",
@@ -116,7 +116,7 @@ class State:
 
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open the file (or a database in memory) and make sure that this process alone uses it."""
-    db = sqlite3.connect(path or ":memory:", timeout=5)
+    db = sqlite3.connect(path or ":memory:", timeout=5, check_same_thread=False)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA locking_mode = EXCLUSIVE")

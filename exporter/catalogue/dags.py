@@ -5,7 +5,7 @@ from functools import partial
 from exporter.family import Family, Kind
 
 gauge = partial(Family, kind=Kind.GAUGE, source="airflow", reader="dags")
-history = partial(Family, kind=Kind.GAUGE, source="airflow", reader="run_history", labels=("dag_id",))
+history = partial(Family, kind=Kind.GAUGE, source="airflow", reader="runs", labels=("dag_id",))
 
 DAGS = gauge(
     "airflow_dags",
@@ -61,7 +61,7 @@ DAG_PARSE_DURATION = gauge(
 LAST_RUN_STATE = gauge(
     "airflow_dag_last_run_state",
     help="1 for the state in which the DAG's newest finished run ended; backfill runs are left out",
-    reader="run_history",
+    reader="runs",
     labels=("dag_id", "state"),
     origin="/dagRuns: state",
 )

@@ -37,7 +37,6 @@ class TasksReader:
 
     name = "tasks"
     help = "Task instances: active ones, tries, outcomes and waits"
-    keep: Mapping[str, float] = {SETTLED: RETENTION + 3600}
     families: Sequence[Family] = (
         tasks.ACTIVE,
         tasks.OLDEST_STATE_ENTRY,
@@ -71,6 +70,8 @@ class TasksReader:
                 f"{len(active)} active, {len(ended)} ended rows, {len(events)} events, {asked} asked for their tries"
             ],
             again=window.until is not None,
+            moment=window.after.complete,
+            forget={SETTLED: window.since - RETENTION},
         )
 
     def _recall(self, rows: Rows) -> dict[bytes, Record]:

@@ -39,14 +39,14 @@ class Window(NamedTuple):
     after: Cursor
 
 
-def open_window(cursor: Cursor | None, now: float) -> Window:
-    """The window of a poll that begins at `now`."""
+def open_window(cursor: Cursor | None, now: float, *, sliced: bool = True) -> Window:
+    """The window of a poll that begins at `now`; after an outage a slice of what was missed, if `sliced`."""
     if cursor is None:
         return Window(now - OVERLAP, None, now, True, Cursor(now, now))
     complete = min(cursor.complete, now)
     since = complete - OVERLAP
-    edge = max(cursor.begun, min(now - RETENTION, since))
-    until = complete + SLICE if now - complete > 2 * SLICE else None
+    edge = max(cursor.begun, since - RETENTION)
+    until = complete + SLICE if sliced and now - complete > 2 * SLICE else None
     return Window(since, until, edge, False, Cursor(until or now, cursor.begun))
 
 

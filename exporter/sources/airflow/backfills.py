@@ -1,0 +1,45 @@
+"""The reader of backfills: asked only for DAGs that have backfill runs under way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exporter.catalogue import runs
+from exporter.family import Family, Labels
+from exporter.reading import Reading
+from exporter.sources.airflow.api import Airflow
+from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.replies import Backfill
+
+
+class BackfillsReader:
+    """Reads the progress and the limits of unfinished backfills."""
+
+    name = "backfills"
+    help = "Backfills under way: their active runs and their own limit (3.x)"
+    families: Sequence[Family] = (runs.BACKFILL_RUNS, runs.BACKFILL_MAX_ACTIVE_RUNS, runs.BACKFILL_OLDEST_START)
+
+    def __init__(self, airflow: Airflow, directory: Directory, interval: float) -> None:
+        self.interval = interval
+        self._airflow = airflow
+        self._directory = directory
+
+    def read(self) -> Reading:
+        """Read once. Raises ReaderError."""
+        active = self._directory.backfilled
+        found = [one for dag_id in sorted({dag_id for dag_id, _ in active}) for one in self._airflow.backfills(dag_id)]
+        return Reading({runs.BACKFILL_RUNS: {**active}, **backfill_tables(found)})
+
+
+def backfill_tables(found: Sequence[Backfill]) -> dict[Family, dict[Labels, float]]:
+    """The families of backfills that are not completed."""
+    limits: dict[Labels, float] = {}
+    oldest: dict[Labels, float] = {}
+    for one in found:
+        if one.completed_at is not None:
+            continue
+        labels = (one.dag_id,)
+        limits[labels] = limits.get(labels, 0) + (one.max_active_runs or 0)
+        if one.created_at is not None:
+            oldest[labels] = min(one.created_at, oldest.get(labels, one.created_at))
+    return {runs.BACKFILL_MAX_ACTIVE_RUNS: limits, runs.BACKFILL_OLDEST_START: oldest}

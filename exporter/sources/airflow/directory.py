@@ -1,0 +1,18 @@
+"""What the readers of one Airflow have found out that other readers, and other sources, need to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from exporter.sources.airflow.replies import Dag
+
+
+@dataclass(slots=True)
+class Directory:
+    """Replaced piece by piece by its readers; None where a piece was not read yet."""
+
+    dags: Mapping[str, Dag] | None = None
+    live_schedulers: int | None = None
+    backfilled: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Active backfill runs by DAG and state."""

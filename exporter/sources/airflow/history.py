@@ -1,0 +1,155 @@
+"""What is remembered of each DAG's finished runs: the last state, the last success, failures in a row.
+
+There is no bulk query for it: each DAG is asked for once, slowly, and then kept up to date by the runs that end.
+Backfill runs say nothing of how a DAG fares today and are left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from exporter.catalogue import dags
+from exporter.family import Family, Labels
+from exporter.reading import Reading
+from exporter.sources.airflow.api import Airflow
+from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.replies import RUNS_ENDED, Dag, DagRun
+from exporter.state import State
+
+SPACE = "dag_history"
+NEWEST = 25
+"""How many runs of a DAG are looked at when it is first seen."""
+BUDGET = 1.0
+"""How long one read goes on asking, in seconds."""
+
+FAMILIES: Sequence[Family] = (
+    dags.LAST_RUN_STATE,
+    dags.LAST_RUN_END,
+    dags.LAST_SUCCESS,
+    dags.LAST_SUCCESS_DATA,
+    dags.CONSECUTIVE_FAILED_RUNS,
+)
+
+
+class DagHistory(msgspec.Struct, frozen=True, array_like=True):
+    """Times are Unix seconds; `asked` says that the runs before the first one seen are known too."""
+
+    asked: bool = False
+    last_state: str = ""
+    last_end: float | None = None
+    last_success: float | None = None
+    last_success_data: float | None = None
+    consecutive_failed: int = 0
+
+
+def learn(history: DagHistory, run: DagRun) -> DagHistory:
+    """The history after one more run ended."""
+    if run.run_type == "backfill" or run.end_date is None or run.state not in RUNS_ENDED:
+        return history
+    newest = run.end_date >= (history.last_end or 0.0)
+    failed = history.consecutive_failed
+    if newest:
+        history = msgspec.structs.replace(history, last_state=run.state, last_end=run.end_date)
+        failed = 0 if run.state == "success" else failed + 1
+    if run.state != "success":
+        return msgspec.structs.replace(history, consecutive_failed=failed)
+    return msgspec.structs.replace(
+        history,
+        consecutive_failed=failed,
+        last_success=later(history.last_success, run.end_date),
+        last_success_data=later(history.last_success_data, run.data_interval_end),
+    )
+
+
+def later(one: float | None, other: float | None) -> float | None:
+    known = [moment for moment in (one, other) if moment is not None]
+    return max(known, default=None)
+
+
+def recount(runs: Iterable[DagRun]) -> DagHistory:
+    """The history that some runs make, in whichever order they come."""
+    history = DagHistory(asked=True)
+    for run in sorted(runs, key=lambda run: run.end_date or 0.0):
+        history = learn(history, run)
+    return history
+
+
+def history_tables(
+    histories: Mapping[str, DagHistory], known: Mapping[str, Dag] | None
+) -> dict[Family, dict[Labels, float]]:
+    """The families of the DAGs that are there; what is not known yet is absent, never 0."""
+    tables: dict[Family, dict[Labels, float]] = {family: {} for family in FAMILIES}
+    for dag_id, history in histories.items():
+        if known is not None and (dag_id not in known or known[dag_id].is_stale):
+            continue
+        if history.last_end is not None:
+            tables[dags.LAST_RUN_STATE][(dag_id, history.last_state)] = 1
+            tables[dags.LAST_RUN_END][(dag_id,)] = history.last_end
+        if history.last_success is not None:
+            tables[dags.LAST_SUCCESS][(dag_id,)] = history.last_success
+        if history.last_success_data is not None:
+            tables[dags.LAST_SUCCESS_DATA][(dag_id,)] = history.last_success_data
+        if history.asked and history.last_end is not None:
+            tables[dags.CONSECUTIVE_FAILED_RUNS][(dag_id,)] = history.consecutive_failed
+    return tables
+
+
+def recall_histories(state: State) -> dict[str, DagHistory]:
+    """Everything remembered, by DAG."""
+    decode = msgspec.msgpack.Decoder(DagHistory).decode
+    return {key.decode(): decode(value) for key, value in state.recall_all(SPACE).items()}
+
+
+def write_histories(histories: Mapping[str, DagHistory | None]) -> dict[bytes, bytes | None]:
+    """What to remember."""
+    encode = msgspec.msgpack.Encoder().encode
+    return {dag_id.encode(): encode(one) if one else None for dag_id, one in histories.items()}
+
+
+class HistoryReader:
+    """Asks for the newest runs of the DAGs that nothing is known of, a few at each read."""
+
+    name = "run_history"
+    help = "Last success and state of each DAG from before the exporter saw it, asked once a DAG"
+    families: Sequence[Family] = ()
+
+    def __init__(
+        self,
+        airflow: Airflow,
+        state: State,
+        directory: Directory,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.interval = interval
+        self._airflow = airflow
+        self._state = state
+        self._directory = directory
+        self._clock = clock
+
+    def read(self) -> Reading:
+        """Read for a second at most. Raises ReaderError."""
+        known = self._directory.dags
+        if known is None:
+            return Reading(notes=["waits for the DAGs to be read"])
+        histories = recall_histories(self._state)
+        missing = [dag for dag in known.values() if not histories.get(dag.dag_id, DagHistory()).asked]
+        missing.sort(key=lambda dag: (dag.is_stale, dag.is_paused))
+        found: dict[str, DagHistory | None] = {dag_id: None for dag_id in histories if dag_id not in known}
+        end = self._clock() + BUDGET
+        for dag in missing:
+            found[dag.dag_id] = self._ask(dag.dag_id)
+            if self._clock() >= end:
+                break
+        asked = sum(1 for one in found.values() if one)
+        notes = [f"asked for {asked} DAGs, {len(missing) - asked} remain"] if missing else []
+        return Reading(memories={SPACE: write_histories(found)}, notes=notes)
+
+    def _ask(self, dag_id: str) -> DagHistory:
+        runs = list(self._airflow.dag_runs_recent(dag_id, limit=NEWEST))
+        if len(runs) >= NEWEST and not any(run.state == "success" and run.run_type != "backfill" for run in runs):
+            runs += self._airflow.dag_runs_recent(dag_id, limit=1, state="success")
+        return recount(runs)
