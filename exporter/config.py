@@ -53,6 +53,14 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Configu
     return Configuration(build(given), tuple(describe(given)), tuple(find_notices(given, environment)))
 
 
+def find_listen_address(flags: Mapping[str, object], environment: Mapping[str, str]) -> str:
+    """Where a server with this configuration listens first; other options may be wrong without harm."""
+    given, _ = gather(flags, environment)
+    found = given.get("web.listen_address")
+    addresses: tuple[str, ...] = found.value if found and found.value else Settings().web.listen_addresses
+    return addresses[0]
+
+
 def gather(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[Layer, list[str]]:
     """What was given, and what is wrong with it. A value that is wrong counts as given, as None."""
     problems: list[str] = []
@@ -180,12 +188,12 @@ def pick(values: Mapping[str, Any], section: str) -> dict[str, Any]:
 def describe(given: Layer) -> Iterator[Setting]:
     """Every option with its value, masked, and where it came from; mappings have a line for each name."""
     for option in OPTIONS:
-        value, origin, _ = given.get(option.key, Given(option.default, DEFAULT))
+        found = given.get(option.key, Given(option.default, DEFAULT))
         if option.names is None:
-            yield Setting(option.key, option.show(value), origin)
+            yield Setting(option.key, option.show(found.value), found.origin)
             continue
-        for key in value:
-            yield Setting(f"{option.key}.{key}", option.show(value[key]), origin)
+        for key, value in found.value.items():
+            yield Setting(f"{option.key}.{key}", option.show(value), found.origin)
 
 
 def find_notices(given: Layer, environment: Mapping[str, str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from exporter.options import BY_KEY, OPTIONS, Option
+from exporter.options import BY_KEY, OPTIONS, Names, Option
 from exporter.values import quote
 
 Lines = dict[str, int]
@@ -123,7 +123,7 @@ def make_type(option: Option, folder: Path) -> Any:  # noqa: ANN401 - made at ru
     value = Annotated[Any, BeforeValidator(partial(parse, option, folder))]
     if option.names is None:
         return value
-    return dict[Annotated[str, AfterValidator(partial(check_name, option))], value]
+    return dict[Annotated[str, AfterValidator(partial(check_name, option.names))], value]
 
 
 def parse(option: Option, folder: Path, raw: object) -> Any:  # noqa: ANN401 - whatever its form makes
@@ -132,11 +132,11 @@ def parse(option: Option, folder: Path, raw: object) -> Any:  # noqa: ANN401 - w
     return option.form.parse(raw)
 
 
-def check_name(option: Option, name: str) -> str:
+def check_name(names: Names, name: str) -> str:
     """Hold the keys of a mapping to the names that exist. Raises ValueError."""
-    known = option.names() if option.names else ()
+    known = names.find()
     if name not in known:
-        raise ValueError(f"is not known{suggest(name, known)}")
+        raise ValueError(f"there is no {names.noun} of this name{suggest(name, known)}")
     return name
 
 
@@ -166,12 +166,14 @@ def explain_unknown(place: str) -> str:
         return f"a secret has no place in this file; use {place}_file or the variable {option.variable}"
     if option:
         return f"cannot be set in this file; use {option.flag} or {option.variable}"
-    known = [known.key for known in OPTIONS if known.by_file]
-    namesakes = [key for key in known if key.rpartition(".")[2] == place.rpartition(".")[2]]
-    return f"is not an option{suggest(place, namesakes if len(namesakes) == 1 else known)}"
+    keys = [known.key for known in OPTIONS if known.by_file]
+    namesakes = [key for key in keys if key.rpartition(".")[2] == place.rpartition(".")[2]]
+    if len(namesakes) == 1:
+        return f"is not an option; did you mean {namesakes[0]}?"
+    return f"is not an option{suggest(place, {*keys, *(key.rpartition('.')[0] for key in keys)})}"
 
 
 def suggest(name: str, known: Collection[str]) -> str:
     """The nearest known name, as the end of a sentence."""
     nearest = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {nearest[0]}?" if nearest else "; docs/configuration.md lists what is"
+    return f"; did you mean {nearest[0]}?" if nearest else "; see docs/configuration.md"

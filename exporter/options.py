@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter import values
 from exporter.settings import Settings
@@ -16,21 +16,28 @@ CONFIG_FILE = "config.file"
 PASSWORD = "airflow.password"  # noqa: S105 - the option's name
 
 
-def know_readers() -> Collection[str]:
+class Names(NamedTuple):
+    """The names that a mapping may have: what they name, and which there are."""
+
+    noun: str
+    find: Callable[[], Collection[str]]
+
+
+def find_readers() -> Collection[str]:
     """The names of the Airflow source's readers."""
     from exporter.catalogue import FAMILIES  # noqa: PLC0415 - only a file that names readers needs it
 
     return {family.reader for family in FAMILIES if family.source == "airflow" and family.reader}
 
 
-def know_families() -> Collection[str]:
+def find_families() -> Collection[str]:
     """The names of all families."""
     from exporter.catalogue import FAMILIES  # noqa: PLC0415 - only a file that names families needs it
 
     return {family.name for family in FAMILIES}
 
 
-def know_histograms() -> Collection[str]:
+def find_histograms() -> Collection[str]:
     """The names of all histogram families."""
     from exporter.catalogue import FAMILIES  # noqa: PLC0415 - only a file that names families needs it
 
@@ -41,8 +48,8 @@ def know_histograms() -> Collection[str]:
 class Option:
     """One thing that a user may choose.
 
-    `key` is its place in the file, with a dot for each level. `names` makes it a mapping from the names
-    that it returns to values of the form. Where it can be set: `by_flag`, `by_variable`, `by_file`.
+    `key` is its place in the file, with a dot for each level. `names` makes it a mapping from such
+    names to values of the form. Where it can be set: `by_flag`, `by_variable`, `by_file`.
     """
 
     key: str
@@ -50,7 +57,7 @@ class Option:
     help: str
     default: Any = None
     flag_name: str = ""
-    names: Callable[[], Collection[str]] | None = None
+    names: Names | None = None
     by_flag: bool = True
     by_variable: bool = True
     by_file: bool = True
@@ -80,12 +87,12 @@ class Option:
 
     def show(self, value: Any) -> str:  # noqa: ANN401 - whatever its form makes
         """The value as pages and docs may show it."""
-        if value is None or value == "":
+        if value is None or value in ("", {}):
             return ""
         return "***" if self.secret else self.form.show(value)
 
 
-def in_file_only(key: str, form: Form, text: str, names: Callable[[], Collection[str]] | None = None) -> Option:
+def in_file_only(key: str, form: Form, text: str, names: Names | None = None) -> Option:
     """An option for which a flag would be too long or too rare."""
     return Option(key, form, text, {} if names else None, names=names, by_flag=False, by_variable=False)
 
@@ -194,7 +201,7 @@ OPTIONS = (
         "airflow.intervals",
         values.duration(1),
         "How often single readers read, by the name of the reader",
-        know_readers,
+        Names("reader", find_readers),
     ),
     Option(
         "airflow.include_dags",
@@ -277,13 +284,13 @@ OPTIONS = (
         "buckets",
         values.BUCKETS,
         "Upper bounds of histograms, by the name of the family; changing them starts that histogram anew",
-        know_histograms,
+        Names("histogram", find_histograms),
     ),
     in_file_only(
         "caps",
         values.whole(1),
         "The largest number of series, by the name of the family",
-        know_families,
+        Names("metric", find_families),
     ),
     Option(
         "log.level",

@@ -9,6 +9,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -116,10 +117,11 @@ def whole(minimum: int) -> Form:
     """Whole numbers of at least `minimum`."""
 
     def parse(raw: object) -> int:
-        number = parse_number(raw)
-        if not isinstance(number, int) or number < minimum:
-            raise ValueError(f"{quote(raw)} is not a whole number of {minimum} or more")
-        return number
+        with suppress(ValueError):
+            number = parse_number(raw)
+            if isinstance(number, int) and number >= minimum:
+                return number
+        raise ValueError(f"{quote(raw)} is not a whole number of {minimum} or more")
 
     return Form("NUMBER", parse)
 

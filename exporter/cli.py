@@ -1,0 +1,159 @@
+"""The command line: `serve` unless another command is named. Each command imports what it needs, and no more."""
+
+# ruff: noqa: PLC0415 - a health check or a worker must not pay for what other commands import
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+import click
+
+from exporter import __version__, config
+from exporter.options import OPTIONS, Option
+
+Command = Callable[..., None]
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+EPILOG = "Without a command it serves: airflow-exporter --airflow.url=URL is airflow-exporter serve --airflow.url=URL."
+
+
+class ServingGroup(click.Group):
+    """A group whose command is `serve` where only options are given."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+def configurable(command: Command) -> Command:
+    """Give a command a flag for every option that has one."""
+    for option in reversed(OPTIONS):
+        if option.flag:
+            command = click.option(
+                "/".join(filter(None, (option.flag, option.negative_flag))),
+                name_parameter(option),
+                default=None,
+                type=bool if option.negative_flag else str,
+                multiple=option.repeatable,
+                metavar=None if option.negative_flag else option.form.metavar,
+                help=describe(option),
+            )(command)
+    return command
+
+
+def name_parameter(option: Option) -> str:
+    return option.key.replace(".", "__")
+
+
+def describe(option: Option) -> str:
+    default = option.show(option.default)
+    return f"{option.help}. [{option.variable}{f'; default: {default}' if default else ''}]"
+
+
+def collect(parameters: Mapping[str, object]) -> dict[str, object]:
+    """The flags that were given, as written, by option."""
+    found = {option.key: parameters.get(name_parameter(option)) for option in OPTIONS}
+    return {key: value for key, value in found.items() if value is not None and value != ()}
+
+
+def load(parameters: Mapping[str, object]) -> config.Configuration:
+    """The configuration; where it is wrong every error is printed and the process ends with 1."""
+    try:
+        return config.load(collect(parameters), os.environ)
+    except config.ConfigError as error:
+        fail(*error.problems)
+
+
+def fail(*problems: str) -> NoReturn:
+    for problem in problems:
+        click.echo(problem, err=True)
+    sys.exit(1)
+
+
+@click.group(cls=ServingGroup, epilog=EPILOG, context_settings=CONTEXT)
+@click.version_option(
+    __version__, message=f"airflow-exporter %(version)s (Python {platform.python_version()}, {platform.platform()})"
+)
+def main() -> None:
+    """Prometheus exporter for Apache Airflow."""
+
+
+@main.command()
+@configurable
+def serve(**parameters: object) -> None:
+    """Read Airflow on a timer and serve what was read at /metrics."""
+    configuration = load(parameters)
+    from exporter.application import Application, StartError
+
+    try:
+        Application(configuration, lambda: config.load(collect(parameters), os.environ)).run()
+    except StartError as error:
+        fail(*error.problems)
+
+
+@main.command()
+@configurable
+def check(**parameters: object) -> None:
+    """Try the configuration, the connection, the credentials and each permission; exit 1 where one is missing."""
+    from exporter.diagnosis import diagnose
+
+    sound = True
+    for finding in diagnose(load(parameters)):
+        sound = sound and finding.sound
+        click.echo(finding)
+    sys.exit(0 if sound else 1)
+
+
+@main.command()
+@configurable
+def once(**parameters: object) -> None:
+    """Read everything once and print it as /metrics would."""
+    from exporter.application import scrape_once
+
+    text, problems = scrape_once(load(parameters).settings)
+    click.echo(text, nl=False)
+    if problems:
+        fail(*problems)
+
+
+@main.command()
+@click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
+def metrics(form: str) -> None:
+    """List every metric: name, type, labels and meaning."""
+    from exporter.catalogue import FAMILIES
+    from exporter.listing import FORMATS
+
+    click.echo(FORMATS[form](FAMILIES))
+
+
+@main.command()
+@configurable
+def probe(**parameters: object) -> None:
+    """Ask a running exporter whether it is healthy; for container health checks.
+
+    Give it the flags of `serve`, or better, set both by variables.
+    """
+    from exporter.probe import find_problem
+
+    address = config.find_listen_address(collect(parameters), os.environ)
+    problem = find_problem(address)
+    if problem:
+        fail(problem)
+
+
+@main.command("hash-password")
+def hash_password() -> None:
+    """Hash a password for the users of the web configuration file; it is asked for, or read from a pipe."""
+    import bcrypt
+
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not password or len(password.encode()) > 72:
+        fail("a password has 1 to 72 bytes: bcrypt looks at no more")
+    click.echo(bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=10)).decode())
