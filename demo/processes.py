@@ -129,10 +129,12 @@ class Processes:
 def _end(leaders: Sequence[tuple[int, int]], patience: float) -> None:
     """Ask the leaders, which know how to end their children in order; orphans have only us to ask them; then force."""
     members: dict[int, int] = {}
-    _refresh(leaders, members)
-    _signal({pid: start for pid, start in leaders if pid in members} or members, signal.SIGTERM)
+    asked: set[int] = set()
     end = time.monotonic() + patience
     while _refresh(leaders, members) and time.monotonic() < end:
+        turn = {pid for pid, _ in leaders if pid in members} or set(members)
+        _signal({pid: members[pid] for pid in turn - asked}, signal.SIGTERM)
+        asked |= turn
         time.sleep(0.1)
     _signal(members, signal.SIGKILL)
 
