@@ -98,6 +98,45 @@ CONFIG_RELOAD_TIMESTAMP = gauge(
     help="When the configuration was last read with success",
 )
 
+PROCESS_CPU = counter(
+    "process_cpu_seconds_total",
+    help="CPU time that the exporter used, user and system",
+    origin="/proc/self/stat",
+)
+PROCESS_RESIDENT_MEMORY = gauge(
+    "process_resident_memory_bytes",
+    help="Resident memory of the exporter",
+    origin="/proc/self/stat",
+)
+PROCESS_VIRTUAL_MEMORY = gauge(
+    "process_virtual_memory_bytes",
+    help="Virtual memory of the exporter",
+    origin="/proc/self/stat",
+)
+PROCESS_START_TIME = gauge(
+    "process_start_time_seconds",
+    help="When the exporter was started, in Unix seconds",
+    origin="/proc/self/stat, /proc/stat",
+)
+PROCESS_OPEN_FDS = gauge(
+    "process_open_fds",
+    help="File descriptors that the exporter has open",
+    origin="/proc/self/fd",
+)
+PROCESS_MAX_FDS = gauge(
+    "process_max_fds",
+    help="File descriptors that the exporter may have open",
+    origin="/proc/self/limits",
+)
+
+PROCESS_FAMILIES = (
+    PROCESS_CPU,
+    PROCESS_RESIDENT_MEMORY,
+    PROCESS_VIRTUAL_MEMORY,
+    PROCESS_START_TIME,
+    PROCESS_OPEN_FDS,
+    PROCESS_MAX_FDS,
+)
 FAMILIES = (
     BUILD_INFO,
     SOURCE_UP,
@@ -115,4 +154,5 @@ FAMILIES = (
     STATE_PERSISTENT,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,
+    *PROCESS_FAMILIES,
 )

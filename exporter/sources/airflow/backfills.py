@@ -27,7 +27,7 @@ class BackfillsReader:
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
         active = self._directory.backfilled
-        found = [one for dag_id in sorted({dag_id for dag_id, _ in active}) for one in self._airflow.backfills(dag_id)]
+        found = [one for dag_id in sorted({labels[0] for labels in active}) for one in self._airflow.backfills(dag_id)]
         return Reading({runs.BACKFILL_RUNS: {**active}, **backfill_tables(found)})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from exporter.family import Labels
 from exporter.sources.airflow.replies import Dag
 
 
@@ -14,5 +15,5 @@ class Directory:
 
     dags: Mapping[str, Dag] | None = None
     live_schedulers: int | None = None
-    backfilled: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    backfilled: Mapping[Labels, float] = field(default_factory=dict)
     """Active backfill runs by DAG and state."""

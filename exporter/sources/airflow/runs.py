@@ -109,7 +109,7 @@ def learn_all(histories: Mapping[str, history.DagHistory], ended: Iterable[DagRu
     return learnt
 
 
-def count_backfilled(active: Iterable[DagRun]) -> dict[tuple[str, str], int]:
+def count_backfilled(active: Iterable[DagRun]) -> dict[Labels, float]:
     """Active backfill runs by DAG and state."""
     return dict(Counter((run.dag_id, run.state or "") for run in active if run.run_type == "backfill"))
 

@@ -1,0 +1,227 @@
+"""One thread a source: schedule, deadline, the one guard, and the way of a reading into the store.
+
+read → commit the changes and what to remember in one transaction → apply them to the ledger → publish the state.
+A reader that fails loses nothing: its last data stays for three of its intervals, its next read takes up where the
+last committed one ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from exporter import logs
+from exporter.ledger import Ledger
+from exporter.reading import Reader, ReaderError, Reading, Source
+from exporter.state import State, StateError
+from exporter.status import Cycle, ReaderStatus, SourceStatus
+from exporter.store import Store
+
+log = logging.getLogger(__name__)
+
+CYCLES = 20
+"""How many of a reader's last cycles are kept for the page of sources."""
+LIFE = 3
+"""For how many intervals data is exposed that was not renewed."""
+SHARE = 0.1
+"""The part of the time for which a source may keep the other side busy."""
+RECONNECT = 300.0
+"""How often the connection is checked while all goes well, in seconds; it finds upgrades."""
+BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""How long to wait before connecting anew, after one failure, two, and so on, in seconds."""
+LASTING = frozenset({"forbidden", "rate_limited", "deadline", "state_file", "internal", "bad_request"})
+"""Failures that a new connection does not cure."""
+CONNECTION = "connection"
+
+
+@dataclass(slots=True)
+class Track:
+    """How one reader fares."""
+
+    status: ReaderStatus
+    due: float = 0.0
+    """Monotonic seconds."""
+    usual: float = 0.0
+    """The smoothed duration of a read, in seconds."""
+    failures: int = 0
+    cycles: deque[Cycle] = field(default_factory=lambda: deque(maxlen=CYCLES))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one attempt."""
+
+    outcome: str = "ok"
+    message: str = ""
+    again: bool = False
+
+
+class Supervisor:
+    """Runs one source in a thread of its own."""
+
+    def __init__(
+        self,
+        source: Source,
+        store: Store,
+        ledger: Ledger,
+        state: State,
+        *,
+        on_error: Callable[[str, str], None] = lambda *_: None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._source = source
+        self._store = store
+        self._ledger = ledger
+        self._state = state
+        self._on_error = on_error
+        self._clock = clock
+        self._wall = wall
+        self._tracks = {CONNECTION: Track(ReaderStatus(CONNECTION, "The connection itself", RECONNECT, RECONNECT))}
+        self._connected = False
+        self._attempted = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """Stop after the read under way; says whether it ended in time. The state is committed read by read."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def status(self) -> SourceStatus:
+        """How the source fares now; any thread may ask."""
+        tracks = list(self._tracks.values())
+        readers = tuple(track.status for track in tracks)
+        cycles = sorted((cycle for track in tracks for cycle in tuple(track.cycles)), key=lambda cycle: -cycle.started)
+        detail = str(self._source)
+        up = self._connected and any(one.outcome == "ok" for one in readers if one.name != CONNECTION)
+        return SourceStatus(self._source.name, up, self._attempted, detail, readers, tuple(cycles))
+
+    def run_due(self) -> float:
+        """Do all that is due; returns in how many seconds something is due again."""
+        if not self._connect():
+            self._attempted = True
+            return max(0.0, self._tracks[CONNECTION].due - self._clock())
+        for reader in self._source.readers:
+            track = self._track(reader)
+            if self._stop.is_set() or not self._connected:
+                break
+            if track.due <= self._clock():
+                self._cycle(reader, track)
+        self._attempted = True
+        return max(0.0, min(track.due for track in self._tracks.values()) - self._clock())
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.run_due()):
+            pass
+        self._source.close()
+
+    def _track(self, reader: Reader) -> Track:
+        if reader.name not in self._tracks:
+            status = ReaderStatus(reader.name, reader.help, reader.interval, reader.interval)
+            self._tracks[reader.name] = Track(status)
+        return self._tracks[reader.name]
+
+    def _connect(self) -> bool:
+        track = self._tracks[CONNECTION]
+        if self._connected and track.due > self._clock():
+            return True
+        result = self._guard(track, self._source.connect)
+        self._connected = result.outcome == "ok"
+        pause = RECONNECT if self._connected else BACKOFF[min(track.failures, len(BACKOFF)) - 1]
+        track.due = self._clock() + pause
+        return self._connected
+
+    def _cycle(self, reader: Reader, track: Track) -> None:
+        def read_and_commit() -> Reading:
+            self._source.begin(self._clock() + max(reader.interval, 30.0) * 0.9)
+            reading = reader.read()
+            self._commit(reading)
+            self._store.publish(reading.tables, expires=self._clock() + LIFE * self._pause(reader))
+            for note in reading.notes:
+                log.debug("%s: %s", reader.name, note)
+            return reading
+
+        result = self._guard(track, read_and_commit)
+        pause = self._pause(reader)
+        track.status = replace(track.status, interval=reader.interval, pause=pause)
+        track.due = self._clock() + (0.0 if result.again else pause)
+        if result.outcome != "ok":
+            self._promote()
+            self._connected = self._connected and result.outcome in LASTING
+
+    def _pause(self, reader: Reader) -> float:
+        """The reader's interval, stretched where all readers together would keep the other side too busy."""
+        intervals = {one.name: one.interval for one in self._source.readers}
+        load = sum(self._tracks[name].usual / every for name, every in intervals.items() if name in self._tracks)
+        return reader.interval * max(1.0, load / SHARE)
+
+    def _commit(self, reading: Reading) -> None:
+        staged = self._ledger.stage(reading.changes)
+        rows = self._ledger.rows(staged)
+        if rows or reading.memories or reading.forget:
+            self._state.commit(rows, reading.memories, moment=reading.moment, forget=reading.forget)
+        self._ledger.adopt(staged)
+
+    def _promote(self) -> None:
+        """Let series show their value that were born at zero, though nothing new was read."""
+        try:
+            self._commit(Reading())
+        except StateError as error:
+            log.warning("%s", error)
+
+    def _guard(self, track: Track, attempt: Callable[[], Reading | None]) -> Result:
+        """Run one attempt: time it, keep its log lines, let no error out. The only broad except there is."""
+        started, begun = self._wall(), self._clock()
+        with logs.capture() as lines:
+            try:
+                reading = attempt()
+                result = Result(again=reading is not None and reading.again)
+            except ReaderError as error:
+                result = Result(error.reason, str(error))
+            except StateError as error:
+                result = Result("state_file", str(error))
+            except Exception as error:
+                log.exception("%s: %s failed in a way that is not foreseen", self._source.name, track.status.name)
+                result = Result("internal", f"{type(error).__name__}: {error}; please report it with the log")
+            duration = self._clock() - begun
+            self._record(track, result, started, duration)
+        track.cycles.appendleft(Cycle(track.status.name, started, duration, result.outcome, tuple(lines)))
+        return result
+
+    def _record(self, track: Track, result: Result, started: float, duration: float) -> None:
+        """Note the outcome; log when it turns bad and when it turns good, not each time."""
+        before = track.status
+        succeeded = result.outcome == "ok"
+        track.failures = 0 if succeeded else track.failures + 1
+        track.usual = duration if not track.usual else 0.7 * track.usual + 0.3 * duration
+        track.status = replace(
+            before,
+            last_attempt=started,
+            last_success=started if succeeded else before.last_success,
+            outcome=result.outcome,
+            message=result.message,
+            duration=duration,
+        )
+        name = f"{self._source.name}/{before.name}"
+        if not succeeded:
+            self._on_error(self._source.name, result.outcome)
+            level = logging.WARNING if before.outcome != result.outcome else logging.DEBUG
+            log.log(level, "%s failed (%s): %s", name, result.outcome, result.message)
+        elif before.outcome not in ("ok", ""):
+            log.info("%s works again", name)
+
+
+def all_attempted(statuses: Iterable[SourceStatus]) -> bool:
+    """Whether each source made its first attempt: a dead Airflow must not make the exporter unready."""
+    return all(status.attempted for status in statuses)

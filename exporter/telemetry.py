@@ -1,0 +1,129 @@
+"""The exporter's own families: what its sources, its requests, its series and its process are like."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from exporter import __version__
+from exporter.catalogue import own
+from exporter.family import Family, Kind, Labels
+from exporter.ledger import Ledger
+from exporter.reading import REASONS, Change
+from exporter.status import SourceStatus
+from exporter.store import Store
+
+Values = dict[Labels, float]
+PENDING = 200_000
+"""How many events are kept until the next scrape counts them."""
+
+
+class Telemetry:
+    """Collects events from any thread; `refresh`, called before a scrape, turns them into series."""
+
+    def __init__(self, store: Store, *, persistent: bool, ledgers: Sequence[Ledger] = ()) -> None:
+        self._store = store
+        self._persistent = persistent
+        self._ledgers = ledgers
+        growing = [family for family in own.FAMILIES if family.kind is not Kind.GAUGE]
+        counted = (own.SOURCE_ERRORS, own.API_REQUESTS, own.API_REQUEST_DURATION)
+        self._ledger = Ledger([family for family in growing if family in counted], cap=store.cap, hold=0.0)
+        for table in self._ledger.tables.values():
+            store.attach(table)
+        self._events: deque[Change] = deque(maxlen=PENDING)
+        self._processes = find_process_collector()
+        self.clock_skew: dict[str, float] = {}
+        """By source, in seconds: how far the other side's clock is ahead."""
+        self.reloaded: bool = True
+        self.reloaded_at: float = time.time()
+
+    def seed(self, sources: Iterable[str]) -> None:
+        """Expose what is known beforehand at 0."""
+        for source in sources:
+            for reason in REASONS:
+                self._ledger.seed(own.SOURCE_ERRORS, (source, reason))
+
+    def count_error(self, source: str, reason: str) -> None:
+        """A read failed."""
+        self._events.append(Change(own.SOURCE_ERRORS, (source, reason)))
+
+    def count_request(self, endpoint: str, code: str, seconds: float) -> None:
+        """A request was answered, or was not (code `error`)."""
+        self._events.append(Change(own.API_REQUESTS, (endpoint, code)))
+        self._events.append(Change(own.API_REQUEST_DURATION, (endpoint,), seconds))
+
+    def record_reload(self, *, succeeded: bool) -> None:
+        """The configuration was read anew, or could not be."""
+        self.reloaded = succeeded
+        if succeeded:
+            self.reloaded_at = time.time()
+
+    def refresh(self, statuses: Sequence[SourceStatus]) -> None:
+        """Bring the families up to date. Only one thread may call it."""
+        events = [self._events.popleft() for _ in range(len(self._events))]
+        self._ledger.adopt(self._ledger.stage(events))
+        tables: dict[Family, Values] = {**source_tables(statuses), **reader_tables(statuses)}
+        tables[own.BUILD_INFO] = {(__version__, platform.python_version()): 1}
+        tables[own.CLOCK_SKEW] = {(source,): skew for source, skew in self.clock_skew.items()}
+        tables[own.STATE_PERSISTENT] = {(): int(self._persistent)}
+        tables[own.CONFIG_RELOAD_SUCCESSFUL] = {(): int(self.reloaded)}
+        tables[own.CONFIG_RELOAD_TIMESTAMP] = {(): self.reloaded_at}
+        tables |= self._processes()
+        counts = self._store.count()
+        tables[own.SERIES] = {(family.name,): count for family, count in counts.items()}
+        tables[own.SERIES_DROPPED] = self._count_dropped(counts)
+        self._store.publish(tables)
+
+    def _count_dropped(self, families: Iterable[Family]) -> Values:
+        dropped: Values = {(family.name,): 0 for family in families}
+        for counts in (self._store.dropped, self._ledger.folded, *(ledger.folded for ledger in self._ledgers)):
+            for family, count in counts.items():
+                labels = (family.name,)
+                dropped[labels] = dropped.get(labels, 0) + count
+        return dropped
+
+
+def source_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
+    """The families by source."""
+    up: Values = {}
+    success: Values = {}
+    for status in statuses:
+        up[(status.name,)] = int(status.up)
+        moments = [one.last_success for one in status.readers if one.last_success and one.name != "connection"]
+        if moments:
+            success[(status.name,)] = max(moments)
+    return {own.SOURCE_UP: up, own.SOURCE_LAST_SUCCESS: success}
+
+
+def reader_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
+    """The families by reader; a reader that was never tried is absent."""
+    tables: dict[Family, Values] = {
+        family: {} for family in (own.READER_SUCCESS, own.READER_LAST_SUCCESS, own.READER_DURATION, own.READER_INTERVAL)
+    }
+    for status in statuses:
+        for one in status.readers:
+            labels = (status.name, one.name)
+            if one.last_attempt is None:
+                continue
+            tables[own.READER_SUCCESS][labels] = int(one.outcome == "ok")
+            tables[own.READER_DURATION][labels] = one.duration
+            tables[own.READER_INTERVAL][labels] = one.pause
+            if one.last_success is not None:
+                tables[own.READER_LAST_SUCCESS][labels] = one.last_success
+    return tables
+
+
+def find_process_collector() -> Callable[[], dict[Family, Values]]:
+    """How to read our own process: prometheus-client's collector."""
+    from prometheus_client import ProcessCollector  # noqa: PLC0415 - 5 MB that a worker does not need
+
+    collector = ProcessCollector(registry=None)
+    families = {family.name: family for family in own.PROCESS_FAMILIES}
+
+    def collect() -> dict[Family, Values]:
+        samples = [sample for metric in collector.collect() for sample in metric.samples]
+        return {families[sample.name]: {(): sample.value} for sample in samples if sample.name in families}
+
+    return collect
