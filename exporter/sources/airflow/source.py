@@ -1,0 +1,99 @@
+"""The Airflow source: its connection and its readers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exporter.catalogue import FAMILIES
+from exporter.family import Kind
+from exporter.reading import Reader
+from exporter.settings import AirflowSettings
+from exporter.sources.airflow.api import Airflow
+from exporter.sources.airflow.backfills import BackfillsReader
+from exporter.sources.airflow.client import Client, OnRequest, ignore
+from exporter.sources.airflow.dags import DagsReader
+from exporter.sources.airflow.dialect import connect
+from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.failures import shown
+from exporter.sources.airflow.history import HistoryReader
+from exporter.sources.airflow.instance import (
+    ConfigReader,
+    DagWarningsReader,
+    HealthReader,
+    ImportErrorsReader,
+    JobsReader,
+)
+from exporter.sources.airflow.pools import PoolsReader
+from exporter.sources.airflow.runs import RunsReader
+from exporter.sources.airflow.scope import Scope
+from exporter.sources.airflow.tasks import TasksReader
+from exporter.state import State
+
+LEDGER = tuple(family for family in FAMILIES if family.source == "airflow" and family.kind is not Kind.GAUGE)
+"""The families that only grow."""
+
+SLOWER = 60.0
+"""How often what changes seldom is read, in seconds, if `interval` is not larger."""
+SELDOM = 300.0
+
+
+class AirflowSource:
+    """One Airflow, whatever its release; a new connection makes the readers anew for the release it finds."""
+
+    name = "airflow"
+
+    def __init__(self, settings: AirflowSettings, state: State, on_request: OnRequest = ignore) -> None:
+        self.readers: Sequence[Reader] = ()
+        self.version = ""
+        self._settings = settings
+        self._state = state
+        self._scope = Scope(settings)
+        self._directory = Directory()
+        self._client = Client(settings, on_request)
+
+    def __str__(self) -> str:
+        return f"Airflow {self.version}".rstrip() + f" at {shown(self._client.url)}"
+
+    @property
+    def clock_skew(self) -> float | None:
+        """How far Airflow's clock is ahead of ours, in seconds; None until a reply told."""
+        return self._client.skew
+
+    def connect(self) -> None:
+        """Find out which Airflow is there. Raises ReaderError."""
+        airflow = connect(self._settings, client=self._client).airflow
+        if airflow.version != self.version:
+            self.version = airflow.version
+            self.readers = self._make_readers(airflow)
+
+    def begin(self, deadline: float) -> None:
+        """Say until when (monotonic seconds) the next read may take."""
+        self._client.begin(deadline)
+
+    def close(self) -> None:
+        """Let go of sockets."""
+        self._client.close()
+
+    def _make_readers(self, airflow: Airflow) -> list[Reader]:
+        """The readers in the order in which they need each other."""
+        state, directory, scope = self._state, self._directory, self._scope
+        slower, seldom = self._every("", SLOWER), self._every("", SELDOM)
+        dags = self._every("dags", SLOWER)
+        adapts = "dags" not in self._settings.intervals
+        return [
+            HealthReader(airflow, self._every("health")),
+            JobsReader(airflow, directory, self._every("jobs", slower)),
+            DagsReader(airflow, directory, scope, dags, adapts=adapts),
+            TasksReader(airflow, state, scope, self._every("tasks")),
+            RunsReader(airflow, state, directory, scope, self._every("runs")),
+            PoolsReader(airflow, self._every("pools")),
+            ConfigReader(airflow, directory, self._settings.limits, self._every("config", seldom)),
+            ImportErrorsReader(airflow, self._every("import_errors", slower)),
+            DagWarningsReader(airflow, self._every("dag_warnings", slower)),
+            BackfillsReader(airflow, directory, self._every("backfills", slower)),
+            HistoryReader(airflow, state, directory, self._every("run_history")),
+        ]
+
+    def _every(self, reader: str, at_least: float = 0.0) -> float:
+        """The reader's interval: as configured for it, else the common one, but not below its own."""
+        return self._settings.intervals.get(reader, max(self._settings.interval, at_least))

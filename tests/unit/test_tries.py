@@ -1,0 +1,198 @@
+"""What is told of a task instance's tries and outcomes, row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.sources.airflow.replies import TaskInstance
+from exporter.sources.airflow.tries import (
+    Ended,
+    Finding,
+    Outcome,
+    Record,
+    Unaccounted,
+    has_run,
+    observe,
+    settle,
+    settle_deleted,
+)
+
+EDGE = 1000.0
+
+
+def make_row(state: str | None, number: int = 1, **changes: Any) -> TaskInstance:
+    """A row of a task that ran from 1010 to 1020 with two retries allowed."""
+    fields: dict[str, Any] = {
+        "dag_id": "d", "run_id": "r", "task_id": "t", "state": state, "try_number": number, "max_tries": 2,
+        "scheduled_when": 1001.0, "queued_when": 1005.0, "start_date": 1010.0, "end_date": 1020.0,
+        "hostname": "worker", "pid": 7,
+    }  # fmt: skip
+    return TaskInstance(**(fields | changes))
+
+
+def make_running(number: int = 1, **changes: Any) -> TaskInstance:
+    return make_row(**{"state": "running", "number": number, "end_date": None} | changes)
+
+
+def make_record(state: str = "running", number: int = 1, settled: int = 0, **changes: Any) -> Record:
+    fields: dict[str, Any] = {"ran": state == "running", "reached": None} | changes
+    return Record("d", "r", "t", -1, number, state, settled, **fields)
+
+
+def tell(finding: Finding) -> list[tuple[str, ...]]:
+    """The events of a finding in short."""
+    words: list[tuple[str, ...]] = []
+    for event in finding.events:
+        match event:
+            case Ended(row, fate):
+                words.append(("ended", str(row.try_number), str(fate)))
+            case Outcome(_, state):
+                words.append(("outcome", state))
+            case Unaccounted(_, _, reason):
+                words.append(("unaccounted", reason))
+    return words
+
+
+class TestWhatIsATry:
+    def test_a_row_with_a_process_ran(self) -> None:
+        assert has_run(make_row("success"))
+        assert has_run(make_row("success", pid=None))
+        assert has_run(make_row("success", hostname=""))
+
+    def test_an_empty_operator_did_not(self) -> None:
+        assert not has_run(make_row("success", hostname="", pid=None))
+
+    def test_an_upstream_failure_did_not_though_the_row_still_bears_an_earlier_process(self) -> None:
+        assert not has_run(make_row("upstream_failed"))
+
+    def test_a_branch_skip_did_not_but_a_soft_failed_sensor_did(self) -> None:
+        assert not has_run(make_row("skipped", start_date=1010.0, end_date=1010.0))
+        assert has_run(make_row("skipped"))
+
+    def test_a_phantom_that_bears_the_dates_of_the_try_before_did_not(self) -> None:
+        assert not has_run(make_row("failed", 2, queued_when=1500.0))
+
+
+class TestTheRowAlone:
+    @pytest.mark.parametrize(
+        ("state", "fate"),
+        [("success", "success"), ("failed", "failed"), ("skipped", "skipped"), ("up_for_retry", "retried")],
+    )
+    def test_an_ended_try_is_told_with_its_fate(self, state: str, fate: str) -> None:
+        events = tell(observe(make_row(state), make_record(), EDGE))
+        assert events[0] == ("ended", "1", fate)
+
+    def test_a_terminal_state_is_an_outcome_a_retry_is_none(self) -> None:
+        assert ("outcome", "failed") in tell(observe(make_row("failed"), make_record(), EDGE))
+        assert tell(observe(make_row("up_for_retry"), make_record(), EDGE)) == [("ended", "1", "retried")]
+
+    def test_a_running_task_that_was_cleared_is_told_while_it_restarts(self) -> None:
+        assert tell(observe(make_row("restarting"), make_record(), EDGE)) == [("ended", "1", "cleared")]
+
+    def test_nothing_is_told_twice(self) -> None:
+        for state in ("success", "failed", "skipped", "up_for_retry", "restarting", "upstream_failed"):
+            known = make_record(ran=state != "upstream_failed")
+            first = observe(make_row(state), known, EDGE)
+            assert first.events
+            assert not observe(make_row(state), first.record, EDGE).events, state
+
+    def test_an_active_task_tells_nothing(self) -> None:
+        assert not observe(make_running(), None, EDGE).events
+
+    def test_a_task_that_never_ran_has_an_outcome_and_no_try(self) -> None:
+        row = make_row("upstream_failed", 0, hostname="", pid=None)
+        assert tell(observe(row, None, EDGE)) == [("outcome", "upstream_failed")]
+
+    def test_marking_by_hand_is_a_new_outcome_and_no_new_try(self) -> None:
+        failed = observe(make_row("failed"), make_record(), EDGE)
+        assert tell(observe(make_row("success"), failed.record, EDGE)) == [("outcome", "success")]
+
+    def test_what_ended_before_the_edge_is_remembered_and_not_told(self) -> None:
+        old = make_row("success", end_date=900.0, start_date=890.0, queued_when=880.0, scheduled_when=880.0)
+        finding = observe(old, None, EDGE)
+        assert not finding.events
+        assert not finding.ask
+        assert not observe(old, finding.record, EDGE).events
+
+    def test_a_deferred_try_goes_on_when_it_is_queued_again(self) -> None:
+        finding = observe(make_running(), None, EDGE)
+        for state in ("deferred", "scheduled", "queued"):
+            finding = observe(make_running(state=state), finding.record, EDGE)
+            assert not finding.events
+            assert finding.record is not None
+            assert finding.record.ran
+        assert tell(observe(make_row("success", queued_when=1015.0), finding.record, EDGE))[0][0] == "ended"
+
+
+class TestTheTriesEndpoint:
+    def test_is_asked_where_a_number_was_skipped(self) -> None:
+        assert observe(make_running(3), make_record(number=1), EDGE).ask
+        assert observe(make_running(2), None, EDGE).ask
+        assert not observe(make_running(2), make_record("up_for_retry", 1, settled=1), EDGE).ask
+
+    def test_a_try_that_failed_between_two_polls_was_retried(self) -> None:
+        row = make_running(2)
+        finding = settle(row, make_record(), [make_row("failed", 1), row], EDGE)
+        assert tell(finding) == [("ended", "1", "retried")]
+        assert finding.record is not None
+        assert finding.record.settled == 1
+
+    def test_a_success_that_was_cleared_at_once_is_an_outcome(self) -> None:
+        row = make_running(2, max_tries=3)
+        assert tell(settle(row, make_record(), [make_row("success", 1), row], EDGE)) == [
+            ("ended", "1", "success"),
+            ("outcome", "success"),
+        ]
+
+    def test_a_final_failure_that_was_cleared_is_told_by_max_tries(self) -> None:
+        row = make_running(4, max_tries=5)
+        finding = settle(row, make_record(number=3, settled=2), [make_row("failed", 3), row], EDGE)
+        assert tell(finding) == [("ended", "3", "failed"), ("outcome", "failed")]
+
+    def test_a_last_try_followed_by_another_with_the_same_limit_was_cleared_while_it_ran(self) -> None:
+        row = make_running(4)
+        finding = settle(row, make_record(number=3, settled=2), [make_row("failed", 3), row], EDGE)
+        assert tell(finding) == [("ended", "3", "cleared")]
+
+    def test_a_deferred_try_that_was_cleared_did_not_fail(self) -> None:
+        row = make_running(2, max_tries=3)
+        known = make_record("deferred", ran=True)
+        assert tell(settle(row, known, [make_row("failed", 1), row], EDGE)) == [("ended", "1", "cleared")]
+
+    def test_a_vanished_task_that_was_cleared_ended_first(self) -> None:
+        cleared = make_row(None, 1, max_tries=3)
+        assert tell(settle(None, make_record(), [make_row("success", 1), cleared], EDGE)) == [
+            ("ended", "1", "success"),
+            ("outcome", "success"),
+        ]
+
+    def test_a_doubtful_answer_is_left_to_the_next_poll(self) -> None:
+        known = make_record()
+        assert settle(None, known, [make_row("failed", 1)], EDGE) == Finding(known)
+
+    def test_a_try_hidden_by_an_upstream_failure_with_its_number_is_told(self) -> None:
+        row = make_row("upstream_failed", 1, end_date=1030.0, max_tries=3)
+        finding = observe(row, make_record(), EDGE)
+        assert finding.ask
+        events = tell(settle(row, make_record(), [make_row("success", 1), row], EDGE))
+        assert events == [("ended", "1", "success"), ("outcome", "success"), ("outcome", "upstream_failed")]
+
+    def test_tries_of_an_unknown_task_count_from_the_edge_on(self) -> None:
+        old = make_row("failed", 1, start_date=890.0, end_date=900.0, queued_when=None, scheduled_when=None)
+        row = make_row("success", 3, end_date=1030.0)
+        events = tell(settle(row, None, [old, make_row("failed", 2), row], EDGE))
+        assert events == [("ended", "2", "retried"), ("ended", "3", "success"), ("outcome", "success")]
+
+    def test_a_newer_row_than_the_poll_found_is_left_to_the_next_poll(self) -> None:
+        finding = settle(make_running(2), make_record(), [make_row("failed", 1), make_row("failed", 2)], EDGE)
+        assert tell(finding) == [("ended", "1", "retried")]
+
+
+class TestDeletion:
+    def test_a_try_deleted_while_it_ran_is_unaccounted(self) -> None:
+        assert settle_deleted(make_record()) == Finding(None, (Unaccounted("d", "t", "deleted"),))
+
+    def test_a_deleted_task_that_waited_says_nothing(self) -> None:
+        assert settle_deleted(make_record("queued", 2, settled=1)) == Finding(None)
