@@ -1,0 +1,73 @@
+"""Which Airflow it is, and how to talk to it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from exporter.reading import ReaderError
+from exporter.settings import AirflowSettings
+from exporter.sources.airflow import endpoints as at
+from exporter.sources.airflow.api import Airflow
+from exporter.sources.airflow.client import Client, OnRequest, ignore
+from exporter.sources.airflow.decode import decode_version
+from exporter.sources.airflow.endpoints import Endpoint
+from exporter.sources.airflow.failures import judge, shown
+from exporter.sources.airflow.transport import Call, Reply
+from exporter.sources.airflow.v1 import V1
+from exporter.sources.airflow.v2 import V2
+
+__all__ = ["Client", "Connection", "connect", "detect"]
+
+
+class Connection(NamedTuple):
+    """An Airflow and the client that reaches it."""
+
+    client: Client
+    airflow: Airflow
+
+
+def connect(settings: AirflowSettings, on_request: OnRequest = ignore, client: Client | None = None) -> Connection:
+    """Find out what answers at the configured URL; `client` is that of an earlier connection, to keep its session.
+
+    Raises ReaderError.
+    """
+    client = client or Client(settings, on_request)
+    return Connection(client, detect(client))
+
+
+def detect(client: Client) -> Airflow:
+    """Ask for the version: /api/v2/version answers on 3.x, /api/v1/version on 2.x. Raises ReaderError."""
+    client.speak(0)
+    reply = client.ask(Call(at.V2_VERSION))
+    if version := read_version(reply):
+        client.speak(3)
+        return V2(client, version)
+    older = client.ask(Call(at.V1_VERSION))
+    if version := read_version(older):
+        client.speak(2)
+        return V1(client, version)
+    raise explain_strangers(client, reply, older)
+
+
+def read_version(reply: Reply) -> str | None:
+    """The version that a reply states; None where it states none."""
+    return decode_version(reply.body) if reply.status == 200 else None
+
+
+def explain_strangers(client: Client, reply: Reply, older: Reply) -> ReaderError:
+    """Why neither version endpoint answered as Airflow does."""
+    where = shown(client.url)
+    if reply.status == older.status == 404:
+        message = f"{where} has neither /api/v2 nor /api/v1: airflow.url must be Airflow's base URL, with its path"
+        return ReaderError("not_found", message)
+    endpoint, answer = (at.V2_VERSION, reply) if reply.status != 404 else (at.V1_VERSION, older)
+    return judged(endpoint, answer)
+
+
+def judged(endpoint: Endpoint, reply: Reply) -> ReaderError:
+    """The error that a reply stands for."""
+    try:
+        judge(endpoint, reply, "the request")
+    except ReaderError as error:
+        return error
+    return ReaderError("bad_reply", f"{endpoint.name}: this is JSON, but no Airflow's: {reply.body[:60]!r}")

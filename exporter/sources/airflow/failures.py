@@ -1,0 +1,205 @@
+"""What went wrong, in words that say what to do: from an exception or an answer to a ReaderError."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import (
+    DecodeError,
+    HTTPError,
+    IncompleteRead,
+    MaxRetryError,
+    NameResolutionError,
+    ProtocolError,
+    ProxyError,
+    SSLError,
+)
+from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
+
+from exporter.reading import ReaderError
+from exporter.sources.airflow.endpoints import Endpoint
+from exporter.sources.airflow.transport import BodyTooLargeError, Reply
+
+EXCERPT = 200
+LOGIN_WORDS = re.compile(r"log[ -]?in|sign[ -]?in|sso|oauth|saml|auth", re.IGNORECASE)
+STALE = (ProtocolError, requests.exceptions.ChunkedEncodingError)
+REQUEST_ERRORS = (requests.RequestException, HTTPError, OSError, BodyTooLargeError)
+"""Everything that the transports raise."""
+
+
+class AnswerError(ReaderError):
+    """Airflow, or what stands before it, answered with something else than what was asked for."""
+
+    def __init__(self, reason: str, message: str, status: int, detail: str = "") -> None:
+        super().__init__(reason, message)
+        self.status = status
+        self.detail = detail
+        """What the answer itself says, shortened."""
+
+
+def explain(error: Exception, url: str) -> ReaderError:
+    """Turn what a transport raised into a ReaderError."""
+    cause = find_cause(error)
+    host = shown(url)
+    if isinstance(cause, SSLError | requests.exceptions.SSLError):
+        return ReaderError("tls", f"TLS with {host} failed: {tidy(cause)}. {advise_tls(cause)}")
+    if isinstance(cause, ProxyError | requests.exceptions.ProxyError):
+        return ReaderError("unreachable", f"the proxy did not lead to {host}: {tidy(cause)}")
+    if isinstance(cause, NameResolutionError):
+        return ReaderError("unreachable", f"{host}: its name is not known here; check airflow.url and DNS")
+    if isinstance(cause, Urllib3TimeoutError | requests.Timeout) and "Connection refused" not in str(cause):
+        return ReaderError("timeout", f"{host} did not answer in time; raise airflow.timeout if it is only slow")
+    if isinstance(cause, IncompleteRead | requests.exceptions.ChunkedEncodingError):
+        return ReaderError("bad_reply", f"the reply of {host} was cut off: {tidy(cause)}")
+    if isinstance(cause, DecodeError | BodyTooLargeError):
+        return ReaderError("bad_reply", f"the reply of {host} could not be unpacked: {tidy(cause)}")
+    if isinstance(cause, ValueError):
+        return ReaderError("bad_request", f"{host} is no URL that can be asked: {tidy(cause)}")
+    if isinstance(cause, FileNotFoundError) or "TLS" in str(cause):
+        return ReaderError("tls", tidy(cause))
+    return ReaderError("unreachable", f"{host} cannot be reached: {tidy(cause)}")
+
+
+def find_cause(error: BaseException) -> BaseException:
+    """The innermost error that requests and urllib3 wrapped."""
+    inner = getattr(error, "reason", None) if isinstance(error, MaxRetryError) else next(iter(error.args), None)
+    if isinstance(error, requests.ConnectionError | MaxRetryError) and isinstance(inner, BaseException):
+        return find_cause(inner)
+    return error
+
+
+def advise_tls(cause: BaseException) -> str:
+    """What to set when TLS fails for this cause."""
+    text = str(cause)
+    if "CERTIFICATE_VERIFY_FAILED" in text and "match" not in text:
+        return "Set airflow.ca_file to the authority that signed its certificate"
+    if "WRONG_VERSION_NUMBER" in text or "record layer" in text:
+        return "Does that port speak plain HTTP? Then airflow.url begins with http://"
+    return "Check the host name in airflow.url and the certificates"
+
+
+def tidy(error: BaseException) -> str:
+    """An error's text without addresses of objects, on one line, shortened."""
+    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Pool\([^)]*\): ", "", str(error) or type(error).__name__)
+    return " ".join(text.split())[:EXCERPT]
+
+
+def shown(url: str) -> str:
+    """A URL without credentials, query and path: what may be logged."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def judge(endpoint: Endpoint, reply: Reply, who: str) -> bytes:
+    """The body of a reply that is JSON and says 200. `who` tells whose credentials went with the request.
+
+    Raises ReaderError otherwise, with the reason that the status stands for.
+    """
+    status = reply.status
+    if 200 <= status < 300:
+        return expect_json(endpoint, reply)
+    if 300 <= status < 400:
+        raise redirected(endpoint, reply)
+    detail = read_detail(reply)
+    said = f" ({detail})" if detail else ""
+    reason, advice = EXPLANATIONS.get(status, ("bad_request", "this is not understood here"))
+    if status >= 500:
+        reason, advice = "server_error", "see the log of Airflow's API server, or of the proxy before it"
+    if status == 403:
+        reason, advice = explain_403(endpoint, detail, who)
+    if status == 401:
+        advice = f"{who} was not accepted: check the credentials"
+    raise AnswerError(reason, f"{endpoint.name}: HTTP {status}{said}: {advice}", status, detail)
+
+
+EXPLANATIONS = {
+    400: ("bad_request", "this Airflow does not know a parameter that was asked for"),
+    401: ("unauthorized", "check the credentials"),
+    404: ("not_found", "check that airflow.url is the base URL of Airflow; it may also just have been upgraded"),
+    407: ("unauthorized", "the proxy wants credentials: put them into its URL"),
+    414: ("bad_request", "a proxy before Airflow allows only shorter URLs"),
+    422: ("bad_request", "this Airflow does not know a parameter that was asked for"),
+    429: ("rate_limited", "it is asked too often: raise airflow.interval"),
+}
+
+
+def explain_403(endpoint: Endpoint, detail: str, who: str) -> tuple[str, str]:
+    """The reason and advice for a 403: a bad token or a missing permission."""
+    if is_bad_token(detail):
+        return "unauthorized", f"{who} was not accepted: check the credentials"
+    if not endpoint.permission:
+        return "forbidden", "something before Airflow does not let this request pass"
+    advice = f"{who} may not read this: its role needs “can read on {endpoint.permission}”"
+    if endpoint.path.startswith("/api/v1"):
+        return "forbidden", f"{advice}. Airflow 2 says the same when it does not know the user or the password"
+    return "forbidden", f"{advice} (simple auth manager: role viewer)"
+
+
+def is_bad_token(detail: str) -> bool:
+    """Whether a 403's detail is about the token and not about a right."""
+    return "invalid jwt" in detail.lower()
+
+
+def expect_json(endpoint: Endpoint, reply: Reply) -> bytes:
+    """The body, if it can be JSON. Raises ReaderError that says what it looks like otherwise."""
+    if reply.body.lstrip()[:1] in (b"{", b"["):
+        return reply.body
+    reason = "unauthorized" if is_login_page(reply) else "bad_reply"
+    raise AnswerError(reason, f"{endpoint.name}: {describe_page(reply)}", reply.status)
+
+
+def is_login_page(reply: Reply) -> bool:
+    """Whether a 200 is a page that asks for a password or leads to one."""
+    text = reply.body[:CHUNK].decode("utf-8", "replace")
+    title = find_title(text)
+    return "html" in text[:1000].lower() and bool('type="password"' in text or LOGIN_WORDS.search(title))
+
+
+CHUNK = 1 << 16
+
+
+def describe_page(reply: Reply) -> str:
+    """Say what a reply is that should be JSON."""
+    if not reply.body:
+        return f"HTTP {reply.status} with an empty reply instead of JSON"
+    text = reply.body[:CHUNK].decode("utf-8", "replace")
+    if "<" not in text[:100]:
+        return f"HTTP {reply.status} with {' '.join(text.split())[:60]!r} instead of JSON"
+    page = f"an HTML page titled {find_title(text)!r}"
+    if is_login_page(reply):
+        return f"{page}, a login page, instead of JSON: credentials are missing or not accepted before Airflow"
+    return f"{page} instead of JSON: airflow.url leads to something else, or a proxy stands before Airflow"
+
+
+def find_title(text: str) -> str:
+    """The title of an HTML page."""
+    found = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    return " ".join(found.group(1).split())[:80] if found else ""
+
+
+def redirected(endpoint: Endpoint, reply: Reply) -> ReaderError:
+    """Where a redirect leads: to a login page, or to the URL that should be configured."""
+    location = reply.headers.get("Location", "")
+    target = urlsplit(location)
+    where = f"{target.scheme}://{target.netloc}{target.path}" if target.netloc else target.path
+    if LOGIN_WORDS.search(target.netloc + target.path):
+        message = f"{endpoint.name}: redirected to a login page ({where}): credentials are missing or not accepted"
+        return AnswerError("unauthorized", message, reply.status)
+    message = f"{endpoint.name}: redirected to {where}: set airflow.url to where Airflow really is"
+    return AnswerError("bad_reply", message, reply.status)
+
+
+def read_detail(reply: Reply) -> str:
+    """What an error's JSON says (`detail`, else `title` or `error`), or the title of an HTML page; shortened."""
+    text = reply.body[:CHUNK].decode("utf-8", "replace")
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return find_title(text)[:EXCERPT]
+    if not isinstance(content, dict):
+        return ""
+    detail = content.get("detail") or content.get("title") or content.get("error") or ""
+    return (detail if isinstance(detail, str) else json.dumps(detail))[:EXCERPT]

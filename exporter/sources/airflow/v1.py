@@ -1,0 +1,120 @@
+"""Airflow 2.x: /api/v1.
+
+It has neither cursors nor an order of task instances, so what ended is read in slices of time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from exporter.reading import ReaderError
+from exporter.sources.airflow import decode, walk
+from exporter.sources.airflow import endpoints as at
+from exporter.sources.airflow.failures import AnswerError
+from exporter.sources.airflow.reads import ALL_RUNS, ALL_TASKS, Reads, is_hidden, run_key, task_key, try_key
+from exporter.sources.airflow.replies import (
+    RUNS_ACTIVE,
+    RUNS_ENDED,
+    TIS_ACTIVE,
+    TIS_ENDED,
+    Backfill,
+    BrokenFile,
+    Component,
+    Dag,
+    DagRun,
+    DagWarning,
+    Job,
+    Pool,
+    TaskInstance,
+)
+from exporter.sources.airflow.transport import Call
+
+# Without this list each row costs the server a look into its serialised DAG: 340 ms a page instead of 50.
+DAG_FIELDS = [
+    "dag_id",
+    "is_paused",
+    "is_active",
+    "owners",
+    "tags",
+    "schedule_interval",
+    "timetable_description",
+    "fileloc",
+    "max_active_runs",
+    "max_active_tasks",
+    "max_consecutive_failed_dag_runs",
+    "has_import_errors",
+    "next_dagrun_create_after",
+    "last_parsed_time",
+]
+STATES = tuple(state for state in TIS_ACTIVE if state != "awaiting_input")
+
+
+class V1(Reads):
+    """`Airflow`, as release 2.x answers."""
+
+    major = 2
+    version_endpoint = at.V1_VERSION
+
+    def health(self) -> Sequence[Component]:
+        return decode.decode_health(self.client.get(Call(at.V1_HEALTH)))
+
+    def jobs(self) -> Sequence[Job] | None:
+        return None
+
+    def config(self) -> Mapping[tuple[str, str], str] | None:
+        try:
+            return decode.decode_config(self.client.get(Call(at.V1_CONFIG)))
+        except ReaderError as error:
+            if is_hidden(error):
+                return None
+            raise
+
+    def dags(self) -> Sequence[Dag]:
+        query = {"only_active": "false", "order_by": "dag_id", "fields": DAG_FIELDS}
+        return self.read_all(at.V1_DAGS, decode.DAGS, lambda dag: dag.dag_id, query)
+
+    def pools(self) -> Sequence[Pool]:
+        return self.read_all(at.V1_POOLS, decode.POOLS, lambda pool: pool.name, {"order_by": "name"})
+
+    def import_errors(self) -> Sequence[BrokenFile]:
+        return self.read_all(at.V1_IMPORT_ERRORS, decode.IMPORT_ERRORS, lambda file: file.file)
+
+    def dag_warnings(self) -> Sequence[DagWarning]:
+        query = {"order_by": "dag_id"}
+        return self.read_all(at.V1_DAG_WARNINGS, decode.DAG_WARNINGS, lambda row: (row.dag_id, row.warning_type), query)
+
+    def backfills(self, dag_id: str) -> Sequence[Backfill]:  # noqa: ARG002
+        return ()
+
+    def dag_runs_active(self) -> Sequence[DagRun]:
+        fetch = self.fetch(at.V1_DAG_RUNS, decode.DAG_RUNS, ALL_RUNS)
+        return walk.walk_offsets(fetch, {"state": list(RUNS_ACTIVE), "order_by": "id"}, run_key)
+
+    def dag_runs_ended(self, since: float) -> Sequence[DagRun]:
+        fetch = self.fetch(at.V1_DAG_RUNS, decode.DAG_RUNS, ALL_RUNS)
+        return walk.walk_slices(fetch, {"state": list(RUNS_ENDED)}, walk.Window(since), run_key, self.server_time)
+
+    def dag_runs_recent(self, dag_id: str, *, limit: int, state: str | None = None) -> Sequence[DagRun]:
+        query = {"order_by": "-execution_date", "limit": min(limit, walk.PAGE), **({"state": [state]} if state else {})}
+        return self.fetch(at.V1_DAG_RUNS, decode.DAG_RUNS, {"dag_id": dag_id})(query).rows
+
+    def task_instances_active(self) -> Sequence[TaskInstance]:
+        fetch = self.fetch(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, ALL_TASKS)
+        return self.with_known_states(STATES, lambda known: walk.walk_offsets(fetch, {"state": known}, task_key))
+
+    def task_instances_ended(self, since: float, until: float | None = None) -> Sequence[TaskInstance]:
+        fetch = self.fetch(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, ALL_TASKS)
+        window = walk.Window(since, until)
+        return walk.walk_slices(fetch, {"state": list(TIS_ENDED)}, window, task_key, self.server_time)
+
+    def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[TaskInstance] | None:
+        names: dict[str, str | int] = {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task_id}
+        endpoint = at.V1_TRIES
+        if map_index >= 0:
+            endpoint, names = at.V1_MAPPED_TRIES, {**names, "map_index": map_index}
+        try:
+            return walk.walk_offsets(self.fetch(endpoint, decode.TASK_INSTANCES, names), {}, try_key)
+        except AnswerError as error:
+            if self.is_gone(error):
+                return None
+            raise

@@ -1,0 +1,158 @@
+"""Walks over lists of many pages, complete or an error.
+
+A `fetch` reads one page for some query. Rows that move while a list is walked may come twice or be
+missed by offsets; each kind of walk says what it is good for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Mapping
+from datetime import UTC, datetime
+from math import ceil
+from typing import NamedTuple, TypeVar
+
+from exporter.reading import ReaderError
+from exporter.sources.airflow.decode import Page
+from exporter.sources.airflow.transport import Value
+
+T = TypeVar("T")
+Query = Mapping[str, Value]
+Fetch = Callable[[Query], Page[T]]
+Identify = Callable[[T], Hashable]
+
+PAGE = 100
+"""Rows to ask for: Airflow's default maximum."""
+NARROW = 0.001
+"""Seconds; a slice of this width is not split any further."""
+FILL = 0.7
+"""How full the pages of a split are meant to be: times of change are not spread evenly."""
+MAX_PAGES = 10_000
+MAX_SPLIT = 64
+
+
+class Window(NamedTuple):
+    """A span of time in Unix seconds on the server's clock, both ends included; `until` None is open."""
+
+    since: float
+    until: float | None = None
+
+    def query(self) -> dict[str, Value]:
+        """The filter by `updated_at` that the window stands for."""
+        upper = {} if self.until is None else {"updated_at_lte": moment(self.until)}
+        return {"updated_at_gte": moment(self.since), **upper}
+
+    def split(self, parts: int, now: float) -> list[Window]:
+        """Windows of equal width that touch each other; the last stays open if this one is."""
+        end = now if self.until is None else self.until
+        edges = [self.since + (end - self.since) * number / parts for number in range(parts)]
+        return [Window(low, high) for low, high in zip(edges, [*edges[1:], self.until], strict=True)]
+
+
+def moment(seconds: float) -> datetime:
+    """A time as the API takes it."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def walk_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T] | None:
+    """Walk by cursor in the order of ids: misses no row that stays. None where the server knows no cursors.
+
+    A row whose id changes meanwhile may come twice: its newer state wins.
+    """
+    rows: dict[Hashable, T] = {}
+    cursor, seen = "", set[str]()
+    while cursor not in seen:
+        seen.add(cursor)
+        page = fetch({**query, "cursor": cursor, "order_by": ["id"], "limit": PAGE})
+        if not page.keyset:
+            return None
+        rows.update((identify(row), row) for row in page.rows)
+        if page.cursor is None:
+            return list(rows.values())
+        cursor = page.cursor
+        breathe()
+    raise ReaderError("bad_reply", "the walk by cursor goes in circles: does a proxy before Airflow cache replies?")
+
+
+def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]:
+    """Walk by offset: for lists that hardly change, and for those of which a row may be missed once.
+
+    As many distinct rows must come as the server counts; else everything is walked once more and added.
+    """
+    rows: dict[Hashable, T] = {}
+    for _ in range(2):
+        found, total = collect_offsets(fetch, query, identify)
+        rows.update(found)
+        if len(found) >= total:
+            return list(found.values())
+    return list(rows.values())
+
+
+def collect_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> tuple[dict[Hashable, T], int]:
+    """The distinct rows of one walk by offset, and how many there should be. Raises ReaderError."""
+    rows: dict[Hashable, T] = {}
+    offset = 0
+    for _ in range(MAX_PAGES):
+        page = fetch({**query, "limit": PAGE, **({"offset": offset} if offset else {})})
+        rows.update((identify(row), row) for row in page.rows)
+        read = len(page.rows) + page.lost
+        offset += read
+        if is_last(page, offset):
+            return rows, (page.total or 0) - page.lost
+        breathe()
+    raise ReaderError("bad_reply", f"a list has no end after {MAX_PAGES} pages")
+
+
+def is_last(page: Page[T], offset: int) -> bool:
+    """Whether nothing follows a page that ends at this offset, however short the server cuts its pages."""
+    read = len(page.rows) + page.lost
+    return read == 0 or (read < PAGE if page.total is None else offset >= page.total)
+
+
+def walk_slices(
+    fetch: Fetch[T], query: Query, window: Window, identify: Identify[T], clock: Callable[[], float]
+) -> list[T]:
+    """Walk windows of `updated_at`, split until each fits one page: complete whatever the order of the rows.
+
+    A row that is touched meanwhile moves to the last window, which is read last and stays open if `window`
+    is. `clock` is the server's, asked only where an open window must be split.
+    """
+    rows: dict[Hashable, T] = {}
+    pending = [window]
+    now: float | None = None
+    while pending:
+        part = pending.pop()
+        page = fetch({**query, **part.query(), "limit": PAGE})
+        if fits(page):
+            rows.update((identify(row), row) for row in page.rows)
+            continue
+        if part.until is None and now is None:
+            now = clock()
+        parts = split(part, page, now or 0.0)
+        if parts:
+            pending.extend(reversed(parts))
+        else:
+            rows.update((identify(row), row) for row in walk_offsets(fetch, {**query, **part.query()}, identify))
+        breathe()
+    return list(rows.values())
+
+
+def split(window: Window, page: Page[T], now: float) -> list[Window]:
+    """Narrower windows in place of one that overflowed; none where it cannot be split."""
+    end = now if window.until is None else window.until
+    if end - window.since <= NARROW:
+        return []
+    capacity = max(1, len(page.rows) + page.lost)
+    wanted = ceil((page.total or 2 * capacity) / (capacity * FILL))
+    return window.split(min(max(2, wanted), MAX_SPLIT), now)
+
+
+def fits(page: Page[T]) -> bool:
+    """Whether a page surely holds every row of its window: a full one may have been cut."""
+    read = len(page.rows) + page.lost
+    return read < PAGE and (page.total is None or page.total <= read)
+
+
+def breathe() -> None:
+    """Let other threads run: decoding a page holds the interpreter."""
+    time.sleep(0)
