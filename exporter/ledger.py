@@ -10,31 +10,46 @@ Prometheus scraping a little later sees it too, and a crash in between never loo
 
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
 from typing import NamedTuple
+from zlib import crc32
 
 from exporter.family import OTHER, Family, Kind, Labels
 from exporter.reading import Change
-from exporter.store import Scope, Series, Table
+from exporter.store import Scope, Series, Table, clean_labels
+
+EXACT = 2**53
+"""Up to here whole numbers are kept as integers; a float is exact up to here too."""
 
 
 class Row(NamedTuple):
-    """A series as the state file keeps it."""
+    """A series as the state file keeps it.
+
+    `shape` is a fingerprint of the family's kind, labels and buckets: cells of another shape mean something else.
+    """
 
     family: str
     labels: Labels
     cells: list[float]
     shown: bool
+    shape: int = 0
 
 
 class Staged(NamedTuple):
-    """New cells of every series that changes, not yet exposed, and the series to be shown from now on."""
+    """New cells of every series that changes, not yet exposed, and the series to be shown from now on.
+
+    `folded` and `refused` are how many changes went to a coarser series or nowhere, by family.
+    """
 
     cells: dict[tuple[Family, Labels], list[float]]
     ripe: list[tuple[Family, Series]]
+    folded: Counter[Family]
+    refused: Counter[Family]
 
 
 class Ledger:
@@ -57,28 +72,33 @@ class Ledger:
         self._hidden: list[tuple[Family, Series]] = []
         chosen = buckets or {}
         self.tables = {family: Table(family, [], scope=scope, buckets=chosen.get(family)) for family in self._series}
-        self.folded: dict[Family, int] = {}
+        self._shapes = {family: fingerprint(table) for family, table in self.tables.items()}
+        self.folded: Counter[Family] = Counter()
+        self.refused: Counter[Family] = Counter()
 
     def series(self, family: Family, labels: Labels) -> Series | None:
         """The series with exactly these labels."""
         return self._series[family].get(labels)
 
+    def seed(self, family: Family, labels: Labels) -> None:
+        """Let a series exist before anything happened to it. Raises ValueError where the labels do not fit.
+
+        It is born at zero like every other: what happens before a scrape saw the 0 is shown after.
+        """
+        if labels not in self._series[family]:
+            self._add(family, clean_labels(family, labels), [0] * self._width(family), shown=False)
+
     def restore(self, rows: Iterable[Row]) -> int:
-        """Take back what the state file kept; returns how many rows no family fits any more."""
+        """Take back what the state file kept, before anything is staged; returns how many rows fit no family."""
         families = {family.name: family for family in self._series}
         unfit = 0
         for row in rows:
             family = families.get(row.family)
-            if family is None or len(row.cells) != self._width(family) or len(row.labels) != len(family.labels):
+            if family is None or row.shape != self._shapes[family]:
                 unfit += 1
-                continue
-            self._add(family, row.labels, row.cells, shown=row.shown)
+            else:
+                self._add(family, row.labels, row.cells, shown=row.shown)
         return unfit
-
-    def seed(self, family: Family, labels: Labels) -> None:
-        """Expose a series at 0 from the start, where its labels are known beforehand."""
-        if labels not in self._series[family]:
-            self._add(family, labels, [0] * self._width(family), shown=True)
 
     def seed_closed(self) -> None:
         """Seed every series of the families whose labels all have a closed set of values."""
@@ -88,18 +108,27 @@ class Ledger:
                     self.seed(family, labels)
 
     def stage(self, changes: Iterable[Change]) -> Staged:
-        """Work out the new cells without touching what is exposed."""
-        cells: dict[tuple[Family, Labels], list[float]] = {}
+        """Work out the new cells without touching what is exposed.
+
+        A negative change or one that is no finite number is refused: it could not be taken back. Without any
+        changes it still has to be called now and then, for series that have been exposed as 0 for long enough.
+        Raises ValueError where labels do not fit their family.
+        """
+        staged = Staged({}, self._ripe(), Counter(), Counter())
         sizes = {family: len(known) for family, known in self._series.items()}
         for family, wanted, value in changes:
-            labels = self._place(family, wanted, cells, sizes[family])
-            key = (family, labels)
-            if key not in cells:
+            if not 0 <= value < math.inf:
+                staged.refused[family] += 1
+                continue
+            labels = self._place(family, wanted, staged, sizes[family])
+            cells = staged.cells.get((family, labels))
+            if cells is None:
                 known = self._series[family].get(labels)
                 sizes[family] += known is None
-                cells[key] = list(known.cells) if known else [0] * self._width(family)
-            self._record(family, cells[key], value)
-        return Staged(cells, self._ripe())
+                cells = list(known.cells) if known else [0] * self._width(family)
+                staged.cells[family, labels] = cells
+            self._record(family, cells, value)
+        return staged
 
     def rows(self, staged: Staged) -> list[Row]:
         """What the state file has to write."""
@@ -108,7 +137,7 @@ class Ledger:
         for (family, labels), cells in {**ripe, **staged.cells}.items():
             known = self._series[family].get(labels)
             shown = (family, labels) in ripe or (known is not None and known.shown)
-            rows.append(Row(family.name, labels, cells, shown))
+            rows.append(Row(family.name, labels, cells, shown, self._shapes[family]))
         return rows
 
     def adopt(self, staged: Staged) -> None:
@@ -121,18 +150,26 @@ class Ledger:
                 known.cells = cells
         for _, series in staged.ripe:
             series.shown = True
-        self._hidden = [entry for entry in self._hidden if not entry[1].shown]
+        if staged.ripe:
+            self._hidden = [entry for entry in self._hidden if not entry[1].shown]
+        self.folded.update(staged.folded)
+        self.refused.update(staged.refused)
 
     def forget(self, family: Family, gone: Callable[[Labels], bool]) -> list[Labels]:
-        """Remove series by their labels; returns those removed."""
-        removed = [labels for labels in self._series[family] if gone(labels)]
-        for labels in removed:
-            del self._series[family][labels]
+        """Remove series by their labels, before the next stage; returns those removed, for the next commit."""
+        known = self._series[family]
+        removed = {labels: known.pop(labels) for labels in list(known) if gone(labels)}
         if removed:
-            self.tables[family].series = list(self._series[family].values())
-        return removed
+            self.tables[family].series = list(known.values())
+            lost = set(map(id, removed.values()))
+            self._hidden = [entry for entry in self._hidden if id(entry[1]) not in lost]
+        return list(removed)
 
     def _add(self, family: Family, labels: Labels, cells: list[float], *, shown: bool) -> None:
+        seeded = self._series[family].get(labels)
+        if seeded is not None:
+            seeded.cells, seeded.shown = cells, shown
+            return
         series = Series(labels, cells, shown=shown)
         self._series[family][labels] = series
         self.tables[family].series.append(series)
@@ -143,29 +180,47 @@ class Ledger:
         limit = self._clock() - self._hold
         return [entry for entry in self._hidden if 0 < entry[1].exposed_at <= limit]
 
-    def _place(
-        self, family: Family, labels: Labels, staged: Mapping[tuple[Family, Labels], list[float]], size: int
-    ) -> Labels:
-        """The labels that there is room for: folded from the right once the cap is reached.
+    def _place(self, family: Family, wanted: Labels, staged: Staged, size: int) -> Labels:
+        """The labels that there is room for: coarser ones once the cap is reached.
 
         A tenth more than the cap is kept for the folded series themselves.
         """
-        known = self._series[family]
-        if labels in known or (family, labels) in staged or size < self._cap(family) or not labels:
+        known, cap = self._series[family], self._cap(family)
+        if wanted in known or (family, wanted) in staged.cells:
+            return wanted
+        labels = clean_labels(family, wanted)
+        if labels in known or (family, labels) in staged.cells or size < cap or not labels:
             return labels
-        self.folded[family] = self.folded.get(family, 0) + 1
-        for kept in range(len(labels) - 1, 0, -1):
-            folded = labels[:kept] + (OTHER,) * (len(labels) - kept)
-            if folded in known or (family, folded) in staged or size < self._cap(family) * 1.1:
-                return folded
-        return (OTHER,) * len(labels)
+        staged.folded[family] += 1
+        for coarser in fold(family, labels):
+            labels = coarser
+            if labels in known or (family, labels) in staged.cells or size < cap * 1.1:
+                break
+        return labels
 
     def _width(self, family: Family) -> int:
         return 1 if family.kind is not Kind.HISTOGRAM else len(self.tables[family].buckets) + 2
 
     def _record(self, family: Family, cells: list[float], value: float) -> None:
-        if family.kind is not Kind.HISTOGRAM:
-            cells[0] += value
-            return
-        cells[bisect_left(self.tables[family].buckets, value)] += 1
-        cells[-1] += value
+        if family.kind is Kind.HISTOGRAM:
+            cells[bisect_left(self.tables[family].buckets, value)] += 1
+        cells[-1] = tidy(cells[-1] + value)
+
+
+def fold(family: Family, labels: Labels) -> Iterator[Labels]:
+    """Yield coarser and coarser labels, from the right; labels whose values are a closed set stay what they are."""
+    folded = list(labels)
+    open_labels = [place for place, name in enumerate(family.labels) if name not in family.closed]
+    for place in reversed(open_labels or range(len(labels))):
+        folded[place] = OTHER
+        yield tuple(folded)
+
+
+def fingerprint(table: Table) -> int:
+    """A number that differs where cells of the same family cannot be carried on."""
+    return crc32(repr((table.family.kind.value, table.family.labels, tuple(map(float, table.buckets)))).encode())
+
+
+def tidy(value: float) -> float:
+    """The same number, as an integer where that is exact."""
+    return int(value) if value < EXACT and value == int(value) else float(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,10 +16,13 @@ import msgspec
 from exporter.ledger import Row
 from exporter.reading import Memories
 
+APPLICATION = 0x41464D58
+"""What marks a SQLite file as ours ("AFMX")."""
 SCHEMA_VERSION = 1
-SCHEMA = """
+SCHEMA = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS ledger (
-    family TEXT NOT NULL, labels BLOB NOT NULL, cells BLOB NOT NULL, shown INTEGER NOT NULL,
+    family TEXT NOT NULL, labels BLOB NOT NULL, cells BLOB NOT NULL, shown INTEGER NOT NULL, shape INTEGER NOT NULL,
     PRIMARY KEY (family, labels)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS memory (
@@ -26,8 +30,24 @@ CREATE TABLE IF NOT EXISTS memory (
     PRIMARY KEY (space, key)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS memory_touched ON memory (space, touched);
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
 """
+PATIENCE = 5.0
+"""Seconds to wait for another process to let go of the file: a predecessor that is still ending."""
 BATCH = 500
+
+ADVICE = {
+    sqlite3.SQLITE_BUSY: "another process uses it; every exporter needs a file of its own",
+    sqlite3.SQLITE_CANTOPEN: "its folder has to exist and to be writable",
+    sqlite3.SQLITE_CORRUPT: "move it away to start counting from zero",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_IOERR: "look after its disk",
+    sqlite3.SQLITE_NOTADB: "move it away to start counting from zero",
+    sqlite3.SQLITE_PERM: "it has to be writable",
+    sqlite3.SQLITE_READONLY: "it has to be writable",
+}
 
 
 class StateError(Exception):
@@ -35,14 +55,15 @@ class StateError(Exception):
 
 
 class State:
-    """The one place where anything outlives a cycle. One thread at a time uses it."""
+    """The one place where anything outlives a cycle. Used by the thread that opened it only.
+
+    Raises StateError where the file is damaged, in use, not writable, another program's or a newer release's.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        try:
+        with explained(path):
             self._db = connect(path)
-        except sqlite3.Error as error:
-            raise StateError(f"state file {path}: {error}; move it away to start counting from zero") from error
 
     def close(self) -> None:
         """Close the database; a later call on this object is an error."""
@@ -50,24 +71,28 @@ class State:
 
     def ledger(self) -> Iterator[Row]:
         """Every series that was committed."""
-        for family, labels, cells, shown in self._db.execute("SELECT family, labels, cells, shown FROM ledger"):
-            decoded = msgspec.msgpack.decode(labels, type=tuple[str, ...])
-            yield Row(family, decoded, msgspec.msgpack.decode(cells, type=list[int | float]), bool(shown))
+        with explained(self.path):
+            query = "SELECT family, labels, cells, shown, shape FROM ledger"
+            for family, labels, cells, shown, shape in self._db.execute(query):
+                decoded = msgspec.msgpack.decode(labels, type=tuple[str, ...])
+                yield Row(family, decoded, msgspec.msgpack.decode(cells, type=list[int | float]), bool(shown), shape)
 
     def recall(self, space: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """The remembered values of those keys that are known."""
         wanted = list(keys)
         found: dict[bytes, bytes] = {}
-        for start in range(0, len(wanted), BATCH):
-            part = wanted[start : start + BATCH]
-            marks = ",".join("?" * len(part))
-            query = f"SELECT key, value FROM memory WHERE space = ? AND key IN ({marks})"  # noqa: S608 - only marks
-            found.update(self._db.execute(query, (space, *part)))
+        with explained(self.path):
+            for start in range(0, len(wanted), BATCH):
+                part = wanted[start : start + BATCH]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT key, value FROM memory WHERE space = ? AND key IN ({marks})"  # noqa: S608 - only marks
+                found.update(self._db.execute(query, (space, *part)))
         return found
 
     def recall_all(self, space: str) -> dict[bytes, bytes]:
         """Everything remembered in a space."""
-        return dict(self._db.execute("SELECT key, value FROM memory WHERE space = ?", (space,)))
+        with explained(self.path):
+            return dict(self._db.execute("SELECT key, value FROM memory WHERE space = ?", (space,)))
 
     def commit(
         self,
@@ -80,28 +105,30 @@ class State:
     ) -> None:
         """Write one cycle in one transaction.
 
-        `moment` is when it happened, on whichever clock the reader goes by; `forget` says for a space which keys
-        go: those last written before that moment. `removed` are ledger series that are gone.
-        Raises StateError where nothing was written.
+        `moment` is when it was read and `forget` says for a space before which moment a key was last written that
+        goes, both on the reader's clock: ours may be set while we run. `removed` are ledger series that are gone;
+        one that is in `rows` too was born again. Raises StateError where nothing was written.
         """
+        with explained(self.path, "; this cycle was not counted, the next one will try again"), self._db:
+            self._remove(removed)
+            self._write(rows)
+            for space, entries in memories.items():
+                self._remember(space, entries, moment)
+            for space, limit in (forget or {}).items():
+                self._db.execute("DELETE FROM memory WHERE space = ? AND touched < ?", (space, limit))
+
+    def _remove(self, removed: Iterable[tuple[str, tuple[str, ...]]]) -> None:
+        self._db.executemany(
+            "DELETE FROM ledger WHERE family = ? AND labels = ?",
+            [(family, msgspec.msgpack.encode(labels)) for family, labels in removed],
+        )
+
+    def _write(self, rows: Iterable[Row]) -> None:
         encode = msgspec.msgpack.encode
-        try:
-            with self._db:
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?)",
-                    [(row.family, encode(row.labels), encode(row.cells), row.shown) for row in rows],
-                )
-                self._db.executemany(
-                    "DELETE FROM ledger WHERE family = ? AND labels = ?",
-                    [(family, encode(labels)) for family, labels in removed],
-                )
-                for space, entries in memories.items():
-                    self._remember(space, entries, moment)
-                self._db.executemany("DELETE FROM memory WHERE space = ? AND touched < ?", (forget or {}).items())
-        except sqlite3.Error as error:
-            raise StateError(
-                f"state file {self.path}: {error}; this cycle was not counted, the next one will try again"
-            ) from error
+        self._db.executemany(
+            "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?)",
+            [(row.family, encode(row.labels), encode(row.cells), row.shown, row.shape) for row in rows],
+        )
 
     def _remember(self, space: str, entries: Mapping[bytes, bytes | None], moment: float) -> None:
         self._db.executemany(
@@ -114,16 +141,52 @@ class State:
         )
 
 
+@contextmanager
+def explained(path: Path | None, effect: str = "") -> Iterator[None]:
+    """Turn what SQLite and the decoder raise into a StateError that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        advice = f"; {ADVICE[code]}" if code in ADVICE else ""
+        raise StateError(f"state file {path}: {error}{advice}{effect}") from error
+    except msgspec.MsgspecError as error:
+        raise StateError(f"state file {path}: {error}; {ADVICE[sqlite3.SQLITE_CORRUPT]}") from error
+
+
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open the file (or a database in memory) and make sure that this process alone uses it."""
-    db = sqlite3.connect(path or ":memory:", timeout=5, check_same_thread=False)
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA locking_mode = EXCLUSIVE")
-    found = db.execute("PRAGMA user_version").fetchone()[0]
-    if found not in (0, SCHEMA_VERSION):
-        raise StateError(f"state file {path} was written by another release (format {found}); move it away")
-    with db:
+    db = sqlite3.connect(path or ":memory:", timeout=PATIENCE)
+    try:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        refuse_unfit(db, path)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
         db.executescript(SCHEMA)
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    except BaseException:
+        db.close()
+        raise
     return db
+
+
+def refuse_unfit(db: sqlite3.Connection, path: Path | None) -> None:
+    problem = find_problem(db)
+    if problem:
+        raise StateError(f"state file {path}: {problem}")
+
+
+def find_problem(db: sqlite3.Connection) -> str | None:
+    """Say why the database is none to write into, without changing it, or None."""
+    application = read_pragma(db, "application_id")
+    if application != APPLICATION and db.execute("SELECT 1 FROM sqlite_master").fetchone():
+        return "it is another program's database; name a file of the exporter's own"
+    version = read_pragma(db, "user_version")
+    if version not in (0, SCHEMA_VERSION):
+        return f"it was written by another release (format {version}); run that one, or move the file away"
+    damage = read_pragma(db, "quick_check(1)")
+    return None if damage == "ok" else f"it is damaged ({damage}); {ADVICE[sqlite3.SQLITE_CORRUPT]}"
+
+
+def read_pragma(db: sqlite3.Connection, name: str) -> object:
+    value: object = db.execute(f"PRAGMA {name}").fetchone()[0]
+    return value

@@ -20,19 +20,21 @@ class Series:
     """One child of a family.
 
     `cells` is `[value]`, or for a histogram the count of each bucket (not cumulated, the last one
-    for +Inf) followed by the sum. `prefix` is exposition's cache of the text before a value.
-    A series that is not `shown` is exposed as zero (see ledger.py); `exposed_at` is when that
-    happened first, in monotonic seconds, 0 before.
+    for +Inf) followed by the sum. A series that is not `shown` is exposed as zero (see ledger.py);
+    `exposed_at` is when that happened first, in monotonic seconds, 0 before.
+    `text` and `written` belong to exposition: the line it wrote last (of a histogram the text of the
+    labels) and the value that the line says.
     """
 
-    __slots__ = ("cells", "exposed_at", "labels", "prefix", "shown")
+    __slots__ = ("cells", "exposed_at", "labels", "shown", "text", "written")
 
     def __init__(self, labels: Labels, cells: list[float], *, shown: bool = True) -> None:
         self.labels = labels
         self.cells = cells
         self.shown = shown
         self.exposed_at = 0.0
-        self.prefix: str | tuple[str, ...] | None = None
+        self.text = b""
+        self.written: float | None = None
 
 
 class Table:
@@ -79,10 +81,11 @@ class Store:
     def register(self, family: Family) -> None:
         """Take a family that the catalogue does not declare (users' own metrics).
 
-        Raises ValueError where another family already exposes the name.
+        Raises ValueError where another family already exposes the name, or one of its samples' names.
         """
-        for known in self._tables:
-            if known is not family and known.base_name == family.base_name:
+        wanted = claim_names(family)
+        for known in list(self._tables):
+            if known is not family and not wanted.isdisjoint(claim_names(known)):
                 raise ValueError(f"the name {family.name} is taken by another family")
         self._tables.setdefault(family, {})
 
@@ -93,11 +96,16 @@ class Store:
     def publish(
         self, tables: Mapping[Family, Mapping[Labels, float]], *, expires: float = float("inf"), scope: Scope = ()
     ) -> None:
-        """Replace the state of each family given; prefixes of series that stay are kept."""
-        for family, values in tables.items():
-            known = self._tables[family].get(scope)
-            series = self._build(family, values, known)
-            self._tables[family][scope] = Table(family, series, expires=expires, scope=scope)
+        """Replace the state of each family given.
+
+        Raises ValueError or TypeError where labels or values do not fit their family; nothing is replaced then.
+        """
+        built = [
+            Table(family, self._build(family, values, self._tables[family].get(scope)), expires=expires, scope=scope)
+            for family, values in tables.items()
+        ]
+        for table in built:
+            self.attach(table)
 
     def withdraw(self, families: Iterable[Family], *, scope: Scope = ()) -> None:
         """Forget the state of families whose reader failed."""
@@ -123,10 +131,45 @@ class Store:
         if len(values) > cap:
             self.dropped[family] = self.dropped.get(family, 0) + len(values) - cap
             values = {labels: values[labels] for labels in sorted(values)[:cap]}
-        prefixes = {series.labels: series.prefix for series in known.series} if known else {}
-        built = []
-        for labels, value in values.items():
-            series = Series(labels, [value])
-            series.prefix = prefixes.get(labels)
-            built.append(series)
-        return built
+        old = {series.labels: series for series in known.series} if known else {}
+        return [renew(family, labels, value, old.get(labels)) for labels, value in values.items()]
+
+
+def renew(family: Family, labels: Labels, value: float, old: Series | None) -> Series:
+    """The series for a newer value: the old one where it says the same.
+
+    Raises ValueError or TypeError where labels or value do not fit the family.
+    """
+    if old is None:
+        return Series(clean_labels(family, labels), [+value])
+    if old.cells[0] == value:
+        return old
+    series = Series(old.labels, [+value])
+    series.text = old.text
+    return series
+
+
+def clean_labels(family: Family, labels: Labels) -> Labels:
+    """Labels that every encoder can write: what is no valid Unicode becomes a question mark.
+
+    Raises ValueError where their number is not the family's, TypeError where one is no text.
+    """
+    if len(labels) != len(family.labels):
+        raise ValueError(f"{family.name} has {len(family.labels)} labels, not {len(labels)}")
+    try:
+        "".join(labels).encode()
+    except UnicodeEncodeError:
+        return tuple(label.encode(errors="replace").decode() for label in labels)
+    return labels
+
+
+def sample_names(family: Family) -> tuple[str, ...]:
+    """The names that the family's samples have."""
+    if family.kind is not Kind.HISTOGRAM:
+        return (family.name,)
+    return tuple(family.name + suffix for suffix in ("_bucket", "_sum", "_count"))
+
+
+def claim_names(family: Family) -> frozenset[str]:
+    """Every name that no other family may use."""
+    return frozenset((family.name, family.base_name, *sample_names(family)))

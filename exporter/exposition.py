@@ -1,0 +1,261 @@
+"""The store as text: format 0.0.4 and OpenMetrics 1.0.0.
+
+The two formats differ in HELP, TYPE and the end only, so a sample line is made once for both. It is kept with
+its series and made again when the value is no longer the one it says; a histogram keeps the text of its labels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from functools import lru_cache
+from itertools import accumulate
+from math import isfinite
+from threading import Lock
+from zlib import DEFLATED
+
+from exporter.family import Family, Kind, Labels
+from exporter.store import Scope, Series, Store, Table, sample_names
+
+try:
+    from isal.isal_zlib import compressobj
+except ImportError:  # it is an optional extra
+    from zlib import compressobj  # type: ignore[assignment, unused-ignore]
+
+CHUNK = 64 * 1024
+"""Bytes after which `render` hands over what it has."""
+BLOCK = 500
+"""Lines that are written without letting another rendering in."""
+GZIP = 31
+"""What zlib calls the gzip container with the largest window."""
+FORMS = 10_000
+"""How many families' texts are kept."""
+
+_turn = Lock()
+"""Held while kept lines are read and renewed. Renderings exclude one another; whoever changes a value never waits."""
+
+
+class Format(Enum):
+    """A text format, by its content type."""
+
+    TEXT = "text/plain; version=0.0.4; charset=utf-8"
+    OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+    @property
+    def content_type(self) -> str:
+        """The value of the header Content-Type."""
+        return self.value
+
+
+def choose_format(accept_header: str) -> Format:
+    """The format that an Accept header prefers: OpenMetrics only where it is named, text in every doubt."""
+    text = {"text/plain": 0.0, "text/*": 0.0, "*/*": 0.0}
+    openmetrics = 0.0
+    for media, version, quality in read_ranges(accept_header):
+        if media == "application/openmetrics-text" and version in ("", "1.0.0"):
+            openmetrics = max(openmetrics, quality)
+        elif media in text and version in ("", "0.0.4"):
+            text[media] = max(text[media], quality)
+    wanted = next(filter(None, text.values()), 0.0)
+    return Format.OPENMETRICS if openmetrics and openmetrics >= wanted else Format.TEXT
+
+
+def read_ranges(accept_header: str) -> Iterator[tuple[str, str, float]]:
+    """Yield media type, version and quality of each range; one whose quality is no number counts as refused."""
+    for part in accept_header.lower().split(","):
+        media, *rest = (piece.strip() for piece in part.split(";"))
+        pairs = (piece.partition("=") for piece in rest)
+        parameters = {name.strip(): value.strip(' "') for name, _, value in pairs}
+        yield media, parameters.get("version", ""), read_quality(parameters.get("q", "1"))
+
+
+def read_quality(text: str) -> float:
+    try:
+        quality = float(text)
+    except ValueError:
+        return 0.0
+    return quality if 0.0 <= quality <= 1.0 else 0.0
+
+
+def render(
+    store: Store,
+    format: Format,  # noqa: A002 - the word for it
+    names: frozenset[str] = frozenset(),
+    *,
+    mark: bool = True,
+    truth: bool = False,
+) -> Iterator[bytes]:
+    """Yield the exposition in chunks, between which other threads should get a turn.
+
+    `names` keeps families by their name, or samples by theirs; empty keeps all. Series that are not shown are
+    written as zero and, where `mark` says so, noted as exposed once the last chunk was taken: a client that went
+    away has seen nothing. `truth` writes their values instead, and notes nothing.
+    """
+    rendering = Rendering(truth=truth)
+    held: list[bytes] = []
+    size = 0
+    for piece in write_families(store, format, names, rendering):
+        held.append(piece)
+        size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(held)
+            held, size = [], 0
+    if format is Format.OPENMETRICS:
+        held.append(b"# EOF\n")
+    if held:
+        yield b"".join(held)
+    if mark and not truth:
+        rendering.mark()
+
+
+def compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the chunks as one gzip stream at the fastest level, as it comes."""
+    packer = compressobj(1, DEFLATED, GZIP)
+    for chunk in chunks:
+        packed = packer.compress(chunk)
+        if packed:
+            yield packed
+    yield packer.flush()
+
+
+class Rendering:
+    """One walk over the store: what it does with series that are not shown, and which of them it met."""
+
+    __slots__ = ("_hidden", "_truth")
+
+    def __init__(self, *, truth: bool) -> None:
+        self._truth = truth
+        self._hidden: list[Series] = []
+
+    def read(self, series: Series) -> list[float]:
+        """The cells to write: the series' own, or zeros while it is not shown."""
+        cells = series.cells
+        if series.shown or self._truth:
+            return cells
+        self._hidden.append(series)
+        return [0] * len(cells)
+
+    def mark(self) -> None:
+        """Note that the zeros have been seen."""
+        now = time.monotonic()
+        for series in self._hidden:
+            series.exposed_at = series.exposed_at or now
+
+
+def write_families(store: Store, form: Format, names: frozenset[str], rendering: Rendering) -> Iterator[bytes]:
+    """Yield each family's header, then its samples block by block."""
+    for family, tables in store.walk():
+        whole = not names or family.name in names or family.base_name in names
+        wanted = names.intersection(sample_names(family))
+        if whole or wanted:
+            yield write_header(family, form)
+            for block in write_tables(tables, rendering):
+                yield block if whole else keep_samples(block, wanted)
+
+
+def write_tables(tables: Iterable[Table], rendering: Rendering) -> Iterator[bytes]:
+    for table in tables:
+        histogram = table.family.kind is Kind.HISTOGRAM
+        write = write_histograms if histogram else write_lines
+        step = max(1, BLOCK // (len(table.buckets) + 3)) if histogram else BLOCK
+        series = table.series
+        for start in range(0, len(series), step):
+            with _turn:
+                block = write(table, series[start : start + step], rendering)
+            yield block
+
+
+def write_lines(table: Table, block: list[Series], rendering: Rendering) -> bytes:
+    """The lines of counters or gauges. What was never written, or is not shown, has None as its `written`."""
+    return b"".join(
+        [each.text if each.cells[0] == each.written else write_line(table, each, rendering) for each in block]
+    )
+
+
+def write_line(table: Table, series: Series, rendering: Rendering) -> bytes:
+    """Write the line of a value that is new, and keep it unless the series is not shown."""
+    prefix = series.text[: series.text.rfind(b" ") + 1] or write_prefix(table, series.labels)
+    shown = series.shown
+    value = rendering.read(series)[0]
+    line = b"%b%b\n" % (prefix, spell(value))
+    series.text = line
+    series.written = value if shown else None
+    return line
+
+
+def write_prefix(table: Table, labels: Labels) -> bytes:
+    text = write_labels(table, labels)
+    name = table.family.name.encode()
+    return b"%b{%b} " % (name, text) if text else name + b" "
+
+
+def write_histograms(table: Table, block: list[Series], rendering: Rendering) -> bytes:
+    form = histogram_form(table.family.name, table.buckets, bool(table.scope or table.family.labels))
+    lines = []
+    for series in block:
+        if not series.text:
+            series.text = write_labels(table, series.labels)
+        *counts, total = rendering.read(series)
+        counts = list(accumulate(counts))
+        filled = form % (*counts, total if isfinite(total) else spell(total).decode(), counts[-1])
+        lines.append(filled.encode().replace(b"\0", series.text))
+    return b"".join(lines)
+
+
+@lru_cache(maxsize=FORMS)
+def histogram_form(name: str, buckets: tuple[float, ...], labelled: bool) -> str:
+    """All lines of one histogram, with %s for each value and NUL for the labels."""
+    before, plain = ("\0,", "{\0}") if labelled else ("", "")
+    bounds = [*map(spell_bound, buckets), "+Inf"]
+    lines = [f'{name}_bucket{{{before}le="{bound}"}} %s\n' for bound in bounds]
+    return "".join(lines) + f"{name}_sum{plain} %s\n{name}_count{plain} %s\n"
+
+
+def write_labels(table: Table, labels: Labels) -> bytes:
+    text = "".join(labels)
+    if "\\" in text or '"' in text or "\n" in text:
+        labels = tuple(map(escape_label, labels))
+    return (label_form(table.family, table.scope) % labels).encode()
+
+
+@lru_cache(maxsize=FORMS)
+def label_form(family: Family, scope: Scope) -> str:
+    """The labels with %s for each value of the family's own."""
+    fixed = [f'{name}="{escape_label(value)}"'.replace("%", "%%") for name, value in scope]
+    return ",".join(fixed + [f'{name}="%s"' for name in family.labels])
+
+
+@lru_cache(maxsize=FORMS)
+def write_header(family: Family, form: Format) -> bytes:
+    name, text = family.name, family.help.replace("\\", r"\\").replace("\n", r"\n")
+    if form is Format.OPENMETRICS:
+        name, text = family.base_name, text.replace('"', r"\"")
+    return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n".encode()
+
+
+def keep_samples(block: bytes, wanted: Iterable[str]) -> bytes:
+    """Only the lines of these samples."""
+    starts = tuple(name.encode() + mark for name in wanted for mark in (b"{", b" "))
+    return b"".join([line + b"\n" for line in block.split(b"\n") if line.startswith(starts)])
+
+
+def escape_label(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def spell(value: float) -> bytes:
+    """A sample's value; whole numbers that are integers have no fraction."""
+    if isfinite(value):
+        return repr(value).encode()
+    return b"NaN" if value != value else b"+Inf" if value > 0 else b"-Inf"  # noqa: PLR0124 - what NaN is
+
+
+def spell_bound(bound: float) -> str:
+    """A bucket's bound as Go's and Python's clients write it: "0.5", "60.0", "1e+06"."""
+    text = repr(float(bound))
+    whole, point, fraction = text.partition(".")
+    if bound <= 0 or not point or len(whole) <= 6:
+        return text
+    digits = f"{whole[1:]}{fraction}".rstrip("0")
+    return f"{whole[0]}{'.' if digits else ''}{digits}e+{len(whole) - 1:02d}"
