@@ -17,7 +17,7 @@ from exporter.values import API_SUFFIX
 DEFAULT = "default"
 
 
-class ConfigError(Exception):
+class ConfigError(ValueError):
     """The configuration cannot be used; `problems` has one line for each thing that is wrong."""
 
     def __init__(self, problems: Iterable[str]) -> None:

@@ -207,7 +207,7 @@ def parse_addresses(raw: object) -> tuple[str, ...]:
 
 def parse_url_path(raw: object) -> str:
     text = parse_text(raw)
-    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", text) or text.startswith("/-/") or text in ("/sources", "/config"):
+    if not re.fullmatch(r"/[A-Za-z0-9/_.~-]*", text) or text.startswith("/-/") or text in ("/sources", "/config"):
         raise ValueError(f"{quote(raw)} is not a path that is free; write for example /metrics")
     return text
 

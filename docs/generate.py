@@ -1,0 +1,108 @@
+"""Writes what the docs say of metrics and options from their declarations; `--check` only compares.
+
+Run as `python -m docs.generate`. A page keeps its prose: only what stands between a pair of markers is written.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from exporter.catalogue import FAMILIES
+from exporter.cli import main as command
+from exporter.listing import list_markdown
+from exporter.options import OPTIONS, VARIABLE_PREFIX, Option
+
+FOLDER = Path(__file__).parent
+EXAMPLE = FOLDER.parent / "examples" / "exporter.yml"
+BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+WIDTH = 100
+
+
+def write_metrics() -> str:
+    return list_markdown(FAMILIES)
+
+
+def write_histograms() -> str:
+    lines = ["| histogram | upper bounds, then +Inf |", "| --- | --- |"]
+    lines += [
+        f"| `{family.name}` | {', '.join(f'{bound:g}' for bound in family.buckets)} |"
+        for family in FAMILIES
+        if family.buckets
+    ]
+    return "\n".join(lines)
+
+
+def write_options() -> str:
+    lines = ["| flag | variable | in the file | default | meaning |", "| --- | --- | --- | --- | --- |"]
+    lines += ["| " + " | ".join(write_cells(option)) + " |" for option in OPTIONS]
+    return "\n".join(lines)
+
+
+def write_cells(option: Option) -> Iterator[str]:
+    """The cells of an option's row; a variable is written without the prefix that all of them have."""
+    yield " ".join(mark(flag) for flag in (option.flag, option.negative_flag) if flag)
+    yield mark(option.variable.removeprefix(VARIABLE_PREFIX))
+    yield mark(option.key + (f".{option.names.noun.upper()}" if option.names else "")) if option.by_file else ""
+    yield mark(option.show(option.default))
+    yield f"{option.help} ({mark(option.form.metavar)})".replace("|", "\\|").replace("<", "&lt;")
+
+
+def mark(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def write_example() -> str:
+    return f"```yaml\n{EXAMPLE.read_text(encoding='utf-8')}```"
+
+
+def write_commands() -> str:
+    """The help of every command."""
+    names: list[list[str]] = [[], *([name] for name in sorted(command.commands))]
+    return "\n".join(write_help(arguments) for arguments in names)
+
+
+def write_help(arguments: list[str]) -> str:
+    result = CliRunner().invoke(command, [*arguments, "--help"], prog_name="airflow-exporter", terminal_width=WIDTH)
+    return "\n".join((f"### {' '.join(['airflow-exporter', *arguments])}", "", "```text", result.output + "```", ""))
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "metrics": write_metrics,
+    "histograms": write_histograms,
+    "options": write_options,
+    "example": write_example,
+    "commands": write_commands,
+}
+
+
+def update(page: str) -> str:
+    """The page with every block written anew. Raises KeyError for a block that nothing writes."""
+    return BLOCK.sub(lambda match: f"{match[1]}\n{BLOCKS[match['name']]().strip()}\n\n{match[3]}", page)
+
+
+def find_outdated() -> Iterator[tuple[Path, str]]:
+    """Each page that is not as it should be, with what it should be."""
+    for path in sorted(FOLDER.glob("*.md")):
+        page = path.read_text(encoding="utf-8")
+        fresh = update(page)
+        if fresh != page:
+            yield path, fresh
+
+
+def main(arguments: list[str]) -> int:
+    outdated = list(find_outdated())
+    for path, fresh in outdated:
+        if "--check" in arguments:
+            print(f"{path.relative_to(FOLDER.parent)} is out of date; run python -m docs.generate")
+        else:
+            path.write_text(fresh, encoding="utf-8")
+    return 1 if outdated and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

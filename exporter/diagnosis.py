@@ -1,0 +1,161 @@
+"""What `check` tries: one step after the other, each with its result and what to do about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from exporter import webconfig
+from exporter.config import Configuration
+from exporter.reading import ReaderError
+from exporter.settings import AirflowSettings
+from exporter.sources.airflow.api import Airflow
+from exporter.sources.airflow.client import Client
+from exporter.sources.airflow.dialect import connect
+
+SKEW = 2.0
+"""Seconds from which on a difference of the clocks is worth a note: nothing depends on it, but logs will differ."""
+
+
+class Finding(NamedTuple):
+    """One line of the report: `result` is "ok", "note" (works, but know this) or "FAILED"."""
+
+    result: str
+    tried: str
+    text: str
+
+    @property
+    def sound(self) -> bool:
+        """Whether the exporter can do its work."""
+        return self.result != "FAILED"
+
+    def __str__(self) -> str:
+        return f"{self.result:<6}  {self.tried:<26}  {self.text}".rstrip()
+
+
+class Step(NamedTuple):
+    """A call of the API that the exporter depends on; `say` tells what a reply means."""
+
+    tried: str
+    ask: Callable[[], object]
+    say: Callable[[object], str]
+
+
+def diagnose(configuration: Configuration) -> Iterator[Finding]:
+    """Try everything, in the order in which it is needed; ends early where the rest depends on what failed."""
+    settings = configuration.settings
+    given = {entry.origin.partition(":")[0] for entry in configuration.entries if entry.origin != "default"}
+    yield Finding("ok", "configuration", f"from {', '.join(sorted(given))}" if given else "only defaults")
+    for notice in configuration.notices:
+        yield Finding("note", "configuration", notice)
+    if settings.state_file is None:
+        yield Finding("note", "state file", "none: counters start at zero with each start; see --state.file")
+    yield from diagnose_web(settings.web.config_file)
+    if settings.collectors["airflow"]:
+        yield from diagnose_airflow(settings.airflow)
+
+
+def diagnose_airflow(settings: AirflowSettings) -> Iterator[Finding]:
+    """Connection and version, credentials, then each endpoint."""
+    client = Client(settings)
+    try:
+        began = time.monotonic()
+        airflow = connect(settings, client=client).airflow
+        milliseconds = (time.monotonic() - began) * 1000
+        yield Finding("ok", "connection", f"{settings.url} is Airflow {airflow.version} ({milliseconds:.0f} ms)")
+        yield from diagnose_clock(client.skew)
+        yield from diagnose_endpoints(airflow)
+    except ReaderError as error:
+        yield fail("connection", error)
+    finally:
+        client.close()
+
+
+def diagnose_web(path: Path | None) -> Iterator[Finding]:
+    """The file of TLS and users."""
+    if path is None:
+        return
+    try:
+        webconfig.load(path)
+    except webconfig.WebConfigError as error:
+        for problem in error.problems:
+            yield Finding("FAILED", "web configuration", problem)
+    else:
+        yield Finding("ok", "web configuration", str(path))
+
+
+def diagnose_clock(skew: float | None) -> Iterator[Finding]:
+    if skew is not None and abs(skew) >= SKEW:
+        direction = "ahead of" if skew > 0 else "behind"
+        yield Finding("note", "clock", f"Airflow's clock is {abs(skew):.0f} s {direction} this machine's; is NTP on?")
+
+
+def diagnose_endpoints(airflow: Airflow) -> Iterator[Finding]:
+    """Every endpoint that is read; the first that needs credentials tells whether they are accepted."""
+    first, *rest = list_steps(airflow)
+    finding, error = attempt(first)
+    if error and error.reason == "unauthorized":
+        yield Finding("FAILED", "credentials", str(error))
+        return
+    yield Finding("ok", "credentials", "accepted")
+    yield finding
+    for step in rest:
+        yield attempt(step)[0]
+    yield diagnose_config(airflow)
+
+
+def list_steps(airflow: Airflow) -> Sequence[Step]:
+    now = airflow.server_time()
+    return (
+        Step("pools", airflow.pools, count("pool")),
+        Step("DAGs", airflow.dags, count("DAG")),
+        Step("DAG runs, active", airflow.dag_runs_active, count("run")),
+        Step("DAG runs, ended", lambda: airflow.dag_runs_ended(now), count("run")),
+        Step("task instances, active", airflow.task_instances_active, count("task instance")),
+        Step("task instances, ended", lambda: airflow.task_instances_ended(now), count("task instance")),
+        Step("health", airflow.health, count("component")),
+        Step("jobs", airflow.jobs, count("job")),
+        Step("import errors", airflow.import_errors, count("file")),
+        Step("DAG warnings", airflow.dag_warnings, count("warning")),
+        Step("backfills", lambda: read_backfills(airflow), count("backfill")),
+    )
+
+
+def read_backfills(airflow: Airflow) -> Sequence[object] | None:
+    """The backfills of any one DAG: they cannot be asked for in another way."""
+    dags = airflow.dags()
+    return airflow.backfills(dags[0].dag_id) if dags and airflow.major >= 3 else None
+
+
+def count(noun: str) -> Callable[[object], str]:
+    def say(found: object) -> str:
+        if not isinstance(found, Sequence):
+            return "nothing to read here"
+        return f"{len(found)} {noun}{'' if len(found) == 1 else 's'}"
+
+    return say
+
+
+def attempt(step: Step) -> tuple[Finding, ReaderError | None]:
+    try:
+        return Finding("ok", step.tried, step.say(step.ask())), None
+    except ReaderError as error:
+        return fail(step.tried, error), error
+
+
+def diagnose_config(airflow: Airflow) -> Finding:
+    """Airflow's own configuration, without which limits come from ours."""
+    try:
+        hidden = airflow.config() is None
+    except ReaderError as error:
+        return fail("limits", error)._replace(result="note")
+    if hidden:
+        advice = "set [api] expose_config = non-sensitive-only there, or airflow.limits in the exporter's file"
+        return Finding("note", "limits", f"Airflow hides its configuration: {advice}")
+    return Finding("ok", "limits", "read from Airflow's configuration")
+
+
+def fail(tried: str, error: ReaderError) -> Finding:
+    return Finding("FAILED", tried, f"{error.reason}: {error}")

@@ -1,0 +1,144 @@
+"""What reads and keeps: store, state file, ledgers, telemetry and one supervisor a source, made from the settings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.catalogue import FAMILIES
+from exporter.family import Family, Kind
+from exporter.ledger import Ledger
+from exporter.reading import Source
+from exporter.settings import Settings
+from exporter.state import State
+from exporter.status import SourceStatus
+from exporter.store import Store
+from exporter.supervisor import Supervisor, all_attempted
+from exporter.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+BY_NAME = {family.name: family for family in FAMILIES}
+PASSES = 20
+"""How often `read_once` goes on with readers that have more to read."""
+WAIT = 30.0
+"""Seconds after which a source that is slow to stop is mentioned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A source and what drives it."""
+
+    source: Source
+    ledger: Ledger
+    supervisor: Supervisor
+
+
+class Engine:
+    """Everything between the settings and the store. Raises StateError where the state file cannot be used."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.store = Store(FAMILIES)
+        self.settings = settings
+        self._state = State(settings.state_file)
+        self._ledgers: list[Ledger] = []
+        self.telemetry = Telemetry(self.store, persistent=settings.state_file is not None, ledgers=self._ledgers)
+        self.telemetry.seed(list_sources(settings))
+        self._units: tuple[Unit, ...] = ()
+        self._adopt(settings, self._build_sources(settings))
+
+    def start(self) -> None:
+        """Begin to read."""
+        for unit in self._units:
+            unit.supervisor.start()
+
+    def stop(self, timeout: float) -> bool:
+        """Stop after the reads under way, and close the state file; says whether they ended in time (seconds)."""
+        stopped = [unit.supervisor.stop(timeout) for unit in self._units]
+        if all(stopped):
+            self._state.close()
+        return all(stopped)
+
+    def replace(self, settings: Settings) -> None:
+        """Go on with other settings: counters are taken over, what Airflow has is read anew.
+
+        Raises StateError, after which nothing is read any more.
+        """
+        sources = self._build_sources(settings)
+        for unit in self._units:
+            while not unit.supervisor.stop(WAIT):
+                log.warning("%s is still reading; the new configuration waits for it", unit.source.name)
+        self._adopt(settings, sources)
+        self.start()
+
+    def read_once(self) -> None:
+        """Read everything that there is, in this thread, with at most PASSES attempts."""
+        for unit in self._units:
+            for _ in range(PASSES):
+                if unit.supervisor.run_due() > 0:
+                    break
+            unit.source.close()
+
+    def status(self) -> Sequence[SourceStatus]:
+        """How the sources fare; any thread may ask."""
+        return [unit.supervisor.status() for unit in self._units]
+
+    def ready(self) -> bool:
+        """Whether each source was tried once."""
+        return all_attempted(self.status())
+
+    def refresh(self) -> None:
+        """Bring the exporter's own families up to date. Only one thread may call it."""
+        for unit in self._units:
+            skew = getattr(unit.source, "clock_skew", None)
+            if skew is not None:
+                self.telemetry.clock_skew[unit.source.name] = skew
+        self.telemetry.refresh(self.status())
+
+    def _adopt(self, settings: Settings, sources: Iterable[Source]) -> None:
+        self.settings = settings
+        self.store.limit({BY_NAME[name]: cap for name, cap in settings.caps.items()})
+        units = [(source, self._build_ledger(source)) for source in sources]
+        self._ledgers[:] = [ledger for _, ledger in units]
+        self._units = tuple(Unit(source, ledger, self._supervise(source, ledger)) for source, ledger in units)
+
+    def _build_sources(self, settings: Settings) -> list[Source]:
+        if not settings.collectors["airflow"]:
+            return []
+        # An exporter without this source must not pay for what it imports.
+        from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
+
+        return [AirflowSource(settings.airflow, self._state, self.telemetry.count_request)]
+
+    def _build_ledger(self, source: Source) -> Ledger:
+        """The ledger of a source, with what the state file kept of it."""
+        ledger = Ledger(
+            list_growing(source.name),
+            cap=self.store.cap,
+            hold=self.settings.birth_hold,
+            buckets=find_buckets(self.settings.buckets),
+        )
+        unfit = ledger.restore(self._state.ledger())
+        if unfit:
+            log.warning("%d series of the state file fit no family any more and start at zero", unfit)
+        ledger.seed_closed()
+        for table in ledger.tables.values():
+            self.store.attach(table)
+        return ledger
+
+    def _supervise(self, source: Source, ledger: Ledger) -> Supervisor:
+        return Supervisor(source, self.store, ledger, self._state, on_error=self.telemetry.count_error)
+
+
+def list_sources(settings: Settings) -> list[str]:
+    return [name for name, chosen in settings.collectors.items() if chosen]
+
+
+def list_growing(source: str) -> list[Family]:
+    """The families of a source that only grow."""
+    return [family for family in FAMILIES if family.source == source and family.kind is not Kind.GAUGE]
+
+
+def find_buckets(chosen: Mapping[str, tuple[float, ...]]) -> dict[Family, tuple[float, ...]]:
+    return {BY_NAME[name]: bounds for name, bounds in chosen.items()}
