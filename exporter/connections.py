@@ -1,0 +1,220 @@
+"""HTTP connections: who may come in, and how long each may take over what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from exporter.protection import Rules
+from exporter.tls import is_allowed
+
+log = logging.getLogger(__name__)
+
+WRITE_BUFFER = 64 * 1024
+"""Bytes that may wait for a slow reader before rendering pauses."""
+SETBACK = 0.2
+"""Seconds to wait when no connection can be accepted, as where file descriptors ran out."""
+FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: 22\r\nConnection: close\r\n\r\ntoo many connections.\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds after which a client that does not go on is cut off."""
+
+    handshake: float = 10.0
+    head: float = 10.0
+    """From a connection, or the first byte of a request, to the end of its headers."""
+    response: float = 60.0
+    """From the first byte of a request to the last of its answer."""
+    idle: float = 120.0
+    """Between two requests; above any usual scrape interval, so that Prometheus need not connect anew."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened to connections and requests since the start."""
+
+    refused: int = 0
+    """Connections that there was no room for."""
+    failed_handshakes: int = 0
+    overdue: int = 0
+    """Connections cut off in the middle of a request or an answer."""
+    unauthorized: int = 0
+    """Requests without valid credentials."""
+    limited: int = 0
+    """Requests over the rate limit, or too many at once."""
+
+
+class Connection(H11Protocol):
+    """One client's connection. Times are the event loop's."""
+
+    def __init__(self, config: Config, state: ServerState, rules: Rules, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(config, state, {}, loop)
+        self.rules = rules
+        self.begun = loop.time()
+        """When the connection was made or the current request began."""
+        self.answered = -1.0
+        """When the last answer was complete."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        tls = self.rules.config.tls
+        if tls and not is_allowed(transport.get_extra_info("peercert"), tls.client_allowed_sans):
+            log.warning("refused a client: its certificate has none of the client_allowed_sans")
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self.begun <= self.answered:
+            self.begun = self.loop.time()
+        super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        self.answered = self.loop.time()
+        super().on_response_complete()
+        if self.is_busy():  # a request that was waiting in the pipeline
+            self.begun = self.answered
+
+    def is_busy(self) -> bool:
+        """Whether an answer is under way, be it only in the buffer."""
+        answering = not getattr(self.cycle, "response_complete", True)  # there is none before the first request
+        return answering or self.transport.get_write_buffer_size() > 0
+
+    def is_idle(self) -> bool:
+        """Whether the client waits between two requests."""
+        return self.begun <= self.answered and not self.is_busy()
+
+    def is_overdue(self, now: float, timeouts: Timeouts) -> bool:
+        """Whether the client takes too long over what it does."""
+        if self.is_idle():
+            return now - self.answered > timeouts.idle
+        return now - self.begun > (timeouts.response if self.is_busy() else timeouts.head)
+
+
+class Reception:
+    """Accepts connections, shakes hands, and shows out whoever takes too long. Lives in the event loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        state: ServerState,
+        rules: Callable[[], Rules],
+        *,
+        counts: Counts,
+        limit: int,
+        timeouts: Timeouts,
+    ) -> None:
+        self._config = config
+        self._state = state
+        self._rules = rules
+        self._counts = counts
+        self._limit = limit
+        self._timeouts = timeouts
+        self._greetings: dict[asyncio.Task[None], socket.socket] = {}
+
+    async def accept(self, listener: socket.socket) -> None:
+        """Take connections until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                client, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                log.warning("cannot accept a connection: %s", error.strerror)
+                await asyncio.sleep(SETBACK)
+                continue
+            self._admit(client)
+            # A queue of new connections must not hold up those that are being served.
+            await asyncio.sleep(0)
+
+    async def watch(self) -> None:
+        """Cut off what is overdue until cancelled."""
+        pause = min(0.5, self._timeouts.head / 4, self._timeouts.response / 4)
+        while True:
+            await asyncio.sleep(pause)
+            self._sweep(asyncio.get_running_loop().time())
+
+    async def leave(self) -> None:
+        """Give up the handshakes under way."""
+        waiting = list(self._greetings)
+        for greeting in waiting:
+            greeting.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    def renew(self) -> None:
+        """Let every client come again under new rules: at once, or after the answer under way."""
+        for connection in self.connections():
+            connection.shutdown()
+
+    def abort(self) -> None:
+        """Cut off everybody."""
+        for connection in self.connections():
+            connection.transport.abort()
+
+    def connections(self) -> list[Connection]:
+        """Those whose handshake is done."""
+        return [known for known in self._state.connections if isinstance(known, Connection)]
+
+    def _admit(self, client: socket.socket) -> None:
+        if len(self._greetings) + len(self._state.connections) >= self._limit and not self._make_room():
+            self._refuse(client)
+            return
+        greeting = asyncio.create_task(self._greet(client))
+        self._greetings[greeting] = client
+        greeting.add_done_callback(self._forget)
+
+    def _forget(self, greeting: asyncio.Task[None]) -> None:
+        client = self._greetings.pop(greeting)
+        if greeting.cancelled():  # perhaps before a transport took the socket
+            client.close()
+
+    async def _greet(self, client: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        rules = self._rules()
+        patience = self._timeouts.handshake if rules.context else None
+        try:
+            await loop.connect_accepted_socket(
+                lambda: Connection(self._config, self._state, rules, loop),
+                client,
+                ssl=rules.context,
+                ssl_handshake_timeout=patience,
+                ssl_shutdown_timeout=patience,
+            )
+        except OSError as error:
+            self._counts.failed_handshakes += 1
+            log.debug("a TLS handshake failed: %s", error)
+
+    def _make_room(self) -> bool:
+        """Let go whoever has done nothing for the longest; False if everybody is being served."""
+        waiting = [known for known in self.connections() if not known.is_busy() and not known.transport.is_closing()]
+        greetings = [greeting for greeting in self._greetings if not greeting.cancelling()]
+        if waiting:
+            min(waiting, key=lambda known: max(known.begun, known.answered)).transport.abort()
+        elif greetings:
+            greetings[0].cancel()
+        return bool(waiting or greetings)
+
+    def _refuse(self, client: socket.socket) -> None:
+        self._counts.refused += 1
+        log.warning("refused a connection: %d are open already", self._limit)
+        with client, suppress(OSError):
+            if self._rules().context is None:
+                client.send(FULL)
+
+    def _sweep(self, now: float) -> None:
+        for connection in self.connections():
+            if connection.is_overdue(now, self._timeouts):
+                self._counts.overdue += not connection.is_idle()
+                connection.transport.abort()
