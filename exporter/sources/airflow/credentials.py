@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +16,7 @@ import yaml
 
 from exporter.reading import ReaderError
 from exporter.settings import AirflowSettings
-from exporter.sources.airflow.failures import is_bad_token, is_login_page, read_detail
+from exporter.sources.airflow.failures import NOBODY, is_bad_token, read_detail
 from exporter.sources.airflow.transport import Form, Reply
 
 Submit = Callable[[Form], Reply]
@@ -78,7 +77,7 @@ class Nobody:
     """No credentials."""
 
     def __str__(self) -> str:
-        return "a request without credentials"
+        return NOBODY
 
     def headers(self) -> Headers:
         return {}
@@ -185,11 +184,3 @@ def basic_headers(username: str, password: str) -> Headers:
     """The header of HTTP basic authentication."""
     pair = base64.b64encode(f"{username}:{password}".encode()).decode()
     return {"Authorization": f"Basic {pair}"}
-
-
-def clock() -> float:
-    """Monotonic seconds, in one place so that tests can move it."""
-    return time.monotonic()
-
-
-__all__ = ["Basic", "Credentials", "ExtraHeaders", "Nobody", "Password", "Submit", "TokenFile", "is_login_page"]

@@ -24,6 +24,8 @@ from exporter.sources.airflow.endpoints import Endpoint
 from exporter.sources.airflow.transport import BodyTooLargeError, Reply
 
 EXCERPT = 200
+CHUNK = 1 << 16
+NOBODY = "a request without credentials"
 LOGIN_WORDS = re.compile(r"log[ -]?in|sign[ -]?in|sso|oauth|saml|auth", re.IGNORECASE)
 STALE = (ProtocolError, requests.exceptions.ChunkedEncodingError)
 REQUEST_ERRORS = (requests.RequestException, HTTPError, OSError, BodyTooLargeError)
@@ -83,7 +85,9 @@ def advise_tls(cause: BaseException) -> str:
 
 def tidy(error: BaseException) -> str:
     """An error's text without addresses of objects, on one line, shortened."""
-    text = re.sub(r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Pool\([^)]*\): ", "", str(error) or type(error).__name__)
+    text = re.sub(
+        r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Connection(Pool)?\([^)]*\): ", "", str(error) or type(error).__name__
+    )
     return " ".join(text.split())[:EXCERPT]
 
 
@@ -111,7 +115,7 @@ def judge(endpoint: Endpoint, reply: Reply, who: str) -> bytes:
     if status == 403:
         reason, advice = explain_403(endpoint, detail, who)
     if status == 401:
-        advice = f"{who} was not accepted: check the credentials"
+        advice = explain_401(who)
     raise AnswerError(reason, f"{endpoint.name}: HTTP {status}{said}: {advice}", status, detail)
 
 
@@ -129,13 +133,20 @@ EXPLANATIONS = {
 def explain_403(endpoint: Endpoint, detail: str, who: str) -> tuple[str, str]:
     """The reason and advice for a 403: a bad token or a missing permission."""
     if is_bad_token(detail):
-        return "unauthorized", f"{who} was not accepted: check the credentials"
+        return "unauthorized", explain_401(who)
     if not endpoint.permission:
         return "forbidden", "something before Airflow does not let this request pass"
+    if who == NOBODY:
+        return "unauthorized", explain_401(who)
     advice = f"{who} may not read this: its role needs “can read on {endpoint.permission}”"
     if endpoint.path.startswith("/api/v1"):
         return "forbidden", f"{advice}. Airflow 2 says the same when it does not know the user or the password"
     return "forbidden", f"{advice} (simple auth manager: role viewer)"
+
+
+def explain_401(who: str) -> str:
+    """What to do when credentials, or their absence, are refused."""
+    return f"{who} was not accepted: check airflow.username and its password, or the token"
 
 
 def is_bad_token(detail: str) -> bool:
@@ -156,9 +167,6 @@ def is_login_page(reply: Reply) -> bool:
     text = reply.body[:CHUNK].decode("utf-8", "replace")
     title = find_title(text)
     return "html" in text[:1000].lower() and bool('type="password"' in text or LOGIN_WORDS.search(title))
-
-
-CHUNK = 1 << 16
 
 
 def describe_page(reply: Reply) -> str:
@@ -202,4 +210,4 @@ def read_detail(reply: Reply) -> str:
     if not isinstance(content, dict):
         return ""
     detail = content.get("detail") or content.get("title") or content.get("error") or ""
-    return (detail if isinstance(detail, str) else json.dumps(detail))[:EXCERPT]
+    return " ".join((detail if isinstance(detail, str) else json.dumps(detail)).split())[:EXCERPT]

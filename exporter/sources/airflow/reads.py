@@ -90,9 +90,9 @@ def task_key(row: TaskInstance) -> Hashable:
     return row.dag_id, row.run_id, row.task_id, row.map_index
 
 
-def try_key(row: TaskInstance) -> Hashable:
-    """What tells the tries of one task instance apart."""
-    return row.try_number
+def whole(row: T) -> Hashable:
+    """The row itself: a cleared try and the row that waits for the next one share their number."""
+    return row
 
 
 def run_key(row: DagRun) -> Hashable:

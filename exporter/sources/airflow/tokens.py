@@ -97,7 +97,11 @@ def ask_without_password(submit: Submit, base: str) -> Token | None:
 def parse_airflow_token(reply: Reply, base: str) -> Token:
     """The token in a reply of /auth/token, with the life that its JWT states."""
     if reply.status not in (200, 201):
-        hint = "its auth manager has no /auth/token: use airflow.token_file" if reply.status in (404, 405) else "?"
+        hint = (
+            "its auth manager has no /auth/token: use airflow.token_file"
+            if reply.status in (404, 405)
+            else "see its log"
+        )
         message = f"{shown(base)} gave no token (HTTP {reply.status}: {read_detail(reply)}): {hint}"
         raise ReaderError("server_error" if reply.status >= 500 else "unauthorized", message)
     value = read_field(reply, "access_token")

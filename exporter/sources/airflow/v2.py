@@ -12,7 +12,7 @@ from exporter.reading import ReaderError
 from exporter.sources.airflow import decode, walk
 from exporter.sources.airflow import endpoints as at
 from exporter.sources.airflow.failures import AnswerError
-from exporter.sources.airflow.reads import ALL_RUNS, ALL_TASKS, Reads, is_hidden, run_key, task_key, try_key
+from exporter.sources.airflow.reads import ALL_RUNS, ALL_TASKS, Reads, is_hidden, run_key, task_key
 from exporter.sources.airflow.replies import (
     RUNS_ACTIVE,
     RUNS_ENDED,
@@ -28,7 +28,7 @@ from exporter.sources.airflow.replies import (
     Pool,
     TaskInstance,
 )
-from exporter.sources.airflow.transport import Call
+from exporter.sources.airflow.transport import Call, Value
 
 T = TypeVar("T")
 
@@ -57,22 +57,22 @@ class V2(Reads):
             raise
 
     def dags(self) -> Sequence[Dag]:
-        query = {"exclude_stale": False, "order_by": ["dag_id"]}
+        query: dict[str, Value] = {"exclude_stale": False, "order_by": ["dag_id"]}
         return self.read_all(at.V2_DAGS, decode.DAGS, lambda dag: dag.dag_id, query)
 
     def pools(self) -> Sequence[Pool]:
         return self.read_all(at.V2_POOLS, decode.POOLS, lambda pool: pool.name, {"order_by": ["id"]})
 
     def import_errors(self) -> Sequence[BrokenFile]:
-        query = {"order_by": ["id"]}
+        query: dict[str, Value] = {"order_by": ["id"]}
         return self.read_all(at.V2_IMPORT_ERRORS, decode.IMPORT_ERRORS, lambda file: (file.bundle, file.file), query)
 
     def dag_warnings(self) -> Sequence[DagWarning]:
-        query = {"order_by": ["dag_id"]}
+        query: dict[str, Value] = {"order_by": ["dag_id"]}
         return self.read_all(at.V2_DAG_WARNINGS, decode.DAG_WARNINGS, lambda row: (row.dag_id, row.warning_type), query)
 
     def backfills(self, dag_id: str) -> Sequence[Backfill]:
-        query = {"dag_id": dag_id, "order_by": ["id"]}
+        query: dict[str, Value] = {"dag_id": dag_id, "order_by": ["id"]}
         return self.read_all(at.V2_BACKFILLS, decode.BACKFILLS, lambda backfill: backfill.id, query)
 
     def dag_runs_active(self) -> Sequence[DagRun]:
@@ -84,7 +84,9 @@ class V2(Reads):
         return self._walk_ended(fetch, {"state": list(RUNS_ENDED)}, walk.Window(since), run_key)
 
     def dag_runs_recent(self, dag_id: str, *, limit: int, state: str | None = None) -> Sequence[DagRun]:
-        query = {"order_by": ["-run_after"], "limit": min(limit, walk.PAGE), **({"state": [state]} if state else {})}
+        query: dict[str, Value] = {"order_by": ["-run_after"], "limit": min(limit, walk.PAGE)}
+        if state:
+            query["state"] = [state]
         return self.fetch(at.V2_DAG_RUNS, decode.DAG_RUNS, {"dag_id": dag_id})(query).rows
 
     def task_instances_active(self) -> Sequence[TaskInstance]:
@@ -102,12 +104,11 @@ class V2(Reads):
             endpoint, names = at.V2_MAPPED_TRIES, {**names, "map_index": map_index}
         try:
             # All tries come at once: the endpoint knows neither limit nor offset.
-            page = self.fetch(endpoint, decode.TASK_INSTANCES, names)({})
+            return self.fetch(endpoint, decode.TASK_INSTANCES, names)({}).rows
         except AnswerError as error:
             if self.is_gone(error):
                 return None
             raise
-        return list({try_key(row): row for row in page.rows}.values())
 
     def _walk_active(self, fetch: walk.Fetch[T], query: walk.Query, identify: walk.Identify[T]) -> list[T]:
         rows = self._walk_keyset(fetch, query, identify)
