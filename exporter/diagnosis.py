@@ -61,12 +61,13 @@ def diagnose_airflow(settings: AirflowSettings) -> Iterator[Finding]:
     """Connection and version, credentials, then each endpoint."""
     client = Client(settings)
     try:
-        began = time.monotonic()
         airflow = connect(settings, client=client).airflow
+        began = time.monotonic()
+        now = airflow.server_time()
         milliseconds = (time.monotonic() - began) * 1000
-        yield Finding("ok", "connection", f"{settings.url} is Airflow {airflow.version} ({milliseconds:.0f} ms)")
+        yield Finding("ok", "connection", f"{settings.url} is Airflow {airflow.version}, {milliseconds:.0f} ms away")
         yield from diagnose_clock(client.skew)
-        yield from diagnose_endpoints(airflow)
+        yield from diagnose_endpoints(airflow, now)
     except ReaderError as error:
         yield fail("connection", error)
     finally:
@@ -92,9 +93,9 @@ def diagnose_clock(skew: float | None) -> Iterator[Finding]:
         yield Finding("note", "clock", f"Airflow's clock is {abs(skew):.0f} s {direction} this machine's; is NTP on?")
 
 
-def diagnose_endpoints(airflow: Airflow) -> Iterator[Finding]:
+def diagnose_endpoints(airflow: Airflow, now: float) -> Iterator[Finding]:
     """Every endpoint that is read; the first that needs credentials tells whether they are accepted."""
-    first, *rest = list_steps(airflow)
+    first, *rest = list_steps(airflow, now)
     finding, error = attempt(first)
     if error and error.reason == "unauthorized":
         yield Finding("FAILED", "credentials", str(error))
@@ -106,8 +107,8 @@ def diagnose_endpoints(airflow: Airflow) -> Iterator[Finding]:
     yield diagnose_config(airflow)
 
 
-def list_steps(airflow: Airflow) -> Sequence[Step]:
-    now = airflow.server_time()
+def list_steps(airflow: Airflow, now: float) -> Sequence[Step]:
+    """What is read, most important first; `now` is the server's clock in Unix seconds."""
     return (
         Step("pools", airflow.pools, count("pool")),
         Step("DAGs", airflow.dags, count("DAG")),
