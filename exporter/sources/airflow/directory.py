@@ -15,5 +15,7 @@ class Directory:
 
     dags: Mapping[str, Dag] | None = None
     live_schedulers: int | None = None
+    cleared: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """When tasks of active runs were last cleared, by DAG and run id, in Unix seconds, where Airflow tells (3.x)."""
     backfilled: Mapping[Labels, float] = field(default_factory=dict)
     """Active backfill runs by DAG and state."""

@@ -22,8 +22,8 @@ from exporter.state import State
 SPACE = "dag_history"
 NEWEST = 25
 """How many runs of a DAG are looked at when it is first seen."""
-BUDGET = 1.0
-"""How long one read goes on asking, in seconds."""
+SHARE = 0.03
+"""The part of its interval for which one read goes on asking."""
 
 FAMILIES: Sequence[Family] = (
     dags.LAST_RUN_STATE,
@@ -131,7 +131,7 @@ class HistoryReader:
         self._clock = clock
 
     def read(self) -> Reading:
-        """Read for a second at most. Raises ReaderError."""
+        """Ask for one DAG at least, and for as many as there is time for. Raises ReaderError."""
         known = self._directory.dags
         if known is None:
             return Reading(notes=["waits for the DAGs to be read"])
@@ -139,7 +139,7 @@ class HistoryReader:
         missing = [dag for dag in known.values() if not histories.get(dag.dag_id, DagHistory()).asked]
         missing.sort(key=lambda dag: (dag.is_stale, dag.is_paused))
         found: dict[str, DagHistory | None] = {dag_id: None for dag_id in histories if dag_id not in known}
-        end = self._clock() + BUDGET
+        end = self._clock() + self.interval * SHARE
         for dag in missing:
             found[dag.dag_id] = self._ask(dag.dag_id)
             if self._clock() >= end:

@@ -51,6 +51,7 @@ class RunsReader:
         histories = history.recall_histories(self._state)
         learnt = learn_all(histories, (run for run, _ in counted))
         self._directory.backfilled = count_backfilled(active)
+        self._directory.cleared = find_cleared(active)
         return Reading(
             tables=state_tables(active) | history.history_tables(histories | learnt, self._directory.dags),
             changes=changes,
@@ -112,6 +113,15 @@ def learn_all(histories: Mapping[str, history.DagHistory], ended: Iterable[DagRu
 def count_backfilled(active: Iterable[DagRun]) -> dict[Labels, float]:
     """Active backfill runs by DAG and state."""
     return dict(Counter((run.dag_id, run.state or "") for run in active if run.run_type == "backfill"))
+
+
+def find_cleared(active: Iterable[DagRun]) -> dict[tuple[str, str], float]:
+    """When tasks of a run were last cleared: Airflow 3 then renews `queued_at`, though the run goes on."""
+    return {
+        (run.dag_id, run.run_id): run.queued_at
+        for run in active
+        if run.queued_at is not None and run.start_date is not None and run.queued_at > run.start_date
+    }
 
 
 def state_tables(active: Iterable[DagRun]) -> dict[Family, dict[Labels, float]]:

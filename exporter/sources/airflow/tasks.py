@@ -16,6 +16,7 @@ from exporter.catalogue import pools, tasks
 from exporter.family import Family, Labels
 from exporter.reading import Change, Reading
 from exporter.sources.airflow.api import Airflow
+from exporter.sources.airflow.directory import Directory
 from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.scope import Scope
@@ -45,10 +46,11 @@ class TasksReader:
         pools.WAITING_PRIORITY_MAX,
     )
 
-    def __init__(self, airflow: Airflow, state: State, scope: Scope, interval: float) -> None:
+    def __init__(self, airflow: Airflow, state: State, directory: Directory, scope: Scope, interval: float) -> None:
         self.interval = interval
         self._airflow = airflow
         self._state = state
+        self._directory = directory
         self._scope = scope
 
     def read(self) -> Reading:
@@ -86,7 +88,8 @@ class TasksReader:
         findings: dict[bytes, Finding] = {}
         questions: list[bytes] = []
         for key, row in rows.items():
-            finding = observe(row, known.get(key), window.edge)
+            cleared = self._directory.cleared.get((row.dag_id, row.run_id))
+            finding = observe(row, known.get(key), window.edge, cleared)
             if finding.ask and not window.first:
                 questions.append(key)
             else:
@@ -102,7 +105,8 @@ class TasksReader:
         of = row or record
         assert of is not None  # noqa: S101 - a question is about something seen or remembered
         tries = self._airflow.tries(of.dag_id, of.run_id, of.task_id, of.map_index)
-        return settle(row, record, tries, edge) if tries else settle_deleted(record)
+        cleared = self._directory.cleared.get((of.dag_id, of.run_id))
+        return settle(row, record, tries, edge, cleared) if tries else settle_deleted(record)
 
     def _count(self, events: Iterable[Event]) -> Iterator[Change]:
         for event in events:

@@ -20,6 +20,8 @@ from exporter.sources.airflow.replies import TIS_ENDED, TaskInstance
 NEVER_RUN = ("upstream_failed", "removed")
 PAUSED = ("deferred", "up_for_reschedule", "awaiting_input")
 """States in which a try goes on without a process; clearing one changes max_tries at once."""
+PROMPT = 1.0
+"""Within how many seconds a clear archives a running try and notes it on the run."""
 
 
 class Fate(StrEnum):
@@ -96,14 +98,14 @@ def has_run(row: TaskInstance) -> bool:
     return not any(begun is not None and row.end_date < begun for begun in (row.queued_when, row.scheduled_when))
 
 
-def observe(row: TaskInstance, known: Record | None, edge: float) -> Finding:
+def observe(row: TaskInstance, known: Record | None, edge: float, cleared: float | None = None) -> Finding:
     """Deal with the newest row of a task instance.
 
     `edge` is the time (Unix seconds) before which nothing unknown is counted: the first start, or how far back
-    settled rows are remembered.
+    settled rows are remembered; `cleared` is when tasks of its run were last cleared, where that is known.
     """
     record = remember(row, known, known.settled if known else row.try_number - 1)
-    if needs_history(row, known, edge):
+    if needs_history(row, known, edge) or may_be_cleared(row, record, cleared):
         return Finding(record, ask=True)
     return conclude(row, record, edge if known is None else 0.0)
 
@@ -144,11 +146,22 @@ def remember(row: TaskInstance, known: Record | None, settled: int) -> Record:
 def needs_history(row: TaskInstance, known: Record | None, edge: float) -> bool:
     """Whether tries may have ended, since the edge, that the row does not show any more."""
     if known is None:
-        return row.try_number > 1 and (row.end_date is None or row.end_date >= edge)
-    if row.try_number > known.settled + 1:
-        return True
-    hides_one = row.state in TIS_ENDED and not has_run(row)
-    return hides_one and known.ran and row.try_number > known.settled
+        recent = row.end_date is None or row.end_date >= edge
+        return recent and (row.try_number > 1 or hides_one(row))
+    return row.try_number > known.settled + 1 or (row.try_number > known.settled and hides_one(row))
+
+
+def hides_one(row: TaskInstance) -> bool:
+    """Whether the row ended without running and yet bears the process of a try: that one was cleared before."""
+    has_process = row.pid is not None or row.hostname != ""
+    return row.state in TIS_ENDED and row.try_number > 0 and has_process and not has_run(row)
+
+
+def may_be_cleared(row: TaskInstance, record: Record, cleared: float | None) -> bool:
+    """Whether a try that seems retried may have been cleared while it ran: its archived copy tells."""
+    if row.state != "up_for_retry" or row.try_number <= record.settled or cleared is None:
+        return False
+    return (row.start_date or 0.0) <= cleared <= (row.end_date or 0.0) + PROMPT
 
 
 def is_over(row: TaskInstance) -> bool:
@@ -170,7 +183,13 @@ def fate_of_row(row: TaskInstance) -> Fate:
     return Fate.SKIPPED
 
 
-def settle(current: TaskInstance | None, known: Record | None, tries: Sequence[TaskInstance], edge: float) -> Finding:
+def settle(
+    current: TaskInstance | None,
+    known: Record | None,
+    tries: Sequence[TaskInstance],
+    edge: float,
+    cleared: float | None = None,
+) -> Finding:
     """Deal with a task instance whose tries were asked for.
 
     `current` is its row as the poll found it, None where the poll found none: then `known` is there, and the
@@ -186,7 +205,8 @@ def settle(current: TaskInstance | None, known: Record | None, tries: Sequence[T
     watched_since = 0.0 if known else edge
     events: list[Event] = []
     for attempt, after in zip(archived, [*archived[1:], row], strict=True):
-        events += settle_archived(attempt, after, record, watched_since, edge)
+        fate = fate_of_archived(attempt, after, record, cleared)
+        events += settle_archived(attempt, fate, record, watched_since, edge)
         record = advance(record, attempt)
     settled = max(record.settled, row.try_number - 1)
     kept = msgspec.structs.replace(remember(row, record, settled), reached=record.reached)
@@ -197,14 +217,16 @@ def settle(current: TaskInstance | None, known: Record | None, tries: Sequence[T
 def precede(tries: Sequence[TaskInstance], current: TaskInstance) -> list[TaskInstance]:
     """The archived tries before a row, oldest first; newer ones are left to the next poll, which will show them.
 
-    A row that ended without running bears the number of the try that was cleared before.
+    A row that ended without running bears the number of the try that was cleared before; one that is up_for_retry
+    has been archived already.
     """
-    hides_one = current.state in TIS_ENDED and not has_run(current)
+    hidden = hides_one(current)
     earlier = [
         row
         for row in tries
         if row.try_number < current.try_number
-        or (hides_one and row.try_number == current.try_number and row.state != current.state)
+        or (hidden and row.try_number == current.try_number and row.state != current.state)
+        or (current.state == "up_for_retry" and row.try_number == current.try_number)
     ]
     return sorted(earlier, key=lambda row: row.try_number)
 
@@ -222,11 +244,10 @@ def split(tries: Sequence[TaskInstance]) -> tuple[list[TaskInstance], TaskInstan
 
 
 def settle_archived(
-    attempt: TaskInstance, after: TaskInstance, record: Record, watched_since: float, edge: float
+    attempt: TaskInstance, fate: Fate, record: Record, watched_since: float, edge: float
 ) -> list[Event]:
     """Deal with a try that history shows."""
     events: list[Event] = []
-    fate = fate_of_archived(attempt, after, record)
     recent = (attempt.end_date or 0) >= watched_since
     if attempt.try_number > record.settled and recent and has_run(attempt):
         events.append(Ended(attempt, fate))
@@ -247,11 +268,11 @@ def is_new_outcome(attempt: TaskInstance, record: Record, edge: float) -> bool:
     return end > (record.reached[2] or 0)
 
 
-def fate_of_archived(attempt: TaskInstance, after: TaskInstance, record: Record) -> Fate:
+def fate_of_archived(attempt: TaskInstance, after: TaskInstance, record: Record, cleared: float | None) -> Fate:
     """How an archived try ended: history says failed of retried, cleared and finally failed ones alike.
 
-    A clear of anything but a running task raises max_tries, a retry leaves it; and beyond max_tries there are
-    no retries.
+    A clear archives a running try at that moment. A clear of anything else raises max_tries, a retry leaves it;
+    and beyond max_tries there are no retries.
     """
     if attempt.state == "success":
         return Fate.SUCCESS
@@ -260,7 +281,8 @@ def fate_of_archived(attempt: TaskInstance, after: TaskInstance, record: Record)
     raised = after.max_tries != attempt.max_tries
     last_seen = record.state if record.try_number == attempt.try_number else ""
     exhausted = attempt.try_number > attempt.max_tries
-    if last_seen == "restarting" or (raised and last_seen in PAUSED):
+    prompt = cleared is not None and attempt.end_date is not None and 0.0 <= cleared - attempt.end_date <= PROMPT
+    if prompt or last_seen == "restarting" or (raised and last_seen in PAUSED):
         return Fate.CLEARED
     if not exhausted:
         return Fate.RETRIED

@@ -1,0 +1,159 @@
+"""Every try and outcome is counted once, whatever the polls hit: a model of Airflow that knows the truth is polled."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from exporter.catalogue import tasks
+from exporter.family import Family
+from exporter.ledger import Ledger
+from exporter.settings import AirflowSettings
+from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.scope import Scope
+from exporter.sources.airflow.source import LEDGER
+from exporter.sources.airflow.tasks import TasksReader
+from exporter.state import State
+
+
+def load_model() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("airflow_model", Path(__file__).with_name("model.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["airflow_model"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+model = load_model()
+
+
+class Exporter:
+    """The reader of task instances with a ledger and a state file, as the supervisor runs them."""
+
+    def __init__(self, airflow: Any, path: Path | None = None) -> None:
+        self.airflow = airflow
+        self.path = path
+        self.start()
+
+    def start(self) -> None:
+        self.state = State(self.path)
+        self.ledger = Ledger(LEDGER)
+        self.ledger.restore(self.state.ledger())
+        self.directory = Directory(cleared=self.airflow.cleared)
+        self.reader = TasksReader(self.airflow, self.state, self.directory, Scope(AirflowSettings()), 5.0)
+
+    def kill(self) -> None:
+        self.state.close()
+        self.start()
+
+    def poll(self) -> bool:
+        """One cycle; False where a request failed, so that nothing was committed."""
+        try:
+            reading = self.reader.read()
+        except ConnectionError:
+            return False
+        staged = self.ledger.stage(reading.changes)
+        rows = self.ledger.rows(staged)
+        self.state.commit(rows, reading.memories, moment=reading.moment, forget=reading.forget)
+        self.ledger.adopt(staged)
+        return self.poll() if reading.again else True
+
+    def total(self, family: Family, label: str = "") -> float:
+        series = self.ledger.tables[family].series
+        return sum(one.cells[0] for one in series if not label or label in one.labels)
+
+
+def compare(exporter: Exporter, truth: Counter[tuple[str, ...]]) -> dict[str, tuple[float, float]]:
+    """What differs: counted and true."""
+    counted = {
+        "tries": exporter.total(tasks.TRIES),
+        "failed": exporter.total(tasks.TRIES_FAILED),
+        "retries": exporter.total(tasks.RETRIES),
+        "cleared": exporter.total(tasks.TRIES_CLEARED),
+        "success": exporter.total(tasks.FINISHED, "success"),
+        "failed for good": exporter.total(tasks.FINISHED, "failed"),
+        "skipped": exporter.total(tasks.NOT_RUN, "skipped"),
+        "upstream_failed": exporter.total(tasks.NOT_RUN, "upstream_failed"),
+    }
+    true = {
+        **{name: truth[name] for name in ("tries", "failed", "retries", "cleared")},
+        "success": truth["outcome", "success"],
+        "failed for good": truth["outcome", "failed"],
+        "skipped": truth["outcome", "skipped"],
+        "upstream_failed": truth["outcome", "upstream_failed"],
+    }
+    return {name: (counted[name], true[name]) for name in true if counted[name] != true[name]}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("pause", [5.0, 30.0])
+def test_without_clears_nothing_differs(seed: int, pause: float) -> None:
+    airflow = model.Model(seed, clears=False)
+    exporter = Exporter(airflow)
+    exporter.poll()
+    for _ in range(40):
+        airflow.pass_time(pause)
+        exporter.poll()
+    airflow.settle_down()
+    airflow.pass_time(3.0)
+    exporter.poll()
+    assert airflow.truth["tries"] > 150
+    assert compare(exporter, airflow.truth) == {}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_failing_polls_kills_and_an_hour_away_lose_nothing(seed: int, tmp_path: Path) -> None:
+    airflow = model.Model(seed, clears=False, failing=0.05)
+    exporter = Exporter(airflow, tmp_path / "state.db")
+    while not exporter.poll():
+        pass
+    for round_ in range(40):
+        airflow.pass_time(10.0)
+        exporter.poll()
+        if round_ % 13 == 12:
+            exporter.kill()
+        if round_ == 20:
+            airflow.pass_time(3600.0, pace=1.0)
+    airflow.settle_down()
+    airflow.pass_time(3.0)
+    while not exporter.poll():
+        pass
+    assert compare(exporter, airflow.truth) == {}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_clears_every_try_is_counted_and_only_fates_that_the_api_hides_differ(seed: int) -> None:
+    airflow = model.Model(seed)
+    exporter = Exporter(airflow)
+    exporter.poll()
+    for _ in range(80):
+        airflow.pass_time(5.0)
+        exporter.poll()
+    airflow.settle_down()
+    airflow.pass_time(3.0)
+    exporter.poll()
+    differences = compare(exporter, airflow.truth)
+    tries = airflow.truth["tries"]
+    assert "tries" not in differences
+    hidden = sum(abs(counted - true) for counted, true in differences.values())
+    assert hidden <= tries * 0.02, differences
+
+
+def test_a_try_deleted_while_it_ran_is_counted_as_cleared_and_unaccounted() -> None:
+    airflow = model.Model(3, clears=False)
+    exporter = Exporter(airflow)
+    exporter.poll()
+    for _ in range(20):
+        airflow.pass_time(5.0)
+        exporter.poll()
+        airflow.delete_run()
+    assert exporter.total(tasks.UNACCOUNTED) >= 5
+    assert exporter.total(tasks.TRIES_CLEARED) == exporter.total(tasks.UNACCOUNTED)
