@@ -21,7 +21,7 @@ from demo.workdir import free_port
 
 VERSION = "3.3.2"
 PORT = 10112
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 REFRESH_SECONDS = 2.0
 LOG_SECONDS = 15.0  # between two summaries where they cannot be drawn over each other
 EXPORTER = "exporter"
@@ -137,14 +137,17 @@ class Demo:
         samples = self.scrape()
         return samples is not None and shows(samples, VERSION)
 
-    def watch(self, seconds: float) -> None:
-        """Show a summary again and again, for so long."""
+    def watch(self, seconds: float) -> bool:
+        """Show a summary again and again, for so long; answer whether data of this Airflow were ever among it."""
         screen = Screen()
+        served = False
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             samples = self.scrape()
+            served = served or (samples is not None and shows(samples, VERSION))
             screen.show(summary(samples) if samples else {"Exporter": "does not answer"})
             time.sleep(min(REFRESH_SECONDS, max(0.0, end - time.monotonic())))
+        return served
 
     def stop(self) -> None:
         """End what was started; Airflow's running tasks get some seconds."""
@@ -165,8 +168,7 @@ def main() -> int:
     try:
         demo = Demo(Path(os.environ.get("DEMO_DIR", ".demo")).resolve())
         demo.start()
-        demo.watch(seconds)
-        code = 0 if demo.serves_airflow() else 1
+        code = 0 if demo.watch(seconds) else 1
     except Stopped:
         code = 0 if seconds == math.inf else 1
     except (SetupError, CommandError) as error:

@@ -31,7 +31,7 @@ from demo.settings import USERS, Place, settings_of
 from demo.workdir import Workdir, free_port
 
 DAGS = Path(__file__).resolve().parent / "dags"
-READY_SECONDS = 180.0
+READY_SECONDS = 300.0  # a few on a quiet machine, minutes on a small busy one
 PATIENCE = 12.0  # seconds that a part gets to end by itself
 Database = Literal["sqlite", "postgres"]
 API_SERVER = "api-server"

@@ -52,7 +52,10 @@ def requirements(version: str) -> list[str]:
     if pins.exists():
         return ["-r", str(pins)]
     wanted = [f"apache-airflow[statsd]=={version}", "apache-airflow-providers-standard", "psycopg2-binary"]
-    return [*wanted, "asyncpg" if release(version) >= (3,) else "apache-airflow-providers-fab"]
+    if release(version) < (3,):
+        return [*wanted, "apache-airflow-providers-fab"]
+    # newer ones refuse what these releases' own workers send: every task fails
+    return [*wanted, "asyncpg", "fastapi<0.118" if release(version) < (3, 1) else "fastapi<0.137"]
 
 
 def _candidates() -> Iterator[str]:

@@ -71,12 +71,12 @@ def summary(samples: Samples) -> dict[str, str]:
         "Tasks now": _states(samples, "airflow_task_instances", STATES),
         "Tries ended": f"{tries}, of which {failed} failed, {retried} of these to be tried again",
         "Waits": f"{_mean(samples, 'queued')} queued, {_mean(samples, 'scheduled')} scheduled, on average",
-        "Pools": "; ".join(_pool(samples, name) for name in samples.values("airflow_pool_slots", "pool")) or "none yet",
+        "Pools": "; ".join(_pool(samples, name) for name in samples.values("airflow_pool_slots", "pool")) or "none",
     }
 
 
 def _counts(numbers: Iterable[tuple[str, int]]) -> str:
-    return ", ".join(f"{number} {word}" for word, number in numbers if number) or "none yet"
+    return ", ".join(f"{number} {word}" for word, number in numbers if number) or "none"
 
 
 def _states(samples: Samples, family: str, states: Iterable[str]) -> str:
