@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter import webconfig
+from exporter import logs, webconfig
 from exporter.config import Configuration
 from exporter.reading import ReaderError
 from exporter.settings import AirflowSettings
@@ -46,6 +46,7 @@ class Step(NamedTuple):
 def diagnose(configuration: Configuration) -> Iterator[Finding]:
     """Try everything, in the order in which it is needed; ends early where the rest depends on what failed."""
     settings = configuration.settings
+    logs.configure("error", settings.log_format)
     given = {entry.origin.partition(":")[0] for entry in configuration.entries if entry.origin != "default"}
     yield Finding("ok", "configuration", f"from {', '.join(sorted(given))}" if given else "only defaults")
     for notice in configuration.notices:
@@ -98,7 +99,7 @@ def diagnose_endpoints(airflow: Airflow, now: float) -> Iterator[Finding]:
     first, *rest = list_steps(airflow, now)
     finding, error = attempt(first)
     if error and error.reason == "unauthorized":
-        yield Finding("FAILED", "credentials", str(error))
+        yield fail("credentials", error)
         return
     yield Finding("ok", "credentials", "accepted")
     yield finding

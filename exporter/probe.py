@@ -28,6 +28,8 @@ def find_problem(address: str, timeout: float = 3.0) -> str | None:
         return judge(ask(plain))
     except ConnectionRefusedError:
         return f"{address}: nothing listens"
+    except TimeoutError:
+        return f"{address}: no answer within {timeout:g} s"
     except (OSError, http.client.HTTPException):
         return find_tls_problem(address, timeout)
 

@@ -1,0 +1,160 @@
+"""From settings to a store that is read: caps, buckets, counters that outlive a restart and a reload."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from exporter.catalogue import dags, own, tasks
+from exporter.engine import Engine
+from exporter.exposition import Format, render
+from exporter.family import Family
+from exporter.reading import Change, Reader, ReaderError, Reading
+from exporter.settings import Settings
+from exporter.state import StateError
+
+LABELS = ("etl", "load")
+
+
+class FakeReader:
+    """Counts one try of 5 seconds each time, and tells of two DAGs."""
+
+    name = "tasks"
+    help = "A stand-in"
+    interval = 3600.0
+    families: Sequence[Family] = (dags.DAG_PAUSED,)
+
+    def read(self) -> Reading:
+        changes = [Change(tasks.TRIES, LABELS), Change(tasks.DURATION, LABELS[:1], 5.0)]
+        return Reading(tables={dags.DAG_PAUSED: {("etl",): 0, ("report",): 1}}, changes=changes)
+
+
+class FakeSource:
+    """A connection that always is there, or never."""
+
+    name = "airflow"
+    clock_skew: float | None = 2.5
+
+    def __init__(self, *, reachable: bool = True) -> None:
+        self.readers: Sequence[Reader] = (FakeReader(),)
+        self.closed = False
+        self._reachable = reachable
+
+    def connect(self) -> None:
+        if not self._reachable:
+            raise ReaderError("unreachable", "nobody is there")
+
+    def begin(self, deadline: float) -> None:
+        """Take all the time there is."""
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(autouse=True)
+def source(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSource]:
+    """What every engine reads instead of an Airflow."""
+    source = FakeSource()
+    monkeypatch.setattr(Engine, "_build_sources", lambda *_: [source])
+    yield source
+    assert source.closed
+
+
+def show(engine: Engine) -> list[str]:
+    return b"".join(render(engine.store, Format.TEXT, truth=True)).decode().splitlines()
+
+
+def count_tries(engine: Engine) -> float:
+    line = next(line for line in show(engine) if line.startswith(f"{tasks.TRIES.name}{{"))
+    return float(line.split()[-1])
+
+
+def test_what_is_read_once_is_in_the_store() -> None:
+    engine = Engine(Settings())
+    engine.read_once()
+    lines = show(engine)
+    assert 'airflow_dag_paused{dag_id="report"} 1' in lines
+    assert count_tries(engine) == 1
+    assert engine.stop(1)
+
+
+def test_the_exporters_own_families_tell_of_the_source() -> None:
+    engine = Engine(Settings())
+    engine.read_once()
+    engine.refresh()
+    lines = show(engine)
+    assert 'airflow_exporter_source_up{source="airflow"} 1' in lines
+    assert 'airflow_exporter_clock_skew_seconds{source="airflow"} 2.5' in lines
+    assert f"{own.STATE_PERSISTENT.name} 0" in lines
+    assert engine.stop(1)
+
+
+def test_it_is_ready_once_each_source_was_tried(monkeypatch: pytest.MonkeyPatch, source: FakeSource) -> None:
+    monkeypatch.setattr(source, "_reachable", False)
+    engine = Engine(Settings())
+    assert not engine.ready()
+    engine.read_once()
+    assert engine.ready()
+    assert not engine.status()[0].up
+    assert engine.stop(1)
+
+
+def test_closed_sets_exist_from_the_start(source: FakeSource) -> None:
+    engine = Engine(Settings())
+    source.close()
+    assert 'airflow_task_wait_unobservable_total{wait="queued",reason="unknown"} 0' in show(engine)
+    assert engine.stop(1)
+
+
+def test_caps_and_buckets_are_those_of_the_settings() -> None:
+    name = tasks.DURATION.name
+    engine = Engine(Settings(caps={dags.DAG_PAUSED.name: 1}, buckets={name: (1.0, 10.0)}))
+    engine.read_once()
+    lines = show(engine)
+    assert [line for line in lines if line.startswith(dags.DAG_PAUSED.name)] == ['airflow_dag_paused{dag_id="etl"} 0']
+    assert [line.split()[-1] for line in lines if line.startswith(f"{name}_bucket")] == ["0", "1", "1"]
+    assert engine.stop(1)
+
+
+def test_counters_outlive_a_restart_with_a_state_file(tmp_path: Path) -> None:
+    settings = Settings(state_file=tmp_path / "state")
+    for total in (1, 2):
+        engine = Engine(settings)
+        engine.read_once()
+        assert count_tries(engine) == total
+        assert engine.stop(1)
+
+
+def test_a_histogram_with_other_buckets_starts_anew_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Engine(Settings(state_file=tmp_path / "state"))
+    engine.read_once()
+    assert engine.stop(1)
+    changed = Engine(Settings(state_file=tmp_path / "state", buckets={tasks.DURATION.name: (1.0,)}))
+    assert not [line for line in show(changed) if line.startswith(tasks.DURATION.name)]
+    assert changed.stop(1)
+    assert "1 series of the state file fit no family any more" in caplog.text
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_counters_go_on_through_a_reload(tmp_path: Path, caplog: pytest.LogCaptureFixture, *, persistent: bool) -> None:
+    caplog.set_level(logging.CRITICAL)
+    engine = Engine(Settings(state_file=tmp_path / "state" if persistent else None))
+    engine.read_once()
+    engine.replace(Settings(birth_hold=1.0))
+    assert engine.stop(10)
+    assert count_tries(engine) in (1, 2)
+
+
+def test_two_exporters_cannot_use_one_state_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.state.PATIENCE", 0.05)
+    settings = Settings(state_file=tmp_path / "state")
+    engine = Engine(settings)
+    with pytest.raises(StateError):
+        Engine(settings)
+    engine.read_once()
+    assert engine.stop(1)
