@@ -29,9 +29,9 @@ class Scope:
 
     def covers(self, dag_id: str) -> bool:
         """Whether the DAG is read: it is included (all are, by default) and not excluded."""
-        if self._include is not None and not self._include.search(dag_id):
+        if self._include is not None and not self._include.fullmatch(dag_id):
             return False
-        return self._exclude is None or not self._exclude.search(dag_id)
+        return self._exclude is None or not self._exclude.fullmatch(dag_id)
 
     def select(self, rows: Iterable[Row]) -> list[Row]:
         """The rows of the DAGs that are read."""
@@ -45,4 +45,4 @@ class Scope:
 
     def has_task_histograms(self, dag_id: str) -> bool:
         """Whether each task of the DAG has a duration histogram of its own."""
-        return self._histograms is not None and self._histograms.search(dag_id) is not None
+        return self._histograms is not None and self._histograms.fullmatch(dag_id) is not None
