@@ -57,7 +57,7 @@ docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 
 .PHONY: golden
 golden: $(VENV)/.dev ## write the golden files of the tests anew; look at the diff
-	$(BIN)/python -m pytest tests/golden --update-golden
+	$(BIN)/python -m pytest --update-golden
 
 .PHONY: clean
 clean: ## remove environments, caches and the demo, with whatever of it still runs
