@@ -77,7 +77,8 @@ class Client:
         if major >= 3 and self._generated is None:
             self._generated = Generated(self._settings, USER_AGENT)
         if major not in self._chosen:
-            self._chosen[major] = self._choose_credentials(major)
+            independent = not isinstance(self._chosen[0], Nobody)
+            self._chosen[major] = self._chosen[0] if independent else self._choose_credentials(major)
         self._major = major
         self._credentials = self._chosen[major]
 

@@ -16,7 +16,7 @@ import yaml
 
 from exporter.reading import ReaderError
 from exporter.settings import AirflowSettings
-from exporter.sources.airflow.failures import NOBODY, is_bad_token, read_detail
+from exporter.sources.airflow.failures import NOBODY, is_bad_token, leads_to_login, read_detail
 from exporter.sources.airflow.transport import Form, Reply
 
 Submit = Callable[[Form], Reply]
@@ -41,8 +41,17 @@ class Credentials(Protocol):
 
 
 def is_refusal(reply: Reply) -> bool:
-    """Whether a reply is about who asks, not about what they may: 401, or 403 with a bad token."""
-    return reply.status == 401 or (reply.status == 403 and is_bad_token(read_detail(reply)))
+    """Whether a reply is about who asks, not about what they may: 401, 403 with a bad token, a login page."""
+    if reply.status == 403:
+        return is_bad_token(read_detail(reply))
+    return reply.status == 401 or leads_to_login(reply)
+
+
+def check_secret(value: str, what: str) -> str:
+    """A value that fits into a header. Raises ReaderError without quoting it, as every library would."""
+    if not value.isascii() or not value.isprintable():
+        raise ReaderError("unauthorized", f"{what} holds several lines, or characters that no header takes")
+    return value
 
 
 class WatchedFile:
@@ -97,7 +106,7 @@ class TokenFile:
         return f"the token in {self._file.path}"
 
     def headers(self) -> Headers:
-        self._sent = self._file.read()
+        self._sent = check_secret(self._file.read(), str(self))
         return {"Authorization": f"Bearer {self._sent}"}
 
     def renew(self, reply: Reply) -> bool:
@@ -157,7 +166,7 @@ class ExtraHeaders:
         """The headers. Raises ReaderError (unauthorized) where the file cannot be understood."""
         text = self._file.read()
         if text != self._text:
-            self._headers = parse_headers(text, str(self._file.path))
+            self._headers = parse_headers(text, f"the headers file {self._file.path}")
             self._text = text
         return self._headers
 
@@ -167,17 +176,17 @@ def parse_headers(text: str, place: str) -> Headers:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     matches = [PLAIN_LINE.fullmatch(line.strip()) for line in lines]
     if all(matches):
-        return {match["name"]: match["value"] for match in matches if match}
+        return {match["name"]: check_secret(match["value"], place) for match in matches if match}
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         # The error itself would quote the file.
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise ReaderError("unauthorized", f"the headers file {place}{where}: neither lines nor YAML") from None
+        raise ReaderError("unauthorized", f"{place}{where}: neither lines nor YAML") from None
     if not isinstance(content, dict) or any(isinstance(value, dict | list) for value in content.values()):
-        raise ReaderError("unauthorized", f"the headers file {place} must hold `Name: value` lines")
-    return {str(name): str(value).strip() for name, value in content.items()}
+        raise ReaderError("unauthorized", f"{place} must hold `Name: value` lines")
+    return {str(name): check_secret(str(value).strip(), place) for name, value in content.items()}
 
 
 def basic_headers(username: str, password: str) -> Headers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 from exporter.reading import ReaderError
@@ -29,9 +30,10 @@ class Connection(NamedTuple):
 def connect(settings: AirflowSettings, on_request: OnRequest = ignore, client: Client | None = None) -> Connection:
     """Find out what answers at the configured URL; `client` is that of an earlier connection, to keep its session.
 
-    Raises ReaderError.
+    Takes no longer than the timeout of one request. Raises ReaderError.
     """
     client = client or Client(settings, on_request)
+    client.begin(time.monotonic() + settings.timeout)
     return Connection(client, detect(client))
 
 

@@ -156,10 +156,15 @@ def is_bad_token(detail: str) -> bool:
 
 def expect_json(endpoint: Endpoint, reply: Reply) -> bytes:
     """The body, if it can be JSON. Raises ReaderError that says what it looks like otherwise."""
-    if reply.body.lstrip()[:1] in (b"{", b"["):
+    if looks_like_json(reply):
         return reply.body
     reason = "unauthorized" if is_login_page(reply) else "bad_reply"
     raise AnswerError(reason, f"{endpoint.name}: {describe_page(reply)}", reply.status)
+
+
+def looks_like_json(reply: Reply) -> bool:
+    """Whether a body can be JSON at all."""
+    return reply.body[:100].lstrip()[:1] in (b"{", b"[")
 
 
 def is_login_page(reply: Reply) -> bool:
@@ -190,14 +195,21 @@ def find_title(text: str) -> str:
 
 def redirected(endpoint: Endpoint, reply: Reply) -> ReaderError:
     """Where a redirect leads: to a login page, or to the URL that should be configured."""
-    location = reply.headers.get("Location", "")
-    target = urlsplit(location)
-    where = f"{target.scheme}://{target.netloc}{target.path}" if target.netloc else target.path
-    if LOGIN_WORDS.search(target.netloc + target.path):
+    target = urlsplit(reply.headers.get("Location", ""))
+    where = shown(target.geturl()) + target.path if target.netloc else target.path
+    if leads_to_login(reply):
         message = f"{endpoint.name}: redirected to a login page ({where}): credentials are missing or not accepted"
         return AnswerError("unauthorized", message, reply.status)
     message = f"{endpoint.name}: redirected to {where}: set airflow.url to where Airflow really is"
     return AnswerError("bad_reply", message, reply.status)
+
+
+def leads_to_login(reply: Reply) -> bool:
+    """Whether a reply asks somebody with a browser to log in."""
+    if 300 <= reply.status < 400:
+        target = urlsplit(reply.headers.get("Location", ""))
+        return bool(LOGIN_WORDS.search(target.netloc + target.path))
+    return reply.status == 200 and not looks_like_json(reply) and is_login_page(reply)
 
 
 def read_detail(reply: Reply) -> str:

@@ -61,20 +61,23 @@ class Reads:
         """Every row of a list that hardly changes."""
         return walk.walk_offsets(self.fetch(endpoint, rows), query or {}, identify)
 
-    def with_known_states(self, states: Sequence[str], read: Callable[[list[str]], list[T]]) -> list[T]:
-        """Read by states, without those that this release refuses to know."""
-        while True:
-            known = [state for state in states if state not in self._unknown_states]
-            try:
-                return read(known)
-            except AnswerError as error:
-                if error.status == 414 and len(known) > 1:
-                    half = len(known) // 2
-                    return [*read(known[:half]), *read(known[half:])]
-                doubtful = next((state for state in RECENT_STATES if state in known), None)
-                if error.status not in (400, 422) or doubtful is None:
-                    raise
-                self._unknown_states.add(doubtful)
+    def with_known_states(
+        self, states: Sequence[str], read: Callable[[Sequence[str]], list[T]], identify: walk.Identify[T]
+    ) -> list[T]:
+        """Read by states, without those that this release refuses to know, in two parts if the URL is too long."""
+        known = [state for state in states if state not in self._unknown_states]
+        try:
+            return read(known)
+        except AnswerError as error:
+            doubtful = next((state for state in RECENT_STATES if state in known), None)
+            if error.status == 414 and len(known) > 1:
+                half = len(known) // 2
+                parts = [self.with_known_states(part, read, identify) for part in (known[:half], known[half:])]
+                return list({identify(row): row for part in parts for row in part}.values())
+            if error.status not in (400, 422) or doubtful is None:
+                raise
+            self._unknown_states.add(doubtful)
+        return self.with_known_states(known, read, identify)
 
     def is_gone(self, error: AnswerError) -> bool:
         """Whether a 404 is about the one thing asked for. Raises ReaderError where it is about the whole API."""

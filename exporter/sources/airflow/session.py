@@ -41,14 +41,14 @@ class Session:
         return self._basic.headers() if self._basic else cookie_headers(self._cookies)
 
     def renew(self, reply: Reply) -> bool:
-        if self._basic or reply.status not in (401, 403):
+        if self._basic:
             return False
-        if reply.status == 401 and self._fresh:
-            # The session is good, but [api] auth_backends does not take sessions.
+        fresh, self._fresh = self._fresh, False
+        if reply.status not in (401, 403) or (reply.status == 403 and self._lives()):
+            return False
+        if fresh:
+            # Logged in and yet not known: auth_backends takes no sessions, or the web servers share none.
             self._basic = Basic(self._password)
-            return True
-        if reply.status == 403 and self._lives():
-            return False
         self._cookies = {}
         return True
 

@@ -11,7 +11,15 @@ from typing import NamedTuple
 
 from exporter.reading import ReaderError
 from exporter.settings import OAuth2Settings
-from exporter.sources.airflow.credentials import Headers, Password, Submit, WatchedFile, basic_headers, is_refusal
+from exporter.sources.airflow.credentials import (
+    Headers,
+    Password,
+    Submit,
+    WatchedFile,
+    basic_headers,
+    check_secret,
+    is_refusal,
+)
 from exporter.sources.airflow.failures import read_detail, shown
 from exporter.sources.airflow.transport import Form, Reply
 
@@ -116,7 +124,7 @@ def read_field(reply: Reply, name: str) -> str:
         value = None
     if not isinstance(value, str) or not value:
         raise ReaderError("bad_reply", f"the reply of {shown(reply.url)} to a request for a token has no {name!r}")
-    return value
+    return check_secret(value, f"the token of {shown(reply.url)}")
 
 
 def jwt_life(token: str) -> float | None:
@@ -142,8 +150,15 @@ def ask_identity_provider(submit: Submit, settings: OAuth2Settings, secret: Watc
         reason = "server_error" if reply.status >= 500 else "unauthorized"
         message = f"{where} gave no token (HTTP {reply.status}{said}): check airflow.oauth2"
         raise ReaderError(reason, message)
-    life = json.loads(reply.body).get("expires_in")
-    return Token(read_field(reply, "access_token"), float(life) if isinstance(life, int | float | str) else None)
+    return Token(read_field(reply, "access_token"), read_life(reply))
+
+
+def read_life(reply: Reply) -> float | None:
+    """How many seconds a token lives by `expires_in`; None where it does not say."""
+    try:
+        return float(json.loads(reply.body)["expires_in"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def oauth2_form(settings: OAuth2Settings, secret: str, *, in_header: bool) -> Form:

@@ -46,6 +46,9 @@ class Reply(NamedTuple):
     body: bytes
     url: str = ""
 
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, {len(self.body)} bytes)"
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -63,9 +66,9 @@ class Form:
     name: str
     method: str
     url: str
-    fields: Mapping[str, str] = field(default_factory=dict)
-    json: Mapping[str, str] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    json: Mapping[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class BodyTooLargeError(Exception):

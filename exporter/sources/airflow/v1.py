@@ -102,7 +102,11 @@ class V1(Reads):
 
     def task_instances_active(self) -> Sequence[TaskInstance]:
         fetch = self.fetch(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, ALL_TASKS)
-        return self.with_known_states(STATES, lambda known: walk.walk_offsets(fetch, {"state": known}, task_key))
+
+        def read(states: Sequence[str]) -> list[TaskInstance]:
+            return walk.walk_offsets(fetch, {"state": list(states)}, task_key)
+
+        return self.with_known_states(STATES, read, task_key)
 
     def task_instances_ended(self, since: float, until: float | None = None) -> Sequence[TaskInstance]:
         fetch = self.fetch(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, ALL_TASKS)

@@ -1,6 +1,6 @@
 """Airflow 3.x: /api/v2, through its generated client.
 
-From 3.3 on, lists of runs and task instances are walked by cursor; before, as on 2.x.
+Lists are walked by cursor where the release has them (task instances from 3.2, runs from 3.3 on), else as on 2.x.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from typing import TypeVar
 from exporter.reading import ReaderError
 from exporter.sources.airflow import decode, walk
 from exporter.sources.airflow import endpoints as at
+from exporter.sources.airflow.client import Client
+from exporter.sources.airflow.decode import List
+from exporter.sources.airflow.endpoints import Endpoint
 from exporter.sources.airflow.failures import AnswerError
 from exporter.sources.airflow.reads import ALL_RUNS, ALL_TASKS, Reads, is_hidden, run_key, task_key
 from exporter.sources.airflow.replies import (
@@ -32,14 +35,19 @@ from exporter.sources.airflow.transport import Call, Value
 
 T = TypeVar("T")
 
+EVERYWHERE = {at.V2_DAG_RUNS: ALL_RUNS, at.V2_TASK_INSTANCES: ALL_TASKS}
+"""The names that stand for the lists of all DAGs."""
+
 
 class V2(Reads):
     """`Airflow`, as release 3.x answers."""
 
     major = 3
     version_endpoint = at.V2_VERSION
-    keyset: bool | None = None
-    """Whether this release knows cursors; None before the first walk."""
+
+    def __init__(self, client: Client, version: str) -> None:
+        super().__init__(client, version)
+        self._without_cursor: set[Endpoint] = set()
 
     def health(self) -> Sequence[Component]:
         return decode.decode_health(self.client.get(Call(at.V2_HEALTH)))
@@ -76,12 +84,10 @@ class V2(Reads):
         return self.read_all(at.V2_BACKFILLS, decode.BACKFILLS, lambda backfill: backfill.id, query)
 
     def dag_runs_active(self) -> Sequence[DagRun]:
-        fetch = self.fetch(at.V2_DAG_RUNS, decode.DAG_RUNS, ALL_RUNS)
-        return self._walk_active(fetch, {"state": list(RUNS_ACTIVE)}, run_key)
+        return self._read_active(at.V2_DAG_RUNS, decode.DAG_RUNS, RUNS_ACTIVE, run_key)
 
     def dag_runs_ended(self, since: float) -> Sequence[DagRun]:
-        fetch = self.fetch(at.V2_DAG_RUNS, decode.DAG_RUNS, ALL_RUNS)
-        return self._walk_ended(fetch, {"state": list(RUNS_ENDED)}, walk.Window(since), run_key)
+        return self._read_ended(at.V2_DAG_RUNS, decode.DAG_RUNS, RUNS_ENDED, run_key, walk.Window(since))
 
     def dag_runs_recent(self, dag_id: str, *, limit: int, state: str | None = None) -> Sequence[DagRun]:
         query: dict[str, Value] = {"order_by": ["-run_after"], "limit": min(limit, walk.PAGE)}
@@ -90,12 +96,14 @@ class V2(Reads):
         return self.fetch(at.V2_DAG_RUNS, decode.DAG_RUNS, {"dag_id": dag_id})(query).rows
 
     def task_instances_active(self) -> Sequence[TaskInstance]:
-        fetch = self.fetch(at.V2_TASK_INSTANCES, decode.TASK_INSTANCES, ALL_TASKS)
-        return self.with_known_states(TIS_ACTIVE, lambda known: self._walk_active(fetch, {"state": known}, task_key))
+        def read(states: Sequence[str]) -> list[TaskInstance]:
+            return self._read_active(at.V2_TASK_INSTANCES, decode.TASK_INSTANCES, states, task_key)
+
+        return self.with_known_states(TIS_ACTIVE, read, task_key)
 
     def task_instances_ended(self, since: float, until: float | None = None) -> Sequence[TaskInstance]:
-        fetch = self.fetch(at.V2_TASK_INSTANCES, decode.TASK_INSTANCES, ALL_TASKS)
-        return self._walk_ended(fetch, {"state": list(TIS_ENDED)}, walk.Window(since, until), task_key)
+        window = walk.Window(since, until)
+        return self._read_ended(at.V2_TASK_INSTANCES, decode.TASK_INSTANCES, TIS_ENDED, task_key, window)
 
     def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[TaskInstance] | None:
         names: dict[str, str | int] = {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task_id}
@@ -110,19 +118,33 @@ class V2(Reads):
                 return None
             raise
 
-    def _walk_active(self, fetch: walk.Fetch[T], query: walk.Query, identify: walk.Identify[T]) -> list[T]:
-        rows = self._walk_keyset(fetch, query, identify)
-        return walk.walk_offsets(fetch, {**query, "order_by": ["id"]}, identify) if rows is None else rows
-
-    def _walk_ended(
-        self, fetch: walk.Fetch[T], query: walk.Query, window: walk.Window, identify: walk.Identify[T]
+    def _read_active(
+        self, endpoint: Endpoint, rows: List[T], states: Sequence[str], identify: walk.Identify[T]
     ) -> list[T]:
-        rows = self._walk_keyset(fetch, {**query, **window.query()}, identify)
-        return walk.walk_slices(fetch, query, window, identify, self.server_time) if rows is None else rows
+        query: dict[str, Value] = {"state": list(states)}
+        found = self._walk_keyset(endpoint, rows, query, identify)
+        if found is not None:
+            return found
+        return walk.walk_offsets(
+            self.fetch(endpoint, rows, EVERYWHERE[endpoint]), {**query, "order_by": ["id"]}, identify
+        )
 
-    def _walk_keyset(self, fetch: walk.Fetch[T], query: walk.Query, identify: walk.Identify[T]) -> list[T] | None:
-        if self.keyset is False:
+    def _read_ended(
+        self, endpoint: Endpoint, rows: List[T], states: Sequence[str], identify: walk.Identify[T], window: walk.Window
+    ) -> list[T]:
+        query: dict[str, Value] = {"state": list(states)}
+        found = self._walk_keyset(endpoint, rows, {**query, **window.query()}, identify)
+        if found is not None:
+            return found
+        fetch = self.fetch(endpoint, rows, EVERYWHERE[endpoint])
+        return walk.walk_slices(fetch, query, window, identify, self.server_time)
+
+    def _walk_keyset(
+        self, endpoint: Endpoint, rows: List[T], query: walk.Query, identify: walk.Identify[T]
+    ) -> list[T] | None:
+        if endpoint in self._without_cursor:
             return None
-        rows = walk.walk_keyset(fetch, query, identify)
-        self.keyset = rows is not None
-        return rows
+        found = walk.walk_keyset(self.fetch(endpoint, rows, EVERYWHERE[endpoint]), query, identify)
+        if found is None:
+            self._without_cursor.add(endpoint)
+        return found
