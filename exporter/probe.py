@@ -40,10 +40,18 @@ def find_tls_problem(address: str, timeout: float) -> str | None:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     host, port = find_target(address)
+    connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
     try:
-        return judge(ask(http.client.HTTPSConnection(host, port, timeout=timeout, context=context)))
+        connection.connect()
     except ssl.SSLError as error:
         return None if any(reason in str(error.reason) for reason in WANTS_CERTIFICATE) else f"{address}: {error}"
+    except OSError as error:
+        return f"{address}: {str(error) or type(error).__name__}"
+    try:
+        return judge(ask(connection))
+    except (ssl.SSLError, ConnectionError):
+        # It shook hands and then hung up: with TLS 1.3 that is how a client without a certificate is refused.
+        return None
     except (OSError, http.client.HTTPException) as error:
         return f"{address}: {str(error) or type(error).__name__}"
 
