@@ -111,6 +111,7 @@ class Supervisor:
         """Do all that is due; returns in how many seconds something is due again."""
         if not self._connect():
             self._attempted = True
+            self._promote()
             return max(0.0, self._tracks[CONNECTION].due - self._clock())
         for reader in self._source.readers:
             track = self._track(reader)

@@ -1,0 +1,248 @@
+"""How a source's readers are scheduled, guarded and carried into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from exporter.catalogue import instance, tasks
+from exporter.family import Family
+from exporter.ledger import Ledger, Row
+from exporter.reading import Change, ReaderError, Reading
+from exporter.state import State, StateError
+from exporter.store import Store
+from exporter.supervisor import CYCLES, LIFE, Supervisor, all_attempted
+
+INFO = {instance.INFO: {("3.3.2",): 1.0}}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeReader:
+    families: Sequence[Family] = (instance.INFO,)
+
+    def __init__(self, name: str, read: Callable[[], Reading], interval: float = 10.0) -> None:
+        self.name = name
+        self.help = name
+        self.interval = interval
+        self.read = read
+
+
+class FakeSource:
+    name = "airflow"
+
+    def __init__(self, *readers: FakeReader) -> None:
+        self.readers = readers
+        self.connections = 0
+        self.failure: Exception | None = None
+        self.closed = False
+
+    def connect(self) -> None:
+        self.connections += 1
+        if self.failure:
+            raise self.failure
+
+    def begin(self, deadline: float) -> None:
+        self.deadline = deadline
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class BrokenState(State):
+    def commit(self, *_: object, **__: object) -> None:
+        raise StateError("the disk is full")
+
+
+class Bench:
+    """A supervisor with a clock in hand."""
+
+    def __init__(self, *readers: FakeReader, state: State | None = None) -> None:
+        self.clock = Clock()
+        self.source = FakeSource(*readers)
+        self.store = Store([instance.INFO, tasks.TRIES], clock=self.clock)
+        self.ledger = Ledger([tasks.TRIES], hold=30.0, clock=self.clock)
+        self.state = state or State()
+        self.errors: list[str] = []
+        self.supervisor = Supervisor(
+            self.source,
+            self.store,
+            self.ledger,
+            self.state,
+            on_error=lambda _, reason: self.errors.append(reason),
+            clock=self.clock,
+        )
+
+    def run(self, seconds: float = 0.0) -> float:
+        self.clock.now += seconds
+        return self.supervisor.run_due()
+
+    def exposes(self, family: Family) -> bool:
+        return any(one is family for one, _ in self.store.walk())
+
+    def outcomes(self) -> Mapping[str, str]:
+        return {reader.name: reader.outcome for reader in self.supervisor.status().readers}
+
+
+def fail(reason: str = "timeout") -> Reading:
+    raise ReaderError(reason, "too slow; raise --airflow.timeout")
+
+
+def break_down() -> Reading:
+    raise ZeroDivisionError("a bug")
+
+
+def test_a_reading_is_exposed_and_its_changes_counted() -> None:
+    bench = Bench(FakeReader("a", lambda: Reading(INFO, [Change(tasks.TRIES, ("d", "t"))])))
+    bench.run()
+    assert bench.exposes(instance.INFO)
+    series = bench.ledger.series(tasks.TRIES, ("d", "t"))
+    assert series is not None
+    assert series.cells == [1]
+    assert [row.cells for row in bench.state.ledger()] == [[1]]
+
+
+def test_a_reader_is_read_when_its_interval_has_passed_not_before() -> None:
+    reads: list[float] = []
+    bench = Bench(FakeReader("a", lambda: reads.append(0) or Reading()))
+    assert bench.run() == pytest.approx(10.0)
+    bench.run(9.0)
+    assert len(reads) == 1
+    bench.run(1.0)
+    assert len(reads) == 2
+
+
+def test_a_failing_reader_leaves_the_others_alone() -> None:
+    bench = Bench(FakeReader("bad", fail), FakeReader("good", lambda: Reading(INFO)))
+    bench.source.readers[0].read = lambda: fail("forbidden")
+    bench.run()
+    assert bench.outcomes() == {"connection": "ok", "bad": "forbidden", "good": "ok"}
+    assert bench.errors == ["forbidden"]
+    assert bench.supervisor.status().up
+
+
+def test_an_unforeseen_error_is_guarded_and_says_so() -> None:
+    bench = Bench(FakeReader("bug", break_down), FakeReader("good", lambda: Reading(INFO)))
+    bench.run()
+    assert bench.outcomes()["bug"] == "internal"
+    assert bench.outcomes()["good"] == "ok"
+
+
+def test_data_lives_for_three_intervals_without_news() -> None:
+    reader = FakeReader("a", lambda: Reading(INFO))
+    bench = Bench(reader)
+    bench.run()
+    reader.read = fail
+    for _ in range(LIFE - 1):
+        bench.run(10.0)
+        assert bench.exposes(instance.INFO)
+    bench.run(10.1)
+    assert not bench.exposes(instance.INFO)
+
+
+def test_a_dead_airflow_is_asked_again_ever_more_slowly_and_counts_as_attempted() -> None:
+    bench = Bench(FakeReader("a", lambda: Reading(INFO)))
+    bench.source.failure = ReaderError("unreachable", "nobody listens")
+    pauses = [bench.run(60.0) for _ in range(6)]
+    assert pauses == [1.0, 2.0, 5.0, 10.0, 30.0, 30.0]
+    status = bench.supervisor.status()
+    assert all_attempted([status])
+    assert not status.up
+    bench.source.failure = None
+    bench.run(30.0)
+    assert bench.supervisor.status().up
+
+
+def test_a_failure_that_a_new_connection_may_cure_connects_anew() -> None:
+    reader = FakeReader("a", lambda: fail("not_found"))
+    bench = Bench(reader)
+    bench.run()
+    bench.run(10.0)
+    assert bench.source.connections == 2
+    reader.read = lambda: fail("forbidden")
+    bench.run(10.0)
+    bench.run(10.0)
+    assert bench.source.connections == 3
+
+
+def test_what_cannot_be_committed_is_not_counted() -> None:
+    bench = Bench(FakeReader("a", lambda: Reading(INFO, [Change(tasks.TRIES, ("d", "t"))])), state=BrokenState())
+    bench.run()
+    assert bench.outcomes()["a"] == "state_file"
+    assert bench.ledger.series(tasks.TRIES, ("d", "t")) is None
+
+
+def test_there_is_more_to_read_at_once_where_the_reading_says_so() -> None:
+    readings = [Reading(again=True), Reading(again=True), Reading()]
+    bench = Bench(FakeReader("a", lambda: readings.pop(0)))
+    assert bench.run() == 0.0
+    assert bench.run() == 0.0
+    assert bench.run() == pytest.approx(10.0)
+
+
+def test_slow_answers_stretch_the_interval_to_a_tenth_of_the_time() -> None:
+    bench = Bench()
+
+    def read_slowly() -> Reading:
+        bench.clock.now += 4.0
+        return Reading(INFO)
+
+    bench.source.readers = (FakeReader("slow", read_slowly),)
+    assert bench.run() == pytest.approx(40.0)
+    reader = next(one for one in bench.supervisor.status().readers if one.name == "slow")
+    assert (reader.interval, reader.pause) == (10.0, pytest.approx(40.0))
+
+
+@pytest.mark.parametrize("dead", [False, True])
+def test_a_series_born_at_zero_shows_its_value_though_every_read_fails(dead: bool) -> None:
+    readings = [Reading(INFO, [Change(tasks.TRIES, ("d", "t"))])]
+    bench = Bench(FakeReader("a", lambda: readings.pop() if readings else fail("forbidden")))
+    bench.run()
+    series = bench.ledger.series(tasks.TRIES, ("d", "t"))
+    assert series is not None
+    assert not series.shown
+    series.exposed_at = bench.clock.now
+    bench.source.failure = ReaderError("unreachable", "nobody listens") if dead else None
+    bench.run(400.0)
+    assert series.shown
+    assert [Row(row.family, row.labels, row.cells, row.shown, row.shape).shown for row in bench.state.ledger()] == [
+        True
+    ]
+
+
+def test_the_last_cycles_are_kept_newest_first() -> None:
+    bench = Bench(FakeReader("a", lambda: Reading(notes=["42 rows"])))
+    for _ in range(CYCLES + 5):
+        bench.run(10.0)
+    cycles = [cycle for cycle in bench.supervisor.status().cycles if cycle.reader == "a"]
+    assert len(cycles) == CYCLES
+    assert cycles[0].started >= cycles[-1].started
+
+
+def test_it_logs_when_a_reader_turns_bad_and_when_it_works_again(caplog: pytest.LogCaptureFixture) -> None:
+    reader = FakeReader("a", lambda: fail("forbidden"))
+    bench = Bench(reader)
+    with caplog.at_level("INFO"):
+        for _ in range(3):
+            bench.run(10.0)
+        reader.read = lambda: Reading(INFO)
+        bench.run(10.0)
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [
+        "airflow/a failed (forbidden): too slow; raise --airflow.timeout",
+        "airflow/a works again",
+    ]
+
+
+def test_stopping_ends_the_thread_and_lets_go_of_sockets() -> None:
+    bench = Bench(FakeReader("a", lambda: Reading(INFO)))
+    bench.supervisor.start()
+    assert bench.supervisor.stop(5.0)
+    assert bench.source.closed
