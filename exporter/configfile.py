@@ -161,11 +161,8 @@ def explain(detail: ErrorDetails, place: str) -> str:
 
 def explain_unknown(place: str) -> str:
     """What to say of a key that no option has."""
-    option = BY_KEY.get(place)
-    if option and option.secret:
-        return f"a secret has no place in this file; use {place}_file or the variable {option.variable}"
-    if option:
-        return f"cannot be set in this file; use {option.flag} or {option.variable}"
+    if place in BY_KEY and BY_KEY[place].secret:
+        return f"a secret has no place in this file; use {place}_file or the variable {BY_KEY[place].variable}"
     keys = [known.key for known in OPTIONS if known.by_file]
     namesakes = [key for key in keys if key.rpartition(".")[2] == place.rpartition(".")[2]]
     if len(namesakes) == 1:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from exporter import values
+from exporter.family import Family
 from exporter.settings import Settings
 from exporter.values import Form
 
@@ -23,25 +24,23 @@ class Names(NamedTuple):
     find: Callable[[], Collection[str]]
 
 
-def find_readers() -> Collection[str]:
-    """The names of the Airflow source's readers."""
-    from exporter.catalogue import FAMILIES  # noqa: PLC0415 - only a file that names readers needs it
+def load_families() -> tuple[Family, ...]:
+    """The catalogue, which only a file that names readers or families needs."""
+    from exporter.catalogue import FAMILIES  # noqa: PLC0415
 
-    return {family.reader for family in FAMILIES if family.source == "airflow" and family.reader}
+    return FAMILIES
+
+
+def find_readers() -> Collection[str]:
+    return {family.reader for family in load_families() if family.source == "airflow" and family.reader}
 
 
 def find_families() -> Collection[str]:
-    """The names of all families."""
-    from exporter.catalogue import FAMILIES  # noqa: PLC0415 - only a file that names families needs it
-
-    return {family.name for family in FAMILIES}
+    return {family.name for family in load_families()}
 
 
 def find_histograms() -> Collection[str]:
-    """The names of all histogram families."""
-    from exporter.catalogue import FAMILIES  # noqa: PLC0415 - only a file that names families needs it
-
-    return {family.name for family in FAMILIES if family.buckets}
+    return {family.name for family in load_families() if family.buckets}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +103,7 @@ OPTIONS = (
         "A YAML file with any of the options below; flags and variables come before it",
         by_file=False,
     ),
-    Option(
-        "collector.airflow",
-        values.SWITCH,
-        "Read Airflow's REST API",
-        DEFAULTS.collectors["airflow"],
-    ),
+    Option("collector.airflow", values.SWITCH, "Read Airflow's REST API", DEFAULTS.collectors["airflow"]),
     Option(
         "airflow.url",
         values.BASE_URL,
@@ -122,11 +116,7 @@ OPTIONS = (
         "User to sign in as; the password comes from --airflow.password-file or the variable of the password",
         DEFAULTS.airflow.username,
     ),
-    Option(
-        "airflow.password_file",
-        values.READABLE_FILE,
-        "File that holds the password, read anew when it changes",
-    ),
+    Option("airflow.password_file", values.READABLE_FILE, "File that holds the password, read anew when it changes"),
     Option(
         PASSWORD,
         values.TEXT,
@@ -146,11 +136,7 @@ OPTIONS = (
         "Token endpoint of an identity provider, for the OAuth2 client credentials grant",
     ),
     Option("airflow.oauth2.client_id", values.TEXT, "OAuth2 client id"),
-    Option(
-        "airflow.oauth2.client_secret_file",
-        values.READABLE_FILE,
-        "File that holds the OAuth2 client secret",
-    ),
+    Option("airflow.oauth2.client_secret_file", values.READABLE_FILE, "File that holds the OAuth2 client secret"),
     Option("airflow.oauth2.scope", values.TEXT, "OAuth2 scope to ask for", ""),
     Option("airflow.oauth2.audience", values.TEXT, "OAuth2 audience to ask for", ""),
     Option(
@@ -185,12 +171,7 @@ OPTIONS = (
         "HTTP proxy to reach Airflow through, instead of what HTTP_PROXY and its kin say",
         DEFAULTS.airflow.proxy_url,
     ),
-    Option(
-        "airflow.timeout",
-        values.duration(0.1),
-        "How long one request may take",
-        DEFAULTS.airflow.timeout,
-    ),
+    Option("airflow.timeout", values.duration(0.1), "How long one request may take", DEFAULTS.airflow.timeout),
     Option(
         "airflow.interval",
         values.duration(1),
@@ -251,12 +232,7 @@ OPTIONS = (
         values.READABLE_FILE,
         "File that switches on TLS, client certificates and users, in the format of Prometheus' exporter-toolkit",
     ),
-    Option(
-        "web.telemetry_path",
-        values.URL_PATH,
-        "Path under which metrics are served",
-        DEFAULTS.web.telemetry_path,
-    ),
+    Option("web.telemetry_path", values.URL_PATH, "Path under which metrics are served", DEFAULTS.web.telemetry_path),
     Option(
         "web.enable_lifecycle",
         values.SWITCH,
@@ -269,11 +245,7 @@ OPTIONS = (
         "How many connections may be open at once",
         DEFAULTS.web.max_connections,
     ),
-    Option(
-        "state.file",
-        values.OWN_FILE,
-        "File that keeps counters across restarts; without it they start at zero",
-    ),
+    Option("state.file", values.OWN_FILE, "File that keeps counters across restarts; without it they start at zero"),
     Option(
         "exposition.birth_hold",
         values.duration(0),
