@@ -16,7 +16,7 @@ from demo.environment import SetupError
 from demo.processes import Processes
 from demo.progress import CommandError, last_line
 from demo.settings import HOST
-from demo.summary import Samples, fetch, shows, summary
+from demo.summary import Samples, failing, fetch, shows, summary
 from demo.workdir import free_port
 
 VERSION = "3.3.2"
@@ -138,13 +138,13 @@ class Demo:
         return samples is not None and shows(samples, VERSION)
 
     def watch(self, seconds: float) -> bool:
-        """Show a summary again and again, for so long; answer whether data of this Airflow were ever among it."""
+        """Show a summary again and again, for so long; answer whether all that it needs was once there together."""
         screen = Screen()
         served = False
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             samples = self.scrape()
-            served = served or (samples is not None and shows(samples, VERSION))
+            served = served or (samples is not None and shows(samples, VERSION) and not failing(samples))
             screen.show(summary(samples) if samples else {"Exporter": "does not answer"})
             time.sleep(min(REFRESH_SECONDS, max(0.0, end - time.monotonic())))
         return served

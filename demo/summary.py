@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
+READER_SUCCESS = "airflow_exporter_reader_success"
 STATES = ("running", "queued", "scheduled", "deferred", "up_for_retry", "up_for_reschedule")
 
 
@@ -59,12 +60,17 @@ def shows(samples: Samples, version: str) -> bool:
     return bool(known) and samples.total("airflow_dags", state="active") > 0
 
 
+def failing(samples: Samples) -> list[str]:
+    """The readers whose newest read went wrong."""
+    return sorted(sample.labels["reader"] for sample in samples.get(READER_SUCCESS) if not sample.value)
+
+
 def summary(samples: Samples) -> dict[str, str]:
     """A heading and a sentence for each thing that a newcomer asks first."""
     tries, failed, retried = (
         samples.total(f"airflow_task_{what}_total") for what in ("tries", "tries_failed", "retries")
     )
-    return {
+    numbers = {
         "DAGs": _counts((state, samples.total("airflow_dags", state=state)) for state in ("active", "paused")),
         "Runs now": _states(samples, "airflow_dag_runs", ("running", "queued")),
         "Runs ended": _states(samples, "airflow_dag_runs_finished_total", ("success", "failed")),
@@ -73,6 +79,7 @@ def summary(samples: Samples) -> dict[str, str]:
         "Waits": f"{_mean(samples, 'queued')} queued, {_mean(samples, 'scheduled')} scheduled, on average",
         "Pools": "; ".join(_pool(samples, name) for name in samples.values("airflow_pool_slots", "pool")) or "none",
     }
+    return {**numbers, "Failing": ", ".join(failing(samples))} if failing(samples) else numbers
 
 
 def _counts(numbers: Iterable[tuple[str, int]]) -> str:

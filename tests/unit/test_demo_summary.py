@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from demo.__main__ import Screen
-from demo.summary import Samples, shows, summary
+from demo.summary import Samples, failing, shows, summary
 
 EXPOSITION = """\
 # TYPE airflow_info gauge
@@ -71,6 +71,13 @@ def test_another_release_does_not_count(samples: Samples) -> None:
 
 def test_an_airflow_without_dags_does_not_count() -> None:
     assert not shows(Samples('airflow_info{version="3.3.2"} 1\n'), "3.3.2")
+
+
+def test_failing_readers_are_named() -> None:
+    line = 'airflow_exporter_reader_success{source="airflow",reader="%s"} %d\n'
+    samples = Samples(line % ("runs", 0) + line % ("dags", 1))
+    assert failing(samples) == ["runs"]
+    assert summary(samples)["Failing"] == "runs"
 
 
 def test_outside_a_terminal_summaries_are_few(capsys: pytest.CaptureFixture[str]) -> None:
