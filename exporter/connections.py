@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -66,6 +67,7 @@ class Connection(H11Protocol):
         """When the connection was made or the current request began."""
         self.answered = -1.0
         """When the last answer was complete."""
+        self.retiring = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -85,13 +87,28 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         self.answered = self.loop.time()
         super().on_response_complete()
-        if self.is_busy():  # a request that was waiting in the pipeline
+        if self.is_answering():  # a request that was waiting in the pipeline
             self.begun = self.answered
+        elif self.retiring:
+            self.transport.close()
+
+    def retire(self) -> None:
+        """End the connection once it is idle."""
+        self.retiring = True
+        if self.is_idle():
+            self.transport.close()
+
+    def is_made(self) -> bool:
+        """Whether the handshake is done."""
+        return self.transport is not None
 
     def is_busy(self) -> bool:
         """Whether an answer is under way, be it only in the buffer."""
-        answering = not getattr(self.cycle, "response_complete", True)  # there is none before the first request
-        return answering or self.transport.get_write_buffer_size() > 0
+        return self.is_answering() or self.transport.get_write_buffer_size() > 0
+
+    def is_answering(self) -> bool:
+        """Whether a request is there whose answer is not complete."""
+        return not getattr(self.cycle, "response_complete", True)  # there is no cycle before the first request
 
     def is_idle(self) -> bool:
         """Whether the client waits between two requests."""
@@ -123,21 +140,17 @@ class Reception:
         self._counts = counts
         self._limit = limit
         self._timeouts = timeouts
-        self._greetings: dict[asyncio.Task[None], socket.socket] = {}
+        self._greetings: dict[asyncio.Task[None], Connection] = {}
 
-    async def accept(self, listener: socket.socket) -> None:
-        """Take connections until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, _ = await loop.sock_accept(listener)
-            except OSError as error:
-                log.warning("cannot accept a connection: %s", error.strerror)
-                await asyncio.sleep(SETBACK)
-                continue
-            self._admit(client)
-            # A queue of new connections must not hold up those that are being served.
-            await asyncio.sleep(0)
+    def open(self, listener: socket.socket) -> None:
+        """Take connections from now on."""
+        if listener.fileno() != -1:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def close(self, listener: socket.socket) -> None:
+        """Take no more connections."""
+        asyncio.get_running_loop().remove_reader(listener)
+        listener.close()
 
     async def watch(self) -> None:
         """Cut off what is overdue until cancelled."""
@@ -154,7 +167,12 @@ class Reception:
         await asyncio.gather(*waiting, return_exceptions=True)
 
     def renew(self) -> None:
-        """Let every client come again under new rules: at once, or after the answer under way."""
+        """Let every client come again under new rules: now if it is idle, else after its next answer."""
+        for connection in self.connections():
+            connection.retire()
+
+    def dismiss(self) -> None:
+        """Let everybody go: now, or after the answer under way."""
         for connection in self.connections():
             connection.shutdown()
 
@@ -167,28 +185,39 @@ class Reception:
         """Those whose handshake is done."""
         return [known for known in self._state.connections if isinstance(known, Connection)]
 
+    def _accept(self, listener: socket.socket) -> None:
+        """Take one connection, so that a queue of them does not hold up those that are being served."""
+        try:
+            client, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            log.warning("cannot accept a connection: %s", error.strerror)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            loop.call_later(SETBACK, self.open, listener)
+            return
+        client.setblocking(False)
+        self._admit(client)
+
     def _admit(self, client: socket.socket) -> None:
-        if len(self._greetings) + len(self._state.connections) >= self._limit and not self._make_room():
+        present = len(self._state.connections) + len(self._find_handshakes())
+        if present >= self._limit and not self._make_room():
             self._refuse(client)
             return
-        greeting = asyncio.create_task(self._greet(client))
-        self._greetings[greeting] = client
-        greeting.add_done_callback(self._forget)
+        connection = Connection(self._config, self._state, self._rules(), asyncio.get_running_loop())
+        greeting = asyncio.create_task(self._greet(client, connection))
+        self._greetings[greeting] = connection
+        greeting.add_done_callback(partial(self._forget, client))
 
-    def _forget(self, greeting: asyncio.Task[None]) -> None:
-        client = self._greetings.pop(greeting)
-        if greeting.cancelled():  # perhaps before a transport took the socket
-            client.close()
-
-    async def _greet(self, client: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        rules = self._rules()
-        patience = self._timeouts.handshake if rules.context else None
+    async def _greet(self, client: socket.socket, connection: Connection) -> None:
+        context = connection.rules.context
+        patience = self._timeouts.handshake if context else None
         try:
-            await loop.connect_accepted_socket(
-                lambda: Connection(self._config, self._state, rules, loop),
+            await connection.loop.connect_accepted_socket(
+                lambda: connection,
                 client,
-                ssl=rules.context,
+                ssl=context,
                 ssl_handshake_timeout=patience,
                 ssl_shutdown_timeout=patience,
             )
@@ -196,15 +225,26 @@ class Reception:
             self._counts.failed_handshakes += 1
             log.debug("a TLS handshake failed: %s", error)
 
+    def _forget(self, client: socket.socket, greeting: asyncio.Task[None]) -> None:
+        del self._greetings[greeting]
+        if greeting.cancelled():  # perhaps before a transport took the socket
+            client.close()
+
+    def _find_handshakes(self) -> list[asyncio.Task[None]]:
+        """Those that are still under way, the oldest first."""
+        return [
+            task for task, connection in self._greetings.items() if not connection.is_made() and not task.cancelling()
+        ]
+
     def _make_room(self) -> bool:
         """Let go whoever has done nothing for the longest; False if everybody is being served."""
         waiting = [known for known in self.connections() if not known.is_busy() and not known.transport.is_closing()]
-        greetings = [greeting for greeting in self._greetings if not greeting.cancelling()]
+        handshakes = self._find_handshakes()
         if waiting:
             min(waiting, key=lambda known: max(known.begun, known.answered)).transport.abort()
-        elif greetings:
-            greetings[0].cancel()
-        return bool(waiting or greetings)
+        elif handshakes:
+            handshakes[0].cancel()
+        return bool(waiting or handshakes)
 
     def _refuse(self, client: socket.socket) -> None:
         self._counts.refused += 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,11 +57,10 @@ class Site:
 class Endpoints:
     """One method for each path."""
 
-    def __init__(self, site: Site, telemetry_path: str, max_scrapes: int, clock: Callable[[], float]) -> None:
+    def __init__(self, site: Site, telemetry_path: str, max_scrapes: int) -> None:
         self._site = site
         self._telemetry_path = telemetry_path
         self._max_scrapes = max_scrapes
-        self._clock = clock
         self._scrapes = 0
         self._reloading = asyncio.Lock()
 
@@ -85,13 +86,13 @@ class Endpoints:
         self._scrapes += change
 
     async def show_landing(self, _: Request) -> Response:
-        return HTMLResponse(pages.show_landing(self._site.sources(), self._telemetry_path, self._clock()))
+        return HTMLResponse(pages.show_landing(self._site.sources(), self._telemetry_path, time.time()))
 
     async def show_sources(self, request: Request) -> Response:
         sources = self._site.sources()
         if wants_json(request):
             return JSONResponse({"sources": [asdict(source) for source in sources]})
-        return HTMLResponse(pages.show_sources(sources, self._clock()))
+        return HTMLResponse(pages.show_sources(sources, time.time()))
 
     async def show_configuration(self, request: Request) -> Response:
         settings = self._site.configuration()
@@ -126,27 +127,34 @@ class Scrape(StreamingResponse):
     """A rendering on its way to one client; each chunk is made when the one before it has been taken."""
 
     def __init__(self, endpoints: Endpoints, chunks: Iterator[bytes], headers: dict[str, str]) -> None:
-        super().__init__(take_turns(chunks), headers=headers)
         self._endpoints = endpoints
+        self._turns = take_turns(chunks)
+        super().__init__(self._turns, headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._endpoints.count_scrape(1)
         try:
-            await super().__call__(scope, receive, send)
+            # Whoever went away must not leave a rendering behind.
+            async with aclosing(self._turns):
+                await super().__call__(scope, receive, send)
         finally:
             self._endpoints.count_scrape(-1)
 
 
-async def take_turns(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def take_turns(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Yield the chunks, letting other connections and threads go on in between."""
-    for chunk in chunks:
-        yield chunk
-        await asyncio.sleep(0)
+    try:
+        for chunk in chunks:
+            yield chunk
+            await asyncio.sleep(0)
+    finally:
+        if isinstance(chunks, Generator):
+            chunks.close()
 
 
-def build_app(site: Site, telemetry_path: str, clock: Callable[[], float], max_scrapes: int = MAX_SCRAPES) -> Starlette:
+def build_app(site: Site, telemetry_path: str, max_scrapes: int = MAX_SCRAPES) -> Starlette:
     """The application without its gate. Raises ValueError for a telemetry path that cannot be used."""
-    endpoints = Endpoints(site, telemetry_path, max_scrapes, clock)
+    endpoints = Endpoints(site, telemetry_path, max_scrapes)
     table: list[tuple[str, Any, list[str]]] = [
         ("/", endpoints.show_landing, ["GET"]),
         ("/-/healthy", endpoints.tell_health, ["GET"]),

@@ -83,6 +83,9 @@ def load_certificate(context: ssl.SSLContext, settings: TLSSettings, report: Rep
     key = read_pem("key", settings.key, settings.key_file, report)
     if not certificate or not key:
         return
+    if problem := find_pem_problem(certificate):
+        report("cert_file" if settings.cert_file else "cert", f"the certificate cannot be used: {problem}")
+        return
     place = "key_file" if settings.key_file else "key"
     if b"ENCRYPTED" in key:
         report(place, "the key has a passphrase, which this server cannot ask for; `openssl pkey` takes it off")
@@ -91,7 +94,16 @@ def load_certificate(context: ssl.SSLContext, settings: TLSSettings, report: Rep
         with expose(certificate) as certificate_path, expose(key) as key_path:
             context.load_cert_chain(certificate_path, key_path, password="")
     except ssl.SSLError as error:
-        report(place, f"certificate and key cannot be used: {explain(error)}")
+        report(place, f"the key cannot be used: {explain(error)}")
+
+
+def find_pem_problem(certificates: bytes) -> str | None:
+    """Why these are no certificates, or None."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=certificates.decode("ascii", "replace"))
+    except ssl.SSLError as error:
+        return explain(error)
+    return None
 
 
 def read_pem(name: str, inline: str, path: Path | None, report: Report) -> bytes:
@@ -135,11 +147,11 @@ def explain(error: ssl.SSLError) -> str:
     """OpenSSL's reason in words."""
     reasons = {
         "KEY_VALUES_MISMATCH": "the key does not belong to the certificate",
-        "NO_START_LINE": "there is no PEM block",
+        "NO_START_LINE": "there is no PEM in it",
         "EE_KEY_TOO_SMALL": "the key is too short",
     }
-    reason = error.reason or "they are not valid PEM"
-    return reasons.get(reason, reason.replace("_", " ").lower())
+    reason = error.reason or ""
+    return reasons.get(reason, reason.replace("_", " ").lower()) or "it is no valid PEM"
 
 
 def set_client_policy(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:
@@ -155,13 +167,13 @@ def set_client_policy(context: ssl.SSLContext, settings: TLSSettings, report: Re
         report("client_auth_type", "missing client_ca_file: whose client certificates are to be accepted?")
         return
     authorities = read_pem("client_ca", settings.client_ca, settings.client_ca_file, report)
+    if not authorities:
+        return
+    if problem := find_pem_problem(authorities):
+        report("client_ca_file" if settings.client_ca_file else "client_ca", f"cannot be used: {problem}")
+        return
     context.verify_mode = policy
-    try:
-        if authorities:
-            context.load_verify_locations(cadata=authorities.decode("ascii", "replace"))
-    except ssl.SSLError as error:
-        place = "client_ca_file" if settings.client_ca_file else "client_ca"
-        report(place, f"the authorities cannot be used: {explain(error)}")
+    context.load_verify_locations(cadata=authorities.decode("ascii", "replace"))
 
 
 def set_versions(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:

@@ -8,7 +8,6 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -21,7 +20,7 @@ from exporter.gate import Gate
 from exporter.listeners import AddressError, bind_all, describe
 from exporter.protection import Protection, Rules
 from exporter.settings import WebSettings
-from exporter.site import HEADERS, Site, build_app
+from exporter.site import HEADERS, MAX_SCRAPES, Site, build_app
 from exporter.webconfig import WebConfigError
 
 __all__ = ["AddressError", "Counts", "Server", "Site", "Timeouts", "WebConfigError"]
@@ -44,9 +43,9 @@ class Server:
         *,
         timeouts: Timeouts | None = None,
         watch_interval: float = 1.0,
-        clock: Callable[[], float] = time.time,
+        max_scrapes: int = MAX_SCRAPES,
     ) -> None:
-        """`watch_interval` is how often the web configuration file is looked at; `clock` gives Unix seconds.
+        """`watch_interval` is the pause in seconds between looks at the web configuration file.
 
         Raises ValueError for a telemetry path that cannot be used.
         """
@@ -54,7 +53,7 @@ class Server:
         self._settings = settings
         self._timeouts = timeouts or Timeouts()
         self._watch_interval = watch_interval
-        self._app = build_app(site, settings.telemetry_path, clock)
+        self._app = build_app(site, settings.telemetry_path, max_scrapes)
         self._state = ServerState()
         self._protection = Protection()
         self._listeners: list[socket.socket] = []
@@ -112,17 +111,19 @@ class Server:
         self._loop = asyncio.get_running_loop()
         checks = ThreadPoolExecutor(1, "bcrypt")
         reception = self._build_reception(checks)
+        for listener in self._listeners:
+            reception.open(listener)
         try:
             await self._work(reception)
         finally:
             for listener in self._listeners:
-                listener.close()
+                reception.close(listener)
             await self._see_off(reception)
             checks.shutdown(wait=False, cancel_futures=True)
 
     async def _work(self, reception: Reception) -> None:
-        duties: list[Coroutine[None, None, None]] = [reception.accept(listener) for listener in self._listeners]
-        duties.append(reception.watch())
+        """Do what is to be done beside serving, until it is time to stop."""
+        duties = [reception.watch()]
         if self._settings.config_file:
             duties.append(self._follow_config(reception))
         async with asyncio.TaskGroup() as group:
@@ -141,7 +142,7 @@ class Server:
     async def _see_off(self, reception: Reception) -> None:
         """Let answers under way be finished while there is patience, then cut off the rest."""
         await reception.leave()
-        reception.renew()
+        reception.dismiss()
         await self._wait_until_empty(self._patience)
         if self._state.connections:
             log.warning("cut off %d connections that did not end in time", len(self._state.connections))

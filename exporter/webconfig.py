@@ -63,6 +63,7 @@ class Document:
         self.path = path
         self._places: dict[str, yaml.Mark] = {}
         self._problems: list[tuple[int, str]] = []
+        self._unread: set[str] = set()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -70,7 +71,12 @@ class Document:
         return tuple(text for _, text in sorted(self._problems, key=lambda problem: problem[0]))
 
     def report(self, key: str, message: str) -> None:
-        """Note a problem at the place of a key, or of the section that lacks it."""
+        """Note a problem at the place of a key, or of the section that lacks it.
+
+        Nothing more is said of a key whose value could not be read: it would follow from that.
+        """
+        if key in self._unread:
+            return
         mark = self._places.get(key) or self._places.get(key.rpartition(".")[0])
         self._note(mark, f"{key}: {message}")
 
@@ -122,6 +128,7 @@ class Document:
             return parser(node)
         except ValueError as error:
             self.report(key, str(error))
+            self._unread.add(key)
             return None
 
     def has(self, key: str) -> bool:

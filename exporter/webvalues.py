@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -76,9 +77,10 @@ def parse_interval(node: yaml.Node) -> float:
     text = parse_text(node)
     if text in {"", "0"}:
         return 0.0
-    if text.isdecimal():
-        raise ValueError(f"{text} has no unit; write for example 1s or 200ms")
-    return parse_duration(text)
+    with suppress(ValueError):
+        if not text.isdecimal():
+            return parse_duration(text)
+    raise ValueError(f"{text!r} is not a duration with a unit; write for example 1s or 200ms")
 
 
 def parse_burst(node: yaml.Node) -> int:
