@@ -64,11 +64,11 @@ def diagnose_airflow(settings: AirflowSettings) -> Iterator[Finding]:
     try:
         airflow = connect(settings, client=client).airflow
         began = time.monotonic()
-        now = airflow.server_time()
+        airflow.server_time()
         milliseconds = (time.monotonic() - began) * 1000
         yield Finding("ok", "connection", f"{settings.url} is Airflow {airflow.version}, {milliseconds:.0f} ms away")
         yield from diagnose_clock(client.skew)
-        yield from diagnose_endpoints(airflow, now)
+        yield from diagnose_endpoints(airflow)
     except ReaderError as error:
         yield fail("connection", error)
     finally:
@@ -94,9 +94,9 @@ def diagnose_clock(skew: float | None) -> Iterator[Finding]:
         yield Finding("note", "clock", f"Airflow's clock is {abs(skew):.0f} s {direction} this machine's; is NTP on?")
 
 
-def diagnose_endpoints(airflow: Airflow, now: float) -> Iterator[Finding]:
+def diagnose_endpoints(airflow: Airflow) -> Iterator[Finding]:
     """Every endpoint that is read; the first that needs credentials tells whether they are accepted."""
-    first, *rest = list_steps(airflow, now)
+    first, *rest = list_steps(airflow)
     finding, error = attempt(first)
     if error and error.reason == "unauthorized":
         yield fail("credentials", error)
@@ -108,15 +108,14 @@ def diagnose_endpoints(airflow: Airflow, now: float) -> Iterator[Finding]:
     yield diagnose_config(airflow)
 
 
-def list_steps(airflow: Airflow, now: float) -> Sequence[Step]:
-    """What is read, most important first; `now` is the server's clock in Unix seconds."""
+def list_steps(airflow: Airflow) -> Sequence[Step]:
+    """One step for each endpoint, the most important first."""
     return (
         Step("pools", airflow.pools, count("pool")),
         Step("DAGs", airflow.dags, count("DAG")),
-        Step("DAG runs, active", airflow.dag_runs_active, count("run")),
-        Step("DAG runs, ended", lambda: airflow.dag_runs_ended(now), count("run")),
-        Step("task instances, active", airflow.task_instances_active, count("task instance")),
-        Step("task instances, ended", lambda: airflow.task_instances_ended(now), count("task instance")),
+        Step("DAG runs", airflow.dag_runs_active, count("active run")),
+        Step("task instances", airflow.task_instances_active, count("active task instance")),
+        Step("tries", lambda: read_tries(airflow), count("tr", "y", "ies")),
         Step("health", airflow.health, count("component")),
         Step("jobs", airflow.jobs, count("job")),
         Step("import errors", airflow.import_errors, count("file")),
@@ -125,17 +124,24 @@ def list_steps(airflow: Airflow, now: float) -> Sequence[Step]:
     )
 
 
+def read_tries(airflow: Airflow) -> Sequence[object] | None:
+    """The tries of any task instance that is active."""
+    for row in airflow.task_instances_active():
+        return airflow.tries(row.dag_id, row.run_id, row.task_id, row.map_index)
+    return None
+
+
 def read_backfills(airflow: Airflow) -> Sequence[object] | None:
     """The backfills of any one DAG: they cannot be asked for in another way."""
     dags = airflow.dags()
     return airflow.backfills(dags[0].dag_id) if dags and airflow.major >= 3 else None
 
 
-def count(noun: str) -> Callable[[object], str]:
+def count(noun: str, one: str = "", several: str = "s") -> Callable[[object], str]:
     def say(found: object) -> str:
         if not isinstance(found, Sequence):
             return "nothing to read here"
-        return f"{len(found)} {noun}{'' if len(found) == 1 else 's'}"
+        return f"{len(found)} {noun}{one if len(found) == 1 else several}"
 
     return say
 

@@ -13,8 +13,9 @@ from exporter import diagnosis
 from exporter.cli import main
 from exporter.reading import ReaderError
 from exporter.settings import AirflowSettings
+from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.dialect import Connection
-from exporter.sources.airflow.replies import Dag
+from exporter.sources.airflow.replies import TaskInstance
 
 
 class FakeAirflow:
@@ -35,12 +36,14 @@ class FakeAirflow:
         return None if self.hidden else {("core", "parallelism"): "32"}
 
     def __getattr__(self, name: str) -> Callable[..., list[Any]]:
+        if name not in dir(Airflow):
+            raise AttributeError(name)
         return lambda *_: self._answer(name)
 
     def _answer(self, name: str) -> list[Any]:
         if name in self.errors:
             raise self.errors[name]
-        return [Dag(dag_id="etl")]
+        return [TaskInstance(dag_id="etl", run_id="r", task_id="load")]
 
 
 class FakeClient:
@@ -115,10 +118,9 @@ def test_refused_credentials_end_it(airflow: FakeAirflow) -> None:
     [
         ("pools", "pools"),
         ("dags", "DAGs"),
-        ("dag_runs_active", "DAG runs, active"),
-        ("dag_runs_ended", "DAG runs, ended"),
-        ("task_instances_active", "task instances, active"),
-        ("task_instances_ended", "task instances, ended"),
+        ("dag_runs_active", "DAG runs"),
+        ("task_instances_active", "task instances"),
+        ("tries", "tries"),
         ("health", "health"),
         ("jobs", "jobs"),
         ("import_errors", "import errors"),
@@ -142,6 +144,12 @@ def test_a_hidden_configuration_is_worth_a_note_only(airflow: FakeAirflow) -> No
     assert "airflow.limits" in find_lines(result, "limits")[0]
     airflow.errors["config"] = ReaderError("forbidden", "its role needs more")
     assert find_lines(check(), "limits") == ["note: forbidden: its role needs more"]
+
+
+def test_tries_are_asked_for_where_a_task_is_active(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_lines(check(), "tries") == ["ok: 1 try"]
+    monkeypatch.setattr(airflow, "task_instances_active", list, raising=False)
+    assert find_lines(check(), "tries") == ["ok: nothing to read here"]
 
 
 def test_backfills_are_not_asked_of_airflow_2(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
