@@ -6,7 +6,6 @@ its series and made again when the value is no longer the one it says; a histogr
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import lru_cache
@@ -89,8 +88,8 @@ def render(
     """Yield the exposition in chunks, between which other threads should get a turn.
 
     `names` keeps families by their name, or samples by theirs; empty keeps all. Series that are not shown are
-    written as zero and, where `mark` says so, noted as exposed once the last chunk was taken: a client that went
-    away has seen nothing. `truth` writes their values instead, and notes nothing.
+    written as zero; `truth` writes their values instead. The last chunk is empty: with the step after it the zeros
+    count as exposed, if `mark`. A client that went away before, or whose scrape took too long, has seen nothing.
     """
     rendering = Rendering(truth=truth)
     held: list[bytes] = []
@@ -105,18 +104,22 @@ def render(
         held.append(b"# EOF\n")
     if held:
         yield b"".join(held)
+    yield b""
     if mark and not truth:
-        rendering.mark()
+        rendering.mark(store.clock())
 
 
 def compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the chunks as one gzip stream at the fastest level, as it comes."""
+    """Yield the chunks as one gzip stream at the fastest level, as it comes; it ends with an empty chunk or without."""
     packer = compressobj(1, DEFLATED, GZIP)
+    ended = False
     for chunk in chunks:
-        packed = packer.compress(chunk)
+        ended = not chunk
+        packed = packer.flush() if ended else packer.compress(chunk)
         if packed:
             yield packed
-    yield packer.flush()
+    if not ended:
+        yield packer.flush()
 
 
 class Rendering:
@@ -136,9 +139,8 @@ class Rendering:
         self._hidden.append(series)
         return [0] * len(cells)
 
-    def mark(self) -> None:
-        """Note that the zeros have been seen."""
-        now = time.monotonic()
+    def mark(self, now: float) -> None:
+        """Note that the zeros have been seen, `now` in monotonic seconds."""
         for series in self._hidden:
             series.exposed_at = series.exposed_at or now
 

@@ -66,7 +66,7 @@ class Store:
 
     def __init__(self, families: Iterable[Family], clock: Callable[[], float] = time.monotonic) -> None:
         self._tables: dict[Family, dict[Scope, Table]] = {family: {} for family in families}
-        self._clock = clock
+        self.clock = clock
         self._caps: dict[Family, int] = {}
         self.dropped: dict[Family, int] = {}
 
@@ -114,7 +114,7 @@ class Store:
 
     def walk(self) -> Iterator[tuple[Family, list[Table]]]:
         """Yield each family with its tables that are still valid; families without a series are left out."""
-        now = self._clock()
+        now = self.clock()
         for family, by_scope in list(self._tables.items()):
             tables = [table for table in list(by_scope.values()) if table.series and table.expires > now]
             if tables:

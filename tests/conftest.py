@@ -1,0 +1,66 @@
+"""What every layer of tests shares: golden files, promtool, and saying aloud what did not run."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+NO_PROMTOOL = "promtool is neither in PATH nor named by $PROMTOOL"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what is rendered now into tests/golden")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    silent = [report for report in skipped if NO_PROMTOOL in str(report.longrepr)]
+    if silent:
+        terminalreporter.write_sep("!", f"{len(silent)} tests did NOT run: {NO_PROMTOOL}", red=True, bold=True)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
+    """Compare bytes with a committed file of that name, or write it where --update-golden was given."""
+    update = request.config.getoption("--update-golden")
+
+    def compare(name: str, actual: bytes) -> None:
+        path = GOLDEN / name
+        if update:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(actual)
+        expected = path.read_bytes() if path.exists() else b""
+        if actual != expected:
+            before, after = (text.decode().splitlines() for text in (expected, actual))
+            diff = "\n".join(difflib.unified_diff(before, after, f"golden/{name}", "rendered", lineterm=""))
+            pytest.fail(f"{diff}\n\nif this is wanted: pytest --update-golden", pytrace=False)
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def promtool() -> Path:
+    """Prometheus's own tool; tests that need it are skipped without it, and the summary says so."""
+    found = os.environ.get("PROMTOOL") or shutil.which("promtool")
+    if not found:
+        pytest.skip(NO_PROMTOOL)
+    return Path(found)
+
+
+@pytest.fixture
+def lint_metrics(promtool: Path) -> Callable[[bytes], str]:
+    """What `promtool check metrics` has to say of an exposition: nothing, where all is well."""
+
+    def lint(exposition: bytes) -> str:
+        command = [promtool, "check", "metrics"]
+        done = subprocess.run(command, input=exposition, capture_output=True, check=False)
+        return (done.stdout + done.stderr).decode()
+
+    return lint
