@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from exporter.sources.airflow.replies import TIS_ACTIVE, TIS_ENDED, TaskInstance
+from exporter.sources.airflow.replies import TIS_ACTIVE, TIS_ENDED, DagRun, TaskInstance
 
 Key = tuple[str, str, int]
 
@@ -51,6 +51,9 @@ class Model:
         self.last: dict[Key, Version] = {}
         self.alive: dict[Key, None] = {}
         self.ended: dict[Key, None] = {}
+        self.due: dict[str, float] = {}
+        self.members: dict[str, list[Key]] = {}
+        self.run_versions: dict[str, list[tuple[float, float, float | None]]] = {}
         self.cleared: dict[tuple[str, str], float] = {}
         self.runs = 0
         self.quiet = False
@@ -84,14 +87,14 @@ class Model:
 
     def _create_run(self) -> None:
         self.runs += 1
-        for index in range(self.random.randint(1, 6)):
-            row = TaskInstance(
-                dag_id=f"d{index % 3}",
-                run_id=f"r{self.runs}",
-                task_id=f"t{index}",
-                max_tries=self.random.choice([0, 1, 2]),
-            )
-            self._write(row, ())
+        run_id = f"r{self.runs}"
+        self.due[run_id] = self.now - self.random.choice([0.0, 5.0, 700.0, 5000.0])
+        count = self.random.randint(1, 6)
+        self.members[run_id] = [(run_id, f"t{index}", -1) for index in range(count)]
+        for index in range(count):
+            tries = self.random.choice([0, 1, 2])
+            dag_id = f"d{self.runs % 3}"
+            self._write(TaskInstance(dag_id=dag_id, run_id=run_id, task_id=f"t{index}", max_tries=tries), ())
 
     def _advance(self, key: Key) -> None:
         row = self._row(key)
@@ -233,10 +236,20 @@ class Model:
         history.append(version)
         del history[:-30]
         self.last[key] = version
+        self._follow_run(key[0], visible)
         self.alive.pop(key, None)
         self.ended.pop(key, None)
         if row is not None:
             (self.ended if row.state in TIS_ENDED else self.alive)[key] = None
+
+    def _follow_run(self, run_id: str, visible: float) -> None:
+        """A run ends when the scheduler finds that all its task instances have, and lives again when one is cleared."""
+        rows = [self.last[key].row for key in self.members[run_id] if key in self.last]
+        over = len(rows) == len(self.members[run_id]) and all(row and row.state in TIS_ENDED for row in rows)
+        versions = self.run_versions.setdefault(run_id, [])
+        if over != bool(versions and versions[-1][2]):
+            after = max(self.last[key].visible for key in self.members[run_id] if key in self.last)
+            versions.append((max(after, visible) + 0.2, self.now, self.now if over else None))
 
     def _seen(self, key: Key) -> Version | None:
         return next((one for one in reversed(self.versions[key]) if one.visible <= self.now), None)
@@ -246,7 +259,14 @@ class Model:
             raise ConnectionError
         self.pass_time(self.random.choice([0.05, 0.3, 1.0]))
 
-    def _walk(self, states: Sequence[str], since: float = 0.0, until: float | None = None) -> list[TaskInstance]:
+    def _walk(
+        self,
+        states: Sequence[str],
+        since: float = 0.0,
+        until: float | None = None,
+        due: tuple[float | None, float | None] = (None, None),
+    ) -> list[TaskInstance]:
+        low, high = due
         keys = [key for key, one in self.last.items() if one.touched >= self.now - 20_000.0]
         self.random.shuffle(keys)
         found = []
@@ -255,6 +275,8 @@ class Model:
             for key in keys[index : index + 200]:
                 seen = self._seen(key)
                 if seen is None or seen.row is None or seen.row.state not in states:
+                    continue
+                if (low is not None and self.due[key[0]] < low) or (high is not None and self.due[key[0]] > high):
                     continue
                 if seen.touched >= since and (until is None or seen.touched <= until):
                     found.append(seen.row)
@@ -268,8 +290,30 @@ class Model:
     def task_instances_active(self) -> list[TaskInstance]:
         return self._walk(TIS_ACTIVE)
 
-    def task_instances_ended(self, since: float, until: float | None = None) -> list[TaskInstance]:
-        return self._walk(TIS_ENDED, since, until)
+    def task_instances_ended(
+        self,
+        since: float,
+        until: float | None = None,
+        *,
+        due_since: float | None = None,
+        due_until: float | None = None,
+    ) -> list[TaskInstance]:
+        return self._walk(TIS_ENDED, since, until, (due_since, due_until))
+
+    def task_instances_of_run(self, dag_id: str, run_id: str) -> list[TaskInstance] | None:
+        self._request()
+        rows = [seen.row for key in self.members[run_id] if (seen := self._seen(key)) and seen.row]
+        return rows or None
+
+    def dag_runs_ended(self, since: float) -> list[DagRun]:
+        self._request()
+        found = []
+        for run_id, versions in self.run_versions.items():
+            seen = next((one for one in reversed(versions) if one[0] <= self.now), None)
+            if seen and seen[2] and seen[1] >= since:
+                dag_id = f"d{int(run_id[1:]) % 3}"
+                found.append(DagRun(dag_id=dag_id, run_id=run_id, state="success", end_date=seen[2]))
+        return found
 
     def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> list[TaskInstance] | None:
         self._request()

@@ -62,8 +62,29 @@ class Airflow(Protocol):
     def task_instances_active(self) -> Sequence[TaskInstance]:
         """Every task instance in an active state."""
 
-    def task_instances_ended(self, since: float, until: float | None = None) -> Sequence[TaskInstance]:
-        """Every task instance in an ended state that was touched in the window (server's clock, ends included)."""
-
     def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[TaskInstance] | None:
         """Every try of a task instance, its current row included; None where it is gone."""
+
+
+class AirflowByTime(Airflow, Protocol):
+    """An Airflow that can be asked for task instances by when they were touched (3.x)."""
+
+    def task_instances_ended(
+        self,
+        since: float,
+        until: float | None = None,
+        *,
+        due_since: float | None = None,
+        due_until: float | None = None,
+    ) -> Sequence[TaskInstance]:
+        """Every task instance in an ended state that was touched in the window (server's clock, ends included).
+
+        `due_since` and `due_until` bound the `run_after` of its run, ends included.
+        """
+
+
+class AirflowByRun(Airflow, Protocol):
+    """An Airflow whose task instances are better asked for run by run (2.x)."""
+
+    def task_instances_of_run(self, dag_id: str, run_id: str) -> Sequence[TaskInstance] | None:
+        """Every task instance of a run; None where it is gone."""

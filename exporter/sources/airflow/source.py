@@ -14,6 +14,7 @@ from exporter.sources.airflow.client import Client, OnRequest, ignore
 from exporter.sources.airflow.dags import DagsReader
 from exporter.sources.airflow.dialect import connect
 from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.ended import ByRun, ByTime, Finder
 from exporter.sources.airflow.failures import shown
 from exporter.sources.airflow.history import HistoryReader
 from exporter.sources.airflow.instance import (
@@ -27,6 +28,8 @@ from exporter.sources.airflow.pools import PoolsReader
 from exporter.sources.airflow.runs import RunsReader
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.tasks import TasksReader
+from exporter.sources.airflow.v1 import V1
+from exporter.sources.airflow.v2 import V2
 from exporter.state import State
 
 LEDGER = tuple(family for family in FAMILIES if family.source == "airflow" and family.kind is not Kind.GAUGE)
@@ -85,7 +88,7 @@ class AirflowSource:
             JobsReader(airflow, directory, self._every("jobs", slower)),
             DagsReader(airflow, directory, scope, dags, adapts=adapts),
             RunsReader(airflow, state, directory, scope, self._every("runs")),
-            TasksReader(airflow, state, directory, scope, self._every("tasks")),
+            TasksReader(airflow, self._choose_finder(airflow), state, directory, scope, self._every("tasks")),
             PoolsReader(airflow, self._every("pools")),
             ConfigReader(airflow, directory, self._settings.limits, self._every("config", seldom)),
             ImportErrorsReader(airflow, self._every("import_errors", slower)),
@@ -93,6 +96,12 @@ class AirflowSource:
             BackfillsReader(airflow, directory, self._every("backfills", slower)),
             HistoryReader(airflow, state, directory, self._every("run_history")),
         ]
+
+    def _choose_finder(self, airflow: Airflow) -> Finder:
+        if isinstance(airflow, V2):
+            return ByTime(airflow, self._state)
+        assert isinstance(airflow, V1)  # noqa: S101 - there are two
+        return ByRun(airflow, self._state, self._scope)
 
     def _every(self, reader: str, at_least: float = 0.0) -> float:
         """The reader's interval: as configured for it, else the common one, but not below its own."""

@@ -1,7 +1,7 @@
 """The reader of task instances: those that are active, and every try and outcome, counted once.
 
-A poll walks the active states first, then what ended since the last complete poll; it counts nothing unless every
-page of both came. A task instance that was active and is in neither list is asked for at the tries endpoint.
+A poll walks the active states first, then what ended since the last complete poll (see ended.py); it counts nothing
+unless every page of both came. A task instance that was active and is in neither list is asked for its tries.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from exporter.reading import Change, Reading
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.directory import Directory
 from exporter.sources.airflow.effects import count
+from exporter.sources.airflow.ended import Finder
 from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.tries import Event, Finding, Record, observe, settle, settle_deleted
-from exporter.sources.airflow.window import RETENTION, Window, open_window, read_cursor, write_cursor
+from exporter.sources.airflow.window import RETENTION, SPACE, Window
 from exporter.state import State
 
 ACTIVE = "task_instances.active"
@@ -46,31 +47,37 @@ class TasksReader:
         pools.WAITING_PRIORITY_MAX,
     )
 
-    def __init__(self, airflow: Airflow, state: State, directory: Directory, scope: Scope, interval: float) -> None:
+    def __init__(
+        self, airflow: Airflow, finder: Finder, state: State, directory: Directory, scope: Scope, interval: float
+    ) -> None:
         self.interval = interval
         self._airflow = airflow
+        self._finder = finder
         self._state = state
         self._directory = directory
         self._scope = scope
 
     def read(self) -> Reading:
         """Read one window. Raises ReaderError."""
-        window = open_window(read_cursor(self._state, self.name), self._airflow.server_time())
         active: list[TaskInstance] = []
-        if window.until is None:
-            active = self._scope.select(self._airflow.task_instances_active())
-        ended = self._scope.select(self._airflow.task_instances_ended(window.since, window.until))
+
+        def read_active() -> list[TaskInstance]:
+            active.extend(self._scope.select(self._airflow.task_instances_active()))
+            return active
+
+        found = self._finder.find(read_active)
+        window = found.window
+        ended = self._scope.select(found.rows)
         rows = newest([*active, *ended])
         known = self._recall(rows)
         findings, asked = self._settle(rows, known, window)
         events = [event for finding in findings.values() for event in finding.events]
+        note = f"{len(active)} active, {len(ended)} ended, {len(events)} events, {asked} asked for their tries"
         return Reading(
             tables=state_tables(active) if window.until is None else {},
             changes=list(self._count(events)),
-            memories=self._remember(findings, known) | {"cursor": write_cursor(self.name, window)},
-            notes=[
-                f"{len(active)} active, {len(ended)} ended rows, {len(events)} events, {asked} asked for their tries"
-            ],
+            memories=self._remember(findings, known) | {SPACE: found.cursors},
+            notes=[f"{note}; {found.note}"],
             again=window.until is not None,
             moment=window.after.complete,
             forget={SETTLED: window.since - RETENTION},

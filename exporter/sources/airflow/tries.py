@@ -204,7 +204,7 @@ def settle(
     record = known or remember(archived[0] if archived else row, None, 0)
     watched_since = 0.0 if known else edge
     events: list[Event] = []
-    for attempt, after in zip(archived, [*archived[1:], row], strict=True):
+    for attempt, after in zip(archived, [*archived[1:], row], strict=False):
         fate = fate_of_archived(attempt, after, record, cleared)
         events += settle_archived(attempt, fate, record, watched_since, edge)
         record = advance(record, attempt)

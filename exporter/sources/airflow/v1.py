@@ -16,7 +16,6 @@ from exporter.sources.airflow.replies import (
     RUNS_ACTIVE,
     RUNS_ENDED,
     TIS_ACTIVE,
-    TIS_ENDED,
     Backfill,
     BrokenFile,
     Component,
@@ -108,10 +107,14 @@ class V1(Reads):
 
         return self.with_known_states(STATES, read, task_key)
 
-    def task_instances_ended(self, since: float, until: float | None = None) -> Sequence[TaskInstance]:
-        fetch = self.fetch(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, ALL_TASKS)
-        window = walk.Window(since, until)
-        return walk.walk_slices(fetch, {"state": list(TIS_ENDED)}, window, task_key, self.server_time)
+    def task_instances_of_run(self, dag_id: str, run_id: str) -> Sequence[TaskInstance] | None:
+        fetch = self.fetch(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, {"dag_id": dag_id, "dag_run_id": run_id})
+        try:
+            return walk.walk_offsets(fetch, {}, task_key)
+        except AnswerError as error:
+            if self.is_gone(error):
+                return None
+            raise
 
     def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[TaskInstance] | None:
         names: dict[str, str | int] = {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task_id}

@@ -101,9 +101,18 @@ class V2(Reads):
 
         return self.with_known_states(TIS_ACTIVE, read, task_key)
 
-    def task_instances_ended(self, since: float, until: float | None = None) -> Sequence[TaskInstance]:
+    def task_instances_ended(
+        self,
+        since: float,
+        until: float | None = None,
+        *,
+        due_since: float | None = None,
+        due_until: float | None = None,
+    ) -> Sequence[TaskInstance]:
+        due = {"run_after_gte": due_since, "run_after_lte": due_until}
+        more = {name: walk.moment(bound) for name, bound in due.items() if bound is not None}
         window = walk.Window(since, until)
-        return self._read_ended(at.V2_TASK_INSTANCES, decode.TASK_INSTANCES, TIS_ENDED, task_key, window)
+        return self._read_ended(at.V2_TASK_INSTANCES, decode.TASK_INSTANCES, TIS_ENDED, task_key, window, more)
 
     def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[TaskInstance] | None:
         names: dict[str, str | int] = {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task_id}
@@ -130,9 +139,15 @@ class V2(Reads):
         )
 
     def _read_ended(
-        self, endpoint: Endpoint, rows: List[T], states: Sequence[str], identify: walk.Identify[T], window: walk.Window
+        self,
+        endpoint: Endpoint,
+        rows: List[T],
+        states: Sequence[str],
+        identify: walk.Identify[T],
+        window: walk.Window,
+        more: walk.Query | None = None,
     ) -> list[T]:
-        query: dict[str, Value] = {"state": list(states)}
+        query: dict[str, Value] = {"state": list(states), **(more or {})}
         found = self._walk_keyset(endpoint, rows, {**query, **window.query()}, identify)
         if found is not None:
             return found

@@ -19,7 +19,7 @@ RETENTION = 86_400.0
 SPACE = "cursor"
 
 
-class Cursor(msgspec.Struct, frozen=True, array_like=True):
+class Cursor(NamedTuple):
     """Up to when everything was read (`complete`), and when counting began (`begun`); Unix seconds."""
 
     complete: float
