@@ -198,6 +198,8 @@ class Reception:
             loop.call_later(SETBACK, self.open, listener)
             return
         client.setblocking(False)
+        # Else the end of an answer waits for the client to acknowledge its beginning: 40 ms.
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._admit(client)
 
     def _admit(self, client: socket.socket) -> None:

@@ -110,14 +110,15 @@ def render(
 
 
 def compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the chunks as one gzip stream at the fastest level, as it comes; it ends with an empty chunk or without."""
+    """Yield the chunks as one gzip stream at the fastest level; the last one may be empty, as `render` has it.
+
+    Something is yielded for each chunk, so that other threads get their turn: nothing, while the compressor waits.
+    """
     packer = compressobj(1, DEFLATED, GZIP)
     ended = False
     for chunk in chunks:
         ended = not chunk
-        packed = packer.flush() if ended else packer.compress(chunk)
-        if packed:
-            yield packed
+        yield packer.flush() if ended else packer.compress(chunk)
     if not ended:
         yield packer.flush()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -13,6 +13,16 @@ Tables = Mapping[Family, Mapping[Labels, float]]
 
 Memories = Mapping[str, Mapping[bytes, bytes | None]]
 """What to remember: for each space, a value for each key, or None to forget the key."""
+
+
+class Memory(Protocol):
+    """What readers remembered, as the last commit left it."""
+
+    def recall(self, space: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The remembered values of those keys that are known."""
+
+    def recall_all(self, space: str) -> dict[bytes, bytes]:
+        """Everything remembered in a space."""
 
 
 class Change(NamedTuple):

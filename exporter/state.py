@@ -156,7 +156,7 @@ def explained(path: Path | None, effect: str = "") -> Iterator[None]:
 
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open the file (or a database in memory) and make sure that this process alone uses it."""
-    db = sqlite3.connect(path or ":memory:", timeout=PATIENCE)
+    db = sqlite3.connect(path or ":memory:", timeout=PATIENCE, check_same_thread=False)
     try:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         refuse_unfit(db, path)

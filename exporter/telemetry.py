@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import platform
+import resource
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+
+import psutil
 
 from exporter import __version__
 from exporter.catalogue import own
@@ -33,7 +36,7 @@ class Telemetry:
         for table in self._ledger.tables.values():
             store.attach(table)
         self._events: deque[Change] = deque(maxlen=PENDING)
-        self._processes = find_process_collector()
+        self._process = psutil.Process()
         self.clock_skew: dict[str, float] = {}
         """By source, in seconds: how far the other side's clock is ahead."""
         self.reloaded: bool = True
@@ -70,7 +73,7 @@ class Telemetry:
         tables[own.STATE_PERSISTENT] = {(): int(self._persistent)}
         tables[own.CONFIG_RELOAD_SUCCESSFUL] = {(): int(self.reloaded)}
         tables[own.CONFIG_RELOAD_TIMESTAMP] = {(): self.reloaded_at}
-        tables |= self._processes()
+        tables |= process_tables(self._process)
         counts = self._store.count()
         tables[own.SERIES] = {(family.name,): count for family, count in counts.items()}
         tables[own.SERIES_DROPPED] = self._count_dropped(counts)
@@ -115,15 +118,16 @@ def reader_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
     return tables
 
 
-def find_process_collector() -> Callable[[], dict[Family, Values]]:
-    """How to read our own process: prometheus-client's collector."""
-    from prometheus_client import ProcessCollector  # noqa: PLC0415 - 5 MB that a worker does not need
-
-    collector = ProcessCollector(registry=None)
-    families = {family.name: family for family in own.PROCESS_FAMILIES}
-
-    def collect() -> dict[Family, Values]:
-        samples = [sample for metric in collector.collect() for sample in metric.samples]
-        return {families[sample.name]: {(): sample.value} for sample in samples if sample.name in families}
-
-    return collect
+def process_tables(process: psutil.Process) -> dict[Family, Values]:
+    """The families of our own process."""
+    with process.oneshot():
+        cpu, memory = process.cpu_times(), process.memory_info()
+        values: dict[Family, float] = {
+            own.PROCESS_CPU: cpu.user + cpu.system,
+            own.PROCESS_RESIDENT_MEMORY: memory.rss,
+            own.PROCESS_VIRTUAL_MEMORY: memory.vms,
+            own.PROCESS_START_TIME: process.create_time(),
+            own.PROCESS_OPEN_FDS: process.num_fds(),
+            own.PROCESS_MAX_FDS: resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        }
+    return {family: {(): value} for family, value in values.items()}

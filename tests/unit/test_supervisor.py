@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -239,6 +241,17 @@ def test_it_logs_when_a_reader_turns_bad_and_when_it_works_again(caplog: pytest.
         "airflow/a failed (forbidden): too slow; raise --airflow.timeout",
         "airflow/a works again",
     ]
+
+
+def test_the_sources_own_thread_commits_to_a_state_file_opened_by_another(tmp_path: Path) -> None:
+    reader = FakeReader("a", lambda: Reading(INFO, [Change(tasks.TRIES, ("d", "t"))]))
+    bench = Bench(reader, state=State(tmp_path / "state.db"))
+    bench.supervisor.start()
+    while "a" not in bench.outcomes():
+        time.sleep(0.01)
+    assert bench.supervisor.stop(5.0)
+    assert bench.outcomes()["a"] == "ok"
+    assert [row.cells for row in bench.state.ledger()] == [[1]]
 
 
 def test_stopping_ends_the_thread_and_lets_go_of_sockets() -> None:

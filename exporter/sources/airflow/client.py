@@ -27,7 +27,7 @@ from exporter.sources.airflow.credentials import (
     TokenFile,
 )
 from exporter.sources.airflow.endpoints import Endpoint
-from exporter.sources.airflow.failures import REQUEST_ERRORS, STALE, explain, find_cause, judge
+from exporter.sources.airflow.failures import REQUEST_ERRORS, explain, is_broken_off, judge
 from exporter.sources.airflow.transport import Call, Form, Generated, Plain, Reply, base_url
 
 OnRequest = Callable[[str, str, float], None]
@@ -126,7 +126,7 @@ class Client:
             try:
                 reply = self._attempt(name, send)
             except ReaderError as error:
-                if attempt or not is_stale(error):
+                if attempt or not is_broken_off(error):
                     raise
                 continue
             if reply.status not in PASSING:
@@ -193,11 +193,6 @@ class Client:
         if major < 3 or self._extra:
             return Nobody()
         return tokens.Bearer(lambda: tokens.ask_without_password(self._submit, self.url), str(Nobody()))
-
-
-def is_stale(error: ReaderError) -> bool:
-    """Whether the connection broke under the request: kept open too long, or the reply was cut off."""
-    return error.__cause__ is not None and isinstance(find_cause(error.__cause__), STALE)
 
 
 def read_date(reply: Reply) -> float | None:

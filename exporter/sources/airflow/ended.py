@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from exporter.reading import Memory
 from exporter.sources.airflow.api import AirflowByRun, AirflowByTime
 from exporter.sources.airflow.replies import TIS_ENDED, DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import Window, open_window, read_cursor, write_cursor
-from exporter.state import State
 
 YOUNG = 600.0
 """For how long after it was due a run is young, in seconds: those are asked for at each poll."""
@@ -53,9 +53,9 @@ class Finder(Protocol):
 class ByTime:
     """Asks for task instances by when they were touched."""
 
-    def __init__(self, airflow: AirflowByTime, state: State, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, airflow: AirflowByTime, memory: Memory, clock: Callable[[], float] = time.monotonic) -> None:
         self._airflow = airflow
-        self._state = state
+        self._memory = memory
         self._clock = clock
         self._swept = 0.0
         self._pause = 0.0
@@ -63,7 +63,7 @@ class ByTime:
     def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
         """Look once. Raises ReaderError."""
         now = self._airflow.server_time()
-        window = open_window(read_cursor(self._state, "tasks"), now)
+        window = open_window(read_cursor(self._memory, "tasks"), now)
         if window.until is not None:
             rows = self._airflow.task_instances_ended(window.since, window.until)
             cursors = write_cursor("tasks", window) | write_cursor("tasks.older", window)
@@ -79,7 +79,7 @@ class ByTime:
         begun = self._clock()
         if begun < self._swept + self._pause:
             return (), {}
-        window = open_window(read_cursor(self._state, "tasks.older"), now, sliced=False)
+        window = open_window(read_cursor(self._memory, "tasks.older"), now, sliced=False)
         rows = self._airflow.task_instances_ended(window.since, due_until=now - YOUNG)
         self._swept = self._clock()
         self._pause = min(SWEEP_PAUSE, (self._swept - begun) / SWEEP_SHARE)
@@ -89,9 +89,9 @@ class ByTime:
 class ByRun:
     """Lists the runs that ended, and those whose active task instances changed."""
 
-    def __init__(self, airflow: AirflowByRun, state: State, scope: Scope) -> None:
+    def __init__(self, airflow: AirflowByRun, memory: Memory, scope: Scope) -> None:
         self._airflow = airflow
-        self._state = state
+        self._memory = memory
         self._scope = scope
         self._seen: dict[Key, frozenset[tuple[object, ...]]] | None = None
         self._listed: dict[tuple[Key, float | None], float] = {}
@@ -99,7 +99,7 @@ class ByRun:
 
     def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
         """Look once. Raises ReaderError."""
-        cursor = read_cursor(self._state, "tasks")
+        cursor = read_cursor(self._memory, "tasks")
         window = open_window(cursor, self._airflow.server_time(), sliced=False)
         self._confirm(window, committed=self._pending is not None and self._pending[0].after == cursor)
         now_active = sign(active())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ import requests
 from urllib3.exceptions import (
     DecodeError,
     HTTPError,
-    IncompleteRead,
+    InvalidChunkLength,
     MaxRetryError,
     NameResolutionError,
     ProtocolError,
@@ -27,7 +28,6 @@ EXCERPT = 200
 CHUNK = 1 << 16
 NOBODY = "a request without credentials"
 LOGIN_WORDS = re.compile(r"log[ -]?in|sign[ -]?in|sso|oauth|saml|auth", re.IGNORECASE)
-STALE = (ProtocolError, requests.exceptions.ChunkedEncodingError)
 REQUEST_ERRORS = (requests.RequestException, HTTPError, OSError, BodyTooLargeError)
 """Everything that the transports raise."""
 
@@ -54,14 +54,14 @@ def explain(error: Exception, url: str) -> ReaderError:
         return ReaderError("unreachable", f"{host}: its name is not known here; check airflow.url and DNS")
     if isinstance(cause, Urllib3TimeoutError | requests.Timeout) and "Connection refused" not in str(cause):
         return ReaderError("timeout", f"{host} did not answer in time; raise airflow.timeout if it is only slow")
-    if isinstance(cause, IncompleteRead | requests.exceptions.ChunkedEncodingError):
+    if is_cut_off(cause):
         return ReaderError("bad_reply", f"the reply of {host} was cut off: {tidy(cause)}")
     if isinstance(cause, DecodeError | BodyTooLargeError):
         return ReaderError("bad_reply", f"the reply of {host} could not be unpacked: {tidy(cause)}")
     if isinstance(cause, ValueError):
         return ReaderError("bad_request", f"{host} is no URL that can be asked: {tidy(cause)}")
-    if isinstance(cause, FileNotFoundError) or "TLS" in str(cause):
-        return ReaderError("tls", tidy(cause))
+    if is_about_files(cause):
+        return ReaderError("tls", f"certificates: {tidy(cause)}")
     return ReaderError("unreachable", f"{host} cannot be reached: {tidy(cause)}")
 
 
@@ -71,6 +71,21 @@ def find_cause(error: BaseException) -> BaseException:
     if isinstance(error, requests.ConnectionError | MaxRetryError) and isinstance(inner, BaseException):
         return find_cause(inner)
     return error
+
+
+def is_broken_off(error: ReaderError) -> bool:
+    """Whether the connection broke under a request: kept open too long, or the reply was cut off."""
+    return error.__cause__ is not None and isinstance(find_cause(error.__cause__), ProtocolError)
+
+
+def is_cut_off(cause: BaseException) -> bool:
+    """Whether a reply began and did not end."""
+    return any(isinstance(one, http.client.IncompleteRead | InvalidChunkLength) for one in (cause, *cause.args))
+
+
+def is_about_files(cause: BaseException) -> bool:
+    """Whether a file of certificates or keys is not there."""
+    return "TLS" in str(cause) or any(isinstance(one, FileNotFoundError) for one in (cause, *cause.args))
 
 
 def advise_tls(cause: BaseException) -> str:

@@ -13,11 +13,10 @@ import msgspec
 
 from exporter.catalogue import dags
 from exporter.family import Family, Labels
-from exporter.reading import Reading
+from exporter.reading import Memory, Reading
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.directory import Directory
 from exporter.sources.airflow.replies import RUNS_ENDED, Dag, DagRun
-from exporter.state import State
 
 SPACE = "dag_history"
 NEWEST = 25
@@ -97,10 +96,10 @@ def history_tables(
     return tables
 
 
-def recall_histories(state: State) -> dict[str, DagHistory]:
+def recall_histories(memory: Memory) -> dict[str, DagHistory]:
     """Everything remembered, by DAG."""
     decode = msgspec.msgpack.Decoder(DagHistory).decode
-    return {key.decode(): decode(value) for key, value in state.recall_all(SPACE).items()}
+    return {key.decode(): decode(value) for key, value in memory.recall_all(SPACE).items()}
 
 
 def write_histories(histories: Mapping[str, DagHistory | None]) -> dict[bytes, bytes | None]:
@@ -119,14 +118,14 @@ class HistoryReader:
     def __init__(
         self,
         airflow: Airflow,
-        state: State,
+        memory: Memory,
         directory: Directory,
         interval: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
         self._airflow = airflow
-        self._state = state
+        self._memory = memory
         self._directory = directory
         self._clock = clock
 
@@ -135,7 +134,7 @@ class HistoryReader:
         known = self._directory.dags
         if known is None:
             return Reading(notes=["waits for the DAGs to be read"])
-        histories = recall_histories(self._state)
+        histories = recall_histories(self._memory)
         missing = [dag for dag in known.values() if not histories.get(dag.dag_id, DagHistory()).asked]
         missing.sort(key=lambda dag: (dag.is_stale, dag.is_paused))
         found: dict[str, DagHistory | None] = {dag_id: None for dag_id in histories if dag_id not in known}

@@ -10,14 +10,13 @@ import msgspec
 
 from exporter.catalogue import runs
 from exporter.family import Family, Labels
-from exporter.reading import Change, Reading
+from exporter.reading import Change, Memory, Reading
 from exporter.sources.airflow import history
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.directory import Directory
 from exporter.sources.airflow.replies import DagRun
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import RETENTION, Window, open_window, read_cursor, write_cursor
-from exporter.state import State
 
 SPACE = "dag_runs.reached"
 
@@ -32,23 +31,23 @@ class RunsReader:
     help = "DAG runs: active ones, every end, durations and delays; last success of each DAG"
     families: Sequence[Family] = (runs.RUNS, runs.OLDEST_STATE_ENTRY, runs.OLDEST_UNFINISHED, *history.FAMILIES)
 
-    def __init__(self, airflow: Airflow, state: State, directory: Directory, scope: Scope, interval: float) -> None:
+    def __init__(self, airflow: Airflow, memory: Memory, directory: Directory, scope: Scope, interval: float) -> None:
         self.interval = interval
         self._airflow = airflow
-        self._state = state
+        self._memory = memory
         self._directory = directory
         self._scope = scope
 
     def read(self) -> Reading:
         """Read one window. Raises ReaderError."""
-        window = open_window(read_cursor(self._state, self.name), self._airflow.server_time(), sliced=False)
+        window = open_window(read_cursor(self._memory, self.name), self._airflow.server_time(), sliced=False)
         active = self._scope.select(self._airflow.dag_runs_active())
         ended = {identify(run): run for run in self._scope.select(self._airflow.dag_runs_ended(window.since))}
         known = self._recall(ended)
         fresh = {key: run for key, run in ended.items() if known.get(key) != reach(run)}
         counted = [(run, key in known) for key, run in fresh.items() if key in known or is_recent(run, window)]
         changes = [change for run, again in counted for change in count(run, again=again, edge=window.edge)]
-        histories = history.recall_histories(self._state)
+        histories = history.recall_histories(self._memory)
         learnt = learn_all(histories, (run for run, _ in counted))
         self._directory.backfilled = count_backfilled(active)
         self._directory.cleared = find_cleared(active)
@@ -67,7 +66,7 @@ class RunsReader:
 
     def _recall(self, keys: Iterable[bytes]) -> dict[bytes, Reached]:
         decode = msgspec.msgpack.Decoder(Reached).decode
-        return {key: decode(value) for key, value in self._state.recall(SPACE, keys).items()}
+        return {key: decode(value) for key, value in self._memory.recall(SPACE, keys).items()}
 
 
 def identify(run: DagRun) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from exporter.catalogue import FAMILIES
 from exporter.family import Kind
-from exporter.reading import Reader
+from exporter.reading import Memory, Reader
 from exporter.settings import AirflowSettings
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.backfills import BackfillsReader
@@ -30,7 +30,6 @@ from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.tasks import TasksReader
 from exporter.sources.airflow.v1 import V1
 from exporter.sources.airflow.v2 import V2
-from exporter.state import State
 
 LEDGER = tuple(family for family in FAMILIES if family.source == "airflow" and family.kind is not Kind.GAUGE)
 """The families that only grow."""
@@ -45,11 +44,11 @@ class AirflowSource:
 
     name = "airflow"
 
-    def __init__(self, settings: AirflowSettings, state: State, on_request: OnRequest = ignore) -> None:
+    def __init__(self, settings: AirflowSettings, memory: Memory, on_request: OnRequest = ignore) -> None:
         self.readers: Sequence[Reader] = ()
         self.version = ""
         self._settings = settings
-        self._state = state
+        self._memory = memory
         self._scope = Scope(settings)
         self._directory = Directory()
         self._client = Client(settings, on_request)
@@ -79,7 +78,7 @@ class AirflowSource:
 
     def _make_readers(self, airflow: Airflow) -> list[Reader]:
         """The readers in the order in which they need each other."""
-        state, directory, scope = self._state, self._directory, self._scope
+        memory, directory, scope = self._memory, self._directory, self._scope
         slower, seldom = self._every("", SLOWER), self._every("", SELDOM)
         dags = self._every("dags", SLOWER)
         adapts = "dags" not in self._settings.intervals
@@ -87,21 +86,21 @@ class AirflowSource:
             HealthReader(airflow, self._every("health")),
             JobsReader(airflow, directory, self._every("jobs", slower)),
             DagsReader(airflow, directory, scope, dags, adapts=adapts),
-            RunsReader(airflow, state, directory, scope, self._every("runs")),
-            TasksReader(airflow, self._choose_finder(airflow), state, directory, scope, self._every("tasks")),
+            RunsReader(airflow, memory, directory, scope, self._every("runs")),
+            TasksReader(airflow, self._choose_finder(airflow), memory, directory, scope, self._every("tasks")),
             PoolsReader(airflow, self._every("pools")),
             ConfigReader(airflow, directory, self._settings.limits, self._every("config", seldom)),
             ImportErrorsReader(airflow, self._every("import_errors", slower)),
             DagWarningsReader(airflow, self._every("dag_warnings", slower)),
             BackfillsReader(airflow, directory, self._every("backfills", slower)),
-            HistoryReader(airflow, state, directory, self._every("run_history")),
+            HistoryReader(airflow, memory, directory, self._every("run_history")),
         ]
 
     def _choose_finder(self, airflow: Airflow) -> Finder:
         if isinstance(airflow, V2):
-            return ByTime(airflow, self._state)
+            return ByTime(airflow, self._memory)
         assert isinstance(airflow, V1)  # noqa: S101 - there are two
-        return ByRun(airflow, self._state, self._scope)
+        return ByRun(airflow, self._memory, self._scope)
 
     def _every(self, reader: str, at_least: float = 0.0) -> float:
         """The reader's interval: as configured for it, else the common one, but not below its own."""

@@ -14,7 +14,7 @@ import msgspec
 
 from exporter.catalogue import pools, tasks
 from exporter.family import Family, Labels
-from exporter.reading import Change, Reading
+from exporter.reading import Change, Memory, Reading
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.directory import Directory
 from exporter.sources.airflow.effects import count
@@ -23,7 +23,6 @@ from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.tries import Event, Finding, Record, observe, settle, settle_deleted
 from exporter.sources.airflow.window import RETENTION, SPACE, Window
-from exporter.state import State
 
 ACTIVE = "task_instances.active"
 SETTLED = "task_instances.settled"
@@ -48,12 +47,12 @@ class TasksReader:
     )
 
     def __init__(
-        self, airflow: Airflow, finder: Finder, state: State, directory: Directory, scope: Scope, interval: float
+        self, airflow: Airflow, finder: Finder, memory: Memory, directory: Directory, scope: Scope, interval: float
     ) -> None:
         self.interval = interval
         self._airflow = airflow
         self._finder = finder
-        self._state = state
+        self._memory = memory
         self._directory = directory
         self._scope = scope
 
@@ -85,8 +84,8 @@ class TasksReader:
 
     def _recall(self, rows: Rows) -> dict[bytes, Record]:
         """Everything active, and what is remembered of the rows."""
-        found = self._state.recall_all(ACTIVE)
-        found.update(self._state.recall(SETTLED, (key for key in rows if key not in found)))
+        found = self._memory.recall_all(ACTIVE)
+        found.update(self._memory.recall(SETTLED, (key for key in rows if key not in found)))
         decode = msgspec.msgpack.Decoder(Record).decode
         return {key: decode(value) for key, value in found.items()}
 

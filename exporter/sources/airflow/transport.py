@@ -128,10 +128,10 @@ class Plain:
         if urlsplit(url).netloc != urlsplit(self._base).netloc:
             return {"verify": authorities(None)}
         settings = self._settings
-        pair = (settings.client_certificate_file, settings.client_key_file)
+        certificate, key = settings.client_certificate_file, settings.client_key_file
         return {
             "verify": not settings.insecure_skip_verify and authorities(settings),
-            "cert": tuple(str(part) for part in pair if part) or None,
+            "cert": (str(certificate), str(key or certificate)) if certificate else None,
         }
 
 

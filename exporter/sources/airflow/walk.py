@@ -6,6 +6,7 @@ missed by offsets; each kind of walk says what it is good for.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from typing import NamedTuple, TypeVar
 from exporter.reading import ReaderError
 from exporter.sources.airflow.decode import Page
 from exporter.sources.airflow.transport import Value
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Query = Mapping[str, Value]
@@ -27,7 +30,9 @@ NARROW = 0.001
 """Seconds; a slice of this width is not split any further."""
 FILL = 0.7
 """How full the pages of a split are meant to be: times of change are not spread evenly."""
-MAX_PAGES = 10_000
+WALKS = 8
+"""Walks by offset over rows in no order, at most, to find all that the server counts."""
+MAX_PAGES = 2_000
 MAX_SPLIT = 64
 
 
@@ -79,12 +84,22 @@ def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T
 
     As many distinct rows must come as the server counts; else everything is walked once more and added.
     """
-    rows: dict[Hashable, T] = {}
-    for _ in range(2):
+    rows, total = collect_offsets(fetch, query, identify)
+    if len(rows) < total:
+        rows.update(collect_offsets(fetch, query, identify)[0])
+    return list(rows.values())
+
+
+def walk_ties(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]:
+    """Walk rows of one moment by offset, again and again until all are there: nothing else tells them apart."""
+    rows, total = collect_offsets(fetch, query, identify)
+    for _ in range(WALKS - 1):
+        if len(rows) >= total:
+            break
         found, total = collect_offsets(fetch, query, identify)
         rows.update(found)
-        if len(found) >= total:
-            return list(found.values())
+    if len(rows) < total:
+        log.warning("only %d of %d rows that changed in one moment were found", len(rows), total)
     return list(rows.values())
 
 
@@ -132,7 +147,7 @@ def walk_slices(
         if parts:
             pending.extend(reversed(parts))
         else:
-            rows.update((identify(row), row) for row in walk_offsets(fetch, {**query, **part.query()}, identify))
+            rows.update((identify(row), row) for row in walk_ties(fetch, {**query, **part.query()}, identify))
         breathe()
     return list(rows.values())
 

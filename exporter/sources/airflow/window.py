@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from exporter.state import State
+from exporter.reading import Memory
 
 OVERLAP = 120.0
 """How far a poll looks back before the last complete one, in seconds: rows are committed up to seconds after
@@ -50,9 +50,9 @@ def open_window(cursor: Cursor | None, now: float, *, sliced: bool = True) -> Wi
     return Window(since, until, edge, False, Cursor(until or now, cursor.begun))
 
 
-def read_cursor(state: State, name: str) -> Cursor | None:
+def read_cursor(memory: Memory, name: str) -> Cursor | None:
     """The cursor that the last committed poll left."""
-    found = state.recall(SPACE, [name.encode()])
+    found = memory.recall(SPACE, [name.encode()])
     return msgspec.msgpack.decode(found[name.encode()], type=Cursor) if found else None
 
 
