@@ -96,7 +96,7 @@ class Demo:
         say(f"  Airflow     {self._airflow.url}  (user admin, password in {_short(self._airflow.password_file)})")
         say(f"  Exporter    {self._url}/  {self._url}/metrics  {self._url}/sources")
         say(f"  Logs        {_short(self._folder)}/exporter.log, {_short(self._folder)}/airflow/logs/")
-        say("Ctrl-C stops all of it. What the exporter reads:\n")
+        say("Ctrl-C stops all of it. What the exporter reads (a new counter stays 0 for its first half minute):\n")
 
     def _start_exporter(self) -> None:
         self._processes.stop([EXPORTER], patience=5)  # of a demo that was killed
