@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import NamedTuple
 
@@ -34,7 +35,9 @@ def connect(settings: AirflowSettings, on_request: OnRequest = ignore, client: C
     """
     client = client or Client(settings, on_request)
     client.begin(time.monotonic() + settings.timeout)
-    return Connection(client, detect(client))
+    airflow = detect(client)
+    client.begin(math.inf)
+    return Connection(client, airflow)
 
 
 def detect(client: Client) -> Airflow:

@@ -110,7 +110,7 @@ class V1(Reads):
     def task_instances_of_run(self, dag_id: str, run_id: str) -> Sequence[TaskInstance] | None:
         fetch = self.fetch(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, {"dag_id": dag_id, "dag_run_id": run_id})
         try:
-            return walk.walk_offsets(fetch, {}, task_key)
+            return walk.walk_until_complete(fetch, {}, task_key)
         except AnswerError as error:
             if self.is_gone(error):
                 return None

@@ -90,8 +90,8 @@ def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T
     return list(rows.values())
 
 
-def walk_ties(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]:
-    """Walk rows of one moment by offset, again and again until all are there: nothing else tells them apart."""
+def walk_until_complete(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]:
+    """Walk by offset, again and again until as many distinct rows came as the server counts: for rows in no order."""
     rows, total = collect_offsets(fetch, query, identify)
     for _ in range(WALKS - 1):
         if len(rows) >= total:
@@ -99,7 +99,7 @@ def walk_ties(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]:
         found, total = collect_offsets(fetch, query, identify)
         rows.update(found)
     if len(rows) < total:
-        log.warning("only %d of %d rows that changed in one moment were found", len(rows), total)
+        log.warning("only %d of %d rows of a list in no order were found", len(rows), total)
     return list(rows.values())
 
 
@@ -147,7 +147,7 @@ def walk_slices(
         if parts:
             pending.extend(reversed(parts))
         else:
-            rows.update((identify(row), row) for row in walk_ties(fetch, {**query, **part.query()}, identify))
+            rows.update((identify(row), row) for row in walk_until_complete(fetch, {**query, **part.query()}, identify))
         breathe()
     return list(rows.values())
 
