@@ -93,10 +93,10 @@ class TestTheRowAlone:
 
     def test_nothing_is_told_twice(self) -> None:
         for state in ("success", "failed", "skipped", "up_for_retry", "restarting", "upstream_failed"):
-            known = make_record(ran=state != "upstream_failed")
-            first = observe(make_row(state), known, EDGE)
+            row = make_row(state) if state != "upstream_failed" else make_row(state, hostname="", pid=None)
+            first = observe(row, make_record(), EDGE)
             assert first.events
-            assert not observe(make_row(state), first.record, EDGE).events, state
+            assert not observe(row, first.record, EDGE).events, state
 
     def test_an_active_task_tells_nothing(self) -> None:
         assert not observe(make_running(), None, EDGE).events
@@ -178,6 +178,18 @@ class TestTheTriesEndpoint:
         assert finding.ask
         events = tell(settle(row, make_record(), [make_row("success", 1), row], EDGE))
         assert events == [("ended", "1", "success"), ("outcome", "success"), ("outcome", "upstream_failed")]
+
+    def test_a_try_hidden_by_a_skip_that_looks_like_it_is_told(self) -> None:
+        row = make_row("skipped", 1, start_date=1030.0, end_date=1030.0, max_tries=3)
+        events = tell(settle(row, make_record(), [make_row("skipped", 1), row], EDGE))
+        assert events == [("ended", "1", "skipped"), ("outcome", "skipped"), ("outcome", "skipped")]
+
+    def test_a_retry_in_a_run_that_was_cleared_is_looked_up(self) -> None:
+        row = make_row("up_for_retry", end_date=1024.0)
+        assert observe(row, make_record(), EDGE, cleared=1020.1).ask
+        assert not observe(row, make_record(), EDGE, cleared=900.0).ask
+        events = tell(settle(row, make_record(), [make_row("failed", 1)], EDGE, cleared=1020.1))
+        assert events == [("ended", "1", "cleared")]
 
     def test_tries_of_an_unknown_task_count_from_the_edge_on(self) -> None:
         old = make_row("failed", 1, start_date=890.0, end_date=900.0, queued_when=None, scheduled_when=None)

@@ -225,7 +225,7 @@ def precede(tries: Sequence[TaskInstance], current: TaskInstance) -> list[TaskIn
         row
         for row in tries
         if row.try_number < current.try_number
-        or (hidden and row.try_number == current.try_number and row.state != current.state)
+        or (hidden and row.try_number == current.try_number and row.end_date != current.end_date)
         or (current.state == "up_for_retry" and row.try_number == current.try_number)
     ]
     return sorted(earlier, key=lambda row: row.try_number)
