@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from exporter.catalogue import FAMILIES
+from exporter.catalogue import COARSE, FAMILIES
 from exporter.family import Family, Kind
 from exporter.ledger import Ledger
 from exporter.reading import Source
@@ -117,7 +117,7 @@ class Engine:
             list_growing(source.name),
             cap=self.store.cap,
             hold=self.settings.birth_hold,
-            buckets=find_buckets(self.settings.buckets),
+            buckets=find_buckets(self.settings),
         )
         unfit = ledger.restore(self._state.ledger())
         if unfit:
@@ -140,5 +140,7 @@ def list_growing(source: str) -> list[Family]:
     return [family for family in FAMILIES if family.source == source and family.kind is not Kind.GAUGE]
 
 
-def find_buckets(chosen: Mapping[str, tuple[float, ...]]) -> dict[Family, tuple[float, ...]]:
-    return {BY_NAME[name]: bounds for name, bounds in chosen.items()}
+def find_buckets(settings: Settings) -> dict[Family, tuple[float, ...]]:
+    """The buckets that are not those of the catalogue; where tasks are not told apart, coarse ones by default."""
+    coarse = {} if settings.airflow.task_labels else dict.fromkeys(COARSE, ())
+    return coarse | {BY_NAME[name]: bounds for name, bounds in settings.buckets.items()}

@@ -10,3 +10,6 @@ FAMILIES = (
     *pools.FAMILIES,
     *own.FAMILIES,
 )
+
+COARSE = (runs.DURATION,)
+"""Histograms that have a sum and a count only, unless configured, where tasks are not told apart."""

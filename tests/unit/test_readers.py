@@ -222,20 +222,24 @@ class TestRuns:
         assert tables[runs.OLDEST_UNFINISHED] == {("d",): 30.0}
 
     def test_a_scheduled_success_has_a_duration_and_two_delays(self) -> None:
-        changed = {change.family: change.value for change in count_run(make_run(), again=False, edge=0.0)}
+        changed = {change.family: change.value for change in count_run(make_run(), EVERYTHING, again=False, edge=0.0)}
         assert changed == {
             runs.FINISHED: 1, runs.DURATION: 40.0, runs.SCHEDULE_DELAY: 10.0, runs.SINCE_RUN_AFTER: 50.0,
         }  # fmt: skip
 
     def test_a_run_that_was_cleared_has_no_delays(self) -> None:
-        changed = {change.family for change in count_run(make_run(), again=True, edge=0.0)}
+        changed = {change.family for change in count_run(make_run(), EVERYTHING, again=True, edge=0.0)}
         assert changed == {runs.FINISHED, runs.DURATION}
 
     def test_a_failed_run_has_no_duration(self) -> None:
-        assert runs.DURATION not in {change.family for change in count_run(make_run("failed"), again=False, edge=0.0)}
+        assert runs.DURATION not in {
+            change.family for change in count_run(make_run("failed"), EVERYTHING, again=False, edge=0.0)
+        }
 
     def test_a_manual_run_has_no_delays(self) -> None:
-        changed = {change.family for change in count_run(make_run(run_type="manual"), again=False, edge=0.0)}
+        changed = {
+            change.family for change in count_run(make_run(run_type="manual"), EVERYTHING, again=False, edge=0.0)
+        }
         assert changed == {runs.FINISHED, runs.DURATION}
 
     def test_a_run_queued_after_it_started_had_tasks_cleared(self) -> None:

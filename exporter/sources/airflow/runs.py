@@ -46,7 +46,9 @@ class RunsReader:
         known = self._recall(ended)
         fresh = {key: run for key, run in ended.items() if known.get(key) != reach(run)}
         counted = [(run, key in known) for key, run in fresh.items() if key in known or is_recent(run, window)]
-        changes = [change for run, again in counted for change in count(run, again=again, edge=window.edge)]
+        changes = [
+            change for run, again in counted for change in count(run, self._scope, again=again, edge=window.edge)
+        ]
         histories = history.recall_histories(self._memory)
         learnt = learn_all(histories, (run for run, _ in counted))
         self._directory.backfilled = count_backfilled(active)
@@ -83,7 +85,7 @@ def is_recent(run: DagRun, window: Window) -> bool:
     return run.end_date is not None and run.end_date >= window.edge
 
 
-def count(run: DagRun, *, again: bool, edge: float) -> Iterator[Change]:
+def count(run: DagRun, scope: Scope, *, again: bool, edge: float) -> Iterator[Change]:
     """The changes that the end of a run makes; `again` says that it had ended before, so it was cleared.
 
     A run due for longer than ends are remembered may have been cleared unseen: its delays are not told.
@@ -96,8 +98,8 @@ def count(run: DagRun, *, again: bool, edge: float) -> Iterator[Change]:
     if run.run_type == "scheduled" and not again and run.run_after is not None:
         if run.run_after < min(edge, run.end_date - RETENTION):
             return
-        yield Change(runs.SCHEDULE_DELAY, (run.dag_id,), max(0.0, run.start_date - run.run_after))
-        yield Change(runs.SINCE_RUN_AFTER, (run.dag_id,), max(0.0, run.end_date - run.run_after))
+        yield Change(runs.SCHEDULE_DELAY, (scope.delays(run.dag_id),), max(0.0, run.start_date - run.run_after))
+        yield Change(runs.SINCE_RUN_AFTER, (scope.delays(run.dag_id),), max(0.0, run.end_date - run.run_after))
 
 
 def learn_all(histories: Mapping[str, history.DagHistory], ended: Iterable[DagRun]) -> dict[str, history.DagHistory]:

@@ -43,6 +43,10 @@ class Scope:
         """The value of the label `task_id`: empty where tasks are not told apart."""
         return task_id if self.task_labels else ""
 
+    def delays(self, dag_id: str) -> str:
+        """The value of the label `dag_id` of run delays: empty where even tasks are not told apart."""
+        return dag_id if self.task_labels else ""
+
     def has_task_histograms(self, dag_id: str) -> bool:
         """Whether each task of the DAG has a duration histogram of its own."""
         return self._histograms is not None and self._histograms.fullmatch(dag_id) is not None
