@@ -54,7 +54,8 @@ def end_runs(scope: Scope) -> Iterator[Change]:
     for number, dag_id in enumerate(DAGS):
         for state in ("success", "failed") if number % 10 == 0 else ("success",):
             run = DagRun(
-                dag_id=dag_id, run_id="r", run_type="scheduled", state=state, start_date=2.0, end_date=90.0, run_after=1.0
+                dag_id=dag_id, run_id="r", run_type="scheduled", state=state,
+                start_date=2.0, end_date=90.0, run_after=1.0,
             )  # fmt: skip
             yield from count_run(run, scope, again=False, edge=0.0)
 
