@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from traceback import clear_frames
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -76,6 +77,12 @@ class Connection(H11Protocol):
         if tls and not is_allowed(transport.get_extra_info("peercert"), tls.client_allowed_sans):
             log.warning("refused a client: its certificate has none of the client_allowed_sans")
             transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        # TLS has a buffer of 256 KB a connection: it must go now, not when cycles are collected.
+        self.cycle = self.flow = self.transport = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -226,6 +233,8 @@ class Reception:
         except OSError as error:
             self._counts.failed_handshakes += 1
             log.debug("a TLS handshake failed: %s", error)
+            # As in connection_lost: the traceback would keep the buffer.
+            clear_frames(error.__traceback__)
 
     def _forget(self, client: socket.socket, greeting: asyncio.Task[None]) -> None:
         del self._greetings[greeting]

@@ -114,6 +114,6 @@ def fingerprint(files: Iterable[Path]) -> Fingerprint:
 def identify(path: Path) -> tuple[int, int, int] | None:
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # the latter where it is no file name at all
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

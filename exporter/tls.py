@@ -93,7 +93,7 @@ def load_certificate(context: ssl.SSLContext, settings: TLSSettings, report: Rep
     try:
         with expose(certificate) as certificate_path, expose(key) as key_path:
             context.load_cert_chain(certificate_path, key_path, password="")
-    except ssl.SSLError as error:
+    except OSError as error:
         report(place, f"the key cannot be used: {explain(error)}")
 
 
@@ -125,6 +125,9 @@ def read_file(name: str, path: Path, report: Report) -> bytes:
     except OSError as error:
         report(name, f"{path} cannot be read: {error.strerror}")
         return b""
+    except ValueError:
+        report(name, "this is not a file name")
+        return b""
     if not content.strip():
         report(name, f"{path} is empty")
         return b""
@@ -143,13 +146,15 @@ def expose(content: bytes) -> Iterator[str]:
         os.close(descriptor)
 
 
-def explain(error: ssl.SSLError) -> str:
-    """OpenSSL's reason in words."""
+def explain(error: OSError) -> str:
+    """The system's or OpenSSL's reason in words."""
     reasons = {
         "KEY_VALUES_MISMATCH": "the key does not belong to the certificate",
         "NO_START_LINE": "there is no PEM in it",
         "EE_KEY_TOO_SMALL": "the key is too short",
     }
+    if not isinstance(error, ssl.SSLError):
+        return str(error)
     reason = error.reason or ""
     return reasons.get(reason, reason.replace("_", " ").lower()) or "it is no valid PEM"
 
@@ -214,7 +219,14 @@ def set_curve(context: ssl.SSLContext, settings: TLSSettings, report: Report) ->
     if len(settings.curve_preferences) > 1:
         report("curve_preferences", "this server can offer one curve or OpenSSL's own list, no list of yours; name one")
     elif settings.curve_preferences and not unknown:
-        context.set_ecdh_curve(CURVES[settings.curve_preferences[0]])
+        apply_curve(context, settings.curve_preferences[0], report)
+
+
+def apply_curve(context: ssl.SSLContext, name: str, report: Report) -> None:
+    try:
+        context.set_ecdh_curve(CURVES[name])
+    except (ValueError, ssl.SSLError):
+        report("curve_preferences", f"this machine's OpenSSL does not have {name}")
 
 
 def find_names(certificate: Mapping[str, Any]) -> Iterator[str]:

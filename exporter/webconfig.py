@@ -92,6 +92,8 @@ class Document:
             self._note(error.problem_mark, f"this is not YAML: {error.problem}")
         except yaml.YAMLError:
             self._note(None, "this is not YAML: it has characters that may not be there")
+        except RecursionError:
+            self._note(None, "this is nested too deeply")
         else:
             return root
         return None

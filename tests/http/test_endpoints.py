@@ -175,11 +175,9 @@ class TestPages:
         assert (reply.status, reply.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
         assert b"<script" not in reply.body
 
-    @pytest.mark.parametrize(
-        "form", [{"path": "?format=json"}, {"path": "", "headers": {"Accept": "application/json"}}]
-    )
-    def test_sources_come_as_json_too(self, address: str, form: dict[str, object]) -> None:
-        found = json.loads(ask(address, f"/sources{form.pop('path')}", **form).body)
+    @pytest.mark.parametrize(("query", "accepted"), [("?format=json", "text/html"), ("", "application/json")])
+    def test_sources_come_as_json_too(self, address: str, query: str, accepted: str) -> None:
+        found = json.loads(ask(address, f"/sources{query}", headers={"Accept": accepted}).body)
         (source,) = found["sources"]
         assert (source["name"], source["up"], source["readers"][0]["name"]) == ("airflow", True, "pools")
         assert source["cycles"] == [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
 import time
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -41,6 +43,13 @@ def crowd(address: str, size: int, sent: bytes = b"") -> Iterator[list[socket.so
         for client in clients:
             client.sendall(sent)
         yield clients
+
+
+def rests(measure: Callable[[], int]) -> bool:
+    """Whether a number has stopped growing."""
+    before = measure()
+    time.sleep(0.1)
+    return before == measure()
 
 
 def send_forever(client: socket.socket) -> None:
@@ -98,7 +107,7 @@ class TestSlowReaders:
         with connect(server.addresses[0], receive_buffer=4096) as client:
             client.sendall(request())
             client.recv(100)
-            wait_until(lambda: (before := rendered) == (time.sleep(0.1), rendered)[1] and before)
+            wait_until(lambda: rests(lambda: rendered))
             # Nearly all of it is the kernel's; beside that there are a write buffer and one chunk.
             assert rendered < 16 * 1024 * 1024
 
@@ -218,6 +227,36 @@ class TestFull:
             with connect(server.addresses[0]) as refused:
                 assert read_all(refused) == b""
             served.close()
+
+
+class TestLeavings:
+    """What a client leaves behind when it goes."""
+
+    def test_the_buffers_of_tls_go_at_once(self, serve: Serve, tls_config: Path) -> None:
+        server = serve(config_file=tls_config)
+        gc.collect()
+        gc.disable()
+        try:
+            ask(server.addresses[0], tls=trust())
+            with connect(server.addresses[0]) as bare:
+                client = trust().wrap_socket(bare, server_hostname="127.0.0.1")
+                client.sendall(request("/-/healthy"))
+                read_until(client, b"Healthy.\n")
+                client.close()
+            with connect(server.addresses[0]):
+                pass
+            wait_until(lambda: not [found for found in gc.get_objects() if isinstance(found, SSLProtocol)])
+        finally:
+            gc.enable()
+
+
+def test_answers_are_not_held_back_until_the_client_acknowledges(serve: Serve) -> None:
+    server = serve()
+    with connect(server.addresses[0]):
+        wait_until(lambda: server.open_connections == 1)
+        (connection,) = server._state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_no_file_descriptor_is_left_behind(serve: Serve, tls_config: Path) -> None:

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 PATIENCE = 10.0
@@ -31,10 +32,8 @@ def ask(
     tls: ssl.SSLContext | None = None,
 ) -> Reply:
     """Send one request on a connection of its own."""
-    if tls:
-        connection = http.client.HTTPSConnection(address, timeout=PATIENCE, context=tls)
-    else:
-        connection = http.client.HTTPConnection(address, timeout=PATIENCE)
+    secure = partial(http.client.HTTPSConnection, context=tls) if tls else http.client.HTTPConnection
+    connection = secure(address, timeout=PATIENCE)
     try:
         connection.request(method, path, headers=dict(headers or {}))
         response = connection.getresponse()

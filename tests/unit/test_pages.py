@@ -47,7 +47,7 @@ class Outline(HTMLParser):
 
 
 def make_reader(name: str = "dags", **changes: Any) -> ReaderStatus:
-    parts = {
+    parts: dict[str, Any] = {
         "help": "DAGs and their schedules",
         "interval": 30.0,
         "pause": 30.0,
@@ -60,7 +60,13 @@ def make_reader(name: str = "dags", **changes: Any) -> ReaderStatus:
 
 
 def make_source(*readers: ReaderStatus, **changes: Any) -> SourceStatus:
-    parts = {"name": "airflow", "up": True, "attempted": True, "detail": "Airflow 3.3.2", "readers": readers}
+    parts: dict[str, Any] = {
+        "name": "airflow",
+        "up": True,
+        "attempted": True,
+        "detail": "Airflow 3.3.2",
+        "readers": readers,
+    }
     return SourceStatus(**(parts | changes))
 
 

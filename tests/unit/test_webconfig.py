@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 import ssl
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from exporter import webvalues
 from exporter.tls import SUITES
 from exporter.webconfig import WebConfig, WebConfigError, load
 from tests.http.certificates import issue, write_certificates
@@ -18,6 +23,19 @@ EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "web-config.yml"
 BROKEN = sorted(DATA.glob("*.yml"))
 TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["TLS12", "server.crt"])
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SCALARS, inner, max_size=3))
+DOCUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "tls_server_config": st.dictionaries(st.sampled_from(sorted(webvalues.TLS)), VALUES) | VALUES,
+        "http_server_config": st.dictionaries(st.sampled_from(sorted(webvalues.HTTP)), VALUES) | VALUES,
+        "basic_auth_users": st.dictionaries(SCALARS, VALUES) | VALUES,
+        "rate_limit": st.dictionaries(st.sampled_from(sorted(webvalues.RATE_LIMIT)), VALUES) | VALUES,
+    },
+)
+"""Files that have the right keys and any values."""
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +75,17 @@ class TestWhatIsRefused:
         path = tmp_path / "web.yml"
         path.write_bytes(b"\xff\xfe\x00")
         with pytest.raises(WebConfigError, match="not UTF-8"):
+            load(path)
+
+    def test_a_file_that_is_nested_without_end(self, tmp_path: Path) -> None:
+        with pytest.raises(WebConfigError, match="nested too deeply"):
+            load(write(tmp_path, "[" * 3000))
+
+    @given(document=DOCUMENTS)
+    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_whatever_a_file_says_it_is_used_or_refused(self, tmp_path: Path, document: object) -> None:
+        path = write(tmp_path, yaml.safe_dump(document, allow_unicode=True))
+        with suppress(WebConfigError):
             load(path)
 
     def test_secrets_are_not_repeated(self, tmp_path: Path) -> None:
@@ -173,7 +202,7 @@ class TestExample:
 def test_where_promtool_names_a_line_it_is_ours_too(promtool: Path, tmp_path: Path) -> None:
     for path in BROKEN:
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    command = [promtool, "check", "web-config", *(tmp_path / path.name for path in BROKEN)]
+    command: list[str | Path] = [promtool, "check", "web-config", *(tmp_path / path.name for path in BROKEN)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.findall(r"/([\w-]+\.yml) FAILED: yaml: unmarshal errors:\n  line (\d+): ", done.stdout + done.stderr)
     assert found
