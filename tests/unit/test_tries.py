@@ -203,6 +203,11 @@ class TestTheTriesEndpoint:
 
 
 class TestDeletion:
+    def test_a_try_that_history_has_lost_is_unaccounted(self) -> None:
+        row = make_running(3)
+        events = tell(settle(row, make_record(number=1), [make_row("failed", 2), row], EDGE))
+        assert events == [("unaccounted", "not_in_history"), ("ended", "2", "retried")]
+
     def test_a_try_deleted_while_it_ran_is_unaccounted(self) -> None:
         assert settle_deleted(make_record()) == Finding(None, (Unaccounted("d", "t", "deleted"),))
 

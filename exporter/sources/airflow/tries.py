@@ -203,7 +203,7 @@ def settle(
         return Finding(known)
     record = known or remember(archived[0] if archived else row, None, 0)
     watched_since = 0.0 if known else edge
-    events: list[Event] = []
+    events: list[Event] = find_lost(known, tries)
     for attempt, after in zip(archived, [*archived[1:], row], strict=False):
         fate = fate_of_archived(attempt, after, record, cleared)
         events += settle_archived(attempt, fate, record, watched_since, edge)
@@ -212,6 +212,18 @@ def settle(
     kept = msgspec.structs.replace(remember(row, record, settled), reached=record.reached)
     finding = conclude(row, kept, watched_since)
     return Finding(finding.record, (*events, *finding.events))
+
+
+def find_lost(known: Record | None, tries: Sequence[TaskInstance]) -> list[Event]:
+    """The try that was seen running, where history does not have it (any more)."""
+    if known is None or not known.ran or known.try_number <= known.settled:
+        return []
+    if any(attempt.try_number == known.try_number for attempt in tries):
+        return []
+    # A task that is up_for_retry is left out of its own tries.
+    if not any(attempt.try_number > known.try_number for attempt in tries):
+        return []
+    return [Unaccounted(known.dag_id, known.task_id, "not_in_history")]
 
 
 def precede(tries: Sequence[TaskInstance], current: TaskInstance) -> list[TaskInstance]:
