@@ -1,0 +1,61 @@
+"""The catalogue, the readers and what is really exposed say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exporter.catalogue import FAMILIES
+from exporter.family import Kind
+from exporter.sources.airflow import backfills, dags, history, instance, pools, runs, tasks
+from exporter.sources.airflow.source import LEDGER
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+READERS = (
+    instance.HealthReader, instance.JobsReader, instance.ImportErrorsReader, instance.DagWarningsReader,
+    instance.ConfigReader, dags.DagsReader, pools.PoolsReader, runs.RunsReader, tasks.TasksReader,
+    backfills.BackfillsReader, history.HistoryReader,
+)  # fmt: skip
+NOT_RECORDED = {
+    "airflow_backfill_runs": "no backfill ran when the replies were recorded",
+    "airflow_backfill_max_active_runs": "no backfill ran when the replies were recorded",
+    "airflow_backfill_oldest_created_timestamp_seconds": "no backfill ran when the replies were recorded",
+    "airflow_dag_warnings": "there were none",
+    "airflow_task_tries_cleared_total": "nothing was cleared",
+    "airflow_task_try_duration_seconds": "only for DAGs that the configuration names",
+    "airflow_pool_oldest_waiting_timestamp_seconds": "2.x does not tell, and nothing waited on 3.3 when it was recorded",
+}
+
+
+def test_no_name_is_declared_twice_not_even_without_its_suffix() -> None:
+    names = [family.base_name for family in FAMILIES]
+    assert len(set(names)) == len(names)
+
+
+def test_every_family_of_the_api_says_where_it_comes_from() -> None:
+    assert not [
+        family.name for family in FAMILIES if family.source == "airflow" and not (family.origin and family.reader)
+    ]
+
+
+def test_every_state_family_is_fed_by_the_reader_that_it_names() -> None:
+    declared = {
+        family.name: family.reader for family in FAMILIES if family.source == "airflow" and family not in LEDGER
+    }
+    fed = {family.name: reader.name for reader in READERS for family in reader.families}
+    assert fed == declared
+
+
+def test_what_only_grows_is_in_the_ledger() -> None:
+    growing = [family for family in FAMILIES if family.source == "airflow" and family.kind is not Kind.GAUGE]
+    assert list(LEDGER) == growing
+
+
+@pytest.mark.parametrize(
+    "family", [family for family in FAMILIES if family.source == "airflow"], ids=lambda one: one.name
+)
+def test_every_family_of_the_api_is_seen_in_a_recording_or_has_a_reason(family: object) -> None:
+    name = getattr(family, "name", "")
+    seen = any(f"# TYPE {name} " in path.read_text() for path in GOLDEN.glob("recorded-*.txt"))
+    assert seen != (name in NOT_RECORDED)
