@@ -100,7 +100,7 @@ def load_certificate(context: ssl.SSLContext, settings: TLSSettings, report: Rep
 def find_pem_problem(certificates: bytes) -> str | None:
     """Why these are no certificates, or None."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=certificates.decode("ascii", "replace"))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=certificates.decode("ascii", "ignore"))
     except ssl.SSLError as error:
         return explain(error)
     return None
@@ -178,7 +178,7 @@ def set_client_policy(context: ssl.SSLContext, settings: TLSSettings, report: Re
         report("client_ca_file" if settings.client_ca_file else "client_ca", f"cannot be used: {problem}")
         return
     context.verify_mode = policy
-    context.load_verify_locations(cadata=authorities.decode("ascii", "replace"))
+    context.load_verify_locations(cadata=authorities.decode("ascii", "ignore"))
 
 
 def set_versions(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:

@@ -160,6 +160,11 @@ class TestTLS:
     def test_policies(self, tmp_path: Path, policy: str, mode: ssl.VerifyMode) -> None:
         assert self.build(tmp_path, f"client_auth_type: {policy}", "client_ca_file: ca.crt").verify_mode is mode
 
+    def test_authorities_may_have_comments_in_any_script(self, tmp_path: Path) -> None:
+        path = tmp_path / "ca.crt"
+        path.write_bytes("# Türk Güven\n".encode() + path.read_bytes())
+        self.build(tmp_path, "client_auth_type: RequireAndVerifyClientCert", "client_ca_file: ca.crt")
+
     def test_every_suite_of_the_toolkit_is_known_to_openssl(self, tmp_path: Path) -> None:
         context = self.build(tmp_path, f"cipher_suites: [{', '.join(SUITES)}]")
         assert {cipher["name"] for cipher in context.get_ciphers()} >= set(SUITES.values())
