@@ -17,6 +17,7 @@ READERS = (
     instance.ConfigReader, dags.DagsReader, pools.PoolsReader, runs.RunsReader, tasks.TasksReader,
     backfills.BackfillsReader, history.HistoryReader,
 )  # fmt: skip
+OF_API = [family for family in FAMILIES if family.source == "airflow"]
 NOT_RECORDED = {
     "airflow_backfill_runs": "no backfill ran when the replies were recorded",
     "airflow_backfill_max_active_runs": "no backfill ran when the replies were recorded",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.sources.airflow.replies import TaskInstance
+from exporter.sources.airflow.settlement import settle, settle_deleted
 from exporter.sources.airflow.tries import (
     Ended,
     Finding,
@@ -15,8 +16,6 @@ from exporter.sources.airflow.tries import (
     Unaccounted,
     has_run,
     observe,
-    settle,
-    settle_deleted,
 )
 
 EDGE = 1000.0

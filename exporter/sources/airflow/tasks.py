@@ -21,7 +21,8 @@ from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.ended import Finder
 from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.scope import Scope
-from exporter.sources.airflow.tries import Event, Finding, Record, observe, settle, settle_deleted
+from exporter.sources.airflow.settlement import settle, settle_deleted
+from exporter.sources.airflow.tries import Event, Finding, Record, observe
 from exporter.sources.airflow.window import RETENTION, SPACE, Window
 
 ACTIVE = "task_instances.active"

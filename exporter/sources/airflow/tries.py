@@ -1,7 +1,7 @@
 """Telling from Airflow's rows which tries ended and which outcomes were reached, each of them once.
 
 Pure: a row that a poll found and what is remembered of it go in, events and a new record come out.
-Where the row alone cannot tell (numbers were skipped, a row is gone) the answer of the tries endpoint is asked for.
+Where the row alone cannot tell (numbers were skipped, a row is gone) the tries are asked for: see settlement.py.
 
 Why it is not simpler: the row holds only the newest try; history calls every archived try failed, retried and
 cleared ones alike; a clear leaves the old number on the row; rows of tasks that never ran carry dates.
@@ -9,7 +9,6 @@ cleared ones alike; a clear leaves the old number on the row; rows of tasks that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -18,8 +17,6 @@ import msgspec
 from exporter.sources.airflow.replies import TIS_ENDED, TaskInstance
 
 NEVER_RUN = ("upstream_failed", "removed")
-PAUSED = ("deferred", "up_for_reschedule", "awaiting_input")
-"""States in which a try goes on without a process; clearing one changes max_tries at once."""
 PROMPT = 1.0
 """Within how many seconds a clear archives a running try and notes it on the run."""
 
@@ -181,136 +178,3 @@ def fate_of_row(row: TaskInstance) -> Fate:
         case "restarting":
             return Fate.CLEARED
     return Fate.SKIPPED
-
-
-def settle(
-    current: TaskInstance | None,
-    known: Record | None,
-    tries: Sequence[TaskInstance],
-    edge: float,
-    cleared: float | None = None,
-) -> Finding:
-    """Deal with a task instance whose tries were asked for.
-
-    `current` is its row as the poll found it, None where the poll found none: then `known` is there, and the
-    answer shows the row, unless it leaves a doubt that only the next poll can lift.
-    """
-    if current is None:
-        archived, row = split(tries)
-    else:
-        archived, row = precede(tries, current), current
-    if row is None:
-        return Finding(known)
-    record = known or remember(archived[0] if archived else row, None, 0)
-    watched_since = 0.0 if known else edge
-    events: list[Event] = find_lost(known, tries)
-    for attempt, after in zip(archived, [*archived[1:], row], strict=False):
-        fate = fate_of_archived(attempt, after, record, cleared)
-        events += settle_archived(attempt, fate, record, watched_since, edge)
-        record = advance(record, attempt)
-    settled = max(record.settled, row.try_number - 1)
-    kept = msgspec.structs.replace(remember(row, record, settled), reached=record.reached)
-    finding = conclude(row, kept, watched_since)
-    return Finding(finding.record, (*events, *finding.events))
-
-
-def find_lost(known: Record | None, tries: Sequence[TaskInstance]) -> list[Event]:
-    """The try that was seen running, where history does not have it (any more)."""
-    if known is None or not known.ran or known.try_number <= known.settled:
-        return []
-    if any(attempt.try_number == known.try_number for attempt in tries):
-        return []
-    # A task that is up_for_retry is left out of its own tries.
-    if not any(attempt.try_number > known.try_number for attempt in tries):
-        return []
-    return [Unaccounted(known.dag_id, known.task_id, "not_in_history")]
-
-
-def precede(tries: Sequence[TaskInstance], current: TaskInstance) -> list[TaskInstance]:
-    """The archived tries before a row, oldest first; newer ones are left to the next poll, which will show them.
-
-    A row that ended without running bears the number of the try that was cleared before; one that is up_for_retry
-    has been archived already.
-    """
-    hidden = hides_one(current)
-    earlier = [
-        row
-        for row in tries
-        if row.try_number < current.try_number
-        or (hidden and row.try_number == current.try_number and row.end_date != current.end_date)
-        or (current.state == "up_for_retry" and row.try_number == current.try_number)
-    ]
-    return sorted(earlier, key=lambda row: row.try_number)
-
-
-def split(tries: Sequence[TaskInstance]) -> tuple[list[TaskInstance], TaskInstance | None]:
-    """Part an answer into archived tries, oldest first, and the current row, which comes last.
-
-    The row is missing while it is up_for_retry. A last entry that failed with retries left may be that try's
-    archived copy, so it is in doubt: then nothing is said.
-    """
-    *rows, last = tries
-    numbers = [row.try_number for row in rows]
-    in_doubt = last.state == "failed" and last.try_number <= last.max_tries and last.try_number not in numbers
-    return sorted(rows, key=lambda row: row.try_number), None if in_doubt else last
-
-
-def settle_archived(
-    attempt: TaskInstance, fate: Fate, record: Record, watched_since: float, edge: float
-) -> list[Event]:
-    """Deal with a try that history shows."""
-    events: list[Event] = []
-    recent = (attempt.end_date or 0) >= watched_since
-    if attempt.try_number > record.settled and recent and has_run(attempt):
-        events.append(Ended(attempt, fate))
-    state = attempt.state or ""
-    terminal = state in TIS_ENDED and (state != "failed" or fate is Fate.FAILED)
-    if terminal and is_new_outcome(attempt, record, edge):
-        events.append(Outcome(attempt, state))
-    return events
-
-
-def is_new_outcome(attempt: TaskInstance, record: Record, edge: float) -> bool:
-    """Whether an archived outcome came after the last one counted."""
-    end = attempt.end_date or 0
-    if record.reached is None:
-        return end >= edge
-    if record.reached[0] == attempt.try_number and record.reached[1] == attempt.state:
-        return False
-    return end > (record.reached[2] or 0)
-
-
-def fate_of_archived(attempt: TaskInstance, after: TaskInstance, record: Record, cleared: float | None) -> Fate:
-    """How an archived try ended: history says failed of retried, cleared and finally failed ones alike.
-
-    A clear archives a running try at that moment. A clear of anything else raises max_tries, a retry leaves it;
-    and beyond max_tries there are no retries.
-    """
-    if attempt.state == "success":
-        return Fate.SUCCESS
-    if attempt.state != "failed":
-        return Fate.SKIPPED
-    raised = after.max_tries != attempt.max_tries
-    last_seen = record.state if record.try_number == attempt.try_number else ""
-    exhausted = attempt.try_number > attempt.max_tries
-    prompt = cleared is not None and attempt.end_date is not None and 0.0 <= cleared - attempt.end_date <= PROMPT
-    if prompt or last_seen == "restarting" or (raised and last_seen in PAUSED):
-        return Fate.CLEARED
-    if not exhausted:
-        return Fate.RETRIED
-    return Fate.FAILED if raised else Fate.CLEARED
-
-
-def advance(record: Record, attempt: TaskInstance) -> Record:
-    """The record after an archived try was dealt with."""
-    reached = record.reached
-    if attempt.state in TIS_ENDED and (attempt.end_date or 0) > ((reached and reached[2]) or 0):
-        reached = (attempt.try_number, attempt.state or "", attempt.end_date)
-    return msgspec.structs.replace(record, settled=max(record.settled, attempt.try_number), reached=reached)
-
-
-def settle_deleted(known: Record | None) -> Finding:
-    """Deal with a task instance that is gone: its try, if one ran, was deleted while it ran."""
-    if known is not None and known.ran and known.try_number > known.settled:
-        return Finding(None, (Unaccounted(known.dag_id, known.task_id, "deleted"),))
-    return Finding(None)
