@@ -1,7 +1,7 @@
 """The store as text: format 0.0.4 and OpenMetrics 1.0.0.
 
-The two formats differ in HELP, TYPE and the end only, so a sample line is made once for both. It is kept with
-its series and made again when the value is no longer the one it says; a histogram keeps the text of its labels.
+The two formats differ in HELP, TYPE and the end only, so a series' lines are made once for both. They are kept
+with it, and made again when its value is no longer the one they say.
 """
 
 from __future__ import annotations
@@ -160,31 +160,25 @@ def write_families(store: Store, form: Format, names: frozenset[str], rendering:
 def write_tables(tables: Iterable[Table], rendering: Rendering) -> Iterator[bytes]:
     for table in tables:
         histogram = table.family.kind is Kind.HISTOGRAM
-        write = write_histograms if histogram else write_lines
+        write = write_histogram if histogram else write_line
         step = max(1, BLOCK // (len(table.buckets) + 3)) if histogram else BLOCK
         series = table.series
         for start in range(0, len(series), step):
+            block = series[start : start + step]
             with _turn:
-                block = write(table, series[start : start + step], rendering)
-            yield block
-
-
-def write_lines(table: Table, block: list[Series], rendering: Rendering) -> bytes:
-    """The lines of counters or gauges. What was never written, or is not shown, has None as its `written`."""
-    return b"".join(
-        [each.text if each.cells[0] == each.written else write_line(table, each, rendering) for each in block]
-    )
+                # What was never written, or is not shown, has None as its `written`.
+                lines = [each.text if each.value == each.written else write(table, each, rendering) for each in block]
+            yield b"".join(lines)
 
 
 def write_line(table: Table, series: Series, rendering: Rendering) -> bytes:
-    """Write the line of a value that is new, and keep it unless the series is not shown."""
+    """Write the line of a counter or gauge whose value is new, and keep it unless the series is not shown."""
     prefix = series.text[: series.text.rfind(b" ") + 1] or write_prefix(table, series.labels)
     shown = series.shown
-    value = rendering.read(series)[0]
-    line = b"%b%b\n" % (prefix, spell(value))
-    series.text = line
+    (value,) = rendering.read(series)
+    series.text = b"%b%a\n" % (prefix, value) if isfinite(value) else b"%b%b\n" % (prefix, spell(value))
     series.written = value if shown else None
-    return line
+    return series.text
 
 
 def write_prefix(table: Table, labels: Labels) -> bytes:
@@ -193,17 +187,17 @@ def write_prefix(table: Table, labels: Labels) -> bytes:
     return b"%b{%b} " % (name, text) if text else name + b" "
 
 
-def write_histograms(table: Table, block: list[Series], rendering: Rendering) -> bytes:
+def write_histogram(table: Table, series: Series, rendering: Rendering) -> bytes:
+    """Write all lines of a histogram whose cells are new, and keep them unless it is not shown."""
+    shown = series.shown
+    cells = list(rendering.read(series))
+    *counts, total = cells
+    counts = list(accumulate(counts))
     form = histogram_form(table.family.name, table.buckets, bool(table.scope or table.family.labels))
-    lines = []
-    for series in block:
-        if not series.text:
-            series.text = write_labels(table, series.labels)
-        *counts, total = rendering.read(series)
-        counts = list(accumulate(counts))
-        filled = form % (*counts, total if isfinite(total) else spell(total).decode(), counts[-1])
-        lines.append(filled.encode().replace(b"\0", series.text))
-    return b"".join(lines)
+    filled = form % (*counts, spell(total).decode(), counts[-1])
+    series.text = filled.encode().replace(b"\0", write_labels(table, series.labels))
+    series.written = cells if shown else None
+    return series.text
 
 
 @lru_cache(maxsize=FORMS)

@@ -69,7 +69,7 @@ class Ledger:
         self._hold = hold
         self._clock = clock
         self._series: dict[Family, dict[Labels, Series]] = {family: {} for family in families}
-        self._hidden: list[tuple[Family, Series]] = []
+        self._hidden: dict[Family, list[Series]] = {family: [] for family in self._series}
         chosen = buckets or {}
         self.tables = {family: Table(family, [], scope=scope, buckets=chosen.get(family)) for family in self._series}
         self._shapes = {family: fingerprint(table) for family, table in self.tables.items()}
@@ -150,8 +150,8 @@ class Ledger:
                 known.cells = cells
         for _, series in staged.ripe:
             series.shown = True
-        if staged.ripe:
-            self._hidden = [entry for entry in self._hidden if not entry[1].shown]
+        for family in {family for family, _ in staged.ripe}:
+            self._hidden[family] = [series for series in self._hidden[family] if not series.shown]
         self.folded.update(staged.folded)
         self.refused.update(staged.refused)
 
@@ -162,7 +162,7 @@ class Ledger:
         if removed:
             self.tables[family].series = list(known.values())
             lost = set(map(id, removed.values()))
-            self._hidden = [entry for entry in self._hidden if id(entry[1]) not in lost]
+            self._hidden[family] = [series for series in self._hidden[family] if id(series) not in lost]
         return list(removed)
 
     def _add(self, family: Family, labels: Labels, cells: list[float], *, shown: bool) -> None:
@@ -174,11 +174,16 @@ class Ledger:
         self._series[family][labels] = series
         self.tables[family].series.append(series)
         if not shown:
-            self._hidden.append((family, series))
+            self._hidden[family].append(series)
 
     def _ripe(self) -> list[tuple[Family, Series]]:
         limit = self._clock() - self._hold
-        return [entry for entry in self._hidden if 0 < entry[1].exposed_at <= limit]
+        return [
+            (family, series)
+            for family, hidden in self._hidden.items()
+            for series in hidden
+            if 0 < series.exposed_at <= limit
+        ]
 
     def _place(self, family: Family, wanted: Labels, staged: Staged, size: int) -> Labels:
         """The labels that there is room for: coarser ones once the cap is reached.

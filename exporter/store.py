@@ -19,22 +19,32 @@ Scope = tuple[tuple[str, str], ...]
 class Series:
     """One child of a family.
 
-    `cells` is `[value]`, or for a histogram the count of each bucket (not cumulated, the last one
-    for +Inf) followed by the sum. A series that is not `shown` is exposed as zero (see ledger.py);
+    `value` is a number, or for a histogram a list: the count of each bucket (not cumulated, the last
+    one for +Inf) followed by the sum. A series that is not `shown` is exposed as zero (see ledger.py);
     `exposed_at` is when that happened first, in monotonic seconds, 0 before.
-    `text` and `written` belong to exposition: the line it wrote last (of a histogram the text of the
-    labels) and the value that the line says.
+    `text` and `written` belong to exposition: the lines it wrote last, and the value that they say.
     """
 
-    __slots__ = ("cells", "exposed_at", "labels", "shown", "text", "written")
+    __slots__ = ("exposed_at", "labels", "shown", "text", "value", "written")
 
     def __init__(self, labels: Labels, cells: list[float], *, shown: bool = True) -> None:
         self.labels = labels
+        self.value: float | list[float]
         self.cells = cells
         self.shown = shown
         self.exposed_at = 0.0
         self.text = b""
-        self.written: float | None = None
+        self.written: float | list[float] | None = None
+
+    @property
+    def cells(self) -> list[float]:
+        """The value of every kind as a list, which is the series' own for a histogram only; to be replaced whole."""
+        value = self.value
+        return value if isinstance(value, list) else [value]
+
+    @cells.setter
+    def cells(self, cells: list[float]) -> None:
+        self.value = cells if len(cells) > 1 else cells[0]
 
 
 class Table:
@@ -142,7 +152,7 @@ def renew(family: Family, labels: Labels, value: float, old: Series | None) -> S
     """
     if old is None:
         return Series(clean_labels(family, labels), [+value])
-    if old.cells[0] == value:
+    if old.value == value:
         return old
     series = Series(old.labels, [+value])
     series.text = old.text

@@ -100,6 +100,14 @@ def test_a_live_table_shows_what_its_owner_does_to_it() -> None:
     assert values(store, TRIES) == {("a",): 7}
 
 
+@pytest.mark.parametrize(("cells", "value"), [([7], 7), ([1, 0, 2.5], [1, 0, 2.5])])
+def test_cells_are_another_view_of_a_series_value(cells: list[float], value: float | list[float]) -> None:
+    series = Series((), cells)
+    assert series.value == value
+    series.cells = [2 * each for each in cells]
+    assert series.cells == [2 * each for each in cells]
+
+
 # ---- what does not fit ----------------------------------------------------------------------------
 
 
