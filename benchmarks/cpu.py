@@ -1,0 +1,87 @@
+"""CPU time of an Airflow's API server and of the database sessions that serve it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.seed import Activity, Database
+from demo.airflow import API_SERVER, Airflow
+
+
+@dataclass(frozen=True)
+class Spent:
+    """CPU seconds."""
+
+    api: float
+    database: float
+    exporter: float
+
+    def since(self, earlier: Spent) -> Spent:
+        """What was spent in between."""
+        return Spent(self.api - earlier.api, self.database - earlier.database, self.exporter - earlier.exporter)
+
+
+class Meter:
+    """Reads what the processes of one Airflow, and its exporter, have spent so far.
+
+    Make it after the activity has begun: that session is left out, and so is what PostgreSQL does for itself.
+    """
+
+    def __init__(self, airflow: Airflow, exporter: int) -> None:
+        self._api = airflow.processes.pid(API_SERVER) or 0
+        self._exporter = exporter
+        data = Path(airflow.folder.state.database_folder) / "data"
+        self._postmaster = int((data / "postmaster.pid").read_text().split()[0])
+        activity = f"SELECT pid FROM pg_stat_activity WHERE application_name = '{Activity.NAME}'"
+        self._foreign = {int(pid) for pid in Database(airflow).run(activity).split()} | self._background()
+
+    def read(self) -> Spent:
+        """CPU seconds since the processes began."""
+        return Spent(
+            api=sum(map(_with_ended, _tree(self._api))),
+            database=self._read_database(),
+            exporter=sum(map(_with_ended, _tree(self._exporter))),
+        )
+
+    def _background(self) -> set[int]:
+        return {child.pid for child in psutil.Process(self._postmaster).children() if not _serves(child)}
+
+    def _read_database(self) -> float:
+        """Sessions that run, and all that ended: parallel workers and connections that were closed."""
+        times = psutil.Process(self._postmaster).cpu_times()
+        children = psutil.Process(self._postmaster).children()
+        running = sum(_own(child) for child in children if child.pid not in self._foreign)
+        return times.children_user + times.children_system + running
+
+
+def _tree(pid: int) -> Iterable[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def _own(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
+
+
+def _with_ended(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _serves(process: psutil.Process) -> bool:
+    """PostgreSQL names its background processes; a session is titled with user, database and client."""
+    try:
+        return "127.0.0.1" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False

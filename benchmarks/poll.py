@@ -1,0 +1,136 @@
+"""What a poll cycle of the exporter costs a real Airflow, and how that grows with Airflow's history.
+
+    python -m benchmarks.poll                  both releases, 200,000 and 1,000,000 task instances, about half an hour
+    python -m benchmarks.poll --quick          one release, 20,000 task instances, two cycles
+
+Both sizes of a release run at the same time, with the same activity, so that what else this machine does weighs on
+both alike. Each has an exporter of its own that reads through a counting proxy; CPU time is that of the processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.counting import CountingProxy
+from benchmarks.cpu import Meter
+from benchmarks.report import Cycle, Result, render
+from benchmarks.seed import Activity, Scale, prepare
+from benchmarks.subject import Exporter
+from demo.airflow import Airflow
+
+SIZES = (200_000, 1_000_000)
+RELEASES = ("3.3.2", "2.11.2")
+PORT = 8190
+"""The first that is tried for an Airflow."""
+
+
+class Bench:
+    """One Airflow of one size, at work, with an exporter that reads it."""
+
+    def __init__(self, stack: ExitStack, airflow: Airflow, scale: Scale, interval: float) -> None:
+        self._activity = stack.enter_context(Activity(airflow))
+        self._proxy = stack.enter_context(CountingProxy(airflow.url))
+        self.exporter = stack.enter_context(
+            Exporter(self._proxy.url, airflow.password_file, airflow.folder.path, interval)
+        )
+        self._meter = Meter(airflow, self.exporter.pid)
+        self.result = Result(airflow.version, scale.task_instances)
+        self._spent = self._meter.read()
+
+    def begin(self) -> None:
+        """Forget what came before: the first polls read what later ones only follow."""
+        self._proxy.take()
+        self._spent = self._meter.read()
+
+    def end_cycle(self) -> None:
+        """Note what the time since the last call cost."""
+        self._activity.check()
+        spent = self._meter.read()
+        self.result.cycles.append(Cycle(spent.since(self._spent), tuple(self._proxy.take())))
+        self._spent = spent
+
+    def finish(self) -> Result:
+        """Ask the exporter how it went."""
+        self.result.problems = self.exporter.problems()
+        return self.result
+
+
+@contextmanager
+def running(version: str, scale: Scale, workdir: Path, port: int) -> Iterator[Airflow]:
+    """A seeded Airflow, stopped at the end; its database stays for the next time."""
+    folder = workdir / f"{version}-{scale.task_instances}"
+    began = time.monotonic()
+    say(f"Airflow {version} with {scale.task_instances:,} task instances")
+    try:
+        yield prepare(version, scale, folder, port)
+    finally:
+        say(f"stopping Airflow {version}, {scale.task_instances:,}, after {time.monotonic() - began:.0f} s")
+        Airflow(version, folder, database="postgres").down()
+
+
+def measure(version: str, given: argparse.Namespace) -> list[Result]:
+    """All sizes of one release, side by side."""
+    with ExitStack() as stack:
+        benches = []
+        for number, size in enumerate(given.sizes):
+            scale = Scale(size, dags=min(2000, size // 100))
+            airflow = stack.enter_context(running(version, scale, given.workdir, PORT + number))
+            benches.append((airflow, scale))
+        at_work = [Bench(stack, airflow, scale, given.interval) for airflow, scale in benches]
+        say(
+            f"Airflow {version}: {given.warm_up:.0f} s to warm up, then {given.cycles} cycles of {given.interval:.0f} s"
+        )
+        time.sleep(given.warm_up)
+        for bench in at_work:
+            bench.begin()
+        for cycle in range(1, given.cycles + 1):
+            time.sleep(given.interval)
+            for bench in at_work:
+                bench.end_cycle()
+            say(f"  cycle {cycle}: " + "; ".join(bench.result.cycles[-1].summary() for bench in at_work))
+        return [bench.finish() for bench in at_work]
+
+
+def say(words: str) -> None:
+    """Progress, apart from the result."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, read."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.poll", description="The cost of a poll cycle to Airflow."
+    )
+    parser.add_argument("--releases", nargs="+", default=list(RELEASES), metavar="VERSION")
+    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), metavar="TASK_INSTANCES")
+    parser.add_argument("--cycles", type=int, default=20)
+    parser.add_argument("--interval", type=float, default=30.0, help="of the exporter, in seconds")
+    parser.add_argument("--warm-up", type=float, default=420.0, help="seconds before the first cycle that counts")
+    parser.add_argument("--workdir", type=Path, default=Path(".bench"), help="seeded databases stay there")
+    parser.add_argument("--json", type=Path, help="also write every request and cycle there")
+    parser.add_argument("--quick", action="store_true", help="a small database, two cycles: does it work at all")
+    given = parser.parse_args(words)
+    if given.quick:
+        given.releases, given.sizes = given.releases[:1], [20_000]
+        given.cycles, given.interval, given.warm_up = 2, 20.0, 45.0
+    return given
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure and print; 1 if an exporter had problems."""
+    given = arguments(words)
+    results = [result for version in given.releases for result in measure(version, given)]
+    if given.json:
+        given.json.write_text(json.dumps([result.plain() for result in results], indent=1))
+    print(render(results))
+    return int(any(result.problems or not result.requests for result in results))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,135 @@
+"""The figures of the poll bench, as tables."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from statistics import median
+from typing import Any
+
+from benchmarks.counting import Request
+from benchmarks.cpu import Spent
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """What one interval of the exporter cost."""
+
+    spent: Spent
+    requests: tuple[Request, ...]
+
+    @property
+    def cpu(self) -> float:
+        """Of Airflow, API server and database together, in seconds."""
+        return self.spent.api + self.spent.database
+
+    def summary(self) -> str:
+        """One line of progress."""
+        return f"{len(self.requests)} requests, {self.spent.api:.2f} s API, {self.spent.database:.2f} s database"
+
+
+@dataclass
+class Result:
+    """All cycles of one release and size."""
+
+    version: str
+    size: int
+    cycles: list[Cycle] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def requests(self) -> list[Request]:
+        """Of all cycles."""
+        return [request for cycle in self.cycles for request in cycle.requests]
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "version": self.version,
+            "task_instances": self.size,
+            "problems": self.problems,
+            "cycles": [
+                {
+                    "api_seconds": cycle.spent.api,
+                    "database_seconds": cycle.spent.database,
+                    "exporter_seconds": cycle.spent.exporter,
+                    "requests": [{**request._asdict(), "endpoint": request.endpoint} for request in cycle.requests],
+                }
+                for cycle in self.cycles
+            ],
+        }
+
+    def figures(self) -> dict[str, float]:
+        """Per cycle: the mean, because some readers take part in every tenth cycle only; the median beside it."""
+        count = len(self.cycles)
+        polls = sum(request.begins_poll for request in self.requests)
+        airflow = 1000 * sum(cycle.cpu for cycle in self.cycles)
+        return {
+            "polls": polls / count,
+            "requests": len(self.requests) / count,
+            "KiB": sum(request.size for request in self.requests) / 1024 / count,
+            "API CPU ms": 1000 * sum(cycle.spent.api for cycle in self.cycles) / count,
+            "database CPU ms": 1000 * sum(cycle.spent.database for cycle in self.cycles) / count,
+            "Airflow CPU ms": airflow / count,
+            "Airflow CPU ms a poll": airflow / polls if polls else 0.0,
+            "Airflow CPU ms, median": 1000 * median(cycle.cpu for cycle in self.cycles),
+            "exporter CPU ms": 1000 * sum(cycle.spent.exporter for cycle in self.cycles) / count,
+            "slowest request ms": 1000 * max((request.seconds for request in self.requests), default=0.0),
+            "failed requests": sum(request.status >= 400 for request in self.requests),
+        }
+
+
+def render(results: Sequence[Result]) -> str:
+    """Markdown: one table a release with the growth from the smallest size to the largest, then one of endpoints."""
+    parts = []
+    for version, group in groupby(results, key=lambda result: result.version):
+        sizes = sorted(group, key=lambda result: result.size)
+        parts += [
+            f"### Airflow {version}: a cycle",
+            _compare(sizes),
+            f"### Airflow {version}: by endpoint",
+            _by_endpoint(sizes),
+        ]
+        parts += [f"Problem at {result.size:,}: {line}" for result in sizes for line in result.problems]
+    return "\n\n".join(parts)
+
+
+def _compare(sizes: Sequence[Result]) -> str:
+    """A row a figure, a column a size, and how it grew."""
+    columns = [result.figures() for result in sizes]
+    rows = [["", *(f"{result.size:,}" for result in sizes), "growth"]]
+    for name in columns[0]:
+        values = [column[name] for column in columns]
+        growth = f"{values[-1] / values[0]:.2f}" if values[0] and len(values) > 1 else ""
+        rows.append([name, *(f"{value:,.1f}" if value < 100 else f"{value:,.0f}" for value in values), growth])
+    return _table(rows)
+
+
+def _by_endpoint(sizes: Sequence[Result]) -> str:
+    """Requests a cycle, and milliseconds until the answer, of each endpoint."""
+    rows = [
+        ["endpoint", *(f"{result.size:,}: {what}" for result in sizes for what in ("a cycle", "median ms", "max ms"))]
+    ]
+    found = [_group(result.requests) for result in sizes]
+    for endpoint in sorted(set().union(*found)):
+        row = [endpoint]
+        for result, groups in zip(sizes, found, strict=True):
+            times = sorted(1000 * request.seconds for request in groups.get(endpoint, []))
+            row += [f"{len(times) / len(result.cycles):.1f}"]
+            row += [f"{median(times):.0f}", f"{times[-1]:.0f}"] if times else ["", ""]
+        rows.append(row)
+    return _table(rows)
+
+
+def _group(requests: Iterable[Request]) -> dict[str, list[Request]]:
+    groups: dict[str, list[Request]] = defaultdict(list)
+    for request in requests:
+        groups[request.endpoint].append(request)
+    return groups
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    ruler = ["---", *(["---:"] * (len(rows[0]) - 1))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ruler, *rows[1:]))
