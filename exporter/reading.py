@@ -41,7 +41,8 @@ class Reading:
     reading; `memories` is what to remember, committed together with the changes; `notes` are lines for
     the page of the source's last cycles; `again` asks for another read at once, to catch up in bounded steps.
     `moment` is when it was read, on the clock by which memories age, and `forget` says for a space before which
-    moment a key was last written that is to be forgotten.
+    moment a key was last written that is to be forgotten. `dags` are all DAGs that there are, where the reading
+    tells: counters of others are forgotten too.
     """
 
     tables: Tables = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Reading:
     again: bool = False
     moment: float = 0.0
     forget: Mapping[str, float] = field(default_factory=dict)
+    dags: frozenset[str] | None = None
 
 
 class ReaderError(Exception):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from exporter import logs
+from exporter.family import OTHER, Labels
 from exporter.ledger import Ledger
 from exporter.reading import Reader, ReaderError, Reading, Source
 from exporter.state import State, StateError
@@ -168,11 +169,25 @@ class Supervisor:
         return reader.interval * max(1.0, load / SHARE)
 
     def _commit(self, reading: Reading) -> None:
+        removed = self._forget_dags(reading.dags)
         staged = self._ledger.stage(reading.changes)
         rows = self._ledger.rows(staged)
-        if rows or reading.memories or reading.forget:
-            self._state.commit(rows, reading.memories, moment=reading.moment, forget=reading.forget)
+        if rows or reading.memories or reading.forget or removed:
+            self._state.commit(rows, reading.memories, moment=reading.moment, forget=reading.forget, removed=removed)
         self._ledger.adopt(staged)
+
+    def _forget_dags(self, dags: frozenset[str] | None) -> list[tuple[str, Labels]]:
+        """Drop what was counted of DAGs that were deleted, so that they do not fill the families for ever."""
+        if dags is None:
+            return []
+        removed: list[tuple[str, Labels]] = []
+        for family in self._ledger.tables:
+            if family.labels[:1] == ("dag_id",):
+                gone = self._ledger.forget(
+                    family, lambda labels: labels[0] not in dags and labels[0] not in ("", OTHER)
+                )
+                removed += [(family.name, labels) for labels in gone]
+        return removed
 
     def _promote(self) -> None:
         """Let series show their value that were born at zero, though nothing new was read."""

@@ -219,6 +219,17 @@ def test_a_series_born_at_zero_shows_its_value_though_every_read_fails(dead: boo
     ]
 
 
+def test_what_was_counted_of_a_deleted_dag_is_forgotten() -> None:
+    counted = [Change(tasks.TRIES, (dag_id, "t")) for dag_id in ("gone", "there", "_other")]
+    readings = [Reading(changes=counted), Reading(dags=frozenset({"there"}))]
+    bench = Bench(FakeReader("a", lambda: readings.pop(0)))
+    bench.run()
+    bench.run(10.0)
+    kept = {("there", "t"), ("_other", "t")}
+    assert {series.labels for series in bench.ledger.tables[tasks.TRIES].series} == kept
+    assert {row.labels for row in bench.state.ledger()} == kept
+
+
 def test_the_last_cycles_are_kept_newest_first() -> None:
     bench = Bench(FakeReader("a", lambda: Reading(notes=["42 rows"])))
     for _ in range(CYCLES + 5):

@@ -51,7 +51,7 @@ class DagsReader:
         self._directory.dags = {dag.dag_id: dag for dag in found}
         if self._adapts:
             self.interval = max(self._often, SELDOM) if len(found) > MANY else self._often
-        return Reading(dag_tables(found, self._airflow.major))
+        return Reading(dag_tables(found, self._airflow.major), dags=frozenset(self._directory.dags))
 
 
 def state_of(dag: Dag) -> str:
