@@ -21,8 +21,10 @@ from exporter.sources.airflow.replies import TIS_ENDED, DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import Window, open_window, read_cursor, write_cursor
 
-YOUNG = 600.0
-"""For how long after it was due a run is young, in seconds: those are asked for at each poll."""
+YOUNG = (60.0, 600.0)
+"""For how long after it was due a run is young, in seconds, at least and at most: those are asked for at each poll.
+What that costs grows with how many they are, so the span follows what queries take."""
+PAGE = 100
 SWEEP_SHARE = 0.005
 """The part of the time that sweeps over older runs may take."""
 SWEEP_PAUSE = 600.0
@@ -59,6 +61,8 @@ class ByTime:
         self._clock = clock
         self._swept = 0.0
         self._pause = 0.0
+        self._young = YOUNG[1]
+        self._young_page = 0.0
 
     def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
         """Look once. Raises ReaderError."""
@@ -69,7 +73,9 @@ class ByTime:
             cursors = write_cursor("tasks", window) | write_cursor("tasks.older", window)
             return Found(list(rows), window, cursors, "catching up")
         active()
-        young = self._airflow.task_instances_ended(window.since, due_since=window.since - YOUNG)
+        begun = self._clock()
+        young = self._airflow.task_instances_ended(window.since, due_since=window.since - self._young)
+        self._young_page = (self._clock() - begun) / (len(young) // PAGE + 1)
         older, cursors = self._sweep(now)
         found = Found([*young, *older], window, write_cursor("tasks", window) | cursors, "")
         return found._replace(note=f"{len(older)} of older runs" if cursors else "older runs not swept")
@@ -80,10 +86,16 @@ class ByTime:
         if begun < self._swept + self._pause:
             return (), {}
         window = open_window(read_cursor(self._memory, "tasks.older"), now, sliced=False)
-        rows = self._airflow.task_instances_ended(window.since, due_until=now - YOUNG)
+        rows = self._airflow.task_instances_ended(window.since, due_until=now - self._young)
         self._swept = self._clock()
         self._pause = min(SWEEP_PAUSE, (self._swept - begun) / SWEEP_SHARE)
+        self._tune((self._swept - begun) / (len(rows) // PAGE + 1))
         return rows, write_cursor("tasks.older", window)
+
+    def _tune(self, older_page: float) -> None:
+        """Halve the span of young runs where a page of them takes longer than one of all others, else double it."""
+        wanted = self._young / 2 if self._young_page > older_page else self._young * 2
+        self._young = min(max(wanted, YOUNG[0]), YOUNG[1])
 
 
 class ByRun:

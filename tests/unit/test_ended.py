@@ -1,0 +1,160 @@
+"""How what ended is asked for: cheaply, and again where it was not committed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.settings import AirflowSettings
+from exporter.sources.airflow.ended import LISTINGS, YOUNG, ByRun, ByTime
+from exporter.sources.airflow.replies import DagRun, TaskInstance
+from exporter.sources.airflow.scope import Scope
+from exporter.sources.airflow.window import SPACE
+from exporter.state import State
+
+
+class Airflow:
+    """Notes what it is asked; a query over all runs takes `older` seconds, one over young runs `young`."""
+
+    version = "3.3.2"
+    major = 3
+
+    def __init__(self, young: float = 0.1, older: float = 0.5) -> None:
+        self.now = 10_000.0
+        self.clock = 0.0
+        self.costs = {True: young, False: older}
+        self.asked: list[dict[str, float | None]] = []
+        self.listed: list[str] = []
+        self.ended: list[DagRun] = []
+
+    def server_time(self) -> float:
+        return self.now
+
+    def task_instances_ended(
+        self,
+        since: float,
+        until: float | None = None,
+        *,
+        due_since: float | None = None,
+        due_until: float | None = None,
+    ) -> list[TaskInstance]:
+        self.asked.append({"since": since, "until": until, "due_since": due_since, "due_until": due_until})
+        self.clock += self.costs[due_since is not None]
+        return []
+
+    def dag_runs_ended(self, since: float) -> list[DagRun]:
+        return [run for run in self.ended if (run.end_date or 0) >= since]
+
+    def task_instances_of_run(self, dag_id: str, run_id: str) -> list[TaskInstance]:
+        self.listed.append(run_id)
+        return [make_row(run_id, state) for state in ("success", "running")]
+
+
+def make_row(run_id: str, state: str = "running") -> TaskInstance:
+    return TaskInstance(dag_id="d", task_id="t", run_id=run_id, state=state, try_number=1)
+
+
+def make_run(run_id: str, end: float) -> DagRun:
+    return DagRun(dag_id="d", run_id=run_id, state="success", end_date=end)
+
+
+class Poller:
+    """Finds, and commits what is to be remembered."""
+
+    def __init__(self, airflow: Any, finder: str) -> None:
+        self.airflow = airflow
+        self.state = State()
+        self.active: list[TaskInstance] = []
+        scope = Scope(AirflowSettings())
+        by_time = ByTime(airflow, self.state, clock=lambda: airflow.clock)
+        self.finder = by_time if finder == "by time" else ByRun(airflow, self.state, scope)
+
+    def poll(self, seconds: float = 30.0, *, commit: bool = True) -> Any:
+        self.airflow.now += seconds
+        self.airflow.clock += seconds
+        found = self.finder.find(lambda: self.active)
+        if commit:
+            self.state.commit([], {SPACE: found.cursors})
+        return found
+
+
+class TestByTime:
+    def test_young_runs_are_asked_for_at_each_poll_older_ones_as_seldom_as_they_are_dear(self) -> None:
+        airflow = Airflow(older=0.5)
+        poller = Poller(airflow, "by time")
+        for _ in range(10):
+            poller.poll(30.0)
+        older = [one for one in airflow.asked if one["due_until"] is not None]
+        assert len(airflow.asked) - len(older) == 10
+        assert len(older) == 3
+
+    def test_a_sweep_goes_back_to_the_sweep_before_it(self) -> None:
+        airflow = Airflow(older=0.5)
+        poller = Poller(airflow, "by time")
+        for _ in range(10):
+            poller.poll(30.0)
+        sweeps = [one for one in airflow.asked if one["due_until"] is not None]
+        assert sweeps[1]["since"] == pytest.approx(sweeps[0]["due_until"] + YOUNG[1] - 120.0)
+
+    def test_the_span_of_young_runs_shrinks_where_they_are_dear_and_grows_back(self) -> None:
+        airflow = Airflow(young=2.0, older=0.01)
+        poller = Poller(airflow, "by time")
+        for _ in range(8):
+            poller.poll(30.0)
+        spans = [one["since"] - one["due_since"] for one in airflow.asked if one["due_since"]]
+        assert spans[0] == YOUNG[1]
+        assert spans[-1] == YOUNG[0]
+        airflow.costs[True] = 0.001
+        for _ in range(8):
+            poller.poll(30.0)
+        assert airflow.asked[-2]["since"] - airflow.asked[-2]["due_since"] == YOUNG[1]
+
+    def test_an_outage_is_caught_up_with_over_all_runs(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by time")
+        poller.poll()
+        poller.poll(7200.0)
+        assert airflow.asked[-1]["until"] is not None
+        assert airflow.asked[-1]["due_since"] is None
+
+
+class TestByRun:
+    def test_a_run_that_ended_is_listed_once(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.poll()
+        airflow.ended = [make_run("r1", airflow.now + 10)]
+        rows = [row for _ in range(3) for row in poller.poll().rows]
+        assert airflow.listed == ["r1"]
+        assert [row.state for row in rows] == ["success"]
+
+    def test_a_run_whose_listing_was_not_committed_is_listed_again(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.poll()
+        airflow.ended = [make_run("r1", airflow.now + 10)]
+        poller.poll(commit=False)
+        poller.poll()
+        poller.poll()
+        assert airflow.listed == ["r1", "r1"]
+
+    def test_a_run_whose_active_tasks_changed_is_listed(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.active = [make_row("same"), make_row("moves")]
+        poller.poll()
+        poller.active = [make_row("same"), make_row("moves", "up_for_retry"), make_row("new", "queued")]
+        poller.poll()
+        assert sorted(airflow.listed) == ["moves", "new"]
+
+    def test_many_runs_that_ended_are_listed_in_steps_the_oldest_first(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.poll()
+        airflow.ended = [make_run(f"r{number}", airflow.now + number) for number in range(2 * LISTINGS + 5)]
+        found = poller.poll(3600.0)
+        assert found.window.until == airflow.ended[LISTINGS - 1].end_date
+        while poller.poll(0.0).window.until is not None:
+            pass
+        assert sorted(airflow.listed) == sorted(run.run_id for run in airflow.ended)
