@@ -32,8 +32,8 @@ nav { margin: .25rem 0 1.5rem; display: flex; flex-wrap: wrap; gap: .25rem 1.25r
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--dim); font-weight: 600; white-space: nowrap; }
-.whole { font-variant-numeric: tabular-nums; } td { overflow-wrap: anywhere; min-width: 3.5rem; }
-td:last-child { min-width: 16rem; }
+.whole { font-variant-numeric: tabular-nums; } td { overflow-wrap: break-word; min-width: 3.5rem; }
+td:last-child { overflow-wrap: anywhere; min-width: 16rem; }
 code, pre { font: .85rem/1.45 ui-monospace, monospace; } code { overflow-wrap: anywhere; }
 pre { margin: .25rem 0 0; padding: .4rem .6rem; white-space: pre-wrap; overflow-wrap: anywhere;
   background: var(--panel); }
@@ -132,14 +132,14 @@ def by_reader(cycle: Cycle) -> str:
 
 def show_reader(source: SourceStatus, reader: ReaderStatus, now: float) -> list[str]:
     """The cells of a reader's line."""
-    pause = f" (now {tell_duration(reader.pause)}, to spare Airflow)" if reader.pause > reader.interval else ""
+    stretched = f" (now {tell_duration(reader.pause)})" if reader.pause > reader.interval else ""
     return [
         tag("a", reader.name, href=f"#{source.name}-{reader.name}", title=reader.help),
         show_outcome(reader.outcome),
         tell_age(reader.last_success, now),
         tell_age(reader.last_attempt, now),
         keep_whole(tell_duration(reader.duration)) if reader.last_attempt is not None else "",
-        join(keep_whole(tell_duration(reader.interval)), pause),
+        keep_whole(tell_duration(reader.interval) + stretched),
         reader.message if reader.outcome != "ok" else "",
     ]
 

@@ -99,11 +99,18 @@ def load_certificate(context: ssl.SSLContext, settings: TLSSettings, report: Rep
 
 def find_pem_problem(certificates: bytes) -> str | None:
     """Why these are no certificates, or None."""
+    if b"-----BEGIN " not in certificates:
+        return "there is no PEM in it"
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=certificates.decode("ascii", "ignore"))
+        load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificates)
     except ssl.SSLError as error:
         return explain(error)
     return None
+
+
+def load_authorities(context: ssl.SSLContext, certificates: bytes) -> None:
+    """Trust these certificates; their comments may be in any script, which Python would refuse."""
+    context.load_verify_locations(cadata=certificates.decode("ascii", "ignore"))
 
 
 def read_pem(name: str, inline: str, path: Path | None, report: Report) -> bytes:
@@ -178,7 +185,7 @@ def set_client_policy(context: ssl.SSLContext, settings: TLSSettings, report: Re
         report("client_ca_file" if settings.client_ca_file else "client_ca", f"cannot be used: {problem}")
         return
     context.verify_mode = policy
-    context.load_verify_locations(cadata=authorities.decode("ascii", "ignore"))
+    load_authorities(context, authorities)
 
 
 def set_versions(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -12,9 +11,8 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from exporter.web import AddressError, Server, WebConfigError
 from tests.http.certificates import issue, trust, write_certificates, write_pair
-from tests.http.conftest import ANYWHERE, Serve
+from tests.http.conftest import Serve
 from tests.http.wire import ask, connect, read_all, read_until, request, wait_until
 
 Write = Callable[[str], Path]
@@ -287,23 +285,3 @@ def test_requests_over_the_rate_limit_are_refused(serve: Serve, web_config: Writ
     statuses = [ask(server.addresses[0]).status for _ in range(4)]
     assert statuses == [200, 200, 429, 429]
     assert server.counts.limited == 2
-
-
-class TestStarting:
-    """A server that cannot do what it is told does not start."""
-
-    def test_without_its_web_configuration(self, serve: Serve, tmp_path: Path) -> None:
-        with pytest.raises(WebConfigError, match="cannot be read"):
-            serve(config_file=tmp_path / "absent.yml")
-
-    def test_with_a_wrong_one_it_does_not_even_listen(self, serve: Serve, web_config: Write) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-            with pytest.raises(WebConfigError, match="unknown section"):
-                serve(config_file=web_config("users: {}"), listen_addresses=(f"127.0.0.1:{port}",))
-
-    def test_where_another_process_listens(self, serve: Serve) -> None:
-        other: Server = serve()
-        taken = other.addresses[0]
-        with pytest.raises(AddressError, match=f"cannot listen on {taken}: another process listens there"):
-            serve(listen_addresses=(ANYWHERE, taken))

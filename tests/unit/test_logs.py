@@ -53,20 +53,11 @@ def start(level: str = "info", form: str = "logfmt") -> Console:
     return console
 
 
-class Clock:
-    """Monotonic seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def start_with_clock() -> tuple[Console, Clock]:
-    console, clock = start(), Clock()
+def start_with_clock() -> tuple[Console, list[float]]:
+    """The log and its clock: a list of one number, the monotonic seconds."""
+    console, clock = start(), [100.0]
     (handler,) = (known for known in logging.getLogger().handlers if isinstance(known, logs.Output))
-    handler._clock = clock
+    handler._clock = lambda: clock[0]
     return console, clock
 
 
@@ -162,7 +153,7 @@ class TestRepetitions:
         console, clock = start_with_clock()
         for _ in range(5):
             log.warning("no answer", extra={"reader": "runs"})
-        clock.now += WINDOW
+        clock[0] += WINDOW
         log.info("something else")
         assert console.lines == [
             'level=warn logger=sources.airflow msg="no answer" reader=runs',
@@ -173,7 +164,7 @@ class TestRepetitions:
     def test_that_come_later_are_shown_again(self) -> None:
         console, clock = start_with_clock()
         log.warning("no answer")
-        clock.now += WINDOW
+        clock[0] += WINDOW
         log.warning("no answer")
         assert len(console.lines) == 2
 

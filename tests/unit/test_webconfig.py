@@ -79,7 +79,7 @@ class TestWhatIsRefused:
 
     def test_a_file_that_is_nested_without_end(self, tmp_path: Path) -> None:
         with pytest.raises(WebConfigError, match="nested too deeply"):
-            load(write(tmp_path, "[" * 3000))
+            load(write(tmp_path, "[" * 1000))
 
     @given(document=DOCUMENTS)
     @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

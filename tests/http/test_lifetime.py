@@ -5,14 +5,16 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from exporter.exposition import Format
 from exporter.store import Store
-from tests.http.conftest import Serve, make_site, render_forever
+from exporter.web import AddressError, Server, WebConfigError
+from tests.http.conftest import ANYWHERE, Serve, make_site, render_forever
 from tests.http.wire import ask, connect, read_all, read_until, request, wait_until
 
 
@@ -41,6 +43,26 @@ class TestAddresses:
         with socket.create_connection(("::1", int(address.rpartition(":")[2]))) as client:
             client.sendall(request("/-/healthy"))
             read_until(client, b"Healthy.\n")
+
+
+class TestStarting:
+    """A server that cannot do what it is told does not start."""
+
+    def test_without_its_web_configuration(self, serve: Serve, tmp_path: Path) -> None:
+        with pytest.raises(WebConfigError, match="cannot be read"):
+            serve(config_file=tmp_path / "absent.yml")
+
+    def test_with_a_wrong_one_it_does_not_even_listen(self, serve: Serve, web_config: Callable[[str], Path]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            with pytest.raises(WebConfigError, match="unknown section"):
+                serve(config_file=web_config("users: {}"), listen_addresses=(f"127.0.0.1:{port}",))
+
+    def test_where_another_process_listens(self, serve: Serve) -> None:
+        other: Server = serve()
+        taken = other.addresses[0]
+        with pytest.raises(AddressError, match=f"cannot listen on {taken}: another process listens there"):
+            serve(listen_addresses=(ANYWHERE, taken))
 
 
 class TestStopping:
