@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from queue import Empty, SimpleQueue
 
 from exporter import __version__, logs
@@ -16,6 +16,7 @@ from exporter.engine import Engine
 from exporter.exposition import Format, render
 from exporter.settings import Settings
 from exporter.state import StateError
+from exporter.telemetry import Served
 from exporter.web import AddressError, Server, Site, WebConfigError
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Application:
         try:
             self.engine = Engine(settings)
             self._server = Server(self._make_site(), settings.web)
+            self.engine.telemetry.served = self._count_served
         except (StateError, ValueError) as error:
             raise StartError(str(error)) from error
 
@@ -85,6 +87,10 @@ class Application:
                 raise ConfigError([str(error)]) from error
             self.engine.telemetry.record_reload(succeeded=True)
             log.info("the configuration was reloaded")
+
+    def _count_served(self) -> Served:
+        counts = asdict(self._server.counts)
+        return Served(counts, self._server.open_connections, self._server.config_failures)
 
     def _make_site(self) -> Site:
         return Site(

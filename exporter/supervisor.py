@@ -142,6 +142,7 @@ class Supervisor:
         self._connected = result.outcome == "ok"
         pause = RECONNECT if self._connected else BACKOFF[min(track.failures, len(BACKOFF)) - 1]
         track.due = self._clock() + pause
+        track.status = replace(track.status, pause=pause)
         return self._connected
 
     def _cycle(self, reader: Reader, track: Track) -> None:

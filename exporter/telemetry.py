@@ -6,7 +6,8 @@ import platform
 import resource
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import psutil
 
@@ -21,6 +22,14 @@ from exporter.store import Store
 Values = dict[Labels, float]
 PENDING = 200_000
 """How many events are kept until the next scrape counts them."""
+
+
+class Served(NamedTuple):
+    """What the web server counted: what it turned away by reason, open connections, unusable configuration files."""
+
+    rejected: Mapping[str, int]
+    connections: int
+    config_failures: int
 
 
 class Telemetry:
@@ -39,6 +48,8 @@ class Telemetry:
         self._process = psutil.Process()
         self.clock_skew: dict[str, float] = {}
         """By source, in seconds: how far the other side's clock is ahead."""
+        self.served: Callable[[], Served] | None = None
+        """How the web server fares, where there is one."""
         self.reloaded: bool = True
         self.reloaded_at: float = time.time()
 
@@ -74,6 +85,8 @@ class Telemetry:
         tables[own.CONFIG_RELOAD_SUCCESSFUL] = {(): int(self.reloaded)}
         tables[own.CONFIG_RELOAD_TIMESTAMP] = {(): self.reloaded_at}
         tables |= process_tables(self._process)
+        if self.served:
+            tables |= served_tables(self.served())
         counts = self._store.count()
         tables[own.SERIES] = {(family.name,): count for family, count in counts.items()}
         tables[own.SERIES_DROPPED] = self._count_dropped(counts)
@@ -116,6 +129,15 @@ def reader_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
             if one.last_success is not None:
                 tables[own.READER_LAST_SUCCESS][labels] = one.last_success
     return tables
+
+
+def served_tables(served: Served) -> dict[Family, Values]:
+    """The families of the web server."""
+    return {
+        own.HTTP_REJECTED: {(reason,): served.rejected[reason] for reason in own.HTTP_REASONS},
+        own.HTTP_CONNECTIONS: {(): served.connections},
+        own.WEB_CONFIG_FAILURES: {(): served.config_failures},
+    }
 
 
 def process_tables(process: psutil.Process) -> dict[Family, Values]:

@@ -85,6 +85,21 @@ API_REQUEST_DURATION = Family(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
     cap=200,
 )
+HTTP_REASONS = ("refused", "failed_handshakes", "overdue", "unauthorized", "limited")
+HTTP_REJECTED = counter(
+    "airflow_exporter_http_rejected_total",
+    help="Connections and requests to the exporter that were turned away or cut off, by reason",
+    labels=("reason",),
+    closed={"reason": HTTP_REASONS},
+)
+HTTP_CONNECTIONS = gauge(
+    "airflow_exporter_http_open_connections",
+    help="Connections to the exporter that are open",
+)
+WEB_CONFIG_FAILURES = counter(
+    "airflow_exporter_web_config_reload_failures_total",
+    help="Times that a changed web configuration file could not be used; the one before stays in force",
+)
 STATE_PERSISTENT = gauge(
     "airflow_exporter_state_persistent",
     help="Whether counters outlive a restart: 0 where no state file is configured",
@@ -151,6 +166,9 @@ FAMILIES = (
     SERIES_DROPPED,
     API_REQUESTS,
     API_REQUEST_DURATION,
+    HTTP_REJECTED,
+    HTTP_CONNECTIONS,
+    WEB_CONFIG_FAILURES,
     STATE_PERSISTENT,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,
