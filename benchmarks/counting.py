@@ -50,13 +50,10 @@ class Handler(BaseHTTPRequestHandler):
         answer = self._ask(body)
         content = answer.read()
         self.server.note(Request(self.command, self.path, answer.status, len(content), time.perf_counter() - began))
-        self.send_response_only(answer.status, answer.reason)
-        for name, value in answer.getheaders():
-            if name.lower() not in HOP_BY_HOP:
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        try:
+            self._answer(answer, content)
+        except OSError:  # the exporter has lost its patience, which its own metrics tell
+            self.close_connection = True
 
     do_GET = do_POST = pass_on  # noqa: N815 - http.server names its methods so
 
@@ -74,6 +71,15 @@ class Handler(BaseHTTPRequestHandler):
                 if attempt == 2:
                     raise
         raise AssertionError
+
+    def _answer(self, answer: http.client.HTTPResponse, content: bytes) -> None:
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         """Say nothing: the requests are counted."""
