@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from prometheus_client.parser import text_string_to_metric_families
-
+LINE = re.compile(r"(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
+LABEL = re.compile(r'(?P<name>[a-zA-Z_]\w*)="(?P<value>(?:[^"\\]|\\.)*)"')
+ESCAPED = re.compile(r"\\(.)")
 READER_SUCCESS = "airflow_exporter_reader_success"
 STATES = ("running", "queued", "scheduled", "deferred", "up_for_retry", "up_for_reschedule")
 
@@ -25,9 +27,9 @@ class Samples:
 
     def __init__(self, text: str) -> None:
         self._by_name: dict[str, list[Sample]] = {}
-        for family in text_string_to_metric_families(text):
-            for name, labels, value, *_ in family.samples:
-                self._by_name.setdefault(name, []).append(Sample(labels, value))
+        for line in filter(None, map(LINE.fullmatch, text.splitlines())):
+            labels = {found["name"]: _unescape(found["value"]) for found in LABEL.finditer(line["labels"] or "")}
+            self._by_name.setdefault(line["name"], []).append(Sample(labels, float(line["value"])))
 
     def get(self, name: str, **labels: str) -> list[Sample]:
         """All samples of this name that have these labels."""
@@ -45,6 +47,10 @@ class Samples:
         """The mean of everything that a histogram saw; None if it saw nothing."""
         count = self.total(f"{histogram}_count")
         return sum(sample.value for sample in self.get(f"{histogram}_sum")) / count if count else None
+
+
+def _unescape(value: str) -> str:
+    return ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], value)
 
 
 def fetch(url: str) -> Samples:

@@ -64,6 +64,13 @@ def test_nothing_read_yet_is_no_error() -> None:
     assert summary(Samples(""))["Pools"] == "none"
 
 
+def test_labels_may_hold_anything() -> None:
+    samples = Samples('# HELP a b{c="d"} 1\na{x="1, \\"} 2",y="p\\\\q\\nr"} 3e2\na_bare NaN\n')
+    assert [(sample.labels, sample.value) for sample in samples.get("a")] == [({"x": '1, "} 2', "y": "p\\q\nr"}, 300.0)]
+    assert len(samples.get("a_bare")) == 1
+    assert not samples.get("b")
+
+
 def test_another_release_does_not_count(samples: Samples) -> None:
     assert shows(samples, "3.3.2")
     assert not shows(samples, "2.11.2")
