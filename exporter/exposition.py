@@ -1,7 +1,7 @@
 """The store as text: format 0.0.4 and OpenMetrics 1.0.0.
 
 The two formats differ in HELP, TYPE and the end only, so a series' lines are made once for both. They are kept
-with it, and made again when its value is no longer the one they say.
+with it, but for the name that a family's lines share, and made again when its value is no longer the one they say.
 """
 
 from __future__ import annotations
@@ -162,17 +162,18 @@ def write_tables(tables: Iterable[Table], rendering: Rendering) -> Iterator[byte
         histogram = table.family.kind is Kind.HISTOGRAM
         write = write_histogram if histogram else write_line
         step = max(1, BLOCK // (len(table.buckets) + 3)) if histogram else BLOCK
+        name = b"" if histogram else table.family.name.encode()
         series = table.series
         for start in range(0, len(series), step):
             block = series[start : start + step]
             with _turn:
                 # What was never written, or is not shown, has None as its `written`.
                 lines = [each.text if each.value == each.written else write(table, each, rendering) for each in block]
-            yield b"".join(lines)
+            yield name + name.join(lines)
 
 
 def write_line(table: Table, series: Series, rendering: Rendering) -> bytes:
-    """Write the line of a counter or gauge whose value is new, and keep it unless the series is not shown."""
+    """Write what follows the name in the line of a counter or gauge, and keep it unless the series is not shown."""
     prefix = series.text[: series.text.rfind(b" ") + 1] or write_prefix(table, series.labels)
     shown = series.shown
     (value,) = rendering.read(series)
@@ -183,12 +184,11 @@ def write_line(table: Table, series: Series, rendering: Rendering) -> bytes:
 
 def write_prefix(table: Table, labels: Labels) -> bytes:
     text = write_labels(table, labels)
-    name = table.family.name.encode()
-    return b"%b{%b} " % (name, text) if text else name + b" "
+    return b"{%b} " % text if text else b" "
 
 
 def write_histogram(table: Table, series: Series, rendering: Rendering) -> bytes:
-    """Write all lines of a histogram whose cells are new, and keep them unless it is not shown."""
+    """Write all lines of a histogram, and keep them unless it is not shown."""
     shown = series.shown
     cells = list(rendering.read(series))
     *counts, total = cells

@@ -189,10 +189,10 @@ def test_the_kept_text_moves_on_but_not_what_it_said() -> None:
     store = Store([DAGS])
     store.publish({DAGS: {("active",): 3}})
     (series,) = series_of(store, DAGS).values()
-    series.text, series.written = b'airflow_dags{state="active"} 3\n', 3
+    series.text, series.written = b'{state="active"} 3\n', 3
     store.publish({DAGS: {("active",): 4}})
     (series,) = series_of(store, DAGS).values()
-    assert series.text == b'airflow_dags{state="active"} 3\n'
+    assert series.text == b'{state="active"} 3\n'
     assert series.written is None
 
 
