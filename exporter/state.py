@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 
 import msgspec
 
@@ -55,23 +56,25 @@ class StateError(Exception):
 
 
 class State:
-    """The one place where anything outlives a cycle. Used by the thread that opened it only.
+    """The one place where anything outlives a cycle. Any thread may use it: a cycle waits for another's commit.
 
     Raises StateError where the file is damaged, in use, not writable, another program's or a newer release's.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
+        self._lock = RLock()
         with explained(path):
             self._db = connect(path)
 
     def close(self) -> None:
         """Close the database; a later call on this object is an error."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
 
     def ledger(self) -> Iterator[Row]:
         """Every series that was committed."""
-        with explained(self.path):
+        with self._turn():
             query = "SELECT family, labels, cells, shown, shape FROM ledger"
             for family, labels, cells, shown, shape in self._db.execute(query):
                 decoded = msgspec.msgpack.decode(labels, type=tuple[str, ...])
@@ -81,7 +84,7 @@ class State:
         """The remembered values of those keys that are known."""
         wanted = list(keys)
         found: dict[bytes, bytes] = {}
-        with explained(self.path):
+        with self._turn():
             for start in range(0, len(wanted), BATCH):
                 part = wanted[start : start + BATCH]
                 marks = ",".join("?" * len(part))
@@ -91,7 +94,7 @@ class State:
 
     def recall_all(self, space: str) -> dict[bytes, bytes]:
         """Everything remembered in a space."""
-        with explained(self.path):
+        with self._turn():
             return dict(self._db.execute("SELECT key, value FROM memory WHERE space = ?", (space,)))
 
     def commit(
@@ -109,13 +112,19 @@ class State:
         goes, both on the reader's clock: ours may be set while we run. `removed` are ledger series that are gone;
         one that is in `rows` too was born again. Raises StateError where nothing was written.
         """
-        with explained(self.path, "; this cycle was not counted, the next one will try again"), self._db:
+        with self._turn("; this cycle was not counted, the next one will try again"), self._db:
             self._remove(removed)
             self._write(rows)
             for space, entries in memories.items():
                 self._remember(space, entries, moment)
             for space, limit in (forget or {}).items():
                 self._db.execute("DELETE FROM memory WHERE space = ? AND touched < ?", (space, limit))
+
+    @contextmanager
+    def _turn(self, effect: str = "") -> Iterator[None]:
+        # One connection has one transaction: another thread's rows must not be committed or undone with ours.
+        with self._lock, explained(self.path, effect):
+            yield
 
     def _remove(self, removed: Iterable[tuple[str, tuple[str, ...]]]) -> None:
         self._db.executemany(

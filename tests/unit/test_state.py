@@ -7,7 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+import threading
+from collections.abc import ItemsView, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -125,6 +126,23 @@ def test_a_commit_that_fails_half_way_writes_nothing(state: State) -> None:
     assert state.recall_all("cursor") == {b"tasks": b"1"}
     state.commit([ROW._replace(cells=[4])], {})
     assert [row.cells for row in state.ledger()] == [[4]]
+
+
+def test_another_threads_commit_does_not_take_half_of_ours_with_it(state: State) -> None:
+    other = threading.Thread(target=state.commit, args=([ROW._replace(family="other")], {}))
+
+    class Disturbed(dict[str, dict[bytes, bytes | None]]):
+        """Lets another thread commit when our rows are written and our memories are not."""
+
+        def items(self) -> ItemsView[str, dict[bytes, bytes | None]]:
+            other.start()
+            other.join(0.2)
+            return super().items()
+
+    with pytest.raises(StateError):
+        state.commit([ROW], Disturbed(cursor={b"tasks": object()}))  # type: ignore[dict-item]
+    other.join()
+    assert [row.family for row in state.ledger()] == ["other"]
 
 
 def test_a_full_disk_costs_the_cycle_only(state: State) -> None:
