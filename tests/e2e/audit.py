@@ -1,0 +1,154 @@
+"""The truth about a run: the audit in Airflow's database, the oracle over it, and when the exporter looked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tests.e2e.database import Database
+from tests.e2e.proxy import Exchange
+from tests.e2e.subject import Exposition
+
+SETTLING = 5.0
+"""Seconds: a poll whose exporter was killed sooner than this after it may not have been committed."""
+
+
+class Poll(NamedTuple):
+    """A walk over one endpoint; `sound` if every one of its requests came through."""
+
+    began: float
+    ended: float
+    sound: bool
+
+
+class Cell(NamedTuple):
+    """A counter, or a part of a histogram, of one series: its true value and the bounds of what may be shown."""
+
+    family: str
+    labels: tuple[str, ...]
+    part: str
+    value: float
+    least: float
+    most: float
+    doubts: tuple[str, ...]
+
+
+def polls(exchanges: Iterable[Exchange], endpoint: str, kills: Sequence[float] = ()) -> list[Poll]:
+    """The polls of one endpoint (the end of its path), oldest first.
+
+    A poll of runs or of task instances begins with the first page of the active ones; all that is asked for of the
+    same kind before the next such page belongs to it. Of other endpoints each request is a poll.
+    """
+    found: list[list[Exchange]] = []
+    for exchange in sorted(exchanges, key=lambda one: one.began):
+        if _opens(exchange, endpoint):
+            found.append([exchange])
+        elif found and _continues(exchange, endpoint):
+            found[-1].append(exchange)
+    return [_poll(requests, kills) for requests in found]
+
+
+def _opens(exchange: Exchange, endpoint: str) -> bool:
+    path, _, query = exchange.target.partition("?")
+    if endpoint not in ("/taskInstances", "/dagRuns"):
+        return path.endswith(endpoint)
+    is_first = "cursor=&" in f"{query}&" if "cursor=" in query else "offset=" not in query or "offset=0" in query
+    return path.endswith(f"~{endpoint}") and "state=running" in query and is_first
+
+
+def _continues(exchange: Exchange, endpoint: str) -> bool:
+    path = exchange.target.partition("?")[0]
+    return path.endswith((endpoint, "/tries")) if endpoint == "/taskInstances" else path.endswith(f"~{endpoint}")
+
+
+def _poll(requests: Sequence[Exchange], kills: Sequence[float]) -> Poll:
+    began, ended = requests[0].began, max(one.ended for one in requests)
+    killed = any(began <= kill <= ended + SETTLING for kill in kills)
+    return Poll(began, ended, sound=not killed and all(one.sound for one in requests))
+
+
+def first_starts(exchanges: Sequence[Exchange], walks: Mapping[str, Sequence[Poll]]) -> dict[str, float]:
+    """From when on each endpoint counts: the server's clock as told before the first complete walk."""
+    told = [one for one in exchanges if one.date and one.target.endswith("/version")]
+    firsts = {endpoint: next(walk for walk in those if walk.sound) for endpoint, those in walks.items()}
+    return {endpoint: max(one.date for one in told if one.began <= first.began) for endpoint, first in firsts.items()}
+
+
+class Audit:
+    """Everything that happened to task instances and runs, in Airflow's own database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def install(self) -> None:
+        """Begin to write down every change."""
+        self._database.execute_file("audit.sql")
+
+    def last_change(self) -> float:
+        """When something last changed, in Unix seconds."""
+        return float(self._database.value("select extract(epoch from max(at))::float8 as at from e2e_change") or 0)
+
+    def judge(
+        self, starts: Mapping[str, float], walks: Mapping[str, Sequence[Poll]], exposition: Exposition
+    ) -> list[Cell]:
+        """The cells that an exporter which first started and walked these endpoints then must show."""
+        self._database.execute(
+            "create table e2e_window (endpoint text, start timestamptz, walked timestamptz);"
+            "create table e2e_poll (endpoint text, began timestamptz, ended timestamptz);"
+            "create table e2e_bucket (family text, le float8);"
+        )
+        for endpoint, start in starts.items():
+            walked = next(walk.ended for walk in walks[endpoint] if walk.sound)
+            self._database.execute(
+                f"insert into e2e_window values ('{endpoint}', to_timestamp({start}), to_timestamp({walked}))"
+            )
+        for endpoint, walk in ((endpoint, walk) for endpoint, those in walks.items() for walk in those if walk.sound):
+            self._database.execute(
+                f"insert into e2e_poll values ('{endpoint}', to_timestamp({walk.began}), to_timestamp({walk.ended}))"
+            )
+        for family, bound in sorted(buckets(exposition)):
+            self._database.execute(f"insert into e2e_bucket values ('{family}', '{bound}')")
+        self._database.execute_file("oracle.sql")
+        return [_cell(row) for row in self._database.rows("select * from e2e_cell")]
+
+    def tries(self) -> dict[str, int]:
+        """How many tries counted, by how they ended."""
+        rows = self._database.rows("select fate, count(*) as tries from e2e_counted_try group by fate")
+        return {row["fate"]: row["tries"] for row in rows}
+
+    def subjects(self, family: str, labels: Sequence[str]) -> list[dict[str, Any]]:
+        """The doubtful tries behind a cell that names a DAG, and perhaps a task: for a look at a difference."""
+        where = " and ".join(
+            f"{column} = '{value.replace(chr(39), chr(39) * 2)}'"
+            for column, value in zip(("dag_id", "task_id"), labels, strict=False)
+        )
+        table = "e2e_run_outcome" if family.startswith("airflow_dag_run") else "e2e_counted_try"
+        where = where.partition(" and ")[0] if table == "e2e_run_outcome" else where
+        return self._database.rows(f"select * from {table} where {where} and doubts <> '{{}}' limit 20")
+
+
+def buckets(exposition: Exposition) -> set[tuple[str, str]]:
+    """The finite bounds of each histogram that is exposed."""
+    return {
+        (series.name.removesuffix("_bucket"), series.label("le"))
+        for series in exposition
+        if series.name.endswith("_bucket") and series.label("le") != "+Inf"
+    }
+
+
+def _cell(row: dict[str, Any]) -> Cell:
+    return Cell(
+        row["family"],
+        tuple(row["labels"]),
+        row["part"],
+        float(row["value"] or 0),
+        float(row["least"] or 0),
+        float(row["most"] or 0),
+        tuple(row["doubts"] or ()),
+    )
+
+
+def dump(cells: Iterable[Cell]) -> str:
+    """Cells as lines of JSON, for a look at them after a run."""
+    return "\n".join(json.dumps(cell._asdict(), ensure_ascii=False) for cell in cells)

@@ -1,0 +1,137 @@
+"""What an operator does to an Airflow by hand: pause, trigger, clear, mark, delete, backfill; for API v1 and v2."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from demo.airflow import Airflow
+from demo.environment import release
+
+TIMEOUT = 60.0
+PATIENCE = 60.0
+
+
+class Console:
+    """An administrator's access to one Airflow, past our proxy."""
+
+    def __init__(self, airflow: Airflow) -> None:
+        self._airflow = airflow
+        self.is_3 = release(airflow.version) >= (3,)
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def close(self) -> None:
+        """Let go of sockets."""
+        self._session.close()
+
+    def pause_all(self, paused: bool) -> None:
+        """Pause or start every DAG."""
+        query = {"dag_id_pattern": "%" if self.is_3 else "~", "limit": "100"}
+        self._call("PATCH", "dags", {"is_paused": paused}, query)
+
+    def pause(self, dag_id: str, paused: bool) -> None:
+        """Pause or start one DAG."""
+        self._call("PATCH", f"dags/{_part(dag_id)}", {"is_paused": paused})
+
+    def dag_ids(self) -> set[str]:
+        """The DAGs that Airflow has found so far."""
+        return {dag["dag_id"] for dag in self._call("GET", "dags", query={"limit": "100"})["dags"]}
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+        """Start a run; its id."""
+        body: dict[str, Any] = {"conf": dict(conf or {})}
+        if self.is_3:
+            body["logical_date"] = None
+        return str(self._call("POST", f"dags/{_part(dag_id)}/dagRuns", body)["dag_run_id"])
+
+    def clear(self, dag_id: str, run_id: str, tasks: Sequence[str], *, downstream: bool = False) -> None:
+        """Clear tasks of a run, whatever their state."""
+        body = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": list(tasks),
+            "only_failed": False,
+            "only_running": False,
+            "reset_dag_runs": True,
+            "include_downstream": downstream,
+        }
+        self._call("POST", f"dags/{_part(dag_id)}/clearTaskInstances", body)
+
+    def mark(self, dag_id: str, run_id: str, task_id: str, state: str, map_index: int = -1) -> None:
+        """Set the state of one task instance by hand."""
+        where = f"dags/{_part(dag_id)}/dagRuns/{_part(run_id)}/taskInstances/{_part(task_id)}"
+        mapped = f"/{map_index}" if map_index >= 0 else ""
+        body: dict[str, Any] = {"new_state": state}
+        if not self.is_3:
+            body["dry_run"] = False
+        self._call("PATCH", where + mapped, body)
+
+    def mark_run(self, dag_id: str, run_id: str, state: str) -> None:
+        """Set the state of a run by hand."""
+        self._call("PATCH", f"dags/{_part(dag_id)}/dagRuns/{_part(run_id)}", {"state": state})
+
+    def delete_run(self, dag_id: str, run_id: str) -> None:
+        """Delete a run with all its task instances."""
+        self._call("DELETE", f"dags/{_part(dag_id)}/dagRuns/{_part(run_id)}")
+
+    def backfill(self, dag_id: str, first: str, last: str) -> None:
+        """Make the runs of past days; on 2.x this waits until they have ended."""
+        if not self.is_3:
+            self._airflow.cli("dags", "backfill", "--start-date", first, "--end-date", last, dag_id)
+            return
+        body = {
+            "dag_id": dag_id,
+            "from_date": f"{first}T00:00:00Z",
+            "to_date": f"{last}T00:00:00Z",
+            "run_backwards": False,
+            "dag_run_conf": {},
+            "reprocess_behavior": "none",
+            "max_active_runs": 2,
+        }
+        self._call("POST", "backfills", body)
+
+    def _call(self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
+        """One request, tried again while the server is away or overloaded."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                reply = self._request(method, path, body, query)
+            except requests.ConnectionError:
+                if time.monotonic() > end:
+                    raise
+            else:
+                if reply.status_code == 401:
+                    self._session.headers.pop("Authorization", None)
+                elif reply.status_code < 500 or time.monotonic() > end:
+                    return _decoded(reply)
+            time.sleep(1)
+
+    def _request(self, method: str, path: str, body: Any, query: Mapping[str, str] | None) -> requests.Response:
+        url = f"{self._airflow.url}/api/{'v2' if self.is_3 else 'v1'}/{path}"
+        if self.is_3 and "Authorization" not in self._session.headers:
+            self._session.headers["Authorization"] = f"Bearer {self._token()}"
+        credentials = None if self.is_3 else ("admin", self._airflow.password)
+        return self._session.request(method, url, json=body, params=query, auth=credentials, timeout=TIMEOUT)
+
+    def _token(self) -> str:
+        body = {"username": "admin", "password": self._airflow.password}
+        reply = self._session.post(f"{self._airflow.url}/auth/token", json=body, timeout=TIMEOUT)
+        reply.raise_for_status()
+        return str(reply.json()["access_token"])
+
+
+def _part(text: str) -> str:
+    """A part of a URL's path: no character of an id may look like one of the URL's own."""
+    return quote(text, safe="")
+
+
+def _decoded(reply: requests.Response) -> Any:
+    if not reply.ok:
+        told = f"{reply.request.method} {reply.url}: {reply.status_code} {reply.text[:300]}"
+        raise requests.HTTPError(told, response=reply)
+    return reply.json() if reply.content else None

@@ -1,0 +1,275 @@
+-- What really happened, told from the audit by the definitions of docs and design, not by the exporter's code.
+--
+-- Tables that the test fills first:
+--   e2e_window(endpoint, start, walked)  the first complete walk: what ended before its start is history
+--   e2e_poll(endpoint, began, ended)     complete and undisturbed walks over task instances and over runs
+--   e2e_bucket(family, le)               the bounds of the histograms
+--
+-- Every contribution to a cell (one counter, or one part of a histogram, of one series) has a true value and
+-- the bounds between which an exporter that polls can have it: they differ only for what the closed list names.
+
+-- ---- versions ----------------------------------------------------------------------------------------------------
+
+-- The committed versions of each task instance. Of several changes in one transaction only the last was ever seen.
+-- A `life` ends with the deletion of the row: a run made anew under an old id has lives of its own.
+--
+-- 2.x commits `skipped` first and its end date a moment later: that is one arrival, seen unfinished, not two.
+create materialized view e2e_ti as
+with facts as (
+    select distinct on (content->>'dag_id', content->>'run_id', content->>'task_id', content->>'map_index', xid)
+        seq, at, operation,
+        content->>'dag_id' as dag_id, content->>'run_id' as run_id, content->>'task_id' as task_id,
+        (content->>'map_index')::int as map_index, content->>'state' as state,
+        coalesce((content->>'try_number')::int, 0) as try_number, coalesce((content->>'max_tries')::int, 0) as max_tries,
+        content->>'pool' as pool, coalesce((content->>'pool_slots')::int, 1) as pool_slots, content->>'queue' as queue,
+        (content->>'start_date')::timestamptz as start_date, (content->>'end_date')::timestamptz as end_date,
+        (content->>'queued_dttm')::timestamptz as queued_at, (content->>'scheduled_dttm')::timestamptz as scheduled_at
+    from e2e_change
+    where source = 'task_instance'
+    order by content->>'dag_id', content->>'run_id', content->>'task_id', content->>'map_index', xid, seq desc
+), followed as (
+    select *, lead(state) over versions = state and lead(try_number) over versions = try_number
+        and end_date is null and lead(end_date) over versions is not null as unfinished
+    from facts
+    window versions as (partition by dag_id, run_id, task_id, map_index order by seq)
+)
+select *,
+    count(*) filter (where operation = 'delete') over earlier as life,
+    lead(at) over versions as next_at,
+    lead(state) over versions as next_state,
+    lead(operation) over versions as next_operation
+from followed
+where not coalesce(unfinished and state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed'), false)
+window versions as (partition by dag_id, run_id, task_id, map_index order by seq),
+    earlier as (versions rows between unbounded preceding and 1 preceding);
+create index on e2e_ti (dag_id, run_id, task_id, map_index, life, seq);
+
+create materialized view e2e_run as
+with facts as (
+    select distinct on (content->>'dag_id', content->>'run_id', xid)
+        seq, at, operation,
+        content->>'dag_id' as dag_id, content->>'run_id' as run_id, content->>'run_type' as run_type,
+        content->>'state' as state,
+        (content->>'start_date')::timestamptz as start_date, (content->>'end_date')::timestamptz as end_date,
+        -- 2.x has no run_after: a run is due at the end of its data interval
+        coalesce(content->>'run_after', content->>'data_interval_end')::timestamptz as run_after
+    from e2e_change
+    where source = 'dag_run'
+    order by content->>'dag_id', content->>'run_id', xid, seq desc
+)
+select *,
+    count(*) filter (where operation = 'delete') over earlier as life,
+    lead(at) over versions as next_at
+from facts
+window versions as (partition by dag_id, run_id order by seq),
+    earlier as (versions rows between unbounded preceding and 1 preceding);
+
+-- ---- tries -------------------------------------------------------------------------------------------------------
+
+-- A try ran if its row was ever in the state running under its number. It ends where the row first leaves for an
+-- ended state, for up_for_retry, or is cleared (state gone or restarting) or deleted; deferring, rescheduling and
+-- being queued again for the same number are parts of one try. All values are those of the row as the try ended.
+create materialized view e2e_try as
+with began as (
+    select dag_id, run_id, task_id, map_index, life, try_number, min(seq) as began_seq, min(at) as began_at
+    from e2e_ti
+    where state = 'running' and operation <> 'delete'
+    group by dag_id, run_id, task_id, map_index, life, try_number
+)
+select began.*, e.seq as ended_seq, e.at as ended_at, e.state as end_state, e.max_tries, e.pool, e.queue,
+    e.start_date, e.end_date, e.queued_at, e.scheduled_at, e.next_at, e.next_state, e.next_operation,
+    case
+        when e.operation = 'delete' then 'deleted'
+        when e.state is null or e.state = 'restarting' then 'cleared'
+        when e.state = 'up_for_retry' then 'retried'
+        else e.state
+    end as fate,
+    (select min(d.at) from e2e_ti d
+      where (d.dag_id, d.run_id, d.task_id, d.map_index, d.life)
+          = (began.dag_id, began.run_id, began.task_id, began.map_index, began.life)
+        and d.operation = 'delete') as deleted_at
+from began
+left join lateral (
+    select * from e2e_ti v
+    where (v.dag_id, v.run_id, v.task_id, v.map_index, v.life)
+        = (began.dag_id, began.run_id, began.task_id, began.map_index, began.life)
+      and v.seq > began.began_seq
+      and (v.operation = 'delete' or v.state is null
+           or v.state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed', 'up_for_retry', 'restarting'))
+    order by v.seq
+    limit 1
+) e on true;
+
+-- Whether a complete walk took place between two moments. A commit may come a little after its change was written.
+create function e2e_walked(what text, since timestamptz, until timestamptz) returns boolean language sql stable as $$
+    select exists (
+        select from e2e_poll
+        where endpoint = what and began >= since + interval '1.5 seconds' and (until is null or ended <= until)
+    )
+$$;
+
+-- The tries that count, and what makes the count of some of them a matter of luck:
+--   deleted   its row was deleted before a walk could see how it ended
+--   unseen    its row was cleared, marked or rerun before a walk saw how it ended: history calls it failed, whatever it was
+--   edge      it ended while the exporter's very first walk was under way, and was retried or cleared before that was over
+create materialized view e2e_counted_try as
+select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
+    array_remove(array[
+        case when deleted_at is not null and not e2e_walked('/taskInstances', ended_at, deleted_at) then 'deleted' end,
+        case when fate in ('success', 'failed', 'skipped', 'retried') and next_at is not null
+              and not (fate = 'retried' and next_state = 'scheduled')
+              and not e2e_walked('/taskInstances', ended_at, next_at) then 'unseen' end,
+        case when ended_at <= w.walked and next_at <= w.walked + interval '1.5 seconds' then 'edge' end
+    ], null) as doubts
+from e2e_try t, e2e_window w
+where w.endpoint = '/taskInstances' and ended_seq is not null and coalesce(end_date, ended_at) >= w.start;
+
+-- ---- outcomes ----------------------------------------------------------------------------------------------------
+
+-- A terminal state that was reached: the task instance, its try number, the state and the end date.
+create materialized view e2e_outcome as
+with reached as (
+    select dag_id, run_id, task_id, map_index, life, try_number, state, end_date, min(at) as reached_at,
+        max(coalesce(next_at, 'infinity')) as gone_at
+    from e2e_ti
+    where operation <> 'delete' and state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed')
+    group by dag_id, run_id, task_id, map_index, life, try_number, state, end_date
+)
+select reached.*,
+    array_remove(array[case when not e2e_walked('/taskInstances', reached_at, gone_at) then 'unseen' end], null) as doubts
+from reached, e2e_window w
+where w.endpoint = '/taskInstances' and coalesce(end_date, reached_at) >= w.start;
+
+-- The end of a run: the run, the state and the end date. It is a later end if the run had ended before, so that it was
+-- cleared or marked; its delays are no longer those of the schedule.
+create materialized view e2e_run_outcome as
+with ends as (
+    select dag_id, run_id, life, run_type, state, start_date, end_date, run_after, min(at) as reached_at,
+        max(coalesce(next_at, 'infinity')) as gone_at
+    from e2e_run
+    where operation <> 'delete' and state in ('success', 'failed')
+    group by dag_id, run_id, life, run_type, state, start_date, end_date, run_after
+), numbered as (
+    select *, row_number() over (partition by dag_id, run_id, life order by reached_at) > 1 as later from ends
+)
+select numbered.*,
+    array_remove(array[case when not e2e_walked('/dagRuns', reached_at, gone_at) then 'unseen' end], null) as doubts
+from numbered, e2e_window w
+where w.endpoint = '/dagRuns' and coalesce(end_date, reached_at) >= w.start;
+
+-- ---- contributions -----------------------------------------------------------------------------------------------
+
+-- Waits of the tries: queued to running is known where the row says so and its beginning was not renewed after the
+-- start; scheduled to queued where that too is known and in order. A deferred try is scheduled and queued anew when
+-- it resumes, after its start: both its waits are lost. 2.x has scheduled_when nowhere.
+create view e2e_wait as
+with queued as (
+    select *, case when queued_at is null or start_date is null then 'unknown' when queued_at > start_date then 'renewed' end
+        as queued_reason
+    from e2e_counted_try
+    where fate <> 'deleted'
+)
+select *,
+    coalesce(queued_reason, case when scheduled_at is null then 'unknown' when scheduled_at > queued_at then 'renewed' end)
+        as scheduled_reason,
+    extract(epoch from start_date - queued_at)::float8 as queued_seconds,
+    extract(epoch from queued_at - scheduled_at)::float8 as scheduled_seconds
+from queued;
+
+create view e2e_contribution as
+select 'airflow_task_tries_total' as family, array[dag_id, task_id] as labels, 'value' as part, 1::float8 as value, doubts
+from e2e_counted_try
+union all
+select 'airflow_task_tries_failed_total', array[dag_id, task_id], 'value', 1, doubts
+from e2e_counted_try where fate in ('failed', 'retried')
+union all
+select 'airflow_task_retries_total', array[dag_id, task_id], 'value', 1, doubts
+from e2e_counted_try where fate = 'retried'
+union all
+select 'airflow_task_tries_cleared_total', array[dag_id, task_id], 'value', 1, doubts
+from e2e_counted_try where fate in ('cleared', 'deleted')
+union all
+select 'airflow_task_run_seconds_total', array[dag_id, task_id], 'value', seconds, doubts
+from e2e_counted_try where seconds is not null
+union all
+select 'airflow_task_failed_seconds_total', array[dag_id, task_id], 'value', seconds, doubts
+from e2e_counted_try where fate in ('failed', 'retried')
+union all
+select 'airflow_dag_queued_seconds_total', array[dag_id], 'value', queued_seconds, doubts
+from e2e_wait where queued_reason is null
+union all
+select 'airflow_dag_queued_tries_total', array[dag_id], 'value', 1, doubts
+from e2e_wait where queued_reason is null
+union all
+select 'airflow_dag_scheduled_seconds_total', array[dag_id], 'value', scheduled_seconds, doubts
+from e2e_wait where scheduled_reason is null
+union all
+select 'airflow_dag_scheduled_tries_total', array[dag_id], 'value', 1, doubts
+from e2e_wait where scheduled_reason is null
+union all
+select 'airflow_task_wait_unobservable_total', array['queued', queued_reason], 'value', 1, doubts
+from e2e_wait where queued_reason is not null
+union all
+select 'airflow_task_wait_unobservable_total', array['scheduled', scheduled_reason], 'value', 1, doubts
+from e2e_wait where scheduled_reason is not null
+union all
+select 'airflow_task_instances_finished_total', array[dag_id, task_id, state], 'value', 1, doubts
+from e2e_outcome where state in ('success', 'failed')
+union all
+select 'airflow_task_instances_not_run_total', array[dag_id, state], 'value', 1, doubts
+from e2e_outcome where state in ('skipped', 'upstream_failed', 'removed')
+union all
+select 'airflow_dag_runs_finished_total', array[dag_id, run_type, state], 'value', 1, doubts
+from e2e_run_outcome;
+
+-- What a histogram observes.
+create view e2e_observation as
+select 'airflow_task_duration_seconds' as family, array[dag_id] as labels, seconds as value, doubts
+from e2e_counted_try where fate = 'success' and seconds is not null
+union all
+select 'airflow_task_queued_duration_seconds', array[queue], queued_seconds, doubts
+from e2e_wait where queued_reason is null
+union all
+select 'airflow_task_scheduled_duration_seconds', array[pool], scheduled_seconds, doubts
+from e2e_wait where scheduled_reason is null
+union all
+select 'airflow_dag_run_duration_seconds', array[dag_id], extract(epoch from end_date - start_date)::float8, doubts
+from e2e_run_outcome where state = 'success' and start_date is not null
+union all
+select 'airflow_dag_run_schedule_delay_seconds', array[dag_id], extract(epoch from start_date - run_after)::float8, doubts
+from e2e_run_outcome where run_type = 'scheduled' and not later and start_date is not null
+union all
+select 'airflow_dag_run_since_run_after_seconds', array[dag_id], extract(epoch from end_date - run_after)::float8, doubts
+from e2e_run_outcome where run_type = 'scheduled' and not later;
+
+create view e2e_part as
+select family, labels, part, value, doubts from e2e_contribution
+union all
+select family, labels, 'count', 1, doubts from e2e_observation
+union all
+select family, labels, 'sum', value, doubts from e2e_observation
+union all
+select family, labels, 'le=' || le, 1, doubts from e2e_observation join e2e_bucket using (family) where value <= le;
+
+-- What an exporter may count beside the truth: where a try was cleared before a walk saw its end, history calls a final
+-- failure and a retried one alike; where it was deleted, all that was seen is a try that was running.
+create view e2e_possible as
+select 'airflow_task_retries_total' as family, array[dag_id, task_id] as labels, 'value' as part, 1::float8 as value, doubts
+from e2e_counted_try where fate = 'failed' and 'unseen' = any (doubts)
+union all
+select 'airflow_task_tries_cleared_total', array[dag_id, task_id], 'value', 1, doubts
+from e2e_counted_try where fate not in ('cleared', 'deleted') and 'deleted' = any (doubts);
+
+-- The cells: the true value, the least and the most that an exporter may have, and why it may have that.
+create view e2e_cell as
+with bounded as (
+    select family, labels, part, value, case when doubts = '{}' then value else 0 end as least, value as most, doubts
+    from e2e_part
+    union all
+    select family, labels, part, 0, 0, value, doubts from e2e_possible
+)
+select family, labels, part, sum(value) as value, sum(least) as least, sum(most) as most,
+    array(select distinct doubt from unnest(string_to_array(string_agg(array_to_string(doubts, ','), ','), ',')) doubt
+      where doubt <> '') as doubts
+from bounded
+group by family, labels, part;

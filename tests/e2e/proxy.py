@@ -1,0 +1,211 @@
+"""A small HTTP proxy between the exporter and Airflow's API that delays, cuts off and fails requests on command.
+
+It also remembers every request, which tells afterwards when the exporter looked at Airflow undisturbed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import random
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+HOST = "127.0.0.1"
+UPSTREAM_TIMEOUT = 120.0
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host"})
+PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in</body></html>"
+
+
+class Exchange(NamedTuple):
+    """One request and what became of it; times are Unix seconds, `fault` is empty where it was let through."""
+
+    began: float
+    ended: float
+    method: str
+    target: str
+    status: int
+    fault: str
+    date: float = 0.0
+    """What the server's clock said, in whole Unix seconds."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether the client got the server's own answer, if late; that something is gone is an answer too."""
+        return self.fault in ("", "delay") and (200 <= self.status < 300 or self.status == HTTPStatus.NOT_FOUND)
+
+
+class Reply(NamedTuple):
+    """An answer as it goes to the client."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Which share of all requests is delayed, cut off or failed."""
+
+    delayed: float = 0.0
+    delay_seconds: float = 3.0
+    cut: float = 0.0
+    failed: float = 0.0
+
+
+FAILURES = {
+    "500": Reply(500, [("Content-Type", "application/json")], b'{"detail":"Internal Server Error"}'),
+    "503": Reply(503, [("Content-Type", "text/plain")], b"upstream connect error"),
+    "429": Reply(429, [("Content-Type", "text/plain"), ("Retry-After", "1")], b"Too many requests"),
+    "html": Reply(200, [("Content-Type", "text/html; charset=utf-8")], PAGE),
+}
+BAD_GATEWAY = Reply(502, [("Content-Type", "text/html")], b"<html><body>502 Bad Gateway</body></html>")
+
+
+class Proxy:
+    """Listens on a port of loopback and passes everything on to one server."""
+
+    def __init__(self, upstream: str, seed: int = 1) -> None:
+        parts = urlsplit(upstream)
+        self._upstream = (parts.hostname or HOST, parts.port or 80)
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+        self._exchanges: list[Exchange] = []
+        self._running = 0
+        self.faults = Faults()
+        self._server = _Server((HOST, 0), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, name="proxy", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        return f"http://{HOST}:{self._server.server_address[1]}"
+
+    def is_busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._running > 0
+
+    def exchanges(self) -> list[Exchange]:
+        """All requests that have ended, in the order of their ends."""
+        with self._lock:
+            return list(self._exchanges)
+
+    def close(self) -> None:
+        """Stop listening and drop what is open."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=10)
+
+    def choose(self) -> str:
+        """The fate of the next request: empty, or the name of its fault."""
+        with self._lock:
+            chance = self._random.random()
+            failure = self._random.choice(sorted(FAILURES))
+        faults = self.faults
+        for share, name in ((faults.delayed, "delay"), (faults.cut, "cut"), (faults.failed, failure)):
+            if chance < share:
+                return name
+            chance -= share
+        return ""
+
+    def enter(self) -> None:
+        """A request begins."""
+        with self._lock:
+            self._running += 1
+
+    def leave(self, exchange: Exchange) -> None:
+        """A request has ended."""
+        with self._lock:
+            self._running -= 1
+            self._exchanges.append(exchange)
+
+    def forward(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Reply:
+        """Ask the server."""
+        connection = http.client.HTTPConnection(*self._upstream, timeout=UPSTREAM_TIMEOUT)
+        try:
+            connection.request(method, target, body or None, dict(headers))
+            reply = connection.getresponse()
+            content = reply.read()
+        except (OSError, http.client.HTTPException):
+            return BAD_GATEWAY
+        finally:
+            connection.close()
+        return Reply(reply.status, _end_to_end(reply.getheaders()), content)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+
+
+def _end_to_end(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP]
+
+
+def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = UPSTREAM_TIMEOUT
+
+        def _pass_on(self) -> None:
+            began = time.time()
+            proxy.enter()
+            fault, status, date = proxy.choose(), 0, 0.0
+            try:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length) if length else b""
+                status, date = self._answer(fault, body)
+            except OSError:
+                fault = fault or "client left"
+                self.close_connection = True
+            finally:
+                proxy.leave(Exchange(began, time.time(), self.command, self.path, status, fault, date))
+
+        do_GET = do_POST = do_PATCH = do_DELETE = do_HEAD = _pass_on  # noqa: N815 - the names are the base class's
+
+        def _answer(self, fault: str, body: bytes) -> tuple[int, float]:
+            if fault == "delay":
+                time.sleep(proxy.faults.delay_seconds)
+            headers = _end_to_end(self.headers.items())
+            reply = FAILURES.get(fault) or proxy.forward(self.command, self.path, headers, body)
+            self._send(reply, cut=fault == "cut")
+            return reply.status, _date(reply)
+
+        def _send(self, reply: Reply, *, cut: bool) -> None:
+            self.send_response_only(reply.status, _phrase(reply.status))
+            for name, value in reply.headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            if self.command == "HEAD":
+                return
+            self.wfile.write(reply.body[: len(reply.body) // 2] if cut else reply.body)
+            if cut:
+                self.wfile.flush()
+                self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = True
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
+            """Say nothing: the exchanges are kept instead."""
+
+    return Handler
+
+
+def _date(reply: Reply) -> float:
+    told = next((value for name, value in reply.headers if name.lower() == "date"), None)
+    return parsedate_to_datetime(told).timestamp() if told else 0.0
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"

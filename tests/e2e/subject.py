@@ -1,0 +1,148 @@
+"""The exporter under test: started, scraped, killed, started again, with a clock that can be stepped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from demo.workdir import free_port
+
+CLOCK = Path(__file__).resolve().parent / "clock"
+READY_SECONDS = 180.0
+
+
+class Series(NamedTuple):
+    """One line of an exposition, without its value."""
+
+    name: str
+    labels: frozenset[tuple[str, str]]
+
+    def label(self, name: str) -> str:
+        """The value of a label, empty where it has none."""
+        return dict(self.labels).get(name, "")
+
+
+Exposition = Mapping[Series, float]
+
+
+def parse(text: str) -> Exposition:
+    """An exposition as a mapping; a series that comes twice is an error."""
+    found: dict[Series, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            series = Series(sample.name, frozenset(sample.labels.items()))
+            if series in found:
+                raise ValueError(f"{series} is exposed twice")
+            found[series] = sample.value
+    return found
+
+
+class Subject:
+    """The exporter as a process; it keeps its port, its state file and its log across restarts."""
+
+    def __init__(self, folder: Path, flags: Sequence[str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.log = folder / "exporter.log"
+        self._clock = folder / "clock"
+        self._state = folder / "state.sqlite"
+        self._flags = list(flags)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self.kills: list[float] = []
+        self.clock_offset = 0
+        self.set_clock(0)
+
+    @property
+    def address(self) -> str:
+        """Host and port of its web server."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process, for measuring; 0 where none runs."""
+        return self._child.pid if self._child else 0
+
+    def set_clock(self, offset: int) -> None:
+        """Step the exporter's wall clock, and only its, this many seconds from the machine's."""
+        self.clock_offset = offset
+        scratch = self._clock.with_suffix(".new")
+        scratch.write_text(f"{offset:+d}")
+        scratch.replace(self._clock)
+
+    def start(self) -> None:
+        """Start it and return at once."""
+        command = [
+            sys.executable,
+            *("-m", "exporter", "serve", *self._flags),
+            f"--web.listen-address={self.address}",
+            f"--state.file={self._state}",
+        ]
+        with self.log.open("ab") as log:
+            self._child = subprocess.Popen(
+                command, env=self._environ(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def wait_ready(self) -> None:
+        """Wait until it has attempted to read everything."""
+        end = time.monotonic() + READY_SECONDS
+        while time.monotonic() < end:
+            if self._child and self._child.poll() is not None:
+                raise RuntimeError(f"the exporter ended with {self._child.returncode}: see {self.log}")
+            try:
+                if self._session.get(f"http://{self.address}/-/ready", timeout=5).ok:
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.2)
+        raise RuntimeError(f"the exporter did not become ready: see {self.log}")
+
+    def kill(self) -> None:
+        """End it as a power failure would."""
+        if self._child:
+            self._child.send_signal(signal.SIGKILL)
+            self._child.wait()
+            self.kills.append(time.time())
+            self._child = None
+
+    def stop(self) -> int:
+        """Ask it to end; its exit code."""
+        if not self._child:
+            return 0
+        self._child.terminate()
+        try:
+            return self._child.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return -signal.SIGKILL
+        finally:
+            self._child = None
+
+    def close(self) -> None:
+        """Stop it and let go of sockets."""
+        self.stop()
+        self._session.close()
+
+    def scrape(self) -> Exposition:
+        """What it exposes now."""
+        reply = self._session.get(f"http://{self.address}/metrics", timeout=30)
+        reply.raise_for_status()
+        return parse(reply.content.decode("utf-8"))
+
+    def _environ(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(CLOCK), os.environ.get("PYTHONPATH")])),
+            "E2E_CLOCK": str(self._clock),
+        }
