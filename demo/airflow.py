@@ -259,7 +259,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8080, help="of the API server; another one if it is taken")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an environment variable")
     parser.add_argument("--remove", action="store_true", help="with down: delete the work folder too")
-    return parser.parse_args(words)
+    return parser.parse_intermixed_args(words)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -186,6 +186,10 @@ def test_down_of_what_never_was_up(tmp_path: Path) -> None:
     assert not work.exists()
 
 
+def test_parts_may_come_last(tmp_path: Path) -> None:
+    assert main(["down", "--version", "3.3.2", "--workdir", str(tmp_path), "api-server", "scheduler"]) == 0
+
+
 def test_errors_are_sentences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--version", "2.11.2", "--database", "sqlite", "--workdir", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("error: Airflow 2 runs tasks in parallel only on PostgreSQL")
