@@ -84,6 +84,11 @@ INSERT INTO task_instance_history SELECT t.* FROM bench_tries b, LATERAL jsonb_p
   - 'id' || CASE WHEN :is_3 THEN '{}'::jsonb ELSE jsonb_build_object('id', number) END) t
   WHERE attempt = 2;
 
+\if :is_3
+\else
+SELECT setval('task_instance_history_id_seq', max(id)) FROM task_instance_history \g /dev/null
+\endif
+
 -- Airflow keeps the rendered templates of the newest 30 runs of each task.
 INSERT INTO rendered_task_instance_fields (dag_id, task_id, run_id, map_index, rendered_fields)
   SELECT dag_id, 'task_' || task, run_id, -1, '{"bash_command": "sleep 1", "env": null, "cwd": null}'
