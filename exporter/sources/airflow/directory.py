@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.family import Labels
-from exporter.sources.airflow.replies import Dag
+from exporter.sources.airflow.replies import Dag, DagRun
 
 
 @dataclass(slots=True)
@@ -19,3 +19,12 @@ class Directory:
     """When tasks of active runs were last cleared, by DAG and run id, in Unix seconds, where Airflow tells (3.x)."""
     backfilled: Mapping[Labels, float] = field(default_factory=dict)
     """Active backfill runs by DAG and state."""
+
+
+def find_cleared(active: Iterable[DagRun]) -> dict[tuple[str, str], float]:
+    """When tasks of a run were last cleared: Airflow 3 then renews `queued_at`, though the run goes on."""
+    return {
+        (run.dag_id, run.run_id): run.queued_at
+        for run in active
+        if run.queued_at is not None and run.start_date is not None and run.queued_at > run.start_date
+    }

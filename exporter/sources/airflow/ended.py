@@ -19,11 +19,13 @@ from exporter.reading import Memory
 from exporter.sources.airflow.api import AirflowByRun, AirflowByTime
 from exporter.sources.airflow.replies import TIS_ENDED, DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
-from exporter.sources.airflow.window import Window, open_window, read_cursor, write_cursor
+from exporter.sources.airflow.window import Cursor, Window, open_window, read_cursor, write_cursor
 
 YOUNG = (60.0, 600.0)
 """For how long after it was due a run is young, in seconds, at least and at most: those are asked for at each poll.
 What that costs grows with how many they are, so the span follows what queries take."""
+DEAR = 0.25
+"""From how many seconds a page on the span is worth changing."""
 PAGE = 100
 SWEEP_SHARE = 0.005
 """The part of the time that sweeps over older runs may take."""
@@ -61,6 +63,7 @@ class ByTime:
         self._clock = clock
         self._swept = 0.0
         self._pause = 0.0
+        self._reached: Cursor | None = None
         self._young = YOUNG[1]
         self._young_page = 0.0
 
@@ -81,20 +84,25 @@ class ByTime:
         return found._replace(note=f"{len(older)} of older runs" if cursors else "older runs not swept")
 
     def _sweep(self, now: float) -> tuple[Sequence[TaskInstance], dict[bytes, bytes | None]]:
-        """What ended in older runs since the last sweep. A run that grew older since is still in the young part."""
+        """What ended in older runs since the last sweep. A run that grew older since is still in the young part.
+
+        A sweep that was not committed is made again.
+        """
         begun = self._clock()
-        if begun < self._swept + self._pause:
+        cursor = read_cursor(self._memory, "tasks.older")
+        if begun < self._swept + self._pause and cursor == self._reached:
             return (), {}
-        window = open_window(read_cursor(self._memory, "tasks.older"), now, sliced=False)
+        window = open_window(cursor, now, sliced=False)
         rows = self._airflow.task_instances_ended(window.since, due_until=now - self._young)
         self._swept = self._clock()
+        self._reached = window.after
         self._pause = min(SWEEP_PAUSE, (self._swept - begun) / SWEEP_SHARE)
         self._tune((self._swept - begun) / (len(rows) // PAGE + 1))
         return rows, write_cursor("tasks.older", window)
 
     def _tune(self, older_page: float) -> None:
         """Halve the span of young runs where a page of them takes longer than one of all others, else double it."""
-        wanted = self._young / 2 if self._young_page > older_page else self._young * 2
+        wanted = self._young / 2 if self._young_page > max(older_page, DEAR) else self._young * 2
         self._young = min(max(wanted, YOUNG[0]), YOUNG[1])
 
 

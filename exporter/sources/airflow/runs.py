@@ -13,7 +13,7 @@ from exporter.family import Family, Labels
 from exporter.reading import Change, Memory, Reading
 from exporter.sources.airflow import history
 from exporter.sources.airflow.api import Airflow
-from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.directory import Directory, find_cleared
 from exporter.sources.airflow.replies import DagRun
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import RETENTION, Window, open_window, read_cursor, write_cursor
@@ -114,15 +114,6 @@ def learn_all(histories: Mapping[str, history.DagHistory], ended: Iterable[DagRu
 def count_backfilled(active: Iterable[DagRun]) -> dict[Labels, float]:
     """Active backfill runs by DAG and state."""
     return dict(Counter((run.dag_id, run.state or "") for run in active if run.run_type == "backfill"))
-
-
-def find_cleared(active: Iterable[DagRun]) -> dict[tuple[str, str], float]:
-    """When tasks of a run were last cleared: Airflow 3 then renews `queued_at`, though the run goes on."""
-    return {
-        (run.dag_id, run.run_id): run.queued_at
-        for run in active
-        if run.queued_at is not None and run.start_date is not None and run.queued_at > run.start_date
-    }
 
 
 def state_tables(active: Iterable[DagRun]) -> dict[Family, dict[Labels, float]]:

@@ -16,7 +16,7 @@ from exporter.catalogue import pools, tasks
 from exporter.family import Family, Labels
 from exporter.reading import Change, Memory, Reading
 from exporter.sources.airflow.api import Airflow
-from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.directory import Directory, find_cleared
 from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.ended import Finder
 from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
@@ -104,6 +104,9 @@ class TasksReader:
         if window.until is None:
             questions.extend(key for key, record in known.items() if key not in rows and record.state in TIS_ACTIVE)
         asked = questions[:QUESTIONS]
+        if asked and self._airflow.major >= 3:
+            # How a try ended that was cleared shows only beside the time of the clear.
+            self._directory.cleared = find_cleared(self._airflow.dag_runs_active())
         for key in asked:
             findings[key] = self._ask(rows.get(key), known.get(key), window.edge)
         return findings, len(asked)
