@@ -185,4 +185,5 @@ def scrape_once(settings: Settings) -> tuple[str, list[str]]:
         for reader in source.readers
         if reader.outcome not in ("ok", "")
     ]
+    engine.stop(GRACE)
     return text, failures
