@@ -131,9 +131,7 @@ class Ours:
         return self._exposition.compress(self.expose())
 
     def expose_packed_by_zlib(self) -> Iterator[bytes]:
-        faster, self._exposition.compressobj = self._exposition.compressobj, zlib.compressobj
-        yield from self.expose_packed()
-        self._exposition.compressobj = faster
+        return self._exposition.compress(self.expose(), zlib.compressobj)
 
 
 class Registered:

@@ -6,12 +6,13 @@ with it, but for the name that a family's lines share, and made again when its v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import lru_cache
 from itertools import accumulate
 from math import isfinite
 from threading import Lock
+from typing import Protocol
 from zlib import DEFLATED
 
 from exporter.family import Family, Kind, Labels
@@ -109,12 +110,19 @@ def render(
         rendering.mark(store.clock())
 
 
-def compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
+class Compressor(Protocol):
+    """What zlib and its likes make."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def compress(chunks: Iterable[bytes], make: Callable[..., Compressor] = compressobj) -> Iterator[bytes]:
     """Yield the chunks as one gzip stream at the fastest level; the last one may be empty, as `render` has it.
 
     Something is yielded for each chunk, so that other threads get their turn: nothing, while the compressor waits.
     """
-    packer = compressobj(1, DEFLATED, GZIP)
+    packer = make(1, DEFLATED, GZIP)
     ended = False
     for chunk in chunks:
         ended = not chunk
