@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 INTERVAL = 5
 BIRTH_HOLD = 6
-PARALLELISM = 8
+PARALLELISM = 12
 PARSE_SECONDS = 180.0
 QUIET = 15.0
 """Seconds without a change after which nothing runs any more."""

@@ -15,7 +15,7 @@ SETTLING = 5.0
 
 
 class Poll(NamedTuple):
-    """A walk over one endpoint; `sound` if every one of its requests came through."""
+    """A walk over one endpoint; `sound` if every one of its requests came through, the second time perhaps."""
 
     began: float
     ended: float
@@ -65,7 +65,12 @@ def _continues(exchange: Exchange, endpoint: str) -> bool:
 def _poll(requests: Sequence[Exchange], kills: Sequence[float]) -> Poll:
     began, ended = requests[0].began, max(one.ended for one in requests)
     killed = any(began <= kill <= ended + SETTLING for kill in kills)
-    return Poll(began, ended, sound=not killed and all(one.sound for one in requests))
+    return Poll(began, ended, sound=not killed and all(_came_through(one, requests) for one in requests))
+
+
+def _came_through(exchange: Exchange, requests: Sequence[Exchange]) -> bool:
+    later = (one for one in requests if one.began >= exchange.began and one.target == exchange.target)
+    return any(one.sound for one in later)
 
 
 def first_starts(exchanges: Sequence[Exchange], walks: Mapping[str, Sequence[Poll]]) -> dict[str, float]:

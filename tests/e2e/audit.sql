@@ -1,4 +1,4 @@
--- Every change of a task instance and of a DAG run, written down as it happens.
+-- Every change of a task instance and of a DAG run, and every archived try, written down as it happens.
 --
 -- Airflow's own tables forget: a row holds the newest try only, its history calls every archived try
 -- failed, and a deleted run leaves nothing. The triggers below keep each version of each row, so that
@@ -34,6 +34,8 @@ end
 $$;
 
 create trigger e2e_task_instance after insert or update or delete on task_instance
+    for each row execute function e2e_note_change();
+create trigger e2e_task_instance_history after insert on task_instance_history
     for each row execute function e2e_note_change();
 create trigger e2e_dag_run after insert or update or delete on dag_run
     for each row execute function e2e_note_change();

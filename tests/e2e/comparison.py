@@ -47,7 +47,7 @@ class Verdict(StrEnum):
 
     EQUAL = "equal"
     EDGE = "edge"
-    """Something ended and was retried or cleared during the very first walk."""
+    """About the very first walk: something was retried or cleared during it, or ended before and was marked since."""
     CLOSED = "closed list"
     WRONG = "WRONG"
 
@@ -111,7 +111,7 @@ def judge(cell: Cell, shown: float) -> Verdict:
         return Verdict.EQUAL
     if not cell.least - tolerance <= shown <= cell.most + tolerance:
         return Verdict.WRONG
-    return Verdict.EDGE if cell.doubts == ("edge",) else Verdict.CLOSED
+    return Verdict.EDGE if set(cell.doubts) <= {"edge", "history"} else Verdict.CLOSED
 
 
 def closed_tries(differences: Iterable[Difference]) -> float:

@@ -68,37 +68,58 @@ window versions as (partition by dag_id, run_id order by seq),
 
 -- A try ran if its row was ever in the state running under its number. It ends where the row first leaves for an
 -- ended state, for up_for_retry, or is cleared (state gone or restarting) or deleted; deferring, rescheduling and
--- being queued again for the same number are parts of one try. All values are those of the row as the try ended.
+-- being queued again for the same number are parts of one try. All values are those of the row as the try ended; of
+-- a cleared try those of the archived copy, which is made of the row as the clearing transaction had read it.
+create materialized view e2e_archived as
+select distinct on (dag_id, run_id, task_id, map_index, try_number)
+    content->>'dag_id' as dag_id, content->>'run_id' as run_id, content->>'task_id' as task_id,
+    (content->>'map_index')::int as map_index, (content->>'try_number')::int as try_number,
+    (content->>'start_date')::timestamptz as start_date, (content->>'end_date')::timestamptz as end_date,
+    (content->>'queued_dttm')::timestamptz as queued_at, (content->>'scheduled_dttm')::timestamptz as scheduled_at
+from e2e_change
+where source = 'task_instance_history'
+order by dag_id, run_id, task_id, map_index, try_number, seq;
+create index on e2e_archived (dag_id, run_id, task_id, map_index, try_number);
+
 create materialized view e2e_try as
 with began as (
     select dag_id, run_id, task_id, map_index, life, try_number, min(seq) as began_seq, min(at) as began_at
     from e2e_ti
     where state = 'running' and operation <> 'delete'
     group by dag_id, run_id, task_id, map_index, life, try_number
+), ended as (
+    select began.*, e.seq as ended_seq, e.at as ended_at, e.state as end_state, e.max_tries, e.pool, e.queue,
+        e.start_date, e.end_date, e.queued_at, e.scheduled_at, e.next_at, e.next_state, e.next_operation,
+        case
+            when e.operation = 'delete' then 'deleted'
+            when e.state is null or e.state = 'restarting' then 'cleared'
+            when e.state = 'up_for_retry' then 'retried'
+            else e.state
+        end as fate
+    from began
+    left join lateral (
+        select * from e2e_ti v
+        where (v.dag_id, v.run_id, v.task_id, v.map_index, v.life)
+            = (began.dag_id, began.run_id, began.task_id, began.map_index, began.life)
+          and v.seq > began.began_seq
+          and (v.operation = 'delete' or v.state is null
+               or v.state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed', 'up_for_retry', 'restarting'))
+        order by v.seq
+        limit 1
+    ) e on true
 )
-select began.*, e.seq as ended_seq, e.at as ended_at, e.state as end_state, e.max_tries, e.pool, e.queue,
-    e.start_date, e.end_date, e.queued_at, e.scheduled_at, e.next_at, e.next_state, e.next_operation,
-    case
-        when e.operation = 'delete' then 'deleted'
-        when e.state is null or e.state = 'restarting' then 'cleared'
-        when e.state = 'up_for_retry' then 'retried'
-        else e.state
-    end as fate,
+select t.dag_id, t.run_id, t.task_id, t.map_index, t.life, t.try_number, t.began_seq, t.began_at, t.ended_seq, t.ended_at,
+    t.end_state, t.max_tries, t.pool, t.queue, t.next_at, t.next_state, t.next_operation, t.fate,
+    case when t.fate = 'cleared' then coalesce(a.start_date, t.start_date) else t.start_date end as start_date,
+    case when t.fate = 'cleared' then coalesce(a.end_date, t.end_date) else t.end_date end as end_date,
+    case when t.fate = 'cleared' then coalesce(a.queued_at, t.queued_at) else t.queued_at end as queued_at,
+    case when t.fate = 'cleared' then coalesce(a.scheduled_at, t.scheduled_at) else t.scheduled_at end as scheduled_at,
+    a.try_number is not null as archived,
     (select min(d.at) from e2e_ti d
-      where (d.dag_id, d.run_id, d.task_id, d.map_index, d.life)
-          = (began.dag_id, began.run_id, began.task_id, began.map_index, began.life)
+      where (d.dag_id, d.run_id, d.task_id, d.map_index, d.life) = (t.dag_id, t.run_id, t.task_id, t.map_index, t.life)
         and d.operation = 'delete') as deleted_at
-from began
-left join lateral (
-    select * from e2e_ti v
-    where (v.dag_id, v.run_id, v.task_id, v.map_index, v.life)
-        = (began.dag_id, began.run_id, began.task_id, began.map_index, began.life)
-      and v.seq > began.began_seq
-      and (v.operation = 'delete' or v.state is null
-           or v.state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed', 'up_for_retry', 'restarting'))
-    order by v.seq
-    limit 1
-) e on true;
+from ended t
+left join e2e_archived a using (dag_id, run_id, task_id, map_index, try_number);
 
 -- Whether a complete walk took place between two moments. A commit may come a little after its change was written.
 create function e2e_walked(what text, since timestamptz, until timestamptz) returns boolean language sql stable as $$
@@ -111,6 +132,8 @@ $$;
 -- The tries that count, and what makes the count of some of them a matter of luck:
 --   deleted   its row was deleted before a walk could see how it ended
 --   unseen    its row was cleared, marked or rerun before a walk saw how it ended: history calls it failed, whatever it was
+--   unarchived  it failed while it was queued or scheduled anew (the executor lost it between two pokes), and was retried
+--             before a walk saw that: Airflow archives a retried try only where it failed running
 --   edge      it ended while the exporter's very first walk was under way, and was retried or cleared before that was over
 create materialized view e2e_counted_try as
 select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
@@ -119,6 +142,7 @@ select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
         case when fate in ('success', 'failed', 'skipped', 'retried') and next_at is not null
               and not (fate = 'retried' and next_state = 'scheduled')
               and not e2e_walked('/taskInstances', ended_at, next_at) then 'unseen' end,
+        case when fate = 'retried' and not archived and not e2e_walked('/taskInstances', ended_at, next_at) then 'unarchived' end,
         case when ended_at <= w.walked and next_at <= w.walked + interval '1.5 seconds' then 'edge' end
     ], null) as doubts
 from e2e_try t, e2e_window w
@@ -126,7 +150,9 @@ where w.endpoint = '/taskInstances' and ended_seq is not null and coalesce(end_d
 
 -- ---- outcomes ----------------------------------------------------------------------------------------------------
 
--- A terminal state that was reached: the task instance, its try number, the state and the end date.
+-- A terminal state that was reached: the task instance, its try number, the state and the end date. Marking by hand
+-- leaves the end date as it was: what ended before the first start and was marked after it (history) has been reached
+-- since, but only an exporter that had seen it before can know.
 create materialized view e2e_outcome as
 with reached as (
     select dag_id, run_id, task_id, map_index, life, try_number, state, end_date, min(at) as reached_at,
@@ -136,9 +162,13 @@ with reached as (
     group by dag_id, run_id, task_id, map_index, life, try_number, state, end_date
 )
 select reached.*,
-    array_remove(array[case when not e2e_walked('/taskInstances', reached_at, gone_at) then 'unseen' end], null) as doubts
+    array_remove(array[
+        case when not e2e_walked('/taskInstances', reached_at, gone_at) then 'unseen' end,
+        case when end_date < w.start then 'history' end
+    ], null) as doubts
 from reached, e2e_window w
-where w.endpoint = '/taskInstances' and coalesce(end_date, reached_at) >= w.start;
+where w.endpoint = '/taskInstances'
+  and (coalesce(end_date, reached_at) >= w.start or reached_at > greatest(w.start, end_date + interval '5 seconds'));
 
 -- The end of a run: the run, the state and the end date. It is a later end if the run had ended before, so that it was
 -- cleared or marked; its delays are no longer those of the schedule.
