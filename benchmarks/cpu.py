@@ -31,9 +31,10 @@ class Meter:
     Make it after the activity has begun: that session is left out, and so is what PostgreSQL does for itself.
     """
 
-    def __init__(self, airflow: Airflow, exporter: int) -> None:
+    def __init__(self, airflow: Airflow) -> None:
+        self.exporter = 0
+        """Its process, once it runs."""
         self._api = airflow.processes.pid(API_SERVER) or 0
-        self._exporter = exporter
         data = Path(airflow.folder.state.database_folder) / "data"
         self._postmaster = int((data / "postmaster.pid").read_text().split()[0])
         activity = f"SELECT pid FROM pg_stat_activity WHERE application_name = '{Activity.NAME}'"
@@ -44,7 +45,7 @@ class Meter:
         return Spent(
             api=sum(map(_with_ended, _tree(self._api))),
             database=self._read_database(),
-            exporter=sum(map(_with_ended, _tree(self._exporter))),
+            exporter=sum(map(_with_ended, _tree(self.exporter))) if self.exporter else 0.0,
         )
 
     def _background(self) -> set[int]:

@@ -33,32 +33,42 @@ PORT = 8190
 class Bench:
     """One Airflow of one size, at work, with an exporter that reads it."""
 
-    def __init__(self, stack: ExitStack, airflow: Airflow, scale: Scale, interval: float) -> None:
+    def __init__(self, stack: ExitStack, airflow: Airflow, scale: Scale) -> None:
+        self._stack = stack
+        self._airflow = airflow
         self._activity = stack.enter_context(Activity(airflow))
         self._proxy = stack.enter_context(CountingProxy(airflow.url))
-        self.exporter = stack.enter_context(
-            Exporter(self._proxy.url, airflow.password_file, airflow.folder.path, interval)
-        )
-        self._meter = Meter(airflow, self.exporter.pid)
-        self.result = Result(airflow.version, scale.task_instances)
+        self._meter = Meter(airflow)
         self._spent = self._meter.read()
+        self._exporter: Exporter | None = None
+        self.result = Result(airflow.version, scale.task_instances)
+
+    def start(self, interval: float) -> None:
+        """Note what Airflow spends while nobody asks it anything, and start the exporter."""
+        self.result.idle = self._take().spent
+        folder = self._airflow.folder.path
+        self._exporter = Exporter(self._proxy.url, self._airflow.password_file, folder, interval)
+        self._stack.enter_context(self._exporter)
+        self._meter.exporter = self._exporter.pid
 
     def begin(self) -> None:
         """Forget what came before: the first polls read what later ones only follow."""
-        self._proxy.take()
-        self._spent = self._meter.read()
+        self._take()
 
     def end_cycle(self) -> None:
         """Note what the time since the last call cost."""
         self._activity.check()
-        spent = self._meter.read()
-        self.result.cycles.append(Cycle(spent.since(self._spent), tuple(self._proxy.take())))
-        self._spent = spent
+        self.result.cycles.append(self._take().without(self.result.idle))
 
     def finish(self) -> Result:
         """Ask the exporter how it went."""
-        self.result.problems = self.exporter.problems()
+        self.result.problems = self._exporter.problems() if self._exporter else ["the exporter was not started"]
         return self.result
+
+    def _take(self) -> Cycle:
+        spent, before = self._meter.read(), self._spent
+        self._spent = spent
+        return Cycle(spent.since(before), tuple(self._proxy.take()))
 
 
 @contextmanager
@@ -82,7 +92,10 @@ def measure(version: str, given: argparse.Namespace) -> list[Result]:
             scale = Scale(size, dags=min(2000, size // 100))
             airflow = stack.enter_context(running(version, scale, given.workdir, PORT + number))
             benches.append((airflow, scale))
-        at_work = [Bench(stack, airflow, scale, given.interval) for airflow, scale in benches]
+        at_work = [Bench(stack, airflow, scale) for airflow, scale in benches]
+        time.sleep(given.interval)
+        for bench in at_work:
+            bench.start(given.interval)
         say(
             f"Airflow {version}: {given.warm_up:.0f} s to warm up, then {given.cycles} cycles of {given.interval:.0f} s"
         )

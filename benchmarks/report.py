@@ -25,6 +25,11 @@ class Cycle:
         """Of Airflow, API server and database together, in seconds."""
         return self.spent.api + self.spent.database
 
+    def without(self, idle: Spent) -> Cycle:
+        """Less what Airflow spends in the same time while nobody asks it anything."""
+        idle = Spent(idle.api, idle.database, 0.0)
+        return Cycle(self.spent.since(idle), self.requests)
+
     def summary(self) -> str:
         """One line of progress."""
         return f"{len(self.requests)} requests, {self.spent.api:.2f} s API, {self.spent.database:.2f} s database"
@@ -37,6 +42,8 @@ class Result:
     version: str
     size: int
     cycles: list[Cycle] = field(default_factory=list)
+    idle: Spent = field(default_factory=lambda: Spent(0.0, 0.0, 0.0))
+    """What a cycle costs without an exporter; taken off every cycle."""
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -77,6 +84,7 @@ class Result:
             "Airflow CPU ms, median": 1000 * median(cycle.cpu for cycle in self.cycles),
             "exporter CPU ms": 1000 * sum(cycle.spent.exporter for cycle in self.cycles) / count,
             "slowest request ms": 1000 * max((request.seconds for request in self.requests), default=0.0),
+            "idle Airflow CPU ms, taken off": 1000 * (self.idle.api + self.idle.database),
             "failed requests": sum(request.status >= 400 for request in self.requests),
         }
 

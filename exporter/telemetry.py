@@ -94,7 +94,8 @@ class Telemetry:
 
     def _count_dropped(self, families: Iterable[Family]) -> Values:
         dropped: Values = {(family.name,): 0 for family in families}
-        for counts in (self._store.dropped, self._ledger.folded, *(ledger.folded for ledger in self._ledgers)):
+        ledgers = (self._ledger, *self._ledgers)
+        for counts in (self._store.dropped, *(one.folded for one in ledgers), *(one.refused for one in ledgers)):
             for family, count in counts.items():
                 labels = (family.name,)
                 dropped[labels] = dropped.get(labels, 0) + count

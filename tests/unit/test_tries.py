@@ -70,8 +70,12 @@ class TestWhatIsATry:
         assert not has_run(make_row("skipped", start_date=1010.0, end_date=1010.0))
         assert has_run(make_row("skipped"))
 
-    def test_a_phantom_that_bears_the_dates_of_the_try_before_did_not(self) -> None:
-        assert not has_run(make_row("failed", 2, queued_when=1500.0))
+    def test_a_try_that_never_left_the_queue_bears_the_start_of_the_try_before(self) -> None:
+        assert not has_run(make_row("failed", 2, end_date=1500.0), before=1015.0)
+        assert has_run(make_row("failed", 2), before=1009.0)
+
+    def test_a_rescheduled_sensor_that_was_cleared_in_the_queue_ran_though_its_end_is_old(self) -> None:
+        assert has_run(make_row("failed", queued_when=1500.0))
 
 
 class TestTheRowAlone:
@@ -114,6 +118,15 @@ class TestTheRowAlone:
         assert not finding.events
         assert not finding.ask
         assert not observe(old, finding.record, EDGE).events
+
+    def test_a_retry_that_fails_in_the_queue_is_no_second_try(self) -> None:
+        first = observe(make_row("up_for_retry"), make_record(), EDGE)
+        queued = make_row("queued", 2, queued_when=1030.0)
+        waiting = observe(queued, first.record, EDGE)
+        assert waiting.record is not None
+        assert not waiting.record.ran
+        lost = make_row("failed", 2, queued_when=1030.0, end_date=1060.0)
+        assert tell(observe(lost, waiting.record, EDGE)) == [("outcome", "failed")]
 
     def test_a_deferred_try_goes_on_when_it_is_queued_again(self) -> None:
         finding = observe(make_running(), None, EDGE)
@@ -192,7 +205,7 @@ class TestTheTriesEndpoint:
 
     def test_tries_of_an_unknown_task_count_from_the_edge_on(self) -> None:
         old = make_row("failed", 1, start_date=890.0, end_date=900.0, queued_when=None, scheduled_when=None)
-        row = make_row("success", 3, end_date=1030.0)
+        row = make_row("success", 3, start_date=1025.0, end_date=1030.0)
         events = tell(settle(row, None, [old, make_row("failed", 2), row], EDGE))
         assert events == [("ended", "2", "retried"), ("ended", "3", "success"), ("outcome", "success")]
 

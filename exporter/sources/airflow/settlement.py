@@ -55,8 +55,7 @@ def settle(
         events += settle_archived(attempt, fate, record, watched_since, edge)
         record = advance(record, attempt)
     settled = max(record.settled, row.try_number - 1)
-    kept = msgspec.structs.replace(remember(row, record, settled), reached=record.reached)
-    finding = conclude(row, kept, watched_since)
+    finding = conclude(row, remember(row, record, settled), watched_since)
     return Finding(finding.record, (*events, *finding.events))
 
 
@@ -107,7 +106,7 @@ def settle_archived(
     """Deal with a try that history shows."""
     events: list[Event] = []
     recent = (attempt.end_date or 0) >= watched_since
-    if attempt.try_number > record.settled and recent and has_run(attempt):
+    if attempt.try_number > record.settled and recent and has_run(attempt, record.ended):
         events.append(Ended(attempt, fate))
     state = attempt.state or ""
     terminal = state in TIS_ENDED and (state != "failed" or fate is Fate.FAILED)
@@ -152,7 +151,9 @@ def advance(record: Record, attempt: TaskInstance) -> Record:
     reached = record.reached
     if attempt.state in TIS_ENDED and (attempt.end_date or 0) > ((reached and reached[2]) or 0):
         reached = (attempt.try_number, attempt.state or "", attempt.end_date)
-    return msgspec.structs.replace(record, settled=max(record.settled, attempt.try_number), reached=reached)
+    settled = max(record.settled, attempt.try_number)
+    ended = max(filter(None, (record.ended, attempt.end_date)), default=None)
+    return msgspec.structs.replace(record, settled=settled, reached=reached, ended=ended)
 
 
 def settle_deleted(known: Record | None) -> Finding:

@@ -71,6 +71,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     ran: bool = False
     """Whether the newest try was seen with a process."""
     reached: Reached | None = None
+    ended: float | None = None
+    """When the newest settled try ended: a later try whose start is before that never ran, its start is stale."""
 
 
 class Finding(NamedTuple):
@@ -84,15 +86,21 @@ class Finding(NamedTuple):
     ask: bool = False
 
 
-def has_run(row: TaskInstance) -> bool:
-    """Whether the row's try ran: it has a process, and its dates are of this try and no earlier one."""
-    if row.start_date is None or not (row.pid is not None or row.hostname) or row.state in NEVER_RUN:
+def has_run(row: TaskInstance, before: float | None = None) -> bool:
+    """Whether the row's try ran: it has a process, and started after the try before it ended (`before`).
+
+    A row keeps the process and the start of an earlier try until its next one runs.
+    """
+    if row.start_date is None or not has_process(row) or row.state in NEVER_RUN:
         return False
-    if row.end_date is None:
-        return True
     if row.state == "skipped" and row.start_date == row.end_date:
         return False
-    return not any(begun is not None and row.end_date < begun for begun in (row.queued_when, row.scheduled_when))
+    return before is None or row.start_date >= before
+
+
+def has_process(row: TaskInstance) -> bool:
+    """Whether the row bears a process, be it of this try or of an earlier one."""
+    return row.pid is not None or row.hostname != ""
 
 
 def observe(row: TaskInstance, known: Record | None, edge: float, cleared: float | None = None) -> Finding:
@@ -112,8 +120,9 @@ def conclude(row: TaskInstance, record: Record, edge: float) -> Finding:
     recent = row.end_date is None or row.end_date >= edge
     events: list[Event] = []
     if is_over(row) and row.try_number > record.settled:
-        record = msgspec.structs.replace(record, settled=row.try_number)
-        if has_run(row) and recent:
+        ran = has_run(row, record.ended)
+        record = msgspec.structs.replace(record, settled=row.try_number, ended=row.end_date)
+        if ran and recent:
             events.append(Ended(row, fate_of_row(row)))
     reached = (row.try_number, row.state or "", row.end_date)
     if row.state in TIS_ENDED and reached != record.reached:
@@ -125,7 +134,7 @@ def conclude(row: TaskInstance, record: Record, edge: float) -> Finding:
 
 def remember(row: TaskInstance, known: Record | None, settled: int) -> Record:
     """The record of a row, before anything is settled."""
-    runs = has_run(row) and row.state not in ("scheduled", "queued")
+    runs = has_run(row, known.ended if known else None) and row.state not in ("scheduled", "queued")
     ran_before = known is not None and known.ran and known.try_number == row.try_number
     return Record(
         row.dag_id,
@@ -137,6 +146,7 @@ def remember(row: TaskInstance, known: Record | None, settled: int) -> Record:
         settled,
         runs or ran_before,
         known.reached if known else None,
+        known.ended if known else None,
     )
 
 
@@ -150,8 +160,7 @@ def needs_history(row: TaskInstance, known: Record | None, edge: float) -> bool:
 
 def hides_one(row: TaskInstance) -> bool:
     """Whether the row ended without running and yet bears the process of a try: that one was cleared before."""
-    has_process = row.pid is not None or row.hostname != ""
-    return row.state in TIS_ENDED and row.try_number > 0 and has_process and not has_run(row)
+    return row.state in TIS_ENDED and row.try_number > 0 and has_process(row) and not has_run(row)
 
 
 def may_be_cleared(row: TaskInstance, record: Record, cleared: float | None) -> bool:
