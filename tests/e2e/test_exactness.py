@@ -28,6 +28,8 @@ from tests.e2e.subject import Exposition
 VERSIONS = os.environ.get("AIRFLOW_VERSIONS", "3.3.2 2.11.2").split()
 MINUTES = float(os.environ.get("E2E_MINUTES", "8"))
 FOLDER = Path(os.environ.get("E2E_FOLDER", ".e2e"))
+TOLERANCE = float(os.environ.get("E2E_TOLERANCE", "0"))
+"""The share of what is compared that may differ: none, but for short runs on machines that stall."""
 HEAD_START = 40.0
 """Seconds of history that the exporter, started afterwards, must not count."""
 
@@ -65,6 +67,11 @@ class Findings(NamedTuple):
             found.append(f"the closed list has {closed:g} of {self.try_count} tries")
         return found
 
+    @property
+    def compared(self) -> int:
+        """How many cells, gauges and answers were held against the truth."""
+        return len(self.differences) + len(self.checks) + len(self.answers or ())
+
     def report(self) -> list[str]:
         """What is written and printed."""
         unaccounted = {
@@ -97,7 +104,11 @@ def test_counters_equal_the_database(version: str) -> None:
     report = "\n".join(findings.report())
     (FOLDER / f"report-{version}.txt").write_text(report + "\n", encoding="utf-8")
     say(report)
-    assert not findings.problems()
+    problems = findings.problems()
+    if problems and len(problems) <= TOLERANCE * findings.compared:
+        say(f"TOLERATED: {len(problems)} of {findings.compared} differ, see PROBLEMS above")
+        return
+    assert not problems
 
 
 def run(version: str, arena: Arena, folder: Path) -> Findings:
