@@ -8,6 +8,7 @@ last committed one ended.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -164,10 +165,11 @@ class Supervisor:
             self._connected = self._connected and result.outcome in LASTING
 
     def _pause(self, reader: Reader) -> float:
-        """The reader's interval, stretched where all readers together would keep the other side too busy."""
-        intervals = {one.name: one.interval for one in self._source.readers}
-        load = sum(self._tracks[name].usual / every for name, every in intervals.items() if name in self._tracks)
-        return reader.interval * max(1.0, load / SHARE)
+        """The reader's interval; longer for the slowest, where all together would keep the other side too busy."""
+        usual = {one.name: self._tracks[one.name].usual for one in self._source.readers if one.name in self._tracks}
+        shares = {one.name: usual.get(one.name, 0.0) / one.interval for one in self._source.readers}
+        ceiling = find_ceiling(shares.values(), SHARE)
+        return reader.interval if shares[reader.name] <= ceiling else usual[reader.name] / ceiling
 
     def _commit(self, reading: Reading) -> None:
         removed = self._forget_dags(reading.dags)
@@ -221,7 +223,8 @@ class Supervisor:
         before = track.status
         succeeded = result.outcome == "ok"
         track.failures = 0 if succeeded else track.failures + 1
-        track.usual = duration if not track.usual else 0.7 * track.usual + 0.3 * duration
+        if succeeded:
+            track.usual = duration if not track.usual else 0.7 * track.usual + 0.3 * duration
         track.status = replace(
             before,
             last_attempt=started,
@@ -237,6 +240,17 @@ class Supervisor:
             log.log(level, "%s failed (%s): %s", name, result.outcome, result.message)
         elif before.outcome not in ("ok", ""):
             log.info("%s works again", name)
+
+
+def find_ceiling(shares: Iterable[float], budget: float) -> float:
+    """The largest share that each may have so that all together keep within the budget: the small ones in full."""
+    ordered = sorted(shares)
+    for index, share in enumerate(ordered):
+        even = budget / (len(ordered) - index)
+        if share > even:
+            return even
+        budget -= share
+    return math.inf
 
 
 def all_attempted(statuses: Iterable[SourceStatus]) -> bool:

@@ -389,3 +389,20 @@ def test_the_clock_of_airflow(release: Callable[[Asked], Answer], reach: Reach) 
         assert stub.paths[0].endswith("/version")
     assert abs(found - datetime.now(UTC).timestamp()) < 3
     assert found == int(found)
+
+
+def test_an_unlimited_pool_that_breaks_the_list_of_airflow_2_costs_only_itself(reach: Callable[[Stub], Any]) -> None:
+    broken = Answer({"detail": "inf is not of type 'integer' Failed validating 'type'", "title": "wrong"}, 500)
+    pools = ["a", "unlimited", "z"]
+
+    def answer(asked: Asked) -> Answer:
+        if not asked.path.endswith("/pools"):
+            return airflow_2(asked)
+        offset = int(asked.query.get("offset", ["0"])[0])
+        rows = pools[offset : offset + int(asked.query["limit"][0])]
+        if "unlimited" in rows:
+            return broken
+        return Answer({"pools": [{"name": name, "slots": 1} for name in rows], "total_entries": len(pools)})
+
+    with serve(answer) as stub:
+        assert [pool.name for pool in reach(stub).pools()] == ["a", "z"]

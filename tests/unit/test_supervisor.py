@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from exporter.ledger import Ledger, Row
 from exporter.reading import Change, ReaderError, Reading
 from exporter.state import State, StateError
 from exporter.store import Store
-from exporter.supervisor import CYCLES, LIFE, Supervisor, all_attempted
+from exporter.supervisor import CYCLES, LIFE, Supervisor, all_attempted, find_ceiling
 
 INFO = {instance.INFO: {("3.3.2",): 1.0}}
 
@@ -200,6 +201,28 @@ def test_slow_answers_stretch_the_interval_to_a_tenth_of_the_time() -> None:
     assert bench.run() == pytest.approx(40.0)
     reader = next(one for one in bench.supervisor.status().readers if one.name == "slow")
     assert (reader.interval, reader.pause) == (10.0, pytest.approx(40.0))
+
+
+def test_a_slow_reader_does_not_slow_down_the_others() -> None:
+    bench = Bench()
+
+    def read_slowly() -> Reading:
+        bench.clock.now += 4.0
+        return Reading(INFO)
+
+    bench.source.readers = (FakeReader("slow", read_slowly), FakeReader("quick", Reading))
+    assert bench.run() == pytest.approx(10.0)
+    bench.source.readers[0].read = fail
+    pauses = {one.name: one.pause for one in bench.supervisor.status().readers}
+    assert pauses == {"connection": 300.0, "slow": pytest.approx(40.0), "quick": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("shares", "ceiling"),
+    [([], math.inf), ([0.01, 0.02], math.inf), ([0.4], 0.1), ([0.01, 0.4, 0.3], 0.045), ([0.04, 0.2], 0.06)],
+)
+def test_the_small_shares_are_granted_in_full_the_large_ones_alike(shares: list[float], ceiling: float) -> None:
+    assert find_ceiling(shares, 0.1) == pytest.approx(ceiling)
 
 
 @pytest.mark.parametrize("dead", [False, True])

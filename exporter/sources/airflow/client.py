@@ -39,6 +39,8 @@ BACKOFF = (0.5, 2.0)
 """Seconds before the second and the third attempt of a request that met a 5xx or a 429."""
 PASSING = (429, 500, 502, 503, 504)
 """Statuses that another attempt may cure."""
+INVALID = b"Failed validating"
+"""What Airflow 2 says where it cannot put a row into its own schema: it will say so again."""
 
 
 def ignore(endpoint: str, code: str, seconds: float) -> None:
@@ -129,7 +131,7 @@ class Client:
                 if attempt or not is_broken_off(error):
                     raise
                 continue
-            if reply.status not in PASSING:
+            if reply.status not in PASSING or INVALID in reply.body:
                 return reply
             wait = read_retry_after(reply, pause)
             if wait >= self._seconds_left():

@@ -1,11 +1,13 @@
 """Airflow 2.x: /api/v1.
 
-It has neither cursors nor an order of task instances, so what ended is read in slices of time.
+It has neither cursors nor an order of task instances, and a query for them by time over all DAGs can take minutes.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 from exporter.reading import ReaderError
 from exporter.sources.airflow import decode, walk
@@ -48,6 +50,12 @@ DAG_FIELDS = [
 STATES = tuple(state for state in TIS_ACTIVE if state != "awaiting_input")
 
 
+log = logging.getLogger(__name__)
+
+MOST_POOLS = 100
+"""How many pools are read one by one."""
+
+
 class V1(Reads):
     """`Airflow`, as release 2.x answers."""
 
@@ -73,7 +81,35 @@ class V1(Reads):
         return self.read_all(at.V1_DAGS, decode.DAGS, lambda dag: dag.dag_id, query)
 
     def pools(self) -> Sequence[Pool]:
-        return self.read_all(at.V1_POOLS, decode.POOLS, lambda pool: pool.name, {"order_by": "name"})
+        try:
+            return self.read_all(at.V1_POOLS, decode.POOLS, lambda pool: pool.name, {"order_by": "name"})
+        except AnswerError as error:
+            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            return self._pools_one_by_one(error)
+
+    def _pools_one_by_one(self, error: AnswerError) -> list[Pool]:
+        """Every pool but unlimited ones: this release answers 500 to a list that holds one. Raises ReaderError."""
+        fetch = self.fetch(at.V1_POOLS, decode.POOLS)
+        found: list[Pool] = []
+        total: int | None = None
+        for offset in range(MOST_POOLS):
+            if total is not None and offset >= total:
+                break
+            try:
+                page = fetch({"order_by": "name", "limit": 1, "offset": offset})
+            except AnswerError as again:
+                if again.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+                continue
+            total = page.total
+            found.extend(page.rows)
+            if not page.rows:
+                break
+        if not found:
+            raise error
+        log.debug("unlimited pools are left out: this Airflow cannot list them")
+        return found
 
     def import_errors(self) -> Sequence[BrokenFile]:
         return self.read_all(at.V1_IMPORT_ERRORS, decode.IMPORT_ERRORS, lambda file: file.file)
