@@ -96,7 +96,7 @@ class Demo:
         say(f"  Airflow     {self._airflow.url}  (user admin, password in {_short(self._airflow.password_file)})")
         say(f"  Exporter    {self._url}/  {self._url}/metrics  {self._url}/sources")
         say(f"  Logs        {_short(self._folder)}/exporter.log, {_short(self._folder)}/airflow/logs/")
-        say("Ctrl-C stops all of it. What the exporter reads (a new counter stays 0 for its first half minute):\n")
+        say("Ctrl-C stops all of it. What the exporter reads (a new counter is 0 at first):\n")
 
     def _start_exporter(self) -> None:
         self._processes.stop([EXPORTER], patience=5)  # of a demo that was killed
@@ -109,6 +109,7 @@ class Demo:
             "--airflow.username=admin",
             f"--airflow.password-file={self._airflow.password_file}",
             "--airflow.interval=10s",
+            "--exposition.birth-hold=1s",  # somebody is watching, and one scraper only
             f"--state.file={self._folder / 'exporter.db'}",
             f"--web.listen-address={HOST}:{port}",
         ]
