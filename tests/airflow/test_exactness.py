@@ -52,7 +52,8 @@ class Exporter:
         self.ledger.restore(self.state.ledger())
         self.directory = Directory()
         scope = Scope(AirflowSettings())
-        finder = ByRun(self.airflow, self.state, scope) if self.way == "by run" else self.make_finder_by_time()
+        by_run = ByRun(self.airflow, self.state, self.directory, scope)
+        finder = by_run if self.way == "by run" else self.make_finder_by_time()
         self.reader = TasksReader(self.airflow, finder, self.state, self.directory, scope, 5.0)
 
     def make_finder_by_time(self) -> ByTime:

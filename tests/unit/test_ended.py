@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.settings import AirflowSettings
+from exporter.sources.airflow.directory import Directory
 from exporter.sources.airflow.ended import LISTINGS, YOUNG, ByRun, ByTime
 from exporter.sources.airflow.replies import DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
@@ -68,7 +69,9 @@ class Poller:
         self.active: list[TaskInstance] = []
         scope = Scope(AirflowSettings())
         by_time = ByTime(airflow, self.state, clock=lambda: airflow.clock)
-        self.finder = by_time if finder == "by time" else ByRun(airflow, self.state, scope)
+        self.directory = Directory()
+        by_run = ByRun(airflow, self.state, self.directory, scope, clock=lambda: airflow.clock)
+        self.finder = by_time if finder == "by time" else by_run
 
     def poll(self, seconds: float = 30.0, *, commit: bool = True) -> Any:
         self.airflow.now += seconds
@@ -158,3 +161,12 @@ class TestByRun:
         while poller.poll(0.0).window.until is not None:
             pass
         assert sorted(airflow.listed) == sorted(run.run_id for run in airflow.ended)
+
+    def test_an_active_run_in_which_nothing_is_active_is_listed_ever_more_seldom(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.directory.active_runs = frozenset({("d", "stuck"), ("d", "busy")})
+        poller.active = [make_row("busy")]
+        for _ in range(20):
+            poller.poll(30.0)
+        assert airflow.listed == ["stuck"] * 4

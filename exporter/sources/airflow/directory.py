@@ -15,6 +15,8 @@ class Directory:
 
     dags: Mapping[str, Dag] | None = None
     live_schedulers: int | None = None
+    active_runs: frozenset[tuple[str, str]] = frozenset()
+    """Runs that are queued or running, by DAG and run id."""
     cleared: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """When tasks of active runs were last cleared, by DAG and run id, in Unix seconds, where Airflow tells (3.x)."""
     backfilled: Mapping[Labels, float] = field(default_factory=dict)

@@ -6,7 +6,8 @@ page. Two ways around it, one for each API:
 - By time (3.x). Asking for the task instances of runs that were due lately lets the database go by its index on runs,
   whatever the size of history. Those of older runs are swept at times, in proportion to what a sweep takes.
 - By run (2.x). There, any query by time over all DAGs makes PostgreSQL look into every run of history one by one. So
-  runs are listed: each that ended, and each whose active task instances changed. Finding runs that ended is cheap.
+  runs are listed: each that ended, each whose active task instances changed, and at times those that stand still.
+  Finding runs that ended is cheap.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NamedTuple, Protocol
 
 from exporter.reading import Memory
 from exporter.sources.airflow.api import AirflowByRun, AirflowByTime
+from exporter.sources.airflow.directory import Directory
 from exporter.sources.airflow.replies import TIS_ENDED, DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import Cursor, Window, open_window, read_cursor, write_cursor
@@ -33,6 +35,8 @@ SWEEP_PAUSE = 600.0
 """The longest pause between two sweeps, in seconds."""
 LISTINGS = 40
 """How many runs one poll lists."""
+IDLE = (60.0, 3600.0)
+"""After how many seconds an active run in which nothing is active is listed again: at first, and at most."""
 
 Key = tuple[str, str]
 """DAG and run id."""
@@ -107,9 +111,19 @@ class ByTime:
 
 
 class ByRun:
-    """Lists the runs that ended, and those whose active task instances changed."""
+    """Lists the runs that ended, those whose active task instances changed, and at times those that stand still."""
 
-    def __init__(self, airflow: AirflowByRun, memory: Memory, scope: Scope) -> None:
+    def __init__(
+        self,
+        airflow: AirflowByRun,
+        memory: Memory,
+        directory: Directory,
+        scope: Scope,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._idle: dict[Key, tuple[float, float]] = {}
         self._airflow = airflow
         self._memory = memory
         self._scope = scope
@@ -125,6 +139,7 @@ class ByRun:
         now_active = sign(active())
         ended = [] if window.first else self._find_ended(window.since)
         changed = self._find_changed(now_active, ended) if len(ended) <= LISTINGS else []
+        changed += self._find_idle(now_active, {key_of(run) for run in ended} | set(changed))
         if len(ended) > LISTINGS:
             ended = ended[:LISTINGS]
             complete = ended[-1].end_date or window.after.complete
@@ -149,6 +164,20 @@ class ByRun:
         done = {key_of(run) for run in ended}
         keys = {**self._seen, **now_active}
         return [key for key in keys if key not in done and self._seen.get(key) != now_active.get(key)]
+
+    def _find_idle(self, now_active: dict[Key, frozenset[tuple[object, ...]]], done: set[Key]) -> list[Key]:
+        """Active runs with nothing active, at times: what began and ended there between two polls shows nowhere else.
+
+        Such a run may stand still for ever (its DAG is paused), so each time it is left alone for longer.
+        """
+        now = self._clock()
+        quiet = {key for key in self._directory.active_runs if key not in now_active and self._scope.covers(key[0])}
+        self._idle = {key: self._idle.get(key, (0.0, IDLE[0])) for key in quiet}
+        due = [key for key, (moment, _) in self._idle.items() if moment <= now and key not in done]
+        for key in due:
+            pause = self._idle[key][1]
+            self._idle[key] = (now + pause, min(2 * pause, IDLE[1]))
+        return due
 
     def _list(self, key: Key) -> list[TaskInstance]:
         rows = self._airflow.task_instances_of_run(*key) or ()

@@ -53,6 +53,7 @@ class RunsReader:
         learnt = learn_all(histories, (run for run, _ in counted))
         self._directory.backfilled = count_backfilled(active)
         self._directory.cleared = find_cleared(active)
+        self._directory.active_runs = frozenset((run.dag_id, run.run_id) for run in active)
         return Reading(
             tables=state_tables(active) | history.history_tables(histories | learnt, self._directory.dags),
             changes=changes,

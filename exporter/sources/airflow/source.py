@@ -100,7 +100,7 @@ class AirflowSource:
         if isinstance(airflow, V2):
             return ByTime(airflow, self._memory)
         assert isinstance(airflow, V1)  # noqa: S101 - there are two
-        return ByRun(airflow, self._memory, self._scope)
+        return ByRun(airflow, self._memory, self._directory, self._scope)
 
     def _every(self, reader: str, at_least: float = 0.0) -> float:
         """The reader's interval: as configured for it, else the common one, but not below its own."""
