@@ -264,9 +264,8 @@ class Model:
         states: Sequence[str],
         since: float = 0.0,
         until: float | None = None,
-        due: tuple[float | None, float | None] = (None, None),
+        due_since: float | None = None,
     ) -> list[TaskInstance]:
-        low, high = due
         keys = [key for key, one in self.last.items() if one.touched >= self.now - 20_000.0]
         self.random.shuffle(keys)
         found = []
@@ -276,7 +275,7 @@ class Model:
                 seen = self._seen(key)
                 if seen is None or seen.row is None or seen.row.state not in states:
                     continue
-                if (low is not None and self.due[key[0]] < low) or (high is not None and self.due[key[0]] > high):
+                if due_since is not None and self.due[key[0]] < due_since:
                     continue
                 if seen.touched >= since and (until is None or seen.touched <= until):
                     found.append(seen.row)
@@ -296,9 +295,8 @@ class Model:
         until: float | None = None,
         *,
         due_since: float | None = None,
-        due_until: float | None = None,
     ) -> list[TaskInstance]:
-        return self._walk(TIS_ENDED, since, until, (due_since, due_until))
+        return self._walk(TIS_ENDED, since, until, due_since)
 
     def task_instances_of_run(self, dag_id: str, run_id: str) -> list[TaskInstance] | None:
         self._request()

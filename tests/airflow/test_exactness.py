@@ -162,7 +162,7 @@ def test_with_clears_every_try_is_counted_and_only_fates_that_the_api_hides_diff
     assert "tries" not in differences
     # Every tenth task is cleared here, and as soon as it has ended or starts. Only 3.x tells when that was.
     hidden = 0 if way == "by run" else abs(exporter.total(tasks.TRIES_CLEARED) - airflow.truth["cleared"])
-    assert hidden <= airflow.truth["cleared"] * 0.3, differences
+    assert hidden <= airflow.truth["cleared"] * 0.4, differences
 
 
 @WAYS

@@ -38,9 +38,8 @@ class Airflow:
         until: float | None = None,
         *,
         due_since: float | None = None,
-        due_until: float | None = None,
     ) -> list[TaskInstance]:
-        self.asked.append({"since": since, "until": until, "due_since": due_since, "due_until": due_until})
+        self.asked.append({"since": since, "until": until, "due_since": due_since})
         self.clock += self.costs[due_since is not None]
         return []
 
@@ -88,7 +87,7 @@ class TestByTime:
         poller = Poller(airflow, "by time")
         for _ in range(10):
             poller.poll(30.0)
-        older = [one for one in airflow.asked if one["due_until"] is not None]
+        older = [one for one in airflow.asked if one["due_since"] is None]
         assert len(airflow.asked) - len(older) == 10
         assert len(older) == 3
 
@@ -97,8 +96,10 @@ class TestByTime:
         poller = Poller(airflow, "by time")
         for _ in range(10):
             poller.poll(30.0)
-        sweeps = [one for one in airflow.asked if one["due_until"] is not None]
-        assert sweeps[1]["since"] == pytest.approx(sweeps[0]["due_until"] + YOUNG[1] - 120.0)
+        sweeps = [one for one in airflow.asked if one["due_since"] is None]
+        assert sweeps[0]["since"] == 10_000.0 + 30.0 - 120.0
+        assert sweeps[1]["since"] == pytest.approx(10_000.0 + 30.0 - 120.0)
+        assert sweeps[2]["since"] > sweeps[1]["since"]
 
     def test_the_span_of_young_runs_shrinks_where_they_are_dear_and_grows_back(self) -> None:
         airflow = Airflow(young=2.0, older=0.01)

@@ -75,11 +75,10 @@ class AirflowByTime(Airflow, Protocol):
         until: float | None = None,
         *,
         due_since: float | None = None,
-        due_until: float | None = None,
     ) -> Sequence[TaskInstance]:
         """Every task instance in an ended state that was touched in the window (server's clock, ends included).
 
-        `due_since` and `due_until` bound the `run_after` of its run, ends included.
+        With `due_since`, only those of runs with that `run_after` or a later one.
         """
 
 

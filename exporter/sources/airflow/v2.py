@@ -107,10 +107,8 @@ class V2(Reads):
         until: float | None = None,
         *,
         due_since: float | None = None,
-        due_until: float | None = None,
     ) -> Sequence[TaskInstance]:
-        due = {"run_after_gte": due_since, "run_after_lte": due_until}
-        more = {name: walk.moment(bound) for name, bound in due.items() if bound is not None}
+        more: walk.Query = {} if due_since is None else {"run_after_gte": walk.moment(due_since)}
         window = walk.Window(since, until)
         return self._read_ended(at.V2_TASK_INSTANCES, decode.TASK_INSTANCES, TIS_ENDED, task_key, window, more)
 
