@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -138,6 +139,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Measure and print; 1 if an exporter had problems."""
     given = arguments(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are to be stopped then, too
     results = [result for version in given.releases for result in measure(version, given)]
     if given.json:
         given.json.write_text(json.dumps([result.plain() for result in results], indent=1))
