@@ -114,7 +114,8 @@ class Audit:
             )
         for family, bound in sorted(buckets(exposition)):
             self._database.execute(f"insert into e2e_bucket values ('{family}', '{bound}')")
-        self._database.execute_file("oracle.sql")
+        for name in ("oracle.sql", "cells.sql"):
+            self._database.execute_file(name)
         return [_cell(row) for row in self._database.rows("select * from e2e_cell")]
 
     def tries(self) -> dict[str, int]:

@@ -105,7 +105,7 @@ def clear_finished(count: int) -> Action:
     return act
 
 
-def clear(dag_id: str, *tasks: str, downstream: bool = False) -> Action:
+def clear(dag_id: str, *tasks: str, downstream: bool = False, by_command: bool = False) -> Action:
     """Clear tasks of the run that the test started, whatever they are doing."""
 
     def act(stage: Stage) -> Sequence[str]:
@@ -114,7 +114,14 @@ def clear(dag_id: str, *tasks: str, downstream: bool = False) -> Action:
             "select task_id, state from task_instance "
             f"where dag_id = {quote(dag_id)} and run_id = {quote(run_id)} order by task_id"
         )
-        stage.console.clear(dag_id, run_id, tasks, downstream=downstream)
+        if by_command:
+            date = stage.database.value(
+                f"select {'logical_date' if stage.console.is_3 else 'execution_date'} from dag_run "
+                f"where dag_id = {quote(dag_id)} and run_id = {quote(run_id)}"
+            )
+            stage.console.clear_by_command(dag_id, run_id, str(date), tasks)
+        else:
+            stage.console.clear(dag_id, run_id, tasks, downstream=downstream)
         return [f"{dag_id} {row['task_id']} was {row['state']}" for row in states if row["task_id"] in tasks]
 
     return act
@@ -218,7 +225,7 @@ STEPS = (
     Step(0.16, "clear finished tasks", clear_finished(6)),
     Step(0.20, "mark failed as success", mark("failed", "success")),
     Step(0.22, "mark success as failed", mark("success", "failed")),
-    Step(0.24, "clear running tasks", clear("interrupted", "long", "long_without_retries")),
+    Step(0.24, "clear running tasks", clear("interrupted", "long", "long_without_retries", by_command=True)),
     Step(0.26, "clear a deferred and a rescheduled task", clear("interrupted", "long_deferred", "long_rescheduled")),
     Step(0.28, "clear what will shrink", clear("shrinking", "parts", downstream=True)),
     Step(0.30, "no more faults", disturb(Faults())),

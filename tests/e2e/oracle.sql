@@ -4,9 +4,7 @@
 --   e2e_window(endpoint, start, walked)  the first complete walk: what ended before its start is history
 --   e2e_poll(endpoint, began, ended)     complete and undisturbed walks over task instances and over runs
 --   e2e_bucket(family, le)               the bounds of the histograms
---
--- Every contribution to a cell (one counter, or one part of a histogram, of one series) has a true value and
--- the bounds between which an exporter that polls can have it: they differ only for what the closed list names.
+-- What it adds up to is in cells.sql.
 
 -- ---- versions ----------------------------------------------------------------------------------------------------
 
@@ -75,7 +73,7 @@ select distinct on (dag_id, run_id, task_id, map_index, try_number)
     content->>'dag_id' as dag_id, content->>'run_id' as run_id, content->>'task_id' as task_id,
     (content->>'map_index')::int as map_index, (content->>'try_number')::int as try_number,
     (content->>'start_date')::timestamptz as start_date, (content->>'end_date')::timestamptz as end_date,
-    (content->>'queued_dttm')::timestamptz as queued_at, (content->>'scheduled_dttm')::timestamptz as scheduled_at
+    (content->>'queued_dttm')::timestamptz as queued_at, (content->>'scheduled_dttm')::timestamptz as scheduled_at, seq
 from e2e_change
 where source = 'task_instance_history'
 order by dag_id, run_id, task_id, map_index, try_number, seq;
@@ -115,6 +113,7 @@ select t.dag_id, t.run_id, t.task_id, t.map_index, t.life, t.try_number, t.began
     case when t.fate = 'cleared' then coalesce(a.queued_at, t.queued_at) else t.queued_at end as queued_at,
     case when t.fate = 'cleared' then coalesce(a.scheduled_at, t.scheduled_at) else t.scheduled_at end as scheduled_at,
     a.try_number is not null as archived,
+    t.fate <> 'cleared' and a.seq between t.began_seq and t.ended_seq and a.end_date <> t.end_date as cleared_in_vain,
     (select min(d.at) from e2e_ti d
       where (d.dag_id, d.run_id, d.task_id, d.map_index, d.life) = (t.dag_id, t.run_id, t.task_id, t.map_index, t.life)
         and d.operation = 'delete') as deleted_at
@@ -134,6 +133,8 @@ $$;
 --   unseen    its row was cleared, marked or rerun before a walk saw how it ended: history calls it failed, whatever it was
 --   unarchived  it failed while it was queued or scheduled anew (the executor lost it between two pokes), and was retried
 --             before a walk saw that: Airflow archives a retried try only where it failed running
+--   in vain   it was cleared while it ran, but only an archived copy says so: 2.x's API forgets to change the row, so that
+--             the try goes on, unless Airflow ends it, and may be called cleared or by how it ended
 --   edge      it ended while the exporter's very first walk was under way, and was retried or cleared before that was over
 create materialized view e2e_counted_try as
 select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
@@ -143,6 +144,7 @@ select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
               and not (fate = 'retried' and next_state = 'scheduled')
               and not e2e_walked('/taskInstances', ended_at, next_at) then 'unseen' end,
         case when fate = 'retried' and not archived and not e2e_walked('/taskInstances', ended_at, next_at) then 'unarchived' end,
+        case when cleared_in_vain then 'in vain' end,
         case when ended_at <= w.walked and next_at <= w.walked + interval '1.5 seconds' then 'edge' end
     ], null) as doubts
 from e2e_try t, e2e_window w
@@ -186,120 +188,3 @@ select numbered.*,
     array_remove(array[case when not e2e_walked('/dagRuns', reached_at, gone_at) then 'unseen' end], null) as doubts
 from numbered, e2e_window w
 where w.endpoint = '/dagRuns' and coalesce(end_date, reached_at) >= w.start;
-
--- ---- contributions -----------------------------------------------------------------------------------------------
-
--- Waits of the tries: queued to running is known where the row says so and its beginning was not renewed after the
--- start; scheduled to queued where that too is known and in order. A deferred try is scheduled and queued anew when
--- it resumes, after its start: both its waits are lost. 2.x has scheduled_when nowhere.
-create view e2e_wait as
-with queued as (
-    select *, case when queued_at is null or start_date is null then 'unknown' when queued_at > start_date then 'renewed' end
-        as queued_reason
-    from e2e_counted_try
-    where fate <> 'deleted'
-)
-select *,
-    coalesce(queued_reason, case when scheduled_at is null then 'unknown' when scheduled_at > queued_at then 'renewed' end)
-        as scheduled_reason,
-    extract(epoch from start_date - queued_at)::float8 as queued_seconds,
-    extract(epoch from queued_at - scheduled_at)::float8 as scheduled_seconds
-from queued;
-
-create view e2e_contribution as
-select 'airflow_task_tries_total' as family, array[dag_id, task_id] as labels, 'value' as part, 1::float8 as value, doubts
-from e2e_counted_try
-union all
-select 'airflow_task_tries_failed_total', array[dag_id, task_id], 'value', 1, doubts
-from e2e_counted_try where fate in ('failed', 'retried')
-union all
-select 'airflow_task_retries_total', array[dag_id, task_id], 'value', 1, doubts
-from e2e_counted_try where fate = 'retried'
-union all
-select 'airflow_task_tries_cleared_total', array[dag_id, task_id], 'value', 1, doubts
-from e2e_counted_try where fate in ('cleared', 'deleted')
-union all
-select 'airflow_task_run_seconds_total', array[dag_id, task_id], 'value', seconds, doubts
-from e2e_counted_try where seconds is not null
-union all
-select 'airflow_task_failed_seconds_total', array[dag_id, task_id], 'value', seconds, doubts
-from e2e_counted_try where fate in ('failed', 'retried')
-union all
-select 'airflow_dag_queued_seconds_total', array[dag_id], 'value', queued_seconds, doubts
-from e2e_wait where queued_reason is null
-union all
-select 'airflow_dag_queued_tries_total', array[dag_id], 'value', 1, doubts
-from e2e_wait where queued_reason is null
-union all
-select 'airflow_dag_scheduled_seconds_total', array[dag_id], 'value', scheduled_seconds, doubts
-from e2e_wait where scheduled_reason is null
-union all
-select 'airflow_dag_scheduled_tries_total', array[dag_id], 'value', 1, doubts
-from e2e_wait where scheduled_reason is null
-union all
-select 'airflow_task_wait_unobservable_total', array['queued', queued_reason], 'value', 1, doubts
-from e2e_wait where queued_reason is not null
-union all
-select 'airflow_task_wait_unobservable_total', array['scheduled', scheduled_reason], 'value', 1, doubts
-from e2e_wait where scheduled_reason is not null
-union all
-select 'airflow_task_instances_finished_total', array[dag_id, task_id, state], 'value', 1, doubts
-from e2e_outcome where state in ('success', 'failed')
-union all
-select 'airflow_task_instances_not_run_total', array[dag_id, state], 'value', 1, doubts
-from e2e_outcome where state in ('skipped', 'upstream_failed', 'removed')
-union all
-select 'airflow_dag_runs_finished_total', array[dag_id, run_type, state], 'value', 1, doubts
-from e2e_run_outcome;
-
--- What a histogram observes.
-create view e2e_observation as
-select 'airflow_task_duration_seconds' as family, array[dag_id] as labels, seconds as value, doubts
-from e2e_counted_try where fate = 'success' and seconds is not null
-union all
-select 'airflow_task_queued_duration_seconds', array[queue], queued_seconds, doubts
-from e2e_wait where queued_reason is null
-union all
-select 'airflow_task_scheduled_duration_seconds', array[pool], scheduled_seconds, doubts
-from e2e_wait where scheduled_reason is null
-union all
-select 'airflow_dag_run_duration_seconds', array[dag_id], extract(epoch from end_date - start_date)::float8, doubts
-from e2e_run_outcome where state = 'success' and start_date is not null
-union all
-select 'airflow_dag_run_schedule_delay_seconds', array[dag_id], extract(epoch from start_date - run_after)::float8, doubts
-from e2e_run_outcome where run_type = 'scheduled' and not later and start_date is not null
-union all
-select 'airflow_dag_run_since_run_after_seconds', array[dag_id], extract(epoch from end_date - run_after)::float8, doubts
-from e2e_run_outcome where run_type = 'scheduled' and not later;
-
-create view e2e_part as
-select family, labels, part, value, doubts from e2e_contribution
-union all
-select family, labels, 'count', 1, doubts from e2e_observation
-union all
-select family, labels, 'sum', value, doubts from e2e_observation
-union all
-select family, labels, 'le=' || le, 1, doubts from e2e_observation join e2e_bucket using (family) where value <= le;
-
--- What an exporter may count beside the truth: where a try was cleared before a walk saw its end, history calls a final
--- failure and a retried one alike; where it was deleted, all that was seen is a try that was running.
-create view e2e_possible as
-select 'airflow_task_retries_total' as family, array[dag_id, task_id] as labels, 'value' as part, 1::float8 as value, doubts
-from e2e_counted_try where fate = 'failed' and 'unseen' = any (doubts)
-union all
-select 'airflow_task_tries_cleared_total', array[dag_id, task_id], 'value', 1, doubts
-from e2e_counted_try where fate not in ('cleared', 'deleted') and 'deleted' = any (doubts);
-
--- The cells: the true value, the least and the most that an exporter may have, and why it may have that.
-create view e2e_cell as
-with bounded as (
-    select family, labels, part, value, case when doubts = '{}' then value else 0 end as least, value as most, doubts
-    from e2e_part
-    union all
-    select family, labels, part, 0, 0, value, doubts from e2e_possible
-)
-select family, labels, part, sum(value) as value, sum(least) as least, sum(most) as most,
-    array(select distinct doubt from unnest(string_to_array(string_agg(array_to_string(doubts, ','), ','), ',')) doubt
-      where doubt <> '') as doubts
-from bounded
-group by family, labels, part;

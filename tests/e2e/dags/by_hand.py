@@ -55,7 +55,7 @@ with declare("interrupted") as interrupted:
     def long_without_retries():
         time.sleep(240 if current_try() == 1 else 0.5)
 
-    deferred = Wait(task_id="long_deferred", seconds=45)
+    deferred = Wait(task_id="long_deferred", seconds=240, again=3)
     sensor = PythonSensor(
         task_id="long_rescheduled", python_callable=lambda: current_try() > 1, mode="reschedule", poke_interval=8
     )

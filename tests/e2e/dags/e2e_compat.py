@@ -48,11 +48,15 @@ def current_try():
 
 
 class Wait(BaseOperator):
-    """Gives the worker back while a trigger waits; `patience` seconds later the wait itself fails."""
+    """Gives the worker back while a trigger waits; `patience` seconds later the wait itself fails.
 
-    def __init__(self, seconds, patience=None, times=1, **settings):
+    From its second try on it waits for `again` seconds.
+    """
+
+    def __init__(self, seconds, patience=None, times=1, again=None, **settings):
         super().__init__(**settings)
         self.seconds = seconds
+        self.again = seconds if again is None else again
         self.patience = patience
         self.times = times
 
@@ -61,7 +65,7 @@ class Wait(BaseOperator):
 
     def _wait(self, times):
         patience = timedelta(seconds=self.patience) if self.patience else None
-        trigger = TimeDeltaTrigger(timedelta(seconds=self.seconds))
+        trigger = TimeDeltaTrigger(timedelta(seconds=self.seconds if current_try() == 1 else self.again))
         self.defer(trigger=trigger, method_name="resume", kwargs={"times": times - 1}, timeout=patience)
 
     def resume(self, context, event=None, times=0):
