@@ -152,6 +152,17 @@ class TestByRun:
         poller.poll()
         assert sorted(airflow.listed) == ["moves", "new"]
 
+    def test_after_a_restart_every_active_run_is_listed_once(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.active = [make_row("r1"), make_row("r2", "scheduled")]
+        poller.poll()
+        assert airflow.listed == []
+        poller.finder = ByRun(airflow, poller.state, poller.directory, Scope(AirflowSettings()))
+        for _ in range(3):
+            poller.poll()
+        assert sorted(airflow.listed) == ["r1", "r2"]
+
     def test_many_runs_that_ended_are_listed_in_steps_the_oldest_first(self) -> None:
         airflow = Airflow()
         poller = Poller(airflow, "by run")
