@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -56,6 +57,9 @@ def ask(proxy: Proxy, times: int = 1) -> list[int | str]:
                 found.append(reply.status_code if reply.content == BODY else f"{reply.status_code} other")
             except requests.RequestException as error:
                 found.append(type(error).__name__)
+    end = time.monotonic() + 10
+    while len(proxy.exchanges()) < times and time.monotonic() < end:
+        time.sleep(0.01)  # the proxy notes an exchange after it has answered
     return found
 
 
