@@ -110,10 +110,10 @@ def clear(dag_id: str, *tasks: str, downstream: bool = False, by_command: bool =
 
     def act(stage: Stage) -> Sequence[str]:
         run_id = stage.runs[dag_id]
-        states = stage.database.rows(
-            "select task_id, state from task_instance "
-            f"where dag_id = {quote(dag_id)} and run_id = {quote(run_id)} order by task_id"
-        )
+        states = look(stage, dag_id, run_id)
+        while not stage.console.is_3 and not by_command and set(tasks) & running(states):
+            time.sleep(0.5)  # 2.x's API clears a running task in vain: the row goes on as it was
+            states = look(stage, dag_id, run_id)
         if by_command:
             date = stage.database.value(
                 f"select {'logical_date' if stage.console.is_3 else 'execution_date'} from dag_run "
@@ -125,6 +125,19 @@ def clear(dag_id: str, *tasks: str, downstream: bool = False, by_command: bool =
         return [f"{dag_id} {row['task_id']} was {row['state']}" for row in states if row["task_id"] in tasks]
 
     return act
+
+
+def look(stage: Stage, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+    """The tasks of a run and their states."""
+    return stage.database.rows(
+        "select task_id, state from task_instance "
+        f"where dag_id = {quote(dag_id)} and run_id = {quote(run_id)} order by task_id"
+    )
+
+
+def running(states: Sequence[dict[str, Any]]) -> set[str]:
+    """Those that run."""
+    return {row["task_id"] for row in states if row["state"] == "running"}
 
 
 def mark(was: str, becomes: str) -> Action:
@@ -242,7 +255,7 @@ STEPS = (
     Step(0.66, "trigger a DAG that fails", trigger("on_demand", fail=True)),
     Step(0.74, "no more faults", disturb(Faults())),
     Step(0.76, "step the clock ahead", step_clock(+100)),
-    Step(0.80, "clear running tasks again", clear("interrupted", "long", "long_without_retries")),
+    Step(0.80, "clear running tasks again", clear("interrupted", "long", "long_without_retries", by_command=True)),
     Step(0.82, "kill the exporter while its clock is wrong", kill),
     Step(0.86, "step the clock back", step_clock(-100)),
     Step(0.93, "set the clock right", step_clock(0)),
