@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.seed import Activity, Database
+from benchmarks.seed import Activity
 from demo.airflow import API_SERVER, Airflow
 
 
@@ -28,17 +28,16 @@ class Spent:
 class Meter:
     """Reads what the processes of one Airflow, and its exporter, have spent so far.
 
-    Make it after the activity has begun: that session is left out, and so is what PostgreSQL does for itself.
+    The session of the activity is left out, and so is what PostgreSQL does for itself.
     """
 
-    def __init__(self, airflow: Airflow) -> None:
+    def __init__(self, airflow: Airflow, activity: Activity) -> None:
         self.exporter = 0
         """Its process, once it runs."""
         self._api = airflow.processes.pid(API_SERVER) or 0
         data = Path(airflow.folder.state.database_folder) / "data"
         self._postmaster = int((data / "postmaster.pid").read_text().split()[0])
-        activity = f"SELECT pid FROM pg_stat_activity WHERE application_name = '{Activity.NAME}'"
-        self._foreign = {int(pid) for pid in Database(airflow).run(activity).split()} | self._background()
+        self._foreign = activity.sessions() | self._background()
 
     def read(self) -> Spent:
         """CPU seconds since the processes began."""

@@ -39,7 +39,7 @@ class Bench:
         self._airflow = airflow
         self._activity = stack.enter_context(Activity(airflow))
         self._proxy = stack.enter_context(CountingProxy(airflow.url))
-        self._meter = Meter(airflow)
+        self._meter = Meter(airflow, self._activity)
         self._spent = self._meter.read()
         self._exporter: Exporter | None = None
         self.result = Result(airflow.version, scale.task_instances)

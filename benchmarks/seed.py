@@ -12,6 +12,7 @@ import argparse
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,15 @@ class Activity:
     def __enter__(self) -> Self:
         self._database.run("SELECT bench_begin()")
         self._process = self._database.start("SELECT bench_tick() \\watch 1\n", self.NAME, self._log)
+        while not self.sessions():
+            self.check()
+            time.sleep(0.1)
         return self
+
+    def sessions(self) -> set[int]:
+        """The process of its session: what that spends is none of the exporter's."""
+        found = self._database.run(f"SELECT pid FROM pg_stat_activity WHERE application_name = '{self.NAME}'")
+        return {int(pid) for pid in found.split()}
 
     def check(self) -> None:
         """Raise if it stopped: the figures would be those of an idle Airflow."""
