@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from exporter.catalogue import COARSE, FAMILIES
+from exporter.directory import Directory
 from exporter.family import Family, Kind
 from exporter.ledger import Ledger
 from exporter.reading import Source
@@ -42,6 +43,7 @@ class Engine:
         self.store = Store(FAMILIES)
         self.settings = settings
         self._state = State(settings.state_file)
+        self.directory = Directory()
         self._ledgers: list[Ledger] = []
         self.telemetry = Telemetry(self.store, persistent=settings.state_file is not None, ledgers=self._ledgers)
         self.telemetry.seed(list_sources(settings))
@@ -109,7 +111,7 @@ class Engine:
         # An exporter without this source must not pay for what it imports.
         from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
 
-        return [AirflowSource(settings.airflow, self._state, self.telemetry.count_request)]
+        return [AirflowSource(settings.airflow, self._state, self.directory, self.telemetry.count_request)]
 
     def _build_ledger(self, source: Source) -> Ledger:
         """The ledger of a source, with what the state file kept of it."""

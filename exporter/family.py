@@ -28,6 +28,14 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
 
 
+class Merge(StrEnum):
+    """How one gauge comes of what several senders say of it."""
+
+    SUM = "sum"
+    NEWEST = "newest"
+    MAXIMUM = "maximum"
+
+
 class FamilyError(ValueError):
     """A family was declared against the naming rules."""
 
@@ -38,6 +46,8 @@ class Family:
 
     `origin` says where a value comes from (API field, StatsD name, `/proc` file); `closed` holds the
     labels whose values are known beforehand; `since` is the oldest Airflow that can feed it.
+    Families of events expire when nothing was sent for `ttl` seconds (0: never); `merge` says how a gauge
+    comes of several senders' values.
     """
 
     name: str
@@ -51,6 +61,8 @@ class Family:
     closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     buckets: tuple[float, ...] = ()
     cap: int = 10_000
+    ttl: float = 0.0
+    merge: Merge = Merge.NEWEST
 
     def __post_init__(self) -> None:
         problem = find_problem(self)

@@ -15,8 +15,8 @@ from exporter.catalogue import tasks
 from exporter.family import Family
 from exporter.ledger import Ledger
 from exporter.settings import AirflowSettings
-from exporter.sources.airflow.directory import Directory
 from exporter.sources.airflow.ended import ByRun, ByTime
+from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.source import LEDGER
 from exporter.sources.airflow.tasks import TasksReader
@@ -50,11 +50,11 @@ class Exporter:
         self.state = State(self.path)
         self.ledger = Ledger(LEDGER)
         self.ledger.restore(self.state.ledger())
-        self.directory = Directory()
+        self.overview = Overview()
         scope = Scope(AirflowSettings())
-        by_run = ByRun(self.airflow, self.state, self.directory, scope)
+        by_run = ByRun(self.airflow, self.state, self.overview, scope)
         finder = by_run if self.way == "by run" else self.make_finder_by_time()
-        self.reader = TasksReader(self.airflow, finder, self.state, self.directory, scope, 5.0)
+        self.reader = TasksReader(self.airflow, finder, self.state, self.overview, scope, 5.0)
 
     def make_finder_by_time(self) -> ByTime:
         """By the model's clock; its sweeps take some seconds, so that they are due now and then."""

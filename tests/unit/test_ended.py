@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from exporter.settings import AirflowSettings
-from exporter.sources.airflow.directory import Directory
 from exporter.sources.airflow.ended import LISTINGS, YOUNG, ByRun, ByTime
+from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.replies import DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import SPACE
@@ -68,8 +68,8 @@ class Poller:
         self.active: list[TaskInstance] = []
         scope = Scope(AirflowSettings())
         by_time = ByTime(airflow, self.state, clock=lambda: airflow.clock)
-        self.directory = Directory()
-        by_run = ByRun(airflow, self.state, self.directory, scope, clock=lambda: airflow.clock)
+        self.overview = Overview()
+        by_run = ByRun(airflow, self.state, self.overview, scope, clock=lambda: airflow.clock)
         self.finder = by_time if finder == "by time" else by_run
 
     def poll(self, seconds: float = 30.0, *, commit: bool = True) -> Any:
@@ -158,7 +158,7 @@ class TestByRun:
         poller.active = [make_row("r1"), make_row("r2", "scheduled")]
         poller.poll()
         assert airflow.listed == []
-        poller.finder = ByRun(airflow, poller.state, poller.directory, Scope(AirflowSettings()))
+        poller.finder = ByRun(airflow, poller.state, poller.overview, Scope(AirflowSettings()))
         for _ in range(3):
             poller.poll()
         assert sorted(airflow.listed) == ["r1", "r2"]
@@ -177,7 +177,7 @@ class TestByRun:
     def test_an_active_run_in_which_nothing_is_active_is_listed_ever_more_seldom(self) -> None:
         airflow = Airflow()
         poller = Poller(airflow, "by run")
-        poller.directory.active_runs = frozenset({("d", "stuck"), ("d", "busy")})
+        poller.overview.active_runs = frozenset({("d", "stuck"), ("d", "busy")})
         poller.active = [make_row("busy")]
         for _ in range(20):
             poller.poll(30.0)

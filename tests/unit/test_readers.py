@@ -14,7 +14,6 @@ from exporter.settings import AirflowSettings
 from exporter.sources.airflow import history
 from exporter.sources.airflow.backfills import backfill_tables
 from exporter.sources.airflow.dags import dag_tables
-from exporter.sources.airflow.directory import find_cleared
 from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.instance import (
     count_alive,
@@ -23,6 +22,7 @@ from exporter.sources.airflow.instance import (
     import_error_tables,
     limit_tables,
 )
+from exporter.sources.airflow.overview import find_cleared
 from exporter.sources.airflow.pools import pool_tables
 from exporter.sources.airflow.replies import Backfill, BrokenFile, Component, Dag, DagRun, Job, Pool, TaskInstance
 from exporter.sources.airflow.runs import count as count_run

@@ -8,7 +8,7 @@ from exporter.catalogue import runs
 from exporter.family import Family, Labels
 from exporter.reading import Reading
 from exporter.sources.airflow.api import Airflow
-from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.replies import Backfill
 
 
@@ -19,14 +19,14 @@ class BackfillsReader:
     help = "Backfills under way: their active runs and their own limit (3.x)"
     families: Sequence[Family] = (runs.BACKFILL_RUNS, runs.BACKFILL_MAX_ACTIVE_RUNS, runs.BACKFILL_OLDEST_START)
 
-    def __init__(self, airflow: Airflow, directory: Directory, interval: float) -> None:
+    def __init__(self, airflow: Airflow, overview: Overview, interval: float) -> None:
         self.interval = interval
         self._airflow = airflow
-        self._directory = directory
+        self._overview = overview
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        active = self._directory.backfilled
+        active = self._overview.backfilled
         found = [one for dag_id in sorted({labels[0] for labels in active}) for one in self._airflow.backfills(dag_id)]
         return Reading({runs.BACKFILL_RUNS: {**active}, **backfill_tables(found)})
 

@@ -9,7 +9,7 @@ from exporter.catalogue import dags
 from exporter.family import Family, Labels
 from exporter.reading import Reading
 from exporter.sources.airflow.api import Airflow
-from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.replies import Dag
 from exporter.sources.airflow.scope import Scope
 
@@ -36,22 +36,23 @@ class DagsReader:
     )
 
     def __init__(
-        self, airflow: Airflow, directory: Directory, scope: Scope, interval: float, *, adapts: bool = True
+        self, airflow: Airflow, overview: Overview, scope: Scope, interval: float, *, adapts: bool = True
     ) -> None:
         self.interval = interval
         self._often = interval
         self._adapts = adapts
         self._airflow = airflow
-        self._directory = directory
+        self._overview = overview
         self._scope = scope
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
         found = self._scope.select(self._airflow.dags())
-        self._directory.dags = {dag.dag_id: dag for dag in found}
+        self._overview.dags = {dag.dag_id: dag for dag in found}
+        self._overview.directory.tell_dags(self._overview.dags)
         if self._adapts:
             self.interval = max(self._often, SELDOM) if len(found) > MANY else self._often
-        return Reading(dag_tables(found, self._airflow.major), dags=frozenset(self._directory.dags))
+        return Reading(dag_tables(found, self._airflow.major), dags=frozenset(self._overview.dags))
 
 
 def state_of(dag: Dag) -> str:

@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 from exporter.reading import Memory
 from exporter.sources.airflow.api import AirflowByRun, AirflowByTime
-from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.replies import TIS_ENDED, DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import Cursor, Window, open_window, read_cursor, write_cursor
@@ -118,11 +118,11 @@ class ByRun:
         self,
         airflow: AirflowByRun,
         memory: Memory,
-        directory: Directory,
+        overview: Overview,
         scope: Scope,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._directory = directory
+        self._overview = overview
         self._clock = clock
         self._idle: dict[Key, tuple[float, float]] = {}
         self._airflow = airflow
@@ -172,7 +172,7 @@ class ByRun:
         Such a run may stand still for ever (its DAG is paused), so each time it is left alone for longer.
         """
         now = self._clock()
-        quiet = {key for key in self._directory.active_runs if key not in now_active and self._scope.covers(key[0])}
+        quiet = {key for key in self._overview.active_runs if key not in now_active and self._scope.covers(key[0])}
         self._idle = {key: self._idle.get(key, (0.0, IDLE[0])) for key in quiet}
         due = [key for key, (moment, _) in self._idle.items() if moment <= now and key not in done]
         for key in due:

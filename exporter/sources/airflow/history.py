@@ -15,7 +15,7 @@ from exporter.catalogue import dags
 from exporter.family import Family, Labels
 from exporter.reading import Memory, Reading
 from exporter.sources.airflow.api import Airflow
-from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.replies import RUNS_ENDED, Dag, DagRun
 
 SPACE = "dag_history"
@@ -119,19 +119,19 @@ class HistoryReader:
         self,
         airflow: Airflow,
         memory: Memory,
-        directory: Directory,
+        overview: Overview,
         interval: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
         self._airflow = airflow
         self._memory = memory
-        self._directory = directory
+        self._overview = overview
         self._clock = clock
 
     def read(self) -> Reading:
         """Ask for one DAG at least, and for as many as there is time for. Raises ReaderError."""
-        known = self._directory.dags
+        known = self._overview.dags
         if known is None:
             return Reading(notes=["waits for the DAGs to be read"])
         histories = recall_histories(self._memory)

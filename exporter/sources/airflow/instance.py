@@ -10,7 +10,7 @@ from exporter.catalogue import instance
 from exporter.family import Family, Labels
 from exporter.reading import Reading
 from exporter.sources.airflow.api import Airflow
-from exporter.sources.airflow.directory import Directory
+from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.replies import BrokenFile, Component, Job
 
 COMPONENT_OF_JOB = {"SchedulerJob": "scheduler", "TriggererJob": "triggerer", "DagProcessorJob": "dag_processor"}
@@ -59,10 +59,10 @@ class JobsReader:
     help = "Live schedulers, triggerers and DAG processors (3.x)"
     families: Sequence[Family] = (instance.COMPONENT_INSTANCES,)
 
-    def __init__(self, airflow: Airflow, directory: Directory, interval: float) -> None:
+    def __init__(self, airflow: Airflow, overview: Overview, interval: float) -> None:
         self.interval = interval
         self._airflow = airflow
-        self._directory = directory
+        self._overview = overview
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
@@ -70,7 +70,7 @@ class JobsReader:
         if jobs is None:
             return Reading(notes=["this Airflow's API has no jobs"])
         alive = count_alive(jobs, self._airflow.server_time())
-        self._directory.live_schedulers = alive["scheduler"]
+        self._overview.live_schedulers = alive["scheduler"]
         return Reading({instance.COMPONENT_INSTANCES: {(name,): alive[name] for name in COMPONENT_OF_JOB.values()}})
 
 
@@ -136,18 +136,22 @@ class ConfigReader:
         instance.TRIGGERER_CAPACITY,
     )
 
-    def __init__(self, airflow: Airflow, directory: Directory, limits: Mapping[str, float], interval: float) -> None:
+    def __init__(self, airflow: Airflow, overview: Overview, limits: Mapping[str, float], interval: float) -> None:
         self.interval = interval
         self._airflow = airflow
-        self._directory = directory
+        self._overview = overview
         self._limits = limits
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
         told = self._airflow.config()
+        if told is not None:
+            self._overview.directory.tell_metrics(
+                {key: told[section, key] for section, key in told if section == "metrics"}
+            )
         limits = dict(self._limits) | find_limits(told or {})
         notes = [] if told is not None else ["/config is closed: limits come from the exporter's configuration"]
-        return Reading(limit_tables(limits, self._directory.live_schedulers), notes=notes)
+        return Reading(limit_tables(limits, self._overview.live_schedulers), notes=notes)
 
 
 def find_limits(config: Mapping[tuple[str, str], str]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from exporter.family import Family, Labels
 from exporter.reading import Change, Memory, Reading
 from exporter.sources.airflow import history
 from exporter.sources.airflow.api import Airflow
-from exporter.sources.airflow.directory import Directory, find_cleared
+from exporter.sources.airflow.overview import Overview, find_cleared
 from exporter.sources.airflow.replies import DagRun
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import RETENTION, Window, open_window, read_cursor, write_cursor
@@ -31,11 +31,11 @@ class RunsReader:
     help = "DAG runs: active ones, every end, durations and delays; last success of each DAG"
     families: Sequence[Family] = (runs.RUNS, runs.OLDEST_STATE_ENTRY, runs.OLDEST_UNFINISHED, *history.FAMILIES)
 
-    def __init__(self, airflow: Airflow, memory: Memory, directory: Directory, scope: Scope, interval: float) -> None:
+    def __init__(self, airflow: Airflow, memory: Memory, overview: Overview, scope: Scope, interval: float) -> None:
         self.interval = interval
         self._airflow = airflow
         self._memory = memory
-        self._directory = directory
+        self._overview = overview
         self._scope = scope
 
     def read(self) -> Reading:
@@ -51,11 +51,11 @@ class RunsReader:
         ]
         histories = history.recall_histories(self._memory)
         learnt = learn_all(histories, (run for run, _ in counted))
-        self._directory.backfilled = count_backfilled(active)
-        self._directory.cleared = find_cleared(active)
-        self._directory.active_runs = frozenset((run.dag_id, run.run_id) for run in active)
+        self._overview.backfilled = count_backfilled(active)
+        self._overview.cleared = find_cleared(active)
+        self._overview.active_runs = frozenset((run.dag_id, run.run_id) for run in active)
         return Reading(
-            tables=state_tables(active) | history.history_tables(histories | learnt, self._directory.dags),
+            tables=state_tables(active) | history.history_tables(histories | learnt, self._overview.dags),
             changes=changes,
             memories={
                 SPACE: {key: msgspec.msgpack.encode(reach(run)) for key, run in fresh.items()},

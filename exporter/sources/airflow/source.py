@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.catalogue import FAMILIES
+from exporter.directory import Directory
 from exporter.family import Kind
 from exporter.reading import Memory, Reader
 from exporter.settings import AirflowSettings
@@ -13,7 +14,6 @@ from exporter.sources.airflow.backfills import BackfillsReader
 from exporter.sources.airflow.client import Client, OnRequest, ignore
 from exporter.sources.airflow.dags import DagsReader
 from exporter.sources.airflow.dialect import connect
-from exporter.sources.airflow.directory import Directory
 from exporter.sources.airflow.ended import ByRun, ByTime, Finder
 from exporter.sources.airflow.failures import shown
 from exporter.sources.airflow.history import HistoryReader
@@ -24,6 +24,7 @@ from exporter.sources.airflow.instance import (
     ImportErrorsReader,
     JobsReader,
 )
+from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.pools import PoolsReader
 from exporter.sources.airflow.runs import RunsReader
 from exporter.sources.airflow.scope import Scope
@@ -44,13 +45,15 @@ class AirflowSource:
 
     name = "airflow"
 
-    def __init__(self, settings: AirflowSettings, memory: Memory, on_request: OnRequest = ignore) -> None:
+    def __init__(
+        self, settings: AirflowSettings, memory: Memory, directory: Directory, on_request: OnRequest = ignore
+    ) -> None:
         self.readers: Sequence[Reader] = ()
         self.version = ""
         self._settings = settings
         self._memory = memory
         self._scope = Scope(settings)
-        self._directory = Directory()
+        self._overview = Overview(directory=directory)
         self._client = Client(settings, on_request)
 
     def __str__(self) -> str:
@@ -66,6 +69,7 @@ class AirflowSource:
         airflow = connect(self._settings, client=self._client).airflow
         if airflow.version != self.version:
             self.version = airflow.version
+            self._overview.directory.tell_version(airflow.version)
             self.readers = self._make_readers(airflow)
 
     def begin(self, deadline: float) -> None:
@@ -78,29 +82,29 @@ class AirflowSource:
 
     def _make_readers(self, airflow: Airflow) -> list[Reader]:
         """The readers in the order in which they need each other."""
-        memory, directory, scope = self._memory, self._directory, self._scope
+        memory, overview, scope = self._memory, self._overview, self._scope
         slower, seldom = self._every("", SLOWER), self._every("", SELDOM)
         dags = self._every("dags", SLOWER)
         adapts = "dags" not in self._settings.intervals
         return [
             HealthReader(airflow, self._every("health")),
-            JobsReader(airflow, directory, self._every("jobs", slower)),
-            DagsReader(airflow, directory, scope, dags, adapts=adapts),
-            RunsReader(airflow, memory, directory, scope, self._every("runs")),
-            TasksReader(airflow, self._choose_finder(airflow), memory, directory, scope, self._every("tasks")),
+            JobsReader(airflow, overview, self._every("jobs", slower)),
+            DagsReader(airflow, overview, scope, dags, adapts=adapts),
+            RunsReader(airflow, memory, overview, scope, self._every("runs")),
+            TasksReader(airflow, self._choose_finder(airflow), memory, overview, scope, self._every("tasks")),
             PoolsReader(airflow, self._every("pools")),
-            ConfigReader(airflow, directory, self._settings.limits, self._every("config", seldom)),
+            ConfigReader(airflow, overview, self._settings.limits, self._every("config", seldom)),
             ImportErrorsReader(airflow, self._every("import_errors", slower)),
             DagWarningsReader(airflow, self._every("dag_warnings", slower)),
-            BackfillsReader(airflow, directory, self._every("backfills", slower)),
-            HistoryReader(airflow, memory, directory, self._every("run_history")),
+            BackfillsReader(airflow, overview, self._every("backfills", slower)),
+            HistoryReader(airflow, memory, overview, self._every("run_history")),
         ]
 
     def _choose_finder(self, airflow: Airflow) -> Finder:
         if isinstance(airflow, V2):
             return ByTime(airflow, self._memory)
         assert isinstance(airflow, V1)  # noqa: S101 - there are two
-        return ByRun(airflow, self._memory, self._directory, self._scope)
+        return ByRun(airflow, self._memory, self._overview, self._scope)
 
     def _every(self, reader: str, at_least: float = 0.0) -> float:
         """The reader's interval: as configured for it, else the common one, but not below its own."""

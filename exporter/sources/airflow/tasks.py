@@ -16,9 +16,9 @@ from exporter.catalogue import pools, tasks
 from exporter.family import Family, Labels
 from exporter.reading import Change, Memory, Reading
 from exporter.sources.airflow.api import Airflow
-from exporter.sources.airflow.directory import Directory, find_cleared
 from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.ended import Finder
+from exporter.sources.airflow.overview import Overview, find_cleared
 from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.settlement import settle, settle_deleted
@@ -48,13 +48,13 @@ class TasksReader:
     )
 
     def __init__(
-        self, airflow: Airflow, finder: Finder, memory: Memory, directory: Directory, scope: Scope, interval: float
+        self, airflow: Airflow, finder: Finder, memory: Memory, overview: Overview, scope: Scope, interval: float
     ) -> None:
         self.interval = interval
         self._airflow = airflow
         self._finder = finder
         self._memory = memory
-        self._directory = directory
+        self._overview = overview
         self._scope = scope
 
     def read(self) -> Reading:
@@ -69,6 +69,8 @@ class TasksReader:
         window = found.window
         ended = self._scope.select(found.rows)
         rows = newest([*active, *ended])
+        for row in rows.values():
+            self._overview.directory.tell_try(row.dag_id, row.task_id, row.uuid)
         known = self._recall(rows)
         findings, asked = self._settle(rows, known, window)
         events = [event for finding in findings.values() for event in finding.events]
@@ -95,7 +97,7 @@ class TasksReader:
         findings: dict[bytes, Finding] = {}
         questions: list[bytes] = []
         for key, row in rows.items():
-            cleared = self._directory.cleared.get((row.dag_id, row.run_id))
+            cleared = self._overview.cleared.get((row.dag_id, row.run_id))
             finding = observe(row, known.get(key), window.edge, cleared)
             if finding.ask and not window.first:
                 questions.append(key)
@@ -106,7 +108,7 @@ class TasksReader:
         asked = questions[:QUESTIONS]
         if asked and self._airflow.major >= 3:
             # How a try ended that was cleared shows only beside the time of the clear.
-            self._directory.cleared = find_cleared(self._airflow.dag_runs_active())
+            self._overview.cleared = find_cleared(self._airflow.dag_runs_active())
         for key in asked:
             findings[key] = self._ask(rows.get(key), known.get(key), window.edge)
         return findings, len(asked)
@@ -115,7 +117,7 @@ class TasksReader:
         of = row or record
         assert of is not None  # noqa: S101 - a question is about something seen or remembered
         tries = self._airflow.tries(of.dag_id, of.run_id, of.task_id, of.map_index)
-        cleared = self._directory.cleared.get((of.dag_id, of.run_id))
+        cleared = self._overview.cleared.get((of.dag_id, of.run_id))
         return settle(row, record, tries, edge, cleared) if tries else settle_deleted(record)
 
     def _count(self, events: Iterable[Event]) -> Iterator[Change]:

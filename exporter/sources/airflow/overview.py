@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from exporter.directory import Directory
 from exporter.family import Labels
 from exporter.sources.airflow.replies import Dag, DagRun
 
 
 @dataclass(slots=True)
-class Directory:
+class Overview:
     """Replaced piece by piece by its readers; None where a piece was not read yet."""
 
     dags: Mapping[str, Dag] | None = None
@@ -19,6 +20,8 @@ class Directory:
     """Runs that are queued or running, by DAG and run id."""
     cleared: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """When tasks of active runs were last cleared, by DAG and run id, in Unix seconds, where Airflow tells (3.x)."""
+    directory: Directory = field(default_factory=Directory)
+    """What other sources may know too."""
     backfilled: Mapping[Labels, float] = field(default_factory=dict)
     """Active backfill runs by DAG and state."""
 

@@ -1,0 +1,81 @@
+"""What one source knows of ids and of Airflow itself that the other sources need.
+
+The Airflow source fills it; StatsD resolves dotted names by it, the host source names tasks by it. Where the API is off
+it stays empty, and every part of it says "not known". Pieces are replaced whole or only grow, so any thread may read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+TASKS_OF_DAG = 5_000
+"""How many task ids of one DAG are remembered."""
+TRIES = 100_000
+"""How many tries are remembered by UUID: the oldest are forgotten first."""
+
+
+class Named(NamedTuple):
+    """The task that a try belongs to."""
+
+    dag_id: str
+    task_id: str
+
+
+class Directory:
+    """Ids that are known to exist, and which Airflow they belong to."""
+
+    def __init__(self) -> None:
+        self.version = ""
+        """Airflow's release, for example 3.3.2; empty while it is not known."""
+        self.metrics: Mapping[str, str] = {}
+        """Section `[metrics]` of Airflow's configuration, where `/config` shows it."""
+        self.dag_ids: frozenset[str] | None = None
+        """All DAGs; None while they are not known."""
+        self.revision = 0
+        """Grows whenever an answer may be another than before, so that what was derived can be derived anew."""
+        self._tasks: dict[str, set[str]] = {}
+        self._tries: dict[str, Named] = {}
+
+    def tell_version(self, version: str) -> None:
+        """Airflow's release was read."""
+        if version != self.version:
+            self.version = version
+            self.revision += 1
+
+    def tell_metrics(self, metrics: Mapping[str, str]) -> None:
+        """Airflow's settings of metrics were read."""
+        if metrics != self.metrics:
+            self.metrics = dict(metrics)
+            self.revision += 1
+
+    def tell_dags(self, dag_ids: Iterable[str]) -> None:
+        """The list of all DAGs was read; task ids of others are forgotten."""
+        known = frozenset(dag_ids)
+        if known != self.dag_ids:
+            self.dag_ids = known
+            self._tasks = {dag_id: tasks for dag_id, tasks in self._tasks.items() if dag_id in known}
+            self.revision += 1
+
+    def tell_try(self, dag_id: str, task_id: str, uuid: str | None = None) -> None:
+        """A task instance was seen, under this UUID where Airflow tells one (3.x)."""
+        tasks = self._tasks.setdefault(dag_id, set())
+        if task_id not in tasks and len(tasks) < TASKS_OF_DAG:
+            tasks.add(task_id)
+            self.revision += 1
+        if uuid and uuid not in self._tries:
+            if len(self._tries) >= TRIES:
+                self._tries.pop(next(iter(self._tries)))
+            self._tries[uuid] = Named(dag_id, task_id)
+
+    def tasks(self, dag_id: str) -> frozenset[str]:
+        """The task ids of a DAG, as far as they were seen; a DAG's are never known to be complete."""
+        return frozenset(self._tasks.get(dag_id, ()))
+
+    def has_task(self, dag_id: str, task_id: str) -> bool:
+        """Whether a task instance of that task was seen."""
+        return task_id in self._tasks.get(dag_id, ())
+
+    def find_try(self, uuid: str) -> Named | None:
+        """The task of the try with this UUID; None if none with it was seen."""
+        return self._tries.get(uuid)

@@ -1,0 +1,120 @@
+"""What a StatsD line says, and what is to become of it: the terms that the stages hand to each other.
+
+receive → lines (bytes to samples) → names or mapping (a signature to a resolution) → aggregate (values to series).
+Everything that does not depend on the value is worked out once for each signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from exporter.family import Family, Labels
+
+
+class Type(StrEnum):
+    """The type of a metric on the wire."""
+
+    COUNTER = "c"
+    GAUGE = "g"
+    TIMER = "ms"
+    HISTOGRAM = "h"
+    DISTRIBUTION = "d"
+
+
+class Signature(NamedTuple):
+    """All that lines of one metric have in common: everything but the value."""
+
+    name: str
+    """As it was sent, with Airflow's prefix, without tags."""
+    type: Type
+    tags: tuple[tuple[str, str], ...] = ()
+    """In the order in which they were sent; a tag without a value has an empty one."""
+    rate: float = 1.0
+    """The sample rate: a line stands for 1/rate events. Always in (0, 1]."""
+
+
+class Sample(NamedTuple):
+    """One value of one metric, as sent: unscaled by rate or unit."""
+
+    signature: Signature
+    value: float
+    relative: bool = False
+    """A gauge with a sign: it moves by the value."""
+
+
+class Action(StrEnum):
+    """What a value does to a series."""
+
+    ADD = "add"
+    SET = "set"
+    OBSERVE = "observe"
+
+
+class Target(NamedTuple):
+    """One series that a signature feeds: with the value, times `scale`."""
+
+    family: Family
+    labels: Labels
+    action: Action
+    scale: float = 1.0
+    """Seconds by milliseconds for timers: 0.001. For a counter that counts observations the scale is 0, `plus` 1."""
+    plus: float = 0.0
+    """Added after scaling."""
+
+
+class Resolution(NamedTuple):
+    """What becomes of a signature."""
+
+    rule: str
+    """Which event, name or mapping matched, for `explain`; empty where none did."""
+    targets: Sequence[Target] = ()
+    drop: str = ""
+    """Why nothing comes of it, one of DROPS; empty where it has targets."""
+    note: str = ""
+    """What was put right, for `explain`: a unit, a split of dots, a twin."""
+    ambiguous: bool = False
+    """The ids could be split in several ways."""
+
+
+class Resolver(Protocol):
+    """Names, or a user's mapping."""
+
+    revision: int
+    """Grows when resolutions may differ from those given before."""
+
+    def resolve(self, signature: Signature) -> Resolution:
+        """Say what becomes of all lines of that signature. Never raises."""
+
+
+DROPS = (
+    "twin",
+    "fed_by_api",
+    "denied",
+    "unbounded",
+    "zero_series",
+    "unknown_unit",
+    "unmapped",
+    "capped",
+    "mapped_drop",
+    "conflict",
+    "telemetry",
+)
+"""Why a well-formed line feeds nothing: legacy or modern twin, a family that the API feeds, and so on."""
+
+REJECTIONS = (
+    "empty",
+    "no_name",
+    "no_value",
+    "bad_value",
+    "bad_type",
+    "set_type",
+    "bad_rate",
+    "bad_tags",
+    "not_utf8",
+    "too_long",
+    "event",
+    "service_check",
+)
+"""Why a line is refused as a whole: the closed set of the label `reason`."""
