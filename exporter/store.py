@@ -117,6 +117,13 @@ class Store:
         for table in built:
             self.attach(table)
 
+    def keep(self, families: Iterable[Family], expires: float, *, scope: Scope = ()) -> None:
+        """Say until when (monotonic seconds) the state of families holds that was published before."""
+        for family in families:
+            table = self._tables[family].get(scope)
+            if table:
+                table.expires = expires
+
     def withdraw(self, families: Iterable[Family], *, scope: Scope = ()) -> None:
         """Forget the state of families whose reader failed."""
         for family in families:

@@ -158,6 +158,10 @@ class Supervisor:
 
         result = self._guard(track, read_and_commit)
         pause = self._pause(reader)
+        if result.outcome == "ok":
+            self._store.keep(reader.families, self._clock() + LIFE * pause)
+        else:
+            pause = min(pause, reader.interval * track.failures)
         track.status = replace(track.status, interval=reader.interval, pause=pause)
         track.due = self._clock() + (0.0 if result.again else pause)
         if result.outcome != "ok":
@@ -224,7 +228,8 @@ class Supervisor:
         succeeded = result.outcome == "ok"
         track.failures = 0 if succeeded else track.failures + 1
         if succeeded:
-            track.usual = duration if not track.usual else 0.7 * track.usual + 0.3 * duration
+            # From nothing on, so that one slow read, as the first after a restart, does not decide the pause alone.
+            track.usual += 0.3 * (duration - track.usual)
         track.status = replace(
             before,
             last_attempt=started,

@@ -55,6 +55,8 @@ class Subject:
         self.log = folder / "exporter.log"
         self._clock = folder / "clock"
         self._state = folder / "state.sqlite"
+        for left in folder.glob("state.sqlite*"):
+            left.unlink()
         self._flags = list(flags)
         self._child: subprocess.Popen[bytes] | None = None
         self._session = requests.Session()
