@@ -25,8 +25,8 @@ from exporter.sources.airflow.tries import (
     remember,
 )
 
-PAUSED = ("deferred", "up_for_reschedule", "awaiting_input")
-"""States in which a try goes on without a process; clearing one changes max_tries at once."""
+PAUSED = ("deferred", "up_for_reschedule", "awaiting_input", "scheduled", "queued")
+"""States in which a try that ran goes on without a process; clearing one changes max_tries at once."""
 
 
 def settle(
@@ -129,20 +129,24 @@ def fate_of_archived(attempt: TaskInstance, after: TaskInstance, record: Record,
     """How an archived try ended: history says failed of retried, cleared and finally failed ones alike.
 
     A clear archives a running try at that moment. A clear of anything else raises max_tries, a retry leaves it;
-    and beyond max_tries there are no retries.
+    and beyond max_tries there are no retries. Airflow 2 lets a try that was cleared while it ran go on to
+    up_for_retry, where the row ends later than the copy; Airflow 3 raises max_tries for it too.
     """
     if attempt.state == "success":
         return Fate.SUCCESS
     if attempt.state != "failed":
         return Fate.SKIPPED
     raised = after.max_tries != attempt.max_tries
-    last_seen = record.state if record.try_number == attempt.try_number else ""
+    same = record.try_number == attempt.try_number
+    last_seen = record.state if same else ""
+    paused = raised and last_seen in PAUSED and record.ran
+    outlived = after.try_number == attempt.try_number and after.uuid is None and after.end_date != attempt.end_date
     exhausted = attempt.try_number > attempt.max_tries
     prompt = cleared is not None and attempt.end_date is not None and 0.0 <= cleared - attempt.end_date <= PROMPT
-    if prompt or last_seen == "restarting" or (raised and last_seen in PAUSED):
+    if prompt or last_seen == "restarting" or paused or (outlived and after.state == "up_for_retry"):
         return Fate.CLEARED
     if not exhausted:
-        return Fate.RETRIED
+        return Fate.CLEARED if raised else Fate.RETRIED
     return Fate.FAILED if raised else Fate.CLEARED
 
 

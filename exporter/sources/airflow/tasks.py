@@ -29,6 +29,8 @@ ACTIVE = "task_instances.active"
 SETTLED = "task_instances.settled"
 QUESTIONS = 200
 """How many task instances a poll asks the tries of; the others are asked for in the next polls."""
+DOUBTS = 20
+"""How many it asks for though their rows would do."""
 
 Rows = Mapping[bytes, TaskInstance]
 Records = Mapping[bytes, Record]
@@ -96,6 +98,7 @@ class TasksReader:
         """A finding for each task instance that can be told of, and how many were asked for."""
         findings: dict[bytes, Finding] = {}
         questions: list[bytes] = []
+        doubts: list[bytes] = []
         for key, row in rows.items():
             cleared = self._overview.cleared.get((row.dag_id, row.run_id))
             finding = observe(row, known.get(key), window.edge, cleared)
@@ -103,9 +106,11 @@ class TasksReader:
                 questions.append(key)
             else:
                 findings[key] = finding
+                if finding.doubt:
+                    doubts.append(key)
         if window.until is None:
             questions.extend(key for key, record in known.items() if key not in rows and record.state in TIS_ACTIVE)
-        asked = questions[:QUESTIONS]
+        asked = questions[:QUESTIONS] + doubts[:DOUBTS]
         if asked and self._airflow.major >= 3:
             # How a try ended that was cleared shows only beside the time of the clear.
             self._overview.cleared = find_cleared(self._airflow.dag_runs_active())
@@ -129,7 +134,7 @@ class TasksReader:
         active: dict[bytes, bytes | None] = {}
         settled: dict[bytes, bytes | None] = {}
         encode = msgspec.msgpack.Encoder().encode
-        for key, (record, _, _) in findings.items():
+        for key, (record, *_) in findings.items():
             if record == known.get(key):
                 continue
             is_active = record is not None and record.state in TIS_ACTIVE

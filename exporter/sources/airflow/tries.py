@@ -79,11 +79,13 @@ class Finding(NamedTuple):
     """What one row tells: the record to keep (None: forget it) and what happened.
 
     `ask` says that the tries endpoint must tell first; the record is then what holds if nothing came before.
+    `doubt` says that it might tell better: the finding holds where asking would cost too much.
     """
 
     record: Record | None
     events: tuple[Event, ...] = ()
     ask: bool = False
+    doubt: bool = False
 
 
 def has_run(row: TaskInstance, before: float | None = None) -> bool:
@@ -112,7 +114,8 @@ def observe(row: TaskInstance, known: Record | None, edge: float, cleared: float
     record = remember(row, known, known.settled if known else row.try_number - 1)
     if needs_history(row, known, edge) or may_be_cleared(row, record, cleared):
         return Finding(record, ask=True)
-    return conclude(row, record, edge if known is None else 0.0)
+    finding = conclude(row, record, edge if known is None else 0.0)
+    return finding._replace(doubt=may_have_restarted(row, finding))
 
 
 def conclude(row: TaskInstance, record: Record, edge: float) -> Finding:
@@ -168,6 +171,11 @@ def may_be_cleared(row: TaskInstance, record: Record, cleared: float | None) -> 
     if row.state != "up_for_retry" or row.try_number <= record.settled or cleared is None:
         return False
     return (row.start_date or 0.0) <= cleared <= (row.end_date or 0.0) + PROMPT
+
+
+def may_have_restarted(row: TaskInstance, finding: Finding) -> bool:
+    """Whether a try that seems retried may have been cleared while it ran: Airflow 2 (no UUID) shows both alike."""
+    return row.uuid is None and row.state == "up_for_retry" and bool(finding.events)
 
 
 def is_over(row: TaskInstance) -> bool:
