@@ -98,10 +98,16 @@ union all
 select family, labels, 'le=' || le, 1, doubts from e2e_observation join e2e_bucket using (family) where value <= le;
 
 -- What an exporter may count beside the truth: where a try was cleared before a walk saw its end, history calls a final
--- failure and a retried one alike; where it was deleted, all that was seen is a try that was running.
+-- failure, a retried and a blurred one alike; where it was deleted, all that was seen is a try that was running.
 create view e2e_possible as
 select 'airflow_task_retries_total' as family, array[dag_id, task_id] as labels, 'value' as part, 1::float8 as value, doubts
-from e2e_counted_try where fate = 'failed' and 'unseen' = any (doubts)
+from e2e_counted_try where (fate = 'failed' and 'unseen' = any (doubts)) or 'blurred' = any (doubts)
+union all
+select 'airflow_task_tries_failed_total', array[dag_id, task_id], 'value', 1, doubts
+from e2e_counted_try where 'blurred' = any (doubts)
+union all
+select 'airflow_task_failed_seconds_total', array[dag_id, task_id], 'value', seconds, doubts
+from e2e_counted_try where 'blurred' = any (doubts)
 union all
 select 'airflow_task_tries_cleared_total', array[dag_id, task_id], 'value', 1, doubts
 from e2e_counted_try where fate not in ('cleared', 'deleted') and doubts && array['deleted', 'in vain'];

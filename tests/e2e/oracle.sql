@@ -93,7 +93,11 @@ with began as (
             when e.state is null or e.state = 'restarting' then 'cleared'
             when e.state = 'up_for_retry' then 'retried'
             else e.state
-        end as fate
+        end as fate,
+        (select min(v.at) from e2e_ti v
+          where (v.dag_id, v.run_id, v.task_id, v.map_index, v.life)
+              = (began.dag_id, began.run_id, began.task_id, began.map_index, began.life)
+            and v.seq > e.seq and coalesce(v.state, '') not in ('restarting', 'up_for_retry')) as left_at
     from began
     left join lateral (
         select * from e2e_ti v
@@ -107,7 +111,7 @@ with began as (
     ) e on true
 )
 select t.dag_id, t.run_id, t.task_id, t.map_index, t.life, t.try_number, t.began_seq, t.began_at, t.ended_seq, t.ended_at,
-    t.end_state, t.max_tries, t.pool, t.queue, t.next_at, t.next_state, t.next_operation, t.fate,
+    t.end_state, t.max_tries, t.pool, t.queue, t.next_at, t.next_state, t.next_operation, t.fate, t.left_at,
     case when t.fate = 'cleared' then coalesce(a.start_date, t.start_date) else t.start_date end as start_date,
     case when t.fate = 'cleared' then coalesce(a.end_date, t.end_date) else t.end_date end as end_date,
     case when t.fate = 'cleared' then coalesce(a.queued_at, t.queued_at) else t.queued_at end as queued_at,
@@ -131,6 +135,8 @@ $$;
 -- The tries that count, and what makes the count of some of them a matter of luck:
 --   deleted   its row was deleted before a walk could see how it ended
 --   unseen    its row was cleared, marked or rerun before a walk saw how it ended: history calls it failed, whatever it was
+--   blurred   it was cleared while it ran, and went on to up_for_retry (2.x) and out of that before a walk saw either: then
+--             its archived copy looks like that of a retried try
 --   unarchived  it failed while it was queued or scheduled anew (the executor lost it between two pokes), and was retried
 --             before a walk saw that: Airflow archives a retried try only where it failed running
 --   in vain   it was cleared while it ran, but only an archived copy says so: 2.x's API forgets to change the row, so that
@@ -143,6 +149,8 @@ select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
         case when fate in ('success', 'failed', 'skipped', 'retried') and next_at is not null
               and not (fate = 'retried' and next_state = 'scheduled')
               and not e2e_walked('/taskInstances', ended_at, next_at) then 'unseen' end,
+        case when fate = 'cleared' and next_state = 'up_for_retry'
+              and not e2e_walked('/taskInstances', ended_at, left_at) then 'blurred' end,
         case when fate = 'retried' and not archived and not e2e_walked('/taskInstances', ended_at, next_at) then 'unarchived' end,
         case when cleared_in_vain then 'in vain' end,
         case when ended_at <= w.walked and next_at <= w.walked + interval '1.5 seconds' then 'edge' end

@@ -173,6 +173,30 @@ class TestTheTriesEndpoint:
         known = make_record("deferred", ran=True)
         assert tell(settle(row, known, [make_row("failed", 1), row], EDGE)) == [("ended", "1", "cleared")]
 
+    @pytest.mark.parametrize("state", ["scheduled", "queued"])
+    def test_a_rescheduled_try_that_was_cleared_while_it_waited_did_not_fail(self, state: str) -> None:
+        row = make_running(2, max_tries=3)
+        known = make_record(state, ran=True)
+        assert tell(settle(row, known, [make_row("failed", 1, max_tries=0), row], EDGE)) == [("ended", "1", "cleared")]
+
+    def test_a_try_with_tries_left_that_raised_max_tries_was_cleared_while_it_ran(self) -> None:
+        row = make_running(2, max_tries=3)
+        assert tell(settle(row, make_record(), [make_row("failed", 1), row], EDGE)) == [("ended", "1", "cleared")]
+
+    def test_a_retry_of_airflow_2_is_worth_a_question_one_of_airflow_3_is_not(self) -> None:
+        finding = observe(make_row("up_for_retry"), make_record(), EDGE)
+        assert finding.doubt
+        assert tell(finding) == [("ended", "1", "retried")]
+        assert finding.record is not None
+        assert not observe(make_row("up_for_retry"), finding.record, EDGE).doubt
+        assert not observe(make_row("up_for_retry", uuid="018f"), make_record(), EDGE).doubt
+
+    def test_a_retry_of_airflow_2_that_outlived_its_archived_copy_was_cleared_while_it_ran(self) -> None:
+        row = make_row("up_for_retry", end_date=1024.0)
+        cleared, retried = make_row("failed", 1, end_date=1020.0), make_row("failed", 1, end_date=1024.0)
+        assert tell(settle(row, make_record(), [cleared], EDGE)) == [("ended", "1", "cleared")]
+        assert tell(settle(row, make_record(), [retried], EDGE)) == [("ended", "1", "retried")]
+
     def test_a_vanished_task_that_was_cleared_ended_first(self) -> None:
         cleared = make_row(None, 1, max_tries=3)
         assert tell(settle(None, make_record(), [make_row("success", 1), cleared], EDGE)) == [
