@@ -12,6 +12,8 @@ Labels = tuple[str, ...]
 """Label values of one series, in the order in which its family declares the label names."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+ANY_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
+ANY_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
 TARGET_LABELS = frozenset({"instance", "job", "cluster", "env", "airflow"})
 RESERVED_LABELS = frozenset({"le", "quantile"})
@@ -45,9 +47,9 @@ class Family:
     """One metric family: everything that is known of it before a value is.
 
     `origin` says where a value comes from (API field, StatsD name, `/proc` file); `closed` holds the
-    labels whose values are known beforehand; `since` is the oldest Airflow that can feed it.
+    labels whose values are known beforehand; `since` is the oldest Airflow that can feed it, `until` the newest.
     Families of events expire when nothing was sent for `ttl` seconds (0: never); `merge` says how a gauge
-    comes of several senders' values.
+    comes of several senders' values. Families made at run time are not `declared`: they obey Prometheus's rules only.
     """
 
     name: str
@@ -58,11 +60,13 @@ class Family:
     reader: str = ""
     origin: str = ""
     since: str = ""
+    until: str = ""
     closed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     buckets: tuple[float, ...] = ()
     cap: int = 10_000
     ttl: float = 0.0
     merge: Merge = Merge.NEWEST
+    declared: bool = True
 
     def __post_init__(self) -> None:
         problem = find_problem(self)
@@ -77,6 +81,8 @@ class Family:
 
 def find_problem(family: Family) -> str | None:
     """Say what is wrong with a declaration, or None."""
+    if not family.declared:
+        return find_invalid_name(family) or find_bucket_problem(family)
     return find_name_problem(family) or find_label_problem(family) or find_bucket_problem(family)
 
 
@@ -89,6 +95,18 @@ def find_name_problem(family: Family) -> str | None:
         return "an _info family is a gauge"
     if not family.help or family.help.endswith("."):
         return "help is one sentence without a full stop"
+    return None
+
+
+def find_invalid_name(family: Family) -> str | None:
+    """What Prometheus would refuse of a family made at run time."""
+    if not ANY_NAME.match(family.name):
+        return "Prometheus allows letters, digits, underscores and colons in a name"
+    labels = family.labels
+    if RESERVED_LABELS.intersection(labels) or len(set(labels)) != len(labels):
+        return "a label is reserved or named twice"
+    if not all(ANY_LABEL.match(label) and not label.startswith("__") for label in labels):
+        return "Prometheus allows letters, digits and single leading underscores in a label"
     return None
 
 

@@ -35,8 +35,10 @@ CAPTURED_LINES = 100
 CAPTURED_LENGTH = 500
 
 HIDDEN = "***"
-SHORTEST_SECRET = 4
-"""A shorter secret is not searched for: hiding every "a" would leave no log to read."""
+SHORTEST_SECRET = 8
+"""A shorter secret is not searched for: hiding every "a", or every "airflow", would leave no log to read."""
+MOST_SECRETS = 100
+"""How many secrets are searched for; those of long ago are forgotten first."""
 SECRETS = (
     re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
     re.compile(r"(?i)(?<=\bbearer )[\w.~+/=-]{16,}"),
@@ -50,14 +52,17 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+\Z")
 KEY = re.compile(r"[^A-Za-z0-9_]")
 
-known_secrets: set[str] = set()
+known_secrets: dict[str, None] = {}
 captured = threading.local()
 
 
 def hide(secret: str) -> None:
     """Never show this text in a log line from now on."""
     if len(secret) >= SHORTEST_SECRET:
-        known_secrets.add(secret)
+        known_secrets.pop(secret, None)
+        known_secrets[secret] = None
+        while len(known_secrets) > MOST_SECRETS:
+            known_secrets.pop(next(iter(known_secrets)))
 
 
 def redact(text: str) -> str:

@@ -23,7 +23,7 @@ def _as_before() -> Iterator[None]:
     names = ("", "exporter", "uvicorn")
     levels = {name: logging.getLogger(name).level for name in names}
     root = logging.getLogger()
-    handlers, secrets = list(root.handlers), set(logs.known_secrets)
+    handlers, secrets = list(root.handlers), dict(logs.known_secrets)
     yield
     for handler in set(root.handlers) - set(handlers):
         root.removeHandler(handler)
@@ -229,13 +229,19 @@ class TestSecrets:
         assert lines[0].endswith(f"sent {HIDDEN}")
 
     def test_a_secret_within_another_leaves_nothing_of_it(self) -> None:
-        hide("hunter")
-        hide("hunter2")
-        assert redact("hunter2") == HIDDEN
+        hide("huntsman")
+        hide("huntsman2")
+        assert redact("huntsman2") == HIDDEN
 
     def test_too_short_to_be_told_from_text_is_not_searched_for(self) -> None:
-        hide("a")
-        assert redact("a banana") == "a banana"
+        hide("airflow")
+        assert redact("airflow works") == "airflow works"
+
+    def test_the_oldest_are_forgotten_where_there_are_ever_new_ones(self) -> None:
+        for number in range(logs.MOST_SECRETS + 1):
+            hide(f"token number {number:06}")
+        assert redact("token number 000001") == HIDDEN
+        assert len(logs.known_secrets) == logs.MOST_SECRETS
 
 
 class TestCapture:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import yaml
 
+from exporter import logs
 from exporter.reading import ReaderError
 from exporter.settings import AirflowSettings
 from exporter.sources.airflow.failures import NOBODY, is_bad_token, leads_to_login, read_detail
@@ -51,6 +52,7 @@ def check_secret(value: str, what: str) -> str:
     """A value that fits into a header. Raises ReaderError without quoting it, as every library would."""
     if not value.isascii() or not value.isprintable():
         raise ReaderError("unauthorized", f"{what} holds several lines, or characters that no header takes")
+    logs.hide(value)
     return value
 
 
@@ -74,6 +76,7 @@ class WatchedFile:
             if stamp != self._stamp:
                 self._text = self.path.read_text(encoding="utf-8").strip()
                 self._stamp = stamp
+                logs.hide(self._text)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise ReaderError("unauthorized", f"{self._what} {self.path} cannot be read: {reason}") from error
@@ -131,11 +134,12 @@ class Password:
         """The password. Raises ReaderError (unauthorized) where there is none."""
         if self._file:
             return self._file.read()
-        try:
-            return os.environ[self._environment]
-        except KeyError:
+        password = os.environ.get(self._environment)
+        if password is None:
             message = f"there is no password for {self}: set airflow.password_file, or the variable that should hold it"
-            raise ReaderError("unauthorized", message) from None
+            raise ReaderError("unauthorized", message)
+        logs.hide(password)
+        return password
 
 
 class Basic:
