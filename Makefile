@@ -23,7 +23,7 @@ endef
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.exporter ## a real Airflow with busy DAGs, and the exporter reading it (Ctrl-C stops all)
@@ -50,6 +50,10 @@ e2e: $(VENV)/.dev ## the exactness test on real Airflows (AIRFLOW_VERSIONS, E2E_
 .PHONY: bench
 bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+.PHONY: bench-statsd
+bench-statsd: $(VENV)/.dev ## what StatsD data costs; BENCH_ARGS="--peer PATH" compares with a statsd_exporter
+	$(BIN)/python -m benchmarks.statsd $(BENCH_ARGS)
 
 .PHONY: docs
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew

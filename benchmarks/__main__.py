@@ -9,6 +9,7 @@ import sys
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "exposition": ("--quick",),
     "memory": ("--lines", "10000"),
+    "statsd": ("--quick", "--seconds", "1", "--dags", "100"),
     "poll": ("--quick",),
 }
 """Each with what makes it short."""
