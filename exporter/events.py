@@ -90,12 +90,19 @@ class Events:
         """A histogram's buckets as configured."""
         return self._live[family].table.buckets
 
-    def touch(self, family: Family, labels: Labels) -> None:
+    def touch(self, family: Family, series: Series) -> None:
         """Something was sent for a series of a family that expires."""
-        self._live[family].seen[labels] = self.clock()
+        self._live[family].seen[series.labels] = self.clock()
 
-    def set(self, family: Family, series: Gauge, sender: bytes, value: float, *, relative: bool) -> None:
-        """A sender tells its share of a gauge."""
+    def observe(self, series: Series, value: float, weight: float) -> None:
+        """Take a value that stands for `weight` of them into a summary; a histogram's cells are the caller's."""
+        if isinstance(series, Window):
+            series.observe(value, weight, self.clock())
+
+    def set(self, family: Family, series: Series, sender: bytes, value: float, *, relative: bool) -> None:
+        """A sender tells its share of a gauge; a series of another kind is left alone."""
+        if not isinstance(series, Gauge):
+            return
         series.set(sender, value, self.clock(), relative=relative)
         if len(series.shares) > 1:
             self._live[family].shared.add(series.labels)
