@@ -7,8 +7,11 @@ one until there are none. The kernel tells with each datagram how many it threw 
 from __future__ import annotations
 
 import ctypes
+import errno
+import mmap
 import os
 import socket
+import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -19,6 +22,8 @@ SIZE = 65_536
 ADDRESS = 128
 CONTROL = 64
 SO_RXQ_OVFL = 40
+PASSING = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED})
+"""Errors that say that there is nothing now."""
 WORD = ctypes.sizeof(ctypes.c_size_t)
 
 
@@ -64,59 +69,49 @@ class Batches:
     def __init__(self, sock: socket.socket, call: Callable[..., int]) -> None:
         self._call = call
         self._descriptor = sock.fileno()
-        self._data = memoryview(bytearray(BATCH * SIZE))
-        self._addresses = ctypes.create_string_buffer(BATCH * ADDRESS)
-        self._controls = ctypes.create_string_buffer(BATCH * CONTROL)
+        # Anonymous pages are zero at first and take memory when they are used.
+        self._data = memoryview(mmap.mmap(-1, BATCH * SIZE))
+        self._addresses = memoryview(bytearray(BATCH * ADDRESS))
+        self._controls = memoryview(bytearray(BATCH * CONTROL))
         self._vectors = (Vector * BATCH)()
         self._messages = (Message * BATCH)()
         self._views = [self._data[place * SIZE : (place + 1) * SIZE] for place in range(BATCH)]
         self.lost = 0
         self._arrange()
+        self._pristine = bytes(self._messages)
+        words = memoryview(self._messages).cast("B").cast("I")
+        self._lengths = words[Message.length.offset // 4 :: ctypes.sizeof(Message) // 4]
 
     def _arrange(self) -> None:
-        base = ctypes.addressof(ctypes.c_char.from_buffer(self._data))
+        data, addresses, controls = map(find_address, (self._data, self._addresses, self._controls))
         for place, (vector, message) in enumerate(zip(self._vectors, self._messages, strict=True)):
-            vector.base, vector.length = base + place * SIZE, SIZE
+            vector.base, vector.length = data + place * SIZE, SIZE
             header = message.header
-            header.name = ctypes.addressof(self._addresses) + place * ADDRESS
-            header.name_length = ADDRESS
+            header.name, header.name_length = addresses + place * ADDRESS, ADDRESS
             header.vectors, header.vector_count = ctypes.addressof(vector), 1
-            header.control = ctypes.addressof(self._controls) + place * CONTROL
-            header.control_length = CONTROL
+            header.control, header.control_length = controls + place * CONTROL, CONTROL
 
     def read(self) -> Sequence[bytes]:
         """The datagrams that are there, at most BATCH. Raises OSError where the socket is of no use."""
+        # The kernel shortens the lengths that it was given.
+        ctypes.memmove(self._messages, self._pristine, len(self._pristine))
         count = self._call(self._descriptor, self._messages, BATCH, socket.MSG_DONTWAIT, None)
         if count <= 0:
-            if count < 0 and (number := ctypes.get_errno()) not in (11, 4, 111):
+            number = ctypes.get_errno()
+            if count < 0 and number not in PASSING:
                 raise OSError(number, os.strerror(number))
             return ()
-        messages, views = self._messages, self._views
-        batch = [bytes(views[place][: messages[place].length]) for place in range(count)]
-        self._note_losses(count)
-        return batch
-
-    def _note_losses(self, count: int) -> None:
-        """The counter of the newest message; lengths are set anew where the kernel shortened them."""
-        header = self._messages[count - 1].header
-        if header.control_length > 2 * WORD:
-            start = (count - 1) * CONTROL
-            raw = self._controls.raw[start + 2 * WORD : start + 2 * WORD + 4]
-            self.lost = max(self.lost, int.from_bytes(raw, "little" if self._little() else "big"))
-            for place in range(count):
-                self._messages[place].header.control_length = CONTROL
-        for place in range(count):
-            self._messages[place].header.name_length = ADDRESS
-
-    @staticmethod
-    def _little() -> bool:
-        return ctypes.c_uint16(1).value.to_bytes(2, "little") == bytes(ctypes.c_uint16(1))
+        if self._messages[count - 1].header.control_length:
+            start = (count - 1) * CONTROL + 2 * WORD
+            self.lost = int.from_bytes(self._controls[start : start + 4], sys.byteorder)
+        lengths = self._lengths[:count].tolist()
+        return [bytes(view[:length]) for view, length in zip(self._views, lengths, strict=False)]
 
     def sender(self, place: int) -> bytes:
         """The address (no port) of the sender of a datagram of the newest batch."""
         start = place * ADDRESS
-        raw = self._addresses.raw[start : start + 32]
-        family = int.from_bytes(raw[:2], "little" if self._little() else "big")
+        raw = bytes(self._addresses[start : start + 24])
+        family = int.from_bytes(raw[:2], sys.byteorder)
         if family == socket.AF_INET:
             return raw[4:8]
         return raw[8:24] if family == socket.AF_INET6 else b""
@@ -141,7 +136,7 @@ class Singles:
                 break
             for level, kind, content in control:
                 if (level, kind) == (socket.SOL_SOCKET, SO_RXQ_OVFL):
-                    self.lost = max(self.lost, int.from_bytes(content[:4], "little"))
+                    self.lost = int.from_bytes(content[:4], sys.byteorder)
             batch.append(data)
             self._senders.append(pack_address(address))
         return batch
@@ -159,10 +154,14 @@ def pack_address(address: object) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
 
 
+def find_address(buffer: memoryview) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
 def find_call() -> Callable[..., int] | None:
     """The C library's `recvmmsg`, None where there is none."""
     try:
-        return ctypes.CDLL(None, use_errno=True).recvmmsg  # type: ignore[no-any-return]
+        return ctypes.CDLL(None, use_errno=True).recvmmsg
     except (AttributeError, OSError):
         return None
 
