@@ -6,7 +6,6 @@ part of a batch, or not at all while batches come full: few, large reads are wha
 
 from __future__ import annotations
 
-import logging
 import selectors
 import socket
 import threading
@@ -20,8 +19,6 @@ from exporter.sources.statsd.absorber import Absorber
 from exporter.sources.statsd.batches import BATCH, Reader, make_reader
 from exporter.sources.statsd.sockets import bind_inet, bind_unix, enlarge
 from exporter.sources.statsd.streams import Streams
-
-log = logging.getLogger(__name__)
 
 FILL = 64
 """Datagrams that a rest should bring."""
@@ -63,8 +60,6 @@ class Receiver:
         self.packets: Counter[str] = Counter(dict.fromkeys(TRANSPORTS, 0))
         self.granted = 0
         """Bytes of the UDP socket's receive buffer, as the kernel counts them."""
-        self.failure = ""
-        """Why the thread ended that should not have."""
 
     @property
     def lost(self) -> int:
@@ -129,11 +124,8 @@ class Receiver:
     def _run(self) -> None:
         try:
             self._receive()
-        except Exception as error:
-            # The supervisor's next read tells it, and connects anew.
-            log.exception("receiving StatsD failed in a way that is not foreseen")
-            self.failure = f"{type(error).__name__}: {error}"
         finally:
+            # After an error the supervisor's next read finds the thread dead and connects anew.
             self._close()
 
     def _receive(self) -> None:
@@ -149,7 +141,7 @@ class Receiver:
                 self._wait()
             elif count < BATCH:
                 self._poll(0)
-                time.sleep(min(LONGEST, max(SHORTEST, LONGEST * FILL / 8 / count)))
+                time.sleep(min(LONGEST, max(SHORTEST, LONGEST * FILL / count)))
         while self._read_all():
             pass
         self._streams.close()

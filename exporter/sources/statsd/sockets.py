@@ -14,7 +14,7 @@ from exporter.reading import ReaderError
 SO_RCVBUFFORCE = 33
 BACKLOG = 128
 ADVICE = {
-    errno.EADDRINUSE: "another process listens there; stop it, choose another port, or switch it off with an empty value",
+    errno.EADDRINUSE: "another process listens there; stop it, choose another port, or give an empty value",
     errno.EACCES: "it is not allowed; choose a port above 1023 or a folder that this user may write",
     errno.EADDRNOTAVAIL: "this machine does not have that address",
     errno.ENOENT: "its folder does not exist",
