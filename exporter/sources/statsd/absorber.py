@@ -12,7 +12,7 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from exporter.family import Family, Kind, Labels
 from exporter.sources.statsd import lines
@@ -43,13 +43,13 @@ class Cell(Protocol):
 
 
 class Tables(Protocol):
-    """The live tables (exporter/events.py)."""
+    """The live tables (exporter/events.py), which take back the series that they found."""
 
     def find(self, family: Family, labels: Labels) -> Cell | None: ...
     def bounds(self, family: Family) -> tuple[float, ...]: ...
-    def set(self, family: Family, series: Cell, sender: bytes, value: float, *, relative: bool) -> None: ...
-    def observe(self, series: Cell, value: float, weight: float) -> None: ...
-    def touch(self, family: Family, series: Cell) -> None: ...
+    def set(self, family: Family, series: Any, sender: bytes, value: float, *, relative: bool) -> None: ...  # noqa: ANN401
+    def observe(self, series: Any, value: float, weight: float) -> None: ...  # noqa: ANN401
+    def touch(self, family: Family, series: Any) -> None: ...  # noqa: ANN401
     def sweep(self) -> bool: ...
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from exporter.catalogue import own
 from exporter.family import Family, Labels
 from exporter.reading import Reader, ReaderError, Reading
+from exporter.settings import ReceptionSettings
 from exporter.sources.statsd.absorber import Absorber
 from exporter.sources.statsd.event import DROPS, REJECTIONS, Resolver, Type
 from exporter.sources.statsd.receiver import TRANSPORTS, Listeners, Receiver
@@ -61,19 +62,23 @@ class StatsdSource:
         if self.relay:
             self.relay.close()
 
-    def change(self, resolver: Resolver) -> None:
-        """Resolve by another resolver from now on, without a gap in reception."""
-        absorber, receiver = self.absorber, self.receiver
-        if receiver and receiver.alive:
-            receiver.call(lambda: absorber.change(resolver))
-        else:
-            absorber.change(resolver)
+    def change(self, resolver: Resolver, configure: Callable[[], None] = lambda: None) -> None:
+        """Resolve by another resolver from now on, without a gap in reception; `configure` is called just before."""
 
-    def tables(self) -> dict[Family, Mapping[Labels, float]]:
+        def apply() -> None:
+            configure()
+            self.absorber.change(resolver)
+
+        if self.receiver and self.receiver.alive:
+            self.receiver.call(apply)
+        else:
+            apply()
+
+    def tables(self) -> dict[Family, dict[Labels, float]]:
         """The exporter's own families of StatsD, as they are now. Any thread may ask."""
         absorber, receiver = self.absorber, self.receiver
         rejected, dropped = absorber.rejected, absorber.dropped
-        tables: dict[Family, Mapping[Labels, float]] = {
+        tables: dict[Family, dict[Labels, float]] = {
             own.STATSD_LINES: {(): absorber.lines},
             own.STATSD_EVENTS: {(own.STATSD_TYPES[one.value],): absorber.events[one] for one in Type},
             own.STATSD_REJECTED: {(reason,): rejected[reason] for reason in REJECTIONS},
@@ -90,6 +95,18 @@ class StatsdSource:
             tables[own.STATSD_RELAYED] = {(): self.relay.packets}
             tables[own.STATSD_RELAY_LOST] = {(): self.relay.lost}
         return tables
+
+
+def find_listeners(settings: ReceptionSettings) -> Listeners:
+    """Where to listen by the settings."""
+    return Listeners(
+        udp=settings.listen_udp,
+        tcp=settings.listen_tcp,
+        unixgram=settings.listen_unixgram,
+        unix=settings.listen_unix,
+        mode=settings.unix_socket_mode,
+        buffer=settings.receive_buffer,
+    )
 
 
 class Reception:
