@@ -108,8 +108,7 @@ class Settings:
     statsd: StatsdSettings = field(default_factory=StatsdSettings)
     reception: ReceptionSettings = field(default_factory=ReceptionSettings)
     web: WebSettings = field(default_factory=WebSettings)
-    collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "statsd": False})
-    """Which sources there are. A server receives StatsD by default (see options.py); whoever only reads does not."""
+    collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "statsd": True})
     state_file: Path | None = None
     birth_hold: float = 30.0
     """How long a new counter is exposed as 0 before it shows its value."""
