@@ -7,15 +7,11 @@ from exporter.family import Family, Kind
 PER_TASK = 20_000
 MEBI, GIBI = 1024.0**2, 1024.0**3
 
-gauge = partial(
-    Family, kind=Kind.GAUGE, source="host", reader="processes", labels=("dag_id", "task_id"), cap=PER_TASK
-)
+gauge = partial(Family, kind=Kind.GAUGE, source="host", reader="processes", labels=("dag_id", "task_id"), cap=PER_TASK)
 counter = partial(
     Family, kind=Kind.COUNTER, source="host", reader="processes", labels=("dag_id", "task_id"), cap=PER_TASK
 )
-histogram = partial(
-    Family, kind=Kind.HISTOGRAM, source="host", reader="processes", labels=("dag_id",), cap=2_000
-)
+histogram = partial(Family, kind=Kind.HISTOGRAM, source="host", reader="processes", labels=("dag_id",), cap=2_000)
 
 CPU = counter(
     "airflow_task_cpu_seconds_total",

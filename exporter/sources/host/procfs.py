@@ -17,7 +17,7 @@ LARGEST = 65_536
 KIBIBYTE = 1024
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A file could not be read; `reason` is one of REASONS."""
 
     def __init__(self, reason: str) -> None:
@@ -25,7 +25,7 @@ class Unreadable(Exception):
         self.reason = reason
 
 
-class Malformed(ValueError):
+class MalformedError(ValueError):
     """A file says something that no kernel writes."""
 
 
@@ -81,7 +81,7 @@ class Traffic(NamedTuple):
 
 
 def read(path: str, size: int = LARGEST) -> bytes:
-    """The first bytes of a file. Raises Unreadable."""
+    """The first bytes of a file. Raises UnreadableError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -89,13 +89,13 @@ def read(path: str, size: int = LARGEST) -> bytes:
         finally:
             os.close(descriptor)
     except PermissionError as error:
-        raise Unreadable("permission") from error
+        raise UnreadableError("permission") from error
     except OSError as error:
-        raise Unreadable(GONE) from error
+        raise UnreadableError(GONE) from error
 
 
 def parse_stat(text: bytes) -> Stat:
-    """The command between the brackets may hold anything, brackets too. Raises Malformed."""
+    """The command between the brackets may hold anything, brackets too. Raises MalformedError."""
     opening, closing = text.find(b"("), text.rfind(b")")
     fields = text[closing + 2 :].split(None, 22)
     try:
@@ -112,39 +112,39 @@ def parse_stat(text: bytes) -> Stat:
             int(fields[21]),
         )
     except (IndexError, ValueError) as error:
-        raise Malformed("stat") from error
+        raise MalformedError("stat") from error
 
 
 def parse_status(text: bytes) -> Status:
-    """A zombie has no memory any more. Raises Malformed."""
+    """A zombie has no memory any more. Raises MalformedError."""
     fields = parse_fields(text, b":")
     try:
         switches = count(fields, b"voluntary_ctxt_switches") + count(fields, b"nonvoluntary_ctxt_switches")
         return Status(count(fields, b"VmHWM") * KIBIBYTE, count(fields, b"RssAnon") * KIBIBYTE, switches)
     except ValueError as error:
-        raise Malformed("status") from error
+        raise MalformedError("status") from error
 
 
 def parse_io(text: bytes) -> Io:
-    """Raises Malformed."""
+    """Raises MalformedError."""
     fields = parse_fields(text, b":")
     try:
         return Io(int(fields[b"read_bytes"]), int(fields[b"write_bytes"]))
     except (KeyError, ValueError) as error:
-        raise Malformed("io") from error
+        raise MalformedError("io") from error
 
 
 def parse_pss(text: bytes) -> int:
-    """Proportional memory in bytes, from smaps_rollup. Raises Malformed."""
+    """Proportional memory in bytes, from smaps_rollup. Raises MalformedError."""
     place = text.find(b"\nPss:")
     try:
         return int(text[place + 5 : place + 40].split(None, 1)[0]) * KIBIBYTE if place >= 0 else fail("smaps_rollup")
     except (IndexError, ValueError) as error:
-        raise Malformed("smaps_rollup") from error
+        raise MalformedError("smaps_rollup") from error
 
 
 def parse_traffic(text: bytes) -> dict[str, Traffic]:
-    """Traffic by interface, from net/dev. Raises Malformed."""
+    """Traffic by interface, from net/dev. Raises MalformedError."""
     found = {}
     for line in text.splitlines()[2:]:
         name, _, rest = line.partition(b":")
@@ -152,7 +152,7 @@ def parse_traffic(text: bytes) -> dict[str, Traffic]:
         try:
             found[name.strip().decode("ascii", "replace")] = Traffic(int(fields[0]), int(fields[8]))
         except (IndexError, ValueError) as error:
-            raise Malformed("net/dev") from error
+            raise MalformedError("net/dev") from error
     return found
 
 
@@ -174,4 +174,4 @@ def count(fields: dict[bytes, bytes], name: bytes) -> int:
 
 
 def fail(what: str) -> int:
-    raise Malformed(what)
+    raise MalformedError(what)
