@@ -1,7 +1,7 @@
 """What is read of a process beside what counts its usage: memory, descriptors, switches, network.
 
-Proportional memory is dear: the kernel walks all pages of a process. So it is read within a budget of time, tasks first,
-then whoever waited longest; what was not read keeps the value that it had.
+Proportional memory is dear: the kernel walks all pages of a process. So it is read within a budget of time, tasks
+first, then whoever waited longest; what was not read keeps the value that it had.
 """
 
 from __future__ import annotations

@@ -193,6 +193,7 @@ def describe(unreadable: Values) -> Iterator[str]:
     """What is missing and what helps, in words."""
     for (file, reason), number in unreadable.items():
         if number and reason == "permission":
-            yield f"/proc/PID/{file} of {number:.0f} processes is forbidden: run as Airflow's user or with CAP_SYS_PTRACE"
+            advice = "run as Airflow's user, or with CAP_SYS_PTRACE"
+            yield f"/proc/PID/{file} of {number:.0f} processes is forbidden to us: {advice}"
         elif number:
             yield f"/proc/PID/{file} of {number:.0f} processes: {reason}"
