@@ -45,7 +45,7 @@ class Census:
         self._first = True
 
     def look(self, deadline: float) -> None:
-        """Look at every process. `deadline` is in monotonic seconds. Raises OverrunError, or UnreadableError without /proc."""
+        """Look at every process. Raises OverrunError at the deadline (monotonic seconds), UnreadableError."""
         pids = self._files.list_pids()
         known = sorted(self.processes.values(), key=find_depth)
         finished = self._observe(known, lambda: pids, deadline)

@@ -6,7 +6,8 @@ The label is the group's path as the process shows it. In a container with a nam
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from exporter.catalogue import host
@@ -26,24 +27,27 @@ class Groups:
         self._root = root
         self._unified = root if (root / "cgroup.controllers").exists() else root / "unified"
 
-    def read(self, memberships: Iterable[dict[str, str]]) -> dict[str, Figures]:
+    def read(self, memberships: Iterable[Mapping[str, str]]) -> dict[str, Figures]:
         """The figures of each distinct group, by its path. Raises UnreadableError where not one can be read."""
         found: dict[str, Figures] = {}
-        for paths in memberships:
-            path = paths.get("memory") or paths.get("cpu") or paths.get("") or "/"
-            if path not in found and len(found) < MOST:
-                found[path] = self._read_group(paths)
+        for paths in islice(distinct(memberships), MOST):
+            for path, figures in (self._read_memory_of(paths), self._read_cpu_of(paths)):
+                found[path] = found.get(path, {}) | dict(figures)
         readable = {path: figures for path, figures in found.items() if figures}
         if found and not readable:
             raise UnreadableError("missing")
         return readable
 
-    def _read_group(self, paths: dict[str, str]) -> Figures:
-        memory = dict(
-            self._read_memory_v1(paths["memory"]) if "memory" in paths else self._read_memory(paths.get("", "/"))
-        )
-        cpu = dict(self._read_cpu_v1(paths) if "cpu" in paths else self._read_cpu(paths.get("", "/")))
-        return memory | cpu
+    def _read_memory_of(self, paths: Mapping[str, str]) -> tuple[str, Iterator[tuple[Family, float]]]:
+        """The group that limits memory: with version 1 each controller has groups of its own."""
+        if "memory" in paths:
+            return paths["memory"], self._read_memory_v1(paths["memory"])
+        return paths.get("", "/"), self._read_memory(paths.get("", "/"))
+
+    def _read_cpu_of(self, paths: Mapping[str, str]) -> tuple[str, Iterator[tuple[Family, float]]]:
+        if "cpu" in paths:
+            return paths["cpu"], self._read_cpu_v1(paths)
+        return paths.get("", "/"), self._read_cpu(paths.get("", "/"))
 
     def _read_memory(self, path: str) -> Iterator[tuple[Family, float]]:
         folder = self._unified / path.lstrip("/")
@@ -67,10 +71,10 @@ class Groups:
         yield from pick(stat, host.CGROUP_THROTTLED, "throttled_usec", 1e6)
         yield from describe_periods(stat)
 
-    def _read_cpu_v1(self, paths: dict[str, str]) -> Iterator[tuple[Family, float]]:
+    def _read_cpu_v1(self, paths: Mapping[str, str]) -> Iterator[tuple[Family, float]]:
         root = self._root / "cpu"
         folder = root / paths["cpu"].lstrip("/")
-        yield from self._limit(host.CGROUP_CPU_LIMIT, root, paths["cpu"], "cpu.cfs_quota_us", parse_quota_v1)
+        yield from self._limit(host.CGROUP_CPU_LIMIT, root, paths["cpu"], "cpu.cfs_quota_us", kernel.parse_quota)
         usage = numbers(self._root / "cpuacct" / paths.get("cpuacct", "/").lstrip("/") / "cpuacct.usage")
         yield from pick(usage, host.CGROUP_CPU, "", 1e9)
         stat = numbers(folder / "cpu.stat")
@@ -95,9 +99,13 @@ class Groups:
             yield family, min(limits, default=math.inf)
 
 
-def parse_quota_v1(text: bytes) -> float:
-    """Quota and period come from two files, joined here."""
-    return kernel.parse_quota(text)
+def distinct(memberships: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+    seen = set()
+    for paths in memberships:
+        key = tuple(sorted(paths.items()))
+        if key not in seen:
+            seen.add(key)
+            yield paths
 
 
 def read_text(path: Path) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from exporter.catalogue import host
@@ -24,7 +24,7 @@ class MachineReader:
 
     name = "machine"
     help = "CPU, memory, disks and network of the machine, and the limits of control groups"
-    families = host.FAMILIES
+    families: Sequence[Family] = host.FAMILIES
 
     def __init__(
         self, procfs_root: Path, sysfs_root: Path, root: Path, interval: float, members: Callable[[], Iterable[int]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import http.client
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -16,7 +16,7 @@ import msgspec
 
 from exporter.directory import Directory
 from exporter.family import Family
-from exporter.reading import ReaderError, Reading
+from exporter.reading import Reader, ReaderError, Reading
 from exporter.settings import HostSettings
 
 TIMEOUT = 5.0
@@ -49,7 +49,7 @@ class NamesReader:
 
     name = "names"
     help = "Names of running tasks, from the exporter that reads Airflow's API"
-    families: tuple[Family, ...] = ()
+    families: Sequence[Family] = ()
 
     def __init__(self, settings: HostSettings, directory: Directory, find_nameless: Callable[[], list[str]]) -> None:
         self.interval = settings.interval
@@ -106,7 +106,7 @@ class NamesSource:
     name = "task_names"
 
     def __init__(self, reader: NamesReader, url: str) -> None:
-        self.readers = (reader,)
+        self.readers: Sequence[Reader] = (reader,)
         self._url = url
 
     def __str__(self) -> str:

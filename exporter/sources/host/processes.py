@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from exporter.catalogue import components, usage
 from exporter.family import Family, Kind, Labels
@@ -45,7 +45,9 @@ class ProcessesReader:
 
     name = "processes"
     help = "Airflow's processes, by component, and the processes of running tasks"
-    families = tuple(family for family in (*components.FAMILIES, *usage.FAMILIES) if family.kind is Kind.GAUGE)
+    families: Sequence[Family] = tuple(
+        family for family in (*components.FAMILIES, *usage.FAMILIES) if family.kind is Kind.GAUGE
+    )
 
     def __init__(self, observer: Observer, interval: float) -> None:
         self.interval = interval
@@ -98,7 +100,7 @@ class TasksReader:
 
     name = "tasks"
     help = "Running tasks, more often than all processes"
-    families: tuple[Family, ...] = ()
+    families: Sequence[Family] = ()
 
     def __init__(self, observer: Observer, longest: float) -> None:
         self.interval = QUICKEST
