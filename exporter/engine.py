@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from exporter.catalogue import COARSE, FAMILIES
 from exporter.directory import Directory
 from exporter.family import Family, Kind
-from exporter.ledger import Ledger
+from exporter.ledger import Ledger, Row
 from exporter.reading import Source
 from exporter.settings import Settings
 from exporter.state import State
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 BY_NAME = {family.name: family for family in FAMILIES}
 PASSES = 20
 """How often `read_once` goes on with readers that have more to read."""
+VOLATILE = frozenset({"host"})
+"""Sources whose counters start at zero with the process: what they measure goes on, seen or not, while it is away."""
 WAIT = 30.0
 """Seconds after which a source that is slow to stop is mentioned."""
 
@@ -48,6 +50,7 @@ class Engine:
         self.telemetry = Telemetry(self.store, persistent=settings.state_file is not None, ledgers=self._ledgers)
         self.telemetry.seed(list_sources(settings))
         self._units: tuple[Unit, ...] = ()
+        self._carried: dict[str, list[Row]] = {}
         self._adopt(settings, self._build_sources(settings))
 
     def start(self) -> None:
@@ -71,6 +74,7 @@ class Engine:
         for unit in self._units:
             while not unit.supervisor.stop(WAIT):
                 log.warning("%s is still reading; the new configuration waits for it", unit.source.name)
+        self._carried = {unit.source.name: unit.ledger.dump() for unit in self._units}
         self._adopt(settings, sources)
         self.start()
 
@@ -106,12 +110,21 @@ class Engine:
         self._units = tuple(Unit(source, ledger, self._supervise(source, ledger)) for source, ledger in units)
 
     def _build_sources(self, settings: Settings) -> list[Source]:
-        if not settings.collectors["airflow"]:
-            return []
-        # An exporter without this source must not pay for what it imports.
-        from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
+        sources: list[Source] = []
+        # An exporter without a source must not pay for what it imports.
+        if settings.collectors["airflow"]:
+            from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
 
-        return [AirflowSource(settings.airflow, self._state, self.directory, self.telemetry.count_request)]
+            sources.append(AirflowSource(settings.airflow, self._state, self.directory, self.telemetry.count_request))
+        if settings.collectors["host"]:
+            from exporter.sources.host.source import build_sources  # noqa: PLC0415
+
+            kept = {unit.source.name: unit.source for unit in self._units}
+            same = settings.host == self.settings.host and settings.airflow == self.settings.airflow
+            found = build_sources(settings, self.directory)
+            # What it knows of processes that run must not be lost.
+            sources += [kept.get(source.name, source) if same else source for source in found]
+        return sources
 
     def _build_ledger(self, source: Source) -> Ledger:
         """The ledger of a source, with what the state file kept of it."""
@@ -121,7 +134,10 @@ class Engine:
             hold=self.settings.birth_hold,
             buckets=find_buckets(self.settings),
         )
-        unfit = ledger.restore(self._state.ledger())
+        names = {family.name for family in list_growing(source.name)}
+        foreign = {family.name for family in FAMILIES} - names
+        rows = self._carried.get(source.name, []) if source.name in VOLATILE else self._state.ledger()
+        unfit = ledger.restore(row for row in rows if row.family not in foreign)
         if unfit:
             log.warning("%d series of the state file fit no family any more and start at zero", unfit)
         ledger.seed_closed()
@@ -130,16 +146,24 @@ class Engine:
         return ledger
 
     def _supervise(self, source: Source, ledger: Ledger) -> Supervisor:
-        return Supervisor(source, self.store, ledger, self._state, on_error=self.telemetry.count_error)
+        persists = source.name not in VOLATILE
+        return Supervisor(
+            source, self.store, ledger, self._state, persists=persists, on_error=self.telemetry.count_error
+        )
 
 
 def list_sources(settings: Settings) -> list[str]:
-    return [name for name, chosen in settings.collectors.items() if chosen]
+    names = [name for name, chosen in settings.collectors.items() if chosen]
+    return [*names, "task_names"] if "host" in names and settings.host.task_names_from else names
 
 
 def list_growing(source: str) -> list[Family]:
-    """The families of a source that only grow."""
-    return [family for family in FAMILIES if family.source == source and family.kind is not Kind.GAUGE]
+    """The families of a source that only grow; what the kernel counts is shown as it is."""
+    return [
+        family
+        for family in FAMILIES
+        if family.source == source and family.kind is not Kind.GAUGE and family.reader != "machine"
+    ]
 
 
 def find_buckets(settings: Settings) -> dict[Family, tuple[float, ...]]:

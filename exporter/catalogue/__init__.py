@@ -1,6 +1,6 @@
 """Every family that can be exposed, one declaration each: exposition, docs and checks derive from it."""
 
-from exporter.catalogue import dags, instance, own, pools, runs, tasks
+from exporter.catalogue import components, dags, host, instance, own, pools, runs, tasks, usage
 
 FAMILIES = (
     *instance.FAMILIES,
@@ -8,6 +8,9 @@ FAMILIES = (
     *runs.FAMILIES,
     *tasks.FAMILIES,
     *pools.FAMILIES,
+    *components.FAMILIES,
+    *usage.FAMILIES,
+    *host.FAMILIES,
     *own.FAMILIES,
 )
 

@@ -73,6 +73,7 @@ class TasksReader:
         rows = newest([*active, *ended])
         for row in rows.values():
             self._overview.directory.tell_try(row.dag_id, row.task_id, row.uuid)
+        self._overview.directory.tell_poll()
         known = self._recall(rows)
         findings, asked = self._settle(rows, known, window)
         events = [event for finding in findings.values() for event in finding.events]
