@@ -111,6 +111,7 @@ REJECTIONS = (
     "bad_type",
     "set_type",
     "bad_rate",
+    "bad_field",
     "bad_tags",
     "not_utf8",
     "too_long",
