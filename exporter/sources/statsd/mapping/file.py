@@ -61,7 +61,7 @@ class Defaults(NamedTuple):
 class Rule(NamedTuple):
     """One mapping."""
 
-    index: int
+    position: int
     match: str
     name: str
     labels: Mapping[str, str]
@@ -76,7 +76,7 @@ class Rule(NamedTuple):
 
     @property
     def title(self) -> str:
-        return f"mappings[{self.index}] {self.match}"
+        return f"mappings[{self.position}] {self.match}"
 
 
 class MappingFile(NamedTuple):
@@ -122,13 +122,15 @@ def read_rule(index: int, reader: Reader, defaults: Defaults) -> Rule:
     reader.allow(*KEYS)
     by_regex = reader.choice("match_type", "", "glob", "regex") or ("regex" if defaults.regex else "glob")
     check_kind(reader, defaults)
+    if by_regex == "glob":
+        check_glob(reader)
     return Rule(
-        index=index,
+        position=index,
         match=reader.text("match"),
         name=read_name(reader),
         labels=read_labels(reader.section("labels")),
         options=read_options(reader, defaults.options),
-        regex=read_pattern(reader) if by_regex == "regex" else read_glob(reader),
+        regex=read_pattern(reader) if by_regex == "regex" else None,
         metric_type=reader.choice("match_metric_type", "", "counter", "gauge", "observer", "timer"),
         drop=reader.choice("action", "", "map", "drop") == "drop",
         honor_labels=reader.flag("honor_labels"),
@@ -148,14 +150,14 @@ def read_name(reader: Reader) -> str:
 
 
 def read_labels(reader: Reader) -> dict[str, str]:
-    labels = {name: reader.text(name) for name in reader.keys()}
+    labels = {name: reader.text(name) for name in reader.list_keys()}
     for name in labels:
         if not LABEL.match(name):
             reader.tell(name, "a label has two or more letters, digits and underscores, no digit first")
     return labels
 
 
-def read_glob(reader: Reader) -> None:
+def check_glob(reader: Reader) -> None:
     match = reader.text("match")
     if not GLOB.match(match) or match.count(".") >= SEGMENTS:
         reader.tell("match", f"{match[:200]!r} has segments of letters, digits, - and _, or *; use match_type: regex")
@@ -174,7 +176,7 @@ def check_kind(reader: Reader, defaults: Defaults) -> None:
     said = reader.text("observer_type") or reader.text("timer_type")
     kind = OBSERVERS.get(said, Kind.SUMMARY) if said else defaults.options.kind
     other = "summary_options" if kind is Kind.HISTOGRAM else "histogram_options"
-    if other in reader.keys() and (said or kind is Kind.HISTOGRAM):
+    if reader.value(other) is not None and (said or kind is Kind.HISTOGRAM):
         reader.tell(other, f"cannot stand beside observer_type: {kind}")
 
 

@@ -71,7 +71,7 @@ class Mapper:
         return f"{globs} glob mappings ({order}), {regexes} regex mappings"
 
     def _index(self, rules: list[Rule], metric_type: str) -> Globs:
-        patterns = [(rule.index, rule.match) for rule in rules if fits(rule, metric_type)]
+        patterns = [(rule.position, rule.match) for rule in rules if fits(rule, metric_type)]
         returning = needs_return([rule.match for rule in rules])
         return Globs(patterns, ordered=self.file.defaults.ordered, returning=returning)
 

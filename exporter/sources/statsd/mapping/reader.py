@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 DURATION = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{1,9})?(?:ns|us|µs|ms|s|m|h))+\Z")
@@ -32,12 +33,12 @@ class Reader:
         if len(self.problems) < LONGEST and line not in self.problems:
             self.problems.append(line)
 
-    def keys(self) -> list[str]:
-        return [key if isinstance(key, str) else str(key) for key in self._content]
+    def list_keys(self) -> list[str]:
+        return list(map(str, self._content))
 
     def allow(self, *keys: str) -> None:
         """Any other key is a problem: it would be without effect."""
-        for key in self.keys():
+        for key in self.list_keys():
             if key not in keys:
                 self.tell(key, f"is not known here; known are {', '.join(keys)}")
 
@@ -96,9 +97,7 @@ class Reader:
         bounds = tuple(self._bound(key, item) for item in self._list(key))
         if bounds and bounds[-1] == math.inf:
             bounds = bounds[:-1]
-        if not all(map(math.isfinite, bounds)) or any(
-            low >= high for low, high in zip(bounds, bounds[1:], strict=False)
-        ):
+        if not all(map(math.isfinite, bounds)) or any(low >= high for low, high in pairwise(bounds)):
             self.tell(key, "must ascend, each bound higher than the one before it")
             return ()
         return bounds
