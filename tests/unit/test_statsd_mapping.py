@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.family import Kind
 from exporter.sources.statsd.event import Action, Signature, Type
-from exporter.sources.statsd.mapping import MappingError, load, parse
-from exporter.sources.statsd.mapping import made
+from exporter.sources.statsd.mapping import MappingError, load, made, parse
 
 WORDS = st.sampled_from(["a", "b", "ccc", "*"])
 PATTERNS = st.lists(WORDS, min_size=1, max_size=4).map(".".join)
@@ -132,12 +132,8 @@ def test_a_file_that_is_not_there_or_not_yaml_is_told(tmp_path: Path) -> None:
 
 @given(st.text(max_size=80) | st.text("defaultsmpinghc:[]{}-*&$1 \n'\"", max_size=80))
 def test_no_file_does_worse_than_to_be_refused(text: str) -> None:
-    try:
-        mapper = parse(text)
-    except MappingError as error:
-        assert error.problems
-    else:
-        assert mapper.describe()
+    with contextlib.suppress(MappingError):
+        assert parse(text).describe()
 
 
 @given(st.lists(PATTERNS, max_size=5), st.text(max_size=30), st.sampled_from(list(Type)), st.booleans())
