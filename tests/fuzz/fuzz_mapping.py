@@ -18,8 +18,7 @@ def check(data: bytes) -> None:
         return
     try:
         mapper = parse(text)
-    except MappingError as error:
-        assert error.problems
+    except MappingError:
         return
     for kind in Type:
         resolution = mapper.resolve(Signature(name, kind, (("tag", name),)))
