@@ -82,6 +82,45 @@ mappings:
     assert show(text, "a.b.d") == "by_regex got=d d $ "
 
 
+def test_the_helm_charts_ways_of_writing_work() -> None:
+    text = """
+mappings:
+- {match: airflow.operator_successes_(.*), match_type: regex, name: airflow_operator_successes, labels: {operator: $1}}
+- {match: airflow.dag.*.*.duration, name: airflow_task_duration, labels: {dag_id: $1, task_id: $2}}
+"""
+    assert show(text, "airflow.operator_successes_Bash") == "airflow_operator_successes operator=Bash"
+    assert show(text, "airflow.dag.d.t.duration", Type.TIMER) == "airflow_task_duration dag_id=d task_id=t"
+    assert show(text, "airflow.dag.d.group.t.duration", Type.TIMER) == "airflow_dag_d_group_t_duration"
+
+
+def test_one_name_may_have_several_label_sets_but_one_kind() -> None:
+    mapper = parse("mappings: [{match: a, name: n}, {match: b.*, name: n, labels: {xx: $1}}]")
+    assert [len(mapper.resolve(Signature(name, Type.COUNTER)).targets) for name in ("a", "b.c")] == [1, 1]
+    assert mapper.resolve(Signature("a", Type.GAUGE)).drop == "conflict"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("observer_type: histogram, summary_options: {max_age: 5m}", "summary_options: cannot stand beside"),
+        ("observer_type: summary, histogram_options: {buckets: [1]}", "histogram_options: cannot stand beside"),
+        ("observer_type: wide", "observer_type: is 'wide', not one of summary, histogram"),
+        ("buckets: [2, 1]", "buckets: must ascend"),
+        ("buckets: [x]", "buckets: is 'x', not a number"),
+        ("quantiles: [{quantile: 2, error: 0}]", "between 0 and 1"),
+        ("scale: fast", "scale: is 'fast', not a number"),
+        ("honor_labels: maybe", "honor_labels: is 'maybe', not true or false"),
+        ("labels: {a-b: x}", "labels.a-b: a label has two or more"),
+        ("labels: [x]", "labels: must have keys and values"),
+        ("ttl: soon", "ttl: is 'soon', not a duration"),
+    ],
+)
+def test_every_mistake_has_its_text(line: str, problem: str) -> None:
+    with pytest.raises(MappingError) as told:
+        parse(f"mappings: [{{match: a, name: n, {line}}}]")
+    assert [problem in text for text in told.value.problems] == [True]
+
+
 def test_a_mapping_may_be_for_one_type_of_metric() -> None:
     text = "mappings: [{match: a.*, match_metric_type: gauge, name: g}, {match: a.*, name: all}]"
     assert (show(text, "a.b", Type.GAUGE), show(text, "a.b", Type.TIMER)) == ("g", "all")

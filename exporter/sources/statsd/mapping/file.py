@@ -13,6 +13,8 @@ from exporter.sources.statsd.mapping.reader import Reader
 
 SEGMENTS = 100
 """A pattern of more segments is a mistake."""
+MAPPINGS = 10_000
+"""As is a file of more mappings."""
 REFERENCE = r"\$\{?[0-9]+\}?"
 GLOB = re.compile(r"(?:\*|[a-zA-Z_][a-zA-Z0-9_-]*)(?:\.(?:\*|[a-zA-Z0-9_][a-zA-Z0-9_-]*))*\Z")
 NAME = re.compile(rf"(?:[a-zA-Z_]|{REFERENCE})(?:[a-zA-Z0-9_]|{REFERENCE})*\Z")
@@ -92,6 +94,8 @@ def read(text: str) -> MappingFile:
     reader.allow("defaults", "mappings")
     defaults = read_defaults(reader.section("defaults"))
     rules = tuple(read_rule(index, part, defaults) for index, part in enumerate(reader.sections("mappings")))
+    if len(rules) > MAPPINGS:
+        reader.tell("mappings", f"are {len(rules)}: {MAPPINGS} may be")
     if reader.problems:
         raise MappingError(reader.problems)
     return MappingFile(defaults, rules)
@@ -145,7 +149,7 @@ def read_name(reader: Reader) -> str:
     if not name:
         reader.tell("name", "is missing: give the metric a name (a dropped one needs a name too)")
     elif not NAME.match(name):
-        reader.tell("name", f"{name!r} may have letters, digits, underscores and references such as ${{1}}")
+        reader.tell("name", f"{name[:200]!r} may have letters, digits, underscores and references such as ${{1}}")
     return name
 
 

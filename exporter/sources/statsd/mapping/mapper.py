@@ -39,6 +39,7 @@ class Mapper:
         self.file = file
         self._families = Families()
         globs = [rule for rule in file.rules if rule.regex is None]
+        self._returning = not file.defaults.ordered and needs_return([rule.match for rule in globs])
         self._regexes = tuple(rule for rule in file.rules if rule.regex is not None)
         self._globs = {kind: self._index(globs, kind) for kind in (*METRIC_TYPES.values(), OBSERVER)}
 
@@ -72,8 +73,7 @@ class Mapper:
 
     def _index(self, rules: list[Rule], metric_type: str) -> Globs:
         patterns = [(rule.position, rule.match) for rule in rules if fits(rule, metric_type)]
-        returning = needs_return([rule.match for rule in rules])
-        return Globs(patterns, ordered=self.file.defaults.ordered, returning=returning)
+        return Globs(patterns, ordered=self.file.defaults.ordered, returning=self._returning)
 
     def _target(self, signature: Signature, match: Match | None) -> Target:
         rule = match.rule if match else None

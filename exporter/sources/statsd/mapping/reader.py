@@ -29,7 +29,7 @@ class Reader:
 
     def tell(self, key: str, problem: str) -> None:
         """Note a problem with its place."""
-        line = f"{'.'.join(filter(None, (self.place, key))) or 'file'}: {problem}"
+        line = f"{'.'.join(filter(None, (self.place, key[:50]))) or 'file'}: {problem}"
         if len(self.problems) < LONGEST and line not in self.problems:
             self.problems.append(line)
 
@@ -62,14 +62,14 @@ class Reader:
     def choice(self, key: str, *choices: str) -> str:
         text = self.text(key)
         if text not in choices:
-            self.tell(key, f"is {text!r}, not one of {', '.join(filter(None, choices))}")
+            self.tell(key, f"is {text[:50]!r}, not one of {', '.join(filter(None, choices))}")
             return ""
         return text
 
     def flag(self, key: str) -> bool:
         text = self.text(key).lower()
         if text not in FLAGS:
-            self.tell(key, f"is {text!r}, not true or false")
+            self.tell(key, f"is {text[:50]!r}, not true or false")
         return FLAGS.get(text, False)
 
     def number(self, key: str, otherwise: float) -> float:
