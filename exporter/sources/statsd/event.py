@@ -100,6 +100,7 @@ DROPS = (
     "mapped_drop",
     "conflict",
     "telemetry",
+    "no_name",
 )
 """Why a well-formed line feeds nothing: legacy or modern twin, a family that the API feeds, and so on."""
 
