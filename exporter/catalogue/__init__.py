@@ -1,6 +1,22 @@
 """Every family that can be exposed, one declaration each: exposition, docs and checks derive from it."""
 
-from exporter.catalogue import dags, instance, own, pools, runs, tasks
+from exporter.catalogue import (
+    custom,
+    dag_processor,
+    dags,
+    edge,
+    execution,
+    executor,
+    instance,
+    internals,
+    jobs,
+    own,
+    pools,
+    runs,
+    scheduler,
+    tasks,
+    triggerer,
+)
 
 FAMILIES = (
     *instance.FAMILIES,
@@ -8,6 +24,15 @@ FAMILIES = (
     *runs.FAMILIES,
     *tasks.FAMILIES,
     *pools.FAMILIES,
+    *execution.FAMILIES,
+    *scheduler.FAMILIES,
+    *executor.FAMILIES,
+    *edge.FAMILIES,
+    *dag_processor.FAMILIES,
+    *triggerer.FAMILIES,
+    *jobs.FAMILIES,
+    *internals.FAMILIES,
+    *custom.FAMILIES,
     *own.FAMILIES,
 )
 
