@@ -69,6 +69,24 @@ class WebSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StatsdSettings:
+    """What is said of the StatsD stream that it may not say of itself."""
+
+    prefix: str = "airflow"
+    """Airflow's `statsd_prefix`."""
+    release: str = ""
+    """Airflow's, for example 2.11, where the API does not tell it."""
+    mode: str = ""
+    """plain, influxdb or datadog; empty where the stream has to tell."""
+    legacy_names_on: bool | None = None
+    timer_unit_consistency: bool | None = None
+    allow: re.Pattern[str] | None = None
+    """Names of users' own metrics that are let in, without the prefix; all where there is none."""
+    deny: re.Pattern[str] | None = None
+    task_labels: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything."""
 
