@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from exporter.directory import Directory
 
-LEARNED = 5_000
-"""How many ids with dots are learned from names that hold nothing else."""
+LEARNED = 10_000
+"""How many ids are learned from names that hold nothing else, and from tags."""
 CANDIDATES = 200
 """How many ways to split a name are looked at."""
 ONE_SEGMENT = frozenset({"state", "job_id", "return_code", "executor", "bundle", "event_type"})
@@ -40,11 +40,14 @@ class Ids:
         self._tasks: dict[tuple[str, str], str] = {}
 
     def learn(self, dag_id: str) -> None:
-        """Remember a DAG's id; only one with a dot ever makes a difference."""
-        if "." in dag_id and dag_id not in self._learned and len(self._learned) < LEARNED:
+        """Remember a DAG's id. Only one with a dot is likely to change how others are split; two underscores may be
+        a dot, so they teach nothing.
+        """
+        if "__" not in dag_id and dag_id not in self._learned and len(self._learned) < LEARNED:
             self._learned.add(dag_id)
-            self._spelling = -1
-            self.revision += 1
+            if "." in dag_id:
+                self._spelling = -1
+                self.revision += 1
 
     def split(self, variables: Sequence[str], text: str, *, spelled: bool) -> Split | None:
         """The values in a text that joins them by dots, or None where it has too few parts.

@@ -82,7 +82,10 @@ class Names:
         values = read_tags(event, dict(signature.tags))
         if event.twins and (values or (found.ids is None and event.variables)):
             self._stream.note_tags(sent=bool(values))
-        self._stream.note_form(event, legacy=found.ids is not None)
+        if event.bare_alone or event.legacy_alone:
+            self._stream.note_form(event, legacy=found.ids is not None)
+        if "dag_id" in values and self._stream.release[0] == 2:
+            self._ids.learn(values["dag_id"])
         if found.ids is None:
             return self._resolve_modern(event, values)
         return self._resolve_legacy(event, found, values)
