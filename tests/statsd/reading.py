@@ -104,7 +104,7 @@ USAGE = {"cpu": "airflow_task_cpu_usage_ratio", "mem": "airflow_task_memory_usag
 
 
 class Reading:
-    """What one stream says: sums of counters, newest values of gauges, and how often each series was touched."""
+    """What one stream says: sums of counters, newest values of gauges, and how often each of a counter was touched."""
 
     def __init__(self, stream: Stream) -> None:
         self._old = stream.release.startswith("2")
@@ -121,7 +121,7 @@ class Reading:
                 gauge = line.type == "g" or family == "airflow_dag_processor_file_duration_seconds"
                 key = (family, labels)
                 self.values[key] = value if gauge else self.values[key] + value
-                self.counts[key] += 1
+                self.counts[key] += not gauge
         return self
 
     def _interpret(self, line: Line) -> Iterator[Fact]:
@@ -244,7 +244,7 @@ class Reading:
             yield "airflow_dag_dependency_check_seconds_total", (dag,), self._unit("stopwatch", value)
         elif event == "schedule_delay":
             yield "airflow_dag_run_schedule_delay_seconds", (dag,), self._unit("span", value)
-        elif event.startswith("duration."):
+        elif event in ("duration.success", "duration.failed"):
             state = event.removeprefix("duration.")
             yield "airflow_dag_runs_finished_total", (dag, run_type, state), 1
             success = state == "success"

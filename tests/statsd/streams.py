@@ -1,4 +1,4 @@
-"""The recorded streams of real Airflows, and a small reader of their lines that has nothing to do with the exporter's."""
+"""The recorded streams of real Airflows, and a small reader of their lines that is not the exporter's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import lzma
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,8 +50,13 @@ class Line(NamedTuple):
     dialect: str
 
 
-def read_lines(stream: Stream) -> Iterator[Line]:
+@cache
+def read_lines(stream: Stream) -> tuple[Line, ...]:
     """Every line of a recording, in its order."""
+    return tuple(list_lines(stream))
+
+
+def list_lines(stream: Stream) -> Iterator[Line]:
     with lzma.open(FOLDER / f"{stream.name}.jsonl.xz", "rt", encoding="utf-8") as file:
         for payload in map(json.loads, file):
             yield from (parse_line(text) for text in payload.split("\n") if text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,13 +20,15 @@ from tests.statsd.streams import STREAMS, Line, Stream, read_lines
 
 GOLDEN = Path(__file__).parent / "golden"
 SILENT = StatsdSettings()
+BEFORE_ANY_SIGN = ("airflow_serde_load_serializers_duration_seconds",)
+"""Sent when a process starts, before anything that tells which client sends and so whether it is in seconds."""
 OF_API = frozenset(family for family in FAMILIES if family.source == "airflow")
 
 
 class Replay:
     """A stream through `Names`, kept in plain dictionaries; resolutions are kept until the revision grows."""
 
-    def __init__(self, names: Names, lines: list[Line]) -> None:
+    def __init__(self, names: Names, lines: Iterable[Line]) -> None:
         self.values: dict[tuple[str, tuple[str, ...]], float] = defaultdict(float)
         self.counts: dict[tuple[str, tuple[str, ...]], int] = defaultdict(int)
         self.drops: Counter[str] = Counter()
@@ -53,9 +57,10 @@ class Replay:
             assert len(labels) == len(family.labels)
             amount = value * scale + plus
             self.values[key] = amount if action is Action.SET else self.values[key] + amount
-            self.counts[key] += 1
+            self.counts[key] += action is not Action.SET
 
 
+@cache
 def know_ids() -> Directory:
     """What the API would tell of ids."""
     directory = Directory()
@@ -68,17 +73,25 @@ def know_ids() -> Directory:
     return directory
 
 
-def assert_same(replay: Replay, reading: Reading) -> None:
-    assert set(replay.values) == set(reading.values)
-    assert {key: pytest.approx(value, abs=1e-9) for key, value in reading.values.items()} == replay.values
+@cache
+def read(stream: Stream) -> Reading:
+    return Reading(stream).read(read_lines(stream))
+
+
+def assert_same(replay: Replay, reading: Reading, *, held: tuple[str, ...] = ()) -> None:
+    """Every series and its value; families that are held back at first may be missing, or have less."""
+    values = {key: value for key, value in replay.values.items() if key[0] not in held}
+    expected = {key: value for key, value in reading.values.items() if key[0] not in held}
+    assert set(values) == set(expected)
+    assert [key for key, value in expected.items() if abs(values[key] - value) > 1e-9 * max(1, abs(value))] == []
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_all_counts_and_sums_are_those_of_an_independent_reading(stream: Stream) -> None:
-    lines = list(read_lines(stream))
+    lines = read_lines(stream)
     settings = StatsdSettings(release=stream.release, mode=stream.mode)
     replay = Replay(Names(know_ids(), settings), lines)
-    reading = Reading(stream).read(lines)
+    reading = read(stream)
     assert_same(replay, reading)
     assert replay.counts == reading.counts
     assert replay.ambiguous == 0
@@ -88,26 +101,27 @@ def test_all_counts_and_sums_are_those_of_an_independent_reading(stream: Stream)
     "stream", [stream for stream in STREAMS if stream.name != "3.3.2-plain"], ids=lambda stream: stream.name
 )
 def test_the_stream_tells_all_of_itself(stream: Stream) -> None:
-    lines = list(read_lines(stream))
+    lines = read_lines(stream)
     replay = Replay(Names(Directory(), SILENT), lines)
-    assert_same(replay, Reading(stream).read(lines))
+    assert_same(replay, read(stream), held=BEFORE_ANY_SIGN)
     assert replay.forgotten < 12
+    assert replay.drops["unknown_unit"] <= 8
 
 
 def test_what_the_api_tells_does_as_well_as_the_configuration() -> None:
     stream = Stream("2.11.2", "datadog")
-    directory = know_ids()
+    directory = know_ids.__wrapped__()
     directory.tell_version("2.11.2")
     directory.tell_metrics({"statsd_datadog_enabled": "True", "timer_unit_consistency": "False"})
-    lines = list(read_lines(stream))
-    assert_same(Replay(Names(directory, SILENT), lines), Reading(stream).read(lines))
+    lines = read_lines(stream)
+    assert_same(Replay(Names(directory, SILENT), lines), read(stream))
 
 
 def test_without_ids_from_the_api_3_3_in_plain_mode_has_the_same_sums_over_all_ids() -> None:
     """Dots that were sent as underscores are only undone from when on the stream tells them."""
     stream = Stream("3.3.2", "plain")
-    lines = list(read_lines(stream))
-    replay, reading = Replay(Names(Directory(), SILENT), lines), Reading(stream).read(lines)
+    lines = read_lines(stream)
+    replay, reading = Replay(Names(Directory(), SILENT), lines), read(stream)
     counters = {name for name, _ in reading.values if name.endswith("_total")}
     for name in counters:
         summed = [sum(value for key, value in one.values.items() if key[0] == name) for one in (replay, reading)]
@@ -117,7 +131,7 @@ def test_without_ids_from_the_api_3_3_in_plain_mode_has_the_same_sums_over_all_i
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_with_the_api_on_nothing_that_it_feeds_comes_from_statsd(stream: Stream) -> None:
-    lines = list(read_lines(stream))
+    lines = read_lines(stream)
     settings = StatsdSettings(release=stream.release, mode=stream.mode)
     alone, beside = Replay(Names(know_ids(), settings), lines), Replay(Names(know_ids(), settings, OF_API), lines)
     of_api = {family.name for family in OF_API}
@@ -132,9 +146,7 @@ def test_with_the_api_on_nothing_that_it_feeds_comes_from_statsd(stream: Stream)
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_the_series_are_those_of_the_golden_file(stream: Stream) -> None:
     """Set UPDATE_GOLDEN to write them anew, and read the difference line by line."""
-    replay = Replay(
-        Names(know_ids(), StatsdSettings(release=stream.release, mode=stream.mode)), list(read_lines(stream))
-    )
+    replay = Replay(Names(know_ids(), StatsdSettings(release=stream.release, mode=stream.mode)), read_lines(stream))
     names = {family.name: family.labels for family in FAMILIES}
     lines = [
         f"{write_series(name, names[name], labels)} {value:.10g}" for (name, labels), value in replay.values.items()

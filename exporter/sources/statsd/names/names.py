@@ -20,6 +20,7 @@ from exporter.sources.statsd.names.terms import Event, Unit, covers
 TELEMETRY = "datadog.dogstatsd.client."
 TIMERS = (Type.TIMER, Type.HISTOGRAM, Type.DISTRIBUTION)
 NOT_YET = "held back until it is clear whether Airflow sends tags; the configuration can say so"
+UNIT_NOT_YET = "held back until it is clear whether it is in seconds; the configuration can say so"
 
 
 class Names:
@@ -43,10 +44,10 @@ class Names:
     def resolve(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature. Never raises; memory is bounded."""
         if signature.name.startswith(TELEMETRY):
-            self._stream.note_datadog()
+            self._stream.note_client(datadog=True)
             return Resolution("telemetry of DogStatsD's client", drop="telemetry")
-        if signature.dialect == "datadog":
-            self._stream.note_datadog()
+        if signature.dialect:
+            self._stream.note_client(datadog=signature.dialect == "datadog")
         self._stream.note_name()
         for prefix in self._stream.prefixes:
             if signature.name.startswith(prefix):
@@ -91,6 +92,8 @@ class Names:
         return self._resolve_legacy(event, found, values)
 
     def _resolve_modern(self, event: Event, values: dict[str, str]) -> Resolution:
+        if event.unit is Unit.FILE and values.get("bundle"):
+            self._stream.note_release("3.2+")
         if values or event.plain_suffices:
             return self._feed(event, event.name, values)
         if event.needs:
@@ -147,4 +150,6 @@ class Names:
     def _feed(self, event: Event, rule: str, values: dict[str, str]) -> Resolution:
         if event.unit is Unit.FILE and not values.get("bundle"):
             self._stream.note_release("2.x")
+        if not self._stream.knows_scale(event.unit):
+            return Resolution(rule, drop="unknown_unit", note=UNIT_NOT_YET)
         return self._feeding.feed(event, rule, values, self._stream.circumstances)

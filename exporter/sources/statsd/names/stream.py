@@ -6,10 +6,12 @@ a decision changes a few times at most, whatever is sent.
 
 from __future__ import annotations
 
+from itertools import product
+
 from exporter.directory import Directory
 from exporter.settings import StatsdSettings
-from exporter.sources.statsd.names.terms import NEWEST, Event, Release, only_major, parse_release
-from exporter.sources.statsd.names.units import Circumstances
+from exporter.sources.statsd.names.terms import NEWEST, Event, Release, Unit, only_major, parse_release
+from exporter.sources.statsd.names.units import Circumstances, find_scale
 
 PATIENCE = 50
 """How many different names may come before what shows no sign is taken for what is most likely."""
@@ -26,7 +28,7 @@ class Stream:
         self.revision = 0
         self._names = 0
         self._tags: bool | None = None
-        self._datadog = False
+        self._datadog: bool | None = None
         self._major = 0
         self._seen: set[tuple[Event, bool]] = set()
 
@@ -39,11 +41,6 @@ class Stream:
     def release(self) -> Release:
         """Airflow's release, or what it is taken for."""
         return self.known_release or ((2, 11) if self._major == 2 else NEWEST)
-
-    @property
-    def release_is_certain(self) -> bool:
-        """Whether 2.x and 3.x are told apart."""
-        return bool(self.known_release) or self._major != 0
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -71,8 +68,8 @@ class Stream:
 
     @property
     def datadog(self) -> bool:
-        """Whether DogStatsD's client sends."""
-        return self.mode == "datadog" if self.mode else self._datadog
+        """Whether DogStatsD's client sends, or is taken to."""
+        return self.mode == "datadog" if self.mode else bool(self._datadog)
 
     @property
     def patient(self) -> bool:
@@ -85,6 +82,15 @@ class Stream:
         told = self._flag("timer_unit_consistency")
         consistent = self._settings.timer_unit_consistency if told is None else told
         return Circumstances(self.release, self.datadog, bool(consistent))
+
+    def knows_scale(self, unit: Unit) -> bool:
+        """Whether a unit is clear. After a while it is taken for what is most likely."""
+        now = self.circumstances
+        certain = self.known_release or self._major
+        releases = (now.release,) if certain else ((2, 11), NEWEST)
+        clients = (now.datadog,) if self.mode or self._datadog is not None else (False, True)
+        scales = {find_scale(unit, Circumstances(*way, now.consistent)) for way in product(releases, clients)}
+        return not self.patient or len(scales) == 1
 
     def note_name(self) -> None:
         """Another name came."""
@@ -103,11 +109,13 @@ class Stream:
         if self._tags is None or (sent and not self._tags):
             self._tags = sent
             self.revision += 1
+        if not sent:
+            self.note_client(datadog=False)
 
-    def note_datadog(self) -> None:
-        """Something came that only DogStatsD's client sends."""
-        if not self._datadog:
-            self._datadog = True
+    def note_client(self, *, datadog: bool) -> None:
+        """Something came that only DogStatsD's client sends, or that it does not send."""
+        if self._datadog is None or (datadog and not self._datadog):
+            self._datadog = datadog
             self.revision += 1
 
     def note_release(self, releases: str) -> None:
