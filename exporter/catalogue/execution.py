@@ -99,7 +99,7 @@ ACTIVE = gauge(
 )
 CPU_USAGE = gauge(
     "airflow_task_cpu_usage_ratio",
-    help="CPUs that the task uses, of all its running instances the one that was reported with the most",
+    help="CPUs that the task's own process uses, of its running instances the one reported with the most",
     labels=("dag_id", "task_id"),
     origin="task.cpu_usage",
     until="2.11",
@@ -108,7 +108,7 @@ CPU_USAGE = gauge(
 )
 MEMORY_USAGE = gauge(
     "airflow_task_memory_usage_ratio",
-    help="Share of its host's memory that the task uses, of its running instances the one reported with the most",
+    help="Share of its host's memory that the task's own process uses, of its running instances the most",
     labels=("dag_id", "task_id"),
     origin="task.mem_usage",
     until="2.11",
