@@ -36,6 +36,8 @@ class Directory:
         """Grows whenever an answer may be another than before, so that what was derived can be derived anew."""
         self.spelling = 0
         """Grows whenever names that hold ids may have to be read otherwise: by ids with dots, release or settings."""
+        self.polls = 0
+        """How often all tries were told of that were active, or had ended since the poll before."""
         self._tasks: dict[str, set[str]] = {}
         self._tries: dict[str, Named] = {}
 
@@ -61,6 +63,10 @@ class Directory:
             self.dag_ids = known
             self._tasks = {dag_id: tasks for dag_id, tasks in self._tasks.items() if dag_id in known}
             self.revision += 1
+
+    def tell_poll(self) -> None:
+        """All tries were told of that Airflow shows now."""
+        self.polls += 1
 
     def tell_try(self, dag_id: str, task_id: str, uuid: str | None = None) -> None:
         """A task instance was seen, under this UUID where Airflow tells one (3.x)."""

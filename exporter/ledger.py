@@ -140,6 +140,14 @@ class Ledger:
             rows.append(Row(family.name, labels, cells, shown, self._shapes[family]))
         return rows
 
+    def dump(self) -> list[Row]:
+        """Every series, as `restore` takes it back."""
+        return [
+            Row(family.name, labels, list(series.cells), series.shown, self._shapes[family])
+            for family, known in self._series.items()
+            for labels, series in known.items()
+        ]
+
     def adopt(self, staged: Staged) -> None:
         """Expose what has been committed."""
         for (family, labels), cells in staged.cells.items():
@@ -197,11 +205,7 @@ class Ledger:
         if labels in known or (family, labels) in staged.cells or size < cap or not labels:
             return labels
         staged.folded[family] += 1
-        for coarser in fold(family, labels):
-            labels = coarser
-            if labels in known or (family, labels) in staged.cells or size < cap * 1.1:
-                break
-        return labels
+        return coarsen(family, labels, lambda one: one in known or (family, one) in staged.cells or size < cap * 1.1)
 
     def _width(self, family: Family) -> int:
         return 1 if family.kind is not Kind.HISTOGRAM else len(self.tables[family].buckets) + 2
@@ -219,6 +223,15 @@ def fold(family: Family, labels: Labels) -> Iterator[Labels]:
     for place in reversed(open_labels or range(len(labels))):
         folded[place] = OTHER
         yield tuple(folded)
+
+
+def coarsen(family: Family, labels: Labels, fits: Callable[[Labels], bool]) -> Labels:
+    """The first coarser labels that fit; else the coarsest."""
+    coarser = labels
+    for coarser in fold(family, labels):
+        if fits(coarser):
+            break
+    return coarser
 
 
 def fingerprint(table: Table) -> int:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import platform
-import resource
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
-
-import psutil
+from typing import NamedTuple, Protocol
 
 from exporter import __version__
 from exporter.catalogue import own
 from exporter.family import Family, Kind, Labels
 from exporter.ledger import Ledger
+from exporter.process import measure
 from exporter.reading import REASONS, Change
 from exporter.status import SourceStatus
 from exporter.store import Store
@@ -22,6 +20,13 @@ from exporter.store import Store
 Values = dict[Labels, float]
 PENDING = 200_000
 """How many events are kept until the next scrape counts them."""
+
+
+class Counting(Protocol):
+    """Ledgers and live tables count what their caps leave no room for."""
+
+    folded: Counter[Family]
+    refused: Counter[Family]
 
 
 class Served(NamedTuple):
@@ -35,7 +40,7 @@ class Served(NamedTuple):
 class Telemetry:
     """Collects events from any thread; `refresh`, called before a scrape, turns them into series."""
 
-    def __init__(self, store: Store, *, persistent: bool, ledgers: Sequence[Ledger] = ()) -> None:
+    def __init__(self, store: Store, *, persistent: bool, ledgers: Sequence[Counting] = ()) -> None:
         self._store = store
         self._persistent = persistent
         self._ledgers = ledgers
@@ -45,7 +50,6 @@ class Telemetry:
         for table in self._ledger.tables.values():
             store.attach(table)
         self._events: deque[Change] = deque(maxlen=PENDING)
-        self._process = psutil.Process()
         self.clock_skew: dict[str, float] = {}
         """By source, in seconds: how far the other side's clock is ahead."""
         self.served: Callable[[], Served] | None = None
@@ -74,8 +78,8 @@ class Telemetry:
         if succeeded:
             self.reloaded_at = time.time()
 
-    def refresh(self, statuses: Sequence[SourceStatus]) -> None:
-        """Bring the families up to date. Only one thread may call it."""
+    def refresh(self, statuses: Sequence[SourceStatus], more: Mapping[Family, Values] | None = None) -> None:
+        """Bring the families up to date, with `more` that a source tells of itself. Only one thread may call it."""
         events = [self._events.popleft() for _ in range(len(self._events))]
         self._ledger.adopt(self._ledger.stage(events))
         tables: dict[Family, Values] = {**source_tables(statuses), **reader_tables(statuses)}
@@ -84,7 +88,7 @@ class Telemetry:
         tables[own.STATE_PERSISTENT] = {(): int(self._persistent)}
         tables[own.CONFIG_RELOAD_SUCCESSFUL] = {(): int(self.reloaded)}
         tables[own.CONFIG_RELOAD_TIMESTAMP] = {(): self.reloaded_at}
-        tables |= process_tables(self._process)
+        tables |= process_tables() | dict(more or {})
         if self.served:
             tables |= served_tables(self.served())
         counts = self._store.count()
@@ -94,7 +98,7 @@ class Telemetry:
 
     def _count_dropped(self, families: Iterable[Family]) -> Values:
         dropped: Values = {(family.name,): 0 for family in families}
-        ledgers = (self._ledger, *self._ledgers)
+        ledgers: tuple[Counting, ...] = (self._ledger, *self._ledgers)
         for counts in (self._store.dropped, *(one.folded for one in ledgers), *(one.refused for one in ledgers)):
             for family, count in counts.items():
                 labels = (family.name,)
@@ -141,16 +145,6 @@ def served_tables(served: Served) -> dict[Family, Values]:
     }
 
 
-def process_tables(process: psutil.Process) -> dict[Family, Values]:
+def process_tables() -> dict[Family, Values]:
     """The families of our own process."""
-    with process.oneshot():
-        cpu, memory = process.cpu_times(), process.memory_info()
-        values: dict[Family, float] = {
-            own.PROCESS_CPU: cpu.user + cpu.system,
-            own.PROCESS_RESIDENT_MEMORY: memory.rss,
-            own.PROCESS_VIRTUAL_MEMORY: memory.vms,
-            own.PROCESS_START_TIME: process.create_time(),
-            own.PROCESS_OPEN_FDS: process.num_fds(),
-            own.PROCESS_MAX_FDS: resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        }
-    return {family: {(): value} for family, value in values.items()}
+    return {family: {(): value} for family, value in measure().items()}

@@ -1,12 +1,14 @@
 """Every family that can be exposed, one declaration each: exposition, docs and checks derive from it."""
 
 from exporter.catalogue import (
+    components,
     custom,
     dag_processor,
     dags,
     edge,
     execution,
     executor,
+    host,
     instance,
     internals,
     jobs,
@@ -16,6 +18,7 @@ from exporter.catalogue import (
     scheduler,
     tasks,
     triggerer,
+    usage,
 )
 
 FAMILIES = (
@@ -33,6 +36,9 @@ FAMILIES = (
     *jobs.FAMILIES,
     *internals.FAMILIES,
     *custom.FAMILIES,
+    *components.FAMILIES,
+    *usage.FAMILIES,
+    *host.FAMILIES,
     *own.FAMILIES,
 )
 

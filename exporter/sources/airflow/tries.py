@@ -118,6 +118,12 @@ def observe(row: TaskInstance, known: Record | None, edge: float, cleared: float
     return finding._replace(doubt=may_have_restarted(row, finding))
 
 
+def leave_undated(finding: Finding) -> Finding:
+    """Without outcomes that bear no date (mapped tasks that were skipped as a whole): they may be of long ago."""
+    events = [one for one in finding.events if not (isinstance(one, Outcome) and one.row.end_date is None)]
+    return finding._replace(events=tuple(events))
+
+
 def conclude(row: TaskInstance, record: Record, edge: float) -> Finding:
     """Say what a row tells of its newest try, all earlier ones being settled."""
     recent = row.end_date is None or row.end_date >= edge

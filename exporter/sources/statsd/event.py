@@ -104,6 +104,7 @@ DROPS = (
     "mapped_drop",
     "conflict",
     "telemetry",
+    "no_name",
 )
 """Why a well-formed line feeds nothing: legacy or modern twin, a family that the API feeds, and so on.
 
@@ -118,6 +119,7 @@ REJECTIONS = (
     "bad_type",
     "set_type",
     "bad_rate",
+    "bad_field",
     "bad_tags",
     "not_utf8",
     "too_long",
