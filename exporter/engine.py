@@ -199,9 +199,10 @@ def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
 
 def build_resolver(settings: Settings, directory: Directory) -> Resolver:
     """What says of each StatsD name what becomes of it."""
-    from exporter.sources.statsd.unknown import Unknown  # noqa: PLC0415 - as the source
+    from exporter.sources.statsd.names import Names  # noqa: PLC0415 - as the source
 
-    return Unknown(settings.statsd, directory)
+    api_feeds = frozenset(family for family in FAMILIES if family.source == "airflow" and settings.collectors["airflow"])
+    return Names(directory, settings.statsd, api_feeds)
 
 
 def list_sources(settings: Settings) -> list[str]:
