@@ -52,7 +52,7 @@ def name_releases(family: Family, *, api: bool = False, statsd: bool = False) ->
     if all(found):
         return "all"
     numbers = groupby(range(len(SPANS)), key=lambda number: found[number])
-    return ", ".join(name_range(list(run)) for fed, run in numbers if fed) or "–"
+    return ", ".join(name_range(list(run)) for fed, run in numbers if fed) or "-"
 
 
 def name_range(numbers: list[int]) -> str:
@@ -61,7 +61,7 @@ def name_range(numbers: list[int]) -> str:
         return "2.x"
     if numbers[-1] == len(SPANS) - 1:
         return f"{first}+"
-    return first if first == last else f"{first}–{last}"
+    return first if first == last else f"{first}-{last}"
 
 
 def is_fed(family: Family, release: Release, *, api: bool, statsd: bool) -> bool:

@@ -59,13 +59,13 @@ def test_no_name_is_declared_twice() -> None:
         ("airflow_task_queued_duration_seconds", "2.x", "all"),
         ("airflow_task_scheduled_duration_seconds", "3.0+", "3.0+"),
         ("airflow_dag_runs_finished_total", "all", "all"),
-        ("airflow_task_starts_total", "2.x, 3.1.8+", "–"),
-        ("airflow_task_execution_duration_seconds", "2.x, 3.1.6+", "–"),
+        ("airflow_task_starts_total", "2.x, 3.1.8+", "-"),
+        ("airflow_task_execution_duration_seconds", "2.x, 3.1.6+", "-"),
         ("airflow_dag_processor_file_duration_seconds", "2.x, 3.2+", "2.x, 3.2+"),
         ("airflow_task_cpu_usage_ratio", "2.x", "2.x"),
         ("airflow_asset_updates_total", "all", "all"),
         ("airflow_scheduler_loop_duration_seconds", "all", "all"),
-        ("airflow_dag_info", "–", "all"),
+        ("airflow_dag_info", "-", "all"),
     ],
 )
 def test_the_matrix_says_what_releases_are_known_to_send(name: str, statsd: str, both: str) -> None:

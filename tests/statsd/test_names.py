@@ -22,12 +22,12 @@ WORDS = st.sampled_from([*SPELLINGS, "dag_id", "state", "success", "a.b", "a__b"
 ALPHABET = st.one_of(WORDS, st.text(max_size=30))
 SIGNATURES = st.builds(
     Signature,
-    st.one_of(ALPHABET, ALPHABET.map("airflow.{}".format), st.tuples(ALPHABET, ALPHABET).map("airflow.{0[0]}.{0[1]}".format)),
+    st.one_of(ALPHABET, st.lists(ALPHABET, min_size=1, max_size=3).map(lambda parts: ".".join(("airflow", *parts)))),
     st.sampled_from(Type),
     st.lists(st.tuples(ALPHABET, ALPHABET), max_size=12).map(tuple),
     st.floats(0.001, 1),
     st.sampled_from(["", "influxdb", "datadog"]),
-)  # fmt: skip
+)
 
 
 def resolve(
