@@ -201,7 +201,9 @@ def build_resolver(settings: Settings, directory: Directory) -> Resolver:
     """What says of each StatsD name what becomes of it."""
     from exporter.sources.statsd.names import Names  # noqa: PLC0415 - as the source
 
-    api_feeds = frozenset(family for family in FAMILIES if family.source == "airflow" and settings.collectors["airflow"])
+    api_feeds = frozenset(
+        family for family in FAMILIES if family.source == "airflow" and settings.collectors["airflow"]
+    )
     return Names(directory, settings.statsd, api_feeds)
 
 

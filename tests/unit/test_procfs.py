@@ -78,7 +78,14 @@ PARSERS = (procfs.parse_stat, procfs.parse_status, procfs.parse_io, procfs.parse
 @pytest.mark.parametrize("parse", PARSERS)
 @given(text=st.binary(max_size=400))
 def test_no_bytes_raise_anything_but_malformed(parse: object, text: bytes) -> None:
-    for each in (text, STAT[: len(text)], b"x\ny\n eth0:" + text, b"VmHWM:" + text, b"read_bytes:" + text, b"\nPss:" + text):
+    for each in (
+        text,
+        STAT[: len(text)],
+        b"x\ny\n eth0:" + text,
+        b"VmHWM:" + text,
+        b"read_bytes:" + text,
+        b"\nPss:" + text,
+    ):
         try:
             parse(each)
         except MalformedError:

@@ -88,5 +88,12 @@ def test_a_title_is_padded_with_nulls_and_cut_short_where_the_room_ends() -> Non
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_title_or_not(noise: bytes) -> None:
-    for start in (b"", b"airflow ", b"airflow worker -- LocalExecutor: [", b"[celeryd: ", b"python\0-m\0", b"gunicorn: "):
+    for start in (
+        b"",
+        b"airflow ",
+        b"airflow worker -- LocalExecutor: [",
+        b"[celeryd: ",
+        b"python\0-m\0",
+        b"gunicorn: ",
+    ):
         classify(start + noise)
