@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from exporter.catalogue import FAMILIES
 from exporter.cli import main as command
 from exporter.listing import list_markdown
-from exporter.options import OPTIONS, VARIABLE_PREFIX, Option
+from exporter.option import VARIABLE_PREFIX, Option
+from exporter.options import OPTIONS
 
 FOLDER = Path(__file__).parent
 EXAMPLE = FOLDER.parent / "examples" / "exporter.yml"

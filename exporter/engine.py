@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from exporter.catalogue import COARSE, FAMILIES
 from exporter.directory import Directory
+from exporter.events import Events
 from exporter.family import Family, Kind
 from exporter.ledger import Ledger
 from exporter.reading import Source
@@ -16,7 +18,11 @@ from exporter.state import State
 from exporter.status import SourceStatus
 from exporter.store import Store
 from exporter.supervisor import Supervisor, all_attempted
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Counting, Telemetry
+
+if TYPE_CHECKING:
+    from exporter.sources.statsd.event import Resolver
+    from exporter.sources.statsd.source import StatsdSource
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +50,8 @@ class Engine:
         self.settings = settings
         self._state = State(settings.state_file)
         self.directory = Directory()
-        self._ledgers: list[Ledger] = []
+        self._ledgers: list[Counting] = []
+        self._events = Events(self.store, hold=settings.birth_hold, buckets=find_buckets(settings))
         self.telemetry = Telemetry(self.store, persistent=settings.state_file is not None, ledgers=self._ledgers)
         self.telemetry.seed(list_sources(settings))
         self._units: tuple[Unit, ...] = ()
@@ -69,10 +76,15 @@ class Engine:
         """
         sources = self._build_sources(settings)
         for unit in self._units:
+            if unit.source in sources:
+                continue
             while not unit.supervisor.stop(WAIT):
                 log.warning("%s is still reading; the new configuration waits for it", unit.source.name)
+        running = self._units
         self._adopt(settings, sources)
-        self.start()
+        for unit in self._units:
+            if unit not in running:
+                unit.supervisor.start()
 
     def read_once(self) -> None:
         """Read everything that there is, in this thread, with at most PASSES attempts."""
@@ -96,16 +108,40 @@ class Engine:
             skew = getattr(unit.source, "clock_skew", None)
             if skew is not None:
                 self.telemetry.clock_skew[unit.source.name] = skew
-        self.telemetry.refresh(self.status())
+        statsd = find_statsd(unit.source for unit in self._units)
+        self.telemetry.refresh(self.status(), statsd.tables() if statsd else None)
 
     def _adopt(self, settings: Settings, sources: Iterable[Source]) -> None:
         self.settings = settings
         self.store.limit({BY_NAME[name]: cap for name, cap in settings.caps.items()})
-        units = [(source, self._build_ledger(source)) for source in sources]
-        self._ledgers[:] = [ledger for _, ledger in units]
-        self._units = tuple(Unit(source, ledger, self._supervise(source, ledger)) for source, ledger in units)
+        running = {id(unit.source): unit for unit in self._units}
+        self._units = tuple(running.get(id(source)) or self._build_unit(source) for source in sources)
+        self._ledgers[:] = [*(unit.ledger for unit in self._units), self._events]
+
+    def _build_unit(self, source: Source) -> Unit:
+        ledger = self._build_ledger(source)
+        return Unit(source, ledger, self._supervise(source, ledger))
 
     def _build_sources(self, settings: Settings) -> list[Source]:
+        return [*self._build_airflow(settings), *self._build_statsd(settings)]
+
+    def _build_statsd(self, settings: Settings) -> list[Source]:
+        """The source that runs already, where it listens as before: it goes on without losing a packet."""
+        if not settings.collectors.get("statsd"):
+            return []
+        from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415 - as below
+        from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
+
+        resolver = build_resolver(settings, self.directory)
+        old = find_statsd(unit.source for unit in self._units)
+        wanted, relay = find_listeners(settings.reception), settings.reception.relay_address
+        if old is None or (old.listeners, old.relay_address) != (wanted, relay):
+            return [StatsdSource(wanted, old.absorber if old else Absorber(self._events, resolver), relay)]
+        events = self._events
+        old.change(resolver, lambda: events.configure(settings.birth_hold, find_buckets(settings)))
+        return [old]
+
+    def _build_airflow(self, settings: Settings) -> list[Source]:
         if not settings.collectors["airflow"]:
             return []
         # An exporter without this source must not pay for what it imports.
@@ -133,13 +169,29 @@ class Engine:
         return Supervisor(source, self.store, ledger, self._state, on_error=self.telemetry.count_error)
 
 
+def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
+    """The source of StatsD, where there is one."""
+    return next((cast("StatsdSource", source) for source in sources if source.name == "statsd"), None)
+
+
+def build_resolver(settings: Settings, directory: Directory) -> Resolver:
+    """What says of each StatsD name what becomes of it."""
+    from exporter.sources.statsd.unknown import Unknown  # noqa: PLC0415 - as the source
+
+    return Unknown(settings.statsd, directory)
+
+
 def list_sources(settings: Settings) -> list[str]:
     return [name for name, chosen in settings.collectors.items() if chosen]
 
 
 def list_growing(source: str) -> list[Family]:
-    """The families of a source that only grow."""
-    return [family for family in FAMILIES if family.source == source and family.kind is not Kind.GAUGE]
+    """The families of a source that only grow; those of StatsD live in tables of their own."""
+    return (
+        []
+        if source == "statsd"
+        else [family for family in FAMILIES if family.source == source and family.kind is not Kind.GAUGE]
+    )
 
 
 def find_buckets(settings: Settings) -> dict[Family, tuple[float, ...]]:

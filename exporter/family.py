@@ -54,7 +54,7 @@ class Family:
     Families of events expire when nothing was sent for `ttl` seconds (0: never); `merge` says how a gauge
     comes of several senders' values. Families made at run time are not `declared`: they obey Prometheus's rules only,
     and several of them may share a name where their labels differ. `objectives` are a summary's quantiles, each with
-    the error that it may have.
+    the error that it may have, of the last `max_age` seconds, which move on in `age_buckets` steps.
     """
 
     name: str
@@ -73,6 +73,8 @@ class Family:
     merge: Merge = Merge.NEWEST
     declared: bool = True
     objectives: tuple[tuple[float, float], ...] = ()
+    max_age: float = 600.0
+    age_buckets: int = 5
 
     def __post_init__(self) -> None:
         problem = find_problem(self)
