@@ -57,6 +57,7 @@ def test_several_values_share_a_line() -> None:
     assert [s[2] for s in read(b"n:1:2:3|h")] == [1, 2, 3]
     assert read(b"n:1|c:2|ms") == [("n", "c", 1.0, False), ("n", "ms", 2.0, False)]
     assert parse(b"n:1|c:x|c").rejected == ["bad_value"]
+    assert parse(b"n:|c:2|c") == ([Sample(Signature("n", Type.COUNTER), 2.0)], ["no_value"])
 
 
 def test_a_negative_counter_is_read_as_what_it_means_depends_on_its_name() -> None:

@@ -105,7 +105,7 @@ def divide(line: bytes) -> tuple[str, str]:
     name, _, rest = text.partition(":")
     if not name:
         raise Refusal("no_name")
-    if not rest or rest.startswith("|"):
+    if not rest:
         raise Refusal("no_value")
     return name, rest
 
@@ -180,7 +180,7 @@ def read_sample(name: str, tags: Tags, text: str, dialects: Dialects, flaws: lis
     kind = read_type(fields[0])
     value = read_value(number, kind)
     if value is None:
-        raise Refusal("bad_value")
+        raise Refusal("bad_value" if number else "no_value")
     rate, more = read_fields(fields[1:], dialects, flaws)
     signature = Signature(name, kind, tags + more, 1.0 if kind is Type.GAUGE else rate)
     return Sample(signature, value, relative=kind is Type.GAUGE and number[0] in "+-")
