@@ -178,13 +178,13 @@ class Census:
         parent = self.processes.get(process.stat.ppid)
         return parent if parent and parent.stat.start <= process.stat.start else None
 
-    def _read_io(self, process: Process) -> Io | None:
+    def _read_io(self, process: Process, *, force: bool = False) -> Io | None:
         """Disk traffic, of Airflow's processes that may have had some."""
         owner = process.owner
         if owner is None or process.stat.state in DEAD:
             return None
         due = process.looks % SELDOM == process.stat.pid % SELDOM
-        if not (process.stirred or due or isinstance(owner, Try)):
+        if not (force or process.stirred or due or isinstance(owner, Try)):
             return None
         try:
             io = procfs.parse_io(self._files.read(process.stat.pid, "io", 1024))
@@ -230,6 +230,9 @@ class Census:
             process.kids.last = kids
             return
         ended, process.children_ended = process.children_ended, []
+        if ended and io is None:
+            # What they wrote is in its account now, and is theirs.
+            io = self._read_io(process, force=True)
         unseen = process.kids.settle(kids) if kids != process.kids.last or process.kids.explained else 0
         heirs = self._find_heirs(process, ended) if ended or unseen else [owner]
         for heir, part in divide(unseen, heirs):
