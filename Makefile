@@ -51,6 +51,10 @@ e2e: $(VENV)/.dev ## the exactness test on real Airflows (AIRFLOW_VERSIONS, E2E_
 bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
+.PHONY: bench-host
+bench-host: $(VENV)/.dev ## CPU of looking at processes, beside Debian's process and node exporters (apt-get install them)
+	$(BIN)/python -m benchmarks.host $(BENCH_ARGS)
+
 .PHONY: docs
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	$(BIN)/python -m docs.generate

@@ -37,9 +37,7 @@ def test_children_of_the_dag_processor_are_apart(watch: Watch) -> None:
     assert watch.cpu("dag_file_processor") == 9
 
 
-def test_what_is_forbidden_is_absent_and_said_with_what_helps(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_forbidden_is_absent_and_said_with_what_helps(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     read = procfs.read
 
     def refuse(path: str, size: int = procfs.LARGEST) -> bytes:

@@ -162,12 +162,12 @@ def test_an_answer_of_something_else_is_refused() -> None:
 
 
 def test_a_worker_loads_nothing_that_it_does_not_need() -> None:
-    script = f"""
+    script = """
 import sys
 from exporter import application, cli, config
 from exporter.engine import Engine
-flags = {{"collector.airflow": "false", "host.machine": "true", "host.task_names_from": "http://127.0.0.1:1"}}
-engine = Engine(config.load(flags, {{}}).settings)
+flags = {"collector.airflow": "false", "host.machine": "true", "host.task_names_from": "http://127.0.0.1:1"}
+engine = Engine(config.load(flags, {}).settings)
 engine.read_once()
 dear = ("pydantic", "requests", "prometheus_client", "airflow_client", "psutil")
 print([name for name in dear if name in sys.modules])
