@@ -25,7 +25,7 @@ FILES = {
     "diskstats": " 8 0 sda 1 0 2 1000 3 0 4 2000 0 1500 0\n 8 1 sda1 1 0 2 1000 3 0 4 2000 0 1500 0\n"
     " 7 0 loop0 9 0 9 9 9 9 9 9 0 9 9\n",
     "1/mounts": "/dev/sda1 / ext4 rw 0 0\nproc /proc proc rw 0 0\nnas:/x /mnt/nas nfs rw 0 0\n",
-    "1/net/dev": "Inter-|\n face |\n  eth0: 10 1 0 0 0 0 0 0 20 2 0 0 0 0 0 0\n    lo: 5 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n",
+    "1/net/dev": "Inter-|\n face |\n  eth0: 10 1 0 0 0 0 0 0 20 2\n    lo: 5 1 0 0 0 0 0 0 5 1\n",
     "pressure/cpu": "some avg10=0.00 total=1500000\nfull avg10=0.00 total=0\n",
     "pressure/memory": "some avg10=0.00 total=2000000\nfull avg10=0.00 total=1000000\n",
     "pressure/io": "some avg10=0.00 total=0\nfull avg10=0.00 total=0\n",
