@@ -43,6 +43,8 @@ class Census:
         self._kinship = kinship
         self._clock = clock
         self._first = True
+        self._brief = False
+        """Whether this is a glance, which leaves out whoever did nothing."""
 
     def look(self, deadline: float) -> None:
         """Look at every process. Raises OverrunError at the deadline (monotonic seconds), UnreadableError."""
@@ -54,10 +56,16 @@ class Census:
             raise OverrunError
 
     def glance(self, deadline: float) -> None:
-        """Look only at those who run tasks, at the tasks, and at their new children."""
+        """Look only at those who run tasks, at the tasks, and at new children of those that did anything.
+
+        Nobody forks, or gets another title for a new task, without a page fault.
+        """
         known = sorted(filter(is_busy, self.processes.values()), key=find_depth)
-        parents = list(known)
-        self._observe(known, lambda: self._find_children(parents), deadline)
+        self._brief = True
+        try:
+            self._observe(known, lambda: self._find_children(one for one in known if one.stirred), deadline)
+        finally:
+            self._brief = False
 
     def owned(self) -> Iterator[tuple[Process, Owner]]:
         """Every live process that is Airflow's, and whose."""
@@ -101,12 +109,15 @@ class Census:
         old, process.stat = process.stat, stat
         process.looks += 1
         process.stirred = old[4:] != stat[4:]
+        process.active = process.active or process.stirred
         process.before = process.title
         if stat.ppid != old.ppid:
             parent = self._parent(process)
             process.depth = parent.depth + 1 if parent else 0
         if process.owner is not None:
             self._credit(process.owner, stat.own - old.own)
+        if self._brief and not process.stirred:
+            return process, stat.kids, None
         if stat.state not in DEAD:
             self._rename(process, force=stat.comm != old.comm)
         return process, stat.kids, self._read_io(process)
