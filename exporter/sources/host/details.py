@@ -41,8 +41,6 @@ class Details:
                 self._read_status(process, owner, uptime)
                 self._count_descriptors(process)
         self._weigh(sorted(self._choose(processes), key=self._find_urgency))
-        for process, _ in processes:
-            process.active = False
 
     def read_peaks(self, owned: Iterable[Owned]) -> None:
         """Read only the highest memory, of tasks' processes that did anything."""
@@ -99,7 +97,7 @@ class Details:
             if self._clock() > end:
                 break
             text = self._fetch(process, "smaps_rollup", 1024)
-            process.weighed = self._walk
+            process.weighed, process.active = self._walk, False
             try:
                 process.pss = procfs.parse_pss(text) if text else None
             except MalformedError as error:
