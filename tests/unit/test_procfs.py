@@ -41,7 +41,7 @@ def test_a_zombie_has_no_memory_in_its_status() -> None:
     assert procfs.parse_status(b"Name:\tx\nState:\tZ (zombie)\n") == Status(0, 0, 0)
 
 
-def test_proportional_memory_is_the_line_Pss_and_none_that_begins_so() -> None:
+def test_proportional_memory_is_one_line_and_none_that_begins_so() -> None:
     text = b"0-7f ---p 0 00:00 0 [rollup]\nRss:  9 kB\nPss_Dirty: 3 kB\nPss:   35 kB\nPss_Anon: 1 kB\n"
     assert procfs.parse_pss(text) == 35 * 1024
     with pytest.raises(MalformedError):
