@@ -45,7 +45,11 @@ unit: $(VENV)/.dev ## all tests but e2e and benchmarks
 
 .PHONY: e2e
 e2e: $(VENV)/.dev ## the exactness test on real Airflows (AIRFLOW_VERSIONS, E2E_MINUTES; half an hour or so)
-	$(BIN)/python -m pytest tests/e2e -m e2e -v $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/test_exactness.py -m e2e -v $(PYTEST_ARGS)
+
+.PHONY: e2e-statsd
+e2e-statsd: $(VENV)/.dev ## what real Airflows send over StatsD, without the API, against their databases
+	$(BIN)/python -m pytest tests/e2e/test_statsd.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
@@ -54,6 +58,10 @@ bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
 .PHONY: bench-statsd
 bench-statsd: $(VENV)/.dev ## what StatsD data costs; BENCH_ARGS="--peer PATH" compares with a statsd_exporter
 	$(BIN)/python -m benchmarks.statsd $(BENCH_ARGS)
+
+.PHONY: bench-host
+bench-host: $(VENV)/.dev ## CPU of looking at processes, beside Debian's process and node exporters (apt-get install them)
+	$(BIN)/python -m benchmarks.host $(BENCH_ARGS)
 
 .PHONY: docs
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew

@@ -11,6 +11,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "memory": ("--lines", "10000"),
     "statsd": ("--quick", "--seconds", "1", "--dags", "100"),
     "poll": ("--quick",),
+    "host": ("--sizes", "100", "--seconds", "10"),
 }
 """Each with what makes it short."""
 
