@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
@@ -31,10 +32,11 @@ from benchmarks.statsd_subjects import (
     wait_until_drained,
 )
 from benchmarks.statsd_traffic import compile_sender, list_events, send, write_traffic
+from exporter.sources.statsd.absorber import PAUSE
 
 RATES = (2_500, 20_000, 100_000)
 LARGE = 4 * 1024 * 1024
-WARM = 10_000
+WARM = 4_000
 """Datagrams a second before anything is measured, so that every series is there."""
 CLIMB = (10_000, 15_000, 20_000, 30_000, 40_000, 60_000, 80_000, 120_000, 160_000, 240_000, 320_000)
 """Datagrams a second, one after the other until some are lost."""
@@ -74,10 +76,12 @@ class Bench:
             self._traffic[tagged, packed] = path, write_traffic(path, events, tagged=tagged, packed=packed)
 
     def warm(self, subject: Subject, *, tagged: bool = False) -> None:
-        """Send everything once."""
+        """Send everything, and again once the exporter has had the time to go by what it learned from the stream."""
         path, count = self._traffic[tagged, False]
-        send(self._program, path, subject.udp, WARM, count)
-        wait_until_drained(subject.udp)
+        for pause in (PAUSE + 2.0, 0.0):
+            send(self._program, path, subject.udp, WARM, count)
+            wait_until_drained(subject.udp)
+            time.sleep(pause)
 
     def measure(self, subject: Subject, load: Load, seconds: float = 0.0) -> Result:
         """Send for a while, and see what it cost and what was lost."""
