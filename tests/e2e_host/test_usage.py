@@ -113,9 +113,9 @@ class Run:
                 if series.name == "airflow_task_memory_bytes":
                     task = series.label("task_id")
                     self.seen[task] = max(value, self.seen.get(task, 0))
-                if series.name.startswith(("airflow_task_", "airflow_process_")) and series.name.endswith("_total"):
-                    if value < self.last.get(series, 0):
-                        self.falls.append(f"{series} fell from {self.last[series]} to {value}")
+                grows = series.name.startswith(("airflow_task_", "airflow_process_")) and series.name.endswith("_total")
+                if grows and value < self.last.get(series, 0):
+                    self.falls.append(f"{series} fell from {self.last[series]} to {value}")
             self.last = now
             time.sleep(1)
 

@@ -15,7 +15,7 @@ except ImportError:  # Airflow 2
     from airflow.decorators import dag, task
     from airflow.operators.bash import BashOperator
 
-FOLDER = Path(os.environ.get("USAGE_FOLDER", "/tmp"))  # noqa: S108
+FOLDER = Path(os.environ.get("USAGE_FOLDER", "/tmp"))
 START = datetime(2025, 1, 1, tzinfo=UTC)
 MEBI = 1024**2
 KNOWN = {}
@@ -64,7 +64,7 @@ def heavy():
             if line.startswith("Pss:"):
                 KNOWN["pss"] = int(line.split()[1]) * 1024
         time.sleep(10)
-        assert held  # noqa: S101
+        assert held
 
     @task(**BY_TASK)
     def disk():
