@@ -1,4 +1,4 @@
-"""How many lines StatsD adds at 2,000 DAGs of 10 tasks: at most 200,000 alone, and with the API's what is left of them."""
+"""How many lines StatsD adds at 2,000 DAGs of 10 tasks: at most 200,000 alone, and with those of the API."""
 
 from __future__ import annotations
 
