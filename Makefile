@@ -59,6 +59,10 @@ e2e-host: $(VENV)/.dev ## what tasks use on real Airflows, held against their ow
 bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
+.PHONY: bench-statsd
+bench-statsd: $(VENV)/.dev ## what StatsD data costs; BENCH_ARGS="--peer PATH" compares with a statsd_exporter
+	$(BIN)/python -m benchmarks.statsd $(BENCH_ARGS)
+
 .PHONY: bench-host
 bench-host: $(VENV)/.dev ## CPU of looking at processes, beside Debian's process and node exporters (apt-get install them)
 	$(BIN)/python -m benchmarks.host $(BENCH_ARGS)
