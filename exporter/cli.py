@@ -75,9 +75,15 @@ def fail(*problems: str) -> NoReturn:
     sys.exit(1)
 
 
+def describe_system() -> str:
+    """System, release and machine, without the process that the module `platform` starts to ask for more."""
+    system = os.uname()
+    return f"{system.sysname} {system.release} {system.machine}"
+
+
 @click.group(cls=ServingGroup, epilog=EPILOG, context_settings=CONTEXT)
 @click.version_option(
-    __version__, message=f"airflow-exporter %(version)s (Python {platform.python_version()}, {platform.platform()})"
+    __version__, message=f"airflow-exporter %(version)s (Python {platform.python_version()}, {describe_system()})"
 )
 def main() -> None:
     """Prometheus exporter for Apache Airflow."""

@@ -15,6 +15,7 @@ from exporter.option import VARIABLE_PREFIX, Option
 from exporter.options import BY_KEY, CONFIG_FILE, OPTIONS, PASSWORD
 from exporter.settings import (
     AirflowSettings,
+    HostSettings,
     OAuth2Settings,
     ReceptionSettings,
     Setting,
@@ -119,6 +120,7 @@ def find_contradictions(layer: Layer) -> list[str]:
     problems = [*find_credential_problems(given), *find_oauth2_problems(given)]
     if "airflow.client_key_file" in given and "airflow.client_certificate_file" not in given:
         problems.append(f"airflow: a key without its certificate; add {name('airflow.client_certificate_file')}")
+    problems += find_task_names_problems(given)
     skip = layer.get("airflow.insecure_skip_verify")
     if skip and skip.value and "airflow.ca_file" in given:
         problems.append(f"airflow: {name('airflow.ca_file')} is of no use where certificates are not checked; keep one")
@@ -151,6 +153,18 @@ def find_oauth2_problems(given: set[str]) -> Iterator[str]:
         yield f"airflow: OAuth2 is half given; add {' and '.join(missing)}"
 
 
+def find_task_names_problems(given: set[str]) -> Iterator[str]:
+    """How to sign in at the exporter that knows the names is all or nothing."""
+    options = {key.removeprefix("host.task_names_") for key in given if key.startswith("host.task_names_")}
+    if options and "from" not in options:
+        yield f"host: how to sign in is given, but not where; add {name('host.task_names_from')}"
+    for one, other in (("username", "password_file"), ("password_file", "username")):
+        if one in options and other not in options:
+            yield f"host: {name(f'host.task_names_{one}')} is of no use without {name(f'host.task_names_{other}')}"
+    if "client_key_file" in options and "client_certificate_file" not in options:
+        yield f"host: a key without its certificate; add {name('host.task_names_client_certificate_file')}"
+
+
 def name(key: str) -> str:
     """How a message calls an option."""
     return BY_KEY[key].flag or BY_KEY[key].variable
@@ -161,6 +175,7 @@ def build(given: Layer) -> Settings:
     values = {option.key: given[option.key].value if option.key in given else option.default for option in OPTIONS}
     return Settings(
         airflow=build_airflow(values),
+        host=HostSettings(**pick(values, "host."), **pick(values, "path.")),
         statsd=StatsdSettings(**choose(values, StatsdSettings), task_labels=values["airflow.task_labels"]),
         reception=ReceptionSettings(**choose(values, ReceptionSettings)),
         web=WebSettings(

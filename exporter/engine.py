@@ -11,7 +11,7 @@ from exporter.catalogue import COARSE, FAMILIES
 from exporter.directory import Directory
 from exporter.events import Events
 from exporter.family import Family, Kind
-from exporter.ledger import Ledger
+from exporter.ledger import Ledger, Row
 from exporter.reading import Source
 from exporter.settings import Settings
 from exporter.state import State
@@ -29,6 +29,10 @@ log = logging.getLogger(__name__)
 BY_NAME = {family.name: family for family in FAMILIES}
 PASSES = 20
 """How often `read_once` goes on with readers that have more to read."""
+VOLATILE = frozenset({"host"})
+"""Sources whose counters start at zero with the process: what they measure goes on, seen or not, while it is away."""
+UNBROKEN = frozenset({"statsd"})
+"""Sources that go on through a change of the configuration, unless it is theirs."""
 WAIT = 30.0
 """Seconds after which a source that is slow to stop is mentioned."""
 
@@ -55,6 +59,7 @@ class Engine:
         self.telemetry = Telemetry(self.store, persistent=settings.state_file is not None, ledgers=self._ledgers)
         self.telemetry.seed(list_sources(settings))
         self._units: tuple[Unit, ...] = ()
+        self._carried: dict[str, list[Row]] = {}
         self._adopt(settings, self._build_sources(settings))
 
     def start(self) -> None:
@@ -76,10 +81,11 @@ class Engine:
         """
         sources = self._build_sources(settings)
         for unit in self._units:
-            if unit.source in sources:
+            if unit.source.name in UNBROKEN and unit.source in sources:
                 continue
             while not unit.supervisor.stop(WAIT):
                 log.warning("%s is still reading; the new configuration waits for it", unit.source.name)
+        self._carried = {unit.source.name: unit.ledger.dump() for unit in self._units}
         running = self._units
         self._adopt(settings, sources)
         for unit in self._units:
@@ -114,7 +120,7 @@ class Engine:
     def _adopt(self, settings: Settings, sources: Iterable[Source]) -> None:
         self.settings = settings
         self.store.limit({BY_NAME[name]: cap for name, cap in settings.caps.items()})
-        running = {id(unit.source): unit for unit in self._units}
+        running = {id(unit.source): unit for unit in self._units if unit.source.name in UNBROKEN}
         self._units = tuple(running.get(id(source)) or self._build_unit(source) for source in sources)
         self._ledgers[:] = [*(unit.ledger for unit in self._units), self._events]
 
@@ -123,13 +129,22 @@ class Engine:
         return Unit(source, ledger, self._supervise(source, ledger))
 
     def _build_sources(self, settings: Settings) -> list[Source]:
-        return [*self._build_airflow(settings), *self._build_statsd(settings)]
+        return [*self._build_airflow(settings), *self._build_statsd(settings), *self._build_host(settings)]
+
+    # An exporter without a source must not pay for what it imports.
+
+    def _build_airflow(self, settings: Settings) -> list[Source]:
+        if not settings.collectors["airflow"]:
+            return []
+        from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
+
+        return [AirflowSource(settings.airflow, self._state, self.directory, self.telemetry.count_request)]
 
     def _build_statsd(self, settings: Settings) -> list[Source]:
         """The source that runs already, where it listens as before: it goes on without losing a packet."""
-        if not settings.collectors.get("statsd"):
+        if not settings.collectors["statsd"]:
             return []
-        from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415 - as below
+        from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415
         from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
 
         resolver = build_resolver(settings, self.directory)
@@ -141,13 +156,15 @@ class Engine:
         old.change(resolver, lambda: events.configure(settings.birth_hold, find_buckets(settings)))
         return [old]
 
-    def _build_airflow(self, settings: Settings) -> list[Source]:
-        if not settings.collectors["airflow"]:
+    def _build_host(self, settings: Settings) -> list[Source]:
+        """The sources that run already, where they read as before: they know the processes that run."""
+        if not settings.collectors["host"]:
             return []
-        # An exporter without this source must not pay for what it imports.
-        from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
+        from exporter.sources.host.source import build_sources  # noqa: PLC0415
 
-        return [AirflowSource(settings.airflow, self._state, self.directory, self.telemetry.count_request)]
+        same = settings.host == self.settings.host and settings.airflow == self.settings.airflow
+        kept = {unit.source.name: unit.source for unit in self._units} if same else {}
+        return [kept.get(source.name, source) for source in build_sources(settings, self.directory)]
 
     def _build_ledger(self, source: Source) -> Ledger:
         """The ledger of a source, with what the state file kept of it."""
@@ -157,7 +174,10 @@ class Engine:
             hold=self.settings.birth_hold,
             buckets=find_buckets(self.settings),
         )
-        unfit = ledger.restore(self._state.ledger())
+        names = {family.name for family in list_growing(source.name)}
+        foreign = {family.name for family in FAMILIES} - names
+        rows = self._carried.get(source.name, []) if source.name in VOLATILE else self._state.ledger()
+        unfit = ledger.restore(row for row in rows if row.family not in foreign)
         if unfit:
             log.warning("%d series of the state file fit no family any more and start at zero", unfit)
         ledger.seed_closed()
@@ -166,7 +186,10 @@ class Engine:
         return ledger
 
     def _supervise(self, source: Source, ledger: Ledger) -> Supervisor:
-        return Supervisor(source, self.store, ledger, self._state, on_error=self.telemetry.count_error)
+        persists = source.name not in VOLATILE
+        return Supervisor(
+            source, self.store, ledger, self._state, persists=persists, on_error=self.telemetry.count_error
+        )
 
 
 def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
@@ -176,22 +199,30 @@ def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
 
 def build_resolver(settings: Settings, directory: Directory) -> Resolver:
     """What says of each StatsD name what becomes of it."""
-    from exporter.sources.statsd.unknown import Unknown  # noqa: PLC0415 - as the source
+    from exporter.sources.statsd.names import Names  # noqa: PLC0415 - as the source
 
-    return Unknown(settings.statsd, directory)
+    api_feeds = frozenset(
+        family for family in FAMILIES if family.source == "airflow" and settings.collectors["airflow"]
+    )
+    return Names(directory, settings.statsd, api_feeds)
 
 
 def list_sources(settings: Settings) -> list[str]:
-    return [name for name, chosen in settings.collectors.items() if chosen]
+    names = [name for name, chosen in settings.collectors.items() if chosen]
+    return [*names, "task_names"] if "host" in names and settings.host.task_names_from else names
 
 
 def list_growing(source: str) -> list[Family]:
-    """The families of a source that only grow; those of StatsD live in tables of their own."""
-    return (
-        []
-        if source == "statsd"
-        else [family for family in FAMILIES if family.source == source and family.kind is not Kind.GAUGE]
-    )
+    """The families of a source that only grow.
+
+    Those of StatsD live in tables of their own; what the kernel counts is shown as it is.
+    """
+    own = {"host": "machine"}
+    return [
+        family
+        for family in FAMILIES
+        if family.source == source != "statsd" and family.kind is not Kind.GAUGE and family.reader != own.get(source)
+    ]
 
 
 def find_buckets(settings: Settings) -> dict[Family, tuple[float, ...]]:

@@ -140,6 +140,14 @@ class Ledger:
             rows.append(Row(family.name, labels, cells, shown, self._shapes[family]))
         return rows
 
+    def dump(self) -> list[Row]:
+        """Every series, as `restore` takes it back."""
+        return [
+            Row(family.name, labels, list(series.cells), series.shown, self._shapes[family])
+            for family, known in self._series.items()
+            for labels, series in known.items()
+        ]
+
     def adopt(self, staged: Staged) -> None:
         """Expose what has been committed."""
         for (family, labels), cells in staged.cells.items():

@@ -58,6 +58,25 @@ class AirflowSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HostSettings:
+    """What to read of the machine and of the processes on it."""
+
+    machine: bool = True
+    """False leaves the machine to node_exporter: only Airflow's processes are read."""
+    interval: float = 10.0
+    procfs: Path = Path("/proc")
+    sysfs: Path = Path("/sys")
+    rootfs: Path = Path("/")
+    task_names_from: str = ""
+    """URL of the exporter that knows the names of tries, where this one does not read Airflow's API."""
+    task_names_username: str = ""
+    task_names_password_file: Path | None = None
+    task_names_ca_file: Path | None = None
+    task_names_client_certificate_file: Path | None = None
+    task_names_client_key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     """How metrics are served."""
 
@@ -107,8 +126,9 @@ class Settings:
     airflow: AirflowSettings = field(default_factory=AirflowSettings)
     statsd: StatsdSettings = field(default_factory=StatsdSettings)
     reception: ReceptionSettings = field(default_factory=ReceptionSettings)
+    host: HostSettings = field(default_factory=HostSettings)
     web: WebSettings = field(default_factory=WebSettings)
-    collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "statsd": True})
+    collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "statsd": True, "host": True})
     state_file: Path | None = None
     birth_hold: float = 30.0
     """How long a new counter is exposed as 0 before it shows its value."""

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from exporter import exposition, pages
+from exporter.directory import Named
 from exporter.exposition import Format, choose_format, compress
 from exporter.settings import Setting
 from exporter.status import SourceStatus
@@ -34,6 +35,8 @@ HEADERS = {
     "X-Frame-Options": "deny",
 }
 """What every answer carries, unless the web configuration says otherwise."""
+MAX_TRIES = 200
+"""How many tries one request may ask for."""
 MAX_SCRAPES = 40
 """How many scrapes may be under way, as node_exporter's --web.max-requests."""
 
@@ -51,6 +54,8 @@ class Site:
     """Brings the exporter's own families up to date before a scrape."""
     reload: Callable[[], None] | None = None
     """Reads the configuration anew; raises ValueError saying why it cannot be used. None: not enabled."""
+    find_try: Callable[[str], Named | None] | None = None
+    """The task of the try with a UUID; None: not known here, for want of Airflow's API."""
     render: Render = exposition.render
 
 
@@ -99,6 +104,14 @@ class Endpoints:
         if wants_json(request):
             return JSONResponse({"configuration": [setting._asdict() for setting in settings]})
         return HTMLResponse(pages.show_configuration(settings))
+
+    async def tell_tries(self, request: Request) -> Response:
+        """The names of tries, for exporters on workers: those that are known, by UUID."""
+        find = self._site.find_try
+        if find is None:
+            return PlainTextResponse("This exporter does not read Airflow's API: ask the one that does.\n", 404)
+        named = {uuid: find(uuid) for uuid in request.query_params.getlist("uuid")[:MAX_TRIES]}
+        return JSONResponse({"tries": {uuid: name._asdict() for uuid, name in named.items() if name}})
 
     async def tell_health(self, _: Request) -> Response:
         return PlainTextResponse("Healthy.\n")
@@ -162,6 +175,7 @@ def build_app(site: Site, telemetry_path: str, max_scrapes: int = MAX_SCRAPES) -
         ("/-/reload", endpoints.reload, ["POST", "PUT"]),
         ("/sources", endpoints.show_sources, ["GET"]),
         ("/config", endpoints.show_configuration, ["GET"]),
+        ("/tries", endpoints.tell_tries, ["GET"]),
     ]
     check_telemetry_path(telemetry_path, {path for path, _, _ in table[1:]})
     # First, so that metrics at / take the place of the landing page.

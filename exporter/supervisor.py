@@ -72,6 +72,7 @@ class Supervisor:
         ledger: Ledger,
         state: State,
         *,
+        persists: bool = True,
         on_error: Callable[[str, str], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -80,6 +81,7 @@ class Supervisor:
         self._store = store
         self._ledger = ledger
         self._state = state
+        self._persists = persists
         self._on_error = on_error
         self._clock = clock
         self._wall = wall
@@ -178,7 +180,7 @@ class Supervisor:
     def _commit(self, reading: Reading) -> None:
         removed = self._forget_dags(reading.dags)
         staged = self._ledger.stage(reading.changes)
-        rows = self._ledger.rows(staged)
+        rows = self._ledger.rows(staged) if self._persists else []
         if rows or reading.memories or reading.forget or removed:
             self._state.commit(rows, reading.memories, moment=reading.moment, forget=reading.forget, removed=removed)
         self._ledger.adopt(staged)

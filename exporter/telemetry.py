@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import platform
-import resource
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-import psutil
-
 from exporter import __version__
 from exporter.catalogue import own
 from exporter.family import Family, Kind, Labels
 from exporter.ledger import Ledger
+from exporter.process import measure
 from exporter.reading import REASONS, Change
 from exporter.status import SourceStatus
 from exporter.store import Store
@@ -52,7 +50,6 @@ class Telemetry:
         for table in self._ledger.tables.values():
             store.attach(table)
         self._events: deque[Change] = deque(maxlen=PENDING)
-        self._process = psutil.Process()
         self.clock_skew: dict[str, float] = {}
         """By source, in seconds: how far the other side's clock is ahead."""
         self.served: Callable[[], Served] | None = None
@@ -91,7 +88,7 @@ class Telemetry:
         tables[own.STATE_PERSISTENT] = {(): int(self._persistent)}
         tables[own.CONFIG_RELOAD_SUCCESSFUL] = {(): int(self.reloaded)}
         tables[own.CONFIG_RELOAD_TIMESTAMP] = {(): self.reloaded_at}
-        tables |= process_tables(self._process) | dict(more or {})
+        tables |= process_tables() | dict(more or {})
         if self.served:
             tables |= served_tables(self.served())
         counts = self._store.count()
@@ -148,16 +145,6 @@ def served_tables(served: Served) -> dict[Family, Values]:
     }
 
 
-def process_tables(process: psutil.Process) -> dict[Family, Values]:
+def process_tables() -> dict[Family, Values]:
     """The families of our own process."""
-    with process.oneshot():
-        cpu, memory = process.cpu_times(), process.memory_info()
-        values: dict[Family, float] = {
-            own.PROCESS_CPU: cpu.user + cpu.system,
-            own.PROCESS_RESIDENT_MEMORY: memory.rss,
-            own.PROCESS_VIRTUAL_MEMORY: memory.vms,
-            own.PROCESS_START_TIME: process.create_time(),
-            own.PROCESS_OPEN_FDS: process.num_fds(),
-            own.PROCESS_MAX_FDS: resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        }
-    return {family: {(): value} for family, value in values.items()}
+    return {family: {(): value} for family, value in measure().items()}

@@ -226,7 +226,11 @@ def parse_addresses(raw: object) -> tuple[str, ...]:
 
 def parse_url_path(raw: object) -> str:
     text = parse_text(raw)
-    if not re.fullmatch(r"/[A-Za-z0-9/_.~-]*", text) or text.startswith("/-/") or text in ("/sources", "/config"):
+    if (
+        not re.fullmatch(r"/[A-Za-z0-9/_.~-]*", text)
+        or text.startswith("/-/")
+        or text in ("/sources", "/config", "/tries")
+    ):
         raise ValueError(f"{quote(raw)} is not a path that is free; write for example /metrics")
     return text
 
@@ -251,6 +255,13 @@ def parse_readable_file(raw: object) -> Path:
         raise ValueError(f"there is no file {path}")
     if not os.access(path, os.R_OK):
         raise ValueError(f"the file {path} is not readable by this user")
+    return path
+
+
+def parse_folder(raw: object) -> Path:
+    path = Path(parse_text(raw))
+    if not path.is_dir():
+        raise ValueError(f"there is no folder {path}")
     return path
 
 
@@ -290,5 +301,6 @@ MODE = Form("MODE", parse_mode, lambda mode: f"{mode:03o}")
 URL_PATH = Form("PATH", parse_url_path)
 REGEX = Form("REGEX", parse_regex, show_regex)
 READABLE_FILE = Form("FILE", parse_readable_file, is_path=True)
+FOLDER = Form("FOLDER", parse_folder, is_path=True)
 OWN_FILE = Form("FILE", parse_own_file, is_path=True)
 BUCKETS = Form("[BOUND, ...]", parse_buckets, show_buckets)

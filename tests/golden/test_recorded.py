@@ -114,7 +114,9 @@ def test_recorded_replies_become_this_exposition(
 ) -> None:
     recording = Recording(release)
     with serve(recording.answer) as server:
-        settings = Settings(airflow=AirflowSettings(url=server.url), state_file=tmp_path / "state.db")
+        airflow = AirflowSettings(url=server.url)
+        only = {"airflow": True, "host": False}
+        settings = Settings(airflow=airflow, collectors=only, state_file=tmp_path / "state.db")
         before = scrape(settings)
         assert b"airflow_task_tries_total{" not in before
         recording.now = recording.now.replace(minute=minute)

@@ -1,0 +1,129 @@
+"""Airflow's own processes, by the component that they belong to."""
+
+from functools import partial
+
+from exporter.family import Family, Kind
+
+COMPONENTS = (
+    "scheduler",
+    "local_executor",
+    "local_worker",
+    "dag_processor",
+    "dag_file_processor",
+    "triggerer",
+    "api_server",
+    "web_server",
+    "celery_worker",
+    "celery_pool",
+    "edge_worker",
+    "task_supervisor",
+    "flower",
+    "log_server",
+    "other",
+)
+"""What a process of Airflow may be; `task_supervisor` watches over one task's process, `other` is any other command."""
+
+UNREADABLE_FILES = ("io", "status", "fd", "smaps_rollup", "cmdline", "net")
+"""Files of a process that may be kept from us."""
+
+COMPONENT = {"component": COMPONENTS}
+gauge = partial(Family, kind=Kind.GAUGE, source="host", reader="processes", labels=("component",))
+counter = partial(Family, kind=Kind.COUNTER, source="host", reader="processes", labels=("component",))
+
+PROCESSES = gauge(
+    "airflow_processes",
+    help="Processes of the component, with children that are nothing else",
+    origin="/proc/PID/cmdline, /proc/PID/stat: ppid",
+    closed=COMPONENT,
+)
+CPU = counter(
+    "airflow_process_cpu_seconds_total",
+    help="CPU time that the component's processes used, with those that have ended; tasks are not in it",
+    origin="/proc/PID/stat: utime, stime, cutime, cstime",
+    closed=COMPONENT,
+)
+RESIDENT = gauge(
+    "airflow_process_resident_memory_bytes",
+    help="Resident memory of the component's processes; what forked processes share is counted for each of them",
+    origin="/proc/PID/stat: rss",
+)
+PROPORTIONAL = gauge(
+    "airflow_process_proportional_memory_bytes",
+    help="Proportional memory (PSS) of the component's processes: what several share is divided among them",
+    origin="/proc/PID/smaps_rollup: Pss",
+)
+GROWTH = gauge(
+    "airflow_process_memory_growth_bytes",
+    help="Anonymous memory that the process of the component that grew most has gained since it had settled",
+    origin="/proc/PID/status: RssAnon",
+)
+OPEN_FDS = gauge(
+    "airflow_process_open_fds",
+    help="File descriptors that the component's processes have open",
+    origin="/proc/PID/fd",
+)
+THREADS = gauge(
+    "airflow_process_threads",
+    help="Threads of the component's processes",
+    origin="/proc/PID/stat: num_threads",
+)
+READ = counter(
+    "airflow_process_read_bytes_total",
+    help="Bytes that the component's processes had fetched from disks",
+    origin="/proc/PID/io: read_bytes",
+)
+WRITTEN = counter(
+    "airflow_process_written_bytes_total",
+    help="Bytes that the component's processes sent to disks",
+    origin="/proc/PID/io: write_bytes",
+)
+SWITCHES = counter(
+    "airflow_process_context_switches_total",
+    help="Context switches of the main threads of the component's processes",
+    origin="/proc/PID/status: voluntary_ctxt_switches, nonvoluntary_ctxt_switches",
+)
+OLDEST_START = gauge(
+    "airflow_process_oldest_start_timestamp_seconds",
+    help="When the oldest process of the component was started",
+    origin="/proc/PID/stat: starttime",
+)
+NEWEST_START = gauge(
+    "airflow_process_newest_start_timestamp_seconds",
+    help="When the newest process of the component was started",
+    origin="/proc/PID/stat: starttime",
+)
+SEEN = Family(
+    "airflow_exporter_host_processes",
+    Kind.GAUGE,
+    help="Processes that the newest walk over /proc found, whatever they are",
+    source="host",
+    reader="processes",
+    origin="/proc",
+)
+UNREADABLE = Family(
+    "airflow_exporter_host_unreadable_processes",
+    Kind.GAUGE,
+    help="Airflow's processes of which a file could not be read; what it would tell is absent, not 0",
+    labels=("file", "reason"),
+    source="host",
+    reader="processes",
+    origin="/proc/PID",
+    closed={"file": UNREADABLE_FILES, "reason": ("permission", "missing", "malformed")},
+)
+
+FAMILIES = (
+    PROCESSES,
+    CPU,
+    RESIDENT,
+    PROPORTIONAL,
+    GROWTH,
+    OPEN_FDS,
+    THREADS,
+    READ,
+    WRITTEN,
+    SWITCHES,
+    OLDEST_START,
+    NEWEST_START,
+    SEEN,
+    UNREADABLE,
+)

@@ -1,0 +1,55 @@
+"""The exporter's own process: what it uses, as every Prometheus client exposes it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from pathlib import Path
+
+from exporter.catalogue import own
+from exporter.family import Family
+
+SELF = Path("/proc/self")
+
+
+def measure(folder: Path = SELF) -> dict[Family, float]:
+    """The families of our own process. Linux tells without psutil, which a worker's exporter need not load then."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    values: dict[Family, float] = {
+        own.PROCESS_CPU: used.ru_utime + used.ru_stime,
+        own.PROCESS_MAX_FDS: resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    }
+    try:
+        return values | read(folder)
+    except (OSError, ValueError, IndexError):
+        return values | ask()
+
+
+def read(folder: Path) -> dict[Family, float]:
+    """What Linux says. Raises OSError, ValueError or IndexError where it does not."""
+    virtual, resident = map(int, (folder / "statm").read_bytes().split()[:2])
+    stat = (folder / "stat").read_bytes()
+    started = int(stat[stat.rindex(b")") + 2 :].split()[19]) / os.sysconf("SC_CLK_TCK")
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    page = os.sysconf("SC_PAGE_SIZE")
+    return {
+        own.PROCESS_RESIDENT_MEMORY: resident * page,
+        own.PROCESS_VIRTUAL_MEMORY: virtual * page,
+        own.PROCESS_START_TIME: round(boot + started, 2),
+        own.PROCESS_OPEN_FDS: len(list((folder / "fd").iterdir())),
+    }
+
+
+def ask() -> dict[Family, float]:
+    """What psutil says, on every other system."""
+    import psutil  # noqa: PLC0415 - only where it is needed
+
+    process = psutil.Process()
+    memory = process.memory_info()
+    return {
+        own.PROCESS_RESIDENT_MEMORY: memory.rss,
+        own.PROCESS_VIRTUAL_MEMORY: memory.vms,
+        own.PROCESS_START_TIME: process.create_time(),
+        own.PROCESS_OPEN_FDS: process.num_fds(),
+    }

@@ -1,0 +1,310 @@
+"""All processes, from one look to the next: what each used meanwhile, and what those used that ended.
+
+CPU and disk traffic of a child go to its parent's account when it is waited for. So nothing is lost that ends
+between two looks, and what was seen of it before must not be counted again: see Account.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from exporter.sources.host import procfs
+from exporter.sources.host.files import Files
+from exporter.sources.host.kinship import Kinship
+from exporter.sources.host.owners import Component, Owner, Try
+from exporter.sources.host.process import Account, Process
+from exporter.sources.host.procfs import Io, Stat, UnreadableError
+from exporter.sources.host.titles import SUPERVISORS, classify
+
+YOUNG = 3
+"""For how many looks a process is new enough to become another program."""
+SELDOM = 6
+"""Every how many looks is read what hardly changes."""
+DEAD = ("Z", "X")
+"""States of a process that has ended and was not yet waited for."""
+TITLE = 8_192
+"""Bytes of a command line that are looked at."""
+
+Figures = tuple[Process, int, Io | None]
+"""A process, its children's CPU and its disk traffic, as just read."""
+
+
+class OverrunError(Exception):
+    """A look took too long; what it did not reach stays as it was."""
+
+
+class Census:
+    """The processes that are known, by pid."""
+
+    def __init__(self, files: Files, kinship: Kinship, clock: Callable[[], float] = time.monotonic) -> None:
+        self.processes: dict[int, Process] = {}
+        self._files = files
+        self._kinship = kinship
+        self._clock = clock
+        self._first = True
+        self._brief = False
+        """Whether this is a glance, which leaves out whoever did nothing."""
+
+    def look(self, deadline: float) -> None:
+        """Look at every process. Raises OverrunError at the deadline (monotonic seconds), UnreadableError."""
+        pids = self._files.list_pids()
+        known = sorted(self.processes.values(), key=find_depth)
+        finished = self._observe(known, lambda: pids, deadline)
+        self._first = False
+        if not finished:
+            raise OverrunError
+
+    def glance(self, deadline: float) -> None:
+        """Look only at those who run tasks, at the tasks, and at new children of those that did anything.
+
+        Nobody forks, or gets another title for a new task, without a page fault.
+        """
+        known = sorted(filter(is_busy, self.processes.values()), key=find_depth)
+        self._brief = True
+        try:
+            self._observe(known, lambda: self._find_children(one for one in known if one.stirred), deadline)
+        finally:
+            self._brief = False
+
+    def owned(self) -> Iterator[tuple[Process, Owner]]:
+        """Every live process that is Airflow's, and whose."""
+        for process in self.processes.values():
+            if process.owner is not None and process.stat.state not in DEAD:
+                yield process, process.owner
+
+    def _observe(self, known: Iterable[Process], discover: Callable[[], Iterable[int]], deadline: float) -> bool:
+        """Whether all was looked at before the deadline. Parents come first, see Account; new ones last."""
+        ended: list[Process] = []
+        figures: list[Figures] = []
+        finished = True
+        for process in known:
+            if self._clock() > deadline:
+                finished = False
+                break
+            stat = self._read_stat(process.stat.pid)
+            if stat is None or stat.start != process.stat.start:
+                ended.append(process)
+            else:
+                figures.append(self._update(process, stat))
+        self._remove(ended)
+        if finished:
+            figures += self._welcome(discover())
+        gone = {process.stat.pid: process for process in ended}
+        for process in ended:
+            self._explain(process, gone)
+        for figure in figures:
+            self._settle(*figure)
+        return finished
+
+    def _read_stat(self, pid: int) -> Stat | None:
+        """None where the process is gone, or hidden from us."""
+        try:
+            return procfs.parse_stat(self._files.read(pid, "stat", 1024))
+        except (UnreadableError, procfs.MalformedError):
+            return None
+
+    def _update(self, process: Process, stat: Stat) -> Figures:
+        """Note what a known process did itself; its children's part is settled when all have been looked at."""
+        old, process.stat = process.stat, stat
+        process.looks += 1
+        process.stirred = old[4:] != stat[4:]
+        process.active = process.active or process.stirred
+        process.before = process.title
+        if stat.ppid != old.ppid:
+            parent = self._parent(process)
+            process.depth = parent.depth + 1 if parent else 0
+        if process.owner is not None:
+            self._credit(process.owner, stat.own - old.own)
+        if self._brief and not process.stirred:
+            return process, stat.kids, None
+        if stat.state not in DEAD:
+            self._rename(process, force=stat.comm != old.comm)
+        return process, stat.kids, self._read_io(process)
+
+    def _welcome(self, pids: Iterable[int]) -> list[Figures]:
+        """Take in processes that are new; whoever was there before our first look has what it used behind it."""
+        new: list[Process] = []
+        for pid in pids:
+            stat = self._read_stat(pid) if pid not in self.processes else None
+            if stat is not None:
+                process = Process(stat)
+                process.kids = Account(stat.kids if self._first else 0)
+                self.processes[pid] = process
+                new.append(process)
+        for process in new:
+            for each in reversed(self._list_strangers(process)):
+                self._introduce(each)
+        return [(process, process.stat.kids, self._read_io(process)) for process in new]
+
+    def _list_strangers(self, process: Process) -> list[Process]:
+        """The process and its nearest ancestors, as far as they have not been introduced."""
+        found: list[Process] = []
+        one: Process | None = process
+        while one is not None and one.looks == 0:
+            one.looks = 1
+            found.append(one)
+            one = self._parent(one)
+        return found
+
+    def _introduce(self, process: Process) -> None:
+        """Find out what a new process is, whose parent has been introduced."""
+        parent = self._parent(process)
+        process.depth = parent.depth + 1 if parent else 0
+        self._rename(process, force=True)
+        owner = process.owner
+        if isinstance(owner, Try):
+            owner.spent += process.stat.own if self._first else 0
+        if owner is not None and not self._first:
+            self._credit(owner, process.stat.own)
+
+    def _rename(self, process: Process, *, force: bool) -> None:
+        """Read a process's title where it may be another than before, and see whose it is then."""
+        if not force and not may_change(process):
+            return
+        try:
+            cmdline = self._files.read(process.stat.pid, "cmdline", TITLE)
+            process.unreadable.pop("cmdline", None)
+        except UnreadableError as error:
+            if error.reason != procfs.GONE:
+                process.unreadable["cmdline"] = error.reason
+            cmdline = process.cmdline or b""
+        if cmdline != process.cmdline:
+            process.cmdline = cmdline
+            process.title = classify(cmdline)
+        elif not force:
+            return
+        self._assign(process, self._kinship.find_owner(process, self._parent(process)))
+
+    def _assign(self, process: Process, owner: Owner | None) -> None:
+        if owner is not process.owner:
+            if process.owner is not None:
+                process.owner.live -= 1
+            if owner is not None:
+                owner.live += 1
+            process.owner = owner
+
+    def _parent(self, process: Process) -> Process | None:
+        """The parent, if it is known and no later process with its pid."""
+        parent = self.processes.get(process.stat.ppid)
+        return parent if parent and parent.stat.start <= process.stat.start else None
+
+    def _read_io(self, process: Process, *, force: bool = False) -> Io | None:
+        """Disk traffic, of Airflow's processes that may have had some."""
+        owner = process.owner
+        if owner is None or process.stat.state in DEAD:
+            return None
+        due = process.looks % SELDOM == process.stat.pid % SELDOM
+        if not (force or process.stirred or due or isinstance(owner, Try)):
+            return None
+        try:
+            io = procfs.parse_io(self._files.read(process.stat.pid, "io", 1024))
+        except (UnreadableError, procfs.MalformedError) as error:
+            note_unreadable(process, "io", error)
+            return None
+        process.unreadable.pop("io", None)
+        if process.read is None or process.written is None:
+            process.read = Account(io.read if self._first else 0)
+            process.written = Account(io.written if self._first else 0)
+        return io
+
+    def _remove(self, ended: Iterable[Process]) -> None:
+        for process in ended:
+            self.processes.pop(process.stat.pid, None)
+            if process.owner is not None:
+                process.owner.live -= 1
+
+    def _explain(self, process: Process, gone: dict[int, Process]) -> None:
+        """Tell the nearest ancestor that lives what is known already of one that ended."""
+        if process.owner is None:
+            return
+        ancestor: Process | None = process
+        for _ in range(len(gone) + 1):
+            if ancestor is None or gone.get(ancestor.stat.pid) is not ancestor:
+                break
+            ancestor = self._parent(ancestor) or gone.get(ancestor.stat.ppid)
+        if ancestor is None or ancestor.owner is None:
+            return
+        ancestor.children_ended.append(process)
+        for mine, of in (
+            (ancestor.kids, process.total() + process.kids.explained),
+            (ancestor.read, process.read and process.read.last + process.read.explained),
+            (ancestor.written, process.written and process.written.last + process.written.explained),
+        ):
+            if mine is not None and of:
+                mine.explain(of)
+
+    def _settle(self, process: Process, kids: int, io: Io | None) -> None:
+        """Put down what children did that nobody had seen, and the disk traffic."""
+        owner = process.owner
+        if owner is None:
+            process.kids.last = kids
+            return
+        ended, process.children_ended = process.children_ended, []
+        if ended and io is None:
+            # What they wrote is in its account now, and is theirs.
+            io = self._read_io(process, force=True)
+        unseen = process.kids.settle(kids) if kids != process.kids.last or process.kids.explained else 0
+        heirs = self._find_heirs(process, ended) if ended or unseen else [owner]
+        for heir, part in divide(unseen, heirs):
+            self._credit(heir, part)
+        if io and process.read and process.written:
+            # A process that runs tasks does hardly anything else: the rest is that of a task that just ended.
+            bearers = heirs if isinstance(heirs[0], Try) else [owner]
+            for heir, part in divide(process.read.settle(io.read), bearers):
+                heir.usage.read += part
+            for heir, part in divide(process.written.settle(io.written), bearers):
+                heir.usage.written += part
+
+    def _find_heirs(self, process: Process, ended: Iterable[Process]) -> list[Owner]:
+        """To whom belongs what children used after they were last seen, or unseen: tasks before components."""
+        owners = list(dict.fromkeys(child.owner for child in ended if child.owner is not None))
+        tries: list[Owner] = [owner for owner in owners if isinstance(owner, Try)]
+        unseen = [] if owners else [self._kinship.find_unseen(process)]
+        return tries or owners[-1:] or [owner for owner in unseen if owner is not None]
+
+    def _credit(self, owner: Owner, ticks: int) -> None:
+        if ticks > 0:
+            owner.usage.cpu += ticks
+            if isinstance(owner, Try):
+                owner.spent += ticks
+
+    def _find_children(self, parents: Iterable[Process]) -> Iterator[int]:
+        """Children of these, and theirs, that are not known yet."""
+        queue = [process.stat.pid for process in parents]
+        while queue:
+            found = [pid for pid in self._files.list_children(queue.pop()) if pid not in self.processes]
+            yield from found
+            queue += found
+
+
+def find_depth(process: Process) -> int:
+    return process.depth
+
+
+def is_busy(process: Process) -> bool:
+    """Whether it is a task's, or runs tasks."""
+    owner = process.owner
+    return isinstance(owner, Try) or (isinstance(owner, Component) and owner.name in SUPERVISORS)
+
+
+def may_change(process: Process) -> bool:
+    """Whether a process that has a title may get another one at any time."""
+    if process.cmdline is None or process.looks <= YOUNG:
+        return True
+    return is_busy(process) or (process.owner is not None and process.looks % SELDOM == 0)
+
+
+def divide(amount: int, owners: list[Owner]) -> Iterator[tuple[Owner, int]]:
+    """Even parts, the first with what is left over."""
+    part, left = divmod(amount, len(owners))
+    for place, owner in enumerate(owners):
+        yield owner, part + (left if place == 0 else 0)
+
+
+def note_unreadable(process: Process, file: str, error: Exception) -> None:
+    """Remember why a file tells nothing, unless the process has just ended."""
+    reason = error.reason if isinstance(error, UnreadableError) else "malformed"
+    if reason == procfs.GONE:
+        reason = "missing"
+    process.unreadable[file] = reason

@@ -1,0 +1,124 @@
+"""What is read of a process beside what counts its usage: memory, descriptors, switches, network.
+
+Proportional memory is dear: the kernel walks all pages of a process. So it is read within a budget of time, tasks
+first, then whoever waited longest; what was not read keeps the value that it had.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from exporter.sources.host import procfs
+from exporter.sources.host.census import SELDOM, note_unreadable
+from exporter.sources.host.files import Files
+from exporter.sources.host.owners import Owner, Try
+from exporter.sources.host.process import Process
+from exporter.sources.host.procfs import MalformedError, UnreadableError
+
+Owned = tuple[Process, Owner]
+RARELY = 30
+"""Every how many walks the memory of a process is weighed that did nothing: what it shares may have changed."""
+SETTLING = 300.0
+"""Seconds after its start when a process has settled: from then on its memory should not grow."""
+
+
+class Details:
+    """Reads them; values stay with the process. `budget` is how long weighing may take in one walk, in seconds."""
+
+    def __init__(self, files: Files, budget: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._files = files
+        self._budget = budget
+        self._clock = clock
+        self._walk = 0
+
+    def read(self, owned: Iterable[Owned], uptime: float) -> None:
+        """Read what is due of Airflow's processes; `uptime` is the machine's, in seconds."""
+        self._walk += 1
+        processes = list(owned)
+        for process, owner in processes:
+            if isinstance(owner, Try) or self._is_due(process):
+                self._read_status(process, owner, uptime)
+                self._count_descriptors(process)
+        self._weigh(sorted(self._choose(processes), key=self._find_urgency))
+
+    def read_peaks(self, owned: Iterable[Owned]) -> None:
+        """Read only the highest memory, of tasks' processes that did anything."""
+        for process, owner in owned:
+            if isinstance(owner, Try) and process.stirred:
+                self._read_status(process, owner, 0.0)
+
+    def _is_due(self, process: Process) -> bool:
+        if process.full_at < 0 or process.active:
+            return True
+        return self._walk % SELDOM == process.stat.pid % SELDOM
+
+    def _read_status(self, process: Process, owner: Owner, uptime: float) -> None:
+        text = self._fetch(process, "status")
+        if text is None:
+            return
+        try:
+            status = procfs.parse_status(text)
+        except MalformedError as error:
+            note_unreadable(process, "status", error)
+            return
+        process.full_at = self._walk
+        process.anonymous = status.anonymous
+        if isinstance(owner, Try):
+            owner.peak = max(owner.peak, status.peak)
+        if process.switches is not None:
+            owner.usage.switches += max(0, status.switches - process.switches)
+        process.switches = status.switches
+        if process.settled is None and uptime - process.stat.start / procfs.TICKS > SETTLING:
+            process.settled = status.anonymous
+
+    def _count_descriptors(self, process: Process) -> None:
+        try:
+            process.fds = self._files.count_descriptors(process.stat.pid)
+            process.unreadable.pop("fd", None)
+        except UnreadableError as error:
+            process.fds = None
+            if error.reason != procfs.GONE:
+                note_unreadable(process, "fd", error)
+
+    def _choose(self, processes: Iterable[Owned]) -> Iterator[Owned]:
+        for process, owner in processes:
+            unread = process.weighed < 0
+            if unread or process.active or isinstance(owner, Try) or self._walk - process.weighed >= RARELY:
+                yield process, owner
+
+    def _find_urgency(self, owned: Owned) -> tuple[bool, int]:
+        process, owner = owned
+        return not isinstance(owner, Try), process.weighed
+
+    def _weigh(self, chosen: Iterable[Owned]) -> None:
+        end = self._clock() + self._budget
+        for process, _ in chosen:
+            if self._clock() > end:
+                break
+            text = self._fetch(process, "smaps_rollup", 1024)
+            process.weighed, process.active = self._walk, False
+            try:
+                process.pss = procfs.parse_pss(text) if text else None
+            except MalformedError as error:
+                process.pss = None
+                note_unreadable(process, "smaps_rollup", error)
+
+    def _fetch(self, process: Process, file: str, size: int = 4096) -> bytes | None:
+        """A file's text; None where there is none, which is noted unless the process has just ended."""
+        try:
+            text = self._files.read(process.stat.pid, file, size)
+        except UnreadableError as error:
+            if error.reason != procfs.GONE or self._lives(process):
+                note_unreadable(process, file, error)
+            return None
+        process.unreadable.pop(file, None)
+        return text
+
+    def _lives(self, process: Process) -> bool:
+        """Whether the process is still there: then the kernel lacks the file."""
+        try:
+            stat = procfs.parse_stat(self._files.read(process.stat.pid, "stat", 1024))
+        except (UnreadableError, MalformedError):
+            return False
+        return stat.start == process.stat.start and stat.state not in ("Z", "X")

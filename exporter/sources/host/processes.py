@@ -1,0 +1,201 @@
+"""The readers of processes: one looks at all and reports, one glances at tasks in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from exporter.catalogue import components, usage
+from exporter.family import Family, Kind, Labels
+from exporter.reading import Change, ReaderError, Reading
+from exporter.sources.host import procfs
+from exporter.sources.host.census import Census, OverrunError
+from exporter.sources.host.details import Details, Owned
+from exporter.sources.host.kinship import Kinship
+from exporter.sources.host.network import Network
+from exporter.sources.host.owners import Component, Try, Usage
+from exporter.sources.host.process import Process
+from exporter.sources.host.procfs import TICKS, UnreadableError
+from exporter.sources.host.tries import Tries
+
+Values = dict[Labels, float]
+SHARE = 0.8
+"""The part of its interval that a look may take."""
+QUICKEST = 0.5
+"""Seconds between two glances, where they are cheap: tasks start slower than that."""
+COST = 0.005
+"""The part of one CPU that glances may take."""
+LEDGER = tuple(family for family in (*components.FAMILIES, *usage.FAMILIES) if family.kind is not Kind.GAUGE)
+"""The families that only grow."""
+
+
+class Observer:
+    """What both readers share: the processes, the tries and the clock of the machine."""
+
+    def __init__(self, census: Census, kinship: Kinship, tries: Tries, details: Details, network: Network) -> None:
+        self.census = census
+        self.kinship = kinship
+        self.tries = tries
+        self.details = details
+        self.network = network
+
+
+class ProcessesReader:
+    """Looks at every process and reports what Airflow's used since the report before."""
+
+    name = "processes"
+    help = "Airflow's processes, by component, and the processes of running tasks"
+    families: Sequence[Family] = tuple(
+        family for family in (*components.FAMILIES, *usage.FAMILIES) if family.kind is Kind.GAUGE
+    )
+
+    def __init__(self, observer: Observer, interval: float) -> None:
+        self.interval = interval
+        self.seen = 0
+        self.notes: tuple[str, ...] = ()
+        """What could not be read in the newest cycle, and what helps."""
+        self._observer = observer
+
+    def read(self) -> Reading:
+        """Look at all. Raises ReaderError where there is no time, or no /proc."""
+        one = self._observer
+        begun = time.monotonic()
+        try:
+            one.census.look(begun + self.interval * SHARE)
+        except OverrunError:
+            raise ReaderError("deadline", "the machine is too busy to look at all its processes in time") from None
+        except UnreadableError as error:
+            raise ReaderError("internal", f"the folder of processes cannot be listed: {error.reason}") from error
+        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+        owned = list(one.census.owned())
+        one.details.read(owned, uptime)
+        one.network.read(owned)
+        self.seen = len(one.census.processes)
+        boot = time.time() - uptime
+        unreadable = count_unreadable(owned)
+        self.notes = tuple(describe(unreadable))
+        took = time.monotonic() - begun
+        return Reading(
+            tables={
+                **component_tables(owned, boot),
+                **self._task_tables(owned),
+                components.SEEN: {(): self.seen},
+                components.UNREADABLE: unreadable,
+            },
+            changes=[*report_components(one.kinship, owned), *one.tries.report()],
+            notes=[f"{self.seen} processes, {len(owned)} of Airflow's, in {took * 1000:.0f} ms", *self.notes],
+        )
+
+    def _task_tables(self, owned: Iterable[Owned]) -> dict[Family, Values]:
+        memory: Values = {}
+        for process, owner in owned:
+            labels = self._observer.tries.label(owner) if isinstance(owner, Try) else None
+            if labels is not None and process.pss is not None:
+                memory[labels] = memory.get(labels, 0) + process.pss
+        return {usage.MEMORY: memory, usage.PEAK: self._observer.tries.peaks.table(time.monotonic())}
+
+
+class TasksReader:
+    """Glances at tasks and those who run them, so that a short one is seen, and its highest memory known."""
+
+    name = "tasks"
+    help = "Running tasks, more often than all processes"
+    families: Sequence[Family] = ()
+
+    def __init__(self, observer: Observer, longest: float) -> None:
+        self.interval = QUICKEST
+        self._longest = longest
+        self._observer = observer
+
+    def read(self) -> Reading:
+        """Glance. Reports nothing: the other reader does. Raises ReaderError as sources do, which it never needs."""
+        begun, spent = time.monotonic(), time.thread_time()
+        census = self._observer.census
+        census.glance(begun + self.interval)
+        self._observer.details.read_peaks(census.owned())
+        spent = time.thread_time() - spent
+        self.interval = min(self._longest, max(QUICKEST, spent / COST))
+        return Reading()
+
+
+def report_components(kinship: Kinship, owned: Iterable[Owned]) -> Iterator[Change]:
+    """What components used since the report before; a series of what cannot be read does not begin at all."""
+    readable = {owner for process, owner in owned if process.read is not None}
+    for name, owner in kinship.components.items():
+        used, owner.usage = owner.usage, Usage()
+        for family, value, certain in (
+            (components.CPU, used.cpu / TICKS, True),
+            (components.READ, used.read, owner in readable),
+            (components.WRITTEN, used.written, owner in readable),
+            (components.SWITCHES, used.switches, owner in readable),
+        ):
+            if value or certain:
+                yield Change(family, (name,), value)
+
+
+def component_tables(owned: Iterable[Owned], boot: float) -> dict[Family, Values]:
+    """The state of each component; `boot` is when the machine was started, in Unix seconds."""
+    groups: dict[str, list[Process]] = {}
+    for process, owner in owned:
+        if isinstance(owner, Component):
+            groups.setdefault(owner.name, []).append(process)
+    tables: dict[Family, Values] = {
+        family: {} for family in ProcessesReader.families if family.labels == ("component",)
+    }
+    tables[components.PROCESSES] = {(name,): len(groups.get(name, ())) for name in components.COMPONENTS}
+    for name, group in groups.items():
+        for family, value in summarize(group, boot).items():
+            if value is not None:
+                tables[family][(name,)] = value
+    return tables
+
+
+def summarize(group: list[Process], boot: float) -> Mapping[Family, float | None]:
+    """The figures of one component's processes; None for what cannot be told."""
+    starts = [boot + process.stat.start / TICKS for process in group]
+    grown = [process.anonymous - process.settled for process in group if process.settled is not None]
+    fds = [process.fds for process in group]
+    return {
+        components.RESIDENT: sum(process.stat.rss for process in group) * procfs.PAGE,
+        components.PROPORTIONAL: sum_proportional(group),
+        components.GROWTH: max(0, *grown, 0) if grown else None,
+        components.OPEN_FDS: None if None in fds else sum(filter(None, fds)),
+        components.THREADS: sum(process.stat.threads for process in group),
+        components.OLDEST_START: round(min(starts), 2),
+        components.NEWEST_START: round(max(starts), 2),
+    }
+
+
+def sum_proportional(group: Iterable[Process]) -> float | None:
+    """The proportional memory of all; who was not weighed yet counts like the others, None where one cannot be."""
+    weighed = resident = waiting = 0
+    for process in group:
+        if process.pss is not None:
+            weighed += process.pss
+            resident += process.stat.rss
+        elif process.weighed >= 0:
+            return None
+        else:
+            waiting += process.stat.rss
+    if not resident:
+        return weighed or None
+    return round(weighed * (1 + waiting / resident))
+
+
+def count_unreadable(owned: Iterable[Owned]) -> Values:
+    """How many of Airflow's processes keep which file from us, and why."""
+    counts: Values = {(file, reason): 0 for file in components.UNREADABLE_FILES for reason in procfs.REASONS}
+    for process, _ in owned:
+        for file, reason in process.unreadable.items():
+            counts[file, reason] += 1
+    return counts
+
+
+def describe(unreadable: Values) -> Iterator[str]:
+    """What is missing and what helps, in words."""
+    for (file, reason), number in unreadable.items():
+        if number and reason == "permission":
+            advice = "run as Airflow's user, or with CAP_SYS_PTRACE"
+            yield f"/proc/PID/{file} of {number:.0f} processes is forbidden to us: {advice}"
+        elif number:
+            yield f"/proc/PID/{file} of {number:.0f} processes: {reason}"

@@ -1,0 +1,177 @@
+"""What the files under /proc/PID say: pure functions of their contents, and one that reads them.
+
+Units are the kernel's: CPU in clock ticks, memory in pages where a file has pages, else bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+TICKS = os.sysconf("SC_CLK_TCK")
+"""Clock ticks in a second of CPU time."""
+PAGE = os.sysconf("SC_PAGE_SIZE")
+"""Bytes of a page."""
+LARGEST = 65_536
+"""Bytes of a file that are read at most: no file of one process is larger, but for a long command line."""
+KIBIBYTE = 1024
+
+
+class UnreadableError(Exception):
+    """A file could not be read; `reason` is one of REASONS."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class MalformedError(ValueError):
+    """A file says something that no kernel writes."""
+
+
+GONE = "gone"
+"""The process has ended, or the file never was."""
+REASONS = ("permission", "missing", "malformed")
+"""Why a file that ought to be there tells nothing: the closed set of the label `reason`."""
+
+
+class Stat(NamedTuple):
+    """/proc/PID/stat. `own` is the process's CPU, `kids` that of its children that ended and were waited for."""
+
+    pid: int
+    comm: bytes
+    state: str
+    ppid: int
+    faults: int
+    """Page faults: they grow when a process does anything with memory."""
+    own: int
+    """Ticks, user and system."""
+    kids: int
+    """Ticks, of all descendants that were waited for."""
+    threads: int
+    start: int
+    """Ticks after the machine's start; with the pid it names a process for good."""
+    rss: int
+    """Pages."""
+
+
+class Status(NamedTuple):
+    """The parts of /proc/PID/status that are used; bytes, absent ones 0."""
+
+    peak: int
+    """The largest resident memory that the process ever had."""
+    anonymous: int
+    """Resident memory that no file backs."""
+    switches: int
+    """Context switches of the main thread."""
+
+
+class Io(NamedTuple):
+    """/proc/PID/io: bytes that went to or came from disks, with those of children that were waited for."""
+
+    read: int
+    written: int
+
+
+class Traffic(NamedTuple):
+    """Bytes that a network interface, or several, received and sent."""
+
+    received: int
+    sent: int
+
+
+def read(path: str, size: int = LARGEST) -> bytes:
+    """The first bytes of a file. Raises UnreadableError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, size)
+        finally:
+            os.close(descriptor)
+    except PermissionError as error:
+        raise UnreadableError("permission") from error
+    except OSError as error:
+        raise UnreadableError(GONE) from error
+
+
+def parse_stat(text: bytes) -> Stat:
+    """The command between the brackets may hold anything, brackets too. Raises MalformedError."""
+    opening, closing = text.find(b"("), text.rfind(b")")
+    fields = text[closing + 2 :].split(None, 22)
+    try:
+        return Stat(
+            int(text[:opening]),
+            text[opening + 1 : closing],
+            fields[0].decode("ascii"),
+            int(fields[1]),
+            int(fields[7]) + int(fields[9]),
+            int(fields[11]) + int(fields[12]),
+            int(fields[13]) + int(fields[14]),
+            int(fields[17]),
+            int(fields[19]),
+            int(fields[21]),
+        )
+    except (IndexError, ValueError) as error:
+        raise MalformedError("stat") from error
+
+
+def parse_status(text: bytes) -> Status:
+    """A zombie has no memory any more. Raises MalformedError."""
+    fields = parse_fields(text, b":")
+    try:
+        switches = count(fields, b"voluntary_ctxt_switches") + count(fields, b"nonvoluntary_ctxt_switches")
+        return Status(count(fields, b"VmHWM") * KIBIBYTE, count(fields, b"RssAnon") * KIBIBYTE, switches)
+    except ValueError as error:
+        raise MalformedError("status") from error
+
+
+def parse_io(text: bytes) -> Io:
+    """Raises MalformedError."""
+    fields = parse_fields(text, b":")
+    try:
+        return Io(int(fields[b"read_bytes"]), int(fields[b"write_bytes"]))
+    except (KeyError, ValueError) as error:
+        raise MalformedError("io") from error
+
+
+def parse_pss(text: bytes) -> int:
+    """Proportional memory in bytes, from smaps_rollup. Raises MalformedError."""
+    place = text.find(b"\nPss:")
+    try:
+        return int(text[place + 5 : place + 40].split(None, 1)[0]) * KIBIBYTE if place >= 0 else fail("smaps_rollup")
+    except (IndexError, ValueError) as error:
+        raise MalformedError("smaps_rollup") from error
+
+
+def parse_traffic(text: bytes) -> dict[str, Traffic]:
+    """Traffic by interface, from net/dev. Raises MalformedError."""
+    found = {}
+    for line in text.splitlines()[2:]:
+        name, _, rest = line.partition(b":")
+        fields = rest.split()
+        try:
+            found[name.strip().decode("ascii", "replace")] = Traffic(int(fields[0]), int(fields[8]))
+        except (IndexError, ValueError) as error:
+            raise MalformedError("net/dev") from error
+    return found
+
+
+def parse_pids(names: list[str]) -> list[int]:
+    """The processes among the entries of /proc, ascending."""
+    return sorted(map(int, filter(str.isdecimal, names)))
+
+
+def parse_fields(text: bytes, separator: bytes) -> dict[bytes, bytes]:
+    """`name: value` lines; others are left out."""
+    pairs = (line.partition(separator) for line in text.splitlines())
+    return {name.strip(): value.strip() for name, mark, value in pairs if mark}
+
+
+def count(fields: dict[bytes, bytes], name: bytes) -> int:
+    """A field's number, without its unit; 0 where the field is not there."""
+    value = fields.get(name, b"0").split(None, 1)
+    return int(value[0]) if value else fail(name.decode())
+
+
+def fail(what: str) -> int:
+    raise MalformedError(what)

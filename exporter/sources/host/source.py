@@ -1,0 +1,104 @@
+"""The host source: this machine, Airflow's components on it, and the processes of running tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exporter.directory import Directory, Named
+from exporter.family import OTHER, Labels
+from exporter.reading import Reader, ReaderError, Source
+from exporter.settings import AirflowSettings, HostSettings, Settings
+from exporter.sources.airflow.scope import Scope
+from exporter.sources.host.census import Census
+from exporter.sources.host.details import Details
+from exporter.sources.host.files import Files
+from exporter.sources.host.kinship import Kinship
+from exporter.sources.host.machine import MachineReader
+from exporter.sources.host.names import NamesReader, NamesSource
+from exporter.sources.host.network import Network
+from exporter.sources.host.owners import UNKNOWN, Component
+from exporter.sources.host.processes import Observer, ProcessesReader, TasksReader
+from exporter.sources.host.procfs import UnreadableError
+from exporter.sources.host.tries import Names, Tries
+
+WEIGHING = 0.02
+"""The part of the interval in which memory is weighed: the rest of it is spread over later cycles."""
+
+
+class HostSource:
+    """This machine. It has no connection: what there is to check is that /proc is there."""
+
+    name = "host"
+
+    def __init__(self, settings: HostSettings, airflow: AirflowSettings, names: Names | None) -> None:
+        self._settings = settings
+        self._files = Files(settings.procfs)
+        self.tries = Tries(names, Labelling(airflow).label)
+        kinship = Kinship(self.tries.open)
+        self._census = Census(self._files, kinship)
+        details = Details(self._files, settings.interval * WEIGHING)
+        observer = Observer(self._census, kinship, self.tries, details, Network(self._files))
+        self._processes = ProcessesReader(observer, settings.interval)
+        self.readers: Sequence[Reader] = [
+            self._processes,
+            TasksReader(observer, settings.interval),
+            *([self._make_machine()] if settings.machine else []),
+        ]
+
+    def __str__(self) -> str:
+        notes = "; ".join(self._processes.notes)
+        return f"{self._settings.procfs}, {self._processes.seen} processes" + (f"; {notes}" if notes else "")
+
+    def connect(self) -> None:
+        """See whether there is a /proc with this process in it. Raises ReaderError."""
+        try:
+            found = self._files.list_pids()
+        except UnreadableError as error:
+            raise ReaderError("internal", f"{self._settings.procfs}: {error.reason}; see --path.procfs") from error
+        if not found:
+            raise ReaderError("internal", f"{self._settings.procfs} has no processes; see --path.procfs")
+
+    def begin(self, deadline: float) -> None:
+        """Readers keep deadlines of their own, which are shorter."""
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def _make_machine(self) -> MachineReader:
+        settings = self._settings
+        return MachineReader(
+            settings.procfs, settings.sysfs, settings.rootfs, settings.interval, self._list_representatives
+        )
+
+    def _list_representatives(self) -> list[int]:
+        """The oldest process of each component, which tells the control group of them all."""
+        oldest: dict[str, tuple[int, int]] = {}
+        for process, owner in self._census.owned():
+            if isinstance(owner, Component):
+                born = (process.stat.start, process.stat.pid)
+                oldest[owner.name] = min(born, oldest.get(owner.name, born))
+        return [pid for _, pid in sorted(oldest.values())]
+
+
+class Labelling:
+    """The labels of a task: DAGs that are not included go together as `_other`."""
+
+    def __init__(self, settings: AirflowSettings) -> None:
+        self._scope = Scope(settings)
+
+    def label(self, named: Named) -> Labels:
+        """The values of `dag_id` and `task_id`."""
+        covered = named.dag_id == UNKNOWN or self._scope.covers(named.dag_id)
+        dag_id, task_id = named if covered else (OTHER, OTHER)
+        return dag_id, self._scope.task(task_id)
+
+
+def build_sources(settings: Settings, directory: Directory) -> list[Source]:
+    """The host source, and where names come from another exporter, that source too."""
+    host = settings.host
+    if not host.task_names_from:
+        return [HostSource(host, settings.airflow, directory if settings.collectors["airflow"] else None)]
+    names = Directory()
+    source = HostSource(host, settings.airflow, names)
+    reader = NamesReader(host, names, source.tries.nameless)
+    return [source, NamesSource(reader, host.task_names_from)]

@@ -1,0 +1,156 @@
+"""What a process of Airflow is, by its title or command line: a pure function, for Airflow 2.10 to 3.3.
+
+Airflow 3 titles a task's process with the UUID of its try, Airflow 2 with DAG, task and run.
+"""
+
+from __future__ import annotations
+
+import re
+from ast import literal_eval
+from typing import NamedTuple
+
+LONGEST = 250
+"""Airflow's own limit of an id, in characters."""
+UUID = r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
+COMMAND = re.compile(rf"\['airflow', 'tasks', 'run', (?P<dag>{QUOTED}), (?P<task>{QUOTED}), (?P<run>{QUOTED})")
+LOCAL_WORKER = re.compile(rf"airflow worker -- LocalExecutor(?: \[[^\]]*\])?(?:: (?:{UUID}|<idle>|.*))?\Z", re.DOTALL)
+WORKLOAD_ID = re.compile(rf'"ti"\s*:\s*\{{[^{{}}]*?"id"\s*:\s*"{UUID}"')
+GUNICORN = re.compile(r"(?:\[ready\] )?gunicorn: (?:master|worker) \[airflow-(?P<app>[a-z-]+)\]")
+CELERYD = re.compile(r"\[celeryd: \S+:(?P<process>[^\]]+)\](?: -[a-z]+-)?(?: \((?P<arguments>.*))?", re.DOTALL)
+PYTHON = re.compile(r"(?:.*/)?(?:python|pypy)[0-9.]*\Z")
+WORKLOAD_MODULES = ("airflow.sdk.execution_time.execute_workload", "airflow.executors.workloads.execute")
+
+COMMANDS = {
+    ("scheduler",): "scheduler",
+    ("dag-processor",): "dag_processor",
+    ("triggerer",): "triggerer",
+    ("api-server",): "api_server",
+    ("webserver",): "web_server",
+    ("celery", "worker"): "celery_worker",
+    ("celery", "flower"): "flower",
+    ("edge", "worker"): "edge_worker",
+    ("serve-logs",): "log_server",
+    ("tasks", "run"): "task_supervisor",
+}
+APPS = {"webserver": "web_server", "api-server": "api_server", "internal-api": "api_server"}
+
+
+class Work(NamedTuple):
+    """The try that a title names: by UUID (3.x), or by its ids (2.x)."""
+
+    uuid: str = ""
+    dag_id: str = ""
+    task_id: str = ""
+    run_id: str = ""
+
+
+class Title(NamedTuple):
+    """What a title says: the component, empty for the process of a task itself, and the try it works for."""
+
+    component: str
+    work: Work | None = None
+
+
+SUPERVISORS = frozenset({"local_worker", "celery_pool", "edge_worker", "task_supervisor"})
+"""Components whose children are processes of tasks, or watch over one."""
+
+
+def classify(cmdline: bytes) -> Title | None:
+    """What the process is; None where it is none of Airflow's."""
+    parts = cmdline.rstrip(b"\0 ").decode(errors="replace").split("\0")
+    title = " ".join(parts)
+    if title.startswith("airflow "):
+        found = classify_title(title)
+        if found:
+            return found
+    elif "gunicorn: " in title or title.startswith(("[celeryd: ", "[ready] airflow")):
+        return classify_server(title)
+    arguments = find_arguments(parts)
+    return classify_command(arguments) if arguments else None
+
+
+def classify_title(title: str) -> Title | None:
+    """Titles that Airflow sets."""
+    if match := LOCAL_WORKER.match(title):
+        return Title("local_worker", Work(match["uuid"]) if match["uuid"] else find_command(title))
+    if match := re.fullmatch(rf"airflow worker -- {UUID}", title):
+        return Title("", Work(match["uuid"]))
+    if match := re.match(rf"airflow supervisor: (?:{UUID})?", title):
+        return Title("task_supervisor", Work(match["uuid"]) if match["uuid"] else None)
+    if title.startswith("airflow task supervisor: "):
+        return Title("task_supervisor", find_command(title))
+    if title.startswith("airflow task runner: "):
+        return Title("", find_runner(title))
+    for start, component in (
+        ("airflow executor -- LocalExecutor", "local_executor"),
+        ("airflow scheduler -- DagFileProcessorManager", "dag_processor"),
+        ("airflow scheduler - DagFileProcessor", "dag_file_processor"),
+        ("airflow serve-logs", "log_server"),
+        ("airflow api_server -- ", "api_server"),
+        ("airflow api-server worker", "api_server"),
+    ):
+        if title.startswith(start):
+            return Title(component)
+    return None
+
+
+def classify_server(title: str) -> Title | None:
+    """Titles that gunicorn and Celery set. Other applications have them too: Airflow's name must stand in them."""
+    if match := GUNICORN.match(title):
+        return Title(APPS.get(match["app"], "other"))
+    if title.startswith("[ready] airflow api-server"):
+        return Title("api_server")
+    if match := CELERYD.match(title):
+        if match["process"] != "MainProcess":
+            # Whose pool it is, its parent tells.
+            return Title("celery_pool")
+        if (match["arguments"] or "").startswith("celery worker"):
+            return Title("celery_worker")
+    return None
+
+
+def find_arguments(parts: list[str]) -> list[str] | None:
+    """The arguments of the command `airflow`, however Python was told to run it."""
+    rest = parts
+    if PYTHON.match(parts[0]):
+        rest = parts[1:]
+        while rest and rest[0].startswith("-") and rest[0] not in ("-m", "-c"):
+            rest = rest[1:]
+        if rest[:1] == ["-m"]:
+            if rest[1:2] in ([module] for module in WORKLOAD_MODULES):
+                return ["workload", *rest[2:]]
+            return rest[2:] or [""] if rest[1:2] == ["airflow"] else None
+    if rest and rest[0].rpartition("/")[2] == "airflow":
+        # A title of one piece, or a command line of several.
+        return rest[1:] or [""]
+    first, _, more = rest[0].partition(" ") if rest else ("", "", "")
+    return more.split() if first.rpartition("/")[2] == "airflow" and len(rest) == 1 and more else None
+
+
+def classify_command(arguments: list[str]) -> Title:
+    """A command of Airflow's, by its arguments."""
+    if arguments[0] == "workload":
+        match = WORKLOAD_ID.search(" ".join(arguments))
+        return Title("task_supervisor", Work(match["uuid"]) if match else None)
+    component = COMMANDS.get(tuple(arguments[:1])) or COMMANDS.get(tuple(arguments[:2])) or "other"
+    if component == "task_supervisor":
+        ids = [argument for argument in arguments[2:5] if not argument.startswith("-")]
+        return Title(component, name(*ids) if len(ids) == 3 else None)
+    return Title(component)
+
+
+def find_command(title: str) -> Work | None:
+    """The ids in the command `airflow tasks run` that a title of Airflow 2 quotes."""
+    match = COMMAND.search(title)
+    return name(*(str(literal_eval(match[part])) for part in ("dag", "task", "run"))) if match else None
+
+
+def find_runner(title: str) -> Work | None:
+    """The ids in `airflow task runner: DAG TASK RUN JOB`."""
+    words = title.split(" ")[3:]
+    return name(words[0], words[1], " ".join(words[2:])) if len(words) >= 3 else None
+
+
+def name(dag_id: str, task_id: str, run_id: str) -> Work:
+    return Work("", dag_id[:LONGEST], task_id[:LONGEST], run_id[:LONGEST])
