@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.sources.statsd.event import REJECTIONS, Sample, Signature, Type
-from exporter.sources.statsd.lines import PEER, Dialects, parse, split
+from exporter.sources.statsd.event import PEER, REJECTIONS, Dialects, Sample, Signature, Type
+from exporter.sources.statsd.lines import parse, split
 
 TAGGED = (("dag_id", "a"), ("task_id", "b"))
 NAMES = st.text("abcxyz_.-0189é", min_size=1, max_size=20)

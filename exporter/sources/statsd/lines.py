@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from exporter.sources.statsd.event import Sample, Signature, Type
+from exporter.sources.statsd.event import ALL, Dialects, Sample, Signature, Type
 
 LINE_BYTES = 65_535
 """Longer lines are refused: no datagram holds one, only a stream that lost its line ends."""
@@ -34,22 +34,6 @@ PASSED_OVER = ("T", "e:", "card:")
 """Fields of newer DogStatsD that say nothing a scraped metric could hold: timestamp, origin, cardinality."""
 
 Tags = tuple[tuple[str, str], ...]
-
-
-class Dialects(NamedTuple):
-    """Which ways of writing tags are read. All are by default, as in statsd_exporter."""
-
-    dogstatsd: bool = True
-    influxdb: bool = True
-    librato: bool = True
-    signalfx: bool = True
-    containers: bool = False
-    """Make the container field of DogStatsD a tag `container_id`, as statsd_exporter does; else it is passed over."""
-
-
-ALL = Dialects()
-PEER = Dialects(containers=True)
-"""Everything as statsd_exporter has it: for users of a mapping file."""
 
 
 class Parsed(NamedTuple):
