@@ -55,6 +55,10 @@ e2e-statsd: $(VENV)/.dev ## what real Airflows send over StatsD, without the API
 bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
+.PHONY: bench-host
+bench-host: $(VENV)/.dev ## CPU of looking at processes, beside Debian's process and node exporters (apt-get install them)
+	$(BIN)/python -m benchmarks.host $(BENCH_ARGS)
+
 .PHONY: docs
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	$(BIN)/python -m docs.generate

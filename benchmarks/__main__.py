@@ -10,6 +10,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "exposition": ("--quick",),
     "memory": ("--lines", "10000"),
     "poll": ("--quick",),
+    "host": ("--sizes", "100", "--seconds", "10"),
 }
 """Each with what makes it short."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from docs.matrix import write_events, write_matrix
 from exporter.catalogue import FAMILIES
 from exporter.cli import main as command
 from exporter.listing import list_markdown
@@ -74,6 +75,8 @@ def write_help(arguments: list[str]) -> str:
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "metrics": write_metrics,
+    "matrix": write_matrix,
+    "events": write_events,
     "histograms": write_histograms,
     "options": write_options,
     "example": write_example,

@@ -201,8 +201,10 @@ def build_resolver(settings: Settings, directory: Directory) -> Resolver:
     """What says of each StatsD name what becomes of it."""
     from exporter.sources.statsd.names import Names  # noqa: PLC0415 - as the source
 
-    of_api = (family for family in FAMILIES if family.source == "airflow")
-    return Names(directory, settings.statsd, frozenset(of_api if settings.collectors["airflow"] else ()))
+    api_feeds = frozenset(
+        family for family in FAMILIES if family.source == "airflow" and settings.collectors["airflow"]
+    )
+    return Names(directory, settings.statsd, api_feeds)
 
 
 def list_sources(settings: Settings) -> list[str]:

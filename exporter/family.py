@@ -17,7 +17,6 @@ ANY_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 ANY_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
 TARGET_LABELS = frozenset({"instance", "job", "cluster", "env", "airflow"})
-RESERVED_LABELS = frozenset({"le", "quantile"})
 PREFIXES = ("airflow_", "process_", "python_")
 OTHER = "_other"
 """The label value that takes what a family's cap leaves no room for."""
@@ -31,6 +30,10 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
     SUMMARY = "summary"
     """Only where a user's mapping asks for it: quantiles of several senders cannot be put together."""
+
+
+OWN_LABELS = {Kind.HISTOGRAM: "le", Kind.SUMMARY: "quantile"}
+"""The label by which the lines of one series differ. Ours have it in no family; a user's counter may be called so."""
 
 
 class Merge(StrEnum):
@@ -110,7 +113,7 @@ def find_invalid_name(family: Family) -> str | None:
     if not ANY_NAME.match(family.name):
         return "Prometheus allows letters, digits, underscores and colons in a name"
     labels = family.labels
-    if RESERVED_LABELS.intersection(labels) or len(set(labels)) != len(labels):
+    if OWN_LABELS.get(family.kind) in labels or len(set(labels)) != len(labels):
         return "a label is reserved or named twice"
     if not all(ANY_LABEL.match(label) and not label.startswith("__") for label in labels):
         return "Prometheus allows letters, digits and single leading underscores in a label"
@@ -121,7 +124,7 @@ def find_label_problem(family: Family) -> str | None:
     for label in family.labels:
         if not LABEL.match(label) or label.startswith("__"):
             return f"label {label!r} is not a lower case name"
-        if label in TARGET_LABELS | RESERVED_LABELS:
+        if label in TARGET_LABELS.union(OWN_LABELS.values()):
             return f"label {label!r} belongs to the scrape configuration or to Prometheus"
     if len(set(family.labels)) != len(family.labels):
         return "a label is named twice"

@@ -42,7 +42,7 @@ OPTIONS = (
         by_file=False,
     ),
     Option("collector.airflow", values.SWITCH, "Read Airflow's REST API", DEFAULTS.collectors["airflow"]),
-    Option("collector.statsd", values.SWITCH, "Receive StatsD from Airflow", default=True),
+    Option("collector.statsd", values.SWITCH, "Receive StatsD from Airflow", DEFAULTS.collectors["statsd"]),
     Option(
         "airflow.url",
         values.BASE_URL,

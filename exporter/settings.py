@@ -128,8 +128,7 @@ class Settings:
     reception: ReceptionSettings = field(default_factory=ReceptionSettings)
     host: HostSettings = field(default_factory=HostSettings)
     web: WebSettings = field(default_factory=WebSettings)
-    collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "statsd": False, "host": True})
-    """Which sources there are. A server receives StatsD by default (see options.py); whoever only reads does not."""
+    collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "statsd": True, "host": True})
     state_file: Path | None = None
     birth_hold: float = 30.0
     """How long a new counter is exposed as 0 before it shows its value."""

@@ -41,6 +41,7 @@ class Tree:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.fakes: dict[int, Fake] = {}
+        self._written: dict[str, dict[Path, str]] = {}
         (folder / "self").mkdir(parents=True)
 
     def add(self, pid: int, ppid: int, *argv: str, **more: object) -> Fake:
@@ -49,7 +50,7 @@ class Tree:
         self.write()
         return self.fakes[pid]
 
-    def end(self, pid: int, *, waited: bool = True) -> None:
+    def end(self, pid: int, *, waited: bool = True, write: bool = True) -> None:
         """A process that ends; its parent takes over what it used, if it waits for it."""
         gone = self.fakes.pop(pid)
         parent = self.fakes.get(gone.ppid)
@@ -60,23 +61,28 @@ class Tree:
             parent.kids += gone.cpu + gone.kids
             parent.read += gone.read
             parent.written += gone.written
-        self.write()
+        if write:
+            self.write()
 
     def write(self) -> None:
         """Write all files anew."""
         for path in self.folder.iterdir():
             if path.name.isdecimal() and int(path.name) not in self.fakes:
                 shutil.rmtree(path)
+                self._written.pop(path.name, None)
+        children: dict[int, list[str]] = {}
         for fake in self.fakes.values():
-            self._write(fake)
+            children.setdefault(fake.ppid, []).append(str(fake.pid))
+        for fake in self.fakes.values():
+            self._write(fake, " ".join(children.get(fake.pid, ())))
 
-    def _write(self, fake: Fake) -> None:
+    def _write(self, fake: Fake, children: str) -> None:
         folder = self.folder / str(fake.pid)
-        (folder / "fd").mkdir(parents=True, exist_ok=True)
-        (folder / "task" / str(fake.pid)).mkdir(parents=True, exist_ok=True)
-        for number in range(fake.fds):
-            (folder / "fd" / str(number)).touch()
-        children = " ".join(str(one.pid) for one in self.fakes.values() if one.ppid == fake.pid)
+        if not folder.exists():
+            (folder / "fd").mkdir(parents=True)
+            (folder / "task" / str(fake.pid)).mkdir(parents=True)
+            for number in range(fake.fds):
+                (folder / "fd" / str(number)).touch()
         pages = fake.rss * 1024 // os.sysconf("SC_PAGE_SIZE")
         files = {
             "stat": show_stat(fake, pages),
@@ -86,12 +92,15 @@ class Tree:
             "io": IO.format(read=fake.read, written=fake.written),
             f"task/{fake.pid}/children": children,
         }
+        written = self._written.setdefault(folder.name, {})
         for name, text in files.items():
             path = folder / name
             if name in fake.hidden:
                 path.unlink(missing_ok=True)
-            else:
+                written.pop(path, None)
+            elif written.get(path) != text:
                 path.write_text(text)
+                written[path] = text
 
 
 def show_stat(fake: Fake, pages: int) -> str:

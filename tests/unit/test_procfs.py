@@ -41,7 +41,7 @@ def test_a_zombie_has_no_memory_in_its_status() -> None:
     assert procfs.parse_status(b"Name:\tx\nState:\tZ (zombie)\n") == Status(0, 0, 0)
 
 
-def test_proportional_memory_is_the_line_Pss_and_none_that_begins_so() -> None:
+def test_proportional_memory_is_one_line_and_none_that_begins_so() -> None:
     text = b"0-7f ---p 0 00:00 0 [rollup]\nRss:  9 kB\nPss_Dirty: 3 kB\nPss:   35 kB\nPss_Anon: 1 kB\n"
     assert procfs.parse_pss(text) == 35 * 1024
     with pytest.raises(MalformedError):
@@ -78,7 +78,14 @@ PARSERS = (procfs.parse_stat, procfs.parse_status, procfs.parse_io, procfs.parse
 @pytest.mark.parametrize("parse", PARSERS)
 @given(text=st.binary(max_size=400))
 def test_no_bytes_raise_anything_but_malformed(parse: object, text: bytes) -> None:
-    for each in (text, STAT[: len(text)], b"x\ny\n eth0:" + text, b"VmHWM:" + text, b"read_bytes:" + text, b"\nPss:" + text):
+    for each in (
+        text,
+        STAT[: len(text)],
+        b"x\ny\n eth0:" + text,
+        b"VmHWM:" + text,
+        b"read_bytes:" + text,
+        b"\nPss:" + text,
+    ):
         try:
             parse(each)
         except MalformedError:

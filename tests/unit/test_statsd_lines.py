@@ -57,6 +57,15 @@ def test_several_values_share_a_line() -> None:
     assert [s[2] for s in read(b"n:1:2:3|h")] == [1, 2, 3]
     assert read(b"n:1|c:2|ms") == [("n", "c", 1.0, False), ("n", "ms", 2.0, False)]
     assert parse(b"n:1|c:x|c").rejected == ["bad_value"]
+    assert parse(b"n:|c:2|c") == ([Sample(Signature("n", Type.COUNTER), 2.0)], ["no_value"])
+
+
+def test_a_negative_counter_is_read_as_what_it_means_depends_on_its_name() -> None:
+    assert read(b"dag_processing.processes:-1|c") == [("dag_processing.processes", "c", -1.0, False)]
+
+
+def test_styles_of_tags_are_mixed_only_where_both_say_something() -> None:
+    assert parse(b"n,flag:1|c|#k:v").samples == [Sample(Signature("n", Type.COUNTER, (("flag", ""), ("k", "v"))), 1.0)]
 
 
 def test_fields_of_newer_dogstatsd_are_passed_over() -> None:
@@ -88,7 +97,9 @@ def test_a_gauge_has_no_rate_and_a_bad_rate_counts_once() -> None:
         (b"n:0x10|g", "bad_value"),
         (b"n:1e999|g", "bad_value"),
         ("n:٣|g".encode(), "bad_value"),
-        (b"n:-1|c", "bad_value"),
+        (b"n:1|c:2|c|#k:v", "bad_type"),
+        (b"n:1:2|c", "bad_type"),
+        (b"n:1|c|c", "bad_field"),
         (b"n:1|c|", "bad_field"),
         (b"n,a=b:1|c|#k:v", "bad_tags"),
         (b"n\xff:1|c", "not_utf8"),

@@ -141,8 +141,10 @@ def test_a_resolution_names_its_mapping() -> None:
     assert parse(write("x", "a.*")).resolve(Signature("a.b", Type.COUNTER)).rule == "mappings[1] a.*"
 
 
-def test_reserved_labels_are_a_conflict() -> None:
-    assert show("", "a", Type.COUNTER, ("quantile", "1")) == "conflict"
+def test_a_label_is_reserved_where_the_lines_of_one_series_differ_by_it() -> None:
+    assert show("", "a", Type.TIMER, ("quantile", "1")) == "conflict"
+    assert show("", "a", Type.COUNTER, ("quantile", "1")) == "a quantile=1"
+    assert show("", "a", Type.COUNTER, ("__name", "1")) == "conflict"
 
 
 def test_names_without_end_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ class TasksReader:
         for key, row in rows.items():
             cleared = self._overview.cleared.get((row.dag_id, row.run_id))
             finding = observe(row, known.get(key), window.edge, cleared)
-            if finding.ask and not window.first:
+            if finding.ask:
                 questions.append(key)
             else:
                 findings[key] = leave_undated(finding) if window.first else finding

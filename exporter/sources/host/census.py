@@ -43,6 +43,8 @@ class Census:
         self._kinship = kinship
         self._clock = clock
         self._first = True
+        self._brief = False
+        """Whether this is a glance, which leaves out whoever did nothing."""
 
     def look(self, deadline: float) -> None:
         """Look at every process. Raises OverrunError at the deadline (monotonic seconds), UnreadableError."""
@@ -54,10 +56,16 @@ class Census:
             raise OverrunError
 
     def glance(self, deadline: float) -> None:
-        """Look only at those who run tasks, at the tasks, and at their new children."""
+        """Look only at those who run tasks, at the tasks, and at new children of those that did anything.
+
+        Nobody forks, or gets another title for a new task, without a page fault.
+        """
         known = sorted(filter(is_busy, self.processes.values()), key=find_depth)
-        parents = list(known)
-        self._observe(known, lambda: self._find_children(parents), deadline)
+        self._brief = True
+        try:
+            self._observe(known, lambda: self._find_children(one for one in known if one.stirred), deadline)
+        finally:
+            self._brief = False
 
     def owned(self) -> Iterator[tuple[Process, Owner]]:
         """Every live process that is Airflow's, and whose."""
@@ -101,12 +109,15 @@ class Census:
         old, process.stat = process.stat, stat
         process.looks += 1
         process.stirred = old[4:] != stat[4:]
+        process.active = process.active or process.stirred
         process.before = process.title
         if stat.ppid != old.ppid:
             parent = self._parent(process)
             process.depth = parent.depth + 1 if parent else 0
         if process.owner is not None:
             self._credit(process.owner, stat.own - old.own)
+        if self._brief and not process.stirred:
+            return process, stat.kids, None
         if stat.state not in DEAD:
             self._rename(process, force=stat.comm != old.comm)
         return process, stat.kids, self._read_io(process)
@@ -178,13 +189,13 @@ class Census:
         parent = self.processes.get(process.stat.ppid)
         return parent if parent and parent.stat.start <= process.stat.start else None
 
-    def _read_io(self, process: Process) -> Io | None:
+    def _read_io(self, process: Process, *, force: bool = False) -> Io | None:
         """Disk traffic, of Airflow's processes that may have had some."""
         owner = process.owner
         if owner is None or process.stat.state in DEAD:
             return None
         due = process.looks % SELDOM == process.stat.pid % SELDOM
-        if not (process.stirred or due or isinstance(owner, Try)):
+        if not (force or process.stirred or due or isinstance(owner, Try)):
             return None
         try:
             io = procfs.parse_io(self._files.read(process.stat.pid, "io", 1024))
@@ -230,6 +241,9 @@ class Census:
             process.kids.last = kids
             return
         ended, process.children_ended = process.children_ended, []
+        if ended and io is None:
+            # What they wrote is in its account now, and is theirs.
+            io = self._read_io(process, force=True)
         unseen = process.kids.settle(kids) if kids != process.kids.last or process.kids.explained else 0
         heirs = self._find_heirs(process, ended) if ended or unseen else [owner]
         for heir, part in divide(unseen, heirs):

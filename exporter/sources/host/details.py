@@ -43,13 +43,13 @@ class Details:
         self._weigh(sorted(self._choose(processes), key=self._find_urgency))
 
     def read_peaks(self, owned: Iterable[Owned]) -> None:
-        """Read only the highest memory, of tasks' processes."""
+        """Read only the highest memory, of tasks' processes that did anything."""
         for process, owner in owned:
-            if isinstance(owner, Try):
+            if isinstance(owner, Try) and process.stirred:
                 self._read_status(process, owner, 0.0)
 
     def _is_due(self, process: Process) -> bool:
-        if process.full_at < 0 or process.stirred:
+        if process.full_at < 0 or process.active:
             return True
         return self._walk % SELDOM == process.stat.pid % SELDOM
 
@@ -84,8 +84,7 @@ class Details:
     def _choose(self, processes: Iterable[Owned]) -> Iterator[Owned]:
         for process, owner in processes:
             unread = process.weighed < 0
-            active = process.stirred or isinstance(owner, Try)
-            if unread or active or self._walk - process.weighed >= RARELY:
+            if unread or process.active or isinstance(owner, Try) or self._walk - process.weighed >= RARELY:
                 yield process, owner
 
     def _find_urgency(self, owned: Owned) -> tuple[bool, int]:
@@ -98,7 +97,7 @@ class Details:
             if self._clock() > end:
                 break
             text = self._fetch(process, "smaps_rollup", 1024)
-            process.weighed = self._walk
+            process.weighed, process.active = self._walk, False
             try:
                 process.pss = procfs.parse_pss(text) if text else None
             except MalformedError as error:

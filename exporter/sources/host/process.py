@@ -46,6 +46,7 @@ class Process:
     """One process, named by pid and start, as it was when last looked at."""
 
     __slots__ = (
+        "active",
         "anonymous",
         "before",
         "children_ended",
@@ -87,6 +88,8 @@ class Process:
         self.looks = 0
         self.stirred = True
         """Whether it did anything since the look before."""
+        self.active = True
+        """Whether it did anything since details of all were read."""
         self.children_ended: list[Process] = []
         self.peak = 0
         self.anonymous = 0

@@ -2,8 +2,9 @@
 
 Read are plain StatsD, DogStatsD 1.0 to 1.6, and tags in the name as InfluxDB, Librato and SignalFX write them. What is
 refused, and what several values in one line mean, follows statsd_exporter, so that its users find the same counts.
-Three things differ on purpose: an endless counter or time is refused (it would spoil a sum for ever), so is a negative
-counter (here, not later), and fields of newer DogStatsD are passed over instead of refused.
+Three things differ on purpose: an endless counter or time and NaN are refused (they would spoil a sum for ever), a
+sample rate above 1 counts as 1, and fields of newer DogStatsD are passed over instead of refused. Negative counters
+are read here: what they mean depends on the name.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ENDLESS = re.compile(r"[+-]?inf(?:inity)?\Z", re.IGNORECASE)
 TYPES = {kind.value: kind for kind in Type}
 PACKED = frozenset({Type.TIMER, Type.HISTOGRAM, Type.DISTRIBUTION})
 """Only these types take several values before one type: `name:1:2:3|h`."""
-LONE_FIELDS = ("#", "c:", "e:", "card:")
+LONE_FIELDS = ("c:", "e:", "card:")
 """Fields in which a colon does not begin another value."""
 PASSED_OVER = ("T", "e:", "card:")
 """Fields of newer DogStatsD that say nothing a scraped metric could hold: timestamp, origin, cardinality."""
@@ -77,7 +78,7 @@ def parse(line: bytes, dialects: Dialects = ALL) -> Parsed:
     try:
         name, rest = divide(line)
         name, tags = read_name(name, dialects)
-        values = list_values(rest, mixed=bool(tags) and "|#" in rest)
+        values = list_values(rest, tagged=any(value for _, value in tags))
     except Refusal as refusal:
         parsed.rejected.append(str(refusal))
         return parsed
@@ -104,7 +105,7 @@ def divide(line: bytes) -> tuple[str, str]:
     name, _, rest = text.partition(":")
     if not name:
         raise Refusal("no_name")
-    if not rest or rest.startswith("|"):
+    if not rest:
         raise Refusal("no_value")
     return name, rest
 
@@ -149,9 +150,9 @@ def list_dogstatsd_tags(text: str) -> Iterator[tuple[str, str]]:
     return list_tags(",".join(tag.removeprefix("#") for tag in text.split(",")), ":")
 
 
-def list_values(rest: str, *, mixed: bool) -> list[str]:
+def list_values(rest: str, *, tagged: bool) -> list[str]:
     """What follows the name, as one text `value|type|fields` for each value."""
-    if mixed:
+    if tagged and "|#" in rest:
         raise Refusal("bad_tags")
     head, bar, tail = rest.partition("|")
     if not bar:
@@ -160,16 +161,15 @@ def list_values(rest: str, *, mixed: bool) -> list[str]:
         if tail.split("|", 1)[0] not in PACKED:
             raise Refusal("bad_type")
         return [f"{value}|{tail}" for value in head.split(":")]
-    return [rest] if is_single(tail.split("|")) else rest.split(":")
+    return [rest] if "|#" in rest or is_single(tail.split("|")) else rest.split(":")
 
 
 def is_single(fields: list[str]) -> bool:
-    """Whether the colons after the type belong to tags or ids: `1|c|#k:v` is one value, `1|c|@0.5:2|c` is two."""
-    if any(field.startswith("#") for field in fields):
-        return True
+    """Whether no colon begins another value: in `1|c|c:id` it belongs to the id, in `1|c|@0.5:2|c` it begins one."""
     if ":" in fields[0]:
         return False
-    return next((field for field in fields if ":" in field), "#").startswith(LONE_FIELDS)
+    first = next((field for field in fields[1:] if ":" in field), None)
+    return first is None or first.startswith(LONE_FIELDS)
 
 
 def read_sample(name: str, tags: Tags, text: str, dialects: Dialects, flaws: list[str]) -> Sample:
@@ -180,7 +180,7 @@ def read_sample(name: str, tags: Tags, text: str, dialects: Dialects, flaws: lis
     kind = read_type(fields[0])
     value = read_value(number, kind)
     if value is None:
-        raise Refusal("bad_value")
+        raise Refusal("bad_value" if number else "no_value")
     rate, more = read_fields(fields[1:], dialects, flaws)
     signature = Signature(name, kind, tags + more, 1.0 if kind is Type.GAUGE else rate)
     return Sample(signature, value, relative=kind is Type.GAUGE and number[0] in "+-")
@@ -197,11 +197,11 @@ def read_type(text: str) -> Type:
 def read_value(text: str, kind: Type) -> float | None:
     """The number that a value is, or None: of Python's forms only those that StatsD has too.
 
-    Only gauges are endless, and no counter is negative. A sign makes a gauge relative: the caller looks at the text.
+    Only gauges are endless. A sign makes a gauge relative: the caller looks at the text.
     """
     if NUMBER.match(text):
         value = float(text)
-        return None if math.isinf(value) or (kind is Type.COUNTER and value < 0) else value
+        return None if math.isinf(value) else value
     return float(text) if kind is Type.GAUGE and ENDLESS.match(text) else None
 
 

@@ -22,7 +22,7 @@ from exporter.sources.statsd.streams import Streams
 
 FILL = 64
 """Datagrams that a rest should bring."""
-SHORTEST, LONGEST = 0.001, 0.006
+SHORTEST, LONGEST = 0.001, 0.002
 """How long a rest may be, in seconds. The stock buffer holds 277 small datagrams."""
 SWEEP = 1.0
 """Seconds between sweeps, and the longest wait."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from exporter.family import Kind
+from exporter.sources.statsd.mapping.pattern import Pattern, PatternError, compile_pattern
 from exporter.sources.statsd.mapping.reader import Reader
 
 SEGMENTS = 100
@@ -23,6 +24,9 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUANTILES = ((0.5, 0.05), (0.9, 0.01), (0.99, 0.001))
 AGE = 600.0
 """How many seconds a summary looks back unless a file says otherwise."""
+AGE_BUCKETS = 5
+"""In how many steps it moves on."""
+MOST_AGE_BUCKETS = 100
 OBSERVERS = {"": Kind.SUMMARY, "summary": Kind.SUMMARY, "histogram": Kind.HISTOGRAM}
 LEGACY_DEFAULTS = ("timer_type", "buckets", "quantiles")
 DEFAULTS = ("observer_type", "match_type", "glob_disable_ordering", "ttl", "summary_options", "histogram_options")
@@ -47,14 +51,17 @@ class Options(NamedTuple):
     buckets: tuple[float, ...] = BUCKETS
     quantiles: tuple[tuple[float, float], ...] = QUANTILES
     max_age: float = AGE
-    age_buckets: int = 0
+    age_buckets: int = AGE_BUCKETS
     buf_cap: int = 0
+    """Go's buffer: read, without effect here."""
 
 
 class Defaults(NamedTuple):
     """What mappings, and names without one, have unless they say otherwise."""
 
     options: Options = Options()
+    observer: str = ""
+    """The observer type, if the file says one."""
     regex: bool = False
     ordered: bool = True
     ttl: float = 0.0
@@ -68,7 +75,7 @@ class Rule(NamedTuple):
     name: str
     labels: Mapping[str, str]
     options: Options
-    regex: re.Pattern[str] | None = None
+    regex: Pattern | None = None
     metric_type: str = ""
     drop: bool = False
     honor_labels: bool = False
@@ -91,7 +98,7 @@ class MappingFile(NamedTuple):
 def read(text: str) -> MappingFile:
     """Read a file's text. Raises MappingError with every problem that it has."""
     reader = Reader(load_yaml(text))
-    reader.allow("defaults", "mappings")
+    reader.allow("defaults", "mappings", *(key for key in reader.list_keys() if key.startswith("x-")))
     defaults = read_defaults(reader.section("defaults"))
     rules = tuple(read_rule(index, part, defaults) for index, part in enumerate(reader.sections("mappings")))
     if len(rules) > MAPPINGS:
@@ -101,10 +108,19 @@ def read(text: str) -> MappingFile:
     return MappingFile(defaults, rules)
 
 
+class TextLoader(yaml.SafeLoader):
+    """Leaves every scalar a text but for null, and knows merge keys."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as the class above has them
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("null", "merge")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def load_yaml(text: str) -> Any:  # noqa: ANN401 - what a file holds is not known before it is read
     """Nothing but texts, lists and mappings: numbers are read where a number is due."""
     try:
-        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes no objects
+        return yaml.load(text, Loader=TextLoader)  # noqa: S506 - it makes no objects
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise MappingError([f"line {line}: not YAML: {error.problem or error.context}"]) from error
@@ -116,6 +132,7 @@ def read_defaults(reader: Reader) -> Defaults:
     reader.allow(*DEFAULTS, *LEGACY_DEFAULTS)
     return Defaults(
         options=read_options(reader, Options()),
+        observer=reader.text("observer_type") or reader.text("timer_type"),
         regex=reader.choice("match_type", "", "glob", "regex") == "regex",
         ordered=not reader.flag("glob_disable_ordering"),
         ttl=reader.duration("ttl"),
@@ -125,7 +142,7 @@ def read_defaults(reader: Reader) -> Defaults:
 def read_rule(index: int, reader: Reader, defaults: Defaults) -> Rule:
     reader.allow(*KEYS)
     by_regex = reader.choice("match_type", "", "glob", "regex") or ("regex" if defaults.regex else "glob")
-    check_kind(reader, defaults)
+    check_options(reader, defaults)
     if by_regex == "glob":
         check_glob(reader)
     return Rule(
@@ -167,21 +184,24 @@ def check_glob(reader: Reader) -> None:
         reader.tell("match", f"{match[:200]!r} has segments of letters, digits, - and _, or *; use match_type: regex")
 
 
-def read_pattern(reader: Reader) -> re.Pattern[str] | None:
+def read_pattern(reader: Reader) -> Pattern | None:
     try:
-        return re.compile(reader.text("match"), re.ASCII)
-    except (re.error, RecursionError, OverflowError) as error:
+        return compile_pattern(reader.text("match"))
+    except PatternError as error:
         reader.tell("match", f"is no regular expression: {error}")
         return None
 
 
-def check_kind(reader: Reader, defaults: Defaults) -> None:
-    """Options of the other kind are a mistake, but only where the mapping's kind was said."""
-    said = reader.text("observer_type") or reader.text("timer_type")
-    kind = OBSERVERS.get(said, Kind.SUMMARY) if said else defaults.options.kind
-    other = "summary_options" if kind is Kind.HISTOGRAM else "histogram_options"
-    if reader.value(other) is not None and (said or kind is Kind.HISTOGRAM):
-        reader.tell(other, f"cannot stand beside observer_type: {kind}")
+def check_options(reader: Reader, defaults: Defaults) -> None:
+    """Options of the other kind, and options given twice, are mistakes."""
+    observer = reader.text("observer_type") or reader.text("timer_type") or defaults.observer
+    if observer in OBSERVERS and observer:
+        other = "summary_options" if observer == "histogram" else "histogram_options"
+        if reader.value(other) is not None:
+            reader.tell(other, f"cannot stand beside observer_type: {observer}")
+    for key, section in (("quantiles", "summary_options"), ("buckets", "histogram_options")):
+        if reader.value(key) is not None and reader.section(section).value(key) is not None:
+            reader.tell(key, f"stands twice: keep the one in {section}")
 
 
 def read_options(reader: Reader, base: Options) -> Options:
@@ -193,14 +213,11 @@ def read_options(reader: Reader, base: Options) -> Options:
     histogram.allow("buckets", "native_histogram_bucket_factor", "native_histogram_max_buckets")
     histogram.number("native_histogram_bucket_factor", 0.0)
     histogram.whole("native_histogram_max_buckets")
-    for key, section in (("quantiles", summary), ("buckets", histogram)):
-        if reader.value(key) and section.value(key):
-            reader.tell(key, f"stands twice: keep the one in {section.place.rpartition('.')[2]}")
     return Options(
         kind=OBSERVERS[observer or timer] if observer or timer else base.kind,
         buckets=histogram.buckets("buckets") or reader.buckets("buckets") or base.buckets,
         quantiles=summary.quantiles("quantiles") or reader.quantiles("quantiles") or base.quantiles,
         max_age=summary.duration("max_age") or base.max_age,
-        age_buckets=summary.whole("age_buckets") or base.age_buckets,
+        age_buckets=summary.whole("age_buckets", MOST_AGE_BUCKETS) or base.age_buckets,
         buf_cap=summary.whole("buf_cap") or base.buf_cap,
     )

@@ -75,12 +75,13 @@ def needs_return(patterns: Sequence[str]) -> bool:
     A pattern with a star does, if another of its length shares what comes before the star; not so if one of the two
     covers the other.
     """
-    return any(needs_return_for(pattern, patterns) for pattern in patterns if "*" in pattern)
+    return any(needs_return_for(place, patterns) for place, pattern in enumerate(patterns) if "*" in pattern)
 
 
-def needs_return_for(pattern: str, patterns: Sequence[str]) -> bool:
+def needs_return_for(rank: int, patterns: Sequence[str]) -> bool:
+    pattern = patterns[rank]
     dots = pattern.count(".")
-    others = [other for other in patterns if other != pattern and other.count(".") == dots]
+    others = [other for place, other in enumerate(patterns) if place != rank and other.count(".") == dots]
     beginnings = [pattern[:place] for place, letter in enumerate(pattern) if letter == "*"]
     shared = any(other.startswith(beginning) for other in others for beginning in beginnings)
     return shared and not any(covers(pattern, other) or covers(other, pattern) for other in others)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from exporter.family import Family, FamilyError, Kind
 from exporter.sources.statsd.mapping.file import Options
 
-NAMES = 5_000
-"""How many names are made at most."""
-SHAPES = 20_000
+NAMES = 20_000
+"""How many names are made at most: without a mapping every task of plain StatsD has names of its own."""
+SHAPES = 25_000
 """How many families: names with different label names."""
+SERIES = 50_000
+"""How many series one of them may have."""
 HELP = "Received over StatsD"
 PARTS = {Kind.HISTOGRAM: ("_sum", "_count", "_bucket"), Kind.SUMMARY: ("_sum", "_count")}
 
@@ -18,7 +20,7 @@ class RefusedError(Exception):
 
 
 class Families:
-    """All that were made. The first kind that a name had stays."""
+    """All that were made. The first kind that a name had stays, and what a family was made with, also over a reload."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, Kind] = {}
@@ -45,6 +47,9 @@ class Families:
                 source="statsd",
                 buckets=options.buckets if kind is Kind.HISTOGRAM else (),
                 objectives=options.quantiles if kind is Kind.SUMMARY else (),
+                max_age=options.max_age,
+                age_buckets=options.age_buckets,
+                cap=SERIES,
                 ttl=ttl,
                 declared=False,
             )

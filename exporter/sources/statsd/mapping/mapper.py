@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 from exporter.family import Kind
 from exporter.sources.statsd.event import Action, Resolution, Signature, Target, Type
+from exporter.sources.statsd.lines import PEER
 from exporter.sources.statsd.mapping.escape import escape
 from exporter.sources.statsd.mapping.file import MappingError, MappingFile, Options, Rule, read
 from exporter.sources.statsd.mapping.glob import Globs, needs_return
 from exporter.sources.statsd.mapping.made import Families, RefusedError
+from exporter.sources.statsd.mapping.pattern import LONGEST
 from exporter.sources.statsd.mapping.template import Fill, fill_glob, fill_regex
 
 METRIC_TYPES = {Type.COUNTER: "counter", Type.GAUGE: "gauge"}
 OBSERVER = "observer"
 ACTIONS = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET}
-MATCHED_CHARACTERS = 2_000
-"""Longer names are matched by no regular expression: its time could grow with every character."""
 FILE_BYTES = 4 << 20
 """A larger file is no mapping file."""
 
@@ -31,13 +31,15 @@ class Match(NamedTuple):
 
 
 class Mapper:
-    """A Resolver by a mapping file; a file read again is another Mapper."""
+    """A Resolver by a mapping file. A file read again is another Mapper, which goes on with the families of the old."""
 
     revision = 0
+    dialects = PEER
+    """How lines are to be read for it."""
 
-    def __init__(self, file: MappingFile) -> None:
+    def __init__(self, file: MappingFile, families: Families) -> None:
         self.file = file
-        self._families = Families()
+        self.families = families
         globs = [rule for rule in file.rules if rule.regex is None]
         self._returning = not file.defaults.ordered and needs_return([rule.match for rule in globs])
         self._regexes = tuple(rule for rule in file.rules if rule.regex is not None)
@@ -59,7 +61,7 @@ class Mapper:
         found = self._globs[metric_type].find(name)
         if found:
             return fill(self.file.rules[found[0]], fill_glob(found[1]))
-        for rule in self._regexes if len(name) <= MATCHED_CHARACTERS else ():
+        for rule in self._regexes if len(name) <= LONGEST else ():
             caught = rule.regex.search(name) if rule.regex and fits(rule, metric_type) else None
             if caught:
                 return fill(rule, fill_regex(caught))
@@ -88,26 +90,26 @@ class Mapper:
         labels = merge_labels(signature, match)
         names = tuple(sorted(labels))
         ttl = rule.ttl if rule else self.file.defaults.ttl
-        family = self._families.find(name, names, kind, options, ttl, rule.help if rule else "")
+        family = self.families.find(name, names, kind, options, ttl, rule.help if rule else "")
         return Target(family, tuple(labels[label] for label in names), ACTIONS.get(kind, Action.OBSERVE), scale)
 
 
-def load(path: Path) -> Mapper:
-    """Read a mapping file. Raises MappingError, also where there is no such file."""
+def load(path: Path, before: Mapper | None = None) -> Mapper:
+    """Read a mapping file, in place of one read before. Raises MappingError, also where there is no such file."""
     try:
         content = path.read_bytes()
         if len(content) > FILE_BYTES:
             raise MappingError([f"{path}: is larger than {FILE_BYTES} bytes"])
-        return parse(content.decode())
+        return parse(content.decode(), before)
     except OSError as error:
         raise MappingError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise MappingError([f"{path}: is not UTF-8"]) from error
 
 
-def parse(text: str) -> Mapper:
+def parse(text: str, before: Mapper | None = None) -> Mapper:
     """A Mapper by a mapping file's text. Raises MappingError."""
-    return Mapper(read(text))
+    return Mapper(read(text), before.families if before else Families())
 
 
 def fits(rule: Rule, metric_type: str) -> bool:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-DURATION = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{1,9})?(?:ns|us|µs|ms|s|m|h))+\Z")
+DURATION = re.compile(r"\+?(?:(?:[0-9]{1,12}\.?[0-9]{0,9}|\.[0-9]{1,9})(?:ns|us|µs|ms|s|m|h))+\Z")
 PART = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)")
 SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
-FLAGS = {"true": True, "yes": True, "on": True, "": False, "false": False, "no": False, "off": False}
+FLAGS = {**dict.fromkeys(("true", "yes", "on", "y"), True), **dict.fromkeys(("", "false", "no", "off", "n"), False)}
 LONGEST = 200
 """How many problems are kept: who has more mends these first."""
 
@@ -76,10 +76,10 @@ class Reader:
         text = self.text(key)
         return self._number(key, text) if text else otherwise
 
-    def whole(self, key: str) -> int:
+    def whole(self, key: str, most: int = 999_999_999) -> int:
         text = self.text(key)
-        if text and not (text.isascii() and text.isdecimal() and len(text) < 10):
-            self.tell(key, f"is {text[:50]!r}, not a whole number")
+        if text and not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= most):
+            self.tell(key, f"is {text[:50]!r}, not a whole number of at most {most}")
             return 0
         return int(text or 0)
 

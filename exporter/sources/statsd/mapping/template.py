@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from exporter.sources.statsd.mapping.pattern import Caught
+
 GLOB_REFERENCE = re.compile(r"\$\{?([a-zA-Z0-9_$]+)\}?")
 REGEX_REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))", re.ASCII)
+
+NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,3})\Z")
 
 Fill = Callable[[str], str]
 """Fills a template with what one match caught."""
@@ -22,16 +26,15 @@ def fill_glob(captures: Sequence[str]) -> Fill:
     return lambda template: GLOB_REFERENCE.sub(find, template)
 
 
-def fill_regex(match: re.Match[str]) -> Fill:
+def fill_regex(match: Caught) -> Fill:
     """As Go expands templates: the longest name counts, `$$` is a dollar, unknown groups are empty."""
 
     def find(reference: re.Match[str]) -> str:
         name = reference[1] or reference[2]
         if not name:
             return "$"
-        if name.isdecimal():
-            number = int(name) if len(name) < 5 else match.re.groups + 1
-            return (match[number] or "") if number <= match.re.groups else ""
+        if NUMBER.match(name):
+            return (match[int(name)] or "") if int(name) <= len(match.groups()) else ""
         return match.groupdict().get(name) or ""
 
     return lambda template: REGEX_REFERENCE.sub(find, template)

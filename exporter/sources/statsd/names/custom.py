@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from exporter.catalogue import FAMILIES, custom
-from exporter.family import RESERVED_LABELS, TARGET_LABELS, Family, Kind, Labels
+from exporter.family import TARGET_LABELS, Family, Kind, Labels
 from exporter.settings import StatsdSettings
 from exporter.sources.statsd.event import Action, Resolution, Signature, Target, Type
 from exporter.sources.statsd.names.terms import Unit
@@ -131,6 +131,6 @@ def pick_labels(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
 def name_label(tag: str) -> str:
     """A label's name by a tag's. What belongs to the scrape or to Prometheus gets `tag_` before it."""
     name = ILLEGAL.sub("_", tag)[:LONGEST_NAME]
-    if not name or name[0].isdigit() or name.startswith("__") or name in RESERVED_LABELS | TARGET_LABELS:
+    if not name or name[0].isdigit() or name.startswith("__") or name in TARGET_LABELS | {"le", "quantile"}:
         return f"tag_{name.strip('_')}"
     return name

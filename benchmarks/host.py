@@ -1,0 +1,147 @@
+"""CPU of one look at all processes, beside Debian's process exporter and node exporter in the same run.
+
+    python -m benchmarks.host [--sizes 100,1000,3000] [--seconds 30]
+
+Processes that sleep are titled as Airflow's. Ours looks by itself every 10 s and is scraped every 10 s; the others look
+when they are scraped, as often. Exits with 1 where ours uses more than half of what the process exporter uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from demo.workdir import free_port
+
+TITLES = (
+    "airflow worker -- LocalExecutor: <idle>",
+    "airflow scheduler",
+    "gunicorn: worker [airflow-webserver]",
+    "airflow worker -- 01a20793-8496-79a0-a835-{number:012x}",
+)
+INTERVAL = 10.0
+GOAL = 0.5
+NAMES = """process_names:
+  - name: "airflow"
+    cmdline: ["airflow"]
+"""
+
+
+class Cost(NamedTuple):
+    """CPU seconds of a cycle, and resident memory in MiB."""
+
+    cycle: float
+    memory: float
+
+
+@contextmanager
+def start_sleepers(number: int) -> Iterator[None]:
+    """Sleeping processes, by a parent that ends with us."""
+    script = (
+        "import os, sys, time\n"
+        f"titles = {TITLES!r}\n"
+        f"for n in range({number}):\n"
+        "    if os.fork() == 0: os.execv('/bin/sleep', [titles[n % 4].format(number=n), '3600'])\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+        "os.killpg(0, 15)\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as child:
+        assert child.stdout
+        child.stdout.readline()
+        time.sleep(1)
+        yield
+
+
+@contextmanager
+def start(command: Sequence[str]) -> Iterator[int]:
+    """A server; its pid."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield child.pid
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def read_cpu(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def read_memory(pid: int) -> float:
+    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def scrape(port: int) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as reply:
+        reply.read()
+
+
+def find_commands(folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
+    """What is compared, as far as it is installed."""
+    config = folder / "names.yml"
+    config.write_text(NAMES, encoding="utf-8")
+    address = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+    flags = ("serve", "--no-collector.airflow", "--no-host.machine", f"--web.listen-address={address['ours']}")
+    node = f"--web.listen-address={address['prometheus-node-exporter']}"
+    peer = ("-config.path", str(config), "-web.listen-address", address["prometheus-process-exporter"])
+    commands = {
+        "ours": [sys.executable, "-m", "exporter", *flags],
+        "prometheus-process-exporter": ["prometheus-process-exporter", *peer],
+        "prometheus-node-exporter": ["prometheus-node-exporter", node],
+    }
+    return {name: command for name, command in commands.items() if shutil.which(command[0])}
+
+
+def measure(number: int, seconds: float) -> dict[str, Cost]:
+    """The cost of a cycle of each, all beside the same processes."""
+    with ExitStack() as stack:
+        stack.enter_context(start_sleepers(number))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ports = {name: free_port() for name in ("ours", "prometheus-process-exporter", "prometheus-node-exporter")}
+        pids = {name: stack.enter_context(start(command)) for name, command in find_commands(folder, ports).items()}
+        time.sleep(25)
+        for name in pids:
+            scrape(ports[name])
+        before = {name: read_cpu(pid) for name, pid in pids.items()}
+        cycles = max(1, round(seconds / INTERVAL))
+        for _ in range(cycles):
+            time.sleep(INTERVAL)
+            for name in pids:
+                scrape(ports[name])
+        return {name: Cost((read_cpu(pid) - before[name]) / cycles, read_memory(pid)) for name, pid in pids.items()}
+
+
+def main() -> int:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.host", description=__doc__)
+    parser.add_argument("--sizes", default="100,1000,3000")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    chosen = parser.parse_args()
+    missed = False
+    print("| processes | who | CPU a cycle, with its scrape | resident |\n| --- | --- | --- | --- |")
+    for size in map(int, chosen.sizes.split(",")):
+        costs = measure(size, chosen.seconds)
+        for name, cost in costs.items():
+            print(f"| {size} | {name} | {cost.cycle * 1000:.0f} ms | {cost.memory:.0f} MiB |", flush=True)
+        peer = costs.get("prometheus-process-exporter")
+        missed |= peer is not None and costs["ours"].cycle > GOAL * peer.cycle
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Components' state, what is forbidden to us, and what a busy machine leaves unread."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from exporter.catalogue import components
+from exporter.reading import ReaderError
+from exporter.sources.host import processes, procfs
+from exporter.sources.host.procfs import UnreadableError
+from tests.host.watch import Watch
+
+SCHEDULER = ("/venv/bin/python", "/venv/bin/airflow", "scheduler")
+
+
+def test_the_state_of_a_component_is_that_of_all_its_processes(watch: Watch) -> None:
+    watch.tree.add(10, 1, *SCHEDULER, rss=4000, pss=1000, fds=3)
+    watch.tree.add(11, 10, *SCHEDULER, rss=2000, pss=500, fds=4)
+    watch.look()
+    assert watch.value(components.PROCESSES, "scheduler") == 2
+    assert watch.value(components.RESIDENT, "scheduler") == 6000 * 1024
+    assert watch.value(components.PROPORTIONAL, "scheduler") == 1500 * 1024
+    assert watch.value(components.THREADS, "scheduler") == 2
+    assert watch.value(components.PROCESSES, "triggerer") == 0
+    assert watch.value(components.RESIDENT, "triggerer") is None
+
+
+def test_children_of_the_dag_processor_are_apart(watch: Watch) -> None:
+    manager = ("/venv/bin/python", "/venv/bin/airflow", "dag-processor")
+    watch.tree.add(10, 1, *manager)
+    watch.look()
+    watch.tree.add(11, 10, *manager, cpu=9, start=2000)
+    watch.look()
+    assert watch.cpu("dag_processor") == 0
+    assert watch.cpu("dag_file_processor") == 9
+
+
+def test_what_is_forbidden_is_absent_and_said_with_what_helps(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = procfs.read
+
+    def refuse(path: str, size: int = procfs.LARGEST) -> bytes:
+        if path.endswith(("smaps_rollup", "/io")):
+            raise UnreadableError("permission")
+        return read(path, size)
+
+    monkeypatch.setattr(procfs, "read", refuse)
+    watch.tree.add(10, 1, *SCHEDULER)
+    watch.look(2)
+    assert watch.value(components.PROPORTIONAL, "scheduler") is None
+    assert ("airflow_process_read_bytes_total", ("scheduler",)) not in watch.sums
+    assert watch.value(components.UNREADABLE, "smaps_rollup", "permission") == 1
+    assert watch.value(components.UNREADABLE, "io", "permission") == 1
+    assert any("CAP_SYS_PTRACE" in note for note in watch.reading.notes)
+    assert "CAP_SYS_PTRACE" in str(watch.source)
+
+
+def test_a_process_that_vanishes_while_it_is_read_disturbs_no_other(watch: Watch) -> None:
+    watch.tree.add(10, 1, *SCHEDULER, hidden=frozenset({"stat", "status", "io", "smaps_rollup", "cmdline"}))
+    watch.tree.add(11, 1, *SCHEDULER)
+    watch.look()
+    assert watch.value(components.PROCESSES, "scheduler") == 1
+
+
+def test_rubbish_in_a_file_is_a_reason(watch: Watch) -> None:
+    watch.tree.add(10, 1, *SCHEDULER)
+    (watch.tree.folder / "10" / "io").write_text("nonsense")
+    watch.look()
+    assert watch.value(components.UNREADABLE, "io", "malformed") == 1
+
+
+def test_a_look_that_takes_too_long_fails_and_loses_nothing(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch.tree.add(10, 1, *SCHEDULER)
+    watch.look()
+    watch.tree.fakes[10].cpu = 40
+    watch.tree.write()
+    ticking = itertools.count(step=1000)
+    monkeypatch.setattr(watch.source._census, "_clock", lambda: next(ticking) + 1e9)
+    with pytest.raises(ReaderError) as caught:
+        watch.look()
+    assert caught.value.reason == "deadline"
+    monkeypatch.undo()
+    watch.look()
+    assert watch.cpu("scheduler") == 40
+
+
+def test_without_a_proc_there_is_no_connection(watch: Watch) -> None:
+    watch.source.connect()
+    watch.source._files.root = watch.tree.folder / "none"
+    with pytest.raises(ReaderError, match=r"--path\.procfs"):
+        watch.source.connect()
+
+
+def test_memory_that_was_not_weighed_yet_counts_like_the_rest(watch: Watch) -> None:
+    for pid in (10, 11):
+        watch.tree.add(pid, 1, *SCHEDULER, rss=1000, pss=400)
+    watch.look()
+    group = [process for process, _ in watch.source._census.owned()]
+    group[1].pss, group[1].weighed = None, -1
+    assert processes.sum_proportional(group) == 800 * 1024
