@@ -34,7 +34,7 @@ class Signature(NamedTuple):
     rate: float = 1.0
     """The sample rate: a line stands for 1/rate events. Always in (0, 1]."""
     dialect: str = ""
-    """How the tags were written, where that is told: influxdb or datadog. Their clients differ in units."""
+    """How its tags were written: datadog behind the value, influxdb in the name. Their clients differ in units."""
 
 
 class Sample(NamedTuple):

@@ -182,7 +182,8 @@ def read_sample(name: str, tags: Tags, text: str, dialects: Dialects, flaws: lis
     if value is None:
         raise Refusal("bad_value" if number else "no_value")
     rate, more = read_fields(fields[1:], dialects, flaws)
-    signature = Signature(name, kind, tags + more, 1.0 if kind is Type.GAUGE else rate)
+    dialect = "datadog" if more else "influxdb" if tags else ""
+    signature = Signature(name, kind, tags + more, 1.0 if kind is Type.GAUGE else rate, dialect)
     return Sample(signature, value, relative=kind is Type.GAUGE and number[0] in "+-")
 
 
