@@ -134,7 +134,7 @@ class Engine:
     # An exporter without a source must not pay for what it imports.
 
     def _build_airflow(self, settings: Settings) -> list[Source]:
-        if not settings.collectors["airflow"]:
+        if not settings.collectors.get("airflow"):
             return []
         from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
 
@@ -142,7 +142,7 @@ class Engine:
 
     def _build_statsd(self, settings: Settings) -> list[Source]:
         """The source that runs already, where it listens as before: it goes on without losing a packet."""
-        if not settings.collectors["statsd"]:
+        if not settings.collectors.get("statsd"):
             return []
         from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415
         from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
@@ -158,7 +158,7 @@ class Engine:
 
     def _build_host(self, settings: Settings) -> list[Source]:
         """The sources that run already, where they read as before: they know the processes that run."""
-        if not settings.collectors["host"]:
+        if not settings.collectors.get("host"):
             return []
         from exporter.sources.host.source import build_sources  # noqa: PLC0415
 
@@ -202,7 +202,7 @@ def build_resolver(settings: Settings, directory: Directory) -> Resolver:
     from exporter.sources.statsd.names import Names  # noqa: PLC0415 - as the source
 
     api_feeds = frozenset(
-        family for family in FAMILIES if family.source == "airflow" and settings.collectors["airflow"]
+        family for family in FAMILIES if family.source == "airflow" and settings.collectors.get("airflow")
     )
     return Names(directory, settings.statsd, api_feeds)
 

@@ -20,6 +20,10 @@ PATIENCE = 10
 """Into how many parts a TTL is split: so much later at most a series goes."""
 FAMILIES = 2_000
 """How many families may come at run time."""
+GONE = -1.0
+"""What a series that was removed has as its `exposed_at`, for whoever still holds it."""
+SERIES = 200_000
+"""How many series all of them may have together."""
 
 
 class Live:
@@ -60,6 +64,8 @@ class Events:
         self._live: dict[Family, Live] = {}
         self._came = 0
         """How many families came at run time."""
+        self._grown = 0
+        """How many series these have."""
         self.folded: Counter[Family] = Counter()
         self.refused: Counter[Family] = Counter()
 
@@ -101,10 +107,7 @@ class Events:
 
     def set(self, family: Family, series: Series, sender: bytes, value: float, *, relative: bool) -> None:
         """A sender tells its share of a gauge; a series of another kind is left alone."""
-        if not isinstance(series, Gauge):
-            return
-        series.set(sender, value, self.clock(), relative=relative)
-        if len(series.shares) > 1:
+        if isinstance(series, Gauge) and series.set(sender, value, self.clock(), relative=relative):
             self._live[family].shared.add(series.labels)
 
     def sweep(self) -> bool:
@@ -135,7 +138,7 @@ class Events:
 
     def _place(self, live: Live, labels: Labels) -> Labels | None:
         family, known = live.table.family, live.known
-        cap = self._store.cap(family)
+        cap = self._store.cap(family) if family.declared or self._grown < SERIES else 0
         if labels in known or len(known) < cap:
             return labels
         if family.kind is Kind.GAUGE or not labels:
@@ -148,6 +151,7 @@ class Events:
         series = self._make(live.table, labels)
         live.known[labels] = series
         live.table.series.append(series)
+        self._grown += not live.table.family.declared
         if not series.shown:
             live.hidden.append(series)
         return series
@@ -184,8 +188,9 @@ class Events:
         dead = [labels for labels, series in live.known.items() if live.touched(series) < limit]
         if not dead:
             return False
+        self._grown -= 0 if family.declared else len(dead)
         for labels in dead:
-            del live.known[labels]
+            live.known.pop(labels).exposed_at = GONE
             live.seen.pop(labels, None)
             live.shared.discard(labels)
         live.table.series = list(live.known.values())
@@ -195,7 +200,9 @@ class Events:
         return True
 
     def _forget(self, family: Family) -> None:
-        del self._live[family]
+        for series in self._live.pop(family).known.values():
+            series.exposed_at = GONE
+            self._grown -= not family.declared
         if family.declared:
             self._store.withdraw([family])
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from array import array
 from collections import deque
 
 from exporter.family import Family, Labels, Merge
@@ -32,13 +33,7 @@ class Share:
         self.value = value
         self.seen = seen
         self.period = 0.0
-
-    def hear(self, now: float) -> None:
-        """Learn the period: the longest gap of late."""
-        gap = now - self.seen
-        if gap >= BURST:
-            self.period = max(gap, self.period * 0.9)
-        self.seen = now
+        """The longest gap of late between two times that it was said, in seconds; 0 while it is not known."""
 
     def expires(self, ttl: float) -> float:
         """When the share is gone unless more comes; while others live."""
@@ -57,18 +52,24 @@ class Gauge(Series):
         self.shares: dict[bytes, Share] = {}
         self.seen = 0.0
 
-    def set(self, sender: bytes, value: float, now: float, *, relative: bool = False) -> None:
-        """A sender says what its share is, or by how much it moved."""
+    def set(self, sender: bytes, value: float, now: float, *, relative: bool = False) -> bool:
+        """A sender says what its share is, or by how much it moved; returns whether there are several senders."""
         share = self.shares.get(sender)
         if share is None:
-            if len(self.shares) >= SENDERS:
-                del self.shares[min(self.shares, key=lambda one: self.shares[one].seen)]
-            share = self.shares[sender] = Share(0, now)
-        else:
-            share.hear(now)
+            share = self._admit(sender, now)
+        elif now >= share.seen + BURST:
+            share.period = max(now - share.seen, share.period * 0.9)
         share.value = share.value + value if relative else value
-        self.seen = now
-        self.value = share.value if len(self.shares) == 1 else self.combine()
+        self.seen = share.seen = now
+        several = len(self.shares) > 1
+        self.value = self.combine() if several else share.value
+        return several
+
+    def _admit(self, sender: bytes, now: float) -> Share:
+        if len(self.shares) >= SENDERS:
+            del self.shares[min(self.shares, key=lambda one: self.shares[one].seen)]
+        share = self.shares[sender] = Share(0, now)
+        return share
 
     def combine(self) -> float:
         """One value of all shares."""
@@ -97,9 +98,11 @@ class Window(Series):
 
     def __init__(self, labels: Labels, family: Family, now: float) -> None:
         super().__init__(labels, [0])
+        # NaN is what no kept text says: the quantiles are worked out at each scrape.
+        self.value = math.nan
         self._family = family
         self._step = family.max_age / family.age_buckets
-        self._parts: deque[list[float]] = deque([[]], maxlen=family.age_buckets)
+        self._parts: deque[array[float]] = deque([array("d")], maxlen=family.age_buckets)
         self._ends = now + self._step
         self._sum: float = 0
         self._count: float = 0
@@ -122,7 +125,7 @@ class Window(Series):
         if now < self._ends:
             return
         for _ in range(min(self._family.age_buckets, 1 + int((now - self._ends) / self._step))):
-            self._parts.append([])
+            self._parts.append(array("d"))
         self._ends = now + self._step
         self._seen = 0
 

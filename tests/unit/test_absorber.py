@@ -9,7 +9,7 @@ import pytest
 
 from exporter.events import Events
 from exporter.family import Family, Kind, Labels, Merge
-from exporter.sources.statsd import absorber as module
+from exporter.sources.statsd import meanings as module
 from exporter.sources.statsd.absorber import Absorber
 from exporter.sources.statsd.event import Action, Resolution, Signature, Target, Type
 from exporter.store import Store
@@ -157,7 +157,7 @@ def test_a_series_that_expired_is_made_anew(world: World) -> None:
 
 
 def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEYS", 1_000)
+    monkeypatch.setattr(module, "KEYS", 500)
     flood = [b"a%d:1|c" % number for number in range(30_000)] + [b"x%d:1|c" % number for number in range(10_000)]
     world.send(*flood[:5_000])
     tracemalloc.start()
@@ -169,3 +169,62 @@ def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch
     assert sum(world.values(EVENTS).values()) == 35_000  # type: ignore[arg-type]
     assert len(world.absorber.unmapped) == module.NAMES
     assert grown < 2_000_000
+
+
+def test_a_line_may_feed_several_families_and_only_what_fits_it(world: World) -> None:
+    class Both(Plain):
+        def resolve(self, signature: Signature) -> Resolution:
+            self.asked += 1
+            labels = (signature.name,)
+            return Resolution(
+                "both",
+                (
+                    Target(EVENTS, labels, Action.ADD, 0, 1),
+                    Target(SECONDS, labels, Action.OBSERVE, 0.001),
+                    Target(LEVEL, labels, Action.SET, 0.5),
+                ),
+            )
+
+    world.absorber.change(Both())
+    world.send(b"t:2000|ms", b"t:4000|ms", b"t:4000|ms|@0.3")
+    assert world.values(EVENTS) == {("t",): 2 + 1 / 0.3}
+    assert world.values(SECONDS) == {("t",): [0, 5, 0, 18.0]}
+    assert world.values(LEVEL) == {("t",): 2000}
+    assert world.absorber.events == {Type.TIMER: 3}
+
+
+def test_what_comes_again_outlives_a_flood_of_other_lines(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEYS", 100)
+    for start in range(0, 1_000, 50):
+        world.send(b"a:1|c", *[b"x%d:1|c" % number for number in range(start, start + 50)])
+    assert world.names.asked == 1_001
+
+
+def test_a_gauge_that_was_refused_is_asked_for_again_once_others_expired(world: World) -> None:
+    now = [1000.0]
+    world.events.clock = lambda: now[0]
+    world.send(*[b"g%d:1|g" % number for number in range(50)], b"late:1|g", b"late:1|g")
+    assert world.absorber.dropped == {"capped": 2}
+    assert world.names.asked == 51
+    now[0] += 500
+    world.absorber.sweep()
+    world.send(b"late:3|g")
+    assert world.values(LEVEL) == {("late",): 3}
+
+
+def test_senders_are_told_by_datagram_where_some_hold_several_lines(world: World) -> None:
+    senders = [b"one", b"two", b"three"]
+    world.absorber.absorb([b"g:1|g\ng:2|g\n", b"g:30|g", b"a:1|c\ng:400|g"], senders.__getitem__)
+    assert world.values(LEVEL) == {("g",): 432}
+    assert world.absorber.lines == 5
+
+
+def test_a_resolver_that_learns_all_the_time_is_asked_anew_now_and_then(world: World) -> None:
+    now = [1000.0]
+    absorber = Absorber(world.events, world.names, lambda: now[0])
+    for _ in range(25):
+        world.names.revision += 1
+        absorber.sweep()
+        absorber.absorb([b"a:1|c"], lambda _: b"")
+        now[0] += 1
+    assert world.names.asked == 3

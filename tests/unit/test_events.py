@@ -173,6 +173,21 @@ def test_run_time_families_are_bounded(world: World, monkeypatch: pytest.MonkeyP
         world.events.find(Family("c", Kind.GAUGE, "Own", declared=False), ())
 
 
+def test_series_that_came_at_run_time_are_bounded_over_all_families(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.events.SERIES", 10)
+    for name in ("a", "b"):
+        family = Family(name, Kind.GAUGE, "Own", ("job",), declared=False, ttl=60)
+        found = [world.events.find(family, (str(number),)) for number in range(8)]
+        assert sum(one is not None for one in found) == (8 if name == "a" else 2)
+    assert world.events.find(ROWS, ("etl",)) is world.events.find(ROWS, ("other",))
+    world.wait(100)
+    again = world.events.find(ROWS, ("etl",))
+    assert again is not None
+    assert again.labels == ("etl",)
+
+
 def test_a_summary_has_quantiles_of_its_window_and_sums_of_all_time(world: World) -> None:
     series = world.events.find(TIMES, ())
     assert isinstance(series, Window)
@@ -185,6 +200,27 @@ def test_a_summary_has_quantiles_of_its_window_and_sums_of_all_time(world: World
     world.clock.now += 100
     series.turn(world.clock())
     assert math.isnan(series.cells[0])
+
+
+def test_a_summary_is_exposed_as_it_stands_at_each_scrape(world: World) -> None:
+    series = world.events.find(TIMES, ())
+    assert isinstance(series, Window)
+    assert world.scrape("times") == [
+        'times{quantile="0.5"} NaN',
+        'times{quantile="0.9"} NaN',
+        "times_sum 0",
+        "times_count 0",
+    ]
+    for value in (1, 2, 3):
+        series.observe(value, 1, world.clock())
+    assert world.scrape("times")[:2] == ['times{quantile="0.5"} 2.0', 'times{quantile="0.9"} 3.0']
+    world.wait(100)
+    assert world.scrape("times") == [
+        'times{quantile="0.5"} NaN',
+        'times{quantile="0.9"} NaN',
+        "times_sum 6",
+        "times_count 3",
+    ]
 
 
 def test_a_summarys_memory_is_bounded(world: World) -> None:
