@@ -39,7 +39,7 @@ class Replay:
         kept: dict[Signature, Resolution] = {}
         revision = -1
         for line in lines:
-            signature = Signature(line.name, Type(line.type), line.tags, line.rate, line.dialect)
+            signature = sign(line)
             if names.revision != revision:
                 revision, kept = names.revision, {}
                 self.forgotten += 1
@@ -59,6 +59,10 @@ class Replay:
             amount = value * scale + plus
             self.values[key] = amount if action is Action.SET else self.values[key] + amount
             self.counts[key] += action is not Action.SET
+
+
+def sign(line: Line) -> Signature:
+    return Signature(line.name, Type(line.type), line.tags, line.rate, line.dialect)
 
 
 @cache
