@@ -98,6 +98,7 @@ DROPS = (
     "unbounded",
     "zero_series",
     "unknown_unit",
+    "undecided",
     "unclear",
     "unmapped",
     "capped",
@@ -108,8 +109,12 @@ DROPS = (
 )
 """Why a well-formed line feeds nothing: legacy or modern twin, a family that the API feeds, and so on.
 
-`unclear`: what it says in this release is not what its name says, or what it is about is lost with the tags.
+`undecided` and `unknown_unit`: the stream has not told yet how Airflow sends. `unclear`: what it says in this release
+is not what its name says, or what it is about is lost with the tags.
 """
+
+PASSING = ("undecided", "unknown_unit")
+"""Drops of lines that may count the next time: nobody should remember them."""
 
 REJECTIONS = (
     "empty",
