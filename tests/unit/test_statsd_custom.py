@@ -133,7 +133,7 @@ def test_records_processed_is_declared(name: str, tags: str, mode: str, labels: 
 def test_records_processed_says_nothing_of_how_airflow_sends() -> None:
     resolver = Names(Directory(), StatsdSettings(release="3.3.2"))
     resolve("airflow.records_processed", tags="dag_id=d,task_id=t", resolver=resolver)
-    assert resolve("airflow.ti.start.d.t", resolver=resolver).drop == "unclear"
+    assert resolve("airflow.ti.start.d.t", resolver=resolver).drop == "undecided"
 
 
 def test_a_figure_of_an_edge_worker_that_users_added_is_theirs() -> None:

@@ -104,7 +104,7 @@ class Names:
         if not event.legacy or not event.twins or self._stream.tagged:
             return self._feed(event, event.name, values)
         if self._stream.tagged is None:
-            return Resolution(event.name, drop="unclear", note=NOT_YET)
+            return Resolution(event.name, drop="undecided", note=NOT_YET)
         if event.bare_alone:
             return self._resolve_single(event)
         return Resolution(event.name, drop="twin", note="without tags its legacy name counts, which has the ids")
@@ -115,7 +115,7 @@ class Names:
         if self._stream.has_seen(event, legacy=True) or (release and not covers(event.bare_alone, release)):
             return Resolution(event.name, drop="twin", note="the name with the executor counts")
         if self._stream.patient and not release:
-            return Resolution(event.name, drop="unclear", note="held back until it is clear that it comes alone")
+            return Resolution(event.name, drop="undecided", note="held back until it is clear that it comes alone")
         return self._feed(event, event.name, {})
 
     def _resolve_legacy(self, event: Event, found: Found, values: dict[str, str]) -> Resolution:
@@ -129,7 +129,7 @@ class Names:
             values = {name: clean(name, value) for name, value in split.values.items()} | values
             return self._feed(event, rule, values)._replace(ambiguous=split.ambiguous)
         if self._stream.tagged is None and not event.plain_suffices:
-            return Resolution(rule, drop="unclear", note=NOT_YET)
+            return Resolution(rule, drop="undecided", note=NOT_YET)
         return Resolution(rule, drop="twin", note=f"{event.name} counts")
 
     def _counts(self, event: Event) -> bool:
