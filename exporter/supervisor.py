@@ -73,6 +73,7 @@ class Supervisor:
         state: State,
         *,
         persists: bool = True,
+        share: float = SHARE,
         on_error: Callable[[str, str], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -82,6 +83,7 @@ class Supervisor:
         self._ledger = ledger
         self._state = state
         self._persists = persists
+        self._share = share
         self._on_error = on_error
         self._clock = clock
         self._wall = wall
@@ -174,7 +176,7 @@ class Supervisor:
         """The reader's interval; longer for the slowest, where all together would keep the other side too busy."""
         usual = {one.name: self._tracks[one.name].usual for one in self._source.readers if one.name in self._tracks}
         shares = {one.name: usual.get(one.name, 0.0) / one.interval for one in self._source.readers}
-        ceiling = find_ceiling(shares.values(), SHARE)
+        ceiling = find_ceiling(shares.values(), self._share)
         return reader.interval if shares[reader.name] <= ceiling else usual[reader.name] / ceiling
 
     def _commit(self, reading: Reading) -> None:
