@@ -23,7 +23,7 @@ endef
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(VENV)/.exporter ## a real Airflow with busy DAGs, and the exporter reading it (Ctrl-C stops all)
@@ -45,7 +45,11 @@ unit: $(VENV)/.dev ## all tests but e2e and benchmarks
 
 .PHONY: e2e
 e2e: $(VENV)/.dev ## the exactness test on real Airflows (AIRFLOW_VERSIONS, E2E_MINUTES; half an hour or so)
-	$(BIN)/python -m pytest tests/e2e -m e2e -v $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/test_exactness.py -m e2e -v $(PYTEST_ARGS)
+
+.PHONY: e2e-statsd
+e2e-statsd: $(VENV)/.dev ## what real Airflows send over StatsD, without the API, against their databases
+	$(BIN)/python -m pytest tests/e2e/test_statsd.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: e2e-host
 e2e-host: $(VENV)/.dev ## what tasks use on real Airflows, held against their own account (AIRFLOW_VERSIONS)
@@ -54,6 +58,10 @@ e2e-host: $(VENV)/.dev ## what tasks use on real Airflows, held against their ow
 .PHONY: bench
 bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+.PHONY: bench-statsd
+bench-statsd: $(VENV)/.dev ## what StatsD data costs; BENCH_ARGS="--peer PATH" compares with a statsd_exporter
+	$(BIN)/python -m benchmarks.statsd $(BENCH_ARGS)
 
 .PHONY: bench-host
 bench-host: $(VENV)/.dev ## CPU of looking at processes, beside Debian's process and node exporters (apt-get install them)

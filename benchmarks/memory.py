@@ -103,9 +103,8 @@ def occupy_serve() -> Occupied:
     """The exporter's own command, with nothing to read."""
     port = find_port()
     address = f"--web.listen-address=127.0.0.1:{port}"
-    return occupy(
-        [sys.executable, "-m", "exporter", "serve", "--no-collector.airflow", "--no-collector.host", address], port
-    )
+    off = [f"--no-collector.{source}" for source in ("airflow", "statsd", "host")]
+    return occupy([sys.executable, "-m", "exporter", "serve", *off, address], port)
 
 
 def occupy_child(which: str, lines: int) -> Occupied:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from docs.matrix import write_events, write_matrix
 from exporter.catalogue import FAMILIES
 from exporter.cli import main as command
 from exporter.listing import list_markdown
-from exporter.options import OPTIONS, VARIABLE_PREFIX, Option
+from exporter.option import VARIABLE_PREFIX, Option
+from exporter.options import OPTIONS
 
 FOLDER = Path(__file__).parent
 EXAMPLE = FOLDER.parent / "examples" / "exporter.yml"
@@ -73,6 +75,8 @@ def write_help(arguments: list[str]) -> str:
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "metrics": write_metrics,
+    "matrix": write_matrix,
+    "events": write_events,
     "histograms": write_histograms,
     "options": write_options,
     "example": write_example,

@@ -173,10 +173,11 @@ def find_fixed(old: Settings, new: Settings) -> Iterator[str]:
 def scrape_once(settings: Settings) -> tuple[str, list[str]]:
     """Read everything once; returns the exposition with the values as they are, and what could not be read.
 
-    The state file is left alone: an exporter that runs may be using it.
+    The state file and StatsD are left alone: an exporter that runs may be using them.
     """
     logs.configure("error", settings.log_format)
-    engine = Engine(replace(settings, state_file=None))
+    collectors = {**settings.collectors, "statsd": False}
+    engine = Engine(replace(settings, state_file=None, collectors=collectors))
     engine.read_once()
     engine.refresh()
     text = b"".join(render(engine.store, Format.TEXT, truth=True)).decode()

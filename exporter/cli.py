@@ -13,7 +13,8 @@ from typing import NoReturn
 import click
 
 from exporter import __version__, config
-from exporter.options import OPTIONS, Option
+from exporter.option import Option
+from exporter.options import OPTIONS
 
 Command = Callable[..., None]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

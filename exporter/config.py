@@ -6,12 +6,23 @@ The earlier in that list wins. Nothing heavy is imported unless there is a file 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exporter.options import BY_KEY, CONFIG_FILE, OPTIONS, PASSWORD, VARIABLE_PREFIX, Option
-from exporter.settings import AirflowSettings, HostSettings, OAuth2Settings, Setting, Settings, WebSettings
+from exporter.option import VARIABLE_PREFIX, Option
+from exporter.options import BY_KEY, CONFIG_FILE, OPTIONS, PASSWORD
+from exporter.settings import (
+    AirflowSettings,
+    HostSettings,
+    OAuth2Settings,
+    ReceptionSettings,
+    Setting,
+    Settings,
+    StatsdSettings,
+    WebSettings,
+)
 from exporter.values import API_SUFFIX
 
 DEFAULT = "default"
@@ -165,6 +176,8 @@ def build(given: Layer) -> Settings:
     return Settings(
         airflow=build_airflow(values),
         host=HostSettings(**pick(values, "host."), **pick(values, "path.")),
+        statsd=StatsdSettings(**choose(values, StatsdSettings), task_labels=values["airflow.task_labels"]),
+        reception=ReceptionSettings(**choose(values, ReceptionSettings)),
         web=WebSettings(
             listen_addresses=values["web.listen_address"],
             telemetry_path=values["web.telemetry_path"],
@@ -183,14 +196,20 @@ def build(given: Layer) -> Settings:
 
 
 def build_airflow(values: Mapping[str, Any]) -> AirflowSettings:
-    fields = pick(values, "airflow.")
-    password = fields.pop("password")
+    given = pick(values, "airflow.")
+    password = given.pop("password")
     return AirflowSettings(
-        **fields,
+        **given,
         password_environment=BY_KEY[PASSWORD].variable if password else "",
         oauth2=OAuth2Settings(**pick(values, "airflow.oauth2.")) if values["airflow.oauth2.token_url"] else None,
         limits={key: value for key, value in pick(values, "airflow.limits.").items() if value is not None},
     )
+
+
+def choose(values: Mapping[str, Any], kind: type[StatsdSettings | ReceptionSettings]) -> dict[str, Any]:
+    """Those values of section `statsd` that one part of it knows."""
+    known = {field.name for field in fields(kind)}
+    return {key: value for key, value in pick(values, "statsd.").items() if key in known}
 
 
 def pick(values: Mapping[str, Any], section: str) -> dict[str, Any]:

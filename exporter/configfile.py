@@ -12,7 +12,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
-from exporter.options import BY_KEY, OPTIONS, Names, Option
+from exporter.option import Names, Option
+from exporter.options import BY_KEY, OPTIONS
 from exporter.values import quote
 
 Lines = dict[str, int]

@@ -34,6 +34,8 @@ class Directory:
         """All DAGs; None while they are not known."""
         self.revision = 0
         """Grows whenever an answer may be another than before, so that what was derived can be derived anew."""
+        self.spelling = 0
+        """Grows whenever names that hold ids may have to be read otherwise: by ids with dots, release or settings."""
         self.polls = 0
         """How often all tries were told of that were active, or had ended since the poll before."""
         self._tasks: dict[str, set[str]] = {}
@@ -44,17 +46,20 @@ class Directory:
         if version != self.version:
             self.version = version
             self.revision += 1
+            self.spelling += 1
 
     def tell_metrics(self, metrics: Mapping[str, str]) -> None:
         """Airflow's settings of metrics were read."""
         if metrics != self.metrics:
             self.metrics = dict(metrics)
             self.revision += 1
+            self.spelling += 1
 
     def tell_dags(self, dag_ids: Iterable[str]) -> None:
         """The list of all DAGs was read; task ids of others are forgotten."""
         known = frozenset(dag_ids)
         if known != self.dag_ids:
+            self.spelling += self.dag_ids is None or any("." in dag_id for dag_id in known ^ self.dag_ids)
             self.dag_ids = known
             self._tasks = {dag_id: tasks for dag_id, tasks in self._tasks.items() if dag_id in known}
             self.revision += 1
@@ -69,6 +74,7 @@ class Directory:
         if task_id not in tasks and len(tasks) < TASKS_OF_DAG:
             tasks.add(task_id)
             self.revision += 1
+            self.spelling += "." in dag_id or "." in task_id
         if uuid and uuid not in self._tries:
             if len(self._tries) >= TRIES:
                 self._tries.pop(next(iter(self._tries)))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from exporter.catalogue import COARSE, FAMILIES
 from exporter.directory import Directory
+from exporter.events import Events
 from exporter.family import Family, Kind
 from exporter.ledger import Ledger, Row
 from exporter.reading import Source
@@ -15,8 +17,12 @@ from exporter.settings import Settings
 from exporter.state import State
 from exporter.status import SourceStatus
 from exporter.store import Store
-from exporter.supervisor import SHARE, Supervisor, all_attempted
-from exporter.telemetry import Telemetry
+from exporter.supervisor import Manner, Supervisor, all_attempted
+from exporter.telemetry import Counting, Telemetry
+
+if TYPE_CHECKING:
+    from exporter.sources.statsd.event import Resolver
+    from exporter.sources.statsd.source import StatsdSource
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +31,8 @@ PASSES = 20
 """How often `read_once` goes on with readers that have more to read."""
 VOLATILE = frozenset({"host"})
 """Sources whose counters start at zero with the process: what they measure goes on, seen or not, while it is away."""
+UNBROKEN = frozenset({"statsd"})
+"""Sources that go on through a change of the configuration, unless it is theirs."""
 OWN_SHARE = 0.8
 """The part of the time that a source may take that reads this machine."""
 WAIT = 30.0
@@ -48,7 +56,8 @@ class Engine:
         self.settings = settings
         self._state = State(settings.state_file)
         self.directory = Directory()
-        self._ledgers: list[Ledger] = []
+        self._ledgers: list[Counting] = []
+        self._events = Events(self.store, hold=settings.birth_hold, buckets=find_buckets(settings))
         self.telemetry = Telemetry(self.store, persistent=settings.state_file is not None, ledgers=self._ledgers)
         self.telemetry.seed(list_sources(settings))
         self._units: tuple[Unit, ...] = ()
@@ -74,11 +83,16 @@ class Engine:
         """
         sources = self._build_sources(settings)
         for unit in self._units:
+            if unit.source.name in UNBROKEN and unit.source in sources:
+                continue
             while not unit.supervisor.stop(WAIT):
                 log.warning("%s is still reading; the new configuration waits for it", unit.source.name)
         self._carried = {unit.source.name: unit.ledger.dump() for unit in self._units}
+        running = self._units
         self._adopt(settings, sources)
-        self.start()
+        for unit in self._units:
+            if unit not in running:
+                unit.supervisor.start()
 
     def read_once(self) -> None:
         """Read everything that there is, in this thread, with at most PASSES attempts."""
@@ -102,31 +116,57 @@ class Engine:
             skew = getattr(unit.source, "clock_skew", None)
             if skew is not None:
                 self.telemetry.clock_skew[unit.source.name] = skew
-        self.telemetry.refresh(self.status())
+        statsd = find_statsd(unit.source for unit in self._units)
+        self.telemetry.refresh(self.status(), statsd.tables() if statsd else None)
 
     def _adopt(self, settings: Settings, sources: Iterable[Source]) -> None:
         self.settings = settings
         self.store.limit({BY_NAME[name]: cap for name, cap in settings.caps.items()})
-        units = [(source, self._build_ledger(source)) for source in sources]
-        self._ledgers[:] = [ledger for _, ledger in units]
-        self._units = tuple(Unit(source, ledger, self._supervise(source, ledger)) for source, ledger in units)
+        running = {id(unit.source): unit for unit in self._units if unit.source.name in UNBROKEN}
+        self._units = tuple(running.get(id(source)) or self._build_unit(source) for source in sources)
+        self._ledgers[:] = [*(unit.ledger for unit in self._units), self._events]
+
+    def _build_unit(self, source: Source) -> Unit:
+        ledger = self._build_ledger(source)
+        return Unit(source, ledger, self._supervise(source, ledger))
 
     def _build_sources(self, settings: Settings) -> list[Source]:
-        sources: list[Source] = []
-        # An exporter without a source must not pay for what it imports.
-        if settings.collectors["airflow"]:
-            from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
+        return [*self._build_airflow(settings), *self._build_statsd(settings), *self._build_host(settings)]
 
-            sources.append(AirflowSource(settings.airflow, self._state, self.directory, self.telemetry.count_request))
-        if settings.collectors["host"]:
-            from exporter.sources.host.source import build_sources  # noqa: PLC0415
+    # An exporter without a source must not pay for what it imports.
 
-            kept = {unit.source.name: unit.source for unit in self._units}
-            same = settings.host == self.settings.host and settings.airflow == self.settings.airflow
-            found = build_sources(settings, self.directory)
-            # What it knows of processes that run must not be lost.
-            sources += [kept.get(source.name, source) if same else source for source in found]
-        return sources
+    def _build_airflow(self, settings: Settings) -> list[Source]:
+        if not settings.collectors.get("airflow"):
+            return []
+        from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
+
+        return [AirflowSource(settings.airflow, self._state, self.directory, self.telemetry.count_request)]
+
+    def _build_statsd(self, settings: Settings) -> list[Source]:
+        """The source that runs already, where it listens as before: it goes on without losing a packet."""
+        if not settings.collectors.get("statsd"):
+            return []
+        from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415
+        from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
+
+        resolver = build_resolver(settings, self.directory)
+        old = find_statsd(unit.source for unit in self._units)
+        wanted, relay = find_listeners(settings.reception), settings.reception.relay_address
+        if old is None or (old.listeners, old.relay_address) != (wanted, relay):
+            return [StatsdSource(wanted, old.absorber if old else Absorber(self._events, resolver), relay)]
+        events = self._events
+        old.change(resolver, lambda: events.configure(settings.birth_hold, find_buckets(settings)))
+        return [old]
+
+    def _build_host(self, settings: Settings) -> list[Source]:
+        """The sources that run already, where they read as before: they know the processes that run."""
+        if not settings.collectors.get("host"):
+            return []
+        from exporter.sources.host.source import build_sources  # noqa: PLC0415
+
+        same = settings.host == self.settings.host and settings.airflow == self.settings.airflow
+        kept = {unit.source.name: unit.source for unit in self._units} if same else {}
+        return [kept.get(source.name, source) for source in build_sources(settings, self.directory)]
 
     def _build_ledger(self, source: Source) -> Ledger:
         """The ledger of a source, with what the state file kept of it."""
@@ -148,18 +188,24 @@ class Engine:
         return ledger
 
     def _supervise(self, source: Source, ledger: Ledger) -> Supervisor:
-        volatile = source.name in VOLATILE
-        # There is no other side to spare, and on a busy machine a look takes long without costing much.
-        share = OWN_SHARE if volatile else SHARE
-        return Supervisor(
-            source,
-            self.store,
-            ledger,
-            self._state,
-            persists=not volatile,
-            share=share,
-            on_error=self.telemetry.count_error,
-        )
+        # Where there is no other side to spare, a busy machine only makes a look longer, not dearer.
+        manner = Manner(persists=False, share=OWN_SHARE) if source.name in VOLATILE else Manner()
+        return Supervisor(source, self.store, ledger, self._state, manner=manner, on_error=self.telemetry.count_error)
+
+
+def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
+    """The source of StatsD, where there is one."""
+    return next((cast("StatsdSource", source) for source in sources if source.name == "statsd"), None)
+
+
+def build_resolver(settings: Settings, directory: Directory) -> Resolver:
+    """What says of each StatsD name what becomes of it."""
+    from exporter.sources.statsd.names import Names  # noqa: PLC0415 - as the source
+
+    api_feeds = frozenset(
+        family for family in FAMILIES if family.source == "airflow" and settings.collectors.get("airflow")
+    )
+    return Names(directory, settings.statsd, api_feeds)
 
 
 def list_sources(settings: Settings) -> list[str]:
@@ -168,11 +214,15 @@ def list_sources(settings: Settings) -> list[str]:
 
 
 def list_growing(source: str) -> list[Family]:
-    """The families of a source that only grow; what the kernel counts is shown as it is."""
+    """The families of a source that only grow.
+
+    Those of StatsD live in tables of their own; what the kernel counts is shown as it is.
+    """
+    own = {"host": "machine"}
     return [
         family
         for family in FAMILIES
-        if family.source == source and family.kind is not Kind.GAUGE and family.reader != "machine"
+        if family.source == source != "statsd" and family.kind is not Kind.GAUGE and family.reader != own.get(source)
     ]
 
 

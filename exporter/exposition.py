@@ -167,10 +167,10 @@ def write_families(store: Store, form: Format, names: frozenset[str], rendering:
 
 def write_tables(tables: Iterable[Table], rendering: Rendering) -> Iterator[bytes]:
     for table in tables:
-        histogram = table.family.kind is Kind.HISTOGRAM
-        write = write_histogram if histogram else write_line
-        step = max(1, BLOCK // (len(table.buckets) + 3)) if histogram else BLOCK
-        name = b"" if histogram else table.family.name.encode()
+        write = WRITERS.get(table.family.kind, write_line)
+        single = write is write_line
+        step = BLOCK if single else max(1, BLOCK // (len(table.buckets) + len(table.family.objectives) + 3))
+        name = table.family.name.encode() if single else b""
         series = table.series
         for start in range(0, len(series), step):
             block = series[start : start + step]
@@ -208,6 +208,25 @@ def write_histogram(table: Table, series: Series, rendering: Rendering) -> bytes
     return series.text
 
 
+def write_summary(table: Table, series: Series, rendering: Rendering) -> bytes:
+    """Write all lines of a summary, which are not kept: its quantiles change as time passes."""
+    *quantiles, total, count = rendering.read(series)
+    form = summary_form(table.family.name, table.family.objectives, bool(table.scope or table.family.labels))
+    filled = form % tuple(spell(value).decode() for value in (*quantiles, total, count))
+    return filled.encode().replace(b"\0", write_labels(table, series.labels))
+
+
+WRITERS = {Kind.HISTOGRAM: write_histogram, Kind.SUMMARY: write_summary}
+
+
+@lru_cache(maxsize=FORMS)
+def summary_form(name: str, objectives: tuple[tuple[float, float], ...], labelled: bool) -> str:
+    """All lines of one summary, with %s for each value and NUL for the labels."""
+    before, plain = ("\0,", "{\0}") if labelled else ("", "")
+    lines = [f'{name}{{{before}quantile="{spell_bound(quantile)}"}} %s\n' for quantile, _ in objectives]
+    return "".join(lines) + f"{name}_sum{plain} %s\n{name}_count{plain} %s\n"
+
+
 @lru_cache(maxsize=FORMS)
 def histogram_form(name: str, buckets: tuple[float, ...], labelled: bool) -> str:
     """All lines of one histogram, with %s for each value and NUL for the labels."""
@@ -233,10 +252,12 @@ def label_form(family: Family, scope: Scope) -> str:
 
 @lru_cache(maxsize=FORMS)
 def write_header(family: Family, form: Format) -> bytes:
-    name, text = family.name, family.help.replace("\\", r"\\").replace("\n", r"\n")
+    name, kind, text = family.name, family.kind.value, family.help.replace("\\", r"\\").replace("\n", r"\n")
     if form is Format.OPENMETRICS:
         name, text = family.base_name, text.replace('"', r"\"")
-    return f"# HELP {name} {text}\n# TYPE {name} {family.kind}\n".encode()
+        # A user's mapping may name a counter as OpenMetrics does not let one be named.
+        kind = "unknown" if family.kind is Kind.COUNTER and name == family.name else kind
+    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode()
 
 
 def keep_samples(block: bytes, wanted: Iterable[str]) -> bytes:

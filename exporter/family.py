@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
 Labels = tuple[str, ...]
 """Label values of one series, in the order in which its family declares the label names."""
@@ -16,7 +17,6 @@ ANY_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 ANY_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
 TARGET_LABELS = frozenset({"instance", "job", "cluster", "env", "airflow"})
-RESERVED_LABELS = frozenset({"le", "quantile"})
 PREFIXES = ("airflow_", "process_", "python_")
 OTHER = "_other"
 """The label value that takes what a family's cap leaves no room for."""
@@ -28,6 +28,12 @@ class Kind(StrEnum):
     COUNTER = "counter"
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
+    SUMMARY = "summary"
+    """Only where a user's mapping asks for it: quantiles of several senders cannot be put together."""
+
+
+OWN_LABELS = {Kind.HISTOGRAM: "le", Kind.SUMMARY: "quantile"}
+"""The label by which the lines of one series differ. Ours have it in no family; a user's counter may be called so."""
 
 
 class Merge(StrEnum):
@@ -49,7 +55,9 @@ class Family:
     `origin` says where a value comes from (API field, StatsD name, `/proc` file); `closed` holds the
     labels whose values are known beforehand; `since` is the oldest Airflow that can feed it, `until` the newest.
     Families of events expire when nothing was sent for `ttl` seconds (0: never); `merge` says how a gauge
-    comes of several senders' values. Families made at run time are not `declared`: they obey Prometheus's rules only.
+    comes of several senders' values. Families made at run time are not `declared`: they obey Prometheus's rules only,
+    and several of them may share a name where their labels differ. `objectives` are a summary's quantiles, each with
+    the error that it may have, of the last `max_age` seconds, which move on in `age_buckets` steps.
     """
 
     name: str
@@ -67,6 +75,9 @@ class Family:
     ttl: float = 0.0
     merge: Merge = Merge.NEWEST
     declared: bool = True
+    objectives: tuple[tuple[float, float], ...] = ()
+    max_age: float = 600.0
+    age_buckets: int = 5
 
     def __post_init__(self) -> None:
         problem = find_problem(self)
@@ -75,15 +86,14 @@ class Family:
 
     @property
     def base_name(self) -> str:
-        """The name without `_total`, as OpenMetrics writes it in HELP and TYPE."""
+        """The name without `_total`, as OpenMetrics writes it in HELP and TYPE of a counter."""
         return self.name.removesuffix("_total") if self.kind is Kind.COUNTER else self.name
 
 
 def find_problem(family: Family) -> str | None:
     """Say what is wrong with a declaration, or None."""
-    if not family.declared:
-        return find_invalid_name(family) or find_bucket_problem(family)
-    return find_name_problem(family) or find_label_problem(family) or find_bucket_problem(family)
+    names = find_name_problem(family) or find_label_problem(family) if family.declared else find_invalid_name(family)
+    return names or find_bucket_problem(family) or find_objective_problem(family)
 
 
 def find_name_problem(family: Family) -> str | None:
@@ -103,7 +113,7 @@ def find_invalid_name(family: Family) -> str | None:
     if not ANY_NAME.match(family.name):
         return "Prometheus allows letters, digits, underscores and colons in a name"
     labels = family.labels
-    if RESERVED_LABELS.intersection(labels) or len(set(labels)) != len(labels):
+    if OWN_LABELS.get(family.kind) in labels or len(set(labels)) != len(labels):
         return "a label is reserved or named twice"
     if not all(ANY_LABEL.match(label) and not label.startswith("__") for label in labels):
         return "Prometheus allows letters, digits and single leading underscores in a label"
@@ -114,7 +124,7 @@ def find_label_problem(family: Family) -> str | None:
     for label in family.labels:
         if not LABEL.match(label) or label.startswith("__"):
             return f"label {label!r} is not a lower case name"
-        if label in TARGET_LABELS | RESERVED_LABELS:
+        if label in TARGET_LABELS.union(OWN_LABELS.values()):
             return f"label {label!r} belongs to the scrape configuration or to Prometheus"
     if len(set(family.labels)) != len(family.labels):
         return "a label is named twice"
@@ -126,7 +136,17 @@ def find_label_problem(family: Family) -> str | None:
 def find_bucket_problem(family: Family) -> str | None:
     if (family.kind is Kind.HISTOGRAM) != bool(family.buckets):
         return "histograms, and only they, have buckets"
-    ascending = all(low < high for low, high in zip(family.buckets, family.buckets[1:], strict=False))
+    ascending = all(low < high for low, high in pairwise(family.buckets))
     if not ascending or not all(map(math.isfinite, family.buckets)):
         return "buckets are finite and ascend (+Inf is implied)"
     return None
+
+
+def find_objective_problem(family: Family) -> str | None:
+    if family.kind is not Kind.SUMMARY:
+        return "only summaries have quantiles" if family.objectives else None
+    if family.declared:
+        return "a family of ours is a histogram, not a summary"
+    quantiles = [quantile for quantile, _ in family.objectives]
+    ascending = all(low < high for low, high in pairwise(quantiles))
+    return None if ascending and all(0 <= one <= 1 for one in quantiles) else "quantiles lie between 0 and 1 and ascend"

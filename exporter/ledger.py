@@ -205,11 +205,7 @@ class Ledger:
         if labels in known or (family, labels) in staged.cells or size < cap or not labels:
             return labels
         staged.folded[family] += 1
-        for coarser in fold(family, labels):
-            labels = coarser
-            if labels in known or (family, labels) in staged.cells or size < cap * 1.1:
-                break
-        return labels
+        return coarsen(family, labels, lambda one: one in known or (family, one) in staged.cells or size < cap * 1.1)
 
     def _width(self, family: Family) -> int:
         return 1 if family.kind is not Kind.HISTOGRAM else len(self.tables[family].buckets) + 2
@@ -227,6 +223,15 @@ def fold(family: Family, labels: Labels) -> Iterator[Labels]:
     for place in reversed(open_labels or range(len(labels))):
         folded[place] = OTHER
         yield tuple(folded)
+
+
+def coarsen(family: Family, labels: Labels, fits: Callable[[Labels], bool]) -> Labels:
+    """The first coarser labels that fit; else the coarsest."""
+    coarser = labels
+    for coarser in fold(family, labels):
+        if fits(coarser):
+            break
+    return coarser
 
 
 def fingerprint(table: Table) -> int:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Collection
 
 from exporter import values
 from exporter.family import Family
+from exporter.option import Names, Option, in_file_only
 from exporter.settings import Settings
 from exporter.values import Form
 
 DEFAULTS = Settings()
-VARIABLE_PREFIX = "AIRFLOW_EXPORTER_"
 CONFIG_FILE = "config.file"
 PASSWORD = "airflow.password"  # noqa: S105 - the option's name
-
-
-class Names(NamedTuple):
-    """The names that a mapping may have: what they name, and which there are."""
-
-    noun: str
-    find: Callable[[], Collection[str]]
 
 
 def load_families() -> tuple[Family, ...]:
@@ -43,59 +34,6 @@ def find_histograms() -> Collection[str]:
     return {family.name for family in load_families() if family.buckets}
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One thing that a user may choose.
-
-    `key` is its place in the file, with a dot for each level. `names` makes it a mapping from such
-    names to values of the form. Where it can be set: `by_flag`, `by_variable`, `by_file`.
-    """
-
-    key: str
-    form: Form
-    help: str
-    default: Any = None
-    flag_name: str = ""
-    names: Names | None = None
-    by_flag: bool = True
-    by_variable: bool = True
-    by_file: bool = True
-    secret: bool = False
-
-    @property
-    def flag(self) -> str:
-        """The flag, empty where there is none."""
-        name = self.flag_name or self.key.replace("_", "-")
-        return f"--{name}" if self.by_flag else ""
-
-    @property
-    def negative_flag(self) -> str:
-        """The flag that switches it off, for switches only."""
-        return self.flag.replace("--", "--no-", 1) if self.form is values.SWITCH else ""
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether the flag may be given several times."""
-        return self.form is values.ADDRESSES
-
-    @property
-    def variable(self) -> str:
-        """The environment variable, empty where there is none."""
-        name = self.flag_name or self.key
-        return VARIABLE_PREFIX + name.replace(".", "_").replace("-", "_").upper() if self.by_variable else ""
-
-    def show(self, value: Any) -> str:  # noqa: ANN401 - whatever its form makes
-        """The value as pages and docs may show it."""
-        if value is None or value in ("", {}):
-            return ""
-        return "***" if self.secret else self.form.show(value)
-
-
-def in_file_only(key: str, form: Form, text: str, names: Names | None = None) -> Option:
-    """An option for which a flag would be too long or too rare."""
-    return Option(key, form, text, {} if names else None, names=names, by_flag=False, by_variable=False)
-
-
 OPTIONS = (
     Option(
         CONFIG_FILE,
@@ -104,6 +42,7 @@ OPTIONS = (
         by_file=False,
     ),
     Option("collector.airflow", values.SWITCH, "Read Airflow's REST API", DEFAULTS.collectors["airflow"]),
+    Option("collector.statsd", values.SWITCH, "Receive StatsD from Airflow", DEFAULTS.collectors["statsd"]),
     Option(
         "airflow.url",
         values.BASE_URL,
@@ -265,6 +204,68 @@ OPTIONS = (
     Option("path.procfs", values.FOLDER, "Where the machine's /proc is mounted", DEFAULTS.host.procfs),
     Option("path.sysfs", values.FOLDER, "Where the machine's /sys is mounted", DEFAULTS.host.sysfs),
     Option("path.rootfs", values.FOLDER, "Where the machine's / is mounted", DEFAULTS.host.rootfs),
+    Option(
+        "statsd.listen_udp",
+        values.ADDRESS,
+        "Address to receive StatsD on over UDP; empty for none",
+        DEFAULTS.reception.listen_udp,
+    ),
+    Option(
+        "statsd.listen_tcp",
+        values.ADDRESS,
+        "Address to receive StatsD on over TCP; empty for none",
+        DEFAULTS.reception.listen_tcp,
+    ),
+    Option("statsd.listen_unixgram", values.OWN_FILE, "Path of a Unix datagram socket to receive StatsD on"),
+    Option("statsd.listen_unix", values.OWN_FILE, "Path of a Unix stream socket to receive StatsD on"),
+    Option(
+        "statsd.unix_socket_mode",
+        values.MODE,
+        "Permissions of these sockets, in octal digits",
+        DEFAULTS.reception.unix_socket_mode,
+    ),
+    Option(
+        "statsd.receive_buffer",
+        values.whole(0),
+        "Bytes of receive buffer to ask the kernel for; it grants net.core.rmem_max at most, unless the exporter has "
+        "the capability NET_ADMIN; 0 leaves the system's default",
+        DEFAULTS.reception.receive_buffer,
+    ),
+    Option(
+        "statsd.relay_address",
+        values.ADDRESS,
+        "Another StatsD, to which all lines are passed on as they came, over UDP; empty for none",
+        DEFAULTS.reception.relay_address,
+    ),
+    Option("statsd.prefix", values.TEXT, "What Airflow's `statsd_prefix` is", DEFAULTS.statsd.prefix),
+    Option(
+        "statsd.release",
+        values.TEXT,
+        "Airflow's release, for example 2.11, where its API is not read",
+        DEFAULTS.statsd.release,
+    ),
+    Option(
+        "statsd.mode",
+        Form("plain|influxdb|datadog", values.parse_optional_choice("plain", "influxdb", "datadog")),
+        "The dialect in which Airflow sends; empty where the stream has to tell",
+        DEFAULTS.statsd.mode,
+    ),
+    Option(
+        "statsd.legacy_names_on",
+        values.SWITCH,
+        "What Airflow's `legacy_names_on` is, where its configuration cannot be read",
+    ),
+    Option(
+        "statsd.timer_unit_consistency",
+        values.SWITCH,
+        "What Airflow's `timer_unit_consistency` is, where its configuration cannot be read",
+    ),
+    Option(
+        "statsd.allow",
+        values.REGEX,
+        "Users' own metrics whose whole name matches, without the prefix, are let in; empty for all",
+    ),
+    Option("statsd.deny", values.REGEX, "Users' own metrics whose whole name matches are dropped, allowed or not"),
     Option(
         "web.listen_address",
         values.ADDRESSES,

@@ -88,13 +88,47 @@ class WebSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StatsdSettings:
+    """What is said of the StatsD stream that it may not say of itself."""
+
+    prefix: str = "airflow"
+    """Airflow's `statsd_prefix`."""
+    release: str = ""
+    """Airflow's, for example 2.11, where the API does not tell it."""
+    mode: str = ""
+    """plain, influxdb or datadog; empty where the stream has to tell."""
+    legacy_names_on: bool | None = None
+    timer_unit_consistency: bool | None = None
+    allow: re.Pattern[str] | None = None
+    """Names of users' own metrics that are let in, without the prefix; all where there is none."""
+    deny: re.Pattern[str] | None = None
+    task_labels: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptionSettings:
+    """Where StatsD arrives, and where it is passed on to; empty is nowhere."""
+
+    listen_udp: str = "127.0.0.1:8125"
+    listen_tcp: str = "127.0.0.1:8125"
+    listen_unixgram: Path | None = None
+    listen_unix: Path | None = None
+    unix_socket_mode: int = 0o660
+    receive_buffer: int = 4 * 1024 * 1024
+    """Bytes to ask the kernel for; 0 leaves the system's default."""
+    relay_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything."""
 
     airflow: AirflowSettings = field(default_factory=AirflowSettings)
+    statsd: StatsdSettings = field(default_factory=StatsdSettings)
+    reception: ReceptionSettings = field(default_factory=ReceptionSettings)
     host: HostSettings = field(default_factory=HostSettings)
     web: WebSettings = field(default_factory=WebSettings)
-    collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "host": True})
+    collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "statsd": True, "host": True})
     state_file: Path | None = None
     birth_hold: float = 30.0
     """How long a new counter is exposed as 0 before it shows its value."""

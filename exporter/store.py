@@ -76,6 +76,8 @@ class Store:
 
     def __init__(self, families: Iterable[Family], clock: Callable[[], float] = time.monotonic) -> None:
         self._tables: dict[Family, dict[Scope, Table]] = {family: {} for family in families}
+        self._kin: dict[Family, tuple[Family, ...]] = {family: (family,) for family in self._tables}
+        self._owners = {name: family for family in self._tables for name in claim_names(family)}
         self.clock = clock
         self._caps: dict[Family, int] = {}
         self.dropped: dict[Family, int] = {}
@@ -91,13 +93,29 @@ class Store:
     def register(self, family: Family) -> None:
         """Take a family that the catalogue does not declare (users' own metrics).
 
+        It shares the header of one of its name and kind whose label names are others, if both came at run time.
         Raises ValueError where another family already exposes the name, or one of its samples' names.
         """
-        wanted = claim_names(family)
-        for known in list(self._tables):
-            if known is not family and not wanted.isdisjoint(claim_names(known)):
-                raise ValueError(f"the name {family.name} is taken by another family")
-        self._tables.setdefault(family, {})
+        if family in self._tables:
+            return
+        owners = {owner for name in claim_names(family) if (owner := self._owners.get(name))}
+        head = next(iter(owners), family)
+        if len(owners) > 1 or (owners and not may_share(family, self._kin[head])):
+            raise ValueError(f"the name {family.name} is taken by another family")
+        self._tables[family] = {}
+        self._kin[head] = (*self._kin.get(head, ()), family)
+        self._owners.update(dict.fromkeys(claim_names(family), head))
+
+    def unregister(self, family: Family) -> None:
+        """Forget a family that came at run time, and its series."""
+        head = self._owners[family.name]
+        rest = tuple(one for one in self._kin.pop(head) if one is not family)
+        for name in claim_names(family):
+            self._owners.pop(name)
+        if rest:
+            self._kin[rest[0]] = rest
+            self._owners.update(dict.fromkeys(claim_names(rest[0]), rest[0]))
+        del self._tables[family]
 
     def attach(self, table: Table) -> None:
         """Add or replace a live table, whose owner keeps changing it."""
@@ -130,20 +148,24 @@ class Store:
             self._tables[family].pop(scope, None)
 
     def walk(self) -> Iterator[tuple[Family, list[Table]]]:
-        """Yield each family with its tables that are still valid; families without a series are left out."""
+        """Yield each family with its tables that are still valid; families without a series are left out.
+
+        Families that share a name are one: the first of them comes with the tables of all.
+        """
         now = self.clock()
-        for family, by_scope in list(self._tables.items()):
-            tables = [table for table in list(by_scope.values()) if table.series and table.expires > now]
+        for head, families in list(self._kin.items()):
+            by_scope = [self._tables.get(family, {}) for family in families]
+            tables = [table for one in by_scope for table in list(one.values()) if table.series and table.expires > now]
             if tables:
-                yield family, tables
+                yield head, tables
 
     def count(self) -> dict[Family, int]:
         """How many series each family exposes now."""
         return {family: sum(len(table.series) for table in tables) for family, tables in self.walk()}
 
     def _build(self, family: Family, values: Mapping[Labels, float], known: Table | None) -> list[Series]:
-        if family.kind is Kind.HISTOGRAM:
-            raise ValueError(f"{family.name} is a histogram: it needs a ledger, not a state table")
+        if family.kind in (Kind.HISTOGRAM, Kind.SUMMARY):
+            raise ValueError(f"{family.name} is a {family.kind}: it needs a live table, not a state table")
         cap = self.cap(family)
         if len(values) > cap:
             self.dropped[family] = self.dropped.get(family, 0) + len(values) - cap
@@ -180,11 +202,22 @@ def clean_labels(family: Family, labels: Labels) -> Labels:
     return labels
 
 
+def may_share(family: Family, others: Iterable[Family]) -> bool:
+    """Whether it may stand under one header with families that have its name: no series can be in two of them."""
+    return not any(
+        other.declared
+        or family.declared
+        or other.kind is not family.kind
+        or other.name != family.name
+        or set(other.labels) == set(family.labels)
+        for other in others
+    )
+
+
 def sample_names(family: Family) -> tuple[str, ...]:
     """The names that the family's samples have."""
-    if family.kind is not Kind.HISTOGRAM:
-        return (family.name,)
-    return tuple(family.name + suffix for suffix in ("_bucket", "_sum", "_count"))
+    suffixes = {Kind.HISTOGRAM: ("_bucket", "_sum", "_count"), Kind.SUMMARY: ("", "_sum", "_count")}
+    return tuple(family.name + suffix for suffix in suffixes.get(family.kind, ("",)))
 
 
 def claim_names(family: Family) -> frozenset[str]:

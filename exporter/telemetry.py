@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import platform
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from exporter import __version__
 from exporter.catalogue import own
@@ -22,6 +22,13 @@ PENDING = 200_000
 """How many events are kept until the next scrape counts them."""
 
 
+class Counting(Protocol):
+    """Ledgers and live tables count what their caps leave no room for."""
+
+    folded: Counter[Family]
+    refused: Counter[Family]
+
+
 class Served(NamedTuple):
     """What the web server counted: what it turned away by reason, open connections, unusable configuration files."""
 
@@ -33,7 +40,7 @@ class Served(NamedTuple):
 class Telemetry:
     """Collects events from any thread; `refresh`, called before a scrape, turns them into series."""
 
-    def __init__(self, store: Store, *, persistent: bool, ledgers: Sequence[Ledger] = ()) -> None:
+    def __init__(self, store: Store, *, persistent: bool, ledgers: Sequence[Counting] = ()) -> None:
         self._store = store
         self._persistent = persistent
         self._ledgers = ledgers
@@ -71,8 +78,8 @@ class Telemetry:
         if succeeded:
             self.reloaded_at = time.time()
 
-    def refresh(self, statuses: Sequence[SourceStatus]) -> None:
-        """Bring the families up to date. Only one thread may call it."""
+    def refresh(self, statuses: Sequence[SourceStatus], more: Mapping[Family, Values] | None = None) -> None:
+        """Bring the families up to date, with `more` that a source tells of itself. Only one thread may call it."""
         events = [self._events.popleft() for _ in range(len(self._events))]
         self._ledger.adopt(self._ledger.stage(events))
         tables: dict[Family, Values] = {**source_tables(statuses), **reader_tables(statuses)}
@@ -81,7 +88,7 @@ class Telemetry:
         tables[own.STATE_PERSISTENT] = {(): int(self._persistent)}
         tables[own.CONFIG_RELOAD_SUCCESSFUL] = {(): int(self.reloaded)}
         tables[own.CONFIG_RELOAD_TIMESTAMP] = {(): self.reloaded_at}
-        tables |= process_tables()
+        tables |= process_tables() | dict(more or {})
         if self.served:
             tables |= served_tables(self.served())
         counts = self._store.count()
@@ -91,7 +98,7 @@ class Telemetry:
 
     def _count_dropped(self, families: Iterable[Family]) -> Values:
         dropped: Values = {(family.name,): 0 for family in families}
-        ledgers = (self._ledger, *self._ledgers)
+        ledgers: tuple[Counting, ...] = (self._ledger, *self._ledgers)
         for counts in (self._store.dropped, *(one.folded for one in ledgers), *(one.refused for one in ledgers)):
             for family, count in counts.items():
                 labels = (family.name,)

@@ -196,6 +196,25 @@ def parse_address(raw: object) -> str:
     return text
 
 
+def parse_optional_address(raw: object) -> str:
+    """An address, or nothing."""
+    return "" if raw == "" else parse_address(raw)
+
+
+def parse_mode(raw: object) -> int:
+    """Permissions of a file, in octal digits."""
+    text = str(raw)
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ValueError(f"{quote(raw)} are no permissions; write three octal digits, in quotes in the file")
+    return int(text, 8)
+
+
+def parse_optional_choice(*names: str) -> Callable[[object], str]:
+    """One of a few words, or nothing."""
+    one_of = choice(*names).parse
+    return lambda raw: "" if raw == "" else str(one_of(raw))
+
+
 def parse_addresses(raw: object) -> tuple[str, ...]:
     """One address, several separated by commas, or a list of them."""
     items = raw if isinstance(raw, list | tuple) else parse_text(raw).split(",")
@@ -277,6 +296,8 @@ BASE_URL = Form("URL", parse_base_url, mask_url)
 ENDPOINT_URL = Form("URL", parse_endpoint_url, mask_url)
 PROXY_URL = Form("URL", parse_proxy_url, mask_url)
 ADDRESSES = Form("HOST:PORT", parse_addresses, ", ".join)
+ADDRESS = Form("HOST:PORT", parse_optional_address)
+MODE = Form("MODE", parse_mode, lambda mode: f"{mode:03o}")
 URL_PATH = Form("PATH", parse_url_path)
 REGEX = Form("REGEX", parse_regex, show_regex)
 READABLE_FILE = Form("FILE", parse_readable_file, is_path=True)

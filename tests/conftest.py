@@ -64,3 +64,7 @@ def lint_metrics(promtool: Path) -> Callable[[bytes], str]:
         return (done.stdout + done.stderr).decode()
 
     return lint
+
+
+# Servers that tests start must not fight for StatsD's port; tests of StatsD choose ports of their own.
+os.environ["AIRFLOW_EXPORTER_COLLECTOR_STATSD"] = "false"

@@ -1,6 +1,25 @@
 """Every family that can be exposed, one declaration each: exposition, docs and checks derive from it."""
 
-from exporter.catalogue import components, dags, host, instance, own, pools, runs, tasks, usage
+from exporter.catalogue import (
+    components,
+    custom,
+    dag_processor,
+    dags,
+    edge,
+    execution,
+    executor,
+    host,
+    instance,
+    internals,
+    jobs,
+    own,
+    pools,
+    runs,
+    scheduler,
+    tasks,
+    triggerer,
+    usage,
+)
 
 FAMILIES = (
     *instance.FAMILIES,
@@ -8,6 +27,15 @@ FAMILIES = (
     *runs.FAMILIES,
     *tasks.FAMILIES,
     *pools.FAMILIES,
+    *execution.FAMILIES,
+    *scheduler.FAMILIES,
+    *executor.FAMILIES,
+    *edge.FAMILIES,
+    *dag_processor.FAMILIES,
+    *triggerer.FAMILIES,
+    *jobs.FAMILIES,
+    *internals.FAMILIES,
+    *custom.FAMILIES,
     *components.FAMILIES,
     *usage.FAMILIES,
     *host.FAMILIES,

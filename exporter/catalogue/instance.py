@@ -1,8 +1,11 @@
-"""What is known of one Airflow as a whole: version, health, limits, import errors and warnings."""
+"""What is known of one Airflow as a whole: version, health, limits, import errors and warnings.
+
+Where StatsD feeds import errors, the largest report of several DAG processors counts: they may read the same files.
+"""
 
 from functools import partial
 
-from exporter.family import Family, Kind
+from exporter.family import Family, Kind, Merge
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
@@ -43,6 +46,8 @@ IMPORT_ERRORS = gauge(
     help="DAG files that cannot be imported",
     reader="import_errors",
     origin="/importErrors",
+    ttl=600.0,
+    merge=Merge.MAXIMUM,
 )
 IMPORT_ERROR_TIMESTAMP = gauge(
     "airflow_import_error_timestamp_seconds",

@@ -112,6 +112,62 @@ CONFIG_RELOAD_TIMESTAMP = gauge(
     "airflow_exporter_config_last_reload_success_timestamp_seconds",
     help="When the configuration was last read with success",
 )
+STATSD_TRANSPORTS = ("udp", "tcp", "unixgram", "unix")
+STATSD_TYPES = {"c": "counter", "g": "gauge", "ms": "timer", "h": "histogram", "d": "distribution"}
+"""What the types on the wire are called."""
+STATSD_PACKETS = counter(
+    "airflow_exporter_statsd_packets_total",
+    help="StatsD datagrams received, or pieces of a stream, by transport",
+    labels=("transport",),
+    closed={"transport": STATSD_TRANSPORTS},
+)
+STATSD_LINES = counter("airflow_exporter_statsd_lines_total", help="StatsD lines received")
+STATSD_EVENTS = counter(
+    "airflow_exporter_statsd_events_total",
+    help="Values read from StatsD lines, by type",
+    labels=("type",),
+    closed={"type": tuple(STATSD_TYPES.values())},
+)
+STATSD_REJECTED = counter(
+    "airflow_exporter_statsd_rejected_total",
+    help="StatsD lines, or values in one, that could not be read, by reason",
+    labels=("reason",),
+)
+STATSD_DROPPED = counter(
+    "airflow_exporter_statsd_dropped_total",
+    help="Values read from StatsD lines that feed nothing, by reason",
+    labels=("reason",),
+)
+STATSD_AMBIGUOUS = counter(
+    "airflow_exporter_statsd_ambiguous_total",
+    help="Names whose dots could be split into ids in several ways, each time one was worked out",
+)
+STATSD_UNMAPPED = gauge(
+    "airflow_exporter_statsd_unmapped_names",
+    help="Different names that nothing knows; a thousand at most are remembered",
+)
+STATSD_LOST = counter(
+    "airflow_exporter_statsd_kernel_drops_total",
+    help="Datagrams that the kernel threw away because the receive buffer was full",
+    origin="SO_RXQ_OVFL",
+)
+STATSD_BUFFER = gauge(
+    "airflow_exporter_statsd_receive_buffer_bytes",
+    help="Receive buffer of the UDP socket that the kernel granted, with its bookkeeping",
+    origin="SO_RCVBUF",
+)
+STATSD_REFUSED = counter(
+    "airflow_exporter_statsd_refused_connections_total",
+    help="StatsD connections that were closed because too many are open",
+)
+STATSD_RELAYED = counter(
+    "airflow_exporter_statsd_relayed_packets_total",
+    help="Datagrams passed on to another StatsD",
+)
+STATSD_RELAY_LOST = counter(
+    "airflow_exporter_statsd_relay_lost_packets_total",
+    help="Datagrams for another StatsD that could not be sent at once",
+)
 
 PROCESS_CPU = counter(
     "process_cpu_seconds_total",
@@ -144,6 +200,20 @@ PROCESS_MAX_FDS = gauge(
     origin="/proc/self/limits",
 )
 
+STATSD_FAMILIES = (
+    STATSD_PACKETS,
+    STATSD_LINES,
+    STATSD_EVENTS,
+    STATSD_REJECTED,
+    STATSD_DROPPED,
+    STATSD_AMBIGUOUS,
+    STATSD_UNMAPPED,
+    STATSD_LOST,
+    STATSD_BUFFER,
+    STATSD_REFUSED,
+    STATSD_RELAYED,
+    STATSD_RELAY_LOST,
+)
 PROCESS_FAMILIES = (
     PROCESS_CPU,
     PROCESS_RESIDENT_MEMORY,
@@ -172,5 +242,6 @@ FAMILIES = (
     STATE_PERSISTENT,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,
+    *STATSD_FAMILIES,
     *PROCESS_FAMILIES,
 )

@@ -17,11 +17,13 @@ OCCUPIED = gauge(
     help="Slots in use, by the state of the task that holds them; deferred only where the pool counts them",
     labels=("pool", "state"),
     origin="/pools: running_slots, queued_slots, deferred_slots",
+    ttl=120.0,
 )
 WAITING = gauge(
     "airflow_pool_waiting_slots",
     help="Slots that scheduled task instances wait for; they occupy none",
     origin="/pools: scheduled_slots",
+    ttl=120.0,
 )
 OLDEST_WAITING = waiting(
     "airflow_pool_oldest_waiting_timestamp_seconds",

@@ -170,7 +170,7 @@ def test_a_try_deleted_while_it_ran_is_counted_as_cleared_and_unaccounted(way: s
     airflow = model.Model(3, clears=False)
     exporter = Exporter(airflow, way)
     exporter.poll()
-    for _ in range(20):
+    for _ in range(30):
         airflow.pass_time(5.0)
         exporter.poll()
         airflow.delete_run()

@@ -31,7 +31,7 @@ QUIET = 15.0
 """Seconds without a change after which nothing runs any more."""
 QUIET_SECONDS = 300.0
 POLL_SECONDS = 600.0
-DAG_COUNT = 21
+DAG_COUNT = 22
 POOLS = {
     "narrow": Pool(3, "few slots for many"),
     "patient": Pool(2, "whoever waits holds a slot", include_deferred=True),

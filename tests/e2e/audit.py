@@ -46,7 +46,7 @@ def polls(exchanges: Iterable[Exchange], endpoint: str, kills: Sequence[float] =
             found.append([exchange])
         elif found and _continues(exchange, endpoint):
             found[-1].append(exchange)
-    return [_poll(requests, kills) for requests in found]
+    return [_poll(requests, kills) for requests in found if endpoint != "/dagRuns" or any(map(_asks_ended, requests))]
 
 
 def _opens(exchange: Exchange, endpoint: str) -> bool:
@@ -55,6 +55,11 @@ def _opens(exchange: Exchange, endpoint: str) -> bool:
         return path.endswith(endpoint)
     is_first = "cursor=&" in f"{query}&" if "cursor=" in query else "offset=" not in query or "offset=0" in query
     return path.endswith(f"~{endpoint}") and "state=running" in query and is_first
+
+
+def _asks_ended(exchange: Exchange) -> bool:
+    """Whether it asks for what ended: who reads task instances of 3.x asks for the active runs alone."""
+    return "updated_at_gte=" in exchange.target
 
 
 def _continues(exchange: Exchange, endpoint: str) -> bool:

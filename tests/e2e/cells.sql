@@ -106,6 +106,9 @@ union all
 select 'airflow_task_tries_failed_total', array[dag_id, task_id], 'value', 1, doubts
 from e2e_counted_try where 'blurred' = any (doubts)
 union all
+select 'airflow_task_instances_finished_total', array[dag_id, task_id, 'failed'], 'value', 1, doubts
+from e2e_counted_try where 'blurred' = any (doubts)
+union all
 select 'airflow_task_failed_seconds_total', array[dag_id, task_id], 'value', seconds, doubts
 from e2e_counted_try where 'blurred' = any (doubts)
 union all

@@ -124,6 +124,13 @@ select t.dag_id, t.run_id, t.task_id, t.map_index, t.life, t.try_number, t.began
 from ended t
 left join e2e_archived a using (dag_id, run_id, task_id, map_index, try_number);
 
+-- When tasks of a run were cleared: 3.x then renews the run's queued_at. A walk tells only of the newest clear.
+create view e2e_clear as
+select content->>'dag_id' as dag_id, content->>'run_id' as run_id, min(at) as at
+from e2e_change
+where source = 'dag_run'
+group by content->>'dag_id', content->>'run_id', content->>'queued_at';
+
 -- Whether a complete walk took place between two moments. A commit may come a little after its change was written.
 create function e2e_walked(what text, since timestamptz, until timestamptz) returns boolean language sql stable as $$
     select exists (
@@ -135,8 +142,8 @@ $$;
 -- The tries that count, and what makes the count of some of them a matter of luck:
 --   deleted   its row was deleted before a walk could see how it ended
 --   unseen    its row was cleared, marked or rerun before a walk saw how it ended: history calls it failed, whatever it was
---   blurred   it was cleared while it ran, and went on to up_for_retry (2.x) and out of that before a walk saw either: then
---             its archived copy looks like that of a retried try
+--   blurred   it was cleared while it ran, and before a walk saw that it went on to up_for_retry and out of it (2.x), or its
+--             run was cleared again (3.x): then its archived copy looks like that of a failed try
 --   unarchived  it failed while it was queued or scheduled anew (the executor lost it between two pokes), and was retried
 --             before a walk saw that: Airflow archives a retried try only where it failed running
 --   in vain   it was cleared while it ran, but only an archived copy says so: 2.x's API forgets to change the row, so that
@@ -149,8 +156,10 @@ select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
         case when fate in ('success', 'failed', 'skipped', 'retried') and next_at is not null
               and not (fate = 'retried' and next_state = 'scheduled')
               and not e2e_walked('/taskInstances', ended_at, next_at) then 'unseen' end,
-        case when fate = 'cleared' and next_state = 'up_for_retry'
-              and not e2e_walked('/taskInstances', ended_at, left_at) then 'blurred' end,
+        case when fate = 'cleared' and end_state = 'restarting' and not e2e_walked('/taskInstances', ended_at,
+              case when next_state = 'up_for_retry' then left_at
+              else (select min(c.at) from e2e_clear c where (c.dag_id, c.run_id) = (t.dag_id, t.run_id)
+                    and c.at > ended_at + interval '1 second') end) then 'blurred' end,
         case when fate = 'retried' and not archived and not e2e_walked('/taskInstances', ended_at, next_at) then 'unarchived' end,
         case when cleared_in_vain then 'in vain' end,
         case when ended_at <= w.walked and next_at <= w.walked + interval '1.5 seconds' then 'edge' end
@@ -174,7 +183,8 @@ with reached as (
 select reached.*,
     array_remove(array[
         case when not e2e_walked('/taskInstances', reached_at, gone_at) then 'unseen' end,
-        case when end_date < w.start then 'history' end
+        case when end_date < w.start then 'history' end,
+        case when end_date is null and reached_at <= w.walked then 'edge' end
     ], null) as doubts
 from reached, e2e_window w
 where w.endpoint = '/taskInstances'

@@ -120,6 +120,13 @@ def test_a_poll_of_task_instances_lasts_until_the_next_begins() -> None:
     assert polls(exchanges, "/pools") == [Poll(3, 3.1, sound=True)]
 
 
+def test_the_active_runs_alone_are_no_poll_of_runs() -> None:
+    active = "/api/v2/dags/~/dagRuns?limit=100&cursor=&state=queued&state=running"
+    ended = "/api/v2/dags/~/dagRuns?limit=100&cursor=&updated_at_gte=x&state=success"
+    exchanges = [exchange(1, active), exchange(2, ended), exchange(5, active)]
+    assert polls(exchanges, "/dagRuns") == [Poll(1, 2.1, sound=True)]
+
+
 def test_a_poll_that_was_killed_is_not_sound() -> None:
     assert polls([exchange(1, ACTIVE)], "/taskInstances", kills=[2.0]) == [Poll(1, 1.1, sound=False)]
 

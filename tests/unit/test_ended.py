@@ -148,16 +148,19 @@ class TestByRun:
         poller = Poller(airflow, "by run")
         poller.active = [make_row("same"), make_row("moves")]
         poller.poll()
+        airflow.listed.clear()
         poller.active = [make_row("same"), make_row("moves", "up_for_retry"), make_row("new", "queued")]
         poller.poll()
         assert sorted(airflow.listed) == ["moves", "new"]
 
-    def test_after_a_restart_every_active_run_is_listed_once(self) -> None:
+    def test_after_each_start_every_active_run_is_listed_once(self) -> None:
         airflow = Airflow()
         poller = Poller(airflow, "by run")
         poller.active = [make_row("r1"), make_row("r2", "scheduled")]
-        poller.poll()
-        assert airflow.listed == []
+        for _ in range(3):
+            poller.poll()
+        assert sorted(airflow.listed) == ["r1", "r2"]
+        airflow.listed.clear()
         poller.finder = ByRun(airflow, poller.state, poller.overview, Scope(AirflowSettings()))
         for _ in range(3):
             poller.poll()
@@ -181,4 +184,4 @@ class TestByRun:
         poller.active = [make_row("busy")]
         for _ in range(20):
             poller.poll(30.0)
-        assert airflow.listed == ["stuck"] * 4
+        assert airflow.listed == ["busy"] + ["stuck"] * 4

@@ -24,6 +24,7 @@ LABELS = st.lists(st.from_regex(r"x_[a-z]{1,4}", fullmatch=True), max_size=3, un
 HELPS = st.text(min_size=1, max_size=20).filter(lambda words: not words.endswith("."))
 GAUGES = st.one_of(st.integers(-(10**20), 10**20), st.floats())
 COUNTS = st.one_of(st.integers(0, 10**20), st.floats(0, allow_infinity=False))
+OBJECTIVES = st.lists(st.sampled_from([0.0, 0.5, 0.9, 0.99, 1.0]), max_size=4, unique=True).map(sorted)
 BOUNDS = st.lists(st.floats(0, 1e9), min_size=1, max_size=5, unique=True).map(sorted).map(tuple)
 
 
@@ -33,12 +34,20 @@ def tables(draw: st.DrawFn) -> Table:
     kind = draw(st.sampled_from(Kind))
     name = draw(NAMES) + ("_total" if kind is Kind.COUNTER else "")
     buckets = draw(BOUNDS) if kind is Kind.HISTOGRAM else ()
-    family = Family(name, kind, draw(HELPS), draw(LABELS), buckets=buckets)
+    objectives = tuple((one, 0.01) for one in draw(OBJECTIVES)) if kind is Kind.SUMMARY else ()
+    declared = kind is not Kind.SUMMARY
+    family = Family(name, kind, draw(HELPS), draw(LABELS), buckets=buckets, objectives=objectives, declared=declared)
     values = st.tuples(*[st.text(max_size=8)] * len(family.labels))
     counts = st.lists(st.integers(0, 1000), min_size=len(buckets) + 1, max_size=len(buckets) + 1)
     cells = {
         Kind.GAUGE: GAUGES.map(lambda value: [value]),
         Kind.COUNTER: COUNTS.map(lambda value: [value]),
+        Kind.SUMMARY: st.builds(
+            lambda quantiles, total, count: [*quantiles, total, count],
+            st.lists(st.floats(0), min_size=len(objectives), max_size=len(objectives)),
+            st.floats(0, 1e12),
+            st.integers(0, 1000),
+        ),
         Kind.HISTOGRAM: st.builds(lambda many, total: [*many, total], counts, st.floats(0, 1e12)),
     }[kind]
     series = draw(st.dictionaries(values, cells, min_size=1, max_size=4))
@@ -66,11 +75,28 @@ class Peer:
                     histogram.add_metric(series.labels, list(zip(bounds, sums, strict=True)), total)
                 yield histogram
                 continue
+            if family.kind is Kind.SUMMARY:
+                yield summarize(table)
+                continue
             make = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
             metric = make(family.name, family.help, labels=family.labels)
             for series in table.series:
                 metric.add_metric(series.labels, series.cells[0])
             yield metric
+
+
+def summarize(table: Table) -> Metric:
+    """A summary with its quantiles, which the client does not make by itself."""
+    family = table.family
+    metric = Metric(family.name, family.help, "summary")
+    for series in table.series:
+        *quantiles, total, count = series.cells
+        labels = dict(zip(family.labels, series.labels, strict=True))
+        for (quantile, _), value in zip(family.objectives, quantiles, strict=True):
+            metric.add_sample(family.name, {**labels, "quantile": floatToGoString(quantile)}, value)
+        metric.add_sample(family.name + "_sum", labels, total)
+        metric.add_sample(family.name + "_count", labels, count)
+    return metric
 
 
 def generate(tables_: list[Table], form: Format) -> str:

@@ -148,7 +148,7 @@ def test_what_does_not_fit_a_family_is_refused_and_nothing_is_replaced(
 
 
 def test_a_histogram_cannot_be_published_as_state() -> None:
-    with pytest.raises(ValueError, match="it needs a ledger"):
+    with pytest.raises(ValueError, match="it needs a live table"):
         Store([DURATION]).publish({DURATION: {(): 1.0}})
 
 

@@ -8,15 +8,7 @@ import pytest
 
 from exporter.sources.airflow.replies import TaskInstance
 from exporter.sources.airflow.settlement import settle, settle_deleted
-from exporter.sources.airflow.tries import (
-    Ended,
-    Finding,
-    Outcome,
-    Record,
-    Unaccounted,
-    has_run,
-    observe,
-)
+from exporter.sources.airflow.tries import Ended, Finding, Outcome, Record, Unaccounted, has_run, leave_undated, observe
 
 EDGE = 1000.0
 
@@ -118,6 +110,14 @@ class TestTheRowAlone:
         assert not finding.events
         assert not finding.ask
         assert not observe(old, finding.record, EDGE).events
+
+    def test_an_outcome_without_a_date_is_not_told_at_the_very_first_poll(self) -> None:
+        skipped = make_row("skipped", 0, start_date=None, end_date=None, hostname="", pid=None)
+        finding = observe(skipped, None, EDGE)
+        assert tell(finding) == [("outcome", "skipped")]
+        first = leave_undated(finding)
+        assert not first.events
+        assert not observe(skipped, first.record, EDGE).events
 
     def test_a_retry_that_fails_in_the_queue_is_no_second_try(self) -> None:
         first = observe(make_row("up_for_retry"), make_record(), EDGE)

@@ -138,8 +138,8 @@ class ByRun:
         window = open_window(cursor, self._airflow.server_time(), sliced=False)
         self._confirm(window, committed=self._pending is not None and self._pending[0].after == cursor)
         now_active = sign(active())
-        ended = [] if window.first else self._find_ended(window.since)
-        changed = self._find_changed(now_active, ended) if len(ended) <= LISTINGS and not window.first else []
+        ended = self._find_ended(window.since)
+        changed = self._find_changed(now_active, ended) if len(ended) <= LISTINGS else []
         changed += self._find_idle(now_active, {key_of(run) for run in ended} | set(changed))
         if len(ended) > LISTINGS:
             ended = ended[:LISTINGS]
@@ -161,7 +161,7 @@ class ByRun:
     def _find_changed(self, now_active: dict[Key, frozenset[tuple[object, ...]]], ended: Iterable[DagRun]) -> list[Key]:
         """Runs whose active task instances are not what they were at the last poll."""
         done = {key_of(run) for run in ended}
-        # After a restart nothing is known of what was active before it: every run is listed once.
+        # After a start nothing is known of what was active before it: every run is listed once.
         seen = self._seen or {}
         keys = {**seen, **now_active}
         return [key for key in keys if key not in done and seen.get(key) != now_active.get(key)]

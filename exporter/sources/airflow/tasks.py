@@ -22,7 +22,7 @@ from exporter.sources.airflow.overview import Overview, find_cleared
 from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.settlement import settle, settle_deleted
-from exporter.sources.airflow.tries import Event, Finding, Record, observe
+from exporter.sources.airflow.tries import Event, Finding, Record, leave_undated, observe
 from exporter.sources.airflow.window import RETENTION, SPACE, Window
 
 ACTIVE = "task_instances.active"
@@ -103,10 +103,10 @@ class TasksReader:
         for key, row in rows.items():
             cleared = self._overview.cleared.get((row.dag_id, row.run_id))
             finding = observe(row, known.get(key), window.edge, cleared)
-            if finding.ask and not window.first:
+            if finding.ask:
                 questions.append(key)
             else:
-                findings[key] = finding
+                findings[key] = leave_undated(finding) if window.first else finding
                 if finding.doubt:
                     doubts.append(key)
         if window.until is None:

@@ -118,6 +118,12 @@ def observe(row: TaskInstance, known: Record | None, edge: float, cleared: float
     return finding._replace(doubt=may_have_restarted(row, finding))
 
 
+def leave_undated(finding: Finding) -> Finding:
+    """Without outcomes that bear no date (mapped tasks that were skipped as a whole): they may be of long ago."""
+    events = [one for one in finding.events if not (isinstance(one, Outcome) and one.row.end_date is None)]
+    return finding._replace(events=tuple(events))
+
+
 def conclude(row: TaskInstance, record: Record, edge: float) -> Finding:
     """Say what a row tells of its newest try, all earlier ones being settled."""
     recent = row.end_date is None or row.end_date >= edge
@@ -157,8 +163,14 @@ def needs_history(row: TaskInstance, known: Record | None, edge: float) -> bool:
     """Whether tries may have ended, since the edge, that the row does not show any more."""
     if known is None:
         recent = row.end_date is None or row.end_date >= edge
-        return recent and (row.try_number > 1 or hides_one(row))
+        return recent and (row.try_number > 1 or hides_one(row)) and not began_before(row, edge)
     return row.try_number > known.settled + 1 or (row.try_number > known.settled and hides_one(row))
+
+
+def began_before(row: TaskInstance, edge: float) -> bool:
+    """Whether the row's own try began before the edge, so that all earlier ones ended before it."""
+    waits = row.state in ("scheduled", "queued", None)
+    return has_run(row) and not waits and row.start_date is not None and row.start_date < edge
 
 
 def hides_one(row: TaskInstance) -> bool:

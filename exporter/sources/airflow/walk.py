@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import UTC, datetime
 from math import ceil
 from typing import NamedTuple, TypeVar
@@ -30,8 +30,10 @@ NARROW = 0.001
 """Seconds; a slice of this width is not split any further."""
 FILL = 0.7
 """How full the pages of a split are meant to be: times of change are not spread evenly."""
-WALKS = 8
-"""Walks by offset over rows in no order, at most, to find all that the server counts."""
+LIMITS = (100, 83, 97, 61, 89, 71, 100, 53)
+"""Page sizes of walks by offset over rows in no order, one after the other until all that the server counts is found.
+
+They differ, since a database may leave out the same row each time at the same edge of a page."""
 MAX_PAGES = 2_000
 MAX_SPLIT = 64
 
@@ -84,44 +86,50 @@ def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T
 
     As many distinct rows must come as the server counts; else everything is walked once more and added.
     """
-    rows, total = collect_offsets(fetch, query, identify)
-    if len(rows) < total:
-        rows.update(collect_offsets(fetch, query, identify)[0])
-    return list(rows.values())
+    return list(repeat_offsets(fetch, query, identify, LIMITS[:2])[0].values())
 
 
 def walk_until_complete(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]:
     """Walk by offset, again and again until as many distinct rows came as the server counts: for rows in no order."""
-    rows, total = collect_offsets(fetch, query, identify)
-    for _ in range(WALKS - 1):
-        if len(rows) >= total:
-            break
-        found, total = collect_offsets(fetch, query, identify)
-        rows.update(found)
+    rows, total = repeat_offsets(fetch, query, identify, LIMITS)
     if len(rows) < total:
         log.warning("only %d of %d rows of a list in no order were found", len(rows), total)
     return list(rows.values())
 
 
-def collect_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> tuple[dict[Hashable, T], int]:
+def repeat_offsets(
+    fetch: Fetch[T], query: Query, identify: Identify[T], limits: Iterable[int]
+) -> tuple[dict[Hashable, T], int]:
+    """The distinct rows of several walks by offset, until there are as many as the server counts."""
+    rows: dict[Hashable, T] = {}
+    total = 0
+    for limit in limits:
+        found, total = collect_offsets(fetch, query, identify, limit)
+        rows.update(found)
+        if len(rows) >= total:
+            break
+    return rows, total
+
+
+def collect_offsets(fetch: Fetch[T], query: Query, identify: Identify[T], limit: int) -> tuple[dict[Hashable, T], int]:
     """The distinct rows of one walk by offset, and how many there should be. Raises ReaderError."""
     rows: dict[Hashable, T] = {}
     offset = 0
     for _ in range(MAX_PAGES):
-        page = fetch({**query, "limit": PAGE, **({"offset": offset} if offset else {})})
+        page = fetch({**query, "limit": limit, **({"offset": offset} if offset else {})})
         rows.update((identify(row), row) for row in page.rows)
         read = len(page.rows) + page.lost
         offset += read
-        if is_last(page, offset):
+        if is_last(page, offset, limit):
             return rows, (page.total or 0) - page.lost
         breathe()
     raise ReaderError("bad_reply", f"a list has no end after {MAX_PAGES} pages")
 
 
-def is_last(page: Page[T], offset: int) -> bool:
+def is_last(page: Page[T], offset: int, limit: int) -> bool:
     """Whether nothing follows a page that ends at this offset, however short the server cuts its pages."""
     read = len(page.rows) + page.lost
-    return read == 0 or (read < PAGE if page.total is None else offset >= page.total)
+    return read == 0 or (read < limit if page.total is None else offset >= page.total)
 
 
 def walk_slices(

@@ -33,6 +33,8 @@ class Signature(NamedTuple):
     """In the order in which they were sent; a tag without a value has an empty one."""
     rate: float = 1.0
     """The sample rate: a line stands for 1/rate events. Always in (0, 1]."""
+    dialect: str = ""
+    """How the tags were written, where that is told: influxdb or datadog. Their clients differ in units."""
 
 
 class Sample(NamedTuple):
@@ -81,8 +83,9 @@ class Resolution(NamedTuple):
 class Resolver(Protocol):
     """Names, or a user's mapping."""
 
-    revision: int
-    """Grows when resolutions may differ from those given before."""
+    @property
+    def revision(self) -> int:
+        """Grows when resolutions may differ from those given before."""
 
     def resolve(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature. Never raises."""
@@ -95,13 +98,18 @@ DROPS = (
     "unbounded",
     "zero_series",
     "unknown_unit",
+    "unclear",
     "unmapped",
     "capped",
     "mapped_drop",
     "conflict",
     "telemetry",
+    "no_name",
 )
-"""Why a well-formed line feeds nothing: legacy or modern twin, a family that the API feeds, and so on."""
+"""Why a well-formed line feeds nothing: legacy or modern twin, a family that the API feeds, and so on.
+
+`unclear`: what it says in this release is not what its name says, or what it is about is lost with the tags.
+"""
 
 REJECTIONS = (
     "empty",
@@ -111,6 +119,7 @@ REJECTIONS = (
     "bad_type",
     "set_type",
     "bad_rate",
+    "bad_field",
     "bad_tags",
     "not_utf8",
     "too_long",

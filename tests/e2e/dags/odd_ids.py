@@ -1,4 +1,4 @@
-"""Ids of Airflow DAGs and tasks with dots, hyphens, and letters outside ASCII."""
+"""Ids of Airflow DAGs and tasks with dots and hyphens, with and without letters outside ASCII."""
 
 from __future__ import annotations
 
@@ -25,3 +25,10 @@ with declare("odd.ids-v1_0.größe", schedule=EVERY_MINUTE, max_active_runs=2, t
     with TaskGroup("grp-a"):
         fourth = PythonOperator.partial(task_id="a.b.c", python_callable=_take).expand(op_args=[[1], [2]])
     first >> [second, third] >> fourth
+
+with declare("dotted.ids-v1_0", schedule=EVERY_MINUTE, max_active_runs=2):
+    begin = PythonOperator(task_id="step.one-two_three", python_callable=_pass)
+    again = PythonOperator(task_id="step.two", python_callable=_second_time, retries=1, retry_delay=QUICK_RETRY)
+    with TaskGroup("grp-b"):
+        parts = PythonOperator.partial(task_id="a.b.c", python_callable=_take).expand(op_args=[[1], [2]])
+    begin >> again >> parts

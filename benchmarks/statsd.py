@@ -1,0 +1,178 @@
+"""What StatsD data costs, beside statsd_exporter in the same run: python -m benchmarks.statsd [--peer PATH]
+
+A program in C, compiled here, sends the metrics of an Airflow of 1,000 DAGs with 10 tasks each over loopback at an even
+pace. CPU is the process's own, for each line that it took. Losses are the kernel's count of its socket, and what the
+process itself threw away. Without --peer there is nothing to compare with. Exits with 1 where a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.statsd_report import Figures, Result, find_missed, write_figures, write_row
+from benchmarks.statsd_subjects import (
+    Loss,
+    Scraper,
+    Subject,
+    count_lines,
+    read_cpu,
+    read_loss,
+    read_memory,
+    run_ours,
+    run_peer,
+    scrape,
+    wait_until_drained,
+)
+from benchmarks.statsd_traffic import compile_sender, list_events, send, write_traffic
+
+RATES = (2_500, 20_000, 100_000)
+LARGE = 4 * 1024 * 1024
+WARM = 10_000
+"""Datagrams a second before anything is measured, so that every series is there."""
+CLIMB = (10_000, 15_000, 20_000, 30_000, 40_000, 60_000, 80_000, 120_000, 160_000, 240_000, 320_000)
+"""Datagrams a second, one after the other until some are lost."""
+SCRAPES = 10
+Run = Callable[[int, Sequence[str]], AbstractContextManager[Subject]]
+
+
+class Load(NamedTuple):
+    """How datagrams look and how fast they come."""
+
+    tagged: bool
+    packed: bool
+    rate: int
+    scraped: bool
+    buffer: int
+
+    def __str__(self) -> str:
+        words = (
+            "tagged" if self.tagged else "plain",
+            "packed" if self.packed else "single",
+            "stock" if not self.buffer else "4 MiB",
+            "scraped" if self.scraped else "",
+        )
+        return f"{self.rate:,}/s, " + ", ".join(filter(None, words))
+
+
+class Bench:
+    """Everything that is sent, written once, and the sender."""
+
+    def __init__(self, folder: Path, dags: int, seconds: float) -> None:
+        self.seconds = seconds
+        events = list_events(dags)
+        self._program = compile_sender(folder)
+        self._traffic: dict[tuple[bool, bool], tuple[Path, int]] = {}
+        for tagged, packed in product((False, True), repeat=2):
+            path = folder / f"traffic-{tagged}-{packed}"
+            self._traffic[tagged, packed] = path, write_traffic(path, events, tagged=tagged, packed=packed)
+
+    def warm(self, subject: Subject, *, tagged: bool = False) -> None:
+        """Send everything once."""
+        path, count = self._traffic[tagged, False]
+        send(self._program, path, subject.udp, WARM, count)
+        wait_until_drained(subject.udp)
+
+    def measure(self, subject: Subject, load: Load, seconds: float = 0.0) -> Result:
+        """Send for a while, and see what it cost and what was lost."""
+        path, _ = self._traffic[load.tagged, load.packed]
+        count = int(load.rate * (seconds or self.seconds))
+        lost_before, cpu_before = read_loss(subject), read_cpu(subject.pid)
+        with Scraper(subject.web) if load.scraped else nullcontext() as scraper:
+            sent = send(self._program, path, subject.udp, load.rate, count)
+            wait_until_drained(subject.udp)
+        cpu, lost = read_cpu(subject.pid) - cpu_before, share(read_loss(subject), lost_before, sent.datagrams)
+        taken = sent.lines * (1 - lost)
+        scrapes = scraper.count if scraper else 0
+        return Result(sent.datagrams / sent.seconds, 1e6 * cpu / taken if taken else 0.0, lost, scrapes)
+
+    def climb(self, subject: Subject, load: Load) -> int:
+        """The highest rate of CLIMB up to which nothing was lost."""
+        best = 0
+        for rate in CLIMB:
+            if self.measure(subject, load._replace(rate=rate), 2.0).lost > 0:
+                break
+            best = rate
+        return best
+
+
+def share(now: Loss, before: Loss, sent: int) -> float:
+    return (sum(now) - sum(before)) / sent
+
+
+def measure_loads(
+    bench: Bench, sides: dict[str, Run], loads: Sequence[Load]
+) -> Iterator[tuple[Load, dict[str, Result]]]:
+    """Each load on each side; a process serves all loads of the same tags and buffer."""
+    for kind in dict.fromkeys((load.tagged, load.buffer) for load in loads):
+        chosen = [load for load in loads if (load.tagged, load.buffer) == kind]
+        results: dict[Load, dict[str, Result]] = {load: {} for load in chosen}
+        for side, run in sides.items():
+            with run(kind[1], ()) as subject:
+                bench.warm(subject, tagged=kind[0])
+                for load in chosen:
+                    results[load][side] = bench.measure(subject, load)
+        yield from results.items()
+
+
+def measure_figures(bench: Bench, run: Run) -> Figures:
+    """The rate up to which nothing is lost, without and with scrapes; memory and the cost of a scrape."""
+    with run(0, ()) as subject:
+        bench.warm(subject)
+        scrape(subject.web, packed=True)
+        memory, lines = read_memory(subject.pid), count_lines(subject)
+        before = read_cpu(subject.pid)
+        for _ in range(SCRAPES):
+            scrape(subject.web, packed=True)
+        cost = 1000 * (read_cpu(subject.pid) - before) / SCRAPES
+        load = Load(tagged=False, packed=False, rate=0, scraped=False, buffer=0)
+        free = bench.climb(subject, load)
+        return Figures(free, bench.climb(subject, load._replace(scraped=True)), memory, lines, cost)
+
+
+def list_loads(*, quick: bool, rates: Sequence[int]) -> list[Load]:
+    switches = [(False,)] if quick else [(False, True)]
+    tags, packs, buffers = switches * 3
+    return [
+        Load(tagged, packed, rate, scraped, LARGE if large else 0)
+        for tagged, large, packed, rate, scraped in product(tags, buffers, packs, rates, (False, True))
+    ]
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.statsd", description=__doc__)
+    parser.add_argument("--peer", type=Path, help="a statsd_exporter to compare with")
+    parser.add_argument("--peer-argument", action="append", default=[], help="a further argument for it")
+    parser.add_argument("--ours", action="append", default=[], help="a further argument for the exporter")
+    parser.add_argument("--rates", type=lambda text: [int(one) for one in text.split(",")], default=RATES)
+    parser.add_argument("--seconds", type=float, default=4.0, help="how long each load lasts")
+    parser.add_argument("--dags", type=int, default=1_000)
+    parser.add_argument("--quick", action="store_true", help="plain lines, one each, on the system's own buffer only")
+    options = parser.parse_args()
+    sides: dict[str, Run] = {"ours": lambda buffer, extra: run_ours(buffer, [*options.ours, *extra])}
+    if options.peer:
+        sides["peer"] = lambda buffer, extra: run_peer(options.peer, buffer, [*options.peer_argument, *extra])
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), options.dags, options.seconds)
+        print("| load | ours, µs a line | lost | scrapes | peer, µs a line | lost | scrapes | ratio |")
+        print("| --- |" + " ---: |" * 7, flush=True)
+        results = {}
+        for load, found in measure_loads(bench, sides, list_loads(quick=options.quick, rates=options.rates)):
+            results[load] = found
+            print(write_row(str(load), found), flush=True)
+        figures = {side: measure_figures(bench, run) for side, run in sides.items()}
+    print("\n" + write_figures(figures))
+    missed = list(find_missed({str(load): found for load, found in results.items()}, figures))
+    print("\nEvery goal is met." if not missed else "\nMissed:\n" + "\n".join(missed))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Which metric is there with which source and release: derived from the catalogue and the table of StatsD's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import NamedTuple
+
+from exporter.catalogue import FAMILIES
+from exporter.family import Family
+from exporter.sources.statsd.names import EVENTS
+from exporter.sources.statsd.names.terms import Event, Release, covers, parse_release
+
+
+class Span(NamedTuple):
+    """Releases that do not differ in what they send."""
+
+    release: Release
+    first: str
+    last: str
+
+
+SPANS = (
+    Span((2, 10, 5), "2.10", "2.10"),
+    Span((2, 11, 2), "2.11", "2.11"),
+    Span((3, 0, 6), "3.0", "3.0"),
+    Span((3, 1, 5), "3.1.0", "3.1.5"),
+    Span((3, 1, 7), "3.1.6", "3.1.7"),
+    Span((3, 1, 8), "3.1.8", "3.1.8"),
+    Span((3, 2, 2), "3.2", "3.2"),
+    Span((3, 3, 2), "3.3", "3.3"),
+    Span((3, 4, 0), "3.4", "3.4"),
+)
+API = frozenset(family for family in FAMILIES if family.source == "airflow")
+OF_AIRFLOW = tuple(family for family in FAMILIES if family.source in ("airflow", "statsd"))
+
+
+def write_matrix() -> str:
+    """A row for each family, with the releases in which each set-up has it."""
+    lines = ["| metric | API only | StatsD only | both |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| `{family.name}` | {name_releases(family, api=True)} | {name_releases(family, statsd=True)} "
+        f"| {name_releases(family, api=True, statsd=True)} |"
+        for family in OF_AIRFLOW
+    ]
+    return "\n".join(lines)
+
+
+def name_releases(family: Family, *, api: bool = False, statsd: bool = False) -> str:
+    """The releases in which a family is fed with those sources on, as ranges; a dash where there are none."""
+    found = [is_fed(family, span.release, api=api, statsd=statsd) for span in SPANS]
+    if all(found):
+        return "all"
+    numbers = groupby(range(len(SPANS)), key=lambda number: found[number])
+    return ", ".join(name_range(list(run)) for fed, run in numbers if fed) or "-"
+
+
+def name_range(numbers: list[int]) -> str:
+    first, last = SPANS[numbers[0]].first, SPANS[numbers[-1]].last
+    if numbers == [0, 1]:
+        return "2.x"
+    if numbers[-1] == len(SPANS) - 1:
+        return f"{first}+"
+    return first if first == last else f"{first}-{last}"
+
+
+def is_fed(family: Family, release: Release, *, api: bool, statsd: bool) -> bool:
+    """Whether a family is fed in a release. What the API may feed StatsD does not feed while the API is on."""
+    if api and family in API:
+        return exists(family, release)
+    return statsd and any(is_sent(event, family, release, api=api) for event in EVENTS)
+
+
+def exists(family: Family, release: Release) -> bool:
+    """Whether a release is among those from `since` to `until`."""
+    until = parse_release(family.until)
+    return release >= parse_release(family.since) and (not until or release[: len(until)] <= until)
+
+
+def is_sent(event: Event, family: Family, release: Release, *, api: bool) -> bool:
+    """Whether an event of that release feeds a family; what stands in for the API's is left out while that is on."""
+    return covers(event.releases, release) and any(
+        feed.family is family and covers(feed.releases, release) and not (api and feed.stands_in_for in API)
+        for feed in event.feeds
+    )
+
+
+def write_events() -> str:
+    """A row for each of Airflow's names, with what it feeds."""
+    lines = ["| StatsD name | type | releases | feeds | remarks |", "| --- | --- | --- | --- | --- |"]
+    lines += ["| " + " | ".join(write_cells(event)) + " |" for event in EVENTS]
+    return "\n".join(lines)
+
+
+def write_cells(event: Event) -> Iterator[str]:
+    """The cells of an event's row: both names, and why it feeds nothing where it does not."""
+    yield "<br>".join(f"`{name}`" for name in (event.name, *event.legacy))
+    yield str(event.type.name).lower()
+    yield event.releases or "all"
+    yield "<br>".join(dict.fromkeys(f"`{feed.family.name}`" for feed in event.feeds)) or f"nothing: {event.drop}"
+    yield event.note

@@ -1,0 +1,210 @@
+"""Live tables of an event source: series that change as events come.
+
+One thread, the receiving one, creates, changes and removes series; renderings read without a lock. A counter or a
+histogram of ours is born at zero, as a ledger's is: exposed as 0 first, and with its value `hold` seconds later.
+What was not sent for as long as its family's `ttl` is removed, from a list that is replaced whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from exporter.family import Family, Kind, Labels
+from exporter.ledger import coarsen
+from exporter.shares import Gauge, Window
+from exporter.store import Series, Store, Table, clean_labels
+
+PATIENCE = 10
+"""Into how many parts a TTL is split: so much later at most a series goes."""
+FAMILIES = 2_000
+"""How many families may come at run time."""
+GONE = -1.0
+"""What a series that was removed has as its `exposed_at`, for whoever still holds it."""
+SERIES = 200_000
+"""How many series all of them may have together."""
+
+
+class Live:
+    """One family's table, and what the sweep has to know of it."""
+
+    __slots__ = ("due", "hidden", "known", "seen", "shared", "table")
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.known: dict[Labels, Series] = {}
+        self.hidden: list[Series] = []
+        self.seen: dict[Labels, float] = {}
+        """When a series was last sent, where its family expires; gauges know it themselves."""
+        self.shared: set[Labels] = set()
+        """Gauges that have several senders."""
+        self.due = 0.0
+
+    def touched(self, series: Series) -> float:
+        """When it was last sent, in monotonic seconds."""
+        return series.seen if isinstance(series, Gauge) else self.seen.get(series.labels, 0.0)
+
+
+class Events:
+    """The families that one event source feeds."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        hold: float = 30.0,
+        buckets: Mapping[Family, tuple[float, ...]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._hold = hold
+        self._buckets = dict(buckets or {})
+        self.clock = clock
+        self._live: dict[Family, Live] = {}
+        self._came = 0
+        """How many families came at run time."""
+        self._grown = 0
+        """How many series these have."""
+        self.folded: Counter[Family] = Counter()
+        self.refused: Counter[Family] = Counter()
+
+    def configure(self, hold: float, buckets: Mapping[Family, tuple[float, ...]]) -> None:
+        """Go on with other settings: histograms whose buckets changed start anew."""
+        changed = [one for one in self._live if buckets.get(one) != self._buckets.get(one)]
+        self._hold, self._buckets = hold, dict(buckets)
+        for family in changed:
+            self._forget(family)
+
+    def find(self, family: Family, labels: Labels) -> Series | None:
+        """The series to change, made where it is new: a coarser one, or for gauges none, once the cap is reached.
+
+        Raises ValueError where the name is taken, there are too many families or the labels do not fit.
+        """
+        live = self._live.get(family) or self._open(family)
+        series = live.known.get(labels)
+        if series is None:
+            placed = self._place(live, clean_labels(family, labels))
+            if placed is None:
+                return None
+            series = live.known.get(placed) or self._add(live, placed)
+        if family.ttl:
+            live.seen[series.labels] = self.clock()
+        return series
+
+    def bounds(self, family: Family) -> tuple[float, ...]:
+        """A histogram's buckets as configured."""
+        return self._live[family].table.buckets
+
+    def touch(self, family: Family, series: Series) -> None:
+        """Something was sent for a series of a family that expires."""
+        self._live[family].seen[series.labels] = self.clock()
+
+    def observe(self, series: Series, value: float, weight: float) -> None:
+        """Take a value that stands for `weight` of them into a summary; a histogram's cells are the caller's."""
+        if isinstance(series, Window):
+            series.observe(value, weight, self.clock())
+
+    def set(self, family: Family, series: Series, sender: bytes, value: float, *, relative: bool) -> None:
+        """A sender tells its share of a gauge; a series of another kind is left alone."""
+        if isinstance(series, Gauge) and series.set(sender, value, self.clock(), relative=relative):
+            self._live[family].shared.add(series.labels)
+
+    def sweep(self) -> bool:
+        """Show what was hidden for long enough and remove what expired; says whether a series went."""
+        now = self.clock()
+        gone = False
+        for family, live in list(self._live.items()):
+            self._reveal(live, now)
+            self._prune(family, live, now)
+            if family.ttl and live.due <= now:
+                live.due = now + max(1.0, family.ttl / PATIENCE)
+                gone = self._expire(family, live, now - family.ttl) or gone
+        return gone
+
+    def _open(self, family: Family) -> Live:
+        if not family.declared:
+            if self._came >= FAMILIES:
+                raise ValueError("there are too many families that came at run time")
+            self._came += 1
+        try:
+            self._store.register(family)
+        except ValueError:
+            self._came -= not family.declared
+            raise
+        live = self._live[family] = Live(Table(family, [], buckets=self._buckets.get(family)))
+        self._store.attach(live.table)
+        return live
+
+    def _place(self, live: Live, labels: Labels) -> Labels | None:
+        family, known = live.table.family, live.known
+        cap = self._store.cap(family) if family.declared or self._grown < SERIES else 0
+        if labels in known or len(known) < cap:
+            return labels
+        if family.kind is Kind.GAUGE or not labels:
+            self.refused[family] += 1
+            return None
+        self.folded[family] += 1
+        return coarsen(family, labels, lambda one: one in known or len(known) < cap * 1.1)
+
+    def _add(self, live: Live, labels: Labels) -> Series:
+        series = self._make(live.table, labels)
+        live.known[labels] = series
+        live.table.series.append(series)
+        self._grown += not live.table.family.declared
+        if not series.shown:
+            live.hidden.append(series)
+        return series
+
+    def _make(self, table: Table, labels: Labels) -> Series:
+        family = table.family
+        if family.kind is Kind.GAUGE:
+            return Gauge(labels, family.merge)
+        if family.kind is Kind.SUMMARY:
+            return Window(labels, family, self.clock())
+        width = 1 if family.kind is Kind.COUNTER else len(table.buckets) + 2
+        return Series(labels, [0] * width, shown=not family.declared)
+
+    def _reveal(self, live: Live, now: float) -> None:
+        if not live.hidden:
+            return
+        for series in live.hidden:
+            series.shown = 0 < series.exposed_at <= now - self._hold
+        live.hidden = [series for series in live.hidden if not series.shown]
+
+    def _prune(self, family: Family, live: Live, now: float) -> None:
+        if family.kind is Kind.SUMMARY:
+            for window in live.known.values():
+                if isinstance(window, Window):
+                    window.turn(now)
+        for labels in list(live.shared):
+            series = live.known[labels]
+            if isinstance(series, Gauge):
+                series.prune(now, family.ttl)
+                if len(series.shares) == 1:
+                    live.shared.discard(labels)
+
+    def _expire(self, family: Family, live: Live, limit: float) -> bool:
+        dead = [labels for labels, series in live.known.items() if live.touched(series) < limit]
+        if not dead:
+            return False
+        self._grown -= 0 if family.declared else len(dead)
+        for labels in dead:
+            live.known.pop(labels).exposed_at = GONE
+            live.seen.pop(labels, None)
+            live.shared.discard(labels)
+        live.table.series = list(live.known.values())
+        live.hidden = [series for series in live.hidden if series.labels in live.known]
+        if not live.known and not family.declared:
+            self._forget(family)
+        return True
+
+    def _forget(self, family: Family) -> None:
+        for series in self._live.pop(family).known.values():
+            series.exposed_at = GONE
+            self._grown -= not family.declared
+        if family.declared:
+            self._store.withdraw([family])
+        else:
+            self._store.unregister(family)
+            self._came -= 1

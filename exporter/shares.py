@@ -1,0 +1,146 @@
+"""What one series is made of beside its value: each sender's share of a gauge, the window of a summary."""
+
+from __future__ import annotations
+
+import math
+import random
+from array import array
+from collections import deque
+
+from exporter.family import Family, Labels, Merge
+from exporter.store import Series
+
+SENDERS = 64
+"""How many senders of one gauge are told apart; the one that was silent longest makes room."""
+PERIODS = 3
+"""After how many of its own periods a silent sender's share is gone."""
+SHORTEST = 2.0
+"""The least silence in seconds after which a share is gone."""
+UNKNOWN = 20.0
+"""The silence allowed in seconds to a sender whose period is not known yet."""
+BURST = 0.5
+"""Gaps below this many seconds lie within one burst and say nothing of the period."""
+SAMPLES = 1_000
+"""How many values each part of a window keeps; more are thinned out at random."""
+
+
+class Share:
+    """What one sender said last, and when (monotonic seconds)."""
+
+    __slots__ = ("period", "seen", "value")
+
+    def __init__(self, value: float, seen: float) -> None:
+        self.value = value
+        self.seen = seen
+        self.period = 0.0
+        """The longest gap of late between two times that it was said, in seconds; 0 while it is not known."""
+
+    def expires(self, ttl: float) -> float:
+        """When the share is gone unless more comes; while others live."""
+        limit = max(SHORTEST, PERIODS * self.period) if self.period else UNKNOWN
+        return self.seen + (min(limit, ttl) if ttl else limit)
+
+
+class Gauge(Series):
+    """A gauge of several senders, each known by the bytes of its address."""
+
+    __slots__ = ("merge", "seen", "shares")
+
+    def __init__(self, labels: Labels, merge: Merge) -> None:
+        super().__init__(labels, [0])
+        self.merge = merge
+        self.shares: dict[bytes, Share] = {}
+        self.seen = 0.0
+
+    def set(self, sender: bytes, value: float, now: float, *, relative: bool = False) -> bool:
+        """A sender says what its share is, or by how much it moved; returns whether there are several senders."""
+        share = self.shares.get(sender)
+        if share is None:
+            share = self._admit(sender, now)
+        elif now >= share.seen + BURST:
+            share.period = max(now - share.seen, share.period * 0.9)
+        share.value = share.value + value if relative else value
+        self.seen = share.seen = now
+        several = len(self.shares) > 1
+        self.value = self.combine() if several else share.value
+        return several
+
+    def _admit(self, sender: bytes, now: float) -> Share:
+        if len(self.shares) >= SENDERS:
+            del self.shares[min(self.shares, key=lambda one: self.shares[one].seen)]
+        share = self.shares[sender] = Share(0, now)
+        return share
+
+    def combine(self) -> float:
+        """One value of all shares."""
+        if self.merge is Merge.SUM:
+            return sum(share.value for share in self.shares.values())
+        if self.merge is Merge.MAXIMUM:
+            return max(share.value for share in self.shares.values())
+        return max(self.shares.values(), key=lambda share: share.seen).value
+
+    def prune(self, now: float, ttl: float) -> None:
+        """Let go of silent senders; the last one stays as long as the series."""
+        newest = max(self.shares, key=lambda one: self.shares[one].seen)
+        for sender, share in list(self.shares.items()):
+            if sender != newest and share.expires(ttl) < now:
+                del self.shares[sender]
+        self.value = self.combine()
+
+
+class Window(Series):
+    """A summary: sum and count of all time, quantiles of the last `max_age` seconds, worked out when read.
+
+    The window moves in `age_buckets` steps. One thread adds, any may read.
+    """
+
+    __slots__ = ("_count", "_ends", "_family", "_parts", "_seen", "_step", "_sum")
+
+    def __init__(self, labels: Labels, family: Family, now: float) -> None:
+        super().__init__(labels, [0])
+        # NaN is what no kept text says: the quantiles are worked out at each scrape.
+        self.value = math.nan
+        self._family = family
+        self._step = family.max_age / family.age_buckets
+        self._parts: deque[array[float]] = deque([array("d")], maxlen=family.age_buckets)
+        self._ends = now + self._step
+        self._sum: float = 0
+        self._count: float = 0
+        self._seen = 0
+
+    def observe(self, value: float, weight: float, now: float) -> None:
+        """Take a value that stands for `weight` of them."""
+        self.turn(now)
+        self._sum += value * weight
+        self._count += weight
+        newest = self._parts[-1]
+        self._seen += 1
+        if len(newest) < SAMPLES:
+            newest.append(value)
+        elif (place := random.randrange(self._seen)) < SAMPLES:  # noqa: S311 - a sample, no secret
+            newest[place] = value
+
+    def turn(self, now: float) -> None:
+        """Let what is too old drop out."""
+        if now < self._ends:
+            return
+        for _ in range(min(self._family.age_buckets, 1 + int((now - self._ends) / self._step))):
+            self._parts.append(array("d"))
+        self._ends = now + self._step
+        self._seen = 0
+
+    @property
+    def cells(self) -> list[float]:
+        """The quantiles (NaN of an empty window), then sum and count."""
+        values = sorted(value for part in list(self._parts) for value in list(part))
+        wanted = (quantile for quantile, _ in self._family.objectives)
+        return [*(pick(values, quantile) for quantile in wanted), self._sum, self._count]
+
+    @cells.setter
+    def cells(self, cells: list[float]) -> None:
+        """What the base class sets at first: nothing was observed."""
+
+
+def pick(values: list[float], quantile: float) -> float:
+    """The value of that rank in an ascending list."""
+    return values[max(0, math.ceil(quantile * len(values)) - 1)] if values else math.nan

@@ -1,0 +1,224 @@
+"""A mapping file, checked: every problem at once, each with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import yaml
+
+from exporter.family import Kind
+from exporter.sources.statsd.mapping.pattern import Pattern, PatternError, compile_pattern
+from exporter.sources.statsd.mapping.reader import Reader
+
+SEGMENTS = 100
+"""A pattern of more segments is a mistake."""
+MAPPINGS = 10_000
+"""As is a file of more mappings."""
+REFERENCE = r"\$\{?[0-9]+\}?"
+GLOB = re.compile(r"(?:\*|[a-zA-Z_][a-zA-Z0-9_-]*)(?:\.(?:\*|[a-zA-Z0-9_][a-zA-Z0-9_-]*))*\Z")
+NAME = re.compile(rf"(?:[a-zA-Z_]|{REFERENCE})(?:[a-zA-Z0-9_]|{REFERENCE})*\Z")
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]+\Z")
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+QUANTILES = ((0.5, 0.05), (0.9, 0.01), (0.99, 0.001))
+AGE = 600.0
+"""How many seconds a summary looks back unless a file says otherwise."""
+AGE_BUCKETS = 5
+"""In how many steps it moves on."""
+MOST_AGE_BUCKETS = 100
+OBSERVERS = {"": Kind.SUMMARY, "summary": Kind.SUMMARY, "histogram": Kind.HISTOGRAM}
+LEGACY_DEFAULTS = ("timer_type", "buckets", "quantiles")
+DEFAULTS = ("observer_type", "match_type", "glob_disable_ordering", "ttl", "summary_options", "histogram_options")
+KEYS = (
+    *("match", "name", "labels", "honor_labels", "observer_type", "match_type", "help", "action", "match_metric_type"),
+    *("ttl", "summary_options", "histogram_options", "scale", *LEGACY_DEFAULTS),
+)
+
+
+class MappingError(ValueError):
+    """A mapping file that cannot be used; `problems` has one line for each thing to put right."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class Options(NamedTuple):
+    """How times and sizes are shown."""
+
+    kind: Kind = Kind.SUMMARY
+    buckets: tuple[float, ...] = BUCKETS
+    quantiles: tuple[tuple[float, float], ...] = QUANTILES
+    max_age: float = AGE
+    age_buckets: int = AGE_BUCKETS
+    buf_cap: int = 0
+    """Go's buffer: read, without effect here."""
+
+
+class Defaults(NamedTuple):
+    """What mappings, and names without one, have unless they say otherwise."""
+
+    options: Options = Options()
+    observer: str = ""
+    """The observer type, if the file says one."""
+    regex: bool = False
+    ordered: bool = True
+    ttl: float = 0.0
+
+
+class Rule(NamedTuple):
+    """One mapping."""
+
+    position: int
+    match: str
+    name: str
+    labels: Mapping[str, str]
+    options: Options
+    regex: Pattern | None = None
+    metric_type: str = ""
+    drop: bool = False
+    honor_labels: bool = False
+    ttl: float = 0.0
+    scale: float = 1.0
+    help: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"mappings[{self.position}] {self.match}"
+
+
+class MappingFile(NamedTuple):
+    """All of a file."""
+
+    defaults: Defaults
+    rules: tuple[Rule, ...]
+
+
+def read(text: str) -> MappingFile:
+    """Read a file's text. Raises MappingError with every problem that it has."""
+    reader = Reader(load_yaml(text))
+    reader.allow("defaults", "mappings", *(key for key in reader.list_keys() if key.startswith("x-")))
+    defaults = read_defaults(reader.section("defaults"))
+    rules = tuple(read_rule(index, part, defaults) for index, part in enumerate(reader.sections("mappings")))
+    if len(rules) > MAPPINGS:
+        reader.tell("mappings", f"are {len(rules)}: {MAPPINGS} may be")
+    if reader.problems:
+        raise MappingError(reader.problems)
+    return MappingFile(defaults, rules)
+
+
+class TextLoader(yaml.SafeLoader):
+    """Leaves every scalar a text but for null, and knows merge keys."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as the class above has them
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("null", "merge")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def load_yaml(text: str) -> Any:  # noqa: ANN401 - what a file holds is not known before it is read
+    """Nothing but texts, lists and mappings: numbers are read where a number is due."""
+    try:
+        return yaml.load(text, Loader=TextLoader)  # noqa: S506 - it makes no objects
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise MappingError([f"line {line}: not YAML: {error.problem or error.context}"]) from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise MappingError([f"not YAML: {error}"]) from error
+
+
+def read_defaults(reader: Reader) -> Defaults:
+    reader.allow(*DEFAULTS, *LEGACY_DEFAULTS)
+    return Defaults(
+        options=read_options(reader, Options()),
+        observer=reader.text("observer_type") or reader.text("timer_type"),
+        regex=reader.choice("match_type", "", "glob", "regex") == "regex",
+        ordered=not reader.flag("glob_disable_ordering"),
+        ttl=reader.duration("ttl"),
+    )
+
+
+def read_rule(index: int, reader: Reader, defaults: Defaults) -> Rule:
+    reader.allow(*KEYS)
+    by_regex = reader.choice("match_type", "", "glob", "regex") or ("regex" if defaults.regex else "glob")
+    check_options(reader, defaults)
+    if by_regex == "glob":
+        check_glob(reader)
+    return Rule(
+        position=index,
+        match=reader.text("match"),
+        name=read_name(reader),
+        labels=read_labels(reader.section("labels")),
+        options=read_options(reader, defaults.options),
+        regex=read_pattern(reader) if by_regex == "regex" else None,
+        metric_type=reader.choice("match_metric_type", "", "counter", "gauge", "observer", "timer"),
+        drop=reader.choice("action", "", "map", "drop") == "drop",
+        honor_labels=reader.flag("honor_labels"),
+        ttl=reader.duration("ttl") or defaults.ttl,
+        scale=reader.number("scale", 1.0),
+        help=reader.text("help"),
+    )
+
+
+def read_name(reader: Reader) -> str:
+    name = reader.text("name")
+    if not name:
+        reader.tell("name", "is missing: give the metric a name (a dropped one needs a name too)")
+    elif not NAME.match(name):
+        reader.tell("name", f"{name[:200]!r} may have letters, digits, underscores and references such as ${{1}}")
+    return name
+
+
+def read_labels(reader: Reader) -> dict[str, str]:
+    labels = {name: reader.text(name) for name in reader.list_keys()}
+    for name in labels:
+        if not LABEL.match(name):
+            reader.tell(name, "a label has two or more letters, digits and underscores, no digit first")
+    return labels
+
+
+def check_glob(reader: Reader) -> None:
+    match = reader.text("match")
+    if not GLOB.match(match) or match.count(".") >= SEGMENTS:
+        reader.tell("match", f"{match[:200]!r} has segments of letters, digits, - and _, or *; use match_type: regex")
+
+
+def read_pattern(reader: Reader) -> Pattern | None:
+    try:
+        return compile_pattern(reader.text("match"))
+    except PatternError as error:
+        reader.tell("match", f"is no regular expression: {error}")
+        return None
+
+
+def check_options(reader: Reader, defaults: Defaults) -> None:
+    """Options of the other kind, and options given twice, are mistakes."""
+    observer = reader.text("observer_type") or reader.text("timer_type") or defaults.observer
+    if observer in OBSERVERS and observer:
+        other = "summary_options" if observer == "histogram" else "histogram_options"
+        if reader.value(other) is not None:
+            reader.tell(other, f"cannot stand beside observer_type: {observer}")
+    for key, section in (("quantiles", "summary_options"), ("buckets", "histogram_options")):
+        if reader.value(key) is not None and reader.section(section).value(key) is not None:
+            reader.tell(key, f"stands twice: keep the one in {section}")
+
+
+def read_options(reader: Reader, base: Options) -> Options:
+    """Options of a mapping or of the defaults, over those that hold otherwise; the old keys count too."""
+    observer = reader.choice("observer_type", *OBSERVERS)
+    timer = reader.choice("timer_type", *OBSERVERS)
+    summary, histogram = reader.section("summary_options"), reader.section("histogram_options")
+    summary.allow("quantiles", "max_age", "age_buckets", "buf_cap")
+    histogram.allow("buckets", "native_histogram_bucket_factor", "native_histogram_max_buckets")
+    histogram.number("native_histogram_bucket_factor", 0.0)
+    histogram.whole("native_histogram_max_buckets")
+    old_buckets, old_quantiles = reader.buckets("buckets"), reader.quantiles("quantiles")
+    return Options(
+        kind=OBSERVERS[observer or timer] if observer or timer else base.kind,
+        buckets=histogram.buckets("buckets") or old_buckets or base.buckets,
+        quantiles=summary.quantiles("quantiles") or old_quantiles or base.quantiles,
+        max_age=summary.duration("max_age") or base.max_age,
+        age_buckets=summary.whole("age_buckets", MOST_AGE_BUCKETS) or base.age_buckets,
+        buf_cap=summary.whole("buf_cap") or base.buf_cap,
+    )

@@ -1,0 +1,92 @@
+"""Glob patterns: names split at dots, `*` stands for one whole segment.
+
+With ordering (the default) the first pattern of the file that matches wins. Without, a literal segment wins over `*`
+from left to right; whether a dead end is then left again depends on the patterns, as in statsd_exporter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+Found = tuple[int, list[str]]
+"""Which pattern matched, and what its stars caught."""
+
+
+@dataclass(slots=True)
+class Node:
+    """What may follow one segment."""
+
+    next: dict[str, Node] = field(default_factory=dict)
+    index: int | None = None
+    """The first pattern that ends here."""
+    least: int = 1 << 30
+    most: int = -1
+    """How many segments may still follow."""
+
+    def fits(self, left: int) -> bool:
+        return self.least <= left <= self.most
+
+
+class Globs:
+    """The patterns of one metric type."""
+
+    def __init__(self, patterns: Sequence[tuple[int, str]], *, ordered: bool, returning: bool) -> None:
+        self._ordered = ordered
+        self._returning = ordered or returning
+        self._root = Node()
+        for index, pattern in patterns:
+            self._add(index, pattern.split("."))
+
+    def find(self, name: str) -> Found | None:
+        """The pattern that a name belongs to. Takes at most as many steps as the patterns have segments."""
+        found = self._walk(self._root, name.split("."), 0, [])
+        return min(found, default=None, key=lambda hit: hit[0]) if self._ordered else next(found, None)
+
+    def _add(self, index: int, segments: list[str]) -> None:
+        node = self._root
+        for place, segment in enumerate(segments):
+            node = node.next.setdefault(segment, Node())
+            left = len(segments) - place - 1
+            node.least, node.most = min(node.least, left), max(node.most, left)
+        node.index = index if node.index is None else node.index
+
+    def _walk(self, node: Node, segments: list[str], place: int, caught: list[str]) -> Iterator[Found]:
+        if place == len(segments):
+            if node.index is not None:
+                yield node.index, caught
+            return
+        left = len(segments) - place - 1
+        literal = node.next.get(segments[place])
+        if literal is not None and literal.fits(left):
+            also = [*caught, "*"] if segments[place] == "*" else caught
+            yield from self._walk(literal, segments, place + 1, also)
+            if not self._returning or segments[place] == "*":
+                return
+        star = node.next.get("*")
+        if star is not None and star.fits(left):
+            yield from self._walk(star, segments, place + 1, [*caught, segments[place]])
+
+
+def needs_return(patterns: Sequence[str]) -> bool:
+    """Whether unordered patterns need dead ends to be left again.
+
+    A pattern with a star does, if another of its length shares what comes before the star; not so if one of the two
+    covers the other.
+    """
+    return any(needs_return_for(place, patterns) for place, pattern in enumerate(patterns) if "*" in pattern)
+
+
+def needs_return_for(rank: int, patterns: Sequence[str]) -> bool:
+    pattern = patterns[rank]
+    dots = pattern.count(".")
+    others = [other for place, other in enumerate(patterns) if place != rank and other.count(".") == dots]
+    beginnings = [pattern[:place] for place, letter in enumerate(pattern) if letter == "*"]
+    shared = any(other.startswith(beginning) for other in others for beginning in beginnings)
+    return shared and not any(covers(pattern, other) or covers(other, pattern) for other in others)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether every name that the narrow pattern matches is matched by the wide one."""
+    return re.fullmatch(re.escape(wide).replace(r"\*", "[^.]*"), narrow) is not None

@@ -1,0 +1,135 @@
+"""A mapping file at work: what becomes of a signature, as statsd_exporter would have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from exporter.family import Kind
+from exporter.sources.statsd.event import Action, Resolution, Signature, Target, Type
+from exporter.sources.statsd.lines import PEER
+from exporter.sources.statsd.mapping.escape import escape
+from exporter.sources.statsd.mapping.file import MappingError, MappingFile, Options, Rule, read
+from exporter.sources.statsd.mapping.glob import Globs, needs_return
+from exporter.sources.statsd.mapping.made import Families, RefusedError
+from exporter.sources.statsd.mapping.pattern import LONGEST
+from exporter.sources.statsd.mapping.template import Fill, fill_glob, fill_regex
+
+METRIC_TYPES = {Type.COUNTER: "counter", Type.GAUGE: "gauge"}
+OBSERVER = "observer"
+ACTIONS = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET}
+FILE_BYTES = 4 << 20
+"""A larger file is no mapping file."""
+
+
+class Match(NamedTuple):
+    """The mapping of a name, filled with what its pattern caught."""
+
+    rule: Rule
+    name: str
+    labels: dict[str, str]
+
+
+class Mapper:
+    """A Resolver by a mapping file. A file read again is another Mapper, which goes on with the families of the old."""
+
+    revision = 0
+    dialects = PEER
+    """How lines are to be read for it."""
+
+    def __init__(self, file: MappingFile, families: Families) -> None:
+        self.file = file
+        self.families = families
+        globs = [rule for rule in file.rules if rule.regex is None]
+        self._returning = not file.defaults.ordered and needs_return([rule.match for rule in globs])
+        self._regexes = tuple(rule for rule in file.rules if rule.regex is not None)
+        self._globs = {kind: self._index(globs, kind) for kind in (*METRIC_TYPES.values(), OBSERVER)}
+
+    def resolve(self, signature: Signature) -> Resolution:
+        """Say what becomes of all lines of that signature. Never raises."""
+        match = self.match(signature.name, METRIC_TYPES.get(signature.type, OBSERVER))
+        title = match.rule.title if match else ""
+        if match and match.rule.drop:
+            return Resolution(title, drop="mapped_drop")
+        try:
+            return Resolution(title, (self._target(signature, match),))
+        except RefusedError as refusal:
+            return Resolution(title, drop=str(refusal))
+
+    def match(self, name: str, metric_type: str) -> Match | None:
+        """The mapping that a StatsD name belongs to: globs first, then regular expressions in their order."""
+        found = self._globs[metric_type].find(name)
+        if found:
+            return fill(self.file.rules[found[0]], fill_glob(found[1]))
+        for rule in self._regexes if len(name) <= LONGEST else ():
+            caught = rule.regex.search(name) if rule.regex and fits(rule, metric_type) else None
+            if caught:
+                return fill(rule, fill_regex(caught))
+        return None
+
+    def describe(self) -> str:
+        """One line about the file, for logs and pages."""
+        globs, regexes = len(self.file.rules) - len(self._regexes), len(self._regexes)
+        order = "in their order" if self.file.defaults.ordered else "literal segments first"
+        return f"{globs} glob mappings ({order}), {regexes} regex mappings"
+
+    def _index(self, rules: list[Rule], metric_type: str) -> Globs:
+        patterns = [(rule.position, rule.match) for rule in rules if fits(rule, metric_type)]
+        return Globs(patterns, ordered=self.file.defaults.ordered, returning=self._returning)
+
+    def _target(self, signature: Signature, match: Match | None) -> Target:
+        rule = match.rule if match else None
+        options = rule.options if rule else self.file.defaults.options
+        name = escape(match.name if match else signature.name)
+        if not name:
+            raise RefusedError("no_name")
+        kind = find_kind(signature.type, options)
+        scale = (rule.scale if rule else 1.0) * (0.001 if signature.type is Type.TIMER else 1.0)
+        if kind is Kind.COUNTER and scale < 0:
+            raise RefusedError("conflict")
+        labels = merge_labels(signature, match)
+        names = tuple(sorted(labels))
+        ttl = rule.ttl if rule else self.file.defaults.ttl
+        family = self.families.find(name, names, kind, options, ttl, rule.help if rule else "")
+        return Target(family, tuple(labels[label] for label in names), ACTIONS.get(kind, Action.OBSERVE), scale)
+
+
+def load(path: Path, before: Mapper | None = None) -> Mapper:
+    """Read a mapping file, in place of one read before. Raises MappingError, also where there is no such file."""
+    try:
+        content = path.read_bytes()
+        if len(content) > FILE_BYTES:
+            raise MappingError([f"{path}: is larger than {FILE_BYTES} bytes"])
+        return parse(content.decode(), before)
+    except OSError as error:
+        raise MappingError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise MappingError([f"{path}: is not UTF-8"]) from error
+
+
+def parse(text: str, before: Mapper | None = None) -> Mapper:
+    """A Mapper by a mapping file's text. Raises MappingError."""
+    return Mapper(read(text), before.families if before else Families())
+
+
+def fits(rule: Rule, metric_type: str) -> bool:
+    """A rule of the old metric type `timer` is one for observers."""
+    return rule.metric_type in ("", metric_type) or (rule.metric_type == "timer" and metric_type == OBSERVER)
+
+
+def fill(rule: Rule, filled: Fill) -> Match:
+    return Match(rule, filled(rule.name), {label: filled(value) for label, value in rule.labels.items()})
+
+
+def find_kind(kind: Type, options: Options) -> Kind:
+    if kind is Type.COUNTER:
+        return Kind.COUNTER
+    return Kind.GAUGE if kind is Type.GAUGE else options.kind
+
+
+def merge_labels(signature: Signature, match: Match | None) -> dict[str, str]:
+    """Tags first; the mapping's labels win over them unless it honours tags. A tag without a value is none."""
+    labels = {escape(name): value for name, value in signature.tags if name and value}
+    if match is None:
+        return labels
+    return {**match.labels, **labels} if match.rule.honor_labels else {**labels, **match.labels}

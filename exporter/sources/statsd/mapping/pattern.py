@@ -1,0 +1,64 @@
+"""Regular expressions of mapping files.
+
+They are RE2's, as in statsd_exporter, where the extra `regex` is installed: the same syntax, and a time that only grows
+with the length of a name. Otherwise they are Python's, for which a name must be short and nested repetition is refused:
+its time could double with each character.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+try:
+    import re2  # type: ignore[import-not-found, import-untyped, unused-ignore]
+except ImportError:  # it is an optional extra
+    re2 = None
+
+LONGEST = 65_535 if re2 else 250
+"""Longer names match no regular expression; Airflow sends none longer than 250 characters."""
+NESTED = re.compile(r"[*+}]\??\)+(?:[*+]|\{[0-9]+,)")
+"""A repetition that ends a group which is repeated itself, as in `(a+)+`."""
+
+
+class Caught(Protocol):
+    """What a regular expression caught of a name."""
+
+    def __getitem__(self, group: int | str, /) -> str | None: ...
+    def groups(self) -> tuple[str | None, ...]: ...
+    def groupdict(self) -> dict[str, str | None]: ...
+
+
+class Pattern(Protocol):
+    """A compiled regular expression."""
+
+    def search(self, string: str, /) -> Caught | None: ...
+
+
+class PatternError(ValueError):
+    """A text is no regular expression; the message says why."""
+
+
+def compile_pattern(text: str) -> Pattern:
+    """Raises PatternError."""
+    return compile_re2(text) if re2 else compile_python(text)
+
+
+def compile_re2(text: str) -> Pattern:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        pattern: Pattern = re2.compile(text, options)
+    except re2.error as error:
+        reason = error.args[0] if error.args else "it is too large"
+        raise PatternError(reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)) from error
+    return pattern
+
+
+def compile_python(text: str) -> Pattern:
+    if "[[:" in text or NESTED.search(text):
+        raise PatternError("classes such as [:alpha:] and nested repetition need RE2: install the extra `regex`")
+    try:
+        return re.compile(text, re.ASCII)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise PatternError(str(error)) from error

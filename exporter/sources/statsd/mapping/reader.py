@@ -1,0 +1,133 @@
+"""Reads values of a mapping file, and collects what is wrong with them instead of stopping."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+DURATION = re.compile(r"\+?(?:(?:[0-9]{1,12}\.?[0-9]{0,9}|\.[0-9]{1,9})(?:ns|us|µs|ms|s|m|h))+\Z")
+PART = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)")
+SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
+FLAGS = {**dict.fromkeys(("true", "yes", "on", "y"), True), **dict.fromkeys(("", "false", "no", "off", "n"), False)}
+LONGEST = 200
+"""How many problems are kept: who has more mends these first."""
+
+
+class Reader:
+    """One section of a file: every value is given in its type, a bad one as if it were not there."""
+
+    def __init__(self, content: Any, place: str = "", problems: list[str] | None = None) -> None:  # noqa: ANN401
+        self.place = place
+        self.problems = [] if problems is None else problems
+        self._content: dict[str, Any] = content if isinstance(content, dict) else {}
+        if content and not isinstance(content, dict):
+            self.tell("", "must have keys and values")
+
+    def tell(self, key: str, problem: str) -> None:
+        """Note a problem with its place."""
+        line = f"{'.'.join(filter(None, (self.place, key[:50]))) or 'file'}: {problem}"
+        if len(self.problems) < LONGEST and line not in self.problems:
+            self.problems.append(line)
+
+    def list_keys(self) -> list[str]:
+        return list(map(str, self._content))
+
+    def allow(self, *keys: str) -> None:
+        """Any other key is a problem: it would be without effect."""
+        for key in self.list_keys():
+            if key not in keys:
+                self.tell(key, f"is not known here; known are {', '.join(keys)}")
+
+    def value(self, key: str) -> Any:  # noqa: ANN401 - as the file has it
+        return self._content.get(key)
+
+    def section(self, key: str) -> Reader:
+        return Reader(self.value(key), ".".join(filter(None, (self.place, key))), self.problems)
+
+    def sections(self, key: str) -> Iterator[Reader]:
+        for index, content in enumerate(self._list(key)):
+            yield Reader(content, f"{'.'.join(filter(None, (self.place, key)))}[{index}]", self.problems)
+
+    def text(self, key: str) -> str:
+        value = self.value(key) or ""
+        if not isinstance(value, str):
+            self.tell(key, "must be a text")
+            return ""
+        return value
+
+    def choice(self, key: str, *choices: str) -> str:
+        text = self.text(key)
+        if text not in choices:
+            self.tell(key, f"is {text[:50]!r}, not one of {', '.join(filter(None, choices))}")
+            return ""
+        return text
+
+    def flag(self, key: str) -> bool:
+        text = self.text(key).lower()
+        if text not in FLAGS:
+            self.tell(key, f"is {text[:50]!r}, not true or false")
+        return FLAGS.get(text, False)
+
+    def number(self, key: str, otherwise: float) -> float:
+        text = self.text(key)
+        return self._number(key, text) if text else otherwise
+
+    def whole(self, key: str, most: int = 999_999_999) -> int:
+        text = self.text(key)
+        if text and not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= most):
+            self.tell(key, f"is {text[:50]!r}, not a whole number of at most {most}")
+            return 0
+        return int(text or 0)
+
+    def duration(self, key: str) -> float:
+        """Seconds of a duration as Go writes it."""
+        text = self.text(key)
+        if text in ("", "0"):
+            return 0.0
+        if not DURATION.match(text):
+            self.tell(key, f"is {text[:50]!r}, not a duration: write it with its unit, as in 30s, 5m or 1h30m")
+            return 0.0
+        return sum(float(number) * SECONDS[unit] for number, unit in PART.findall(text))
+
+    def buckets(self, key: str) -> tuple[float, ...]:
+        bounds = tuple(self._bound(key, item) for item in self._list(key))
+        if bounds and bounds[-1] == math.inf:
+            bounds = bounds[:-1]
+        if not all(map(math.isfinite, bounds)) or any(low >= high for low, high in pairwise(bounds)):
+            self.tell(key, "must ascend, each bound higher than the one before it")
+            return ()
+        return bounds
+
+    def quantiles(self, key: str) -> tuple[tuple[float, float], ...]:
+        """Each quantile once, in their order: of one given twice the last counts."""
+        return tuple(sorted(dict(part.quantile() for part in self.sections(key)).items()))
+
+    def quantile(self) -> tuple[float, float]:
+        """One quantile with the error that it may have."""
+        self.allow("quantile", "error")
+        quantile, error = self.number("quantile", 0.0), self.number("error", 0.0)
+        if not (0 <= quantile <= 1 and 0 <= error <= 1):
+            self.tell("", "a quantile and its error lie between 0 and 1")
+        return quantile, error
+
+    def _list(self, key: str) -> list[Any]:
+        value = self.value(key) or []
+        if not isinstance(value, list):
+            self.tell(key, "must be a list")
+            return []
+        return value
+
+    def _bound(self, key: str, item: object) -> float:
+        if isinstance(item, str) and item.lower() in (".inf", "+.inf"):
+            return math.inf
+        return self._number(key, item if isinstance(item, str) else "")
+
+    def _number(self, key: str, text: str) -> float:
+        if not NUMBER.match(text) or math.isinf(float(text)):
+            self.tell(key, f"is {text[:50]!r}, not a number")
+            return 0.0
+        return float(text)

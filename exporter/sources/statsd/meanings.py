@@ -1,0 +1,212 @@
+"""What lines mean: worked out once for all that differ in nothing but their value, and kept while they come."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from exporter.family import Family, Kind, Labels
+from exporter.sources.statsd.event import Action, Resolver, Signature, Target, Type
+
+KEYS = 100_000
+"""How many meanings a generation has; there are two."""
+NAMES = 1_000
+"""How many names that nothing knows are kept for the page of sources."""
+EXACT = 2**53
+"""Up to here floats are exact."""
+
+
+class Cell(Protocol):
+    """What is changed of a series. One that expired has a negative `exposed_at`."""
+
+    value: float | list[float]
+    exposed_at: float
+
+
+class Tables(Protocol):
+    """The live tables (exporter/events.py), which take back the series that they found."""
+
+    def find(self, family: Family, labels: Labels) -> Cell | None: ...
+    def bounds(self, family: Family) -> tuple[float, ...]: ...
+    def set(self, family: Family, series: Any, sender: bytes, value: float, *, relative: bool) -> None: ...  # noqa: ANN401
+    def observe(self, series: Any, value: float, weight: float) -> None: ...  # noqa: ANN401
+    def touch(self, family: Family, series: Any) -> None: ...  # noqa: ANN401
+    def sweep(self) -> bool: ...
+
+
+class Feed(NamedTuple):
+    """One series that a signature feeds, with what one value does to it."""
+
+    family: Family
+    action: Action
+    series: Cell
+    scale: float
+    plus: float
+    weight: float
+    bounds: tuple[float, ...]
+
+
+class Addition(NamedTuple):
+    """A counter that grows by value * scale + plus."""
+
+    series: Any
+    scale: float
+    plus: float
+
+
+class Observation(NamedTuple):
+    """A histogram's cells, in which value * scale + plus counts `weight` times."""
+
+    cells: list[float]
+    bounds: tuple[float, ...]
+    scale: float
+    plus: float
+    weight: float
+
+
+class Meaning(NamedTuple):
+    """What lines with one key do.
+
+    `tally` counts them, together with all of the same type and fate. Counters and histograms that live as long as the
+    process are changed by `adds` and `observes`; `feeds` is whatever needs more: gauges, summaries, what may expire.
+    """
+
+    tally: list[int]
+    adds: Sequence[Addition] = ()
+    observes: Sequence[Observation] = ()
+    feeds: Sequence[Feed] = ()
+
+
+class Meanings:
+    """Asks the resolver and finds the series. What did not come for a whole generation of others is forgotten."""
+
+    def __init__(self, tables: Tables, resolver: Resolver) -> None:
+        self._tables = tables
+        self._resolver = resolver
+        self.revision = resolver.revision
+        self.young: dict[bytes, Meaning] = {}
+        """To be looked into first; never replaced, only emptied."""
+        self._old: dict[bytes, Meaning] = {}
+        self._capped: list[bytes] = []
+        self._tallies: dict[tuple[Type, str], list[int]] = {}
+        self._dropped: dict[tuple[Type, str], Meaning] = {}
+        self.ambiguous = 0
+        self.unmapped: dict[str, int] = {}
+        """Names that nothing knows, with how often they had to be looked up."""
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the resolver may answer otherwise now."""
+        return self.revision != self._resolver.revision
+
+    def change(self, resolver: Resolver) -> None:
+        """Resolve by another resolver from now on."""
+        self._resolver = resolver
+        self.forget()
+
+    def forget(self) -> None:
+        """Work out every meaning anew."""
+        self.young.clear()
+        self._old.clear()
+        self._capped.clear()
+        self.revision = self._resolver.revision
+
+    def forget_capped(self) -> None:
+        """Ask again for what there was no room for."""
+        for key in self._capped:
+            self.young.pop(key, None)
+        self._capped.clear()
+
+    def recall(self, key: bytes) -> Meaning | None:
+        """A meaning of either generation that still holds; it is young then."""
+        meaning = self.young.get(key)
+        if meaning is None:
+            meaning = self._old.pop(key, None)
+            if meaning is not None:
+                self.keep(key, meaning)
+        return None if meaning is None or is_stale(meaning) else meaning
+
+    def keep(self, key: bytes, meaning: Meaning) -> None:
+        """Remember what lines with that key do."""
+        if len(self.young) >= KEYS:
+            self._old = dict(self.young)
+            self.young.clear()
+            self._capped.clear()
+        self.young[key] = meaning
+        if any(meaning is self._dropped.get((kind, "capped")) for kind in Type):
+            self._capped.append(key)
+
+    def count(self) -> tuple[Counter[Type], Counter[str]]:
+        """How many events came by type, and how many of them were dropped by reason. Any thread may ask."""
+        events: Counter[Type] = Counter()
+        dropped: Counter[str] = Counter()
+        for (kind, drop), (many,) in list(self._tallies.items()):
+            events[kind] += many
+            if drop and many:
+                dropped[drop] += many
+        return events, dropped
+
+    def resolve(self, signature: Signature) -> Meaning:
+        """Work out what lines with that signature do."""
+        found = self._resolver.resolve(signature)
+        self.ambiguous += found.ambiguous
+        if found.drop == "unmapped" and (signature.name in self.unmapped or len(self.unmapped) < NAMES):
+            self.unmapped[signature.name] = self.unmapped.get(signature.name, 0) + 1
+        feeds: list[Feed] = []
+        drop = found.drop
+        for target in found.targets:
+            try:
+                series = self._tables.find(target.family, target.labels)
+            except ValueError:
+                drop = "conflict"
+                continue
+            if series is None:
+                drop = "capped"
+                continue
+            feeds.append(self._feed(target, series, 1.0 / signature.rate))
+        return self._compile(signature.type, feeds) if feeds else self._drop(signature.type, drop)
+
+    def _drop(self, kind: Type, drop: str) -> Meaning:
+        """The one meaning of all lines of a type that are dropped for that reason."""
+        meaning = self._dropped.get((kind, drop))
+        if meaning is None:
+            meaning = self._dropped[kind, drop] = Meaning(self._tally(kind, drop))
+        return meaning
+
+    def _compile(self, kind: Type, feeds: Sequence[Feed]) -> Meaning:
+        adds, observes, others = [], [], []
+        for feed in feeds:
+            simple = kind is not Type.GAUGE and not feed.family.ttl and feed.scale >= 0 and feed.plus >= 0
+            if simple and feed.action is Action.ADD:
+                adds.append(Addition(feed.series, feed.scale, feed.plus))
+            elif simple and feed.action is Action.OBSERVE and feed.bounds:
+                cells = feed.series.value
+                assert isinstance(cells, list)  # noqa: S101 - what has bounds is a histogram
+                observes.append(Observation(cells, feed.bounds, feed.scale, feed.plus, feed.weight))
+            else:
+                others.append(feed)
+        return Meaning(self._tally(kind, ""), tuple(adds), tuple(observes), tuple(others))
+
+    def _tally(self, kind: Type, drop: str) -> list[int]:
+        return self._tallies.setdefault((kind, drop), [0])
+
+    def _feed(self, target: Target, series: Cell, events: float) -> Feed:
+        """`events` is how many a line stands for; an observation counts a whole number of times."""
+        times = tidy(events) if target.action is Action.ADD else 1
+        bounds = self._tables.bounds(target.family) if target.family.kind is Kind.HISTOGRAM else ()
+        scale, plus = tidy(target.scale * times), tidy(target.plus * times)
+        return Feed(target.family, target.action, series, scale, plus, round(events), bounds)
+
+
+def is_stale(meaning: Meaning) -> bool:
+    """Whether a series that it changes has expired."""
+    for feed in meaning.feeds:  # noqa: SIM110 - a generator would cost more than all the rest
+        if feed.series.exposed_at < 0:
+            return True
+    return False
+
+
+def tidy(value: float) -> float:
+    """The same number, as an integer where it is one: whole counts stay whole."""
+    return int(value) if abs(value) < EXACT and value == int(value) else value

@@ -1,0 +1,104 @@
+"""From an event and the values of its variables to the series that it feeds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from exporter.family import Family, Kind, Labels
+from exporter.sources.statsd.event import Action, Resolution, Target
+from exporter.sources.statsd.names.custom import LONGEST_VALUE
+from exporter.sources.statsd.names.terms import Event, Feed, Part, Unit, covers
+from exporter.sources.statsd.names.units import Circumstances, find_scale
+
+TAGS = {
+    "executor": ("executor_class_name", "executor", "name"),
+    "operator": ("operator_name", "operator", "task_type"),
+    "team": ("team_name",),
+    "pool": ("pool_name",),
+    "worker": ("worker_name",),
+    "bundle": ("bundle_name",),
+    "file": ("file_name", "file_path"),
+    "transport": ("transport_type",),
+    "state": ("state", "prior_state"),
+}
+"""Under which tags a variable is sent, the newest first; others under their own names."""
+ORDER = ("fed_by_api", "unclear", "denied")
+"""Why nothing is fed, the weightiest first."""
+
+
+class Feeding:
+    """Makes targets. `api_feeds` are families that the API feeds, so that StatsD must not."""
+
+    def __init__(self, api_feeds: frozenset[Family], *, task_labels: bool) -> None:
+        self._api_feeds = api_feeds
+        self._task_labels = task_labels
+
+    def feed(self, event: Event, rule: str, values: Mapping[str, str], now: Circumstances) -> Resolution:
+        """What becomes of an event that counts."""
+        scale = find_scale(event.unit, now)
+        targets: list[Target] = []
+        refused: Counter[str] = Counter()
+        for feed in event.feeds:
+            if feed.only and values.get("state", "") not in feed.only:
+                continue
+            reason = self._refuse(feed, now)
+            if reason:
+                refused[reason] += 1
+            else:
+                targets.append(make_target(feed, self._label(feed, values), scale))
+        if targets:
+            return Resolution(rule, tuple(targets), note=describe_unit(event.unit, scale))
+        drop = next((reason for reason in ORDER if refused[reason]), "")
+        return Resolution(rule, drop=drop or say_unfed(event, values))
+
+    def _refuse(self, feed: Feed, now: Circumstances) -> str:
+        """Why a feed is left out, one of DROPS; empty where it is not."""
+        if feed.family in self._api_feeds or feed.stands_in_for in self._api_feeds:
+            return "fed_by_api"
+        if not covers(feed.releases, now.release):
+            return "unclear"
+        # Tasks that are not told apart would overwrite each other's gauges.
+        merged = not self._task_labels and feed.family.kind is Kind.GAUGE and "task_id" in feed.family.labels
+        return "denied" if merged else ""
+
+    def _label(self, feed: Feed, values: Mapping[str, str]) -> Labels:
+        hidden = () if self._task_labels else ("task_id",)
+        return tuple(
+            "" if label in hidden else feed.const.get(label, values.get(label, "")) for label in feed.family.labels
+        )
+
+
+def say_unfed(event: Event, values: Mapping[str, str]) -> str:
+    return "zero_series" if values.get("state") in event.states else "unmapped"
+
+
+def make_target(feed: Feed, labels: Labels, scale: float) -> Target:
+    if feed.part is Part.COUNT:
+        return Target(feed.family, labels, Action.ADD, 0.0, 1.0)
+    action = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET}.get(feed.family.kind, Action.OBSERVE)
+    return Target(feed.family, labels, action, scale * 0.01 if feed.percent else scale)
+
+
+def describe_unit(unit: Unit, scale: float) -> str:
+    if unit in (Unit.NONE, Unit.SECONDS):
+        return ""
+    return "sent in seconds" if scale == 1 else "sent in milliseconds, made seconds"
+
+
+def read_tags(event: Event, tags: Mapping[str, str]) -> dict[str, str]:
+    """The variables of an event that its tags tell."""
+    values = {}
+    for variable in event.variables:
+        tag = next((tag for tag in TAGS.get(variable, (variable,)) if tag in tags), None)
+        if tag is not None:
+            values[variable] = clean(variable, tags[tag])
+    return values
+
+
+def clean(variable: str, value: str) -> str:
+    """A value as a label has it: of a file only its name, nothing longer than Airflow's ids."""
+    if variable == "file" and ("/" in value or value.endswith(".py")):
+        value = PurePosixPath(value).stem
+    return value[:LONGEST_VALUE]

@@ -1,0 +1,183 @@
+"""The receiving thread: the only place where StatsD's sockets are read.
+
+It waits in the kernel while nothing comes. While datagrams come it reads all that wait, then rests for as long as fills
+part of a batch, or not at all while batches come full: few, large reads are what makes an event cheap.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.sources.statsd.absorber import Absorber
+from exporter.sources.statsd.batches import BATCH, Reader, make_reader
+from exporter.sources.statsd.sockets import bind_inet, bind_unix, enlarge
+from exporter.sources.statsd.streams import Streams
+
+FILL = 64
+"""Datagrams that a rest should bring."""
+SHORTEST, LONGEST = 0.001, 0.002
+"""How long a rest may be, in seconds. The stock buffer holds 277 small datagrams."""
+SWEEP = 1.0
+"""Seconds between sweeps, and the longest wait."""
+TRANSPORTS = ("udp", "tcp", "unixgram", "unix")
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Where to listen; empty is nowhere. `buffer` is the receive buffer to ask for in bytes, 0 for the system's own."""
+
+    udp: str = ""
+    tcp: str = ""
+    unixgram: Path | None = None
+    unix: Path | None = None
+    mode: int = 0o660
+    buffer: int = 0
+
+
+class Receiver:
+    """Receives from `start` to `stop`. Its counts may be read by any thread."""
+
+    def __init__(
+        self, listeners: Listeners, absorber: Absorber, relay: Callable[[Sequence[bytes]], None] | None = None
+    ) -> None:
+        self.listeners = listeners
+        self._absorber = absorber
+        self.relay = relay
+        self._selector = selectors.DefaultSelector()
+        self._streams = Streams(self._selector, self._take)
+        self._sockets: list[socket.socket] = []
+        self._readers: list[tuple[str, Reader]] = []
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._tasks: list[Callable[[], None]] = []
+        self.packets: Counter[str] = Counter(dict.fromkeys(TRANSPORTS, 0))
+        self.granted = 0
+        """Bytes of the UDP socket's receive buffer, as the kernel counts them."""
+
+    @property
+    def lost(self) -> int:
+        """Datagrams that the kernel threw away because the buffer was full."""
+        return sum(reader.lost for _, reader in self._readers)
+
+    @property
+    def refused(self) -> int:
+        """Connections that were closed because there are too many."""
+        return self._streams.refused
+
+    @property
+    def alive(self) -> bool:
+        """Whether it receives."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Bind every address and begin, or none. Raises ReaderError."""
+        try:
+            self._bind()
+        except BaseException:
+            self._close()
+            raise
+        self._thread = threading.Thread(target=self._run, name="statsd-receiver", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take what has arrived, and close the sockets."""
+        self._stopping = True
+        if self._thread is not None:
+            self._thread.join()
+
+    def call(self, task: Callable[[], None]) -> None:
+        """Let the receiving thread do something between two batches, soon."""
+        self._tasks.append(task)
+
+    def addresses(self) -> list[str]:
+        """What it listens on, with the ports that were found."""
+        return [str(sock.getsockname()) for sock in self._sockets]
+
+    def _bind(self) -> None:
+        wanted = self.listeners
+        if wanted.udp:
+            sock = self._keep(bind_inet(wanted.udp, socket.SOCK_DGRAM))
+            self.granted = enlarge(sock, wanted.buffer)
+            self._add_reader("udp", sock)
+        if wanted.unixgram:
+            self._add_reader("unixgram", self._keep(bind_unix(wanted.unixgram, socket.SOCK_DGRAM, wanted.mode)))
+        if wanted.tcp:
+            self._streams.listen(self._keep(bind_inet(wanted.tcp, socket.SOCK_STREAM)), "tcp")
+        if wanted.unix:
+            self._streams.listen(self._keep(bind_unix(wanted.unix, socket.SOCK_STREAM, wanted.mode)), "unix")
+
+    def _keep(self, sock: socket.socket) -> socket.socket:
+        self._sockets.append(sock)
+        return sock
+
+    def _add_reader(self, transport: str, sock: socket.socket) -> None:
+        self._readers.append((transport, make_reader(sock)))
+        self._selector.register(sock, selectors.EVENT_READ, None)
+
+    def _run(self) -> None:
+        try:
+            self._receive()
+        finally:
+            # After an error the supervisor's next read finds the thread dead and connects anew.
+            self._close()
+
+    def _receive(self) -> None:
+        due = time.monotonic() + SWEEP
+        while not self._stopping:
+            count = self._read_all()
+            if time.monotonic() >= due:
+                self._absorber.sweep()
+                due = time.monotonic() + SWEEP
+            while self._tasks:
+                self._tasks.pop(0)()
+            if not count:
+                self._wait()
+            elif count < BATCH:
+                self._poll(0)
+                time.sleep(min(LONGEST, max(SHORTEST, LONGEST * FILL / count)))
+        while self._read_all():
+            pass
+        self._streams.close()
+
+    def _wait(self) -> None:
+        self._poll(SWEEP / 4)
+
+    def _poll(self, timeout: float) -> None:
+        """Serve connections; a datagram ends the wait."""
+        for key, _ in self._selector.select(timeout):
+            if key.data is not None:
+                key.data()
+
+    def _read_all(self) -> int:
+        """One batch of each socket; returns the size of the largest."""
+        largest = 0
+        for transport, reader in self._readers:
+            batch = reader.read()
+            if batch:
+                largest = max(largest, len(batch))
+                self.packets[transport] += len(batch)
+                self._absorber.absorb(batch, reader.sender)
+                if self.relay:
+                    self.relay(batch)
+        return largest
+
+    def _take(self, transport: str, lines: list[bytes], sender: bytes) -> None:
+        self.packets[transport] += 1
+        self._absorber.absorb(lines, lambda _: sender)
+        if self.relay:
+            self.relay(lines)
+
+    def _close(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+        self._selector.close()
+        for path in (self.listeners.unixgram, self.listeners.unix):
+            if path and self._thread is not None:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,138 @@
+"""StatsD as a source under the supervisor: connecting binds the sockets, reading reports what came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from exporter.catalogue import own
+from exporter.family import Family, Labels
+from exporter.reading import Reader, ReaderError, Reading
+from exporter.settings import ReceptionSettings
+from exporter.sources.statsd.absorber import Absorber
+from exporter.sources.statsd.event import DROPS, REJECTIONS, Resolver, Type
+from exporter.sources.statsd.receiver import TRANSPORTS, Listeners, Receiver
+from exporter.sources.statsd.relay import Relay
+
+INTERVAL = 10.0
+SHOWN = 20
+"""How many unmapped names are told."""
+
+
+class StatsdSource:
+    """Receives StatsD from `connect` to `close`."""
+
+    name = "statsd"
+
+    def __init__(self, listeners: Listeners, absorber: Absorber, relay_address: str = "") -> None:
+        self.listeners = listeners
+        self.relay_address = relay_address
+        self.absorber = absorber
+        self.receiver: Receiver | None = None
+        self.relay = Relay(relay_address) if relay_address else None
+        self.readers: Sequence[Reader] = (Reception(self),)
+
+    def __str__(self) -> str:
+        wanted = self.listeners
+        named = zip(TRANSPORTS, (wanted.udp, wanted.tcp, wanted.unixgram, wanted.unix), strict=True)
+        return ", ".join(f"{transport} {where}" for transport, where in named if where) or "nowhere"
+
+    def connect(self) -> None:
+        """Bind and begin to receive, unless it does already. Raises ReaderError."""
+        if self.receiver and self.receiver.alive:
+            return
+        if self.relay:
+            self.relay.close()
+            try:
+                self.relay.open()
+            except OSError as error:
+                raise ReaderError(
+                    "unreachable", f"cannot relay StatsD to {self.relay_address}: {error.strerror}; check the address"
+                ) from error
+        receiver = Receiver(self.listeners, self.absorber, self.relay)
+        receiver.start()
+        self.receiver = receiver
+
+    def begin(self, deadline: float) -> None:
+        """Nothing here takes long."""
+
+    def close(self) -> None:
+        """Take what has arrived, and close the sockets."""
+        if self.receiver:
+            self.receiver.stop()
+        if self.relay:
+            self.relay.close()
+
+    def change(self, resolver: Resolver, configure: Callable[[], None] = lambda: None) -> None:
+        """Resolve by another resolver from now on, without a gap in reception; `configure` is called just before."""
+
+        def apply() -> None:
+            configure()
+            self.absorber.change(resolver)
+
+        if self.receiver and self.receiver.alive:
+            self.receiver.call(apply)
+        else:
+            apply()
+
+    def tables(self) -> dict[Family, dict[Labels, float]]:
+        """The exporter's own families of StatsD, as they are now. Any thread may ask."""
+        absorber, receiver = self.absorber, self.receiver
+        rejected, dropped = absorber.rejected, absorber.dropped
+        tables: dict[Family, dict[Labels, float]] = {
+            own.STATSD_LINES: {(): absorber.lines},
+            own.STATSD_EVENTS: {(own.STATSD_TYPES[one.value],): absorber.events[one] for one in Type},
+            own.STATSD_REJECTED: {(reason,): rejected[reason] for reason in REJECTIONS},
+            own.STATSD_DROPPED: {(reason,): dropped[reason] for reason in DROPS},
+            own.STATSD_AMBIGUOUS: {(): absorber.ambiguous},
+            own.STATSD_UNMAPPED: {(): len(absorber.unmapped)},
+        }
+        if receiver:
+            tables[own.STATSD_PACKETS] = {(one,): receiver.packets[one] for one in TRANSPORTS}
+            tables[own.STATSD_LOST] = {(): receiver.lost}
+            tables[own.STATSD_BUFFER] = {(): receiver.granted}
+            tables[own.STATSD_REFUSED] = {(): receiver.refused}
+        if self.relay:
+            tables[own.STATSD_RELAYED] = {(): self.relay.packets}
+            tables[own.STATSD_RELAY_LOST] = {(): self.relay.lost}
+        return tables
+
+
+def find_listeners(settings: ReceptionSettings) -> Listeners:
+    """Where to listen by the settings."""
+    return Listeners(
+        udp=settings.listen_udp,
+        tcp=settings.listen_tcp,
+        unixgram=settings.listen_unixgram,
+        unix=settings.listen_unix,
+        mode=settings.unix_socket_mode,
+        buffer=settings.receive_buffer,
+    )
+
+
+class Reception:
+    """Looks whether the receiving thread lives, and tells what came."""
+
+    name = "reception"
+    help = "StatsD as it arrives"
+    interval = INTERVAL
+    families: Sequence[Family] = ()
+
+    def __init__(self, source: StatsdSource) -> None:
+        self._source = source
+
+    def read(self) -> Reading:
+        """Tell what came. Raises ReaderError where nothing is received any more."""
+        receiver = self._source.receiver
+        if receiver is None or not receiver.alive:
+            raise ReaderError("unreachable", "the receiving thread ended; it is started anew, the log says why")
+        return Reading(notes=tuple(self._tell(receiver)))
+
+    def _tell(self, receiver: Receiver) -> Iterator[str]:
+        absorber = self._source.absorber
+        yield f"{sum(receiver.packets.values())} packets, {absorber.lines} lines, {receiver.lost} lost by the kernel"
+        for what, counts in (("rejected", absorber.rejected), ("dropped", absorber.dropped)):
+            if counts:
+                yield f"{what}: " + ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+        if absorber.unmapped:
+            names = list(absorber.unmapped)[:SHOWN]
+            yield f"names that nothing knows ({len(absorber.unmapped)}): " + ", ".join(names)

@@ -1,0 +1,289 @@
+"""StatsD from real Airflows, without the API: outcomes and durations held against the database, in every dialect.
+
+    AIRFLOW_VERSIONS="3.3.2 2.11.2" E2E_STATSD_SECONDS=90 python -m pytest tests/e2e/test_statsd.py -m e2e -s
+
+$E2E_STATSD_MODES chooses dialects (plain, influxdb, datadog, modern). Needs PostgreSQL's server programs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from demo.airflow import Airflow
+from demo.environment import release
+from demo.workdir import free_port
+from tests.e2e.arena import DAG_COUNT, HERE, PARSE_SECONDS, POOLS, QUIET, QUIET_SECONDS, SETTINGS, leave, wait_until
+from tests.e2e.audit import Audit
+from tests.e2e.console import Console
+from tests.e2e.database import Database, quote
+from tests.e2e.subject import Exposition, Subject
+
+VERSIONS = os.environ.get("AIRFLOW_VERSIONS", "3.3.2 2.11.2").split()
+SECONDS = float(os.environ.get("E2E_STATSD_SECONDS", "90"))
+FOLDER = Path(os.environ.get("E2E_FOLDER", ".e2e"))
+MODES: Mapping[str, Mapping[str, str]] = {
+    "plain": {},
+    "influxdb": {"AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True"},
+    "datadog": {"AIRFLOW__METRICS__STATSD_DATADOG_ENABLED": "True"},
+    "modern": {
+        "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+        "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",
+    },
+}
+CHOSEN = os.environ.get("E2E_STATSD_MODES", " ".join(MODES)).split()
+ENDED_BY_SCHEDULER = {"killed", "endless"}
+"""Tasks whose process dies without a word: some of their tries are told by nobody."""
+DEFERRED = {"deferred", "deferred_twice", "impatient", "rescheduled", "rescheduled_soft", "too_late"}
+"""Tasks that 2.x times piece by piece, and of which a sensor's reported seconds are those of each poke."""
+SLACK = 0.6
+"""Seconds by which a process and the database may differ about how long a try took, on a small busy machine."""
+SHARE = 0.02
+BIRTH_HOLD = 1
+
+
+def say(message: str) -> None:
+    """Progress, past pytest's capture."""
+    print(message, file=sys.__stderr__, flush=True)
+
+
+class Stage(NamedTuple):
+    """One Airflow, watched."""
+
+    airflow: Airflow
+    console: Console
+    database: Database
+    is_3: bool
+
+
+@contextmanager
+def open_stage(version: str, folder: Path) -> Iterator[Stage]:
+    """Start an Airflow with paused DAGs; stop and delete it at the end."""
+    with ExitStack() as stack:
+        airflow = Airflow(
+            version,
+            folder / "airflow",
+            database="postgres",
+            dags=HERE / "dags",
+            pools=POOLS,
+            settings=SETTINGS,
+            port=18080,
+            report=say,
+        )
+        stack.callback(leave, airflow)
+        airflow.up()
+        console = Console(airflow)
+        stack.callback(console.close)
+        database = Database(airflow.database_url)
+        Audit(database).install()
+        wait_until(lambda: len(console.dag_ids()) >= DAG_COUNT, PARSE_SECONDS, "the DAGs are parsed")
+        yield Stage(airflow, console, database, release(version) >= (3,))
+
+
+def work(stage: Stage, mode: str, folder: Path) -> Exposition:
+    """Let Airflow work and report in one dialect; what an exporter that hears nothing else shows at the end."""
+    port = free_port()
+    stage.airflow.stop(*stage.airflow.parts)
+    stage.airflow.settings = {
+        **SETTINGS,
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__STATSD_PORT": str(port),
+        **MODES[mode],
+    }
+    flags = [
+        "--no-collector.airflow",
+        "--no-collector.host",
+        f"--statsd.listen-udp=127.0.0.1:{port}",
+        "--statsd.listen-tcp=",
+        f"--statsd.release={stage.airflow.version}",
+        f"--exposition.birth-hold={BIRTH_HOLD}s",
+    ]
+    subject = Subject(folder / mode, flags)
+    try:
+        subject.start()
+        subject.wait_ready()
+        since = clock(stage.database)
+        stage.airflow.start()
+        stage.console.pause_all(False)
+        say(f"  {mode}: Airflow works for {SECONDS:.0f} s")
+        time.sleep(SECONDS)
+        calm_down(stage)
+        subject.scrape()
+        time.sleep(2 * BIRTH_HOLD + 2)
+        subject.scrape()
+        time.sleep(1)
+        stage.database.execute(f"insert into e2e_span values ({quote(mode)}, {quote(since)}, clock_timestamp())")
+        return subject.scrape()
+    finally:
+        subject.close()
+
+
+def clock(database: Database) -> str:
+    """The database's own time."""
+    return str(database.value("select clock_timestamp() as now"))
+
+
+def calm_down(stage: Stage) -> None:
+    """Pause every DAG and wait until nothing runs any more."""
+    stage.console.pause_all(True)
+    working = "select count(*) from task_instance where state in ('running', 'queued', 'restarting')"
+    newest = "select extract(epoch from clock_timestamp() - max(at))::float8 as age from e2e_change"
+    wait_until(
+        lambda: not stage.database.value(working) and float(stage.database.value(newest) or 0) > QUIET,
+        QUIET_SECONDS,
+        "nothing runs",
+    )
+
+
+class Known(NamedTuple):
+    """What is true of one task, or of one DAG's runs."""
+
+    fates: Counter[str]
+    seconds: float
+
+
+def tries(stage: Stage, mode: str) -> dict[tuple[str, str], Known]:
+    """The tries that ended, by DAG and task."""
+    found: dict[tuple[str, str], Known] = {}
+    query = f"select dag_id, task_id, fate, count(*) as n, sum(seconds) as seconds from e2e_sent_try \
+        where mode = {quote(mode)} group by dag_id, task_id, fate"
+    for row in stage.database.rows(query):
+        key = (row["dag_id"], row["task_id"])
+        known = found.get(key, Known(Counter(), 0.0))
+        known.fates[row["fate"]] += row["n"]
+        found[key] = known._replace(seconds=known.seconds + row["seconds"])
+    return found
+
+
+def can_be_sent(identity: tuple[str, ...], mode: str) -> bool:
+    """Whether the ids come through: Airflow drops letters outside ASCII, plain names hide where a dot was."""
+    text = "".join(identity)
+    return mode == "datadog" or (text.isascii() and (mode != "plain" or "." not in text))
+
+
+def by_labels(exposition: Exposition, name: str, *labels: str) -> dict[tuple[str, ...], float]:
+    """The samples of a name, added up by some of their labels."""
+    found: dict[tuple[str, ...], float] = defaultdict(float)
+    for series, value in exposition.items():
+        if series.name == name:
+            found[tuple(series.label(label) for label in labels)] += value
+    return found
+
+
+OUTCOMES = ("success", "failed")
+COUNTERS = {
+    "airflow_task_tries_total": ("success", "failed", "skipped", "retried"),
+    "airflow_task_tries_failed_total": ("failed", "retried"),
+    "airflow_task_retries_total": ("retried",),
+}
+
+
+def compare_tries(exposition: Exposition, truth: Mapping[tuple[str, str], Known], mode: str) -> Iterator[str]:
+    """Yield what differs of the counters of tries."""
+    for name, fates in COUNTERS.items():
+        shown = by_labels(exposition, name, "dag_id", "task_id")
+        for key in sorted({*truth, *shown}):
+            if not can_be_sent(key, mode):
+                continue
+            known = truth.get((key[0], key[1]))
+            true = sum(known.fates[fate] for fate in fates) if known else 0
+            value = shown.get(key, 0.0)
+            if value != true and not (key[1] in ENDED_BY_SCHEDULER and value < true):
+                yield f"{name}{list(key)}: {value:g}, true {true}"
+
+
+def compare_outcomes(exposition: Exposition, truth: Mapping[tuple[str, str], Known], mode: str) -> Iterator[str]:
+    """Yield what differs of the outcomes."""
+    shown = by_labels(exposition, "airflow_task_instances_finished_total", "dag_id", "task_id", "state")
+    wanted = {(dag, task, state): known.fates[state] for (dag, task), known in truth.items() for state in OUTCOMES}
+    for key in sorted({*shown, *wanted}):
+        true, value = wanted.get((key[0], key[1], key[2]), 0), shown.get(key, 0.0)
+        if can_be_sent(key[:2], mode) and value != true and not (key[1] in ENDED_BY_SCHEDULER and value < true):
+            yield f"airflow_task_instances_finished_total{list(key)}: {value:g}, true {true}"
+
+
+def compare_seconds(
+    exposition: Exposition, truth: Mapping[tuple[str, str], Known], mode: str, *, is_3: bool
+) -> Iterator[str]:
+    """Yield what differs of the seconds that tries used."""
+    shown = by_labels(exposition, "airflow_task_run_seconds_total", "dag_id", "task_id")
+    for key, known in sorted(truth.items()):
+        if not can_be_sent(key, mode) or key[1] in ENDED_BY_SCHEDULER | DEFERRED:
+            continue
+        allowed = SLACK * known.fates.total() + SHARE * known.seconds
+        value = shown.get(key, 0.0)
+        if abs(value - known.seconds) > allowed:
+            yield f"airflow_task_run_seconds_total{list(key)}: {value:.2f}, true {known.seconds:.2f} ({is_3=})"
+
+
+def compare_runs(stage: Stage, exposition: Exposition, mode: str) -> Iterator[str]:
+    """Yield what differs of the runs: how many ended how, and how long the successful ones took."""
+    shown = by_labels(exposition, "airflow_dag_runs_finished_total", "dag_id", "state")
+    sums = by_labels(exposition, "airflow_dag_run_duration_seconds_sum", "dag_id")
+    query = f"select dag_id, state, count(*) as n, sum(seconds) as seconds from e2e_sent_run \
+        where mode = {quote(mode)} group by dag_id, state"
+    truth = {(row["dag_id"], row["state"]): (row["n"], row["seconds"]) for row in stage.database.rows(query)}
+    for key in sorted({*truth, *shown}):
+        if not can_be_sent(key[:1], mode):
+            continue
+        true, seconds = truth.get((key[0], key[1]), (0, 0.0))
+        if shown.get(key, 0.0) != true:
+            yield f"airflow_dag_runs_finished_total{list(key)}: {shown.get(key, 0.0):g}, true {true}"
+        total = sums.get(key[:1], 0.0)
+        if key[1] == "success" and abs(total - seconds) > SLACK * true + SHARE * seconds:
+            yield f"airflow_dag_run_duration_seconds{list(key[:1])} sum: {total:.2f}, true {seconds:.2f}"
+
+
+def compare_names(exposition: Exposition) -> Iterator[str]:
+    """Yield what was not recognised, rejected or lost: nothing that Airflow sends is."""
+    customs = {series.name for series in exposition if series.name.startswith("airflow_custom_")}
+    yield from (f"a name of Airflow was taken for one of users: {name}" for name in sorted(customs))
+    for series, value in exposition.items():
+        if "statsd" in series.name and value and series.label("reason") in ("unmapped", "conflict", "capped"):
+            yield f"{series.name} {series.label('reason')}: {value:g}"
+        if "rejected" in series.name and "statsd" in series.name and value:
+            yield f"{series.name} {series.label('reason')}: {value:g}"
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_airflow_sends_agrees_with_its_database(version: str) -> None:
+    folder = (FOLDER / f"statsd-{version}").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    modes = [mode for mode in CHOSEN if mode != "modern" or release(version) >= (3, 2)]
+    problems: list[str] = []
+    with open_stage(version, folder) as stage:
+        stage.database.execute("create table e2e_window (endpoint text, start timestamptz, walked timestamptz);")
+        stage.database.execute("create table e2e_poll (endpoint text, began timestamptz, ended timestamptz);")
+        stage.database.execute("create table e2e_span (mode text, since timestamptz, until timestamptz);")
+        expositions = {mode: work(stage, mode, folder) for mode in modes}
+        for name in ("oracle.sql", "statsd.sql"):
+            stage.database.execute_file(name)
+        for mode, exposition in expositions.items():
+            found = list(compare(stage, exposition, mode))
+            say(
+                f"  {version} {mode}: {sum(known.fates.total() for known in tries(stage, mode).values())} tries, \
+{len(exposition)} samples, {len(found)} differences"
+            )
+            problems += [f"{mode}: {one}" for one in found]
+    say("\n".join(problems) or "no problems")
+    assert not problems
+
+
+def compare(stage: Stage, exposition: Exposition, mode: str) -> Iterator[str]:
+    """Yield everything that differs in one dialect."""
+    truth = tries(stage, mode)
+    yield from compare_tries(exposition, truth, mode)
+    yield from compare_outcomes(exposition, truth, mode)
+    yield from compare_seconds(exposition, truth, mode, is_3=stage.is_3)
+    yield from compare_runs(stage, exposition, mode)
+    yield from compare_names(exposition)

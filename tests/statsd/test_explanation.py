@@ -1,0 +1,98 @@
+"""What `explain` says of lines."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from exporter.family import Family, Kind
+from exporter.sources.statsd.event import Action, Resolution, Sample, Signature, Target, Type
+from exporter.sources.statsd.explanation import Parser, Summary, explain, read_capture
+
+STARTS = Family("airflow_task_starts_total", Kind.COUNTER, "Starts", labels=("dag_id",))
+LOOP = Family("airflow_loop_duration_seconds", Kind.HISTOGRAM, "Loops", buckets=(1.0,))
+SLOTS = Family("airflow_slots", Kind.GAUGE, "Slots")
+
+
+class Told(NamedTuple):
+    samples: list[Sample]
+    rejected: list[str]
+
+
+def parse(line: bytes) -> Told:
+    match line.split(b":")[0]:
+        case b"bad":
+            return Told([], ["bad_value"])
+        case b"loop":
+            return Told([Sample(Signature("loop", Type.TIMER), 1500.0)], [])
+        case b"slots":
+            return Told([Sample(Signature("slots", Type.GAUGE), 3.0, relative=True)], [])
+    return Told([Sample(Signature("start", Type.COUNTER, (("dag_id", "d"),), 0.5), 1.0)], [])
+
+
+class Names:
+    revision = 0
+
+    def resolve(self, signature: Signature) -> Resolution:
+        match signature.name:
+            case "loop":
+                return Resolution("scheduler loop", [Target(LOOP, (), Action.OBSERVE, 0.001)], note="seconds by ms")
+            case "slots":
+                return Resolution("slots", [Target(SLOTS, (), Action.SET)])
+        if signature.rate == 1.0:
+            return Resolution("start", drop="twin")
+        return Resolution("start", [Target(STARTS, ("d",), Action.ADD)], ambiguous=True)
+
+
+PARSER = Parser(lambda datagram: datagram.split(b"\n"), parse)
+
+
+def tell(datagram: bytes) -> list[str]:
+    return list(explain(datagram, PARSER, Names()))
+
+
+def test_a_counter_is_shown_from_the_wire_to_its_series() -> None:
+    assert tell(b"start:1|c|@0.5|#dag_id:d") == [
+        "start:1|c|@0.5|#dag_id:d",
+        "  sent      start (counter, dag_id=d, sampled at 0.5) = 1",
+        "  matches   start",
+        "  note      its ids could be split at other dots: this is the most plausible way",
+        '  becomes   airflow_task_starts_total{dag_id="d"} (counter) adds 1, counted 2 times',
+    ]
+
+
+def test_a_unit_is_shown_before_and_after() -> None:
+    assert tell(b"loop:1500|ms")[1:] == [
+        "  sent      loop (timer, no tags) = 1500 ms",
+        "  matches   scheduler loop",
+        "  note      seconds by ms",
+        "  becomes   airflow_loop_duration_seconds{} (histogram) observes 1.5 seconds",
+    ]
+
+
+def test_a_relative_gauge_moves_its_series() -> None:
+    assert tell(b"slots:+3|g")[1:] == [
+        "  sent      slots (gauge, no tags) = +3",
+        "  matches   slots",
+        "  becomes   airflow_slots{} (gauge) moves by 3",
+    ]
+
+
+def test_each_line_of_a_datagram_is_explained_and_one_that_is_rejected_says_why() -> None:
+    assert tell(b"bad:x|c\nslots:+3|g")[:3] == ["bad:x|c", "  rejected  bad_value", "slots:+3|g"]
+
+
+def test_a_summary_counts_families_drops_and_rejections_with_examples() -> None:
+    summary = Summary(PARSER, Names())
+    for datagram in (b"start:1|c", b"start:1|c", b"bad:x|c", b"bad:y|c", b"loop:1|ms"):
+        summary.take(datagram)
+    assert list(summary.lines()) == [
+        "        2  fed       airflow_task_starts_total",
+        "        1  fed       airflow_loop_duration_seconds",
+        "        2  rejected  bad_value",
+        "                     bad:x|c",
+    ]
+
+
+def test_a_capture_holds_datagrams_as_json_or_as_they_are() -> None:
+    capture = [b'{"t": 1.5, "payload": "a:1|c\\nb:2|g"}\n', b"c:3|c\r\n", b"\n", b"{no json\n"]
+    assert list(read_capture(capture)) == [b"a:1|c\nb:2|g", b"c:3|c", b"{no json"]
