@@ -17,7 +17,7 @@ from exporter.settings import Settings
 from exporter.state import State
 from exporter.status import SourceStatus
 from exporter.store import Store
-from exporter.supervisor import Supervisor, all_attempted
+from exporter.supervisor import Manner, Supervisor, all_attempted
 from exporter.telemetry import Counting, Telemetry
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ VOLATILE = frozenset({"host"})
 """Sources whose counters start at zero with the process: what they measure goes on, seen or not, while it is away."""
 UNBROKEN = frozenset({"statsd"})
 """Sources that go on through a change of the configuration, unless it is theirs."""
+OWN_SHARE = 0.8
+"""The part of the time that a source may take that reads this machine."""
 WAIT = 30.0
 """Seconds after which a source that is slow to stop is mentioned."""
 
@@ -186,10 +188,9 @@ class Engine:
         return ledger
 
     def _supervise(self, source: Source, ledger: Ledger) -> Supervisor:
-        persists = source.name not in VOLATILE
-        return Supervisor(
-            source, self.store, ledger, self._state, persists=persists, on_error=self.telemetry.count_error
-        )
+        # Where there is no other side to spare, a busy machine only makes a look longer, not dearer.
+        manner = Manner(persists=False, share=OWN_SHARE) if source.name in VOLATILE else Manner()
+        return Supervisor(source, self.store, ledger, self._state, manner=manner, on_error=self.telemetry.count_error)
 
 
 def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
