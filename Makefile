@@ -51,6 +51,10 @@ e2e: $(VENV)/.dev ## the exactness test on real Airflows (AIRFLOW_VERSIONS, E2E_
 e2e-statsd: $(VENV)/.dev ## what real Airflows send over StatsD, without the API, against their databases
 	$(BIN)/python -m pytest tests/e2e/test_statsd.py -m e2e -v $(PYTEST_ARGS)
 
+.PHONY: e2e-host
+e2e-host: $(VENV)/.dev ## what tasks use on real Airflows, held against their own account (AIRFLOW_VERSIONS)
+	$(BIN)/python -m pytest tests/e2e_host -m e2e -v $(PYTEST_ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -17,11 +17,10 @@ from exporter.settings import Settings
 from exporter.state import State
 from exporter.status import SourceStatus
 from exporter.store import Store
-from exporter.supervisor import Supervisor, all_attempted
+from exporter.supervisor import Manner, Supervisor, all_attempted
 from exporter.telemetry import Counting, Telemetry
 
 if TYPE_CHECKING:
-    from exporter.sources.statsd.event import Resolver
     from exporter.sources.statsd.source import StatsdSource
 
 log = logging.getLogger(__name__)
@@ -33,6 +32,8 @@ VOLATILE = frozenset({"host"})
 """Sources whose counters start at zero with the process: what they measure goes on, seen or not, while it is away."""
 UNBROKEN = frozenset({"statsd"})
 """Sources that go on through a change of the configuration, unless it is theirs."""
+OWN_SHARE = 0.8
+"""The part of the time that a source may take that reads this machine."""
 WAIT = 30.0
 """Seconds after which a source that is slow to stop is mentioned."""
 
@@ -134,7 +135,7 @@ class Engine:
     # An exporter without a source must not pay for what it imports.
 
     def _build_airflow(self, settings: Settings) -> list[Source]:
-        if not settings.collectors["airflow"]:
+        if not settings.collectors.get("airflow"):
             return []
         from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
 
@@ -142,13 +143,14 @@ class Engine:
 
     def _build_statsd(self, settings: Settings) -> list[Source]:
         """The source that runs already, where it listens as before: it goes on without losing a packet."""
-        if not settings.collectors["statsd"]:
+        if not settings.collectors.get("statsd"):
             return []
         from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415
+        from exporter.sources.statsd.resolvers import make_resolver  # noqa: PLC0415
         from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
 
-        resolver = build_resolver(settings, self.directory)
         old = find_statsd(unit.source for unit in self._units)
+        resolver = make_resolver(settings, self.directory, old.absorber.resolver if old else None)
         wanted, relay = find_listeners(settings.reception), settings.reception.relay_address
         if old is None or (old.listeners, old.relay_address) != (wanted, relay):
             return [StatsdSource(wanted, old.absorber if old else Absorber(self._events, resolver), relay)]
@@ -158,7 +160,7 @@ class Engine:
 
     def _build_host(self, settings: Settings) -> list[Source]:
         """The sources that run already, where they read as before: they know the processes that run."""
-        if not settings.collectors["host"]:
+        if not settings.collectors.get("host"):
             return []
         from exporter.sources.host.source import build_sources  # noqa: PLC0415
 
@@ -186,25 +188,14 @@ class Engine:
         return ledger
 
     def _supervise(self, source: Source, ledger: Ledger) -> Supervisor:
-        persists = source.name not in VOLATILE
-        return Supervisor(
-            source, self.store, ledger, self._state, persists=persists, on_error=self.telemetry.count_error
-        )
+        # Where there is no other side to spare, a busy machine only makes a look longer, not dearer.
+        manner = Manner(persists=False, share=OWN_SHARE) if source.name in VOLATILE else Manner()
+        return Supervisor(source, self.store, ledger, self._state, manner=manner, on_error=self.telemetry.count_error)
 
 
 def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
     """The source of StatsD, where there is one."""
     return next((cast("StatsdSource", source) for source in sources if source.name == "statsd"), None)
-
-
-def build_resolver(settings: Settings, directory: Directory) -> Resolver:
-    """What says of each StatsD name what becomes of it."""
-    from exporter.sources.statsd.names import Names  # noqa: PLC0415 - as the source
-
-    api_feeds = frozenset(
-        family for family in FAMILIES if family.source == "airflow" and settings.collectors["airflow"]
-    )
-    return Names(directory, settings.statsd, api_feeds)
 
 
 def list_sources(settings: Settings) -> list[str]:

@@ -22,14 +22,12 @@ STARTS = counter(
 )
 RESCHEDULES = counter(
     "airflow_task_reschedules_total",
-    help="Times that sensors of the DAG gave up their slot until later",
-    labels=("dag_id",),
+    help="Times that sensors gave up their slot until later, over all DAGs",
     origin="ti.finish: state up_for_reschedule",
 )
 DEFERRALS = counter(
     "airflow_task_deferrals_total",
-    help="Times that tasks of the DAG handed their wait to the triggerer",
-    labels=("dag_id",),
+    help="Times that tasks handed their wait to the triggerer, over all DAGs",
     origin="ti.finish: state deferred",
 )
 EXECUTION_DURATION = histogram(

@@ -104,8 +104,9 @@ class Tree:
 
 
 def show_stat(fake: Fake, pages: int) -> str:
-    """/proc/PID/stat, with a command that tries to confuse."""
+    """/proc/PID/stat, with a command that tries to confuse; whoever does anything has page faults."""
+    faults = fake.cpu + fake.peak + len("".join(fake.argv))
     return (
-        f"{fake.pid} (a) (b c) {fake.state} {fake.ppid} 1 1 0 -1 0 {fake.cpu} 0 0 0 "
+        f"{fake.pid} (a) (b c) {fake.state} {fake.ppid} 1 1 0 -1 0 {faults} 0 0 0 "
         f"{fake.cpu} 0 {fake.kids} 0 20 0 1 0 {fake.start} 1000000 {pages} 18446744073709551615"
     )

@@ -273,9 +273,9 @@ def finish(dag: str, task: str, state: str, value: float) -> Iterator[Fact]:
     if state == "up_for_retry":
         yield "airflow_task_retries_total", (dag, task), value
     if state == "up_for_reschedule":
-        yield "airflow_task_reschedules_total", (dag,), value
+        yield "airflow_task_reschedules_total", (), value
     if state == "deferred":
-        yield "airflow_task_deferrals_total", (dag,), value
+        yield "airflow_task_deferrals_total", (), value
 
 
 def wait(kind: str, dag: str, seconds: float) -> Iterator[Fact]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from exporter.sources.statsd.event import Sample, Signature, Type
-from exporter.sources.statsd.lines import PEER, parse, split
+from exporter.sources.statsd.event import PEER, Sample, Signature, Type
+from exporter.sources.statsd.lines import parse, split
 from exporter.sources.statsd.mapping import MappingError
 from exporter.sources.statsd.mapping import parse as parse_file
 from exporter.sources.statsd.mapping.escape import escape
@@ -50,7 +50,7 @@ def read(text: str) -> list[Sample]:
 def list_events(samples: list[Sample]) -> list[tuple[Any, ...]]:
     """Samples as the peer's events: rates applied, times in seconds, tags as labels."""
     events: list[tuple[Any, ...]] = []
-    for (name, kind, tags, rate), value, relative in samples:
+    for (name, kind, tags, rate, _), value, relative in samples:
         labels = {escape(key): text for key, text in tags if text}
         counted = value / rate if kind is Type.COUNTER else value / 1000 if kind is Type.TIMER else value
         letter = {Type.COUNTER: "C", Type.GAUGE: "G"}.get(kind, "O")

@@ -154,6 +154,60 @@ def test_names_without_end_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     assert drops == ["", "", "", "capped", "capped"]
 
 
+def test_options_of_summaries_reach_their_families() -> None:
+    text = """
+defaults:
+  quantiles: [{quantile: 0.25, error: 0.1}]
+  summary_options:
+    max_age: 1m30s
+    age_buckets: 3
+    quantiles: [{quantile: 0.9, error: 0.1}, {quantile: 0.9, error: 0.2}]
+"""
+    [target] = parse(text).resolve(Signature("t", Type.TIMER)).targets
+    family = target.family
+    assert (family.max_age, family.age_buckets, family.objectives) == (90.0, 3, ((0.9, 0.2),))
+
+
+def test_merge_keys_null_and_anchors_are_read() -> None:
+    text = """
+x-common: &common {observer_type: histogram, histogram_options: {buckets: [1, .inf]}}
+mappings:
+- {<<: *common, match: a, name: a, labels: ~, help: null}
+"""
+    [target] = parse(text).resolve(Signature("a", Type.TIMER)).targets
+    assert (target.family.kind, target.family.buckets, target.family.labels) == (Kind.HISTOGRAM, (1.0,), ())
+
+
+def test_scalars_keep_their_spelling() -> None:
+    text = "mappings: [{match: a, name: a, labels: {code: 0200, flag: yes, ratio: 1.50, day: 2026-01-01}}]"
+    assert show(text, "a") == "a code=0200 day=2026-01-01 flag=yes ratio=1.50"
+
+
+def test_a_file_read_again_goes_on_with_the_families_of_the_old() -> None:
+    before = parse("mappings: [{match: a.*, name: a, labels: {who: $1}}]")
+    after = parse("mappings: [{match: a.b, name: a, labels: {who: ours}}]", before)
+    [old], [new] = (mapper.resolve(Signature("a.b", Type.COUNTER)).targets for mapper in (before, after))
+    assert old.family is new.family
+    assert (old.labels, new.labels) == (("b",), ("ours",))
+    assert after.resolve(Signature("a.b", Type.GAUGE)).drop == "conflict"
+
+
+def test_options_of_the_other_kind_and_options_given_twice_are_mistakes() -> None:
+    quantiles = "[{quantile: 0.5, error: 0.1}]"
+    for text, place in (
+        ("{match: a, name: a, observer_type: histogram, summary_options: {}}", "mappings[0].summary_options"),
+        ("{match: a, name: a, observer_type: summary, histogram_options: {}}", "mappings[0].histogram_options"),
+        ("{match: a, name: a, buckets: [1], histogram_options: {buckets: [2]}}", "mappings[0].buckets"),
+        (
+            f"{{match: a, name: a, quantiles: {quantiles}, summary_options: {{quantiles: {quantiles}}}}}",
+            "mappings[0].quantiles",
+        ),
+    ):
+        with pytest.raises(MappingError) as told:
+            parse(f"mappings: [{text}]")
+        assert [problem.split(":")[0] for problem in told.value.problems] == [place]
+
+
 def test_all_problems_are_told_at_once_with_their_places() -> None:
     with pytest.raises(MappingError) as told:
         parse("defaults: {ttl: 5}\nmappings:\n- {match: a b, name: 9x, colour: red}\n- {match: (, match_type: regex}\n")

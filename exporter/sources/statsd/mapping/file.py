@@ -213,10 +213,11 @@ def read_options(reader: Reader, base: Options) -> Options:
     histogram.allow("buckets", "native_histogram_bucket_factor", "native_histogram_max_buckets")
     histogram.number("native_histogram_bucket_factor", 0.0)
     histogram.whole("native_histogram_max_buckets")
+    old_buckets, old_quantiles = reader.buckets("buckets"), reader.quantiles("quantiles")
     return Options(
         kind=OBSERVERS[observer or timer] if observer or timer else base.kind,
-        buckets=histogram.buckets("buckets") or reader.buckets("buckets") or base.buckets,
-        quantiles=summary.quantiles("quantiles") or reader.quantiles("quantiles") or base.quantiles,
+        buckets=histogram.buckets("buckets") or old_buckets or base.buckets,
+        quantiles=summary.quantiles("quantiles") or old_quantiles or base.quantiles,
         max_age=summary.duration("max_age") or base.max_age,
         age_buckets=summary.whole("age_buckets", MOST_AGE_BUCKETS) or base.age_buckets,
         buf_cap=summary.whole("buf_cap") or base.buf_cap,

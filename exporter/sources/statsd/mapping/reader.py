@@ -103,7 +103,8 @@ class Reader:
         return bounds
 
     def quantiles(self, key: str) -> tuple[tuple[float, float], ...]:
-        return tuple(sorted({part.quantile() for part in self.sections(key)}))
+        """Each quantile once, in their order: of one given twice the last counts."""
+        return tuple(sorted(dict(part.quantile() for part in self.sections(key)).items()))
 
     def quantile(self) -> tuple[float, float]:
         """One quantile with the error that it may have."""

@@ -14,7 +14,7 @@ from exporter.sources.statsd.names.terms import NEWEST, Event, Release, Unit, on
 from exporter.sources.statsd.names.units import Circumstances, find_scale
 
 PATIENCE = 50
-"""How many different names may come before what shows no sign is taken for what is most likely."""
+"""How many names are looked up before what shows no sign is taken for what is most likely."""
 TRUE = ("true", "1", "t", "yes", "on")
 FALSE = ("false", "0", "f", "no", "off")
 
@@ -93,7 +93,7 @@ class Stream:
         return not self.patient or len(scales) == 1
 
     def note_name(self) -> None:
-        """Another name came."""
+        """A name is looked up."""
         self._names += 1
         if self._names == PATIENCE:
             self.settle()
