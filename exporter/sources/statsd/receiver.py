@@ -21,7 +21,7 @@ from exporter.sources.statsd.batches import BATCH, Reader, make_reader
 from exporter.sources.statsd.sockets import bind_inet, bind_unix, enlarge
 from exporter.sources.statsd.streams import Streams
 
-SHARE = 8
+SHARE = 4
 """A rest should bring one in so many of the datagrams that the buffer holds."""
 MOST = 512
 """Datagrams that a rest should bring at most."""
