@@ -58,6 +58,7 @@ class Engine:
         self._events = Events(self.store, hold=settings.birth_hold, buckets=find_buckets(settings))
         self.telemetry = Telemetry(self.store, persistent=settings.state_file is not None, ledgers=self._ledgers)
         self.telemetry.seed(list_sources(settings))
+        self._resolver: Resolver | None = None
         self._units: tuple[Unit, ...] = ()
         self._carried: dict[str, list[Row]] = {}
         self._adopt(settings, self._build_sources(settings))
@@ -147,7 +148,7 @@ class Engine:
         from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415
         from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
 
-        resolver = build_resolver(settings, self.directory)
+        resolver = self._resolver = build_resolver(settings, self.directory, self._resolver)
         old = find_statsd(unit.source for unit in self._units)
         wanted, relay = find_listeners(settings.reception), settings.reception.relay_address
         if old is None or (old.listeners, old.relay_address) != (wanted, relay):
@@ -197,14 +198,14 @@ def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
     return next((cast("StatsdSource", source) for source in sources if source.name == "statsd"), None)
 
 
-def build_resolver(settings: Settings, directory: Directory) -> Resolver:
-    """What says of each StatsD name what becomes of it."""
+def build_resolver(settings: Settings, directory: Directory, previous: Resolver | None = None) -> Resolver:
+    """What says of each StatsD name what becomes of it; families made by the previous one go on."""
     from exporter.sources.statsd.names import Names  # noqa: PLC0415 - as the source
 
     api_feeds = frozenset(
         family for family in FAMILIES if family.source == "airflow" and settings.collectors.get("airflow")
     )
-    return Names(directory, settings.statsd, api_feeds)
+    return Names(directory, settings.statsd, api_feeds, previous if isinstance(previous, Names) else None)
 
 
 def list_sources(settings: Settings) -> list[str]:
