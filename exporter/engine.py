@@ -17,11 +17,10 @@ from exporter.settings import Settings
 from exporter.state import State
 from exporter.status import SourceStatus
 from exporter.store import Store
-from exporter.supervisor import Supervisor, all_attempted
+from exporter.supervisor import Manner, Supervisor, all_attempted
 from exporter.telemetry import Counting, Telemetry
 
 if TYPE_CHECKING:
-    from exporter.sources.statsd.event import Resolver
     from exporter.sources.statsd.source import StatsdSource
 
 log = logging.getLogger(__name__)
@@ -33,6 +32,8 @@ VOLATILE = frozenset({"host"})
 """Sources whose counters start at zero with the process: what they measure goes on, seen or not, while it is away."""
 UNBROKEN = frozenset({"statsd"})
 """Sources that go on through a change of the configuration, unless it is theirs."""
+OWN_SHARE = 0.8
+"""The part of the time that a source may take that reads this machine."""
 WAIT = 30.0
 """Seconds after which a source that is slow to stop is mentioned."""
 
@@ -58,7 +59,6 @@ class Engine:
         self._events = Events(self.store, hold=settings.birth_hold, buckets=find_buckets(settings))
         self.telemetry = Telemetry(self.store, persistent=settings.state_file is not None, ledgers=self._ledgers)
         self.telemetry.seed(list_sources(settings))
-        self._resolver: Resolver | None = None
         self._units: tuple[Unit, ...] = ()
         self._carried: dict[str, list[Row]] = {}
         self._adopt(settings, self._build_sources(settings))
@@ -146,10 +146,11 @@ class Engine:
         if not settings.collectors.get("statsd"):
             return []
         from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415
+        from exporter.sources.statsd.resolvers import make_resolver  # noqa: PLC0415
         from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
 
-        resolver = self._resolver = build_resolver(settings, self.directory, self._resolver)
         old = find_statsd(unit.source for unit in self._units)
+        resolver = make_resolver(settings, self.directory, old.absorber.resolver if old else None)
         wanted, relay = find_listeners(settings.reception), settings.reception.relay_address
         if old is None or (old.listeners, old.relay_address) != (wanted, relay):
             return [StatsdSource(wanted, old.absorber if old else Absorber(self._events, resolver), relay)]
@@ -187,25 +188,14 @@ class Engine:
         return ledger
 
     def _supervise(self, source: Source, ledger: Ledger) -> Supervisor:
-        persists = source.name not in VOLATILE
-        return Supervisor(
-            source, self.store, ledger, self._state, persists=persists, on_error=self.telemetry.count_error
-        )
+        # Where there is no other side to spare, a busy machine only makes a look longer, not dearer.
+        manner = Manner(persists=False, share=OWN_SHARE) if source.name in VOLATILE else Manner()
+        return Supervisor(source, self.store, ledger, self._state, manner=manner, on_error=self.telemetry.count_error)
 
 
 def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
     """The source of StatsD, where there is one."""
     return next((cast("StatsdSource", source) for source in sources if source.name == "statsd"), None)
-
-
-def build_resolver(settings: Settings, directory: Directory, previous: Resolver | None = None) -> Resolver:
-    """What says of each StatsD name what becomes of it; families made by the previous one go on."""
-    from exporter.sources.statsd.names import Names  # noqa: PLC0415 - as the source
-
-    api_feeds = frozenset(
-        family for family in FAMILIES if family.source == "airflow" and settings.collectors.get("airflow")
-    )
-    return Names(directory, settings.statsd, api_feeds, previous if isinstance(previous, Names) else None)
 
 
 def list_sources(settings: Settings) -> list[str]:

@@ -62,6 +62,14 @@ class Result:
     again: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a source is driven: whether its counters outlive the process, and the part of the time it may take."""
+
+    persists: bool = True
+    share: float = SHARE
+
+
 class Supervisor:
     """Runs one source in a thread of its own."""
 
@@ -72,7 +80,7 @@ class Supervisor:
         ledger: Ledger,
         state: State,
         *,
-        persists: bool = True,
+        manner: Manner | None = None,
         on_error: Callable[[str, str], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -81,7 +89,7 @@ class Supervisor:
         self._store = store
         self._ledger = ledger
         self._state = state
-        self._persists = persists
+        self._manner = manner or Manner()
         self._on_error = on_error
         self._clock = clock
         self._wall = wall
@@ -174,13 +182,13 @@ class Supervisor:
         """The reader's interval; longer for the slowest, where all together would keep the other side too busy."""
         usual = {one.name: self._tracks[one.name].usual for one in self._source.readers if one.name in self._tracks}
         shares = {one.name: usual.get(one.name, 0.0) / one.interval for one in self._source.readers}
-        ceiling = find_ceiling(shares.values(), SHARE)
+        ceiling = find_ceiling(shares.values(), self._manner.share)
         return reader.interval if shares[reader.name] <= ceiling else usual[reader.name] / ceiling
 
     def _commit(self, reading: Reading) -> None:
         removed = self._forget_dags(reading.dags)
         staged = self._ledger.stage(reading.changes)
-        rows = self._ledger.rows(staged) if self._persists else []
+        rows = self._ledger.rows(staged) if self._manner.persists else []
         if rows or reading.memories or reading.forget or removed:
             self._state.commit(rows, reading.memories, moment=reading.moment, forget=reading.forget, removed=removed)
         self._ledger.adopt(staged)

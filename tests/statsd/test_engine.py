@@ -13,7 +13,8 @@ from exporter.engine import Engine
 from exporter.exposition import Format, render
 from exporter.family import Family, Kind
 from exporter.settings import ReceptionSettings, Settings
-from exporter.sources.statsd.event import Action, Resolution, Signature, Target
+from exporter.sources.statsd import resolvers
+from exporter.sources.statsd.event import ALL, Action, Resolution, Signature, Target
 
 SETTINGS = Settings(
     collectors={"airflow": False, "statsd": True},
@@ -26,6 +27,7 @@ class Plain:
     """Counts everything by name."""
 
     revision = 0
+    dialects = ALL
 
     def resolve(self, signature: Signature) -> Resolution:
         return Resolution("plain", (Target(JOBS, (signature.name,), Action.ADD),))
@@ -37,7 +39,7 @@ def expose(engine: Engine) -> str:
 
 
 def test_a_reload_loses_neither_counts_nor_packets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "build_resolver", lambda *_: Plain())
+    monkeypatch.setattr(resolvers, "make_resolver", lambda *_: Plain())
     engine = Engine(SETTINGS)
     engine.start()
     source = module.find_statsd(unit.source for unit in engine._units)

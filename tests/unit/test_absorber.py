@@ -11,7 +11,7 @@ from exporter.events import Events
 from exporter.family import Family, Kind, Labels, Merge
 from exporter.sources.statsd import meanings as module
 from exporter.sources.statsd.absorber import Absorber
-from exporter.sources.statsd.event import Action, Resolution, Signature, Target, Type
+from exporter.sources.statsd.event import ALL, Action, Resolution, Signature, Target, Type
 from exporter.store import Store
 
 EVENTS = Family("airflow_events_total", Kind.COUNTER, "Events", ("name",), cap=50)
@@ -21,6 +21,8 @@ SECONDS = Family("airflow_wait_seconds", Kind.HISTOGRAM, "Waits", ("name",), buc
 
 class Plain:
     """Counts, levels and seconds by name; what begins with x is unknown."""
+
+    dialects = ALL
 
     def __init__(self) -> None:
         self.revision = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 
 from exporter.sources.host import procfs
 from exporter.sources.host.files import Files
@@ -49,7 +50,7 @@ class Census:
     def look(self, deadline: float) -> None:
         """Look at every process. Raises OverrunError at the deadline (monotonic seconds), UnreadableError."""
         pids = self._files.list_pids()
-        known = sorted(self.processes.values(), key=find_depth)
+        known = sorted(self.processes.values(), key=attrgetter("depth"))
         finished = self._observe(known, lambda: pids, deadline)
         self._first = False
         if not finished:
@@ -60,7 +61,7 @@ class Census:
 
         Nobody forks, or gets another title for a new task, without a page fault.
         """
-        known = sorted(filter(is_busy, self.processes.values()), key=find_depth)
+        known = sorted(filter(is_busy, self.processes.values()), key=attrgetter("depth"))
         self._brief = True
         try:
             self._observe(known, lambda: self._find_children(one for one in known if one.stirred), deadline)
@@ -167,7 +168,7 @@ class Census:
             process.unreadable.pop("cmdline", None)
         except UnreadableError as error:
             if error.reason != procfs.GONE:
-                process.unreadable["cmdline"] = error.reason
+                process.note_unreadable("cmdline", error)
             cmdline = process.cmdline or b""
         if cmdline != process.cmdline:
             process.cmdline = cmdline
@@ -200,7 +201,7 @@ class Census:
         try:
             io = procfs.parse_io(self._files.read(process.stat.pid, "io", 1024))
         except (UnreadableError, procfs.MalformedError) as error:
-            note_unreadable(process, "io", error)
+            process.note_unreadable("io", error)
             return None
         process.unreadable.pop("io", None)
         if process.read is None or process.written is None:
@@ -278,10 +279,6 @@ class Census:
             queue += found
 
 
-def find_depth(process: Process) -> int:
-    return process.depth
-
-
 def is_busy(process: Process) -> bool:
     """Whether it is a task's, or runs tasks."""
     owner = process.owner
@@ -300,11 +297,3 @@ def divide(amount: int, owners: list[Owner]) -> Iterator[tuple[Owner, int]]:
     part, left = divmod(amount, len(owners))
     for place, owner in enumerate(owners):
         yield owner, part + (left if place == 0 else 0)
-
-
-def note_unreadable(process: Process, file: str, error: Exception) -> None:
-    """Remember why a file tells nothing, unless the process has just ended."""
-    reason = error.reason if isinstance(error, UnreadableError) else "malformed"
-    if reason == procfs.GONE:
-        reason = "missing"
-    process.unreadable[file] = reason

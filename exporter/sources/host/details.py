@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from exporter.sources.host import procfs
-from exporter.sources.host.census import SELDOM, note_unreadable
+from exporter.sources.host.census import SELDOM
 from exporter.sources.host.files import Files
 from exporter.sources.host.owners import Owner, Try
 from exporter.sources.host.process import Process
@@ -60,7 +60,7 @@ class Details:
         try:
             status = procfs.parse_status(text)
         except MalformedError as error:
-            note_unreadable(process, "status", error)
+            process.note_unreadable("status", error)
             return
         process.full_at = self._walk
         process.anonymous = status.anonymous
@@ -79,7 +79,7 @@ class Details:
         except UnreadableError as error:
             process.fds = None
             if error.reason != procfs.GONE:
-                note_unreadable(process, "fd", error)
+                process.note_unreadable("fd", error)
 
     def _choose(self, processes: Iterable[Owned]) -> Iterator[Owned]:
         for process, owner in processes:
@@ -102,7 +102,7 @@ class Details:
                 process.pss = procfs.parse_pss(text) if text else None
             except MalformedError as error:
                 process.pss = None
-                note_unreadable(process, "smaps_rollup", error)
+                process.note_unreadable("smaps_rollup", error)
 
     def _fetch(self, process: Process, file: str, size: int = 4096) -> bytes | None:
         """A file's text; None where there is none, which is noted unless the process has just ended."""
@@ -110,7 +110,7 @@ class Details:
             text = self._files.read(process.stat.pid, file, size)
         except UnreadableError as error:
             if error.reason != procfs.GONE or self._lives(process):
-                note_unreadable(process, file, error)
+                process.note_unreadable(file, error)
             return None
         process.unreadable.pop(file, None)
         return text

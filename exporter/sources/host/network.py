@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from exporter.sources.host import procfs
-from exporter.sources.host.census import note_unreadable
 from exporter.sources.host.details import Owned
 from exporter.sources.host.files import Files
 from exporter.sources.host.owners import Component, Owner, Try
@@ -49,7 +48,7 @@ class Network:
                     space = self._files.find_namespace(process.stat.pid)
                 except UnreadableError as error:
                     if error.reason != procfs.GONE:
-                        note_unreadable(process, "net", error)
+                        process.note_unreadable("net", error)
                     continue
             self._namespaces[process.key] = space
         return self._namespaces
@@ -58,7 +57,7 @@ class Network:
         try:
             found = procfs.parse_traffic(self._files.read(process.stat.pid, "net/dev"))
         except (UnreadableError, MalformedError) as error:
-            note_unreadable(process, "net", error)
+            process.note_unreadable("net", error)
             return
         traffic = [each for name, each in found.items() if name != LOOPBACK]
         received, sent = sum(each.received for each in traffic), sum(each.sent for each in traffic)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.sources.host.owners import Owner
-from exporter.sources.host.procfs import Stat
+from exporter.sources.host.procfs import GONE, Stat, UnreadableError
 from exporter.sources.host.titles import Title
 
 PATIENCE = 2
@@ -108,6 +108,11 @@ class Process:
     def key(self) -> tuple[int, int]:
         """Names the process for good, unlike its pid."""
         return self.stat.pid, self.stat.start
+
+    def note_unreadable(self, file: str, error: Exception) -> None:
+        """Remember why a file tells nothing, though the process lives."""
+        reason = error.reason if isinstance(error, UnreadableError) else "malformed"
+        self.unreadable[file] = "missing" if reason == GONE else reason
 
     def total(self) -> int:
         """All CPU that is accounted for in this process, in ticks."""

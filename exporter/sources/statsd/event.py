@@ -80,8 +80,28 @@ class Resolution(NamedTuple):
     """The ids could be split in several ways."""
 
 
+class Dialects(NamedTuple):
+    """Which ways of writing tags are read. All are by default, as in statsd_exporter."""
+
+    dogstatsd: bool = True
+    influxdb: bool = True
+    librato: bool = True
+    signalfx: bool = True
+    containers: bool = False
+    """Make the container field of DogStatsD a tag `container_id`, as statsd_exporter does; else it is passed over."""
+
+
+ALL = Dialects()
+PEER = Dialects(containers=True)
+"""Everything as statsd_exporter has it: for users of a mapping file."""
+
+
 class Resolver(Protocol):
     """Names, or a user's mapping."""
+
+    @property
+    def dialects(self) -> Dialects:
+        """Which ways of writing tags are read for it."""
 
     @property
     def revision(self) -> int:

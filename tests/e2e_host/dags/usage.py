@@ -63,7 +63,7 @@ def heavy():
         for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 KNOWN["pss"] = int(line.split()[1]) * 1024
-        time.sleep(10)
+        time.sleep(20)
         assert held
 
     @task(**BY_TASK)
@@ -118,8 +118,8 @@ def cleared():
     def long(**context):
         first = not (FOLDER / "begun").exists()
         (FOLDER / "begun").touch()
-        for _ in range(60 if first else 2):
-            burn(0.5)
+        for _ in range(600 if first else 20):
+            burn(0.1)
             account(context)
 
     long()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from exporter.directory import Directory
 from exporter.family import Family
 from exporter.settings import StatsdSettings
-from exporter.sources.statsd.event import Resolution, Signature, Type
+from exporter.sources.statsd.event import ALL, Resolution, Signature, Type
 from exporter.sources.statsd.names.custom import Custom
 from exporter.sources.statsd.names.feeding import Feeding, clean, read_tags
 from exporter.sources.statsd.names.ids import Ids, Split
@@ -42,6 +42,9 @@ class Names:
         self._ids: Ids = previous._ids if previous else Ids(directory)
         self._custom: Custom = Custom(settings, previous._custom if previous else None)
         self._feeding = Feeding(api_feeds, task_labels=settings.task_labels)
+
+    dialects = ALL
+    """How lines are to be read for it."""
 
     @property
     def revision(self) -> int:
