@@ -171,7 +171,7 @@ def tries(stage: Stage, mode: str) -> dict[tuple[str, str], Known]:
 
 
 def can_be_sent(identity: tuple[str, ...], mode: str) -> bool:
-    """Whether the ids come through: Airflow drops letters outside ASCII, plain names hide where a dot was, as two underscores or not."""
+    """Whether the ids come through: Airflow drops what is not ASCII, and plain names hide where a dot was."""
     text = "".join(identity)
     return mode == "datadog" or (text.isascii() and not (mode == "plain" and ("." in text or "__" in text)))
 
@@ -225,9 +225,9 @@ def compare_seconds(
     for key, known in sorted(truth.items()):
         if not can_be_sent(key, mode) or key[1] in ENDED_BY_SCHEDULER or (is_3 and key[1] in SKIPPED):
             continue
-        value, tries = shown.get(key, 0.0), known.fates.total()
-        most = known.seconds * (1 + SHARE) + SLACK * tries
-        if not max(0.001, known.seconds * (1 - SHARE) - STARTUP * tries) <= value <= most:
+        value, count = shown.get(key, 0.0), known.fates.total()
+        most = known.seconds * (1 + SHARE) + SLACK * count
+        if not max(0.001, known.seconds * (1 - SHARE) - STARTUP * count) <= value <= most:
             yield f"airflow_task_run_seconds_total{list(key)}: {value:.2f}, true {known.seconds:.2f} ({is_3=})"
 
 
