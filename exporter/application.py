@@ -14,8 +14,8 @@ from exporter import __version__, logs
 from exporter.config import ConfigError, Configuration
 from exporter.engine import Engine
 from exporter.exposition import Format, render
+from exporter.keeping import StateError
 from exporter.settings import Settings
-from exporter.state import StateError
 from exporter.telemetry import Served
 from exporter.web import AddressError, Server, Site, WebConfigError
 

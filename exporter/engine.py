@@ -11,10 +11,10 @@ from exporter.catalogue import COARSE, FAMILIES
 from exporter.directory import Directory
 from exporter.events import Events
 from exporter.family import Family, Kind
+from exporter.keeping import Keeper, Nothing
 from exporter.ledger import Ledger, Row
 from exporter.reading import Source
 from exporter.settings import Settings
-from exporter.state import State
 from exporter.status import SourceStatus
 from exporter.store import Store
 from exporter.supervisor import Manner, Supervisor, all_attempted
@@ -53,7 +53,7 @@ class Engine:
     def __init__(self, settings: Settings) -> None:
         self.store = Store(FAMILIES)
         self.settings = settings
-        self._state = State(settings.state_file)
+        self._state = open_state(settings)
         self.directory = Directory()
         self._ledgers: list[Counting] = []
         self._events = Events(self.store, hold=settings.birth_hold, buckets=find_buckets(settings))
@@ -191,6 +191,16 @@ class Engine:
         # Where there is no other side to spare, a busy machine only makes a look longer, not dearer.
         manner = Manner(persists=False, share=OWN_SHARE) if source.name in VOLATILE else Manner()
         return Supervisor(source, self.store, ledger, self._state, manner=manner, on_error=self.telemetry.count_error)
+
+
+def open_state(settings: Settings) -> Keeper:
+    """The state file, or a database in memory. Raises StateError where the file cannot be used."""
+    if settings.state_file is None and not set(list_sources(settings)) - VOLATILE - {"task_names"}:
+        return Nothing()
+    # An exporter on a worker must not pay for what it imports.
+    from exporter.state import State  # noqa: PLC0415
+
+    return State(settings.state_file)
 
 
 def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:

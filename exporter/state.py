@@ -14,6 +14,7 @@ from threading import RLock
 
 import msgspec
 
+from exporter.keeping import StateError
 from exporter.ledger import Row
 from exporter.reading import Memories
 
@@ -49,10 +50,6 @@ ADVICE = {
     sqlite3.SQLITE_PERM: "it has to be writable",
     sqlite3.SQLITE_READONLY: "it has to be writable",
 }
-
-
-class StateError(Exception):
-    """The state file cannot be used; the message says why and what to do."""
 
 
 class State:

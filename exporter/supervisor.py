@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 
 from exporter import logs
 from exporter.family import OTHER, Labels
+from exporter.keeping import Keeper, StateError
 from exporter.ledger import Ledger
 from exporter.reading import Reader, ReaderError, Reading, Source
-from exporter.state import State, StateError
 from exporter.status import Cycle, ReaderStatus, SourceStatus
 from exporter.store import Store
 
@@ -78,7 +78,7 @@ class Supervisor:
         source: Source,
         store: Store,
         ledger: Ledger,
-        state: State,
+        state: Keeper,
         *,
         manner: Manner | None = None,
         on_error: Callable[[str, str], None] = lambda *_: None,

@@ -108,7 +108,7 @@ UNREADABLE = Family(
     source="host",
     reader="processes",
     origin="/proc/PID",
-    closed={"file": UNREADABLE_FILES, "reason": ("permission", "missing", "malformed")},
+    closed={"file": UNREADABLE_FILES, "reason": ("permission", "missing", "malformed", "failed")},
 )
 
 FAMILIES = (

@@ -16,7 +16,7 @@ MEMORY_STATES = ("used", "free", "buffers", "cached")
 SWAP_STATES = ("used", "free")
 PARTS = ("cpu", "load", "memory", "vmstat", "disks", "filesystems", "network", "pressure", "cgroups")
 """What is read of the machine, part by part."""
-REASONS = ("permission", "missing", "malformed")
+REASONS = ("permission", "missing", "malformed", "failed")
 
 CPU = counter(
     "airflow_host_cpu_seconds_total",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import random
+from unittest.mock import Mock
 
 import pytest
 
+from exporter.sources.host import procfs
 from exporter.sources.host.process import Account
 from tests.host.watch import Watch
 
@@ -221,3 +224,28 @@ def test_what_was_explained_for_a_child_nobody_waited_for_hides_no_other(watch: 
     for _ in range(5):
         account.settle(0)
     assert account.settle(70) == 70
+
+
+def test_a_file_that_cannot_be_read_now_is_no_end_of_its_process(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch.tree.add(10, 1, *SCHEDULER, cpu=100)
+    watch.look()
+    with monkeypatch.context() as patch:
+        patch.setattr(procfs.os, "open", Mock(side_effect=OSError(errno.EMFILE, "too many open files")))
+        watch.look()
+    watch.tree.fakes[10].cpu += 50
+    watch.tree.write()
+    watch.look()
+    assert watch.cpu("scheduler") == 50
+
+
+def test_a_title_that_is_just_being_written_changes_nothing(watch: Watch) -> None:
+    watch.directory.tell_try("etl", "load", UUIDS[0])
+    watch.tree.add(10, 1, busy(UUIDS[0]))
+    child = watch.tree.add(11, 10, task(UUIDS[0]))
+    watch.look()
+    for title in (task(UUIDS[0])[:30], task(UUIDS[0])):
+        child.argv, child.cpu = (title,), child.cpu + 50
+        watch.tree.write()
+        watch.look()
+    assert watch.task_cpu("etl", "load") == 100
+    assert watch.cpu("other") == 0

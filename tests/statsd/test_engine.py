@@ -59,3 +59,19 @@ def test_a_reload_loses_neither_counts_nor_packets(monkeypatch: pytest.MonkeyPat
     text = expose(engine)
     assert 'jobs{name="etl"} 600\n' in text
     assert 'airflow_exporter_statsd_packets_total{transport="udp"} 600\n' in text
+
+
+def test_users_metrics_go_on_after_a_reload() -> None:
+    engine = Engine(SETTINGS)
+    try:
+        source = module.find_statsd(unit.source for unit in engine._units)
+        assert source is not None
+        for _ in range(2):
+            source.absorber.absorb([b"airflow.rows,table=orders:2|g"], lambda _: b"one")
+            engine.replace(replace(SETTINGS, birth_hold=5))
+            source = module.find_statsd(unit.source for unit in engine._units)
+            assert source is not None
+        source.absorber.absorb([b"airflow.rows,table=orders:7|g"], lambda _: b"one")
+    finally:
+        assert engine.stop(10)
+    assert 'airflow_custom_rows{table="orders"} 7\n' in expose(engine)

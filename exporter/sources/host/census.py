@@ -12,11 +12,11 @@ from operator import attrgetter
 
 from exporter.sources.host import procfs
 from exporter.sources.host.files import Files
-from exporter.sources.host.kinship import Kinship
-from exporter.sources.host.owners import Component, Owner, Try
+from exporter.sources.host.kinship import Kinship, is_busy
+from exporter.sources.host.owners import Owner, Try, divide
 from exporter.sources.host.process import Account, Process
 from exporter.sources.host.procfs import Io, Stat, UnreadableError
-from exporter.sources.host.titles import SUPERVISORS, classify
+from exporter.sources.host.titles import classify
 
 YOUNG = 3
 """For how many looks a process is new enough to become another program."""
@@ -83,10 +83,10 @@ class Census:
             if self._clock() > deadline:
                 finished = False
                 break
-            stat = self._read_stat(process.stat.pid)
+            stat = self._read_stat(process)
             if stat is None or stat.start != process.stat.start:
                 ended.append(process)
-            else:
+            elif stat is not process.stat:
                 figures.append(self._update(process, stat))
         self._remove(ended)
         if finished:
@@ -98,12 +98,23 @@ class Census:
             self._settle(*figure)
         return finished
 
-    def _read_stat(self, pid: int) -> Stat | None:
-        """None where the process is gone, or hidden from us."""
+    def _read_stat(self, process: Process) -> Stat | None:
+        """None where the process is gone; what is known already where the file cannot be read now."""
         try:
-            return procfs.parse_stat(self._files.read(pid, "stat", 1024))
+            return procfs.parse_stat(self._files.read(process.stat.pid, "stat", 1024))
+        except UnreadableError as error:
+            return None if error.reason == procfs.GONE else process.stat
+        except procfs.MalformedError:
+            return process.stat
+
+    def _meet(self, pid: int) -> Process | None:
+        """A new process; None where it has ended meanwhile, or is kept from us."""
+        try:
+            process = Process(procfs.parse_stat(self._files.read(pid, "stat", 1024)))
         except (UnreadableError, procfs.MalformedError):
             return None
+        process.kids = Account(process.stat.kids if self._first else 0)
+        return process
 
     def _update(self, process: Process, stat: Stat) -> Figures:
         """Note what a known process did itself; its children's part is settled when all have been looked at."""
@@ -127,16 +138,14 @@ class Census:
         """Take in processes that are new; whoever was there before our first look has what it used behind it."""
         new: list[Process] = []
         for pid in pids:
-            stat = self._read_stat(pid) if pid not in self.processes else None
-            if stat is not None:
-                process = Process(stat)
-                process.kids = Account(stat.kids if self._first else 0)
+            process = self._meet(pid) if pid not in self.processes else None
+            if process is not None:
                 self.processes[pid] = process
                 new.append(process)
-        for process in new:
-            for each in reversed(self._list_strangers(process)):
+        for stranger in new:
+            for each in reversed(self._list_strangers(stranger)):
                 self._introduce(each)
-        return [(process, process.stat.kids, self._read_io(process)) for process in new]
+        return [(each, each.stat.kids, self._read_io(each)) for each in new]
 
     def _list_strangers(self, process: Process) -> list[Process]:
         """The process and its nearest ancestors, as far as they have not been introduced."""
@@ -279,21 +288,8 @@ class Census:
             queue += found
 
 
-def is_busy(process: Process) -> bool:
-    """Whether it is a task's, or runs tasks."""
-    owner = process.owner
-    return isinstance(owner, Try) or (isinstance(owner, Component) and owner.name in SUPERVISORS)
-
-
 def may_change(process: Process) -> bool:
     """Whether a process that has a title may get another one at any time."""
     if process.cmdline is None or process.looks <= YOUNG:
         return True
     return is_busy(process) or (process.owner is not None and process.looks % SELDOM == 0)
-
-
-def divide(amount: int, owners: list[Owner]) -> Iterator[tuple[Owner, int]]:
-    """Even parts, the first with what is left over."""
-    part, left = divmod(amount, len(owners))
-    for place, owner in enumerate(owners):
-        yield owner, part + (left if place == 0 else 0)

@@ -101,3 +101,9 @@ def watches_task(title: Title) -> bool:
 
 def name_process(process: Process) -> str:
     return f"{process.stat.pid}:{process.stat.start}"
+
+
+def is_busy(process: Process) -> bool:
+    """Whether it is a task's, or runs tasks."""
+    owner = process.owner
+    return isinstance(owner, Try) or (isinstance(owner, Component) and owner.name in SUPERVISORS)

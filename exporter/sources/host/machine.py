@@ -168,4 +168,4 @@ def explain(error: UnreadableError | MalformedError) -> str:
     """One of catalogue.host.REASONS."""
     if isinstance(error, MalformedError):
         return "malformed"
-    return "permission" if error.reason == "permission" else "missing"
+    return error.reason if error.reason in host.REASONS else "missing"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from exporter.directory import Named
 
 UNKNOWN = "_unknown"
@@ -74,3 +76,10 @@ class Try(Owner):
 
     def __repr__(self) -> str:
         return f"Try({self.key!r}, {self.named})"
+
+
+def divide(amount: int, owners: list[Owner]) -> Iterator[tuple[Owner, int]]:
+    """Even parts, the first with what is left over."""
+    part, left = divmod(amount, len(owners))
+    for place, owner in enumerate(owners):
+        yield owner, part + (left if place == 0 else 0)

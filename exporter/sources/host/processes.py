@@ -23,8 +23,10 @@ SHARE = 0.8
 """The part of its interval that a look may take."""
 QUICKEST = 0.5
 """Seconds between two glances, where they are cheap: tasks start slower than that."""
-COST = 0.005
+COST = 0.003
 """The part of one CPU that glances may take."""
+TREMBLE = 2.0
+"""Seconds by which a clock that is not set may still be led."""
 LEDGER = tuple(family for family in (*components.FAMILIES, *usage.FAMILIES) if family.kind is not Kind.GAUGE)
 """The families that only grow."""
 
@@ -55,6 +57,8 @@ class ProcessesReader:
         self.notes: tuple[str, ...] = ()
         """What could not be read in the newest cycle, and what helps."""
         self._observer = observer
+        self._boot = 0.0
+        """When the machine was started, in Unix seconds."""
 
     def read(self) -> Reading:
         """Look at all. Raises ReaderError where there is no time, or no /proc."""
@@ -71,13 +75,13 @@ class ProcessesReader:
         one.details.read(owned, uptime)
         one.network.read(owned)
         self.seen = len(one.census.processes)
-        boot = time.time() - uptime
+        self._boot = keep_moment(self._boot, time.time() - uptime)
         unreadable = count_unreadable(owned)
         self.notes = tuple(describe(unreadable))
         took = time.monotonic() - begun
         return Reading(
             tables={
-                **component_tables(owned, boot),
+                **component_tables(owned, self._boot),
                 **self._task_tables(owned),
                 components.SEEN: {(): self.seen},
                 components.UNREADABLE: unreadable,
@@ -116,6 +120,11 @@ class TasksReader:
         spent = time.thread_time() - spent
         self.interval = min(self._longest, max(QUICKEST, spent / COST))
         return Reading()
+
+
+def keep_moment(before: float, now: float) -> float:
+    """The moment as first worked out, unless the clock was set: a start that trembles would look like restarts."""
+    return before if abs(now - before) < TREMBLE else now
 
 
 def report_components(kinship: Kinship, owned: Iterable[Owned]) -> Iterator[Change]:

@@ -31,7 +31,7 @@ class MalformedError(ValueError):
 
 GONE = "gone"
 """The process has ended, or the file never was."""
-REASONS = ("permission", "missing", "malformed")
+REASONS = ("permission", "missing", "malformed", "failed")
 """Why a file that ought to be there tells nothing: the closed set of the label `reason`."""
 
 
@@ -90,8 +90,11 @@ def read(path: str, size: int = LARGEST) -> bytes:
             os.close(descriptor)
     except PermissionError as error:
         raise UnreadableError("permission") from error
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ProcessLookupError) as error:
         raise UnreadableError(GONE) from error
+    except OSError as error:
+        # Too many open files, for one: what is there must not be taken for gone.
+        raise UnreadableError("failed") from error
 
 
 def parse_stat(text: bytes) -> Stat:

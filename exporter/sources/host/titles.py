@@ -21,6 +21,9 @@ CELERYD = re.compile(r"\[celeryd: \S+:(?P<process>[^\]]+)\](?: -[a-z]+-)?(?: \((
 PYTHON = re.compile(r"(?:.*/)?(?:python|pypy)[0-9.]*\Z")
 WORKLOAD_MODULES = ("airflow.sdk.execution_time.execute_workload", "airflow.executors.workloads.execute")
 
+TITLES = ("airflow worker -", "airflow supervisor:", "airflow task ")
+"""How titles begin that tell of tasks; no command does."""
+
 COMMANDS = {
     ("scheduler",): "scheduler",
     ("dag-processor",): "dag_processor",
@@ -62,7 +65,8 @@ def classify(cmdline: bytes) -> Title | None:
     title = " ".join(parts)
     if title.startswith("airflow "):
         found = classify_title(title)
-        if found:
+        if found or title.startswith(TITLES):
+            # One that is just being written says nothing yet.
             return found
     elif "gunicorn: " in title or title.startswith(("[celeryd: ", "[ready] airflow")):
         return classify_server(title)

@@ -16,4 +16,4 @@ def make_resolver(settings: Settings, directory: Directory, before: Resolver | N
         return load(settings.statsd.mapping_config, before if isinstance(before, Mapper) else None)
     of_api = settings.collectors.get("airflow", False)
     api_feeds = frozenset(family for family in FAMILIES if of_api and family.source == "airflow")
-    return Names(directory, settings.statsd, api_feeds)
+    return Names(directory, settings.statsd, api_feeds, before if isinstance(before, Names) else None)

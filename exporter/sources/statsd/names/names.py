@@ -24,16 +24,23 @@ UNIT_NOT_YET = "held back until it is clear whether it is in seconds; the config
 
 
 class Names:
-    """Resolves Airflow's names. `api_feeds` are families that the API feeds, so that StatsD must not."""
+    """Resolves Airflow's names. `api_feeds` are families that the API feeds, so that StatsD must not.
+
+    After a reload, what the `previous` one made for users and learned of ids goes on; signs are looked for anew.
+    """
 
     def __init__(
-        self, directory: Directory, settings: StatsdSettings, api_feeds: frozenset[Family] = frozenset()
+        self,
+        directory: Directory,
+        settings: StatsdSettings,
+        api_feeds: frozenset[Family] = frozenset(),
+        previous: Names | None = None,
     ) -> None:
         self._directory = directory
         self._lookup = Lookup()
         self._stream = Stream(directory, settings)
-        self._ids = Ids(directory)
-        self._custom = Custom(settings)
+        self._ids: Ids = previous._ids if previous else Ids(directory)
+        self._custom: Custom = Custom(settings, previous._custom if previous else None)
         self._feeding = Feeding(api_feeds, task_labels=settings.task_labels)
 
     dialects = ALL

@@ -54,7 +54,10 @@ EVENTS = (
         legacy=("dag.{dag_id}.{task_id}.duration",),
         releases="2.x, 3.1.6+",
         unit=Unit.TASK,
-        note="on 2.x without deferred time, but with the pokes of rescheduled sensors",
+        note=(
+            "from when the process has loaded the task, so less than the database says; 3.x: not of tasks that skip "
+            "themselves; 2.x: without deferred time, but with the pokes of rescheduled sensors"
+        ),
     ),
     Event(
         "task.queued_duration",
