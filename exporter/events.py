@@ -79,6 +79,11 @@ class Events:
         for family in changed:
             self._forget(family)
 
+    def clear(self) -> None:
+        """Forget every family."""
+        for family in list(self._live):
+            self._forget(family)
+
     def find(self, family: Family, labels: Labels) -> Series | None:
         """The series to change, made where it is new: a coarser one, or for gauges none, once the cap is reached.
 

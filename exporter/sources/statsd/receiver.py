@@ -167,8 +167,7 @@ class Receiver:
                 swept = now
                 self._absorber.sweep()
                 self._settle()
-            while self._tasks:
-                self._tasks.pop(0)()
+            self._do_tasks()
             if not arrived:
                 self._poll(SWEEP / 4)
             elif self._streams.busy or now >= polled + LONGEST:
@@ -180,6 +179,11 @@ class Receiver:
         while self._read_all():
             pass
         self._streams.close()
+        self._do_tasks()
+
+    def _do_tasks(self) -> None:
+        while self._tasks:
+            self._tasks.pop(0)()
 
     def _settle(self) -> None:
         """Keep the garbage collector from walking over every series, for longer than the buffer has room."""
