@@ -148,8 +148,8 @@ def measure_figures(bench: Bench, run: Run) -> Figures:
 
 
 def list_loads(*, quick: bool, rates: Sequence[int]) -> list[Load]:
-    switches = [(False,)] if quick else [(False, True)]
-    tags, packs, buffers = switches * 3
+    tags = packs = (False,) if quick else (False, True)
+    buffers = (False, True)
     return [
         Load(tagged, packed, rate, scraped, LARGE if large else 0)
         for tagged, large, packed, rate, scraped in product(tags, buffers, packs, rates, (False, True))
@@ -165,7 +165,7 @@ def main() -> int:
     parser.add_argument("--rates", type=lambda text: [int(one) for one in text.split(",")], default=RATES)
     parser.add_argument("--seconds", type=float, default=4.0, help="how long each load lasts")
     parser.add_argument("--dags", type=int, default=1_000)
-    parser.add_argument("--quick", action="store_true", help="plain lines, one each, on the system's own buffer only")
+    parser.add_argument("--quick", action="store_true", help="plain lines, one each, only")
     options = parser.parse_args()
     sides: dict[str, Run] = {"ours": lambda buffer, extra: run_ours(buffer, [*options.ours, *extra])}
     if options.peer:

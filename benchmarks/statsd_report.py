@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 CPU_GOALS = {"20,000/s": 0.2, "2,500/s": 0.1}
-"""The share of the peer's CPU a line, by the rate, for plain lines, one each, on the system's own buffer."""
+"""The share of the peer's CPU a line, by the rate, for plain lines, one each, on a buffer as is asked for by default."""
 RATE_GOAL = 2.0
 MEMORY_GOAL = 0.3
 SCRAPE_GOAL = 0.15
-SHAPE = "plain, single, stock"
+USUAL = "plain, single, 4 MiB"
+SCRAPED = "20,000/s, plain, single, stock, scraped"
+"""What must not lose anything."""
 
 
 class Result(NamedTuple):
@@ -71,11 +73,11 @@ def write_figures(figures: Mapping[str, Figures]) -> str:
 
 def find_missed(results: Results, figures: Mapping[str, Figures]) -> Iterator[str]:
     """Say which goals were missed."""
-    scraped = results.get(f"20,000/s, {SHAPE}, scraped", {}).get("ours", NO_RESULT)
+    scraped = results.get(SCRAPED, {}).get("ours", NO_RESULT)
     if scraped.lost:
         yield f"{scraped.lost:.2%} were lost at 20,000/s on the stock buffer while scraped"
     for rate, goal in CPU_GOALS.items():
-        found = results.get(f"{rate}, {SHAPE}", {})
+        found = results.get(f"{rate}, {USUAL}", {})
         ours, peer = found.get("ours"), found.get("peer")
         if ours and peer and ours.cpu > goal * peer.cpu:
             yield f"{ours.cpu / peer.cpu:.2f} of the peer's CPU a line at {rate}, not {goal}"

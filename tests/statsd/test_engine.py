@@ -112,7 +112,8 @@ def test_a_mapping_file_may_use_the_names_of_families_that_nothing_feeds_also_af
             (told, 'airflow_pool_open_slots{pool="a"} 5'),
         ):
             engine.replace(settings)
-            time.sleep(0.1)
+            # The receiving thread takes the change up within a quarter of a second.
+            time.sleep(0.5)
             sock.send(b"airflow.pool.open_slots.a:5|g")
             wait_for_line(engine, line)
             assert expose(engine).count("\nairflow_pool_open_slots{") == 1

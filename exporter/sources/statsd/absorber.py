@@ -21,6 +21,8 @@ NUMBERS = 20_000
 """How many spellings of numbers are kept."""
 SHORT = 6
 """Bytes of a number up to which its spelling is likely to come again."""
+LONG = 40
+"""Bytes from which on digits are no number that anybody means."""
 LONGEST = 256
 """Bytes up to which a line's meaning is kept: longer ones are read each time."""
 PAUSE = 10.0
@@ -93,13 +95,19 @@ class Absorber:
             name, _, rest = line.partition(b":")
             raw, _, tail = rest.partition(b"|")
             meaning = meanings(name + b"\n" + tail)
-            value = numbers(raw)
-            if value is None:
-                value = self._number(raw)
-            if meaning is None or value is None or (meaning.feeds and is_stale(meaning)):
+            if SHORT < len(raw) < LONG and raw.replace(b".", b"", 1).isdigit():
+                value: float | None = float(raw)
+            else:
+                value = numbers(raw)
+                if value is None:
+                    value = self._number(raw)
+            if meaning is None or value is None:
                 blank += self._read(line, senders, place)
                 continue
             tally, adds, observes, feeds = meaning
+            if feeds and is_stale(feeds):
+                blank += self._read(line, senders, place)
+                continue
             tally[0] += 1
             for series, scale, plus in adds:
                 series.value += value * scale + plus

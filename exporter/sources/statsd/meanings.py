@@ -127,7 +127,7 @@ class Meanings:
             meaning = self._old.pop(key, None)
             if meaning is not None:
                 self.keep(key, meaning)
-        return None if meaning is None or is_stale(meaning) else meaning
+        return None if meaning is None or is_stale(meaning.feeds) else meaning
 
     def keep(self, key: bytes, meaning: Meaning) -> None:
         """Remember what lines with that key do, unless it may be something else the next time."""
@@ -204,9 +204,9 @@ class Meanings:
         return Feed(target.family, target.action, series, scale, plus, round(events), bounds)
 
 
-def is_stale(meaning: Meaning) -> bool:
-    """Whether a series that it changes has expired."""
-    for feed in meaning.feeds:  # noqa: SIM110 - a generator would cost more than all the rest
+def is_stale(feeds: Sequence[Feed]) -> bool:
+    """Whether a series that is to be changed has expired."""
+    for feed in feeds:  # noqa: SIM110 - a generator would cost more than all the rest
         if feed.series.exposed_at < 0:
             return True
     return False
