@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 CPU_GOALS = {"20,000/s": 0.2, "2,500/s": 0.1}
-"""The share of the peer's CPU a line, by the rate, for plain lines, one each, on a buffer as is asked for by default."""
+"""The share of the peer's CPU a line, by the rate, for plain lines, one each, on the buffer that is our default."""
 RATE_GOAL = 2.0
 MEMORY_GOAL = 0.3
 SCRAPE_GOAL = 0.15
@@ -31,7 +31,7 @@ class Figures(NamedTuple):
     """Datagrams a second up to which nothing is lost."""
     free_scraped: int
     memory: float
-    """Megabytes with every series there, after a scrape."""
+    """Megabytes with every series there, after scrapes."""
     lines: int
     scrape: float
     """Milliseconds of CPU for one scrape with gzip."""
