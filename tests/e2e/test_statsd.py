@@ -53,6 +53,8 @@ STARTUP = 12.0
 are for a small machine that starts a dozen at once."""
 SHARE = 0.02
 BIRTH_HOLD = 1
+ENOUGH = 20
+"""Tries that must have ended, for a comparison to say anything."""
 
 
 def say(message: str) -> None:
@@ -119,7 +121,9 @@ def work(stage: Stage, mode: str, folder: Path) -> Exposition:
         subject.wait_ready()
         since = clock(stage.database)
         stage.airflow.start()
-        stage.console.pause_all(False)
+        for dag_id in stage.console.dag_ids():
+            # A name that is not ASCII ends 2.x's scheduler: its timers of such names are none.
+            stage.console.pause(dag_id, not (stage.is_3 or dag_id.isascii()))
         say(f"  {mode}: Airflow works for {SECONDS:.0f} s")
         time.sleep(SECONDS)
         calm_down(stage)
@@ -276,10 +280,10 @@ def test_what_airflow_sends_agrees_with_its_database(version: str) -> None:
             stage.database.execute_file(name)
         for mode, exposition in expositions.items():
             found = list(compare(stage, exposition, mode))
-            say(
-                f"  {version} {mode}: {sum(known.fates.total() for known in tries(stage, mode).values())} tries, \
-{len(exposition)} samples, {len(found)} differences"
-            )
+            count = sum(known.fates.total() for known in tries(stage, mode).values())
+            say(f"  {version} {mode}: {count} tries, {len(exposition)} samples, {len(found)} differences")
+            if count < ENOUGH:
+                found.append(f"only {count} tries ended: nothing is proved")
             problems += [f"{mode}: {one}" for one in found]
     say("\n".join(problems) or "no problems")
     assert not problems
