@@ -152,6 +152,42 @@ def probe(**parameters: object) -> None:
         fail(problem)
 
 
+@main.command()
+@click.argument("lines", nargs=-1)
+@click.option("--capture", type=click.Path(), help="Sum up a file: lines, or JSON objects with a payload.")
+@click.option("--listen", type=float, metavar="SECONDS", help="Sum up what arrives at --statsd.listen-udp for a while.")
+@click.option("--with-api", is_flag=True, help="Ask Airflow's API for its release, its settings and its DAGs first.")
+@configurable
+def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, with_api: bool, **given: object) -> None:
+    """Say what becomes of StatsD LINES: event, metric, labels, value and unit, or why they are dropped.
+
+    Without lines they are read from standard input, one each.
+    """
+    from pathlib import Path
+
+    from exporter.sources.statsd import explaining
+
+    settings = load(given).settings
+    resolver, problem = explaining.prepare(settings, ask_api=with_api)
+    if problem:
+        click.echo(problem, err=True)
+    try:
+        if capture:
+            told = explaining.explain_capture(Path(capture), resolver)
+        elif listen:
+            told = explaining.explain_many(explaining.listen(settings.reception.listen_udp, listen), resolver)
+        else:
+            texts = [line.encode() for line in lines] or sys.stdin.buffer.read().splitlines()
+            told = explaining.explain_lines(texts, resolver)
+        for line in told:
+            click.echo(line)
+    except OSError as error:
+        fail(
+            f"{capture or settings.reception.listen_udp}: {error.strerror}; "
+            "where an exporter listens there, stop it or listen elsewhere"
+        )
+
+
 @main.command("hash-password")
 def hash_password() -> None:
     """Hash a password for the users of the web configuration file; it is asked for, or read from a pipe."""

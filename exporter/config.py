@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter.option import VARIABLE_PREFIX, Option
-from exporter.options import BY_KEY, CONFIG_FILE, OPTIONS, PASSWORD
+from exporter.options import BY_KEY, CONFIG_FILE, MAPPING_CONFIG, OPTIONS, PASSWORD
 from exporter.settings import (
     AirflowSettings,
     HostSettings,
@@ -59,6 +59,7 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Configu
     """Work out the configuration. `flags` are raw values by option. Raises ConfigError with every problem."""
     given, problems = gather(flags, environment)
     problems += find_contradictions(given)
+    problems += find_mapping_problems(given)
     if problems:
         raise ConfigError(problems)
     return Configuration(build(given), tuple(describe(given)), tuple(find_notices(given, environment)))
@@ -125,6 +126,21 @@ def find_contradictions(layer: Layer) -> list[str]:
     if skip and skip.value and "airflow.ca_file" in given:
         problems.append(f"airflow: {name('airflow.ca_file')} is of no use where certificates are not checked; keep one")
     return problems
+
+
+def find_mapping_problems(layer: Layer) -> list[str]:
+    """Everything that is wrong with the mapping file, if there is one."""
+    found = layer.get(MAPPING_CONFIG)
+    if found is None or not found.value:
+        return []
+    # Only who has such a file pays for what reads it.
+    from exporter.sources.statsd.mapping import MappingError, load  # noqa: PLC0415
+
+    try:
+        load(found.value)
+    except MappingError as error:
+        return [f"{found.origin}: {problem}" for problem in error.problems]
+    return []
 
 
 def find_credential_problems(given: set[str]) -> Iterator[str]:

@@ -54,8 +54,17 @@ def diagnose(configuration: Configuration) -> Iterator[Finding]:
     if settings.state_file is None:
         yield Finding("note", "state file", "none: counters start at zero with each start; see --state.file")
     yield from diagnose_web(settings.web.config_file)
+    if settings.statsd.mapping_config:
+        yield diagnose_mapping(settings.statsd.mapping_config)
     if settings.collectors["airflow"]:
         yield from diagnose_airflow(settings.airflow)
+
+
+def diagnose_mapping(path: Path) -> Finding:
+    """A mapping file that is wrong never comes this far: the configuration says what is wrong with it."""
+    from exporter.sources.statsd.mapping import load as load_mapping  # noqa: PLC0415 - few have one
+
+    return Finding("ok", "mapping file", f"{path}: {load_mapping(path).describe()}")
 
 
 def diagnose_airflow(settings: AirflowSettings) -> Iterator[Finding]:

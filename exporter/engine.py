@@ -21,7 +21,6 @@ from exporter.supervisor import Manner, Supervisor, all_attempted
 from exporter.telemetry import Counting, Telemetry
 
 if TYPE_CHECKING:
-    from exporter.sources.statsd.event import Resolver
     from exporter.sources.statsd.source import StatsdSource
 
 log = logging.getLogger(__name__)
@@ -147,10 +146,11 @@ class Engine:
         if not settings.collectors.get("statsd"):
             return []
         from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415
+        from exporter.sources.statsd.resolvers import make_resolver  # noqa: PLC0415
         from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
 
-        resolver = build_resolver(settings, self.directory)
         old = find_statsd(unit.source for unit in self._units)
+        resolver = make_resolver(settings, self.directory, old.absorber.resolver if old else None)
         wanted, relay = find_listeners(settings.reception), settings.reception.relay_address
         if old is None or (old.listeners, old.relay_address) != (wanted, relay):
             return [StatsdSource(wanted, old.absorber if old else Absorber(self._events, resolver), relay)]
@@ -206,16 +206,6 @@ def open_state(settings: Settings) -> Keeper:
 def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
     """The source of StatsD, where there is one."""
     return next((cast("StatsdSource", source) for source in sources if source.name == "statsd"), None)
-
-
-def build_resolver(settings: Settings, directory: Directory) -> Resolver:
-    """What says of each StatsD name what becomes of it."""
-    from exporter.sources.statsd.names import Names  # noqa: PLC0415 - as the source
-
-    api_feeds = frozenset(
-        family for family in FAMILIES if family.source == "airflow" and settings.collectors.get("airflow")
-    )
-    return Names(directory, settings.statsd, api_feeds)
 
 
 def list_sources(settings: Settings) -> list[str]:

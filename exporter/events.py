@@ -18,7 +18,7 @@ from exporter.store import Series, Store, Table, clean_labels
 
 PATIENCE = 10
 """Into how many parts a TTL is split: so much later at most a series goes."""
-FAMILIES = 2_000
+FAMILIES = 25_000
 """How many families may come at run time."""
 GONE = -1.0
 """What a series that was removed has as its `exposed_at`, for whoever still holds it."""
@@ -106,8 +106,12 @@ class Events:
             series.observe(value, weight, self.clock())
 
     def set(self, family: Family, series: Series, sender: bytes, value: float, *, relative: bool) -> None:
-        """A sender tells its share of a gauge; a series of another kind is left alone."""
-        if isinstance(series, Gauge) and series.set(sender, value, self.clock(), relative=relative):
+        """A sender tells its share of a gauge; a series of another kind is left alone.
+
+        Gauges of users' own names have one value, whoever sends it.
+        """
+        share = sender if family.declared else b""
+        if isinstance(series, Gauge) and series.set(share, value, self.clock(), relative=relative):
             self._live[family].shared.add(series.labels)
 
     def sweep(self) -> bool:

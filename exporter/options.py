@@ -12,6 +12,7 @@ from exporter.values import Form
 
 DEFAULTS = Settings()
 CONFIG_FILE = "config.file"
+MAPPING_CONFIG = "statsd.mapping_config"
 PASSWORD = "airflow.password"  # noqa: S105 - the option's name
 
 
@@ -236,6 +237,11 @@ OPTIONS = (
         values.ADDRESS,
         "Another StatsD, to which all lines are passed on as they came, over UDP; empty for none",
         DEFAULTS.reception.relay_address,
+    ),
+    Option(
+        MAPPING_CONFIG,
+        values.READABLE_FILE,
+        "A mapping file of statsd_exporter: names come out as it would print them, instead of ours",
     ),
     Option("statsd.prefix", values.TEXT, "What Airflow's `statsd_prefix` is", DEFAULTS.statsd.prefix),
     Option(

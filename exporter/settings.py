@@ -103,6 +103,8 @@ class StatsdSettings:
     """Names of users' own metrics that are let in, without the prefix; all where there is none."""
     deny: re.Pattern[str] | None = None
     task_labels: bool = True
+    mapping_config: Path | None = None
+    """A mapping file of statsd_exporter, by which names come out instead of ours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ def work(stage: Stage, mode: str, folder: Path) -> Exposition:
     flags = [
         "--no-collector.airflow",
         "--no-collector.host",
+        "--collector.statsd",
         f"--statsd.listen-udp=127.0.0.1:{port}",
         "--statsd.listen-tcp=",
         f"--statsd.release={stage.airflow.version}",

@@ -57,9 +57,14 @@ def read_lines(stream: Stream) -> tuple[Line, ...]:
 
 
 def list_lines(stream: Stream) -> Iterator[Line]:
+    for payload in read_payloads(stream):
+        yield from (parse_line(text) for text in payload.split("\n") if text)
+
+
+def read_payloads(stream: Stream) -> Iterator[str]:
+    """Every datagram of a recording."""
     with lzma.open(FOLDER / f"{stream.name}.jsonl.xz", "rt", encoding="utf-8") as file:
-        for payload in map(json.loads, file):
-            yield from (parse_line(text) for text in payload.split("\n") if text)
+        yield from map(json.loads, file)
 
 
 def parse_line(text: str) -> Line:

@@ -13,7 +13,8 @@ from exporter.engine import Engine
 from exporter.exposition import Format, render
 from exporter.family import Family, Kind
 from exporter.settings import ReceptionSettings, Settings
-from exporter.sources.statsd.event import Action, Resolution, Signature, Target
+from exporter.sources.statsd import resolvers
+from exporter.sources.statsd.event import ALL, Action, Resolution, Signature, Target
 
 SETTINGS = Settings(
     collectors={"airflow": False, "statsd": True},
@@ -26,6 +27,7 @@ class Plain:
     """Counts everything by name."""
 
     revision = 0
+    dialects = ALL
 
     def resolve(self, signature: Signature) -> Resolution:
         return Resolution("plain", (Target(JOBS, (signature.name,), Action.ADD),))
@@ -37,7 +39,7 @@ def expose(engine: Engine) -> str:
 
 
 def test_a_reload_loses_neither_counts_nor_packets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "build_resolver", lambda *_: Plain())
+    monkeypatch.setattr(resolvers, "make_resolver", lambda *_: Plain())
     engine = Engine(SETTINGS)
     engine.start()
     source = module.find_statsd(unit.source for unit in engine._units)
@@ -57,3 +59,19 @@ def test_a_reload_loses_neither_counts_nor_packets(monkeypatch: pytest.MonkeyPat
     text = expose(engine)
     assert 'jobs{name="etl"} 600\n' in text
     assert 'airflow_exporter_statsd_packets_total{transport="udp"} 600\n' in text
+
+
+def test_users_metrics_go_on_after_a_reload() -> None:
+    engine = Engine(SETTINGS)
+    try:
+        source = module.find_statsd(unit.source for unit in engine._units)
+        assert source is not None
+        for _ in range(2):
+            source.absorber.absorb([b"airflow.rows,table=orders:2|g"], lambda _: b"one")
+            engine.replace(replace(SETTINGS, birth_hold=5))
+            source = module.find_statsd(unit.source for unit in engine._units)
+            assert source is not None
+        source.absorber.absorb([b"airflow.rows,table=orders:7|g"], lambda _: b"one")
+    finally:
+        assert engine.stop(10)
+    assert 'airflow_custom_rows{table="orders"} 7\n' in expose(engine)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
+from click.testing import CliRunner
+
+from exporter.cli import main
 from exporter.family import Family, Kind
-from exporter.sources.statsd.event import Action, Resolution, Sample, Signature, Target, Type
+from exporter.sources.statsd.event import ALL, Action, Resolution, Sample, Signature, Target, Type
 from exporter.sources.statsd.explanation import Parser, Summary, explain, read_capture
 
 STARTS = Family("airflow_task_starts_total", Kind.COUNTER, "Starts", labels=("dag_id",))
@@ -31,6 +35,7 @@ def parse(line: bytes) -> Told:
 
 class Names:
     revision = 0
+    dialects = ALL
 
     def resolve(self, signature: Signature) -> Resolution:
         match signature.name:
@@ -43,7 +48,7 @@ class Names:
         return Resolution("start", [Target(STARTS, ("d",), Action.ADD)], ambiguous=True)
 
 
-PARSER = Parser(lambda datagram: datagram.split(b"\n"), parse)
+PARSER = Parser(lambda datagram: datagram.split(b"\n"), lambda line, dialects: parse(line))
 
 
 def tell(datagram: bytes) -> list[str]:
@@ -96,3 +101,41 @@ def test_a_summary_counts_families_drops_and_rejections_with_examples() -> None:
 def test_a_capture_holds_datagrams_as_json_or_as_they_are() -> None:
     capture = [b'{"t": 1.5, "payload": "a:1|c\\nb:2|g"}\n', b"c:3|c\r\n", b"\n", b"{no json\n"]
     assert list(read_capture(capture)) == [b"a:1|c\nb:2|g", b"c:3|c", b"{no json"]
+
+
+def run(*arguments: str, given: bytes = b"") -> list[str]:
+    result = CliRunner().invoke(main, ["explain", "--no-collector.airflow", *arguments], input=given)
+    assert result.exit_code == 0, result.output
+    return result.output.splitlines()
+
+
+def test_the_command_tells_of_lines_given_and_of_lines_read() -> None:
+    line = "airflow.ti.finish.d.t.success:1|c"
+    told = run(line)
+    assert told == run(given=line.encode())
+    tries = 'airflow_task_tries_total{dag_id="d", task_id="t"} (counter) adds 1'
+    assert f"  becomes   {tries}" in told
+
+
+def test_the_command_says_that_the_api_feeds_a_family_where_it_does() -> None:
+    result = CliRunner().invoke(main, ["explain", "airflow.ti.finish.d.t.success:1|c"])
+    assert "  dropped   fed_by_api" in result.output.splitlines()
+
+
+def test_the_command_sums_up_a_capture_and_what_arrives(tmp_path: Path) -> None:
+    capture = tmp_path / "capture"
+    capture.write_bytes(b"airflow.scheduler_heartbeat:1|c\nairflow.scheduler_heartbeat:1|c\nbad\n")
+    told = run(f"--capture={capture}")
+    assert told[0].split() == ["2", "fed", "airflow_scheduler_heartbeats_total"]
+    assert told[1].split()[:2] == ["1", "rejected"]
+    assert run("--listen=0.05", "--statsd.listen-udp=127.0.0.1:0") == []
+
+
+def test_the_command_takes_a_mapping_file_and_says_what_is_wrong_with_one(tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yml"
+    mapping.write_text("mappings:\n- match: airflow.*\n  name: mine\n  labels: {what: $1}\n")
+    assert '  becomes   mine{what="a"} (counter) adds 1' in run(f"--statsd.mapping-config={mapping}", "airflow.a:1|c")
+    mapping.write_text("mappings:\n- match: airflow.*\n")
+    result = CliRunner().invoke(main, ["explain", f"--statsd.mapping-config={mapping}", "a:1|c"])
+    assert result.exit_code == 1
+    assert "--statsd.mapping-config: mappings[0]" in result.output

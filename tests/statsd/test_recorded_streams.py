@@ -13,10 +13,11 @@ import pytest
 from exporter.catalogue import FAMILIES
 from exporter.directory import Directory
 from exporter.settings import StatsdSettings
+from exporter.sources.statsd import lines
 from exporter.sources.statsd.event import Action, Resolution, Signature, Type
 from exporter.sources.statsd.names import Names
 from tests.statsd.reading import DAGS, Reading
-from tests.statsd.streams import STREAMS, Line, Stream, read_lines
+from tests.statsd.streams import STREAMS, Line, Stream, read_lines, read_payloads
 
 GOLDEN = Path(__file__).parent / "golden"
 SILENT = StatsdSettings()
@@ -38,7 +39,7 @@ class Replay:
         kept: dict[Signature, Resolution] = {}
         revision = -1
         for line in lines:
-            signature = Signature(line.name, Type(line.type), line.tags, line.rate, line.dialect)
+            signature = sign(line)
             if names.revision != revision:
                 revision, kept = names.revision, {}
                 self.forgotten += 1
@@ -58,6 +59,10 @@ class Replay:
             amount = value * scale + plus
             self.values[key] = amount if action is Action.SET else self.values[key] + amount
             self.counts[key] += action is not Action.SET
+
+
+def sign(line: Line) -> Signature:
+    return Signature(line.name, Type(line.type), line.tags, line.rate, line.dialect)
 
 
 @cache
@@ -88,9 +93,9 @@ def assert_same(replay: Replay, reading: Reading, *, held: tuple[str, ...] = ())
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_all_counts_and_sums_are_those_of_an_independent_reading(stream: Stream) -> None:
-    lines = read_lines(stream)
+    sent = read_lines(stream)
     settings = StatsdSettings(release=stream.release, mode=stream.mode)
-    replay = Replay(Names(know_ids(), settings), lines)
+    replay = Replay(Names(know_ids(), settings), sent)
     reading = read(stream)
     assert_same(replay, reading)
     assert replay.counts == reading.counts
@@ -101,8 +106,8 @@ def test_all_counts_and_sums_are_those_of_an_independent_reading(stream: Stream)
     "stream", [stream for stream in STREAMS if stream.name != "3.3.2-plain"], ids=lambda stream: stream.name
 )
 def test_the_stream_tells_all_of_itself(stream: Stream) -> None:
-    lines = read_lines(stream)
-    replay = Replay(Names(Directory(), SILENT), lines)
+    sent = read_lines(stream)
+    replay = Replay(Names(Directory(), SILENT), sent)
     assert_same(replay, read(stream), held=BEFORE_ANY_SIGN)
     assert replay.forgotten < 12
     assert replay.drops["unknown_unit"] <= 8
@@ -113,15 +118,15 @@ def test_what_the_api_tells_does_as_well_as_the_configuration() -> None:
     directory = know_ids.__wrapped__()
     directory.tell_version("2.11.2")
     directory.tell_metrics({"statsd_datadog_enabled": "True", "timer_unit_consistency": "False"})
-    lines = read_lines(stream)
-    assert_same(Replay(Names(directory, SILENT), lines), read(stream))
+    sent = read_lines(stream)
+    assert_same(Replay(Names(directory, SILENT), sent), read(stream))
 
 
 def test_without_ids_from_the_api_3_3_in_plain_mode_has_the_same_sums_over_all_ids() -> None:
     """Dots that were sent as underscores are only undone from when on the stream tells them."""
     stream = Stream("3.3.2", "plain")
-    lines = read_lines(stream)
-    replay, reading = Replay(Names(Directory(), SILENT), lines), read(stream)
+    sent = read_lines(stream)
+    replay, reading = Replay(Names(Directory(), SILENT), sent), read(stream)
     counters = {name for name, _ in reading.values if name.endswith("_total")}
     for name in counters:
         summed = [sum(value for key, value in one.values.items() if key[0] == name) for one in (replay, reading)]
@@ -130,10 +135,26 @@ def test_without_ids_from_the_api_3_3_in_plain_mode_has_the_same_sums_over_all_i
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_the_exporters_lines_are_those_of_the_small_reader(stream: Stream) -> None:
+    """So what is shown here with plain dictionaries holds for what is received."""
+    parsed = [lines.parse(line) for text in read_payloads(stream) for line in lines.split(text.encode())]
+    assert not [one.rejected for one in parsed if one.rejected]
+    samples = [sample for one in parsed for sample in one.samples]
+    read = [
+        (
+            Signature(line.name, Type(line.type), line.tags, 1.0 if line.type == "g" else line.rate, line.dialect),
+            line.value,
+        )
+        for line in read_lines(stream)
+    ]
+    assert [(sample.signature, sample.value) for sample in samples] == read
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_with_the_api_on_nothing_that_it_feeds_comes_from_statsd(stream: Stream) -> None:
-    lines = read_lines(stream)
+    sent = read_lines(stream)
     settings = StatsdSettings(release=stream.release, mode=stream.mode)
-    alone, beside = Replay(Names(know_ids(), settings), lines), Replay(Names(know_ids(), settings, OF_API), lines)
+    alone, beside = Replay(Names(know_ids(), settings), sent), Replay(Names(know_ids(), settings, OF_API), sent)
     of_api = {family.name for family in OF_API}
     stand_ins = {"airflow_task_starts_total", "airflow_task_execution_duration_seconds"}
     assert {key[0] for key in alone.values} - {key[0] for key in beside.values} >= stand_ins

@@ -11,7 +11,7 @@ from exporter.events import Events
 from exporter.family import Family, Kind, Labels, Merge
 from exporter.sources.statsd import meanings as module
 from exporter.sources.statsd.absorber import Absorber
-from exporter.sources.statsd.event import Action, Resolution, Signature, Target, Type
+from exporter.sources.statsd.event import ALL, Action, Resolution, Signature, Target, Type
 from exporter.store import Store
 
 EVENTS = Family("airflow_events_total", Kind.COUNTER, "Events", ("name",), cap=50)
@@ -22,6 +22,8 @@ SECONDS = Family("airflow_wait_seconds", Kind.HISTOGRAM, "Waits", ("name",), buc
 class Plain:
     """Counts, levels and seconds by name; what begins with x is unknown."""
 
+    dialects = ALL
+
     def __init__(self) -> None:
         self.revision = 0
         self.asked = 0
@@ -29,7 +31,7 @@ class Plain:
     def resolve(self, signature: Signature) -> Resolution:
         self.asked += 1
         if signature.name.startswith("x"):
-            return Resolution("", drop="unmapped")
+            return Resolution("", drop="undecided" if signature.name.startswith("xx") else "unmapped")
         labels = (signature.name,)
         target = {
             Type.COUNTER: Target(EVENTS, labels, Action.ADD),
@@ -71,6 +73,12 @@ def test_what_a_line_means_is_asked_once(world: World) -> None:
     for value in range(100):
         world.send(b"a:%d|c" % value, b"t:%d.5|ms" % value, b"g:%d|g" % value)
     assert world.names.asked == 3
+
+
+def test_what_is_not_decided_yet_is_asked_each_time(world: World) -> None:
+    world.send(b"xx:1|c", b"xx:1|c", b"x:1|c", b"x:1|c")
+    assert world.names.asked == 3
+    assert world.absorber.dropped == {"undecided": 2, "unmapped": 2}
 
 
 def test_a_sampled_counter_stands_for_more_and_a_sampled_timer_is_one_weighted_observation(world: World) -> None:

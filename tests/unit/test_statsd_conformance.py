@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from exporter.sources.statsd.event import Sample, Signature, Type
-from exporter.sources.statsd.lines import PEER, parse, split
+from exporter.sources.statsd.event import PEER, Sample, Signature, Type
+from exporter.sources.statsd.lines import parse, split
 from exporter.sources.statsd.mapping import MappingError
 from exporter.sources.statsd.mapping import parse as parse_file
 from exporter.sources.statsd.mapping.escape import escape

@@ -105,6 +105,15 @@ def test_families_are_bounded_in_number() -> None:
     assert drops.count("capped") == 100
 
 
+def test_families_go_on_after_a_reload_and_the_new_settings_hold() -> None:
+    before = Names(Directory(), TAGGED)
+    family = only(resolve("airflow.rows", tags="a=1", resolver=before)).family
+    after = Names(Directory(), StatsdSettings(mode="datadog", deny=re.compile("secret")), previous=before)
+    assert only(resolve("airflow.rows", tags="a=1", resolver=after)).family is family
+    assert resolve("airflow.rows", "g", resolver=after).drop == "conflict"
+    assert resolve("airflow.secret", resolver=after).drop == "denied"
+
+
 def test_allow_and_deny_look_at_the_whole_name_without_the_prefix() -> None:
     told = StatsdSettings(allow=re.compile("rows.*"), deny=re.compile(r"rows\.secret"), mode="plain")
     assert resolve("airflow.rows.read", told=told).targets
@@ -133,7 +142,7 @@ def test_records_processed_is_declared(name: str, tags: str, mode: str, labels: 
 def test_records_processed_says_nothing_of_how_airflow_sends() -> None:
     resolver = Names(Directory(), StatsdSettings(release="3.3.2"))
     resolve("airflow.records_processed", tags="dag_id=d,task_id=t", resolver=resolver)
-    assert resolve("airflow.ti.start.d.t", resolver=resolver).drop == "unclear"
+    assert resolve("airflow.ti.start.d.t", resolver=resolver).drop == "undecided"
 
 
 def test_a_figure_of_an_edge_worker_that_users_added_is_theirs() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.sources.statsd.event import REJECTIONS, Sample, Signature, Type
-from exporter.sources.statsd.lines import PEER, Dialects, parse, split
+from exporter.sources.statsd.event import PEER, REJECTIONS, Dialects, Sample, Signature, Type
+from exporter.sources.statsd.lines import parse, split
 
 TAGGED = (("dag_id", "a"), ("task_id", "b"))
 NAMES = st.text("abcxyz_.-0189é", min_size=1, max_size=20)
@@ -35,17 +35,17 @@ def test_gauges_may_be_endless_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "dialect"),
     [
-        b"n,dag_id=a,task_id=b:1|c",
-        b"n#dag_id=a,task_id=b:1|c",
-        b"n[dag_id=a,task_id=b]:1|c",
-        b"n:1|c|#dag_id:a,task_id:b",
-        b"n:1|c|#dag_id:a,#task_id:b",
+        (b"n,dag_id=a,task_id=b:1|c", "influxdb"),
+        (b"n#dag_id=a,task_id=b:1|c", ""),
+        (b"n[dag_id=a,task_id=b]:1|c", ""),
+        (b"n:1|c|#dag_id:a,task_id:b", "datadog"),
+        (b"n:1|c|#dag_id:a,#task_id:b", "datadog"),
     ],
 )
-def test_every_dialect_gives_the_same_sample(line: bytes) -> None:
-    assert parse(line) == ([Sample(Signature("n", Type.COUNTER, TAGGED), 1.0)], [])
+def test_every_dialect_gives_the_same_tags_and_is_told(line: bytes, dialect: str) -> None:
+    assert parse(line) == ([Sample(Signature("n", Type.COUNTER, TAGGED, dialect=dialect), 1.0)], [])
 
 
 def test_a_dialect_that_is_off_leaves_the_name_as_it_is() -> None:
@@ -65,12 +65,14 @@ def test_a_negative_counter_is_read_as_what_it_means_depends_on_its_name() -> No
 
 
 def test_styles_of_tags_are_mixed_only_where_both_say_something() -> None:
-    assert parse(b"n,flag:1|c|#k:v").samples == [Sample(Signature("n", Type.COUNTER, (("flag", ""), ("k", "v"))), 1.0)]
+    assert parse(b"n,flag:1|c|#k:v").samples == [
+        Sample(Signature("n", Type.COUNTER, (("flag", ""), ("k", "v")), 1.0, "datadog"), 1.0)
+    ]
 
 
 def test_fields_of_newer_dogstatsd_are_passed_over() -> None:
     line = b"n:1|c|@0.5|#k:v|c:ci-ab:c|T1656581400|e:it-false|card:low"
-    assert parse(line).samples == [Sample(Signature("n", Type.COUNTER, (("k", "v"),), 0.5), 1.0)]
+    assert parse(line).samples == [Sample(Signature("n", Type.COUNTER, (("k", "v"),), 0.5, "datadog"), 1.0)]
     assert parse(b"n:1|c|c:abc", PEER).samples[0].signature.tags == (("container_id", "abc"),)
 
 
@@ -126,4 +128,5 @@ def test_no_bytes_raise_and_what_comes_of_them_is_bounded(datagram: bytes) -> No
 def test_what_is_written_is_read_back(name: str, tags: list[tuple[str, str]], value: float, kind: Type) -> None:
     written = ",".join(f"{key}:{text}" for key, text in tags)
     line = f"{name}:{value}|{kind}" + (f"|#{written}" if tags else "")
-    assert parse(line.encode()).samples == [Sample(Signature(name, kind, tuple(tags)), value)]
+    dialect = "datadog" if tags else ""
+    assert parse(line.encode()).samples == [Sample(Signature(name, kind, tuple(tags), 1.0, dialect), value)]

@@ -39,6 +39,7 @@ class Absorber:
         self._tables = tables
         self._clock = clock
         self._meanings = Meanings(tables, resolver)
+        self.resolver = resolver
         self._renewed = -math.inf
         self._numbers: dict[bytes, float] = {}
         self.lines = 0
@@ -67,6 +68,7 @@ class Absorber:
     def change(self, resolver: Resolver) -> None:
         """Resolve by another resolver from now on."""
         self._meanings.change(resolver)
+        self.resolver = resolver
 
     def sweep(self) -> None:
         """What is due about once a second."""
@@ -129,7 +131,7 @@ class Absorber:
         raw, _, tail = rest.partition(b"|")
         key = name + b"\n" + tail
         known = self._meanings.recall(key)
-        parsed = lines.parse(line)
+        parsed = lines.parse(line, self.resolver.dialects)
         self.rejected.update(parsed.rejected)
         for sample in parsed.samples:
             meaning = known or self._meanings.resolve(sample.signature)

@@ -34,7 +34,7 @@ class Signature(NamedTuple):
     rate: float = 1.0
     """The sample rate: a line stands for 1/rate events. Always in (0, 1]."""
     dialect: str = ""
-    """How the tags were written, where that is told: influxdb or datadog. Their clients differ in units."""
+    """How its tags were written: datadog behind the value, influxdb in the name. Their clients differ in units."""
 
 
 class Sample(NamedTuple):
@@ -80,8 +80,28 @@ class Resolution(NamedTuple):
     """The ids could be split in several ways."""
 
 
+class Dialects(NamedTuple):
+    """Which ways of writing tags are read. All are by default, as in statsd_exporter."""
+
+    dogstatsd: bool = True
+    influxdb: bool = True
+    librato: bool = True
+    signalfx: bool = True
+    containers: bool = False
+    """Make the container field of DogStatsD a tag `container_id`, as statsd_exporter does; else it is passed over."""
+
+
+ALL = Dialects()
+PEER = Dialects(containers=True)
+"""Everything as statsd_exporter has it: for users of a mapping file."""
+
+
 class Resolver(Protocol):
     """Names, or a user's mapping."""
+
+    @property
+    def dialects(self) -> Dialects:
+        """Which ways of writing tags are read for it."""
 
     @property
     def revision(self) -> int:
@@ -98,6 +118,7 @@ DROPS = (
     "unbounded",
     "zero_series",
     "unknown_unit",
+    "undecided",
     "unclear",
     "unmapped",
     "capped",
@@ -108,8 +129,12 @@ DROPS = (
 )
 """Why a well-formed line feeds nothing: legacy or modern twin, a family that the API feeds, and so on.
 
-`unclear`: what it says in this release is not what its name says, or what it is about is lost with the tags.
+`undecided` and `unknown_unit`: the stream has not told yet how Airflow sends. `unclear`: what it says in this release
+is not what its name says, or what it is about is lost with the tags.
 """
+
+PASSING = ("undecided", "unknown_unit")
+"""Drops of lines that may count the next time: nobody should remember them."""
 
 REJECTIONS = (
     "empty",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from exporter.sources.statsd.event import Action, Resolution, Resolver, Sample, Signature, Target, Type
+from exporter.sources.statsd.event import Action, Dialects, Resolution, Resolver, Sample, Signature, Target, Type
 
 UNITS = {Type.TIMER: " ms"}
 VERBS = {Action.ADD: "adds", Action.SET: "is set to", Action.OBSERVE: "observes"}
@@ -29,14 +29,14 @@ class Parser(NamedTuple):
     """How datagrams become lines, and lines samples."""
 
     split: Callable[[bytes], Iterable[bytes]]
-    parse: Callable[[bytes], Parsed]
+    parse: Callable[[bytes, Dialects], Parsed]
 
 
 def explain(datagram: bytes, parser: Parser, resolver: Resolver) -> Iterator[str]:
     """Yield the lines of text that say what becomes of a datagram."""
     for line in parser.split(datagram):
         yield line.decode(errors="replace")
-        parsed = parser.parse(line)
+        parsed = parser.parse(line, resolver.dialects)
         yield from (f"  rejected  {reason}" for reason in parsed.rejected)
         for sample in parsed.samples:
             yield from explain_sample(sample, resolver)
@@ -96,7 +96,7 @@ class Summary:
     def take(self, datagram: bytes) -> None:
         """Add a datagram."""
         for line in self._parser.split(datagram):
-            parsed = self._parser.parse(line)
+            parsed = self._parser.parse(line, self._resolver.dialects)
             for reason in parsed.rejected:
                 self._count(("rejected", reason), line)
             for sample in parsed.samples:

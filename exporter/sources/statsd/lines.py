@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from exporter.sources.statsd.event import Sample, Signature, Type
+from exporter.sources.statsd.event import ALL, Dialects, Sample, Signature, Type
 
 LINE_BYTES = 65_535
 """Longer lines are refused: no datagram holds one, only a stream that lost its line ends."""
@@ -36,28 +36,20 @@ PASSED_OVER = ("T", "e:", "card:")
 Tags = tuple[tuple[str, str], ...]
 
 
-class Dialects(NamedTuple):
-    """Which ways of writing tags are read. All are by default, as in statsd_exporter."""
-
-    dogstatsd: bool = True
-    influxdb: bool = True
-    librato: bool = True
-    signalfx: bool = True
-    containers: bool = False
-    """Make the container field of DogStatsD a tag `container_id`, as statsd_exporter does; else it is passed over."""
-
-
-ALL = Dialects()
-PEER = Dialects(containers=True)
-"""Everything as statsd_exporter has it: for users of a mapping file."""
-
-
 class Parsed(NamedTuple):
     """What one line says, and why parts of it (or all) say nothing."""
 
     samples: list[Sample]
     rejected: list[str]
     """Of REJECTIONS; a `bad_rate` stands beside its sample, which then counts once."""
+
+
+class Head(NamedTuple):
+    """What stands before the value."""
+
+    name: str
+    tags: Tags = ()
+    dialect: str = ""
 
 
 class Refusal(Exception):  # noqa: N818 - it is told, not raised to callers
@@ -77,14 +69,14 @@ def parse(line: bytes, dialects: Dialects = ALL) -> Parsed:
     parsed = Parsed([], [])
     try:
         name, rest = divide(line)
-        name, tags = read_name(name, dialects)
-        values = list_values(rest, tagged=any(value for _, value in tags))
+        head = read_name(name, dialects)
+        values = list_values(rest, tagged=any(value for _, value in head.tags))
     except Refusal as refusal:
         parsed.rejected.append(str(refusal))
         return parsed
     for value in values:
         try:
-            parsed.samples.append(read_sample(name, tags, value, dialects, parsed.rejected))
+            parsed.samples.append(read_sample(head, value, dialects, parsed.rejected))
         except Refusal as refusal:
             parsed.rejected.append(str(refusal))
     return parsed
@@ -110,14 +102,16 @@ def divide(line: bytes) -> tuple[str, str]:
     return name, rest
 
 
-def read_name(text: str, dialects: Dialects) -> tuple[str, Tags]:
+def read_name(text: str, dialects: Dialects) -> Head:
     """Part a name from the tags that InfluxDB, Librato or SignalFX would have in it."""
     name, listed = find_bracketed(text) if dialects.signalfx else (text, None)
+    dialect = ""
     if listed is None and not (dialects.signalfx and ("[" in text or "]" in text)):
         name, listed = find_trailing(text, dialects)
+        dialect = "influxdb" if listed and text[len(name)] == "," else ""
     if not name:
         raise Refusal("no_name")
-    return name, tuple(list_tags(listed, "=")) if listed else ()
+    return Head(name, tuple(list_tags(listed, "=")), dialect) if listed else Head(name)
 
 
 def find_bracketed(text: str) -> tuple[str, str | None]:
@@ -172,7 +166,7 @@ def is_single(fields: list[str]) -> bool:
     return first is None or first.startswith(LONE_FIELDS)
 
 
-def read_sample(name: str, tags: Tags, text: str, dialects: Dialects, flaws: list[str]) -> Sample:
+def read_sample(head: Head, text: str, dialects: Dialects, flaws: list[str]) -> Sample:
     """Read `value|type|fields`; a sample rate that is none goes to the flaws."""
     number, *fields = text.split("|")
     if not fields:
@@ -182,7 +176,8 @@ def read_sample(name: str, tags: Tags, text: str, dialects: Dialects, flaws: lis
     if value is None:
         raise Refusal("bad_value" if number else "no_value")
     rate, more = read_fields(fields[1:], dialects, flaws)
-    signature = Signature(name, kind, tags + more, 1.0 if kind is Type.GAUGE else rate)
+    dialect = "datadog" if more else head.dialect
+    signature = Signature(head.name, kind, head.tags + more, 1.0 if kind is Type.GAUGE else rate, dialect)
     return Sample(signature, value, relative=kind is Type.GAUGE and number[0] in "+-")
 
 

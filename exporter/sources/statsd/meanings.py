@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from exporter.family import Family, Kind, Labels
-from exporter.sources.statsd.event import Action, Resolver, Signature, Target, Type
+from exporter.sources.statsd.event import PASSING, Action, Resolver, Signature, Target, Type
 
 KEYS = 100_000
 """How many meanings a generation has; there are two."""
@@ -128,7 +128,9 @@ class Meanings:
         return None if meaning is None or is_stale(meaning) else meaning
 
     def keep(self, key: bytes, meaning: Meaning) -> None:
-        """Remember what lines with that key do."""
+        """Remember what lines with that key do, unless it may be something else the next time."""
+        if any(meaning is self._dropped.get((kind, drop)) for kind in Type for drop in PASSING):
+            return
         if len(self.young) >= KEYS:
             self._old = dict(self.young)
             self.young.clear()

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter.family import Kind
-from exporter.sources.statsd.event import Action, Resolution, Signature, Target, Type
-from exporter.sources.statsd.lines import PEER
+from exporter.sources.statsd.event import PEER, Action, Resolution, Signature, Target, Type
 from exporter.sources.statsd.mapping.escape import escape
 from exporter.sources.statsd.mapping.file import MappingError, MappingFile, Options, Rule, read
 from exporter.sources.statsd.mapping.glob import Globs, needs_return

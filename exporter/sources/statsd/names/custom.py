@@ -33,13 +33,13 @@ ACTIONS = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET, Kind.HISTOGRAM: Act
 
 
 class Custom:
-    """The families of users' metrics, by name and labels."""
+    """The families of users' metrics, by name and labels. Those that were made stay over a reload."""
 
-    def __init__(self, settings: StatsdSettings) -> None:
+    def __init__(self, settings: StatsdSettings, previous: Custom | None = None) -> None:
         self._allow, self._deny = settings.allow, settings.deny
-        self._families: dict[tuple[str, tuple[str, ...]], Family] = {}
-        self._kinds: dict[str, Kind] = {}
-        self._taken = {name: family.name for family in FAMILIES for name in list_samples(family.name, family.kind)}
+        self._families: dict[tuple[str, tuple[str, ...]], Family] = previous._families if previous else {}
+        self._kinds: dict[str, Kind] = previous._kinds if previous else {}
+        self._taken: dict[str, str] = previous._taken if previous else list_taken()
 
     def resolve(self, name: str, signature: Signature, now: Circumstances) -> Resolution:
         """What becomes of a metric of users; its name comes without Airflow's prefix."""
@@ -79,6 +79,11 @@ class Custom:
         self._taken.update(dict.fromkeys(samples, name))
         self._families[name, labels] = family
         return family
+
+
+def list_taken() -> dict[str, str]:
+    """Every name that samples of our own families have, with the family's."""
+    return {name: family.name for family in FAMILIES for name in list_samples(family.name, family.kind)}
 
 
 def describe(scale: float, *, timer: bool) -> str:

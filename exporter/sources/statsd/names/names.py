@@ -9,7 +9,7 @@ from __future__ import annotations
 from exporter.directory import Directory
 from exporter.family import Family
 from exporter.settings import StatsdSettings
-from exporter.sources.statsd.event import Resolution, Signature, Type
+from exporter.sources.statsd.event import ALL, Resolution, Signature, Type
 from exporter.sources.statsd.names.custom import Custom
 from exporter.sources.statsd.names.feeding import Feeding, clean, read_tags
 from exporter.sources.statsd.names.ids import Ids, Split
@@ -24,17 +24,27 @@ UNIT_NOT_YET = "held back until it is clear whether it is in seconds; the config
 
 
 class Names:
-    """Resolves Airflow's names. `api_feeds` are families that the API feeds, so that StatsD must not."""
+    """Resolves Airflow's names. `api_feeds` are families that the API feeds, so that StatsD must not.
+
+    After a reload, what the `previous` one made for users and learned of ids goes on; signs are looked for anew.
+    """
 
     def __init__(
-        self, directory: Directory, settings: StatsdSettings, api_feeds: frozenset[Family] = frozenset()
+        self,
+        directory: Directory,
+        settings: StatsdSettings,
+        api_feeds: frozenset[Family] = frozenset(),
+        previous: Names | None = None,
     ) -> None:
         self._directory = directory
         self._lookup = Lookup()
         self._stream = Stream(directory, settings)
-        self._ids = Ids(directory)
-        self._custom = Custom(settings)
+        self._ids: Ids = previous._ids if previous else Ids(directory)
+        self._custom: Custom = Custom(settings, previous._custom if previous else None)
         self._feeding = Feeding(api_feeds, task_labels=settings.task_labels)
+
+    dialects = ALL
+    """How lines are to be read for it."""
 
     @property
     def revision(self) -> int:
@@ -101,7 +111,7 @@ class Names:
         if not event.legacy or not event.twins or self._stream.tagged:
             return self._feed(event, event.name, values)
         if self._stream.tagged is None:
-            return Resolution(event.name, drop="unclear", note=NOT_YET)
+            return Resolution(event.name, drop="undecided", note=NOT_YET)
         if event.bare_alone:
             return self._resolve_single(event)
         return Resolution(event.name, drop="twin", note="without tags its legacy name counts, which has the ids")
@@ -112,7 +122,7 @@ class Names:
         if self._stream.has_seen(event, legacy=True) or (release and not covers(event.bare_alone, release)):
             return Resolution(event.name, drop="twin", note="the name with the executor counts")
         if self._stream.patient and not release:
-            return Resolution(event.name, drop="unclear", note="held back until it is clear that it comes alone")
+            return Resolution(event.name, drop="undecided", note="held back until it is clear that it comes alone")
         return self._feed(event, event.name, {})
 
     def _resolve_legacy(self, event: Event, found: Found, values: dict[str, str]) -> Resolution:
@@ -126,7 +136,7 @@ class Names:
             values = {name: clean(name, value) for name, value in split.values.items()} | values
             return self._feed(event, rule, values)._replace(ambiguous=split.ambiguous)
         if self._stream.tagged is None and not event.plain_suffices:
-            return Resolution(rule, drop="unclear", note=NOT_YET)
+            return Resolution(rule, drop="undecided", note=NOT_YET)
         return Resolution(rule, drop="twin", note=f"{event.name} counts")
 
     def _counts(self, event: Event) -> bool:

@@ -6,7 +6,9 @@ a decision changes a few times at most, whatever is sent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
+from typing import NamedTuple
 
 from exporter.directory import Directory
 from exporter.settings import StatsdSettings
@@ -14,9 +16,53 @@ from exporter.sources.statsd.names.terms import NEWEST, Event, Release, Unit, on
 from exporter.sources.statsd.names.units import Circumstances, find_scale
 
 PATIENCE = 50
-"""How many different names may come before what shows no sign is taken for what is most likely."""
+"""How many names are looked up before what shows no sign is taken for what is most likely."""
 TRUE = ("true", "1", "t", "yes", "on")
 FALSE = ("false", "0", "f", "no", "off")
+
+
+class Told(NamedTuple):
+    """What need not be guessed."""
+
+    release: Release
+    """Empty where nobody tells it."""
+    mode: str
+    """plain, influxdb or datadog; empty where nobody tells it."""
+    tags: bool
+    consistent: bool
+    """`timer_unit_consistency`."""
+    prefixes: tuple[str, ...]
+
+
+def read_told(directory: Directory, settings: StatsdSettings) -> Told:
+    """The API's word first, then the configuration's."""
+    release = parse_release(directory.version) or parse_release(settings.release)
+    mode = read_mode(directory.metrics) or settings.mode
+    tags = mode == "influxdb" or (
+        mode == "datadog" and read_flag(directory.metrics, "statsd_datadog_metrics_tags") is not False
+    )
+    consistent = read_flag(directory.metrics, "timer_unit_consistency")
+    names = dict.fromkeys((settings.prefix, directory.metrics.get("statsd_prefix") or settings.prefix))
+    return Told(
+        release,
+        mode,
+        tags,
+        bool(settings.timer_unit_consistency if consistent is None else consistent),
+        tuple(f"{name}." if name else "" for name in names),
+    )
+
+
+def read_mode(metrics: Mapping[str, str]) -> str:
+    """Which of its clients Airflow uses: DogStatsD's wins."""
+    datadog, influxdb = read_flag(metrics, "statsd_datadog_enabled"), read_flag(metrics, "statsd_influxdb_enabled")
+    if datadog is None and influxdb is None:
+        return ""
+    return "datadog" if datadog else "influxdb" if influxdb else "plain"
+
+
+def read_flag(metrics: Mapping[str, str], name: str) -> bool | None:
+    value = metrics.get(name, "").strip().lower()
+    return True if value in TRUE else False if value in FALSE else None
 
 
 class Stream:
@@ -31,45 +77,41 @@ class Stream:
         self._datadog: bool | None = None
         self._major = 0
         self._seen: set[tuple[Event, bool]] = set()
+        self._spelling = directory.spelling
+        self._told = read_told(directory, settings)
+
+    @property
+    def told(self) -> Told:
+        """What the API or the configuration tells."""
+        if self._spelling != self._directory.spelling:
+            self._spelling = self._directory.spelling
+            self._told = read_told(self._directory, self._settings)
+        return self._told
 
     @property
     def known_release(self) -> Release:
         """Airflow's release, as the API or the configuration tells it; empty where neither does."""
-        return parse_release(self._directory.version) or parse_release(self._settings.release)
+        return self.told.release
 
     @property
     def release(self) -> Release:
         """Airflow's release, or what it is taken for."""
-        return self.known_release or ((2, 11) if self._major == 2 else NEWEST)
+        return self.told.release or ((2, 11) if self._major == 2 else NEWEST)
 
     @property
     def prefixes(self) -> tuple[str, ...]:
         """What may stand before Airflow's names, with its dot."""
-        told = self._directory.metrics.get("statsd_prefix", "")
-        names = dict.fromkeys((self._settings.prefix, told or self._settings.prefix))
-        return tuple(f"{name}." if name else "" for name in names)
-
-    @property
-    def mode(self) -> str:
-        """plain, influxdb or datadog where the API or the configuration tells it; empty otherwise."""
-        datadog, influxdb = self._flag("statsd_datadog_enabled"), self._flag("statsd_influxdb_enabled")
-        if datadog is None and influxdb is None:
-            return self._settings.mode
-        return "datadog" if datadog else "influxdb" if influxdb else "plain"
+        return self.told.prefixes
 
     @property
     def tagged(self) -> bool | None:
         """Whether tags are sent; None while that is not clear. Tags that were seen outweigh what was said."""
-        if self._tags or not self.mode:
-            return self._tags
-        if self.mode == "datadog" and self._flag("statsd_datadog_metrics_tags") is False:
-            return False
-        return self.mode != "plain"
+        return self._tags if self._tags or not self.told.mode else self.told.tags
 
     @property
     def datadog(self) -> bool:
         """Whether DogStatsD's client sends, or is taken to."""
-        return self.mode == "datadog" if self.mode else bool(self._datadog)
+        return self.told.mode == "datadog" if self.told.mode else bool(self._datadog)
 
     @property
     def patient(self) -> bool:
@@ -79,21 +121,21 @@ class Stream:
     @property
     def circumstances(self) -> Circumstances:
         """What units depend on."""
-        told = self._flag("timer_unit_consistency")
-        consistent = self._settings.timer_unit_consistency if told is None else told
-        return Circumstances(self.release, self.datadog, bool(consistent))
+        return Circumstances(self.release, self.datadog, self.told.consistent)
 
     def knows_scale(self, unit: Unit) -> bool:
         """Whether a unit is clear. After a while it is taken for what is most likely."""
+        if not self.patient:
+            return True
         now = self.circumstances
         certain = self.known_release or self._major
         releases = (now.release,) if certain else ((2, 11), NEWEST)
-        clients = (now.datadog,) if self.mode or self._datadog is not None else (False, True)
+        clients = (now.datadog,) if self.told.mode or self._datadog is not None else (False, True)
         scales = {find_scale(unit, Circumstances(*way, now.consistent)) for way in product(releases, clients)}
-        return not self.patient or len(scales) == 1
+        return len(scales) == 1
 
     def note_name(self) -> None:
-        """Another name came."""
+        """A name is looked up."""
         self._names += 1
         if self._names == PATIENCE:
             self.settle()
@@ -134,7 +176,3 @@ class Stream:
     def has_seen(self, event: Event, *, legacy: bool) -> bool:
         """Whether the event came under its legacy or its modern name."""
         return (event, legacy) in self._seen
-
-    def _flag(self, name: str) -> bool | None:
-        value = self._directory.metrics.get(name, "").strip().lower()
-        return True if value in TRUE else False if value in FALSE else None

@@ -1,0 +1,19 @@
+"""Which resolver says what becomes of a signature: Airflow's names, or a user's mapping file."""
+
+from __future__ import annotations
+
+from exporter.catalogue import FAMILIES
+from exporter.directory import Directory
+from exporter.settings import Settings
+from exporter.sources.statsd.event import Resolver
+from exporter.sources.statsd.mapping import Mapper, load
+from exporter.sources.statsd.names import Names
+
+
+def make_resolver(settings: Settings, directory: Directory, before: Resolver | None = None) -> Resolver:
+    """The resolver by the settings, in place of one `before`. Raises MappingError where the mapping file is wrong."""
+    if settings.statsd.mapping_config:
+        return load(settings.statsd.mapping_config, before if isinstance(before, Mapper) else None)
+    of_api = settings.collectors.get("airflow", False)
+    api_feeds = frozenset(family for family in FAMILIES if of_api and family.source == "airflow")
+    return Names(directory, settings.statsd, api_feeds, before if isinstance(before, Names) else None)
