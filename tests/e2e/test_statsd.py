@@ -53,6 +53,10 @@ STARTUP = 12.0
 are for a small machine that starts a dozen at once."""
 SHARE = 0.02
 BIRTH_HOLD = 1
+FIGURES = 6
+"""Figures that are compared for each task, at least."""
+TOLERANCE = float(os.environ.get("E2E_TOLERANCE", "0"))
+"""The share of figures that may differ: none, but for short runs on machines that stall."""
 ENOUGH = 20
 """Tries that must have ended, for a comparison to say anything."""
 
@@ -285,7 +289,11 @@ def test_what_airflow_sends_agrees_with_its_database(version: str) -> None:
             if count < ENOUGH:
                 found.append(f"only {count} tries ended: nothing is proved")
             problems += [f"{mode}: {one}" for one in found]
+        compared = sum(FIGURES * len(tries(stage, mode)) for mode in modes)
     say("\n".join(problems) or "no problems")
+    if problems and len(problems) <= TOLERANCE * compared:
+        say(f"TOLERATED: {len(problems)} of {compared} differ, see above")
+        return
     assert not problems
 
 
