@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 from benchmarks.statsd_report import Figures, Result, find_missed, write_figures, write_row
 from benchmarks.statsd_subjects import (
+    MAPPING,
     Loss,
     Scraper,
     Subject,
@@ -31,10 +33,11 @@ from benchmarks.statsd_subjects import (
     wait_until_drained,
 )
 from benchmarks.statsd_traffic import compile_sender, list_events, send, write_traffic
+from exporter.sources.statsd.absorber import PAUSE
 
 RATES = (2_500, 20_000, 100_000)
 LARGE = 4 * 1024 * 1024
-WARM = 10_000
+WARM = 4_000
 """Datagrams a second before anything is measured, so that every series is there."""
 CLIMB = (10_000, 15_000, 20_000, 30_000, 40_000, 60_000, 80_000, 120_000, 160_000, 240_000, 320_000)
 """Datagrams a second, one after the other until some are lost."""
@@ -74,10 +77,12 @@ class Bench:
             self._traffic[tagged, packed] = path, write_traffic(path, events, tagged=tagged, packed=packed)
 
     def warm(self, subject: Subject, *, tagged: bool = False) -> None:
-        """Send everything once."""
+        """Send everything, and again once the exporter has had the time to go by what it learned from the stream."""
         path, count = self._traffic[tagged, False]
-        send(self._program, path, subject.udp, WARM, count)
-        wait_until_drained(subject.udp)
+        for pause in (PAUSE + 2.0, 0.0):
+            send(self._program, path, subject.udp, WARM, count)
+            wait_until_drained(subject.udp)
+            time.sleep(pause)
 
     def measure(self, subject: Subject, load: Load, seconds: float = 0.0) -> Result:
         """Send for a while, and see what it cost and what was lost."""
@@ -122,8 +127,16 @@ def measure_loads(
 
 
 def measure_figures(bench: Bench, run: Run) -> Figures:
-    """The rate up to which nothing is lost, without and with scrapes; memory and the cost of a scrape."""
+    """The rate up to which nothing is lost, without and with scrapes; memory and the cost of a scrape.
+
+    For these two both sides hold the same series, by the same mapping file.
+    """
+    load = Load(tagged=False, packed=False, rate=0, scraped=False, buffer=0)
     with run(0, ()) as subject:
+        bench.warm(subject)
+        free = bench.climb(subject, load)
+        free_scraped = bench.climb(subject, load._replace(scraped=True))
+    with run(LARGE, [f"--statsd.mapping-config={MAPPING}"]) as subject:
         bench.warm(subject)
         scrape(subject.web, packed=True)
         memory, lines = read_memory(subject.pid), count_lines(subject)
@@ -131,9 +144,7 @@ def measure_figures(bench: Bench, run: Run) -> Figures:
         for _ in range(SCRAPES):
             scrape(subject.web, packed=True)
         cost = 1000 * (read_cpu(subject.pid) - before) / SCRAPES
-        load = Load(tagged=False, packed=False, rate=0, scraped=False, buffer=0)
-        free = bench.climb(subject, load)
-        return Figures(free, bench.climb(subject, load._replace(scraped=True)), memory, lines, cost)
+    return Figures(free, free_scraped, memory, lines, cost)
 
 
 def list_loads(*, quick: bool, rates: Sequence[int]) -> list[Load]:
@@ -158,7 +169,7 @@ def main() -> int:
     options = parser.parse_args()
     sides: dict[str, Run] = {"ours": lambda buffer, extra: run_ours(buffer, [*options.ours, *extra])}
     if options.peer:
-        sides["peer"] = lambda buffer, extra: run_peer(options.peer, buffer, [*options.peer_argument, *extra])
+        sides["peer"] = lambda buffer, _: run_peer(options.peer, buffer, options.peer_argument)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.dags, options.seconds)
         print("| load | ours, µs a line | lost | scrapes | peer, µs a line | lost | scrapes | ratio |")

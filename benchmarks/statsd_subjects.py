@@ -48,8 +48,9 @@ def find_port(kind: int) -> int:
 def run_ours(buffer: int, extra: Sequence[str] = ()) -> Iterator[Subject]:
     """The exporter with StatsD only; a buffer of 0 is the system's own size."""
     web, udp = find_port(socket.SOCK_STREAM), find_port(socket.SOCK_DGRAM)
-    command = [sys.executable, "-m", "exporter", "serve", "--no-collector.airflow", "--statsd.listen-tcp="]
-    command += [f"--statsd.listen-udp=127.0.0.1:{udp}", f"--statsd.receive-buffer={buffer}", *extra]
+    command = [sys.executable, "-m", "exporter", "serve", "--no-collector.airflow", "--no-collector.host"]
+    command += ["--statsd.listen-tcp=", f"--statsd.listen-udp=127.0.0.1:{udp}", "--statsd.release=3.3.2"]
+    command += [f"--statsd.receive-buffer={buffer}", *extra]
     with run([*command, f"--web.listen-address=127.0.0.1:{web}"], web) as pid:
         yield Subject(pid, web, udp, "")
 

@@ -152,11 +152,21 @@ class Engine:
         old = find_statsd(unit.source for unit in self._units)
         resolver = make_resolver(settings, self.directory, old.absorber.resolver if old else None)
         wanted, relay = find_listeners(settings.reception), settings.reception.relay_address
-        if old is None or (old.listeners, old.relay_address) != (wanted, relay):
-            return [StatsdSource(wanted, old.absorber if old else Absorber(self._events, resolver), relay)]
-        events = self._events
-        old.change(resolver, lambda: events.configure(settings.birth_hold, find_buckets(settings)))
-        return [old]
+        if old is None:
+            self._prepare(settings)
+            return [StatsdSource(wanted, Absorber(self._events, resolver), relay)]
+        anew = type(resolver) is not type(old.absorber.resolver)
+        old.change(resolver, lambda: self._prepare(settings, anew=anew))
+        unchanged = (old.listeners, old.relay_address) == (wanted, relay)
+        return [old if unchanged else StatsdSource(wanted, old.absorber, relay)]
+
+    def _prepare(self, settings: Settings, *, anew: bool = False) -> None:
+        """Get the tables of events ready for a resolver; `anew` where the same names now mean other things."""
+        if anew:
+            self._events.clear()
+        self._events.configure(settings.birth_hold, find_buckets(settings))
+        if settings.statsd.mapping_config:
+            self.store.release(list_unfed(settings))
 
     def _build_host(self, settings: Settings) -> list[Source]:
         """The sources that run already, where they read as before: they know the processes that run."""
@@ -211,6 +221,12 @@ def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
 def list_sources(settings: Settings) -> list[str]:
     names = [name for name, chosen in settings.collectors.items() if chosen]
     return [*names, "task_names"] if "host" in names and settings.host.task_names_from else names
+
+
+def list_unfed(settings: Settings) -> list[Family]:
+    """What no source feeds where StatsD's names come from a user's mapping file, which may use the same names."""
+    feeding = {"exporter", *list_sources(settings)} - {"statsd"}
+    return [family for family in FAMILIES if family.source not in feeding]
 
 
 def list_growing(source: str) -> list[Family]:

@@ -8,7 +8,7 @@ What was not sent for as long as its family's `ttl` is removed, from a list that
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from exporter.family import Family, Kind, Labels
@@ -24,6 +24,8 @@ GONE = -1.0
 """What a series that was removed has as its `exposed_at`, for whoever still holds it."""
 SERIES = 200_000
 """How many series all of them may have together."""
+REVEALED = 5_000
+"""How many series of a family are shown in one sweep: it must not take longer than the receive buffer has room."""
 
 
 class Live:
@@ -34,7 +36,8 @@ class Live:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.known: dict[Labels, Series] = {}
-        self.hidden: list[Series] = []
+        self.hidden: deque[Series] = deque()
+        """The oldest first: none is exposed before one that is older."""
         self.seen: dict[Labels, float] = {}
         """When a series was last sent, where its family expires; gauges know it themselves."""
         self.shared: set[Labels] = set()
@@ -74,6 +77,11 @@ class Events:
         changed = [one for one in self._live if buckets.get(one) != self._buckets.get(one)]
         self._hold, self._buckets = hold, dict(buckets)
         for family in changed:
+            self._forget(family)
+
+    def clear(self) -> None:
+        """Forget every family."""
+        for family in list(self._live):
             self._forget(family)
 
     def find(self, family: Family, labels: Labels) -> Series | None:
@@ -170,11 +178,11 @@ class Events:
         return Series(labels, [0] * width, shown=not family.declared)
 
     def _reveal(self, live: Live, now: float) -> None:
-        if not live.hidden:
-            return
-        for series in live.hidden:
-            series.shown = 0 < series.exposed_at <= now - self._hold
-        live.hidden = [series for series in live.hidden if not series.shown]
+        hidden = live.hidden
+        for _ in range(min(len(hidden), REVEALED)):
+            if not 0 < hidden[0].exposed_at <= now - self._hold:
+                break
+            hidden.popleft().shown = True
 
     def _prune(self, family: Family, live: Live, now: float) -> None:
         if family.kind is Kind.SUMMARY:
@@ -198,7 +206,7 @@ class Events:
             live.seen.pop(labels, None)
             live.shared.discard(labels)
         live.table.series = list(live.known.values())
-        live.hidden = [series for series in live.hidden if series.labels in live.known]
+        live.hidden = deque(series for series in live.hidden if series.exposed_at != GONE)
         if not live.known and not family.declared:
             self._forget(family)
         return True

@@ -107,7 +107,7 @@ class Store:
         self._owners.update(dict.fromkeys(claim_names(family), head))
 
     def unregister(self, family: Family) -> None:
-        """Forget a family that came at run time, and its series."""
+        """Forget a family, and its series."""
         head = self._owners[family.name]
         rest = tuple(one for one in self._kin.pop(head) if one is not family)
         for name in claim_names(family):
@@ -116,6 +116,12 @@ class Store:
             self._kin[rest[0]] = rest
             self._owners.update(dict.fromkeys(claim_names(rest[0]), rest[0]))
         del self._tables[family]
+
+    def release(self, families: Iterable[Family]) -> None:
+        """Let others have the names of families that nothing feeds and that have no series."""
+        for family in families:
+            if family in self._tables and not self._tables[family]:
+                self.unregister(family)
 
     def attach(self, table: Table) -> None:
         """Add or replace a live table, whose owner keeps changing it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,10 @@ from exporter import engine as module
 from exporter.engine import Engine
 from exporter.exposition import Format, render
 from exporter.family import Family, Kind
-from exporter.settings import ReceptionSettings, Settings
+from exporter.settings import ReceptionSettings, Settings, StatsdSettings
 from exporter.sources.statsd import resolvers
 from exporter.sources.statsd.event import ALL, Action, Resolution, Signature, Target
+from exporter.sources.statsd.receiver import Receiver
 
 SETTINGS = Settings(
     collectors={"airflow": False, "statsd": True},
@@ -75,3 +77,58 @@ def test_users_metrics_go_on_after_a_reload() -> None:
     finally:
         assert engine.stop(10)
     assert 'airflow_custom_rows{table="orders"} 7\n' in expose(engine)
+
+
+def wait_for_receiver(engine: Engine) -> Receiver:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        source = module.find_statsd(unit.source for unit in engine._units)
+        if source is not None and source.receiver is not None and source.receiver.alive:
+            return source.receiver
+        time.sleep(0.01)
+    raise AssertionError("StatsD is not received")
+
+
+def wait_for_line(engine: Engine, line: str) -> None:
+    until = time.monotonic() + 10
+    while f"{line}\n" not in expose(engine):
+        assert time.monotonic() < until, expose(engine)
+        time.sleep(0.05)
+
+
+def test_a_mapping_file_may_use_the_names_of_families_that_nothing_feeds_also_after_a_reload(tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yml"
+    rule = "match: airflow.pool.open_slots.*, name: airflow_pool_open_slots, labels: {name: $1}"
+    mapping.write_text(f"mappings: [{{{rule}}}]\n")
+    mapped = replace(SETTINGS, statsd=StatsdSettings(mapping_config=mapping))
+    told = replace(SETTINGS, statsd=StatsdSettings(release="3.3.2", mode="plain"))
+    engine = Engine(told)
+    engine.start()
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.connect(wait_for_receiver(engine)._sockets[0].getsockname())
+        for settings, line in (
+            (told, 'airflow_pool_open_slots{pool="a"} 5'),
+            (mapped, 'airflow_pool_open_slots{name="a"} 5'),
+            (told, 'airflow_pool_open_slots{pool="a"} 5'),
+        ):
+            engine.replace(settings)
+            time.sleep(0.1)
+            sock.send(b"airflow.pool.open_slots.a:5|g")
+            wait_for_line(engine, line)
+            assert expose(engine).count("\nairflow_pool_open_slots{") == 1
+    assert engine.stop(10)
+
+
+def test_another_address_and_another_resolver_take_effect_together(tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yml"
+    mapping.write_text("mappings:\n- match: airflow.a\n  name: mine\n")
+    engine = Engine(SETTINGS)
+    engine.start()
+    wait_for_receiver(engine)
+    reception = replace(SETTINGS.reception, listen_udp="127.0.0.2:0")
+    engine.replace(replace(SETTINGS, reception=reception, statsd=StatsdSettings(mapping_config=mapping)))
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.connect(wait_for_receiver(engine)._sockets[0].getsockname())
+        sock.send(b"airflow.a:2|c")
+        wait_for_line(engine, "mine 2")
+    assert engine.stop(10)

@@ -65,6 +65,11 @@ class Absorber:
         """Names that nothing knows, with how often they had to be looked up."""
         return self._meanings.unmapped
 
+    @property
+    def learned(self) -> int:
+        """How many meanings were worked out."""
+        return self._meanings.learned
+
     def change(self, resolver: Resolver) -> None:
         """Resolve by another resolver from now on."""
         self._meanings.change(resolver)

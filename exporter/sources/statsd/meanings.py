@@ -91,6 +91,8 @@ class Meanings:
         self._capped: list[bytes] = []
         self._tallies: dict[tuple[Type, str], list[int]] = {}
         self._dropped: dict[tuple[Type, str], Meaning] = {}
+        self.learned = 0
+        """How many meanings were worked out."""
         self.ambiguous = 0
         self.unmapped: dict[str, int] = {}
         """Names that nothing knows, with how often they had to be looked up."""
@@ -151,6 +153,7 @@ class Meanings:
 
     def resolve(self, signature: Signature) -> Meaning:
         """Work out what lines with that signature do."""
+        self.learned += 1
         found = self._resolver.resolve(signature)
         self.ambiguous += found.ambiguous
         if found.drop == "unmapped" and (signature.name in self.unmapped or len(self.unmapped) < NAMES):

@@ -6,6 +6,7 @@ part of a batch, or not at all while batches come full: few, large reads are wha
 
 from __future__ import annotations
 
+import gc
 import selectors
 import socket
 import threading
@@ -20,10 +21,18 @@ from exporter.sources.statsd.batches import BATCH, Reader, make_reader
 from exporter.sources.statsd.sockets import bind_inet, bind_unix, enlarge
 from exporter.sources.statsd.streams import Streams
 
-FILL = 64
-"""Datagrams that a rest should bring."""
-SHORTEST, LONGEST = 0.001, 0.002
-"""How long a rest may be, in seconds. The stock buffer holds 277 small datagrams."""
+SHARE = 4
+"""A rest should bring one in so many of the datagrams that the buffer holds."""
+MOST = 512
+"""Datagrams that a rest should bring at most."""
+SHORTEST, LONGEST = 0.001, 0.05
+"""How long a rest may be, in seconds."""
+BURST = 33_000
+"""Datagrams a second that may begin to come during a rest without a loss."""
+COUNTED = 768
+"""Bytes of the buffer that the kernel counts for a small datagram: the stock one holds 277 of them."""
+LEARNED = 2_000
+"""After how many new meanings what is there is taken out of the garbage collector's sight."""
 SWEEP = 1.0
 """Seconds between sweeps, and the longest wait."""
 TRANSPORTS = ("udp", "tcp", "unixgram", "unix")
@@ -39,6 +48,22 @@ class Listeners:
     unix: Path | None = None
     mode: int = 0o660
     buffer: int = 0
+
+
+class Rest:
+    """How long to rest between reads: the longer the fewer datagrams come, and never as long as fills the buffer."""
+
+    def __init__(self, buffer: int) -> None:
+        room = max(1.0, buffer / COUNTED)
+        self._fill = min(MOST, room / SHARE)
+        self._longest = min(LONGEST, max(SHORTEST, room / BURST))
+        self._pause = SHORTEST
+
+    def after(self, arrived: int) -> float:
+        """Seconds to rest, when so many datagrams came since the last rest."""
+        wanted = self._pause * min(2.0, self._fill / arrived)
+        self._pause = min(self._longest, max(SHORTEST, wanted))
+        return self._pause
 
 
 class Receiver:
@@ -58,6 +83,8 @@ class Receiver:
         self._thread: threading.Thread | None = None
         self._tasks: list[Callable[[], None]] = []
         self.packets: Counter[str] = Counter(dict.fromkeys(TRANSPORTS, 0))
+        self._rest = Rest(0)
+        self._settled = 0
         self.granted = 0
         """Bytes of the UDP socket's receive buffer, as the kernel counts them."""
 
@@ -105,6 +132,7 @@ class Receiver:
         if wanted.udp:
             sock = self._keep(bind_inet(wanted.udp, socket.SOCK_DGRAM))
             self.granted = enlarge(sock, wanted.buffer)
+            self._rest = Rest(self.granted)
             self._add_reader("udp", sock)
         if wanted.unixgram:
             self._add_reader("unixgram", self._keep(bind_unix(wanted.unixgram, socket.SOCK_DGRAM, wanted.mode)))
@@ -129,25 +157,40 @@ class Receiver:
             self._close()
 
     def _receive(self) -> None:
-        due = time.monotonic() + SWEEP
+        swept = polled = time.monotonic()
+        arrived = 0
         while not self._stopping:
             count = self._read_all()
-            if time.monotonic() >= due:
+            arrived += count
+            now = time.monotonic()
+            if now >= swept + SWEEP:
+                swept = now
                 self._absorber.sweep()
-                due = time.monotonic() + SWEEP
-            while self._tasks:
-                self._tasks.pop(0)()
-            if not count:
-                self._wait()
-            elif count < BATCH:
+                self._settle()
+            self._do_tasks()
+            if not arrived:
+                self._poll(SWEEP / 4)
+            elif self._streams.busy or now >= polled + LONGEST:
+                polled = now
                 self._poll(0)
-                time.sleep(min(LONGEST, max(SHORTEST, LONGEST * FILL / count)))
+            if arrived and count < BATCH:
+                time.sleep(self._rest.after(arrived))
+                arrived = 0
         while self._read_all():
             pass
         self._streams.close()
+        self._do_tasks()
 
-    def _wait(self) -> None:
-        self._poll(SWEEP / 4)
+    def _do_tasks(self) -> None:
+        while self._tasks:
+            self._tasks.pop(0)()
+
+    def _settle(self) -> None:
+        """Keep the garbage collector from walking over every series, for longer than the buffer has room."""
+        if self._absorber.learned >= self._settled + LEARNED:
+            self._settled = self._absorber.learned
+            gc.collect()
+            gc.freeze()
 
     def _poll(self, timeout: float) -> None:
         """Serve connections; a datagram ends the wait."""

@@ -44,6 +44,11 @@ class Streams:
         """Connections that were closed because there are too many."""
         self.rejected: Counter[str] = Counter()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a connection is open."""
+        return bool(self._open)
+
     def listen(self, sock: socket.socket, transport: str) -> None:
         """Accept connections on a listening socket from now on."""
         self._selector.register(sock, selectors.EVENT_READ, lambda: self._accept(sock, transport))
