@@ -53,6 +53,12 @@ STARTUP = 12.0
 are for a small machine that starts a dozen at once."""
 SHARE = 0.02
 BIRTH_HOLD = 1
+FIGURES = 6
+"""Figures that are compared for each task, at least."""
+TOLERANCE = float(os.environ.get("E2E_TOLERANCE", "0"))
+"""The share of figures that may differ: none, but for short runs on machines that stall."""
+ENOUGH = 20
+"""Tries that must have ended, for a comparison to say anything."""
 
 
 def say(message: str) -> None:
@@ -119,7 +125,9 @@ def work(stage: Stage, mode: str, folder: Path) -> Exposition:
         subject.wait_ready()
         since = clock(stage.database)
         stage.airflow.start()
-        stage.console.pause_all(False)
+        for dag_id in stage.console.dag_ids():
+            # A name that is not ASCII ends 2.x's scheduler: its timers of such names are none.
+            stage.console.pause(dag_id, not (stage.is_3 or dag_id.isascii()))
         say(f"  {mode}: Airflow works for {SECONDS:.0f} s")
         time.sleep(SECONDS)
         calm_down(stage)
@@ -276,12 +284,16 @@ def test_what_airflow_sends_agrees_with_its_database(version: str) -> None:
             stage.database.execute_file(name)
         for mode, exposition in expositions.items():
             found = list(compare(stage, exposition, mode))
-            say(
-                f"  {version} {mode}: {sum(known.fates.total() for known in tries(stage, mode).values())} tries, \
-{len(exposition)} samples, {len(found)} differences"
-            )
+            count = sum(known.fates.total() for known in tries(stage, mode).values())
+            say(f"  {version} {mode}: {count} tries, {len(exposition)} samples, {len(found)} differences")
+            if count < ENOUGH:
+                found.append(f"only {count} tries ended: nothing is proved")
             problems += [f"{mode}: {one}" for one in found]
+        compared = sum(FIGURES * len(tries(stage, mode)) for mode in modes)
     say("\n".join(problems) or "no problems")
+    if problems and len(problems) <= TOLERANCE * compared:
+        say(f"TOLERATED: {len(problems)} of {compared} differ, see above")
+        return
     assert not problems
 
 

@@ -22,6 +22,10 @@ MARGIN = 0.4
 BUSY = "import time; end = time.process_time() + {seconds}\nwhile time.process_time() < end: pass"
 
 
+NOTED: dict[str, int] = {}
+"""What a job noted of itself while it worked."""
+
+
 def set_title(title: str) -> None:
     """Write over the arguments, as setproctitle does."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
@@ -40,7 +44,9 @@ def burn(seconds: float) -> None:
 def remember() -> None:
     """Hold memory for a while."""
     held = bytearray(b"x") * (80 * MEBI)
-    time.sleep(1.5)
+    time.sleep(4.0)
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    NOTED["pss"] = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     assert held
 
 
@@ -73,7 +79,7 @@ def work(job: str, uuid: str) -> None:
     JOBS[job]()
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     io = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    account = {
+    account = NOTED | {
         "job": job,
         "cpu": own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
         "peak": max(own.ru_maxrss, children.ru_maxrss) * 1024,
