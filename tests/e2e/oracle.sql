@@ -97,7 +97,11 @@ with began as (
         (select min(v.at) from e2e_ti v
           where (v.dag_id, v.run_id, v.task_id, v.map_index, v.life)
               = (began.dag_id, began.run_id, began.task_id, began.map_index, began.life)
-            and v.seq > e.seq and coalesce(v.state, '') not in ('restarting', 'up_for_retry')) as left_at
+            and v.seq > e.seq and coalesce(v.state, '') not in ('restarting', 'up_for_retry')) as left_at,
+        (select max(v.at) from e2e_ti v
+          where (v.dag_id, v.run_id, v.task_id, v.map_index, v.life)
+              = (began.dag_id, began.run_id, began.task_id, began.map_index, began.life)
+            and v.seq < e.seq) as before_at
     from began
     left join lateral (
         select * from e2e_ti v
@@ -111,7 +115,7 @@ with began as (
     ) e on true
 )
 select t.dag_id, t.run_id, t.task_id, t.map_index, t.life, t.try_number, t.began_seq, t.began_at, t.ended_seq, t.ended_at,
-    t.end_state, t.max_tries, t.pool, t.queue, t.next_at, t.next_state, t.next_operation, t.fate, t.left_at,
+    t.end_state, t.max_tries, t.pool, t.queue, t.next_at, t.next_state, t.next_operation, t.fate, t.left_at, t.before_at,
     case when t.fate = 'cleared' then coalesce(a.start_date, t.start_date) else t.start_date end as start_date,
     case when t.fate = 'cleared' then coalesce(a.end_date, t.end_date) else t.end_date end as end_date,
     case when t.fate = 'cleared' then coalesce(a.queued_at, t.queued_at) else t.queued_at end as queued_at,
@@ -143,7 +147,8 @@ $$;
 --   deleted   its row was deleted before a walk could see how it ended
 --   unseen    its row was cleared, marked or rerun before a walk saw how it ended: history calls it failed, whatever it was
 --   blurred   it was cleared while it ran, and before a walk saw that it went on to up_for_retry and out of it (2.x), or its
---             run was cleared again (3.x): then its archived copy looks like that of a failed try
+--             run was cleared again (3.x), or while it waited for a poke or a trigger, and no walk had seen that it waited:
+--             then its archived copy looks like that of a failed try
 --   unarchived  it failed while it was queued or scheduled anew (the executor lost it between two pokes), and was retried
 --             before a walk saw that: Airflow archives a retried try only where it failed running
 --   in vain   it was cleared while it ran, but only an archived copy says so: 2.x's API forgets to change the row, so that
@@ -160,6 +165,8 @@ select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
               case when next_state = 'up_for_retry' then left_at
               else (select min(c.at) from e2e_clear c where (c.dag_id, c.run_id) = (t.dag_id, t.run_id)
                     and c.at > ended_at + interval '1 second') end) then 'blurred' end,
+        case when fate = 'cleared' and end_state is null and not e2e_walked('/taskInstances', before_at, ended_at)
+              then 'blurred' end,
         case when fate = 'retried' and not archived and not e2e_walked('/taskInstances', ended_at, next_at) then 'unarchived' end,
         case when cleared_in_vain then 'in vain' end,
         case when ended_at <= w.walked and next_at <= w.walked + interval '1.5 seconds' then 'edge' end
