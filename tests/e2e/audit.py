@@ -10,9 +10,9 @@ from tests.e2e.database import Database
 from tests.e2e.proxy import Exchange
 from tests.e2e.subject import Exposition
 
-SETTLING = 5.0
 DEADLINE = 26.0
 """Seconds after which the exporter gives a poll up, though each of its requests was answered."""
+SETTLING = 5.0
 """Seconds: a poll whose exporter was killed sooner than this after it may not have been committed."""
 
 
