@@ -99,7 +99,7 @@ class Bench:
         return Result(sent.datagrams / sent.seconds, 1e6 * cpu / taken if taken else 0.0, lost, scrapes)
 
     def climb(self, subject: Subject, load: Load) -> int:
-        """The highest rate of CLIMB up to which nothing was lost; a rate has TRIES, since others use the machine too."""
+        """The highest rate of CLIMB up to which nothing was lost; a rate has TRIES, since others use the machine."""
         best = 0
         for rate in CLIMB:
             tries = (self.measure(subject, load._replace(rate=rate), 2.0).lost for _ in range(TRIES))
