@@ -9,7 +9,7 @@ import sys
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "exposition": ("--quick",),
     "memory": ("--lines", "10000"),
-    "statsd": ("--quick", "--seconds", "1", "--dags", "100"),
+    "statsd": ("--quick", "--rates", "2500", "--seconds", "1", "--dags", "100"),
     "poll": ("--quick",),
     "host": ("--sizes", "100", "--seconds", "10"),
 }
