@@ -32,8 +32,6 @@ class Directory:
         """Section `[metrics]` of Airflow's configuration, where `/config` shows it."""
         self.dag_ids: frozenset[str] | None = None
         """All DAGs; None while they are not known."""
-        self.revision = 0
-        """Grows whenever an answer may be another than before, so that what was derived can be derived anew."""
         self.spelling = 0
         """Grows whenever names that hold ids may have to be read otherwise: by ids with dots, release or settings."""
         self.polls = 0
@@ -45,14 +43,12 @@ class Directory:
         """Airflow's release was read."""
         if version != self.version:
             self.version = version
-            self.revision += 1
             self.spelling += 1
 
     def tell_metrics(self, metrics: Mapping[str, str]) -> None:
         """Airflow's settings of metrics were read."""
         if metrics != self.metrics:
             self.metrics = dict(metrics)
-            self.revision += 1
             self.spelling += 1
 
     def tell_dags(self, dag_ids: Iterable[str]) -> None:
@@ -62,7 +58,6 @@ class Directory:
             self.spelling += self.dag_ids is None or any("." in dag_id for dag_id in known ^ self.dag_ids)
             self.dag_ids = known
             self._tasks = {dag_id: tasks for dag_id, tasks in self._tasks.items() if dag_id in known}
-            self.revision += 1
 
     def tell_poll(self) -> None:
         """All tries were told of that Airflow shows now."""
@@ -73,7 +68,6 @@ class Directory:
         tasks = self._tasks.setdefault(dag_id, set())
         if task_id not in tasks and len(tasks) < TASKS_OF_DAG:
             tasks.add(task_id)
-            self.revision += 1
             self.spelling += "." in dag_id or "." in task_id
         if uuid and uuid not in self._tries:
             if len(self._tries) >= TRIES:

@@ -115,7 +115,6 @@ DROPS = (
     "twin",
     "fed_by_api",
     "denied",
-    "unbounded",
     "zero_series",
     "unknown_unit",
     "undecided",

@@ -10,6 +10,7 @@ from exporter.directory import Directory
 from exporter.family import Family
 from exporter.settings import StatsdSettings
 from exporter.sources.statsd.event import ALL, Resolution, Signature, Type
+from exporter.sources.statsd.lines import CLIENT_TELEMETRY
 from exporter.sources.statsd.names.custom import Custom
 from exporter.sources.statsd.names.feeding import Feeding, clean, read_tags
 from exporter.sources.statsd.names.ids import Ids, Split
@@ -17,7 +18,6 @@ from exporter.sources.statsd.names.lookup import Found, Lookup
 from exporter.sources.statsd.names.stream import Stream
 from exporter.sources.statsd.names.terms import Event, Unit, covers
 
-TELEMETRY = "datadog.dogstatsd.client."
 TIMERS = (Type.TIMER, Type.HISTOGRAM, Type.DISTRIBUTION)
 NOT_YET = "held back until it is clear whether Airflow sends tags; the configuration can say so"
 UNIT_NOT_YET = "held back until it is clear whether it is in seconds; the configuration can say so"
@@ -53,7 +53,7 @@ class Names:
 
     def resolve(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature. Never raises; memory is bounded."""
-        if signature.name.startswith(TELEMETRY):
+        if signature.name.startswith(CLIENT_TELEMETRY):
             self._stream.note_client(datadog=True)
             return Resolution("telemetry of DogStatsD's client", drop="telemetry")
         if signature.dialect:
