@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter.option import VARIABLE_PREFIX, Option
-from exporter.options import BY_KEY, CONFIG_FILE, MAPPING_CONFIG, OPTIONS, PASSWORD
+from exporter.options import BY_KEY, CONFIG_FILE, OPTIONS, PASSWORD
 from exporter.settings import (
     AirflowSettings,
     HostSettings,
@@ -23,6 +23,7 @@ from exporter.settings import (
     StatsdSettings,
     WebSettings,
 )
+from exporter.statsdoptions import MAPPING_CONFIG
 from exporter.values import API_SUFFIX
 
 DEFAULT = "default"

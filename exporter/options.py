@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from exporter import values
+from exporter import hostoptions, statsdoptions, values
 from exporter.family import Family
 from exporter.option import Names, Option, in_file_only
 from exporter.settings import Settings
-from exporter.values import Form
 
 DEFAULTS = Settings()
 CONFIG_FILE = "config.file"
-MAPPING_CONFIG = "statsd.mapping_config"
 PASSWORD = "airflow.password"  # noqa: S105 - the option's name
 
 
@@ -162,116 +160,8 @@ OPTIONS = (
         values.whole(1),
         "How many triggers one triggerer runs, for Airflows that hide their configuration",
     ),
-    Option(
-        "collector.host",
-        values.SWITCH,
-        "Read this machine: Airflow's components, running tasks, and the machine itself",
-        DEFAULTS.collectors["host"],
-    ),
-    Option(
-        "host.machine",
-        values.SWITCH,
-        "Read CPU, memory, disks and network of the whole machine; switch it off where node_exporter runs",
-        DEFAULTS.host.machine,
-    ),
-    Option("host.interval", values.duration(1), "How often all processes are looked at", DEFAULTS.host.interval),
-    Option(
-        "host.task_names_from",
-        values.BASE_URL,
-        "Exporter to ask for the names of running tasks, on a worker where Airflow's API is not read",
-        DEFAULTS.host.task_names_from,
-    ),
-    Option("host.task_names_username", values.TEXT, "User to sign in as at that exporter", ""),
-    Option(
-        "host.task_names_password_file",
-        values.READABLE_FILE,
-        "File that holds that user's password, read anew each time",
-    ),
-    Option(
-        "host.task_names_ca_file",
-        values.READABLE_FILE,
-        "PEM file of the authorities that may have signed that exporter's certificate, instead of the public ones",
-    ),
-    Option(
-        "host.task_names_client_certificate_file",
-        values.READABLE_FILE,
-        "PEM file of the certificate that is shown to that exporter",
-    ),
-    Option(
-        "host.task_names_client_key_file",
-        values.READABLE_FILE,
-        "PEM file of that certificate's key, unless the certificate's file holds it too",
-    ),
-    Option("path.procfs", values.FOLDER, "Where the machine's /proc is mounted", DEFAULTS.host.procfs),
-    Option("path.sysfs", values.FOLDER, "Where the machine's /sys is mounted", DEFAULTS.host.sysfs),
-    Option("path.rootfs", values.FOLDER, "Where the machine's / is mounted", DEFAULTS.host.rootfs),
-    Option(
-        "statsd.listen_udp",
-        values.ADDRESS,
-        "Address to receive StatsD on over UDP; empty for none",
-        DEFAULTS.reception.listen_udp,
-    ),
-    Option(
-        "statsd.listen_tcp",
-        values.ADDRESS,
-        "Address to receive StatsD on over TCP; empty for none",
-        DEFAULTS.reception.listen_tcp,
-    ),
-    Option("statsd.listen_unixgram", values.OWN_FILE, "Path of a Unix datagram socket to receive StatsD on"),
-    Option("statsd.listen_unix", values.OWN_FILE, "Path of a Unix stream socket to receive StatsD on"),
-    Option(
-        "statsd.unix_socket_mode",
-        values.MODE,
-        "Permissions of these sockets, in octal digits",
-        DEFAULTS.reception.unix_socket_mode,
-    ),
-    Option(
-        "statsd.receive_buffer",
-        values.whole(0),
-        "Bytes of receive buffer to ask the kernel for; it grants net.core.rmem_max at most, unless the exporter has "
-        "the capability NET_ADMIN; 0 leaves the system's default",
-        DEFAULTS.reception.receive_buffer,
-    ),
-    Option(
-        "statsd.relay_address",
-        values.ADDRESS,
-        "Another StatsD, to which all lines are passed on as they came, over UDP; empty for none",
-        DEFAULTS.reception.relay_address,
-    ),
-    Option(
-        MAPPING_CONFIG,
-        values.READABLE_FILE,
-        "A mapping file of statsd_exporter: names come out as it would print them, instead of ours",
-    ),
-    Option("statsd.prefix", values.TEXT, "What Airflow's `statsd_prefix` is", DEFAULTS.statsd.prefix),
-    Option(
-        "statsd.release",
-        values.TEXT,
-        "Airflow's release, for example 2.11, where its API is not read",
-        DEFAULTS.statsd.release,
-    ),
-    Option(
-        "statsd.mode",
-        Form("plain|influxdb|datadog", values.parse_optional_choice("plain", "influxdb", "datadog")),
-        "The dialect in which Airflow sends; empty where the stream has to tell",
-        DEFAULTS.statsd.mode,
-    ),
-    Option(
-        "statsd.legacy_names_on",
-        values.SWITCH,
-        "What Airflow's `legacy_names_on` is, where its configuration cannot be read",
-    ),
-    Option(
-        "statsd.timer_unit_consistency",
-        values.SWITCH,
-        "What Airflow's `timer_unit_consistency` is, where its configuration cannot be read",
-    ),
-    Option(
-        "statsd.allow",
-        values.REGEX,
-        "Users' own metrics whose whole name matches, without the prefix, are let in; empty for all",
-    ),
-    Option("statsd.deny", values.REGEX, "Users' own metrics whose whole name matches are dropped, allowed or not"),
+    *hostoptions.OPTIONS,
+    *statsdoptions.OPTIONS,
     Option(
         "web.listen_address",
         values.ADDRESSES,
