@@ -24,7 +24,7 @@ from exporter.settings import (
     WebSettings,
 )
 from exporter.statsdoptions import MAPPING_CONFIG
-from exporter.values import API_SUFFIX
+from exporter.urls import API_SUFFIX
 
 DEFAULT = "default"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter import values
+from exporter import urls, values
 from exporter.option import Option
 from exporter.settings import Settings
 
@@ -23,7 +23,7 @@ OPTIONS = (
     Option("host.interval", values.duration(1), "How often all processes are looked at", DEFAULTS.host.interval),
     Option(
         "host.task_names_from",
-        values.BASE_URL,
+        urls.BASE_URL,
         "Exporter to ask for the names of running tasks, on a worker where Airflow's API is not read",
         DEFAULTS.host.task_names_from,
     ),

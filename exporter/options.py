@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from exporter import hostoptions, statsdoptions, values
+from exporter import hostoptions, statsdoptions, urls, values
 from exporter.family import Family
 from exporter.option import Names, Option, in_file_only
 from exporter.settings import Settings
@@ -44,7 +44,7 @@ OPTIONS = (
     Option("collector.statsd", values.SWITCH, "Receive StatsD from Airflow", DEFAULTS.collectors["statsd"]),
     Option(
         "airflow.url",
-        values.BASE_URL,
+        urls.BASE_URL,
         "Where Airflow's web server or API server is, with its base path if it has one",
         DEFAULTS.airflow.url,
     ),
@@ -70,7 +70,7 @@ OPTIONS = (
     ),
     Option(
         "airflow.oauth2.token_url",
-        values.ENDPOINT_URL,
+        urls.ENDPOINT_URL,
         "Token endpoint of an identity provider, for the OAuth2 client credentials grant",
     ),
     Option("airflow.oauth2.client_id", values.TEXT, "OAuth2 client id"),
@@ -105,7 +105,7 @@ OPTIONS = (
     ),
     Option(
         "airflow.proxy_url",
-        values.PROXY_URL,
+        urls.PROXY_URL,
         "HTTP proxy to reach Airflow through, instead of what HTTP_PROXY and its kin say",
         DEFAULTS.airflow.proxy_url,
     ),

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 MILLISECONDS = {
     "y": 31_536_000_000,
@@ -27,7 +26,6 @@ MILLISECONDS = {
 }
 DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,9}}){unit})?" for unit in MILLISECONDS) + r"\Z")
 NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?\Z")
-API_SUFFIX = re.compile(r"/api/v[12]/*\Z")
 LEADING_FLAGS = re.compile(r"\A\(\?[aiLmsux]+\)")
 SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -137,54 +135,6 @@ def choice(*names: str) -> Form:
     return Form("|".join(names), parse)
 
 
-def split_url(raw: object) -> SplitResult:
-    """Take an http or https URL apart, having checked its host and port."""
-    text = parse_text(raw).strip()
-    try:
-        parts = urlsplit(text)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", text):
-            return parts
-    except ValueError:
-        pass
-    raise ValueError(f"{quote(raw)} is not a URL; write http://HOST:PORT or https://HOST")
-
-
-def refuse_userinfo(parts: SplitResult) -> None:
-    if "@" in parts.netloc:
-        raise ValueError("a URL with a user or a password in it is refused; give credentials by their own options")
-
-
-def parse_base_url(raw: object) -> str:
-    """The URL under which `/api/v1` or `/api/v2` is found: a base path is kept, the API's own suffix is not."""
-    parts = split_url(raw)
-    refuse_userinfo(parts)
-    if parts.query or parts.fragment:
-        raise ValueError(f"{quote(raw)} has a query or a fragment; give only what stands before ? and #")
-    path = parts.path.rstrip("/")
-    while shorter := API_SUFFIX.sub("", path).rstrip("/"):
-        if shorter == path:
-            break
-        path = shorter
-    return urlunsplit((parts.scheme, parts.netloc, API_SUFFIX.sub("", path).rstrip("/"), "", ""))
-
-
-def parse_endpoint_url(raw: object) -> str:
-    parts = split_url(raw)
-    refuse_userinfo(parts)
-    return urlunsplit(parts)
-
-
-def parse_proxy_url(raw: object) -> str:
-    return urlunsplit(split_url(raw))
-
-
-def mask_url(url: str) -> str:
-    """The URL without what may be secret in it: user, password and query."""
-    parts = urlsplit(url)
-    netloc = "***@" + parts.netloc.rpartition("@")[2] if "@" in parts.netloc else parts.netloc
-    return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))
-
-
 def parse_address(raw: object) -> str:
     """HOST:PORT, where an empty host means every interface and an IPv6 address stands in brackets."""
     text = parse_text(raw).strip()
@@ -292,9 +242,6 @@ def show_buckets(bounds: tuple[float, ...]) -> str:
 
 TEXT = Form("TEXT", parse_text)
 SWITCH = Form("true|false", parse_switch, show_switch)
-BASE_URL = Form("URL", parse_base_url, mask_url)
-ENDPOINT_URL = Form("URL", parse_endpoint_url, mask_url)
-PROXY_URL = Form("URL", parse_proxy_url, mask_url)
 ADDRESSES = Form("HOST:PORT", parse_addresses, ", ".join)
 ADDRESS = Form("HOST:PORT", parse_optional_address)
 MODE = Form("MODE", parse_mode, lambda mode: f"{mode:03o}")

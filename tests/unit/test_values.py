@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import values
+from exporter import urls, values
 
 SEGMENT = st.text("abcXYZ019._~-", min_size=1, max_size=8)
 BASES = st.builds(
@@ -67,13 +67,13 @@ def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
 
 @given(BASES, st.sampled_from(["", "/", "//", "/api/v1", "/api/v2", "/api/v2/", "/api/v1//"]))
 def test_a_base_url_loses_slashes_and_the_path_of_the_api_and_nothing_else(base: str, suffix: str) -> None:
-    assert values.parse_base_url(base + suffix) == base
+    assert urls.parse_base_url(base + suffix) == base
 
 
 @given(BASES, st.text("/apiv12", max_size=20))
 def test_a_normalised_url_stays_as_it_is(base: str, path: str) -> None:
-    once = values.parse_base_url(f"{base}/{path}")
-    assert values.parse_base_url(once) == once
+    once = urls.parse_base_url(f"{base}/{path}")
+    assert urls.parse_base_url(once) == once
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_normalised_url_stays_as_it_is(base: str, path: str) -> None:
 )  # fmt: skip
 def test_what_is_no_base_url_is_refused(written: object) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
-        values.parse_base_url(written)
+        urls.parse_base_url(written)
     assert "secret" not in str(caught.value)
 
 
@@ -97,13 +97,13 @@ def test_what_is_no_base_url_is_refused(written: object) -> None:
     ],
 )
 def test_urls_are_shown_without_secrets(url: str, shown: str) -> None:
-    assert values.mask_url(url) == shown
+    assert urls.mask_url(url) == shown
 
 
 @pytest.mark.parametrize("raw", ["http://u:se/cret@host", "htp://u:secret@host/x@y", "http://u:secret\n@host:port"])
 def test_an_error_repeats_no_credentials(raw: str) -> None:
     with pytest.raises(ValueError, match=r"\*\*\*@") as caught:
-        values.parse_proxy_url(raw)
+        urls.parse_proxy_url(raw)
     assert "cret" not in str(caught.value)
 
 
