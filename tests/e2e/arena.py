@@ -69,9 +69,18 @@ class Arena(NamedTuple):
         return {endpoint: self.polls(endpoint) for endpoint in ("/taskInstances", "/dagRuns")}
 
 
+class Ground(NamedTuple):
+    """A real Airflow, and what watches it."""
+
+    airflow: Airflow
+    console: Console
+    database: Database
+    audit: Audit
+
+
 @contextmanager
-def open_arena(version: str, folder: Path, say: Say) -> Iterator[Arena]:
-    """Start an Airflow whose DAGs are busy already, but not yet the exporter; stop everything at the end."""
+def open_ground(version: str, folder: Path, say: Say) -> Iterator[Ground]:
+    """Start an Airflow with paused DAGs, every change of which is written down; stop and delete it at the end."""
     with ExitStack() as stack:
         airflow = Airflow(
             version,
@@ -91,6 +100,14 @@ def open_arena(version: str, folder: Path, say: Say) -> Iterator[Arena]:
         audit = Audit(database)
         audit.install()
         wait_until(lambda: len(console.dag_ids()) >= DAG_COUNT, PARSE_SECONDS, "the DAGs are parsed")
+        yield Ground(airflow, console, database, audit)
+
+
+@contextmanager
+def open_arena(version: str, folder: Path, say: Say) -> Iterator[Arena]:
+    """Start an Airflow and all that reads it, but not yet the exporter; stop everything at the end."""
+    with ExitStack() as stack:
+        airflow, console, database, audit = stack.enter_context(open_ground(version, folder, say))
         proxy = Proxy(airflow.url)
         stack.callback(proxy.close)
         subject = Subject(folder, flags(airflow, proxy, folder))
@@ -136,13 +153,13 @@ def wait_until(done: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(1)
 
 
-def calm_down(arena: Arena, say: Say) -> float:
+def calm_down(console: Console, database: Database, audit: Audit, say: Say) -> float:
     """Pause every DAG and wait until nothing changes any more; since when."""
-    arena.stage.console.pause_all(True)
+    console.pause_all(True)
     working = "select count(*) from task_instance where state in ('running', 'queued', 'restarting')"
 
     def is_quiet() -> bool:
-        return not arena.stage.database.value(working) and time.time() - arena.audit.last_change() > QUIET
+        return not database.value(working) and time.time() - audit.last_change() > QUIET
 
     try:
         wait_until(is_quiet, QUIET_SECONDS, "nothing runs")

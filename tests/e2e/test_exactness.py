@@ -124,7 +124,7 @@ def run(version: str, arena: Arena, folder: Path) -> Findings:
     subject.wait_ready()
     arena.sampler.start()
     log = events.play(arena.stage, MINUTES * 60, say)
-    wait_polls(arena, calm_down(arena, say))
+    wait_polls(arena, calm_down(arena.stage.console, arena.stage.database, arena.audit, say))
     arena.sampler.close()
     rest = arena.sampler.take()
     exposition = subject.scrape()

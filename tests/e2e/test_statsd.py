@@ -12,18 +12,14 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from demo.airflow import Airflow
 from demo.environment import release
 from demo.workdir import free_port
-from tests.e2e.arena import DAG_COUNT, HERE, PARSE_SECONDS, POOLS, QUIET, QUIET_SECONDS, SETTINGS, leave, wait_until
-from tests.e2e.audit import Audit
-from tests.e2e.console import Console
+from tests.e2e.arena import SETTINGS, Ground, calm_down, open_ground
 from tests.e2e.database import Database, quote
 from tests.e2e.subject import Exposition, Subject
 
@@ -66,44 +62,16 @@ def say(message: str) -> None:
     print(message, file=sys.__stderr__, flush=True)
 
 
-class Stage(NamedTuple):
-    """One Airflow, watched."""
-
-    airflow: Airflow
-    console: Console
-    database: Database
-    is_3: bool
+def is_release_3(ground: Ground) -> bool:
+    """Whether it is an Airflow 3."""
+    return release(ground.airflow.version) >= (3,)
 
 
-@contextmanager
-def open_stage(version: str, folder: Path) -> Iterator[Stage]:
-    """Start an Airflow with paused DAGs; stop and delete it at the end."""
-    with ExitStack() as stack:
-        airflow = Airflow(
-            version,
-            folder / "airflow",
-            database="postgres",
-            dags=HERE / "dags",
-            pools=POOLS,
-            settings=SETTINGS,
-            port=18080,
-            report=say,
-        )
-        stack.callback(leave, airflow)
-        airflow.up()
-        console = Console(airflow)
-        stack.callback(console.close)
-        database = Database(airflow.database_url)
-        Audit(database).install()
-        wait_until(lambda: len(console.dag_ids()) >= DAG_COUNT, PARSE_SECONDS, "the DAGs are parsed")
-        yield Stage(airflow, console, database, release(version) >= (3,))
-
-
-def work(stage: Stage, mode: str, folder: Path) -> Exposition:
+def work(ground: Ground, mode: str, folder: Path) -> Exposition:
     """Let Airflow work and report in one dialect; what an exporter that hears nothing else shows at the end."""
     port = free_port()
-    stage.airflow.stop(*stage.airflow.parts)
-    stage.airflow.settings = {
+    ground.airflow.stop(*ground.airflow.parts)
+    ground.airflow.settings = {
         **SETTINGS,
         "AIRFLOW__METRICS__STATSD_ON": "True",
         "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
@@ -116,26 +84,26 @@ def work(stage: Stage, mode: str, folder: Path) -> Exposition:
         "--collector.statsd",
         f"--statsd.listen-udp=127.0.0.1:{port}",
         "--statsd.listen-tcp=",
-        f"--statsd.release={stage.airflow.version}",
+        f"--statsd.release={ground.airflow.version}",
         f"--exposition.birth-hold={BIRTH_HOLD}s",
     ]
     subject = Subject(folder / mode, flags)
     try:
         subject.start()
         subject.wait_ready()
-        since = clock(stage.database)
-        stage.airflow.start()
-        for dag_id in stage.console.dag_ids():
+        since = clock(ground.database)
+        ground.airflow.start()
+        for dag_id in ground.console.dag_ids():
             # A name that is not ASCII ends 2.x's scheduler: its timers of such names are none.
-            stage.console.pause(dag_id, not (stage.is_3 or dag_id.isascii()))
+            ground.console.pause(dag_id, not (is_release_3(ground) or dag_id.isascii()))
         say(f"  {mode}: Airflow works for {SECONDS:.0f} s")
         time.sleep(SECONDS)
-        calm_down(stage)
+        calm_down(ground.console, ground.database, ground.audit, say)
         subject.scrape()
         time.sleep(2 * BIRTH_HOLD + 2)
         subject.scrape()
         time.sleep(1)
-        stage.database.execute(f"insert into e2e_span values ({quote(mode)}, {quote(since)}, clock_timestamp())")
+        ground.database.execute(f"insert into e2e_span values ({quote(mode)}, {quote(since)}, clock_timestamp())")
         return subject.scrape()
     finally:
         subject.close()
@@ -146,18 +114,6 @@ def clock(database: Database) -> str:
     return str(database.value("select clock_timestamp() as now"))
 
 
-def calm_down(stage: Stage) -> None:
-    """Pause every DAG and wait until nothing runs any more."""
-    stage.console.pause_all(True)
-    working = "select count(*) from task_instance where state in ('running', 'queued', 'restarting')"
-    newest = "select extract(epoch from clock_timestamp() - max(at))::float8 as age from e2e_change"
-    wait_until(
-        lambda: not stage.database.value(working) and float(stage.database.value(newest) or 0) > QUIET,
-        QUIET_SECONDS,
-        "nothing runs",
-    )
-
-
 class Known(NamedTuple):
     """What is true of one task, or of one DAG's runs."""
 
@@ -165,12 +121,12 @@ class Known(NamedTuple):
     seconds: float
 
 
-def tries(stage: Stage, mode: str) -> dict[tuple[str, str], Known]:
+def tries(ground: Ground, mode: str) -> dict[tuple[str, str], Known]:
     """The tries that ended, by DAG and task."""
     found: dict[tuple[str, str], Known] = {}
     query = f"select dag_id, task_id, fate, count(*) as n, sum(seconds) as seconds from e2e_sent_try \
         where mode = {quote(mode)} group by dag_id, task_id, fate"
-    for row in stage.database.rows(query):
+    for row in ground.database.rows(query):
         key = (row["dag_id"], row["task_id"])
         known = found.get(key, Known(Counter(), 0.0))
         known.fates[row["fate"]] += row["n"]
@@ -239,13 +195,13 @@ def compare_seconds(
             yield f"airflow_task_run_seconds_total{list(key)}: {value:.2f}, true {known.seconds:.2f} ({is_3=})"
 
 
-def compare_runs(stage: Stage, exposition: Exposition, mode: str) -> Iterator[str]:
+def compare_runs(ground: Ground, exposition: Exposition, mode: str) -> Iterator[str]:
     """Yield what differs of the runs: how many ended how, and how long the successful ones took."""
     shown = by_labels(exposition, "airflow_dag_runs_finished_total", "dag_id", "state")
     sums = by_labels(exposition, "airflow_dag_run_duration_seconds_sum", "dag_id")
     query = f"select dag_id, state, count(*) as n, sum(seconds) as seconds from e2e_sent_run \
         where mode = {quote(mode)} group by dag_id, state"
-    truth = {(row["dag_id"], row["state"]): (row["n"], row["seconds"]) for row in stage.database.rows(query)}
+    truth = {(row["dag_id"], row["state"]): (row["n"], row["seconds"]) for row in ground.database.rows(query)}
     for key in sorted({*truth, *shown}):
         if not can_be_sent(key[:1], mode):
             continue
@@ -275,21 +231,21 @@ def test_what_airflow_sends_agrees_with_its_database(version: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     modes = [mode for mode in CHOSEN if mode != "modern" or release(version) >= (3, 2)]
     problems: list[str] = []
-    with open_stage(version, folder) as stage:
-        stage.database.execute("create table e2e_window (endpoint text, start timestamptz, walked timestamptz);")
-        stage.database.execute("create table e2e_poll (endpoint text, began timestamptz, ended timestamptz);")
-        stage.database.execute("create table e2e_span (mode text, since timestamptz, until timestamptz);")
-        expositions = {mode: work(stage, mode, folder) for mode in modes}
+    with open_ground(version, folder, say) as ground:
+        ground.database.execute("create table e2e_window (endpoint text, start timestamptz, walked timestamptz);")
+        ground.database.execute("create table e2e_poll (endpoint text, began timestamptz, ended timestamptz);")
+        ground.database.execute("create table e2e_span (mode text, since timestamptz, until timestamptz);")
+        expositions = {mode: work(ground, mode, folder) for mode in modes}
         for name in ("oracle.sql", "statsd.sql"):
-            stage.database.execute_file(name)
+            ground.database.execute_file(name)
         for mode, exposition in expositions.items():
-            found = list(compare(stage, exposition, mode))
-            count = sum(known.fates.total() for known in tries(stage, mode).values())
+            found = list(compare(ground, exposition, mode))
+            count = sum(known.fates.total() for known in tries(ground, mode).values())
             say(f"  {version} {mode}: {count} tries, {len(exposition)} samples, {len(found)} differences")
             if count < ENOUGH:
                 found.append(f"only {count} tries ended: nothing is proved")
             problems += [f"{mode}: {one}" for one in found]
-        compared = sum(FIGURES * len(tries(stage, mode)) for mode in modes)
+        compared = sum(FIGURES * len(tries(ground, mode)) for mode in modes)
     say("\n".join(problems) or "no problems")
     if problems and len(problems) <= TOLERANCE * compared:
         say(f"TOLERATED: {len(problems)} of {compared} differ, see above")
@@ -297,11 +253,11 @@ def test_what_airflow_sends_agrees_with_its_database(version: str) -> None:
     assert not problems
 
 
-def compare(stage: Stage, exposition: Exposition, mode: str) -> Iterator[str]:
+def compare(ground: Ground, exposition: Exposition, mode: str) -> Iterator[str]:
     """Yield everything that differs in one dialect."""
-    truth = tries(stage, mode)
+    truth = tries(ground, mode)
     yield from compare_tries(exposition, truth, mode)
     yield from compare_outcomes(exposition, truth, mode)
-    yield from compare_seconds(exposition, truth, mode, is_3=stage.is_3)
-    yield from compare_runs(stage, exposition, mode)
+    yield from compare_seconds(exposition, truth, mode, is_3=is_release_3(ground))
+    yield from compare_runs(ground, exposition, mode)
     yield from compare_names(exposition)
