@@ -168,6 +168,8 @@ def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, w
     from exporter.sources.statsd import explaining
 
     settings = load(given).settings
+    if listen and not settings.reception.listen_udp:
+        fail("--listen needs an address to listen on: --statsd.listen-udp")
     resolver, problem = explaining.prepare(settings, ask_api=with_api)
     if problem:
         click.echo(problem, err=True)
@@ -182,10 +184,9 @@ def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, w
         for line in told:
             click.echo(line)
     except OSError as error:
-        fail(
-            f"{capture or settings.reception.listen_udp}: {error.strerror}; "
-            "where an exporter listens there, stop it or listen elsewhere"
-        )
+        if capture:
+            fail(f"{capture}: {error.strerror}")
+        fail(f"{settings.reception.listen_udp}: {error.strerror}; if an exporter listens there, listen elsewhere")
 
 
 @main.command("hash-password")

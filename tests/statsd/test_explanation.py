@@ -131,6 +131,16 @@ def test_the_command_sums_up_a_capture_and_what_arrives(tmp_path: Path) -> None:
     assert run("--listen=0.05", "--statsd.listen-udp=127.0.0.1:0") == []
 
 
+def test_the_command_says_where_it_cannot_listen_or_read() -> None:
+    for arguments, problem in (
+        (["--listen=1", "--statsd.listen-udp="], "--listen needs an address to listen on"),
+        (["--capture=/nowhere"], "/nowhere: No such file or directory"),
+    ):
+        result = CliRunner().invoke(main, ["explain", *arguments])
+        assert result.exit_code == 1
+        assert problem in result.output
+
+
 def test_the_command_takes_a_mapping_file_and_says_what_is_wrong_with_one(tmp_path: Path) -> None:
     mapping = tmp_path / "mapping.yml"
     mapping.write_text("mappings:\n- match: airflow.*\n  name: mine\n  labels: {what: $1}\n")

@@ -184,6 +184,13 @@ def test_notices_of_the_configuration_are_told(airflow: FakeAirflow) -> None:
     assert "http://airflow is used" in lines[1]
 
 
+def test_a_mapping_file_is_described(airflow: FakeAirflow, tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yml"
+    mapping.write_text("mappings:\n- match: airflow.*\n  name: mine\n")
+    (line,) = find_lines(check(f"--statsd.mapping-config={mapping}"), "mapping file")
+    assert line.startswith(f"ok: {mapping}: ")
+
+
 def test_without_the_airflow_source_nothing_is_asked(airflow: FakeAirflow) -> None:
     assert find_lines(check("--no-collector.airflow"), "connection") == []
 
