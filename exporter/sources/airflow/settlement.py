@@ -130,7 +130,7 @@ def fate_of_archived(attempt: TaskInstance, after: TaskInstance, record: Record,
 
     A clear archives a running try at that moment. A clear of anything else raises max_tries, a retry leaves it;
     and beyond max_tries there are no retries. Airflow 2 lets a try that was cleared while it ran go on to
-    up_for_retry, where the row ends later than the copy; Airflow 3 raises max_tries for it too.
+    up_for_retry, where the row ends later than the copy; Airflow 3 raises max_tries where no tries were left.
     """
     if attempt.state == "success":
         return Fate.SUCCESS
