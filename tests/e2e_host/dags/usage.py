@@ -5,7 +5,7 @@ import os
 import resource
 import subprocess
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 try:
@@ -44,7 +44,13 @@ def burn(seconds):
         pass
 
 
-OPTIONS = {"schedule": None, "start_date": START, "catchup": False, "max_active_tasks": 4}
+OPTIONS = {
+    "schedule": None,
+    "start_date": START,
+    "catchup": False,
+    "max_active_tasks": 4,
+    "default_args": {"retry_delay": timedelta(seconds=2)},  # 2.x waits for it after a clear
+}
 BY_TASK = {"on_success_callback": account}
 
 
