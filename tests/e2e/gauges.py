@@ -126,7 +126,7 @@ class Sampler:
             (
                 value
                 for series, value in exposition.items()
-                if series.name == SUCCESS and series.label("reader") == reader
+                if series.name == SUCCESS and (series.label("source"), series.label("reader")) == ("airflow", reader)
             ),
             0.0,
         )
