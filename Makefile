@@ -7,6 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 AIRFLOW_VERSIONS ?= 3.3.2 2.11.2
 E2E_MINUTES ?= 8
+TEST_WORKERS ?= 3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 export AIRFLOW_VERSIONS E2E_MINUTES
@@ -41,7 +42,7 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
 
 .PHONY: unit
 unit: $(VENV)/.dev ## all tests but e2e and benchmarks
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
 
 .PHONY: e2e
 e2e: $(VENV)/.dev ## the exactness test on real Airflows (AIRFLOW_VERSIONS, E2E_MINUTES; half an hour or so)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 GOLDEN = Path(__file__).parent / "golden"
 NO_PROMTOOL = "promtool is neither in PATH nor named by $PROMTOOL"
@@ -65,6 +66,10 @@ def lint_metrics(promtool: Path) -> Callable[[bytes], str]:
 
     return lint
 
+
+# Several tests run at a time on few cores: how long one takes to draw its input says nothing of it.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Servers that tests start must not fight for StatsD's port; tests of StatsD choose ports of their own.
 os.environ["AIRFLOW_EXPORTER_COLLECTOR_STATSD"] = "false"

@@ -256,6 +256,7 @@ class TestChanges:
             (USERS, "", "no basic_auth_users any more"),
             (MUTUAL, TLS, "asks for less"),
         ],
+        ids=["TLS", "users", "client certificates"],
     )
     def test_a_protection_is_never_dropped_while_running(
         self, serve: Serve, web_config: Write, before: str, after: str, lost: str, caplog: pytest.LogCaptureFixture
