@@ -120,6 +120,7 @@ class Engine:
 
     def _adopt(self, settings: Settings, sources: Iterable[Source]) -> None:
         self.settings = settings
+        self.telemetry.ui_url = find_ui(settings)
         self.store.limit({BY_NAME[name]: cap for name, cap in settings.caps.items()})
         running = {id(unit.source): unit for unit in self._units if unit.source.name in UNBROKEN}
         self._units = tuple(running.get(id(source)) or self._build_unit(source) for source in sources)
@@ -216,6 +217,12 @@ def open_state(settings: Settings) -> Keeper:
 def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
     """The source of StatsD, where there is one."""
     return next((cast("StatsdSource", source) for source in sources if source.name == "statsd"), None)
+
+
+def find_ui(settings: Settings) -> str:
+    """Where people find the Airflow that is read; empty where none is."""
+    airflow = settings.airflow
+    return (airflow.public_url or airflow.url) if settings.collectors.get("airflow") else ""
 
 
 def list_sources(settings: Settings) -> list[str]:

@@ -49,6 +49,12 @@ OPTIONS = (
         DEFAULTS.airflow.url,
     ),
     Option(
+        "airflow.public_url",
+        urls.BASE_URL,
+        "Where browsers reach Airflow, for links in notifications and dashboards; empty where that is --airflow.url",
+        DEFAULTS.airflow.public_url,
+    ),
+    Option(
         "airflow.username",
         values.TEXT,
         "User to sign in as; the password comes from --airflow.password-file or the variable of the password",

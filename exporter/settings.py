@@ -29,6 +29,8 @@ class AirflowSettings:
     """How to reach one Airflow and what to read of it."""
 
     url: str = "http://localhost:8080"
+    public_url: str = ""
+    """Where people's browsers reach Airflow; empty where that is `url`."""
     username: str = ""
     password_file: Path | None = None
     password_environment: str = ""

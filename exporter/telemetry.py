@@ -52,6 +52,8 @@ class Telemetry:
         self._events: deque[Change] = deque(maxlen=PENDING)
         self.clock_skew: dict[str, float] = {}
         """By source, in seconds: how far the other side's clock is ahead."""
+        self.ui_url = ""
+        """Where people find Airflow; empty where the exporter reads none."""
         self.served: Callable[[], Served] | None = None
         """How the web server fares, where there is one."""
         self.reloaded: bool = True
@@ -84,6 +86,7 @@ class Telemetry:
         self._ledger.adopt(self._ledger.stage(events))
         tables: dict[Family, Values] = {**source_tables(statuses), **reader_tables(statuses)}
         tables[own.BUILD_INFO] = {(__version__, platform.python_version()): 1}
+        tables[own.UI_INFO] = {(self.ui_url,): 1} if self.ui_url else {}
         tables[own.CLOCK_SKEW] = {(source,): skew for source, skew in self.clock_skew.items()}
         tables[own.STATE_PERSISTENT] = {(): int(self._persistent)}
         tables[own.CONFIG_RELOAD_SUCCESSFUL] = {(): int(self.reloaded)}

@@ -32,6 +32,12 @@ DAG_NEXT_RUN = gauge(
     labels=("dag_id",),
     origin="/dags: next_dagrun_run_after (2.x: next_dagrun_create_after)",
 )
+DAG_OBJECTIVE = gauge(
+    "airflow_dag_objective_seconds",
+    help="How long after it was due a run of the DAG should have succeeded, by its tag slo:<duration>, as in slo:6h",
+    labels=("dag_id",),
+    origin="/dags: tags",
+)
 DAG_MAX_ACTIVE_RUNS = gauge(
     "airflow_dag_max_active_runs",
     help="Runs of the DAG that may be active at once; 3.x leaves backfill runs out, each backfill has its own limit",
@@ -91,6 +97,7 @@ FAMILIES = (
     DAG_INFO,
     DAG_PAUSED,
     DAG_NEXT_RUN,
+    DAG_OBJECTIVE,
     LAST_RUN_STATE,
     LAST_RUN_END,
     LAST_SUCCESS,

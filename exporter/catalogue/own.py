@@ -15,6 +15,12 @@ BUILD_INFO = gauge(
     help="1, with the versions of the exporter and of the Python it runs on",
     labels=("version", "python"),
 )
+UI_INFO = gauge(
+    "airflow_ui_info",
+    help="1, with the URL of Airflow for people's browsers: <url>/dags/<dag_id> is a DAG's page",
+    labels=("url",),
+    origin="--airflow.public-url, else --airflow.url",
+)
 SOURCE_UP = gauge(
     "airflow_exporter_source_up",
     help="Whether the source's newest attempt to connect and to read anything at all went well",
@@ -224,6 +230,7 @@ PROCESS_FAMILIES = (
 )
 FAMILIES = (
     BUILD_INFO,
+    UI_INFO,
     SOURCE_UP,
     SOURCE_LAST_SUCCESS,
     SOURCE_ERRORS,

@@ -31,6 +31,13 @@ OLDEST_UNFINISHED = gauge(
     labels=("dag_id",),
     origin="/dagRuns: run_after (2.x: data_interval_end)",
 )
+OLDEST_UNFINISHED_WANTED = gauge(
+    "airflow_dag_run_oldest_unfinished_wanted_timestamp_seconds",
+    help="Since when the scheduled run that is longest unfinished has been wanted: since it was due, or was created or "
+    "cleared after that (2.x: or started)",
+    labels=("dag_id",),
+    origin="/dagRuns: run_after, queued_at (2.x: data_interval_end, start_date)",
+)
 FINISHED = counter(
     "airflow_dag_runs_finished_total",
     help="Runs that ended, by the state they ended in; a run that was cleared ends anew",
@@ -80,6 +87,7 @@ FAMILIES = (
     RUNS,
     OLDEST_STATE_ENTRY,
     OLDEST_UNFINISHED,
+    OLDEST_UNFINISHED_WANTED,
     FINISHED,
     DURATION,
     SCHEDULE_DELAY,

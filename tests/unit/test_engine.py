@@ -13,7 +13,7 @@ from exporter.engine import Engine
 from exporter.exposition import Format, render
 from exporter.family import Family
 from exporter.reading import Change, Reader, ReaderError, Reading
-from exporter.settings import Settings
+from exporter.settings import AirflowSettings, Settings
 from exporter.state import StateError
 
 LABELS = ("etl", "load")
@@ -89,6 +89,27 @@ def test_the_exporters_own_families_tell_of_the_source() -> None:
     assert 'airflow_exporter_source_up{source="airflow"} 1' in lines
     assert 'airflow_exporter_clock_skew_seconds{source="airflow"} 2.5' in lines
     assert f"{own.STATE_PERSISTENT.name} 0" in lines
+    assert engine.stop(1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (Settings(), ["http://localhost:8080"]),
+        (
+            Settings(airflow=AirflowSettings(public_url="https://airflow.example.org/a")),
+            ["https://airflow.example.org/a"],
+        ),
+        (Settings(collectors={"statsd": True}), []),
+    ],
+)
+def test_where_people_find_airflow_is_told_whether_it_answers_or_not(settings: Settings, told: list[str]) -> None:
+    engine = Engine(settings)
+    engine.refresh()
+    assert [line for line in show(engine) if line.startswith("airflow_ui_info")] == [
+        f'airflow_ui_info{{url="{url}"}} 1' for url in told
+    ]
+    engine.read_once()
     assert engine.stop(1)
 
 

@@ -113,6 +113,22 @@ class TestDags:
         tables = dag_tables([Dag(dag_id="d", owners=("z", "a"), tags=("y", "b"))], 3)
         assert list(tables[dags.DAG_INFO]) == [("d", "a,z", "b,y", "", "", "")]
 
+    @pytest.mark.parametrize(
+        ("tags", "seconds"),
+        [
+            (("slo:6h",), 21600),
+            (("critical", "slo: 1h30m"), 5400),
+            (("slo:1d", "slo:2h"), 7200),
+            (("slo:soon", "slo:2h"), 7200),
+            (("slo:0s",), None),
+            (("slo:soon",), None),
+            (("slow:6h", "6h", "SLO"), None),
+        ],
+    )
+    def test_the_objective_is_the_strictest_of_its_tags(self, tags: tuple[str, ...], seconds: float | None) -> None:
+        told = dag_tables([Dag(dag_id="d", tags=tags)], 3)[dags.DAG_OBJECTIVE]
+        assert told == ({} if seconds is None else {("d",): seconds})
+
 
 class TestPools:
     def test_an_unlimited_pool_has_infinitely_many_slots(self) -> None:
@@ -221,6 +237,30 @@ class TestRuns:
         assert tables[runs.RUNS] == {("d", "scheduled", "running"): 2, ("d", "scheduled", "queued"): 1}
         assert tables[runs.OLDEST_STATE_ENTRY] == {("d", "running"): 40.0, ("d", "queued"): 45.0}
         assert tables[runs.OLDEST_UNFINISHED] == {("d",): 30.0}
+
+    @pytest.mark.parametrize(
+        ("run", "expected"),
+        [
+            ({"run_after": 100.0, "queued_at": 101.0, "start_date": 130.0}, 101.0),
+            ({"run_after": 100.0, "queued_at": 101.0, "start_date": None}, 101.0),
+            ({"run_after": 100.0, "queued_at": 5000.0, "start_date": 5001.0}, 5000.0),  # catching up
+            ({"run_after": 100.0, "queued_at": 9000.0, "start_date": 130.0}, 9000.0),  # cleared
+            ({"run_after": 100.0, "queued_at": 99.0, "start_date": 99.5}, 100.0),
+            ({"run_after": 100.0, "queued_at": None, "start_date": 5001.0}, 5001.0),  # 2.x
+            ({"run_after": 100.0, "queued_at": None, "start_date": None}, None),
+            ({"run_after": None, "queued_at": 1.0, "start_date": 2.0}, None),
+            ({"run_type": "manual", "run_after": 100.0, "queued_at": 101.0}, None),
+        ],
+    )
+    def test_a_run_is_wanted_since_it_was_due_or_made_or_cleared_after_that(
+        self, run: dict[str, Any], expected: float | None
+    ) -> None:
+        told = run_tables([make_run("running", **run)])[runs.OLDEST_UNFINISHED_WANTED]
+        assert told == ({} if expected is None else {("d",): expected})
+
+    def test_of_several_unfinished_runs_the_one_wanted_longest_counts(self) -> None:
+        active = [make_run("running", run_after=moment, queued_at=moment) for moment in (30.0, 20.0, 40.0)]
+        assert run_tables(active)[runs.OLDEST_UNFINISHED_WANTED] == {("d",): 20.0}
 
     def test_a_scheduled_success_has_a_duration_and_two_delays(self) -> None:
         changed = {change.family: change.value for change in count_run(make_run(), EVERYTHING, again=False, edge=0.0)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 from exporter.catalogue import dags
 from exporter.family import Family, Labels
@@ -12,11 +13,14 @@ from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.replies import Dag
 from exporter.sources.airflow.scope import Scope
+from exporter.values import parse_duration
 
 MANY = 500
 """From how many DAGs on they are read seldom: each hundred costs Airflow a request."""
 SELDOM = 300.0
 """How often then, in seconds."""
+OBJECTIVE = "slo:"
+"""How a tag begins by which owners say when their DAG is late."""
 
 
 class DagsReader:
@@ -29,6 +33,7 @@ class DagsReader:
         dags.DAG_INFO,
         dags.DAG_PAUSED,
         dags.DAG_NEXT_RUN,
+        dags.DAG_OBJECTIVE,
         dags.DAG_PARSE_DURATION,
         dags.DAG_MAX_ACTIVE_RUNS,
         dags.DAG_MAX_ACTIVE_TASKS,
@@ -67,6 +72,16 @@ def describe(dag: Dag) -> Labels:
     return (dag.dag_id, ",".join(sorted(dag.owners)), ",".join(sorted(dag.tags)), dag.schedule, dag.bundle, dag.file)
 
 
+def find_objective(dag: Dag) -> float | None:
+    """The seconds after which its owners call a run late: of several tags the strictest, of none and of others None."""
+    found = []
+    for tag in dag.tags:
+        if tag.startswith(OBJECTIVE):
+            with suppress(ValueError):
+                found.append(parse_duration(tag.removeprefix(OBJECTIVE).strip()))
+    return min((seconds for seconds in found if seconds), default=None)
+
+
 def dag_tables(found: Sequence[Dag], major: int) -> dict[Family, dict[Labels, float]]:
     """The families of all DAGs; what describes one is told only while its file is there."""
     states = Counter(map(state_of, found))
@@ -76,6 +91,8 @@ def dag_tables(found: Sequence[Dag], major: int) -> dict[Family, dict[Labels, fl
     tables[dags.DAGS] = {(state,): states[state] for state in ("active", "paused", "stale")}
     tables[dags.DAG_INFO] = {describe(dag): 1 for dag in present}
     tables[dags.DAG_PAUSED] = {(dag.dag_id,): int(dag.is_paused) for dag in present}
+    objectives = {dag.dag_id: find_objective(dag) for dag in present}
+    tables[dags.DAG_OBJECTIVE] = {(dag_id,): value for dag_id, value in objectives.items() if value}
     optional: tuple[tuple[Family, str], ...] = (
         (dags.DAG_NEXT_RUN, "next_run"),
         (dags.DAG_PARSE_DURATION, "last_parse_duration"),

@@ -29,7 +29,13 @@ class RunsReader:
 
     name = "runs"
     help = "DAG runs: active ones, every end, durations and delays; last success of each DAG"
-    families: Sequence[Family] = (runs.RUNS, runs.OLDEST_STATE_ENTRY, runs.OLDEST_UNFINISHED, *history.FAMILIES)
+    families: Sequence[Family] = (
+        runs.RUNS,
+        runs.OLDEST_STATE_ENTRY,
+        runs.OLDEST_UNFINISHED,
+        runs.OLDEST_UNFINISHED_WANTED,
+        *history.FAMILIES,
+    )
 
     def __init__(self, airflow: Airflow, memory: Memory, overview: Overview, scope: Scope, interval: float) -> None:
         self.interval = interval
@@ -117,11 +123,21 @@ def count_backfilled(active: Iterable[DagRun]) -> dict[Labels, float]:
     return dict(Counter((run.dag_id, run.state or "") for run in active if run.run_type == "backfill"))
 
 
+def find_wanted(run: DagRun) -> float | None:
+    """Since when a run has been wanted: since it was due, or came into being after that by catching up or by a clear.
+
+    Of 2.x, which does not tell when a run was queued, the start is taken, and nothing is known of a run before it.
+    """
+    begun = run.queued_at or run.start_date
+    return None if run.run_after is None or begun is None else max(run.run_after, begun)
+
+
 def state_tables(active: Iterable[DagRun]) -> dict[Family, dict[Labels, float]]:
     """The state families of the active runs."""
     counts: Counter[Labels] = Counter()
     oldest: dict[Labels, float] = {}
     due: dict[Labels, float] = {}
+    wanted: dict[Labels, float] = {}
     for run in active:
         state = run.state or ""
         counts[(run.dag_id, run.run_type, state)] += 1
@@ -131,4 +147,12 @@ def state_tables(active: Iterable[DagRun]) -> dict[Family, dict[Labels, float]]:
             oldest[key] = min(since, oldest.get(key, since))
         if run.run_type == "scheduled" and run.run_after is not None:
             due[(run.dag_id,)] = min(run.run_after, due.get((run.dag_id,), run.run_after))
-    return {runs.RUNS: dict(counts), runs.OLDEST_STATE_ENTRY: oldest, runs.OLDEST_UNFINISHED: due}
+            moment = find_wanted(run)
+            if moment is not None:
+                wanted[(run.dag_id,)] = min(moment, wanted.get((run.dag_id,), moment))
+    return {
+        runs.RUNS: dict(counts),
+        runs.OLDEST_STATE_ENTRY: oldest,
+        runs.OLDEST_UNFINISHED: due,
+        runs.OLDEST_UNFINISHED_WANTED: wanted,
+    }
