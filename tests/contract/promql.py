@@ -102,11 +102,12 @@ class Labels:
                 return frozenset()
 
     def _of_selector(self, selector: ast.VectorSelector) -> frozenset[str]:
-        name = selector.name or next((m.value for m in selector.matchers.matchers if m.name == "__name__"), None)
+        matchers = selector.matchers.matchers
+        name = selector.name or next((m.value for m in matchers if m.name == "__name__"), None)
         if name is None:
             raise QueryError("a selector without a name")
-        labels = self.series(name)
-        demand({m.name for m in selector.matchers.matchers} - {"__name__"}, labels, f"a matcher of {name}")
+        labels = frozenset.intersection(*(self.series(one) for one in name.split("|")))
+        demand({matcher.name for matcher in matchers} - {"__name__"}, labels, f"a matcher of {name}")
         return labels
 
     def _of_aggregate(self, node: ast.AggregateExpr) -> frozenset[str]:
@@ -126,7 +127,9 @@ class Labels:
     def _of_binary(self, node: ast.BinaryExpr) -> frozenset[str]:
         left, right = self._of(node.lhs), self._of(node.rhs)
         matching = node.modifier.matching if node.modifier else None
-        if matching:
+        if matching and matching.type == ast.LabelModifierType.Exclude:
+            demand(set(matching.labels) - OPTIONAL, left | right, f"matching of {node.op}")
+        elif matching:
             for side in (left, right):
                 demand(set(matching.labels) - OPTIONAL, side, f"matching of {node.op}")
         if str(node.op) in SET_OPERATORS:

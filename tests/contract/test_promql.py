@@ -26,6 +26,10 @@ TRIES = "airflow_task_tries_total"
             {"dag_id", "task_id", "owners"},
         ),
         ("sum by(pool) (airflow_pool_occupied_slots) / on(pool) max by(pool) (airflow_pool_slots)", {"pool"}),
+        (
+            "airflow_dags / ignoring(state) group_left() airflow_parallelism_slots",
+            {"airflow", "instance", "job", "state"},
+        ),
         ("time() - max by(dag_id) (airflow_dag_last_success_timestamp_seconds)", {"dag_id"}),
         ('label_replace(airflow_dags, "kind", "$1", "state", "(.)")', {"airflow", "instance", "job", "state", "kind"}),
         ('count_values("value", airflow_dags)', {"value"}),
