@@ -72,6 +72,10 @@ bench-host: $(VENV)/.dev ## CPU of looking at processes, beside Debian's process
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	$(BIN)/python -m docs.generate
 
+.PHONY: dashboards
+dashboards: $(VENV)/.dev ## write grafana/dashboards/ anew from grafana/boards/
+	$(BIN)/python -m grafana.boards
+
 .PHONY: golden
 golden: $(VENV)/.dev ## write the golden files of the tests anew; look at the diff
 	$(BIN)/python -m pytest --update-golden

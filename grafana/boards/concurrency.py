@@ -1,0 +1,241 @@
+"""Every limit beside its use: what waits, for what, since when, and which knob would help."""
+
+from __future__ import annotations
+
+from grafana.boards import link
+from grafana.boards.annotation import CHANGES
+from grafana.boards.dashboard import Dashboard, Row
+from grafana.boards.draw import bar_gauge, graph, stat
+from grafana.boards.panel import GREEN, NEUTRAL, NO_API, ORANGE, RED, YELLOW, Panel, Query, colored, rising
+from grafana.boards.promql import one, pick, rate, total
+from grafana.boards.states import STATES
+from grafana.boards.table import Column, Key, table
+from grafana.boards.variable import AIRFLOW_URL, COMMON, POOL
+
+MINUTE = 60
+FULL = rising(0.8, 1)
+AGE = "airflow_dag:task_instance_oldest_state_entry:age_seconds"
+POOLS = {"pool": "~$pool"}
+DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
+ATTENTION = ((None, "text"), (5 * MINUTE, YELLOW), (30 * MINUTE, RED))
+
+
+def waiting(title: str, state: str, description: str) -> Panel:
+    """How many wait in a state."""
+    expression = (
+        f"sum({pick('airflow:task_instances:sum', state=state)}) or 0 * {pick('airflow:parallelism_slots:max')}"
+    )
+    return stat(title, description, expression, "short", steps=NEUTRAL, decimals=0, no_value=NO_API)
+
+
+def slowest(share: float, recorded: str, legend: str) -> Query:
+    """A recorded quantile of waits."""
+    return Query(pick(recorded, quantile=str(share)), legend)
+
+
+WAITING = Row(
+    "What waits now, and for what",
+    [
+        waiting("Scheduled", "scheduled", "Wait for a pool slot, for max_active_tasks or for parallelism."),
+        waiting("Queued", "queued", "Wait for a worker of the executor to start them."),
+        waiting("Running", "running", "Run on a worker."),
+        waiting("Deferred", "deferred", "Wait in the triggerer; hold a pool slot only where the pool counts them."),
+        waiting("Up for retry", "up_for_retry", "Failed, and wait for their retry delay to pass."),
+        waiting("Up for reschedule", "up_for_reschedule", "Sensors that wait for their next poke."),
+        table(
+            "Longest waits",
+            "DAGs whose task instances have been scheduled or queued longest. Scheduled: look at pools and limits"
+            " below;"
+            " queued: look at the executor and its workers.",
+            {**DAG, "state": Key("State", width=110)},
+            [
+                Column(
+                    "Waits for",
+                    f"topk(15, {pick(AGE, state='~scheduled|queued')})",
+                    unit="s",
+                    steps=ATTENTION,
+                    width=110,
+                    decimals=0,
+                ),
+                Column(
+                    "Instances",
+                    f"{pick('airflow_dag:task_instances:sum', state='~scheduled|queued')}"
+                    f" and on(dag_id, state) topk(15, {pick(AGE, state='~scheduled|queued')})",
+                    decimals=0,
+                    width=100,
+                ),
+            ],
+            height=9,
+            no_value="nothing waits",
+        ),
+        graph(
+            "Waiting and running",
+            "Task instances that are scheduled, queued or running, and how many may be queued or running at once.",
+            [
+                Query(pick("airflow:task_instances:sum", state="~scheduled|queued|running"), "{{state}}"),
+                Query(f"{pick('airflow:parallelism_slots:max')} < +Inf", "parallelism"),
+            ],
+            "short",
+            height=9,
+            overrides=[*STATES, *colored({"parallelism": RED})],
+            no_value=NO_API,
+        ),
+    ],
+)
+LIMITS = Row(
+    "Limits and their use",
+    [
+        bar_gauge(
+            "Limits of Airflow as a whole",
+            "parallelism: queued and running, of core.parallelism times live schedulers. Triggerers: triggers of"
+            " their capacity."
+            " Celery workers: running, of worker_concurrency times workers.",
+            [
+                Query(pick("airflow:parallelism_used:ratio"), "parallelism"),
+                Query(pick("airflow:triggerer_used:ratio"), "triggerers"),
+                Query(pick("airflow:worker_slots_used:ratio"), "Celery workers"),
+            ],
+            "percentunit",
+            width=8,
+            ceiling=1,
+            steps=FULL,
+            no_value=NO_API,
+        ),
+        bar_gauge(
+            "DAGs by their limit of runs",
+            "Active runs, of max_active_runs: at 100 % the next run waits. Backfills are left out.",
+            Query(f"topk(8, {pick('airflow_dag:active_runs:ratio')} > 0)", "{{dag_id}}"),
+            "percentunit",
+            width=8,
+            ceiling=1,
+            steps=((None, GREEN), (1, YELLOW)),
+            no_value="no run is active",
+            links=[link.DAG],
+        ),
+        bar_gauge(
+            "DAGs by their limit of tasks",
+            "Queued and running task instances, of max_active_tasks: Airflow 3 counts by run, so there times the"
+            " running runs.",
+            Query(f"topk(8, {pick('airflow_dag:active_tasks:ratio')} > 0)", "{{dag_id}}"),
+            "percentunit",
+            width=8,
+            ceiling=1,
+            steps=((None, GREEN), (1, YELLOW)),
+            no_value="no task is active",
+            links=[link.DAG],
+        ),
+    ],
+)
+POOLS_ROW = Row(
+    "Pools",
+    [
+        table(
+            "Pools now",
+            "Slots of each pool: how many, in use, free, and how many are waited for and since when.",
+            {"pool": Key("Pool", [link.POOL_OF_ROW])},
+            [
+                Column("Slots", pick("airflow_pool:slots:max", **POOLS), decimals=0, width=90),
+                Column("In use", pick("airflow_pool:occupied_slots:sum", **POOLS), decimals=0, width=90),
+                Column(
+                    "Use",
+                    pick("airflow_pool:occupied_slots:ratio", **POOLS),
+                    "percentunit",
+                    steps=FULL,
+                    bar=True,
+                    width=220,
+                ),
+                Column(
+                    "Waited for",
+                    pick("airflow_pool:waiting_slots:max", **POOLS),
+                    decimals=0,
+                    width=110,
+                    steps=((None, "text"), (1, ORANGE)),
+                ),
+                Column(
+                    "Waiting since",
+                    pick("airflow_pool:oldest_waiting:age_seconds", **POOLS),
+                    "s",
+                    steps=ATTENTION,
+                    width=130,
+                    decimals=0,
+                ),
+                Column(
+                    "Lowest priority",
+                    f"max by(pool) ({pick('airflow_pool_waiting_priority_weight_min', **POOLS)})",
+                    width=130,
+                ),
+                Column(
+                    "Highest priority",
+                    f"max by(pool) ({pick('airflow_pool_waiting_priority_weight_max', **POOLS)})",
+                    width=130,
+                ),
+            ],
+            sort="Use",
+            width=24,
+            height=7,
+            no_value="no pool is known",
+        ),
+        graph(
+            "Slots in use",
+            "Slots that queued, running and, where the pool counts them, deferred task instances hold.",
+            Query(pick("airflow_pool:occupied_slots:sum", **POOLS), "{{pool}}"),
+            "short",
+            decimals=0,
+        ),
+        graph(
+            "Slots waited for",
+            "Slots that scheduled task instances wait for.",
+            Query(pick("airflow_pool:waiting_slots:max", **POOLS), "{{pool}}"),
+            "short",
+            decimals=0,
+        ),
+        graph(
+            "Waits for a slot or limit, by pool",
+            "95 of 100 tries of the hour before waited no longer than this from scheduled to queued.",
+            Query(pick("airflow_pool:task_scheduled_seconds:quantile1h", quantile="0.95", **POOLS), "{{pool}}"),
+            "s",
+            no_value="nothing ended, or Airflow 2",
+        ),
+        graph(
+            "Waits for a worker, by queue",
+            "95 of 100 tries of the hour before waited no longer than this from queued to running.",
+            Query(pick("airflow_queue:task_queued_seconds:quantile1h", quantile="0.95"), "{{queue}}"),
+            "s",
+            no_value="nothing ended",
+        ),
+    ],
+)
+MORE = Row(
+    "Backfills, and waits that cannot be told",
+    [
+        graph(
+            "Backfill runs",
+            "Runs of backfills under way, and how many of them may be active at once (Airflow 3).",
+            [
+                Query(total(one("airflow_backfill_runs"), "state"), "{{state}}"),
+                Query(f"sum({one('airflow_backfill_max_active_runs')})", "allowed"),
+            ],
+            "short",
+            decimals=0,
+            overrides=[*STATES, *colored({"allowed": RED})],
+            no_value="no backfill",
+        ),
+        graph(
+            "Waits that cannot be told, a minute",
+            "Tries whose wait Airflow does not tell, by wait and reason: they are in none of the figures of waits.",
+            Query(
+                f"60 * {total(rate('airflow_task_wait_unobservable_total'), 'wait', 'reason')}", "{{wait}}: {{reason}}"
+            ),
+            "cpm",
+            no_value=NO_API,
+        ),
+    ],
+)
+DASHBOARD = Dashboard(
+    "airflow-concurrency",
+    "Airflow / Concurrency and pools",
+    "Every limit beside its use: what waits, for what, since when, and which limit holds it back.",
+    (*COMMON, POOL, AIRFLOW_URL),
+    [WAITING, LIMITS, POOLS_ROW, MORE],
+    CHANGES,
+)

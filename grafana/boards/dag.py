@@ -1,0 +1,251 @@
+"""One DAG: how its runs end, how long they take, how late they are, and which of its tasks are the reason."""
+
+from __future__ import annotations
+
+from grafana.boards import link
+from grafana.boards.annotation import CHANGES, failed_runs
+from grafana.boards.dag_tasks import TASKS
+from grafana.boards.dashboard import Dashboard, Row
+from grafana.boards.draw import graph, stat
+from grafana.boards.panel import (
+    BLUE,
+    GREEN,
+    NEUTRAL,
+    NO_API,
+    NO_HOST,
+    NO_STATSD,
+    RED,
+    YELLOW,
+    Query,
+    colored,
+    mapping,
+    rising,
+)
+from grafana.boards.promql import DAG, host_quantile, host_rate, one, pick, quantile, rate, total
+from grafana.boards.states import QUANTILES, STATES
+from grafana.boards.table import Column, Key, table
+from grafana.boards.variable import AIRFLOW_URL, COMMON, DAG_ID
+
+MINUTE, HOUR = 60, 3600
+STATE_TEXT = mapping({"1": ("paused", YELLOW), "0": ("active", GREEN)})
+PEAK = "airflow_task_try_peak_memory_bytes"
+
+
+def moment(family: str) -> str:
+    """When it was, in milliseconds, as Grafana's units of time want it."""
+    return f"1000 * max({pick(family, **DAG)})"
+
+
+NOW = Row(
+    "Now",
+    [
+        stat(
+            "Last run",
+            "How the DAG's newest finished run ended; backfills are left out.",
+            Query(f"max by(state) ({pick('airflow_dag_last_run_state', **DAG)}) == 1", "{{state}}"),
+            "none",
+            overrides=colored({"failed": RED, "success": GREEN}),
+            text="name",
+            no_value="none yet",
+        ),
+        stat(
+            "Last success",
+            "When a run last succeeded; backfills are left out.",
+            moment("airflow_dag_last_success_timestamp_seconds"),
+            "dateTimeFromNow",
+            steps=NEUTRAL,
+            no_value="none yet",
+        ),
+        stat(
+            "Failed in a row",
+            "Runs that failed since the last success.",
+            f"max({pick('airflow_dag_consecutive_failed_runs', **DAG)})",
+            "none",
+            steps=rising(1, 3),
+            no_value="none yet",
+        ),
+        stat(
+            "Oldest unfinished run",
+            "How long the scheduled run that has been wanted longest has been: due, and not ended yet.",
+            f"max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds', **DAG)})",
+            "s",
+            steps=rising(HOUR, 6 * HOUR),
+            decimals=0,
+            no_value="none is open",
+        ),
+        stat(
+            "Active runs of those allowed",
+            "Runs that are queued or running, of max_active_runs; at 100 % the next run waits. Backfills are left out.",
+            f"max({pick('airflow_dag:active_runs:ratio', **DAG)})",
+            "percentunit",
+            steps=((None, GREEN), (1, YELLOW)),
+            decimals=0,
+            no_value="0%",
+        ),
+        stat(
+            "Next run",
+            "From when on the next scheduled run may be created; in the past for a paused DAG and at its limit of"
+            " runs.",
+            moment("airflow_dag_next_run_timestamp_seconds"),
+            "dateTimeFromNow",
+            steps=NEUTRAL,
+            no_value="no schedule",
+        ),
+        table(
+            "About this DAG",
+            "What Airflow says of the DAG.",
+            {
+                "owners": Key("Owners"),
+                "tags": Key("Tags"),
+                "schedule": Key("Schedule"),
+                "bundle": Key("Bundle"),
+                "file": Key("File"),
+            },
+            [
+                Column(
+                    "State",
+                    f"max by(owners, tags, schedule, bundle, file) ({pick('airflow_dag_info', **DAG)})"
+                    f" * scalar(max({pick('airflow_dag_paused', **DAG)}))",
+                    mappings=STATE_TEXT,
+                    width=90,
+                )
+            ],
+            width=16,
+            height=5,
+            no_value=NO_API,
+        ),
+        stat(
+            "Data complete up to",
+            "The newest end of a data interval whose run succeeded.",
+            moment("airflow_dag_last_success_data_interval_end_timestamp_seconds"),
+            "dateTimeFromNow",
+            height=5,
+            steps=NEUTRAL,
+            no_value="not known",
+        ),
+        stat(
+            "Time to parse",
+            "How long the DAG's file took to parse, the last time.",
+            f"max({pick('airflow_dag_parse_duration_seconds', **DAG)})",
+            "s",
+            height=5,
+            steps=rising(10, 30),
+            no_value="Airflow 3 only",
+        ),
+    ],
+)
+RUNS = Row(
+    "Runs",
+    [
+        graph(
+            "Runs that end, an hour",
+            "How many runs end, by the state they end in and by their type.",
+            Query(
+                f"3600 * {total(rate('airflow_dag_runs_finished_total', **DAG), 'state', 'run_type')} > 0",
+                "{{run_type}}: {{state}}",
+            ),
+            "short",
+            interval="5m",
+            stacked=True,
+            bars=True,
+            no_value="no run ended",
+        ),
+        graph(
+            "How long runs take",
+            "Of runs that succeeded, from their start to their end: half take no longer than the median.",
+            [
+                Query(quantile(0.5, "airflow_dag_run_duration_seconds", **DAG), "median"),
+                Query(quantile(0.95, "airflow_dag_run_duration_seconds", **DAG), "95 of 100"),
+                Query(
+                    pick("airflow_dag:dag_run_duration_seconds:quantile1w", quantile="0.95", **DAG),
+                    "95 of 100, last week",
+                ),
+            ],
+            "s",
+            interval="5m",
+            overrides=QUANTILES,
+            no_value="no run succeeded",
+        ),
+        graph(
+            "How late scheduled runs start and end",
+            "95 of 100 scheduled runs start and end no later than this after they were due; cleared runs are left out.",
+            [
+                Query(quantile(0.95, "airflow_dag_run_schedule_delay_seconds", **DAG), "start"),
+                Query(quantile(0.95, "airflow_dag_run_since_run_after_seconds", **DAG), "end"),
+            ],
+            "s",
+            interval="5m",
+            no_value="no scheduled run ended",
+        ),
+        graph(
+            "Active runs",
+            "Runs that are queued or running, and how many may be.",
+            [
+                Query(total(one("airflow_dag_runs", **DAG), "state"), "{{state}}"),
+                Query(f"max({pick('airflow_dag_max_active_runs', **DAG)})", "max_active_runs"),
+            ],
+            "short",
+            overrides=[*STATES, *colored({"max_active_runs": RED})],
+            decimals=0,
+            no_value=NO_API,
+        ),
+    ],
+)
+RESOURCES = Row(
+    "What it uses",
+    [
+        graph(
+            "CPU by task",
+            "CPUs that the processes of the ten busiest tasks use, on hosts that an exporter reads (host source).",
+            Query(
+                f"topk(10, sum by(task_id) ({host_rate('airflow_task_cpu_seconds_total', **DAG)}) > 0)", "{{task_id}}"
+            ),
+            "short",
+            stacked=True,
+            no_value=NO_HOST,
+        ),
+        graph(
+            "Peak memory of a try",
+            "The most resident memory of one process of a try (host source): half of all tries need no more than"
+            " the median.",
+            [
+                Query(host_quantile(0.5, PEAK, **DAG), "median"),
+                Query(host_quantile(0.95, PEAK, **DAG), "95 of 100"),
+            ],
+            "bytes",
+            interval="5m",
+            overrides=QUANTILES,
+            no_value=NO_HOST,
+        ),
+        graph(
+            "What scheduling it costs",
+            "Seconds a minute that schedulers spend on checking the dependencies of this DAG's tasks (StatsD).",
+            f"60 * {total(rate('airflow_dag_dependency_check_seconds_total', **DAG))}",
+            "s",
+            legend=False,
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Time that failed tries took",
+            "The share of this DAG's run time that went into tries that failed.",
+            f"{total(rate('airflow_task_failed_seconds_total', **DAG))}"
+            f" / ({total(rate('airflow_task_run_seconds_total', **DAG))} > 0)",
+            "percentunit",
+            interval="5m",
+            ceiling=1,
+            legend=False,
+            overrides=colored({"Value": BLUE}),
+            no_value="no try ended",
+        ),
+    ],
+)
+DASHBOARD = Dashboard(
+    "airflow-dag",
+    "Airflow / DAG",
+    "One DAG: how its runs end, how long they take, how late they are, and which of its tasks are the reason.",
+    (*COMMON, DAG_ID, AIRFLOW_URL),
+    [NOW, RUNS, TASKS, RESOURCES],
+    (*CHANGES, failed_runs(shown=True, **DAG)),
+    [link.airflow("This DAG in Airflow", "/dags/${dag_id:percentencode}")],
+    since="now-24h",
+)

@@ -1,0 +1,126 @@
+"""The DAG processor: whether it keeps up, and which files cost it most or are broken."""
+
+from __future__ import annotations
+
+from grafana.boards import link
+from grafana.boards.dashboard import Row
+from grafana.boards.draw import graph
+from grafana.boards.panel import (
+    BLUE,
+    NO_STATSD,
+    RED,
+    YELLOW,
+    Query,
+    colored,
+)
+from grafana.boards.promql import average, heard, one, pick, quantile, rate, total
+from grafana.boards.states import QUANTILES
+from grafana.boards.table import Column, Key, table
+
+HOUR = 3600
+FILE = {"bundle": Key("Bundle", width=120), "file": Key("File")}
+PARSING = Row(
+    "Does the DAG processor keep up?",
+    [
+        graph(
+            "Files that wait to be parsed",
+            "Over all DAG processors (StatsD). If it never falls to 0, changes of DAGs arrive late.",
+            f"max({one('airflow_dag_processor_queued_files')})",
+            "short",
+            legend=False,
+            decimals=0,
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Time to parse a file",
+            "Mean and the slowest five of 100 (StatsD).",
+            [
+                Query(average("airflow_dag_processor_parse_duration_seconds"), "mean"),
+                Query(quantile(0.95, "airflow_dag_processor_parse_duration_seconds"), "95 of 100"),
+            ],
+            "s",
+            interval="5m",
+            overrides=[*QUANTILES, *colored({"mean": BLUE})],
+            no_value=NO_STATSD,
+        ),
+        table(
+            "Slowest DAGs to parse",
+            "DAGs by how long their file took, the last time. Each task loads its file again before it runs.",
+            {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])},
+            [
+                Column(
+                    "Time to parse",
+                    f"topk(15, max by(dag_id) ({pick('airflow_dag_parse_duration_seconds')}))",
+                    "s",
+                    steps=((None, "text"), (10, YELLOW), (20, RED)),
+                    width=130,
+                )
+            ],
+            width=8,
+            no_value="Airflow 3 only",
+        ),
+        table(
+            "Files by age",
+            "Files that have not been parsed for longest, as of Airflow's own last report (StatsD).",
+            FILE,
+            [
+                Column(
+                    "Last parsed",
+                    f"topk(15, max by(bundle, file) ({pick('airflow_dag_processor_file_last_run_age_seconds')}))",
+                    "s",
+                    steps=((None, "text"), (HOUR, YELLOW)),
+                    decimals=0,
+                    width=110,
+                ),
+                Column(
+                    "Took",
+                    f"max by(bundle, file) ({pick('airflow_dag_processor_file_duration_seconds')})",
+                    "s",
+                    width=90,
+                ),
+            ],
+            width=8,
+            no_value=NO_STATSD,
+        ),
+        table(
+            "Files that are broken",
+            "Files that cannot be imported, and since when Airflow has known.",
+            FILE,
+            [
+                Column(
+                    "Since",
+                    f"1000 * max by(bundle, file) ({pick('airflow_import_error_timestamp_seconds')})",
+                    "dateTimeFromNow",
+                    steps=((None, RED),),
+                    width=140,
+                )
+            ],
+            width=8,
+            no_value="no file is broken",
+        ),
+        graph(
+            "Parsing cut off, and callbacks, a minute",
+            "Processes that were killed since their file took too long, and callbacks that the processor was asked"
+            " to run (StatsD).",
+            [
+                Query(heard("airflow_dag_processor_timeouts_total"), "cut off"),
+                Query(heard("airflow_dag_processor_callbacks_total"), "callbacks"),
+            ],
+            "cpm",
+            overrides=colored({"cut off": RED, "callbacks": BLUE}),
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Cache of serialized DAGs",
+            "The share of look-ups that found their DAG in the cache, by component (StatsD).",
+            Query(
+                f"{total(rate('airflow_dag_bag_cache_requests_total', result='hit'), 'component')}"
+                f" / ({total(rate('airflow_dag_bag_cache_requests_total'), 'component')} > 0)",
+                "{{component}}",
+            ),
+            "percentunit",
+            ceiling=1,
+            no_value="needs StatsD, Airflow 3.2",
+        ),
+    ],
+)

@@ -1,0 +1,194 @@
+"""Scheduler and DAG processor: do they live, do they keep up, and which files and DAGs cost them most."""
+
+from __future__ import annotations
+
+from grafana.boards import link
+from grafana.boards.annotation import CHANGES
+from grafana.boards.dashboard import Dashboard, Row
+from grafana.boards.draw import graph, stat
+from grafana.boards.panel import (
+    ANY_IS_BAD,
+    BLUE,
+    GREEN,
+    NO_API,
+    NO_STATSD,
+    ORANGE,
+    RED,
+    YELLOW,
+    Panel,
+    Query,
+    colored,
+    rising,
+)
+from grafana.boards.parsing import PARSING
+from grafana.boards.promql import API_READ, STATSD_HEARD, heard, one, or_zero, pick, quantile, rate, total
+from grafana.boards.states import QUANTILES, STATES
+from grafana.boards.variable import AIRFLOW_URL, COMMON
+
+CRITICAL = "airflow_scheduler_critical_section_duration_seconds"
+
+
+def heartbeat(title: str, component: str) -> Panel:
+    """How old the newest heartbeat of a component is."""
+    return stat(
+        title,
+        "How old its newest heartbeat is. After 30 seconds Airflow calls it unhealthy.",
+        f"clamp_min({pick('airflow_component:heartbeat:age_seconds', component=component)}, 0)",
+        "s",
+        steps=rising(30, 120),
+        decimals=0,
+        no_value="says nothing",
+    )
+
+
+ALIVE = Row(
+    "Do they live?",
+    [
+        heartbeat("Scheduler's heartbeat", "scheduler"),
+        heartbeat("DAG processor's heartbeat", "dag_processor"),
+        stat(
+            "Live schedulers",
+            "Schedulers that have a heartbeat of the last minute.",
+            f"max({pick('airflow_component_instances', component='scheduler')})",
+            "none",
+            steps=((None, RED), (1, GREEN)),
+            no_value="Airflow 3 only",
+        ),
+        stat(
+            "Live DAG processors",
+            "DAG processors that have a heartbeat of the last minute.",
+            f"max({pick('airflow_component_instances', component='dag_processor')})",
+            "none",
+            steps=((None, RED), (1, GREEN)),
+            no_value="Airflow 3 only",
+        ),
+        stat(
+            "Broken DAG files",
+            "DAG files that Airflow cannot import.",
+            f"max({pick('airflow_import_errors')})",
+            "none",
+            steps=ANY_IS_BAD,
+        ),
+        stat(
+            "DAG warnings",
+            "Warnings about DAGs, such as tasks whose pool does not exist.",
+            or_zero(f"sum({one('airflow_dag_warnings')})", API_READ),
+            "none",
+            steps=((None, GREEN), (1, YELLOW)),
+            no_value=NO_API,
+        ),
+    ],
+)
+LOOPS = Row(
+    "Does the scheduler keep up?",
+    [
+        graph(
+            "A loop of the scheduler",
+            "How long loops take (StatsD): each creates runs, hands tasks to executors and listens to them."
+            " Seconds are slow.",
+            [
+                Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.5"), "median"),
+                Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.95"), "95 of 100"),
+                Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.99"), "99 of 100"),
+            ],
+            "s",
+            overrides=QUANTILES,
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "The critical section",
+            "Only one scheduler at a time may hand tasks to executors (StatsD): how long 95 of 100 stay, and its"
+            " query alone.",
+            [
+                Query(quantile(0.95, CRITICAL), "all of it"),
+                Query(quantile(0.95, "airflow_scheduler_critical_section_query_duration_seconds"), "its query"),
+            ],
+            "s",
+            interval="5m",
+            overrides=colored({"all of it": ORANGE, "its query": BLUE}),
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Critical section found taken",
+            "The share of attempts to enter it that found another scheduler there (StatsD). With one scheduler it"
+            " is 0.",
+            or_zero(pick("airflow:critical_section_busy:ratio_rate5m"), STATSD_HEARD),
+            "percentunit",
+            ceiling=1,
+            legend=False,
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "What a loop hands out",
+            "Task instances that the newest loop handed to executors, and those that it left for want of a pool"
+            " slot (StatsD).",
+            Query(total(one("airflow_scheduler_tasks"), "state"), "{{state}}"),
+            "short",
+            decimals=0,
+            overrides=colored({"executable": GREEN, "starving": ORANGE}),
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Runs by state",
+            "DAG runs that are queued or running.",
+            Query(pick("airflow:dag_runs:sum"), "{{state}}"),
+            "short",
+            stacked=True,
+            decimals=0,
+            overrides=STATES,
+            no_value=NO_API,
+        ),
+        graph(
+            "DAGs that cost the scheduler most",
+            "Seconds a minute that schedulers spend on checking the dependencies of a DAG's tasks (StatsD); the"
+            " ten costliest.",
+            Query(
+                f"topk(10, 60 * {total(rate('airflow_dag_dependency_check_seconds_total'), 'dag_id')} > 0)",
+                "{{dag_id}}",
+            ),
+            "s",
+            stacked=True,
+            links=[link.DAG],
+            no_value=NO_STATSD,
+        ),
+    ],
+)
+LOST = Row(
+    "What it had to clear up",
+    [
+        graph(
+            "Task instances lost, a minute",
+            "Without heartbeat: their worker died, they were failed. Killed from outside: the executor says that"
+            " they ended,"
+            " they themselves did not. Orphaned: their scheduler died (StatsD).",
+            [
+                Query(heard("airflow_task_instances_without_heartbeat_killed_total"), "without heartbeat"),
+                Query(heard("airflow_scheduler_tasks_killed_externally_total"), "killed from outside"),
+                Query(heard("airflow_scheduler_orphaned_tasks_total"), "orphaned"),
+            ],
+            "cpm",
+            overrides=colored({"without heartbeat": RED, "killed from outside": ORANGE, "orphaned": YELLOW}),
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Callbacks and heartbeats that failed, a minute",
+            "Callbacks of DAGs that raised an error, and heartbeats of Airflow's jobs that could not be written"
+            " (StatsD).",
+            [
+                Query(heard("airflow_dag_callback_exceptions_total"), "callbacks"),
+                Query(heard("airflow_job_heartbeat_failures_total"), "heartbeats"),
+            ],
+            "cpm",
+            overrides=colored({"callbacks": ORANGE, "heartbeats": RED}),
+            no_value=NO_STATSD,
+        ),
+    ],
+)
+DASHBOARD = Dashboard(
+    "airflow-scheduler",
+    "Airflow / Scheduler and DAG processor",
+    "Do scheduler and DAG processor live, do they keep up, and which files and DAGs cost them most?",
+    (*COMMON, AIRFLOW_URL),
+    [ALIVE, LOOPS, LOST, PARSING],
+    CHANGES,
+)

@@ -1,0 +1,20 @@
+"""One colour for one meaning, on every dashboard."""
+
+from __future__ import annotations
+
+from grafana.boards.panel import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, YELLOW, colored
+
+STATES = colored(
+    {
+        "running": GREEN,
+        "queued": BLUE,
+        "scheduled": "light-blue",
+        "deferred": PURPLE,
+        "up_for_retry": YELLOW,
+        "up_for_reschedule": ORANGE,
+        "restarting": GREY,
+    }
+)
+RESULTS = colored({"success": GREEN, "failed": RED, "did not fail": GREEN, "cleared": GREY})
+WAITS = colored({"for a slot or limit": ORANGE, "for a worker": BLUE})
+QUANTILES = colored({"median": GREEN, "95 of 100": ORANGE, "99 of 100": RED, "95 of 100, last week": GREY})
