@@ -1,0 +1,107 @@
+"""The committed dashboards, taken apart: panels, queries, links, as the tests need them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from exporter.catalogue import FAMILIES
+from exporter.family import Family
+
+GRAFANA = Path(__file__).resolve().parents[2] / "grafana"
+FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
+BOARDS: dict[str, dict[str, Any]] = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in FILES}
+VALUES = {
+    "__rate_interval": "5m",
+    "__range": "6h",
+    "__range_s": "21600",
+    "airflow": "production",
+    "dag_id": "orders",
+    "task_id": "load",
+    "pool": "default_pool",
+    "component": "scheduler",
+    "worker": "worker-1:10112",
+}
+VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
+
+
+class Panel(NamedTuple):
+    """One panel, and the dashboard that it is on."""
+
+    board: str
+    json: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return str(self.json["type"])
+
+    @property
+    def targets(self) -> list[dict[str, Any]]:
+        return list(self.json.get("targets", []))
+
+    def __str__(self) -> str:
+        return f"{self.board}: {self.json['title']}"
+
+
+class Query(NamedTuple):
+    """One expression, of a panel, an annotation or a variable."""
+
+    where: str
+    expression: str
+    legend: str = ""
+
+    @property
+    def substituted(self) -> str:
+        """As Prometheus gets it."""
+        return substitute(self.expression)
+
+    def __str__(self) -> str:
+        return self.where
+
+
+def substitute(text: str) -> str:
+    """Put values for variables; an unknown variable is an error."""
+    return VARIABLE.sub(lambda found: VALUES[found[1] or found[2]], text)
+
+
+def panels() -> Iterator[Panel]:
+    """Yield all panels but the headings of rows."""
+    for uid, board in BOARDS.items():
+        for panel in board["panels"]:
+            yield from (Panel(uid, inner) for inner in panel.get("panels", []))
+            if panel["type"] != "row":
+                yield Panel(uid, panel)
+
+
+def panel_queries() -> Iterator[Query]:
+    """Yield every query of every panel."""
+    for panel in panels():
+        for target in panel.targets:
+            legend = target["legendFormat"]
+            yield Query(f"{panel} {target['refId']}", target["expr"], "" if legend == "__auto" else legend)
+
+
+def annotation_queries() -> Iterator[Query]:
+    """Yield every query of an annotation."""
+    for uid, board in BOARDS.items():
+        for annotation in board["annotations"]["list"]:
+            yield Query(f"{uid}: {annotation['name']}", annotation["expr"], annotation["titleFormat"])
+
+
+def variable_queries() -> Iterator[tuple[Query, str]]:
+    """Yield the selector of every variable, and the label whose values it asks for."""
+    for uid, board in BOARDS.items():
+        for variable in board["templating"]["list"]:
+            if variable["type"] == "query":
+                found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
+                assert found, variable["query"]
+                yield Query(f"{uid}: ${variable['name']}", found[1]), found[2]
+
+
+def families() -> dict[str, Family]:
+    """Each family by the names of its samples."""
+    suffixes = ("", "_bucket", "_sum", "_count")
+    return {f"{family.name}{suffix}": family for family in FAMILIES for suffix in suffixes}

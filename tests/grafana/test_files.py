@@ -1,0 +1,106 @@
+"""The dashboards' files: built from the code, by Grafana's schema, with links that lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from grafana.boards.__main__ import files
+from tests.grafana.boards import BOARDS, FILES, GRAFANA, Panel, panels
+
+SCHEMAS = Path(__file__).resolve().parents[1] / "data" / "grafana-schema"
+UIDS = {
+    "airflow-overview",
+    "airflow-dag",
+    "airflow-task",
+    "airflow-concurrency",
+    "airflow-scheduler",
+    "airflow-workers",
+    "airflow-executor",
+    "airflow-exporter",
+}
+every_board = pytest.mark.parametrize("uid", BOARDS)
+
+
+def schema(name: str, definition: str = "") -> dict[str, Any]:
+    """One of Grafana's schemas, or one definition of it."""
+    found = json.loads((SCHEMAS / f"{name}.jsonschema.json").read_text(encoding="utf-8"))
+    if name == "dashboard":
+        # The schema wants objects where Grafana itself takes anything: names of fields, numbers, lists.
+        found["definitions"]["MatcherConfig"]["properties"]["options"] = {}
+        found["definitions"]["DynamicConfigValue"]["properties"]["value"] = {}
+    return {**found, "$ref": f"#/definitions/{definition}"} if definition else found
+
+
+def provisioned(path: str) -> Any:
+    """The content of a provisioning file."""
+    return yaml.safe_load((GRAFANA / "provisioning" / path).read_text(encoding="utf-8"))
+
+
+def test_every_dashboard_is_there() -> None:
+    assert set(BOARDS) == UIDS
+
+
+def test_what_is_committed_is_what_the_code_builds() -> None:
+    built = dict(files())
+    assert {file.name for file in FILES} == set(built)
+    for file in FILES:
+        assert file.read_text(encoding="utf-8") == built[file.name], "run: make dashboards"
+
+
+@every_board
+def test_it_obeys_grafanas_schema(uid: str) -> None:
+    jsonschema.validate(BOARDS[uid], schema("dashboard"))
+    assert BOARDS[uid]["schemaVersion"] == 42
+    assert BOARDS[uid]["uid"] == uid
+
+
+@pytest.mark.parametrize("panel", list(panels()), ids=str)
+def test_a_panel_obeys_the_schema_of_its_kind(panel: Panel) -> None:
+    jsonschema.validate(panel.json["options"], schema(panel.kind, "Options"))
+    if panel.kind in ("timeseries", "table"):
+        jsonschema.validate(panel.json["fieldConfig"]["defaults"].get("custom", {}), schema(panel.kind, "FieldConfig"))
+    for target in panel.targets:
+        jsonschema.validate(target, schema("prometheus", "Dataquery"))
+
+
+@every_board
+def test_it_has_the_variables_that_it_uses_and_no_others(uid: str) -> None:
+    variables = BOARDS[uid]["templating"]["list"]
+    declared = [variable["name"] for variable in variables]
+    assert declared[:2] == ["datasource", "airflow"]
+    text = json.dumps({**BOARDS[uid], "templating": [variable["query"] for variable in variables]})
+    used = {one or other for one, other in re.findall(r"\$(?:\{(\w+)[:}]|(\w+))", text)}
+    assert {name for name in used if not name.startswith("__")} == set(declared)
+
+
+@every_board
+def test_its_links_lead_to_dashboards_of_ours_with_variables_of_theirs(uid: str) -> None:
+    for url in re.findall(r'"url": "([^"]+)"', json.dumps(BOARDS[uid]).replace(r"\"", "'")):
+        if not url.startswith("/d/"):
+            assert url.startswith("${airflow_url}/"), url
+            continue
+        target = re.match(r"/d/([\w-]+)\?", url)
+        assert target, url
+        known = {variable["name"] for variable in BOARDS[target[1]]["templating"]["list"]}
+        assert set(re.findall(r"&var-(\w+)=", url)) <= known, url
+
+
+def test_provisioning_names_the_datasource_and_the_folder_of_the_dashboards() -> None:
+    (source,) = provisioned("datasources/prometheus.yaml")["datasources"]
+    assert (source["uid"], source["type"], source["url"]) == ("prometheus", "prometheus", "http://prometheus:9090")
+    (provider,) = provisioned("dashboards/airflow.yaml")["providers"]
+    assert (provider["type"], provider["options"]["path"]) == ("file", "/var/lib/grafana/dashboards")
+
+
+def test_the_datasource_knows_the_shipped_scrape_interval() -> None:
+    """Grafana makes $__rate_interval of it: four scrapes."""
+    (source,) = provisioned("datasources/prometheus.yaml")["datasources"]
+    prometheus = yaml.safe_load((GRAFANA.parent / "prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    assert source["jsonData"]["timeInterval"] == prometheus["global"]["scrape_interval"]

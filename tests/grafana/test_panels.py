@@ -1,0 +1,99 @@
+"""Every panel says what it shows, in which unit, and what is missing where it is empty."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import promql_parser as ast
+import pytest
+
+from tests.contract.promql import walk
+from tests.grafana.boards import BOARDS, Panel, families, panels, substitute
+
+FAMILIES = families()
+PANELS = list(panels())
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+KINDS = {"stat", "timeseries", "bargauge", "table"}
+WORDS = {"statsd": "StatsD", "host": "host source"}
+every_panel = pytest.mark.parametrize("panel", PANELS, ids=str)
+every_board = pytest.mark.parametrize("uid", BOARDS)
+
+
+@every_panel
+def test_it_has_a_title_a_description_and_a_unit(panel: Panel) -> None:
+    assert panel.kind in KINDS
+    assert panel.json["title"] == panel.json["title"].strip() != ""
+    assert panel.json["description"].endswith(".")
+    assert panel.json["fieldConfig"]["defaults"]["unit"]
+
+
+@every_panel
+def test_it_asks_the_chosen_datasource_something(panel: Panel) -> None:
+    assert panel.json["datasource"] == DATASOURCE
+    assert panel.targets
+    for target in panel.targets:
+        assert target["datasource"] == DATASOURCE
+        assert target["expr"].strip()
+    expressions = [target["expr"] for target in panel.targets]
+    assert len(set(expressions)) == len(expressions)
+
+
+@every_panel
+def test_it_says_what_it_needs_where_it_is_empty(panel: Panel) -> None:
+    """A panel that only one source can fill names it."""
+    needed = [sources(target["expr"]) for target in panel.targets]
+    for source, words in WORDS.items():
+        if all(source in of_target for of_target in needed):
+            assert words in panel.json["fieldConfig"]["defaults"]["noValue"]
+            assert words in panel.json["description"]
+
+
+def sources(expression: str) -> set[str]:
+    """Where the families of an expression come from."""
+    names = {node.name for node in walk(ast.parse(substitute(expression))) if isinstance(node, ast.VectorSelector)}
+    return {FAMILIES[name].source for name in names if name in FAMILIES}
+
+
+def headings(panel: Panel) -> set[str]:
+    """The columns of a table."""
+    (organize,) = [shape for shape in panel.json["transformations"] if shape["id"] == "organize"]
+    return set(organize["options"]["renameByName"].values())
+
+
+@pytest.mark.parametrize("panel", [panel for panel in PANELS if panel.kind == "table"], ids=str)
+def test_a_table_is_sorted_by_a_column_that_it_has(panel: Panel) -> None:
+    (by,) = panel.json["options"]["sortBy"]
+    assert by["displayName"] in headings(panel)
+    assert {override["matcher"]["options"] for override in panel.json["fieldConfig"]["overrides"]} <= headings(panel)
+
+
+@every_panel
+def test_it_is_large_enough_to_be_read(panel: Panel) -> None:
+    place = panel.json["gridPos"]
+    assert place["x"] + place["w"] <= 24
+    assert place["w"] >= (3 if panel.kind == "stat" else 6)
+    assert place["h"] >= (3 if panel.kind == "stat" else 5)
+
+
+@every_board
+def test_panels_do_not_overlap_and_have_numbers_of_their_own(uid: str) -> None:
+    shown = BOARDS[uid]["panels"]
+    for one, other in combinations(shown, 2):
+        assert not overlap(one["gridPos"], other["gridPos"]), f"{one['title']} and {other['title']}"
+    inner = [deep for panel in shown for deep in panel.get("panels", [])]
+    numbers = [panel["id"] for panel in (*shown, *inner)]
+    assert len(set(numbers)) == len(numbers)
+
+
+def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two places have a cell in common."""
+    beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+    below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+    return not (beside or below)
+
+
+@every_board
+def test_titles_are_not_said_twice(uid: str) -> None:
+    titles = [panel.json["title"] for panel in PANELS if panel.board == uid]
+    assert sorted(set(titles)) == sorted(titles)

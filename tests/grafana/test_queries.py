@@ -1,0 +1,97 @@
+"""Every query of the dashboards: it parses, finds something to read, and means what its panel says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import promql_parser as ast
+import pytest
+
+from exporter.family import Kind
+from tests.contract.promql import Labels, walk
+from tests.grafana.boards import Query, annotation_queries, families, panel_queries, variable_queries
+
+LABELS = Labels()
+FAMILIES = families()
+OF_PANELS = list(panel_queries())
+ALL = [*OF_PANELS, *annotation_queries()]
+INCREASES = {"rate", "increase"}
+RANGED = INCREASES | {"irate", "delta", "deriv", "changes", "resets"}
+OVER_TIME = RANGED | {"last_over_time", "max_over_time", "min_over_time", "avg_over_time", "sum_over_time"}
+PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+HEARD = "airflow_exporter_statsd_lines_total"
+"""Whether it is above 0 tells whether there is StatsD at all."""
+every_query = pytest.mark.parametrize("query", ALL, ids=str)
+
+
+def paths(node: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[ast.VectorSelector, tuple[Any, ...]]]:
+    """Yield each selector and what encloses it, outermost first."""
+    if isinstance(node, ast.VectorSelector):
+        yield node, above
+    inner = [getattr(node, part, None) for part in ("lhs", "rhs", "expr", "vector_selector", "param")]
+    for part in (*inner, *(getattr(node, "args", None) or ())):
+        if part is not None and not isinstance(part, str):
+            yield from paths(part, (*above, node))
+
+
+@every_query
+def test_it_reads_what_is_exposed_or_recorded_by_labels_that_are_there(query: Query) -> None:
+    assert LABELS.of(query.substituted) is not None
+
+
+@every_query
+def test_its_legend_names_labels_of_the_answer(query: Query) -> None:
+    assert set(PLACEHOLDER.findall(query.legend)) <= LABELS.of(query.substituted)
+
+
+@every_query
+def test_it_reads_one_airflow(query: Query) -> None:
+    """Thresholds are the same for all."""
+    for selector, _ in paths(ast.parse(query.substituted)):
+        assert selector.name.startswith("airflow:threshold:") or 'airflow="production"' in selector.prettify(), (
+            selector.name
+        )
+    assert "job=" not in query.expression
+
+
+@every_query
+def test_a_counter_is_read_as_a_rate_and_a_gauge_is_not(query: Query) -> None:
+    for selector, above in paths(ast.parse(query.substituted)):
+        family = FAMILIES.get(selector.name)
+        if family is None or selector.name == HEARD:
+            continue
+        called = {node.func.name for node in above if isinstance(node, ast.Call)}
+        assert bool(called & INCREASES) == (family.kind is not Kind.GAUGE), selector.name
+
+
+@every_query
+def test_two_exporters_of_one_airflow_count_once(query: Query) -> None:
+    for selector, above in paths(ast.parse(query.substituted)):
+        family = FAMILIES.get(selector.name)
+        if family is None or family.source not in ("airflow", "statsd"):
+            continue
+        outside = [node for node in above if not isinstance(node, (ast.MatrixSelector, ast.ParenExpr))]
+        while outside and isinstance(outside[-1], ast.Call) and outside[-1].func.name in OVER_TIME:
+            outside.pop()
+        reduced = outside[-1] if outside else None
+        assert isinstance(reduced, ast.AggregateExpr), selector.name
+        assert str(reduced.op) == "max"
+        if reduced.modifier is not None and reduced.modifier.type != ast.AggModifierType.By:
+            assert set(reduced.modifier.labels) == {"instance", "pod"}
+
+
+@pytest.mark.parametrize("query", OF_PANELS, ids=str)
+def test_rates_go_over_grafanas_own_interval(query: Query) -> None:
+    for node in walk(ast.parse(query.substituted)):
+        if isinstance(node, ast.Call):
+            assert node.func.name != "irate", "irate leaves out what lies between two points"
+    rates = re.findall(r"\brate\(.*?\[([^\]]+)\]", query.expression)
+    assert set(rates) <= {"$__rate_interval"}
+    assert set(re.findall(r"\[([^\]]+)\]", query.expression)) <= {"$__rate_interval", "$__range", "1h", "1d"}
+
+
+@pytest.mark.parametrize(("query", "label"), list(variable_queries()), ids=str)
+def test_a_variable_asks_for_a_label_that_is_there(query: Query, label: str) -> None:
+    assert label in LABELS.of(query.substituted)
