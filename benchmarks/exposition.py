@@ -79,6 +79,7 @@ def main() -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.exposition", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="10,000 lines only, a few rounds")
+    parser.add_argument("--no-goals", action="store_true", help="only measure: a missed goal is no failure")
     parser.add_argument("--rounds", type=int, default=5, help="how often each side has its turn")
     options = parser.parse_args()
     sizes, rounds = (SIZES[:1], 3) if options.quick else (SIZES, options.rounds)
@@ -91,7 +92,7 @@ def main() -> int:
             print(write_row(figure), flush=True)
     missed = list(find_missed(figures))
     print("\nEvery goal is met." if not missed else "\nMissed:\n" + "\n".join(missed))
-    return 1 if missed else 0
+    return 1 if missed and not options.no_goals else 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ when they are scraped, as often. Exits with 1 where ours uses more than half of 
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +28,14 @@ TITLES = (
     "gunicorn: worker [airflow-webserver]",
     "airflow worker -- 01a20793-8496-79a0-a835-{number:012x}",
 )
+OF_COMPONENTS = 3 / 4
+"""The part of them that is no task's."""
 INTERVAL = 10.0
+CPU_CLOCK = 2
+"""With a pid it names the clock of all CPU time of a process, in nanoseconds: see clock_getcpuclockid(3)."""
+PATIENCE = 120.0
+WARM = 25.0
+"""Seconds until all that is read slowly was read."""
 GOAL = 0.5
 NAMES = """process_names:
   - name: "airflow"
@@ -46,18 +52,21 @@ class Cost(NamedTuple):
 
 @contextmanager
 def start_sleepers(number: int) -> Iterator[None]:
-    """Sleeping processes, by a parent that ends with us."""
+    """Processes that wait for input that never comes, and end when their parent ends, as it does with us."""
     script = (
-        "import os, sys, time\n"
+        "import os, sys\n"
         f"titles = {TITLES!r}\n"
+        "silence, _ = os.pipe()\n"
+        "os.set_inheritable(silence, True)\n"
         f"for n in range({number}):\n"
-        "    if os.fork() == 0: os.execv('/bin/sleep', [titles[n % 4].format(number=n), '3600'])\n"
+        "    if os.fork() == 0:\n"
+        "        os.dup2(silence, 0)\n"
+        "        os.execv('/bin/cat', [titles[n % 4].format(number=n)])\n"
         "print('ready', flush=True)\n"
         "sys.stdin.read()\n"
-        "os.killpg(0, 15)\n"
     )
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as child:
+    command = [sys.executable, "-S", "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout
         child.stdout.readline()
         time.sleep(1)
@@ -77,8 +86,7 @@ def start(command: Sequence[str]) -> Iterator[int]:
 
 def read_cpu(pid: int) -> float:
     """CPU seconds of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(~pid << 3 | CPU_CLOCK)
 
 
 def read_memory(pid: int) -> float:
@@ -86,9 +94,28 @@ def read_memory(pid: int) -> float:
     return int(text.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def scrape(port: int) -> None:
+def scrape(port: int) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as reply:
-        reply.read()
+        text: str = reply.read().decode()
+    return text
+
+
+def count_processes(exposition: str) -> int:
+    """Airflow's processes that ours sees, those of tasks apart."""
+    lines = [line for line in exposition.splitlines() if line.startswith("airflow_processes{")]
+    return sum(int(line.rpartition(" ")[2]) for line in lines)
+
+
+def wait_until_found(port: int, number: int) -> None:
+    """Wait until ours answers and has found so many processes; the others are up before it."""
+    end = time.monotonic() + PATIENCE
+    seen = 0
+    while seen < number:
+        if time.monotonic() > end:
+            raise RuntimeError(f"only {seen} of {number} processes were found to be Airflow's")
+        time.sleep(0.5)
+        with suppress(OSError):
+            seen = count_processes(scrape(port))
 
 
 def find_commands(folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
@@ -114,7 +141,8 @@ def measure(number: int, seconds: float) -> dict[str, Cost]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ports = {name: free_port() for name in ("ours", "prometheus-process-exporter", "prometheus-node-exporter")}
         pids = {name: stack.enter_context(start(command)) for name, command in find_commands(folder, ports).items()}
-        time.sleep(25)
+        wait_until_found(ports["ours"], int(number * OF_COMPONENTS))
+        time.sleep(WARM)
         for name in pids:
             scrape(ports[name])
         before = {name: read_cpu(pid) for name, pid in pids.items()}
@@ -131,6 +159,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.host", description=__doc__)
     parser.add_argument("--sizes", default="100,1000,3000")
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--no-goals", action="store_true", help="only measure: a missed goal is no failure")
     chosen = parser.parse_args()
     missed = False
     print("| processes | who | CPU a cycle, with its scrape | resident |\n| --- | --- | --- | --- |")
@@ -140,7 +169,7 @@ def main() -> int:
             print(f"| {size} | {name} | {cost.cycle * 1000:.0f} ms | {cost.memory:.0f} MiB |", flush=True)
         peer = costs.get("prometheus-process-exporter")
         missed |= peer is not None and costs["ours"].cycle > GOAL * peer.cycle
-    return 1 if missed else 0
+    return 1 if missed and not chosen.no_goals else 0
 
 
 if __name__ == "__main__":

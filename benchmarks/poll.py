@@ -132,7 +132,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     given = parser.parse_args(words)
     if given.quick:
         given.releases, given.sizes = given.releases[:1], [20_000]
-        given.cycles, given.interval, given.warm_up = 2, 20.0, 45.0
+        given.cycles, given.interval, given.warm_up = 2, 15.0, 30.0
     return given
 
 

@@ -68,8 +68,9 @@ class Load(NamedTuple):
 class Bench:
     """Everything that is sent, written once, and the sender."""
 
-    def __init__(self, folder: Path, dags: int, seconds: float) -> None:
+    def __init__(self, folder: Path, dags: int, seconds: float, climb: Sequence[int]) -> None:
         self.seconds = seconds
+        self._climb = climb
         events = list_events(dags)
         self._program = compile_sender(folder)
         self._traffic: dict[tuple[bool, bool], tuple[Path, int]] = {}
@@ -99,9 +100,9 @@ class Bench:
         return Result(sent.datagrams / sent.seconds, 1e6 * cpu / taken if taken else 0.0, lost, scrapes)
 
     def climb(self, subject: Subject, load: Load) -> int:
-        """The highest rate of CLIMB up to which nothing was lost; a rate has TRIES, since others use the machine."""
+        """The highest rate up to which nothing was lost; a rate has TRIES, since others use the machine."""
         best = 0
-        for rate in CLIMB:
+        for rate in self._climb:
             tries = (self.measure(subject, load._replace(rate=rate), 2.0).lost for _ in range(TRIES))
             if all(lost > 0 for lost in tries):
                 break
@@ -158,13 +159,21 @@ def list_loads(*, quick: bool, rates: Sequence[int]) -> list[Load]:
     ]
 
 
+def read_rates(text: str) -> list[int]:
+    """Datagrams a second, with commas between."""
+    return [int(one) for one in text.split(",")]
+
+
 def main() -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.statsd", description=__doc__)
     parser.add_argument("--peer", type=Path, help="a statsd_exporter to compare with")
     parser.add_argument("--peer-argument", action="append", default=[], help="a further argument for it")
     parser.add_argument("--ours", action="append", default=[], help="a further argument for the exporter")
-    parser.add_argument("--rates", type=lambda text: [int(one) for one in text.split(",")], default=RATES)
+    parser.add_argument("--rates", type=read_rates, default=RATES)
+    parser.add_argument(
+        "--climb", type=read_rates, default=CLIMB, help="tried one after the other, until some are lost"
+    )
     parser.add_argument("--seconds", type=float, default=4.0, help="how long each load lasts")
     parser.add_argument("--dags", type=int, default=1_000)
     parser.add_argument("--quick", action="store_true", help="plain lines, one each, only")
@@ -173,7 +182,7 @@ def main() -> int:
     if options.peer:
         sides["peer"] = lambda buffer, _: run_peer(options.peer, buffer, options.peer_argument)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), options.dags, options.seconds)
+        bench = Bench(Path(folder), options.dags, options.seconds, options.climb)
         print("| load | ours, µs a line | lost | scrapes | peer, µs a line | lost | scrapes | ratio |")
         print("| --- |" + " ---: |" * 7, flush=True)
         results = {}
