@@ -6,6 +6,7 @@ import difflib
 import os
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 GOLDEN = Path(__file__).parent / "golden"
-NO_PROMTOOL = "promtool is neither in PATH nor named by $PROMTOOL"
+NOT_RUN = "a program is missing"
+NO_PROMTOOL = f"{NOT_RUN}: promtool is neither in PATH nor named by $PROMTOOL"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,9 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = terminalreporter.stats.get("skipped", [])
-    silent = [report for report in skipped if NO_PROMTOOL in str(report.longrepr)]
-    if silent:
-        terminalreporter.write_sep("!", f"{len(silent)} tests did NOT run: {NO_PROMTOOL}", red=True, bold=True)
+    reasons = Counter(str(report.longrepr[-1]) for report in skipped if NOT_RUN in str(report.longrepr))
+    for reason, tests in reasons.items():
+        terminalreporter.write_sep("!", f"{tests} tests did NOT run: {reason}", red=True, bold=True)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.e2e.console import Console
 from tests.e2e.database import Database
 from tests.e2e.events import Stage
 from tests.e2e.gauges import Sampler
-from tests.e2e.prometheus import Prometheus, find_prometheus
+from tests.e2e.prometheus import Prometheus, find_prometheus, scraping
 from tests.e2e.proxy import Proxy
 from tests.e2e.subject import Subject
 
@@ -113,7 +113,7 @@ def open_arena(version: str, folder: Path, say: Say) -> Iterator[Arena]:
         subject = Subject(folder, flags(airflow, proxy, folder))
         stack.callback(subject.close)
         program = find_prometheus()
-        prometheus = Prometheus(program, folder / "prometheus", subject.address) if program else None
+        prometheus = Prometheus(program, folder / "prometheus", scraping(subject.address)) if program else None
         if prometheus:
             stack.callback(prometheus.close)
             prometheus.wait_ready()

@@ -28,6 +28,11 @@ scrape_configs:
 OUR_LABELS = frozenset({"__name__", "job", "instance", "airflow"})
 
 
+def scraping(target: str) -> str:
+    """A configuration that scrapes one exporter and does nothing else."""
+    return CONFIG.format(seconds=SCRAPE_SECONDS, target=target)
+
+
 def find_prometheus() -> str | None:
     """The program, from $PROMETHEUS_BIN or PATH."""
     named = os.environ.get("PROMETHEUS_BIN")
@@ -35,18 +40,18 @@ def find_prometheus() -> str | None:
 
 
 class Prometheus:
-    """One server on loopback whose data lie in `folder`."""
+    """One server on loopback whose data lie in `folder`; `config` is the text of its configuration."""
 
-    def __init__(self, program: str, folder: Path, target: str) -> None:
+    def __init__(self, program: str, folder: Path, config: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        config = folder / "prometheus.yml"
-        config.write_text(CONFIG.format(seconds=SCRAPE_SECONDS, target=target), encoding="utf-8")
+        file = folder / "prometheus.yml"
+        file.write_text(config, encoding="utf-8")
         self.port = free_port()
         self._session = requests.Session()
         self._session.trust_env = False
         command = [
             program,
-            f"--config.file={config}",
+            f"--config.file={file}",
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--log.level=warn",
