@@ -1,0 +1,54 @@
+"""`.env.example` and the compose file name the same variables, with the same defaults."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+from exporter import config
+
+USED = re.compile(r"\$\{(\w+):[-+]([^${}]*)")
+SHOWN = re.compile(r"^#?([A-Z_]+)=(.*)$", re.MULTILINE)
+EXAMPLES = {"AIRFLOW_URL", "AIRFLOW_PUBLIC_URL", "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD_FILE"}
+"""What has no default shows what a value may look like."""
+
+
+def read(root: Path, name: str) -> str:
+    return (root / name).read_text(encoding="utf-8")
+
+
+def test_each_variable_is_explained_and_each_explained_one_is_used(root: Path) -> None:
+    used = {name for name, _ in USED.findall(read(root, "docker-compose.yaml"))}
+    assert {name for name, _ in SHOWN.findall(read(root, ".env.example"))} == used
+
+
+def test_the_defaults_that_are_shown_are_those_that_hold(root: Path) -> None:
+    used = {name: default for name, default in USED.findall(read(root, "docker-compose.yaml")) if name not in EXAMPLES}
+    shown = {name: value for name, value in SHOWN.findall(read(root, ".env.example")) if name not in EXAMPLES}
+    assert shown == used
+
+
+def test_the_example_sets_nothing_by_itself(root: Path) -> None:
+    assert not re.search(r"^[A-Z]", read(root, ".env.example"), re.MULTILINE)
+
+
+def test_what_people_put_into_the_folder_of_secrets_is_not_committed(root: Path) -> None:
+    command = ["git", "-C", str(root), "check-ignore", "secrets/airflow-password", ".env"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["secrets/airflow-password", ".env"]
+
+
+def test_compose_accepts_the_file(compose: list[str], root: Path) -> None:
+    command = [*compose, "--project-directory", str(root), "--profile", "*", "config", "--quiet"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_exporter_reads_its_file(root: Path, tmp_path: Path) -> None:
+    """As in the container, but for the password, which is a file of the container's."""
+    text = read(root, "compose/exporter.yml").replace("/run/passwords/exporter-password", str(tmp_path / "password"))
+    (tmp_path / "password").write_text("secret")
+    (tmp_path / "exporter.yml").write_text(text)
+    airflow = config.load({"config.file": str(tmp_path / "exporter.yml")}, {}).settings.airflow
+    assert (airflow.url, airflow.username) == ("http://airflow-api-server:8080", "exporter")
