@@ -56,6 +56,10 @@ e2e-statsd: $(VENV)/.dev ## what real Airflows send over StatsD, without the API
 e2e-host: $(VENV)/.dev ## what tasks use on real Airflows, held against their own account (AIRFLOW_VERSIONS)
 	$(BIN)/python -m pytest tests/e2e_host -m e2e -v $(PYTEST_ARGS)
 
+.PHONY: e2e-compose
+e2e-compose: $(VENV)/.dev ## docker-compose.yaml on the Docker engine that is there: healthy, scraped, alerted, recovered
+	$(BIN)/python -m pytest tests/e2e_compose -m e2e -v -s $(PYTEST_ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
