@@ -6,9 +6,9 @@ from grafana.boards import link
 from grafana.boards.annotation import CHANGES
 from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import bar_gauge, graph, stat
-from grafana.boards.panel import GREEN, NEUTRAL, NO_API, ORANGE, RED, YELLOW, Panel, Query, colored, rising
-from grafana.boards.promql import one, pick, rate, total
-from grafana.boards.states import STATES
+from grafana.boards.panel import GREEN, NEUTRAL, NO_API, ORANGE, RED, YELLOW, Panel, Query, rising
+from grafana.boards.promql import API_READ, one, or_zero, pick, rate, total
+from grafana.boards.states import STATES, ceiling
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import AIRFLOW_URL, COMMON, POOL
 
@@ -22,9 +22,7 @@ ATTENTION = ((None, "text"), (5 * MINUTE, YELLOW), (30 * MINUTE, RED))
 
 def waiting(title: str, state: str, description: str) -> Panel:
     """How many wait in a state."""
-    expression = (
-        f"sum({pick('airflow:task_instances:sum', state=state)}) or 0 * {pick('airflow:parallelism_slots:max')}"
-    )
+    expression = or_zero(f"sum({pick('airflow:task_instances:sum', state=state)})", API_READ)
     return stat(title, description, expression, "short", steps=NEUTRAL, decimals=0, no_value=NO_API)
 
 
@@ -77,7 +75,7 @@ WAITING = Row(
             ],
             "short",
             height=9,
-            overrides=[*STATES, *colored({"parallelism": RED})],
+            overrides=[*STATES, ceiling("parallelism")],
             no_value=NO_API,
         ),
     ],
@@ -217,7 +215,7 @@ MORE = Row(
             ],
             "short",
             decimals=0,
-            overrides=[*STATES, *colored({"allowed": RED})],
+            overrides=[*STATES, ceiling("allowed")],
             no_value="no backfill",
         ),
         graph(
@@ -226,7 +224,7 @@ MORE = Row(
             Query(
                 f"60 * {total(rate('airflow_task_wait_unobservable_total'), 'wait', 'reason')}", "{{wait}}: {{reason}}"
             ),
-            "cpm",
+            "short",
             no_value=NO_API,
         ),
     ],

@@ -21,8 +21,8 @@ from grafana.boards.panel import (
     mapping,
     rising,
 )
-from grafana.boards.promql import DAG, host_quantile, host_rate, one, pick, quantile, rate, total
-from grafana.boards.states import QUANTILES, STATES
+from grafana.boards.promql import API_READ, DAG, host_quantile, largest, one, or_zero, pick, quantile, rate, total
+from grafana.boards.states import QUANTILES, RESULTS, STATES, ceiling
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import AIRFLOW_URL, COMMON, DAG_ID
 
@@ -31,9 +31,9 @@ STATE_TEXT = mapping({"1": ("paused", YELLOW), "0": ("active", GREEN)})
 PEAK = "airflow_task_try_peak_memory_bytes"
 
 
-def moment(family: str) -> str:
-    """When it was, in milliseconds, as Grafana's units of time want it."""
-    return f"1000 * max({pick(family, **DAG)})"
+def since(family: str) -> str:
+    """How long ago it was, in seconds."""
+    return f"time() - max({pick(family, **DAG)})"
 
 
 NOW = Row(
@@ -49,11 +49,12 @@ NOW = Row(
             no_value="none yet",
         ),
         stat(
-            "Last success",
-            "When a run last succeeded; backfills are left out.",
-            moment("airflow_dag_last_success_timestamp_seconds"),
-            "dateTimeFromNow",
+            "Since last success",
+            "How long ago a run last succeeded; backfills are left out.",
+            since("airflow_dag_last_success_timestamp_seconds"),
+            "s",
             steps=NEUTRAL,
+            decimals=0,
             no_value="none yet",
         ),
         stat(
@@ -76,18 +77,18 @@ NOW = Row(
         stat(
             "Active runs of those allowed",
             "Runs that are queued or running, of max_active_runs; at 100 % the next run waits. Backfills are left out.",
-            f"max({pick('airflow_dag:active_runs:ratio', **DAG)})",
+            or_zero(f"max({pick('airflow_dag:active_runs:ratio', **DAG)})", API_READ),
             "percentunit",
             steps=((None, GREEN), (1, YELLOW)),
             decimals=0,
-            no_value="0%",
+            no_value=NO_API,
         ),
         stat(
-            "Next run",
-            "From when on the next scheduled run may be created; in the past for a paused DAG and at its limit of"
-            " runs.",
-            moment("airflow_dag_next_run_timestamp_seconds"),
-            "dateTimeFromNow",
+            "Until the next run",
+            "How long until the next scheduled run may be created; below 0 for a paused DAG and at its limit of runs.",
+            f"max({pick('airflow_dag_next_run_timestamp_seconds', **DAG)}) - time()",
+            "s",
+            decimals=0,
             steps=NEUTRAL,
             no_value="no schedule",
         ),
@@ -115,10 +116,11 @@ NOW = Row(
             no_value=NO_API,
         ),
         stat(
-            "Data complete up to",
-            "The newest end of a data interval whose run succeeded.",
-            moment("airflow_dag_last_success_data_interval_end_timestamp_seconds"),
-            "dateTimeFromNow",
+            "Age of complete data",
+            "How long ago the newest data interval ended whose run succeeded: the data are complete up to then.",
+            since("airflow_dag_last_success_data_interval_end_timestamp_seconds"),
+            "s",
+            decimals=0,
             height=5,
             steps=NEUTRAL,
             no_value="not known",
@@ -139,15 +141,13 @@ RUNS = Row(
     [
         graph(
             "Runs that end, an hour",
-            "How many runs end, by the state they end in and by their type.",
-            Query(
-                f"3600 * {total(rate('airflow_dag_runs_finished_total', **DAG), 'state', 'run_type')} > 0",
-                "{{run_type}}: {{state}}",
-            ),
+            "How many runs end, by the state they end in.",
+            Query(f"3600 * {total(rate('airflow_dag_runs_finished_total', **DAG), 'state')}", "{{state}}"),
             "short",
-            interval="5m",
+            sparse=True,
             stacked=True,
             bars=True,
+            overrides=RESULTS,
             no_value="no run ended",
         ),
         graph(
@@ -162,7 +162,7 @@ RUNS = Row(
                 ),
             ],
             "s",
-            interval="5m",
+            sparse=True,
             overrides=QUANTILES,
             no_value="no run succeeded",
         ),
@@ -174,7 +174,7 @@ RUNS = Row(
                 Query(quantile(0.95, "airflow_dag_run_since_run_after_seconds", **DAG), "end"),
             ],
             "s",
-            interval="5m",
+            sparse=True,
             no_value="no scheduled run ended",
         ),
         graph(
@@ -185,7 +185,7 @@ RUNS = Row(
                 Query(f"max({pick('airflow_dag_max_active_runs', **DAG)})", "max_active_runs"),
             ],
             "short",
-            overrides=[*STATES, *colored({"max_active_runs": RED})],
+            overrides=[*STATES, ceiling("max_active_runs")],
             decimals=0,
             no_value=NO_API,
         ),
@@ -197,9 +197,7 @@ RESOURCES = Row(
         graph(
             "CPU by task",
             "CPUs that the processes of the ten busiest tasks use, on hosts that an exporter reads (host source).",
-            Query(
-                f"topk(10, sum by(task_id) ({host_rate('airflow_task_cpu_seconds_total', **DAG)}) > 0)", "{{task_id}}"
-            ),
+            Query(largest(10, pick("airflow_task:cpu_seconds:rate5m", **DAG), "task_id"), "{{task_id}}"),
             "short",
             stacked=True,
             no_value=NO_HOST,
@@ -213,7 +211,7 @@ RESOURCES = Row(
                 Query(host_quantile(0.95, PEAK, **DAG), "95 of 100"),
             ],
             "bytes",
-            interval="5m",
+            sparse=True,
             overrides=QUANTILES,
             no_value=NO_HOST,
         ),
@@ -231,7 +229,7 @@ RESOURCES = Row(
             f"{total(rate('airflow_task_failed_seconds_total', **DAG))}"
             f" / ({total(rate('airflow_task_run_seconds_total', **DAG))} > 0)",
             "percentunit",
-            interval="5m",
+            sparse=True,
             ceiling=1,
             legend=False,
             overrides=colored({"Value": BLUE}),

@@ -77,25 +77,24 @@ def graph(
     stacked: bool = False,
     floor: float | None = 0,
     ceiling: float | None = None,
-    log: bool = False,
     legend: bool = True,
-    interval: str = "1m",
+    sparse: bool = False,
     steps: Steps = (),
     decimals: int | None = None,
     **more: Any,
 ) -> Panel:
-    """What happened over time."""
+    """What happened over time; what is `sparse` has seldom a value, and its points are joined."""
     custom: Json = {
         "drawStyle": "bars" if bars else "line",
         "lineWidth": 1,
         "fillOpacity": 70 if bars else 25 if stacked else 8,
         "showPoints": "never" if bars or stacked else "auto",
-        "spanNulls": False if bars else HOUR_IN_MS,
+        "spanNulls": HOUR_IN_MS if sparse and not bars else False,
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         "axisPlacement": "auto",
     }
-    if log:
-        custom["scaleDistribution"] = {"type": "log", "log": 10}
+    if unit == "short":
+        custom["axisSoftMax"] = 1  # where all is 0, Grafana would draw an axis up to 100
     if steps:
         custom["thresholdsStyle"] = {"mode": "dashed"}
     bounds = {
@@ -116,10 +115,10 @@ def graph(
         defaults={
             "color": {"mode": PALETTE},
             "thresholds": thresholds(steps or ((None, BLUE),)),
-            **({} if log else bounds),
+            **bounds,
         },
         custom=custom,
-        interval=interval,
+        interval="5m" if sparse else "1m",
         **more,
     )
 

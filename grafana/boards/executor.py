@@ -17,7 +17,7 @@ from grafana.boards.panel import (
     mapping,
     rising,
 )
-from grafana.boards.promql import API_READ, heard, or_zero, pick, quantile, rate, total
+from grafana.boards.promql import API_READ, busiest, heard, or_zero, pick, quantile, rate, total
 from grafana.boards.states import QUANTILES
 from grafana.boards.table import Column, Key, table
 from grafana.boards.triggerer import TRIGGERER
@@ -32,7 +32,8 @@ EXECUTOR = Row(
     [
         stat(
             "Slots in use",
-            "Slots of the fullest executor that run something (StatsD).",
+            "Slots of the fullest executor that run something (StatsD). LocalExecutor of Airflow 3 forgets tasks once"
+            " they run, so there it stays near 0.",
             f"max({pick('airflow_executor:slots_used:ratio')})",
             "percentunit",
             steps=FULL,
@@ -85,7 +86,8 @@ EXECUTOR = Row(
         ),
         graph(
             "Executor slots",
-            "Slots of each executor, all schedulers together: in use and open (StatsD).",
+            "Slots of each executor, all schedulers together (StatsD). LocalExecutor of Airflow 3 forgets tasks once"
+            " they run, and calls their slots open.",
             Query(pick("airflow_executor:slots:sum"), "{{executor}} {{state}}"),
             "short",
             decimals=0,
@@ -108,15 +110,15 @@ EXECUTOR = Row(
             "How long 95 of 100 heartbeats of the executor take in a loop of the scheduler (StatsD, Airflow 3.3).",
             quantile(0.95, "airflow_scheduler_executor_heartbeat_duration_seconds"),
             "s",
-            interval="5m",
+            sparse=True,
             legend=False,
             no_value=NO_STATSD,
         ),
         graph(
             "Operators that fail, a minute",
             "The ten operators with the most failed tries (StatsD).",
-            Query(f"topk(10, 60 * {total(rate('airflow_operator_failures_total'), 'operator')} > 0)", "{{operator}}"),
-            "cpm",
+            Query(busiest(10, "airflow_operator_failures_total", "operator"), "{{operator}}"),
+            "short",
             stacked=True,
             no_value="none failed, or needs StatsD",
         ),
@@ -133,7 +135,7 @@ OTHERS = Row(
                 Query(heard("airflow_celery_task_timeout_errors_total"), "broker too slow"),
                 Query(heard("airflow_celery_execute_command_failures_total"), "command failed"),
             ],
-            "cpm",
+            "short",
             overrides=colored({"broker too slow": ORANGE, "command failed": RED}),
             no_value=NO_STATSD,
         ),
@@ -144,7 +146,7 @@ OTHERS = Row(
                 f"60 * {total(rate('airflow_kubernetes_executor_pod_requests_total'), 'operation', 'status')}",
                 "{{operation}} {{status}}",
             ),
-            "cpm",
+            "short",
             no_value="needs StatsD and Kubernetes",
         ),
         table(
@@ -172,7 +174,7 @@ OTHERS = Row(
             "How long 95 of 100 calls of the Kubernetes API for pods take (StatsD).",
             quantile(0.95, "airflow_kubernetes_executor_pod_request_duration_seconds"),
             "s",
-            interval="5m",
+            sparse=True,
             legend=False,
             no_value="needs StatsD and Kubernetes",
         ),

@@ -10,13 +10,15 @@ from grafana.boards.panel import (
     GREEN,
     NEUTRAL,
     NO_STATSD,
+    ORANGE,
     RED,
     YELLOW,
     Query,
+    colored,
     mapping,
     rising,
 )
-from grafana.boards.promql import STATSD_HEARD, host_rate, or_zero, pick
+from grafana.boards.promql import STATSD_HEARD, host_rate, occurring, or_zero, pick
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import COMMON
 
@@ -24,11 +26,6 @@ OURS = f"and on(instance, job) {pick('airflow_exporter_build_info')}"
 """process_ families are everybody's: only those of exporters are meant."""
 YES = mapping({"1": ("yes", GREEN), "0": ("no", RED)})
 UP = ((None, RED), (1, GREEN))
-
-
-def rejected(family: str) -> str:
-    """What was thrown away a minute, by reason."""
-    return f"60 * sum by(reason) ({host_rate(family)}) > 0"
 
 
 HEALTH = Row(
@@ -124,10 +121,10 @@ HEALTH = Row(
             "Reads that failed, a minute",
             "By source and reason.",
             Query(
-                f"60 * sum by(source, reason) ({host_rate('airflow_exporter_source_errors_total')}) > 0",
+                occurring("airflow_exporter_source_errors_total", "source", "reason"),
                 "{{source}}: {{reason}}",
             ),
-            "cpm",
+            "short",
             height=10,
             no_value="none failed",
         ),
@@ -140,7 +137,7 @@ API = Row(
             "Requests, a minute",
             "Requests to Airflow's API by their status code.",
             Query(f"60 * sum by(code) ({host_rate('airflow_exporter_api_requests_total')})", "{{code}}"),
-            "cpm",
+            "short",
             stacked=True,
             no_value="API is not read",
         ),
@@ -153,7 +150,7 @@ API = Row(
                 "{{endpoint}}",
             ),
             "s",
-            interval="5m",
+            sparse=True,
             no_value="API is not read",
         ),
         graph(
@@ -175,45 +172,22 @@ API = Row(
 STATSD = Row(
     "What it hears by StatsD",
     [
-        graph(
-            "Lines, a second",
-            "StatsD lines received.",
-            Query(f"sum by(instance) ({host_rate('airflow_exporter_statsd_lines_total')})", "{{instance}}"),
-            "cps",
-            no_value=NO_STATSD,
-        ),
-        graph(
-            "Lost and unreadable, a minute",
-            "Datagrams that the kernel threw away since the buffer was full, and StatsD lines that could not be read.",
-            [
-                Query(
-                    f"60 * sum({host_rate('airflow_exporter_statsd_kernel_drops_total')})", "thrown away by the kernel"
-                ),
-                Query(f"60 * sum({host_rate('airflow_exporter_statsd_rejected_total')})", "unreadable"),
-                Query(
-                    f"60 * sum({host_rate('airflow_exporter_statsd_refused_connections_total')})", "refused connections"
-                ),
-            ],
-            "cpm",
-            no_value=NO_STATSD,
-        ),
-        graph(
-            "Left out on purpose, a minute",
-            "Values of StatsD that feed nothing, by reason: twins of what the API tells better, names that nothing"
-            " knows.",
-            Query(rejected("airflow_exporter_statsd_dropped_total"), "{{reason}}"),
-            "cpm",
-            stacked=True,
-            no_value="nothing was left out, or needs StatsD",
-        ),
         stat(
-            "Names that nothing knows",
-            "Different StatsD names without a meaning; a thousand at most are remembered.",
-            or_zero(f"max({pick('airflow_exporter_statsd_unmapped_names')})", STATSD_HEARD),
+            "Lines a second, now",
+            "StatsD lines received, by all exporters together.",
+            f"sum({host_rate('airflow_exporter_statsd_lines_total')})",
             "short",
             width=6,
-            height=8,
-            steps=((None, GREEN), (100, YELLOW)),
+            steps=NEUTRAL,
+            no_value=NO_STATSD,
+        ),
+        stat(
+            "Lost, last five minutes",
+            "The share of datagrams that the kernel threw away since the receive buffer was full (StatsD).",
+            f"max({pick('airflow_exporter:statsd_kernel_drops:ratio_rate5m')})",
+            "percentunit",
+            width=6,
+            steps=rising(0.0001, 0.01),
             no_value=NO_STATSD,
         ),
         stat(
@@ -222,9 +196,47 @@ STATSD = Row(
             f"min({pick('airflow_exporter_statsd_receive_buffer_bytes')} > 0)",
             "bytes",
             width=6,
-            height=8,
             steps=NEUTRAL,
             no_value=NO_STATSD,
+        ),
+        stat(
+            "Names that nothing knows",
+            "Different StatsD names without a meaning; a thousand at most are remembered.",
+            or_zero(f"max({pick('airflow_exporter_statsd_unmapped_names')})", STATSD_HEARD),
+            "short",
+            width=6,
+            steps=((None, GREEN), (100, YELLOW)),
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "StatsD lines, a second",
+            "StatsD lines received, by exporter.",
+            Query(f"sum by(instance) ({host_rate('airflow_exporter_statsd_lines_total')})", "{{instance}}"),
+            "short",
+            width=8,
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Lost and unreadable, a minute",
+            "Datagrams that the kernel threw away since the buffer was full, and StatsD lines that could not be read.",
+            [
+                Query(f"60 * sum({host_rate('airflow_exporter_statsd_kernel_drops_total')})", "lost in the kernel"),
+                Query(f"60 * sum({host_rate('airflow_exporter_statsd_rejected_total')})", "unreadable"),
+            ],
+            "short",
+            width=8,
+            overrides=colored({"lost in the kernel": RED, "unreadable": ORANGE}),
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Left out on purpose, a minute",
+            "Values of StatsD that feed nothing, by reason: twins of what the API tells better, names that nothing"
+            " knows.",
+            Query(occurring("airflow_exporter_statsd_dropped_total", "reason"), "{{reason}}"),
+            "short",
+            width=8,
+            stacked=True,
+            no_value="nothing was left out, or needs StatsD",
         ),
     ],
 )
@@ -267,7 +279,7 @@ COST = Row(
                 Query(f"60 * sum({host_rate('airflow_exporter_series_dropped_total')})", "series"),
                 Query(f"60 * sum({host_rate('airflow_exporter_http_rejected_total')})", "connections and requests"),
             ],
-            "cpm",
+            "short",
             height=10,
         ),
     ],

@@ -48,7 +48,7 @@ COURSE = Row(
                     "did not fail",
                 ),
             ],
-            "cpm",
+            "short",
             stacked=True,
             overrides=RESULTS,
         ),

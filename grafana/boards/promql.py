@@ -54,6 +54,24 @@ def quantile(share: float, family: str, **labels: str) -> str:
     return f"histogram_quantile({share}, {buckets})"
 
 
+def largest(count: int, series: str, *labels: str) -> str:
+    """Those of these series that are largest over all the time shown."""
+    return f"{series} and on({', '.join(labels)}) topk({count}, avg_over_time({series}[$__range] @ end()))"
+
+
+def busiest(count: int, family: str, *labels: str, **matchers: str) -> str:
+    """How often, a minute, for those label values for which it was most often in all the time shown."""
+    gained = f"max {REPLICAS} (increase({pick(family, **matchers)}[$__range] @ end()))"
+    most = f"topk({count}, {total(gained, *labels)} > 0)"
+    return f"60 * {total(rate(family, **matchers), *labels)} and on({', '.join(labels)}) {most}"
+
+
+def occurring(family: str, *labels: str) -> str:
+    """How often, a minute, by label values for which it was at all in the time shown; of every exporter."""
+    gained = total(f"increase({pick(family)}[$__range] @ end())", *labels)
+    return f"60 * {total(host_rate(family), *labels)} and on({', '.join(labels)}) ({gained} > 0)"
+
+
 def host_quantile(share: float, family: str, **labels: str) -> str:
     """A quantile of a histogram of hosts over each step; each host tells of its own tasks."""
     return f"histogram_quantile({share}, {total(host_rate(f'{family}_bucket', **labels), 'le')})"

@@ -21,7 +21,7 @@ from grafana.boards.panel import (
     rising,
 )
 from grafana.boards.parsing import PARSING
-from grafana.boards.promql import API_READ, STATSD_HEARD, heard, one, or_zero, pick, quantile, rate, total
+from grafana.boards.promql import API_READ, STATSD_HEARD, busiest, heard, one, or_zero, pick, quantile, total
 from grafana.boards.states import QUANTILES, STATES
 from grafana.boards.variable import AIRFLOW_URL, COMMON
 
@@ -104,7 +104,7 @@ LOOPS = Row(
                 Query(quantile(0.95, "airflow_scheduler_critical_section_query_duration_seconds"), "its query"),
             ],
             "s",
-            interval="5m",
+            sparse=True,
             overrides=colored({"all of it": ORANGE, "its query": BLUE}),
             no_value=NO_STATSD,
         ),
@@ -112,7 +112,7 @@ LOOPS = Row(
             "Critical section found taken",
             "The share of attempts to enter it that found another scheduler there (StatsD). With one scheduler it"
             " is 0.",
-            or_zero(pick("airflow:critical_section_busy:ratio_rate5m"), STATSD_HEARD),
+            or_zero(f"max({pick('airflow:critical_section_busy:ratio_rate5m')})", STATSD_HEARD),
             "percentunit",
             ceiling=1,
             legend=False,
@@ -143,7 +143,7 @@ LOOPS = Row(
             "Seconds a minute that schedulers spend on checking the dependencies of a DAG's tasks (StatsD); the"
             " ten costliest.",
             Query(
-                f"topk(10, 60 * {total(rate('airflow_dag_dependency_check_seconds_total'), 'dag_id')} > 0)",
+                busiest(10, "airflow_dag_dependency_check_seconds_total", "dag_id"),
                 "{{dag_id}}",
             ),
             "s",
@@ -166,7 +166,7 @@ LOST = Row(
                 Query(heard("airflow_scheduler_tasks_killed_externally_total"), "killed from outside"),
                 Query(heard("airflow_scheduler_orphaned_tasks_total"), "orphaned"),
             ],
-            "cpm",
+            "short",
             overrides=colored({"without heartbeat": RED, "killed from outside": ORANGE, "orphaned": YELLOW}),
             no_value=NO_STATSD,
         ),
@@ -178,7 +178,7 @@ LOST = Row(
                 Query(heard("airflow_dag_callback_exceptions_total"), "callbacks"),
                 Query(heard("airflow_job_heartbeat_failures_total"), "heartbeats"),
             ],
-            "cpm",
+            "short",
             overrides=colored({"callbacks": ORANGE, "heartbeats": RED}),
             no_value=NO_STATSD,
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grafana.boards.panel import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, YELLOW, colored
+from grafana.boards.panel import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, YELLOW, Json, colored, override
 
 STATES = colored(
     {
@@ -18,3 +18,14 @@ STATES = colored(
 RESULTS = colored({"success": GREEN, "failed": RED, "did not fail": GREEN, "cleared": GREY})
 WAITS = colored({"for a slot or limit": ORANGE, "for a worker": BLUE})
 QUANTILES = colored({"median": GREEN, "95 of 100": ORANGE, "99 of 100": RED, "95 of 100, last week": GREY})
+
+
+def ceiling(name: str) -> Json:
+    """The line of a limit, above what is used of it."""
+    return override(
+        name,
+        color={"mode": "fixed", "fixedColor": RED},
+        custom_fillOpacity=0,
+        custom_lineStyle={"fill": "dash", "dash": [8, 6]},
+        custom_stacking={"mode": "none", "group": "limit"},
+    )

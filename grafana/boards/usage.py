@@ -6,7 +6,7 @@ from grafana.boards import link
 from grafana.boards.dashboard import Row
 from grafana.boards.draw import graph
 from grafana.boards.panel import NO_HOST, Query, rising
-from grafana.boards.promql import HOST, host_rate, pick
+from grafana.boards.promql import HOST, largest, pick, total
 from grafana.boards.table import Column, Key, table
 
 TIGHT = rising(0.85, 0.95)
@@ -16,16 +16,15 @@ KEYS = {
 }
 PEAK = f"max by(dag_id, task_id) ({pick('airflow_task_peak_resident_memory_bytes', **HOST)})"
 SMALLEST = f"scalar(min(sum by(instance) ({pick('airflow_host_memory_bytes', **HOST)})))"
+WRITTEN = total(f"increase({pick('airflow_task_written_bytes_total')}[$__range])", "dag_id", "task_id")
+READ = total(f"increase({pick('airflow_task_read_bytes_total')}[$__range])", "dag_id", "task_id")
 TASKS = Row(
     "Tasks",
     [
         graph(
             "CPU of the busiest tasks",
-            "CPUs that each task uses, over all hosts; the ten busiest (host source).",
-            Query(
-                f"topk(10, sum by(dag_id, task_id) ({host_rate('airflow_task_cpu_seconds_total', **HOST)}) > 0)",
-                "{{dag_id}}.{{task_id}}",
-            ),
+            "CPUs that each task uses, over all hosts: the eight busiest of the time shown (host source).",
+            Query(largest(8, pick("airflow_task:cpu_seconds:rate5m"), "dag_id", "task_id"), "{{dag_id}}.{{task_id}}"),
             "short",
             stacked=True,
             links=[link.DAG],
@@ -33,11 +32,9 @@ TASKS = Row(
         ),
         graph(
             "Memory of the largest tasks",
-            "Memory that each task's running tries use together, over all hosts; the ten largest (host source).",
-            Query(
-                f"topk(10, sum by(dag_id, task_id) ({pick('airflow_task_memory_bytes', **HOST)}))",
-                "{{dag_id}}.{{task_id}}",
-            ),
+            "Memory that each task's running tries use together, over all hosts: the eight largest of the time shown"
+            " (host source).",
+            Query(largest(8, pick("airflow_task:memory_bytes:sum"), "dag_id", "task_id"), "{{dag_id}}.{{task_id}}"),
             "bytes",
             stacked=True,
             links=[link.DAG],
@@ -55,19 +52,15 @@ TASKS = Row(
             ],
             no_value=NO_HOST,
         ),
-        graph(
-            "Disk use of the busiest tasks",
-            "Bytes a second that a task's processes read and write; the ten busiest (host source).",
-            Query(
-                "topk(10, sum by(dag_id, task_id) ("
-                f"{host_rate('airflow_task_read_bytes_total', **HOST)} +"
-                f" {host_rate('airflow_task_written_bytes_total', **HOST)}"
-                ") > 0)",
-                "{{dag_id}}.{{task_id}}",
-            ),
-            "Bps",
-            links=[link.DAG],
-            no_value="no disk was used, or needs the host source",
+        table(
+            "Who writes most",
+            "Bytes that a task's processes wrote and read in the time shown, over all hosts (host source).",
+            KEYS,
+            [
+                Column("Written", f"topk(15, {WRITTEN} > 0)", "bytes", width=110),
+                Column("Read", f"{READ} and on(dag_id, task_id) topk(15, {WRITTEN} > 0)", "bytes", width=110),
+            ],
+            no_value="nothing was written, or needs the host source",
         ),
     ],
 )

@@ -7,7 +7,7 @@ from grafana.boards.annotation import CHANGES
 from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import graph
 from grafana.boards.panel import BLUE, GREEN, NO_HOST, ORANGE, RED, YELLOW, Query, colored, rising
-from grafana.boards.promql import HOST, host_rate, pick
+from grafana.boards.promql import HOST, host_rate, largest, pick
 from grafana.boards.table import Column, Key, table
 from grafana.boards.usage import TASKS
 from grafana.boards.variable import AIRFLOW_URL, COMMON, COMPONENT, WORKER
@@ -105,7 +105,10 @@ OVERVIEW = Row(
         graph(
             "Busiest disks",
             "The share of time in which a disk had something to do; the ten busiest (host source).",
-            Query(f"topk(10, {pick('airflow_host:disk_busy:ratio_rate5m', **HOST)})", "{{instance}} {{device}}"),
+            Query(
+                largest(8, pick("airflow_host:disk_busy:ratio_rate5m", **HOST), "instance", "device"),
+                "{{instance}} {{device}}",
+            ),
             "percentunit",
             ceiling=1,
             no_value=NO_HOST,
@@ -119,7 +122,8 @@ PARTS = Row(
             "CPU by part",
             "CPUs that each part of Airflow uses, over all hosts; the tasks themselves are below (host source).",
             Query(
-                f"sum by(component) ({pick('airflow_component:process_cpu_seconds:rate5m', **PART)})", "{{component}}"
+                f"sum by(component) ({pick('airflow_component:process_cpu_seconds:rate5m', **PART)} > 0)",
+                "{{component}}",
             ),
             "short",
             stacked=True,
@@ -128,7 +132,9 @@ PARTS = Row(
         graph(
             "Memory by part",
             "Memory of each part's processes; what several share is divided among them (host source).",
-            Query(f"sum by(component) ({pick('airflow_component:process_memory_bytes:sum', **PART)})", "{{component}}"),
+            Query(
+                f"sum by(component) ({pick('airflow_component:process_memory_bytes:sum', **PART)} > 0)", "{{component}}"
+            ),
             "bytes",
             stacked=True,
             no_value=NO_HOST,
@@ -140,7 +146,7 @@ PARTS = Row(
             " has gained since it had settled.",
             {"component": Key("Part", width=150), "instance": Key("Host")},
             [
-                Column("Processes", pick("airflow_processes", **PART), decimals=0, width=100),
+                Column("Processes", f"{pick('airflow_processes', **PART)} > 0", decimals=0, width=100),
                 Column("Memory", pick("airflow_component:process_memory_bytes:sum", **PART), "bytes", width=100),
                 Column(
                     "Growth",

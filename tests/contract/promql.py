@@ -121,7 +121,6 @@ class Labels:
         if node.modifier.type == ast.AggModifierType.By:
             demand(named, inner, str(node.op))
             return frozenset(named | added)
-        demand(named - OPTIONAL, inner, f"{node.op} without")
         return inner - named | added
 
     def _of_binary(self, node: ast.BinaryExpr) -> frozenset[str]:
@@ -185,7 +184,7 @@ def is_scalar(node: Any) -> bool:
 
 def demand(needed: set[str], labels: frozenset[str], what: str) -> None:
     """Raise unless the labels that are needed are there."""
-    missing = needed - labels - (OPTIONAL if what.endswith("without") else set())
+    missing = needed - labels
     if missing:
         raise QueryError(f"{what}: no label {', '.join(sorted(missing))}")
 

@@ -47,6 +47,14 @@ def test_its_legend_names_labels_of_the_answer(query: Query) -> None:
 
 
 @every_query
+def test_what_stands_in_for_nothing_looks_like_it(query: Query) -> None:
+    """With other labels than the left side, the right side of `or` would come besides it, not instead."""
+    for node in walk(ast.parse(query.substituted)):
+        if isinstance(node, ast.BinaryExpr) and str(node.op) == "or":
+            assert LABELS.of(node.lhs.prettify()) == LABELS.of(node.rhs.prettify())
+
+
+@every_query
 def test_it_reads_one_airflow(query: Query) -> None:
     """Thresholds are the same for all."""
     for selector, _ in paths(ast.parse(query.substituted)):

@@ -1,0 +1,197 @@
+// One dashboard on one page: the panels' data fetched, transformed and drawn as Grafana does it.
+import React, { useEffect, useState } from 'react';
+import { createRoot } from 'react-dom/client';
+import { lastValueFrom } from 'rxjs';
+import {
+  applyFieldOverrides, cacheFieldDisplayNames, createTheme, DataFrame, dateTime, FieldConfigOptionsRegistry, FieldDisplay, getFieldDisplayValues,
+  Registry, standardTransformers, standardTransformersRegistry, ThemeContext, TimeRange, transformDataFrame, VizOrientation,
+} from '@grafana/data';
+import {
+  BarGauge, BigValue, BigValueGraphMode, GlobalStyles, PanelChrome, PanelContextProvider, TimeSeries, VizRepeater,
+} from '@grafana/ui';
+import { TableNG } from '@grafana/ui/unstable';
+import { load, Scene, substitute } from './query';
+
+const THEME = createTheme({ colors: { mode: 'dark' } });
+const CELL = 30;
+const GAP = 8;
+const WIDTH = 1600;
+const STANDARD = ['unit', 'min', 'max', 'decimals', 'displayName', 'noValue', 'thresholds', 'mappings', 'links', 'color'];
+const CUSTOM = [
+  'drawStyle', 'lineWidth', 'fillOpacity', 'showPoints', 'spanNulls', 'stacking', 'axisPlacement', 'scaleDistribution',
+  'thresholdsStyle', 'axisSoftMax', 'lineStyle', 'align', 'inspect', 'width', 'cellOptions',
+];
+
+/** Grafana keeps the editors of options in its core, not in its packages: here a value is taken as it is. */
+function option(path: string, isCustom: boolean): any {
+  return { id: isCustom ? `custom.${path}` : path, path, name: path, isCustom, process: (value: any) => value, shouldApply: () => true };
+}
+const OPTIONS = new Registry<any>(() => [
+  ...STANDARD.map((path) => option(path, false)),
+  ...CUSTOM.map((path) => option(path, true)),
+]) as FieldConfigOptionsRegistry;
+standardTransformersRegistry.setInit(() =>
+  [...new Map(Object.values(standardTransformers).map((one: any) => [one.id, one])).values()].map(
+    (one: any) => ({ id: one.id, name: one.name, transformation: () => Promise.resolve(one) } as any)
+  )
+);
+
+async function prepare(scene: Scene, panel: any, width: number): Promise<DataFrame[]> {
+  const frames = await load(scene, panel, width);
+  const shaped = panel.transformations && frames.length
+    ? await lastValueFrom(transformDataFrame(panel.transformations, frames, { interpolate: (text: string) => text }))
+    : frames;
+  const drawn = applyFieldOverrides({
+    data: shaped,
+    fieldConfig: { ...panel.fieldConfig, defaults: { ...panel.fieldConfig.defaults, links: [] } },
+    replaceVariables: (text) => text,
+    theme: THEME,
+    timeZone: 'utc',
+    fieldConfigRegistry: OPTIONS,
+  });
+  cacheFieldDisplayNames(drawn);
+  return drawn;
+}
+
+function Values({ panel, frames, width, height, render }: any) {
+  const values = () =>
+    getFieldDisplayValues({
+      fieldConfig: panel.fieldConfig,
+      reduceOptions: panel.options.reduceOptions,
+      replaceVariables: (text: string) => text,
+      theme: THEME,
+      data: frames,
+      sparkline: panel.options.graphMode && panel.options.graphMode !== BigValueGraphMode.None,
+      timeZone: 'utc',
+    });
+  return (
+    <VizRepeater
+      getValues={values} renderValue={render} width={width} height={height} source={frames} itemSpacing={3}
+      renderCounter={0} autoGrid={panel.type === 'stat'} orientation={panel.options.orientation as VizOrientation}
+      minVizHeight={panel.options.minVizHeight} minVizWidth={panel.options.minVizWidth} maxVizHeight={panel.options.maxVizHeight}
+    />
+  );
+}
+
+function Stat(properties: any) {
+  const { options } = properties.panel;
+  return (
+    <Values
+      {...properties}
+      render={({ value, width, height, count }: any) => (
+        <BigValue
+          value={value.display} count={count} sparkline={value.sparkline} width={width} height={height} theme={THEME}
+          colorMode={options.colorMode} graphMode={options.graphMode} justifyMode={options.justifyMode}
+          textMode={options.textMode} wideLayout={options.wideLayout}
+        />
+      )}
+    />
+  );
+}
+
+function Bars(properties: any) {
+  const { options } = properties.panel;
+  return (
+    <Values
+      {...properties}
+      render={({ value, width, height }: { value: FieldDisplay } & any) => (
+        <BarGauge
+          value={value.display} field={value.field} display={value.view?.getFieldDisplayProcessor(value.colIndex)}
+          width={width} height={height} theme={THEME} orientation={options.orientation} displayMode={options.displayMode}
+          showUnfilled={options.showUnfilled} valueDisplayMode={options.valueMode} namePlacement={options.namePlacement}
+          alignmentFactors={longest(properties)}
+        />
+      )}
+    />
+  );
+}
+
+/** So that all bars begin at the same place. */
+function longest({ panel, frames }: any) {
+  const shown = getFieldDisplayValues({
+    fieldConfig: panel.fieldConfig, reduceOptions: panel.options.reduceOptions, replaceVariables: (text: string) => text,
+    theme: THEME, data: frames, timeZone: 'utc',
+  }).map((one) => one.display);
+  const long = (texts: string[]) => texts.reduce((a, b) => (b.length > a.length ? b : a), '');
+  return { title: long(shown.map((one) => one.title ?? '')), text: long(shown.map((one) => one.text)), suffix: long(shown.map((one) => one.suffix ?? '')) };
+}
+
+function Drawing({ panel, frames, width, height, range }: any) {
+  const empty = frames.every((frame: DataFrame) => frame.length === 0);
+  if (empty) {
+    return <div className="empty">{panel.fieldConfig.defaults.noValue}</div>;
+  }
+  switch (panel.type) {
+    case 'stat':
+      return <Stat panel={panel} frames={frames} width={width} height={height} />;
+    case 'bargauge':
+      return <Bars panel={panel} frames={frames} width={width} height={height} />;
+    case 'table':
+      return <TableNG data={frames[0]} width={width} height={height} cellHeight="sm" noHeader={false} enableVirtualization={false} structureRev={1} {...({} as any)} />;
+    default:
+      return (
+        <TimeSeries frames={frames} width={width} height={height} timeRange={range} timeZone="utc" legend={panel.options.legend}>
+          {() => null}
+        </TimeSeries>
+      );
+  }
+}
+
+function Panel({ scene, panel, width, height, done }: any) {
+  const [frames, setFrames] = useState<DataFrame[] | null>(null);
+  const [error, setError] = useState('');
+  useEffect(() => {
+    prepare(scene, panel, width).then(setFrames, (problem) => setError(String(problem))).finally(done);
+  }, []);
+  const range: TimeRange = { from: dateTime(scene.from * 1000), to: dateTime(scene.to * 1000), raw: { from: '', to: '' } };
+  return (
+    <PanelChrome title={substitute(panel.title, scene, 60)} description={panel.description} width={width} height={height} padding={panel.type === 'table' ? 'none' : 'md'} hoverHeader={false}>
+      {(inner: number, tall: number) =>
+        error ? <div className="empty">{error}</div> : frames && <Drawing panel={panel} frames={frames} width={inner} height={tall} range={range} />
+      }
+    </PanelChrome>
+  );
+}
+
+function Dashboard({ scene, done }: { scene: Scene; done: () => void }) {
+  const column = (WIDTH - GAP) / 24;
+  const shown = scene.dashboard.panels;
+  const bottom = Math.max(...shown.map((panel: any) => panel.gridPos.y + panel.gridPos.h));
+  const names = scene.dashboard.templating.list.filter((variable: any) => variable.hide !== 2 && variable.name !== 'datasource');
+  const left: number[] = [];
+  const wanted = shown.filter((panel: any) => panel.type !== 'row').length;
+  const count = () => { left.push(1); if (left.length === wanted) done(); };
+  return (
+    <div className="dashboard" style={{ width: WIDTH }}>
+      <div className="title">{scene.dashboard.title}
+        {names.map((variable: any) => <span key={variable.name}>{variable.label} <b>{scene.variables[variable.name] === '.*' ? 'All' : scene.variables[variable.name]}</b></span>)}
+      </div>
+      <div style={{ position: 'relative', height: bottom * (CELL + GAP) }}>
+        {shown.map((panel: any) => {
+          const { x, y, w, h } = panel.gridPos;
+          const width = w * column - GAP;
+          const height = h * (CELL + GAP) - GAP;
+          return (
+            <div key={panel.id} style={{ position: 'absolute', left: GAP + x * column, top: y * (CELL + GAP), width, height }}>
+              {panel.type === 'row'
+                ? <div className="row">{panel.collapsed ? '›' : '⌄'} {panel.title}</div>
+                : <Panel scene={scene} panel={panel} width={width} height={height} done={count} />}
+            </div>
+          );
+        })}
+      </div>
+    </div>
+  );
+}
+
+(window as any).draw = (scene: Scene) =>
+  new Promise<void>((resolve) => {
+    createRoot(document.getElementById('root')!).render(
+      <ThemeContext.Provider value={THEME}>
+        <GlobalStyles />
+        <PanelContextProvider value={{ eventsScope: 'page', eventBus: { subscribe: () => ({ unsubscribe() {} }), getStream: () => ({ subscribe: () => ({ unsubscribe() {} }), pipe: () => ({ subscribe: () => ({ unsubscribe() {} }) }) }), publish() {}, removeAllListeners() {}, newScopedBus() { return this; } } as any }}>
+          <Dashboard scene={scene} done={resolve} />
+        </PanelContextProvider>
+      </ThemeContext.Provider>
+    );
+  });
