@@ -198,7 +198,7 @@ RESOURCES = Row(
             "CPU by task",
             "CPUs that the processes of the ten busiest tasks use, on hosts that an exporter reads (host source).",
             Query(largest(10, pick("airflow_task:cpu_seconds:rate5m", **DAG), "task_id"), "{{task_id}}"),
-            "short",
+            "none",
             stacked=True,
             no_value=NO_HOST,
         ),

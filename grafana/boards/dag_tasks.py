@@ -107,12 +107,12 @@ TASKS = Row(
             [
                 Query(
                     f"{total(rate('airflow_dag_scheduled_seconds_total', **DAG))}"
-                    f" / {total(rate('airflow_dag_scheduled_tries_total', **DAG))}",
+                    f" / ({total(rate('airflow_dag_scheduled_tries_total', **DAG))} > 0)",
                     "for a slot or limit",
                 ),
                 Query(
                     f"{total(rate('airflow_dag_queued_seconds_total', **DAG))}"
-                    f" / {total(rate('airflow_dag_queued_tries_total', **DAG))}",
+                    f" / ({total(rate('airflow_dag_queued_tries_total', **DAG))} > 0)",
                     "for a worker",
                 ),
             ],

@@ -146,7 +146,7 @@ API = Row(
             "95 of 100 requests are answered within this time.",
             Query(
                 "histogram_quantile(0.95, sum by(le, endpoint) "
-                f"({host_rate('airflow_exporter_api_request_duration_seconds_bucket')}))",
+                f"({host_rate('airflow_exporter_api_request_duration_seconds_bucket')})) >= 0",
                 "{{endpoint}}",
             ),
             "s",
@@ -247,7 +247,7 @@ COST = Row(
             "Exporters' CPU",
             "CPUs that each exporter uses.",
             Query(f"{host_rate('process_cpu_seconds_total')} {OURS}", "{{instance}}"),
-            "short",
+            "none",
             width=8,
         ),
         graph(

@@ -14,12 +14,12 @@ from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import AIRFLOW_URL, COMMON
 
 FAILED_RUNS = f"sum by(dag_id) ({pick('airflow_dag:dag_runs_finished:increase1h', state='failed')})"
-WORST_DAGS = f"topk(10, {FAILED_RUNS} > 0.5)"
+WORST_DAGS = f"topk(8, {FAILED_RUNS} > 0.5)"
 FAILED_TRIES = (
     f"sum by(dag_id, task_id) (max without(instance, pod) (increase({pick('airflow_task_tries_failed_total')}[1h])))"
 )
-WORST_TASKS = f"topk(10, {FAILED_TRIES} > 0.5)"
-LATEST = f"topk(10, {pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})"
+WORST_TASKS = f"topk(8, {FAILED_TRIES} > 0.5)"
+LATEST = f"topk(8, {pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})"
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 TASK = {
     "dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW]),
@@ -78,7 +78,7 @@ WHERE = Row(
     [
         table(
             "DAGs that fail",
-            "The ten DAGs with the most failed runs in the last hour.",
+            "The eight DAGs with the most failed runs in the last hour.",
             DAG,
             [
                 Column("Failed runs", WORST_DAGS, decimals=0, steps=((None, RED),), width=110),
@@ -96,11 +96,12 @@ WHERE = Row(
                     width=140,
                 ),
             ],
+            height=10,
             no_value="no run failed",
         ),
         table(
             "Tasks that fail",
-            "The ten tasks with the most failed tries in the last hour, and how many of these were tried again.",
+            "The eight tasks with the most failed tries in the last hour, and how many of these were tried again.",
             TASK,
             [
                 Column("Failed tries", WORST_TASKS, decimals=0, steps=((None, RED),), width=110),
@@ -112,6 +113,7 @@ WHERE = Row(
                     width=90,
                 ),
             ],
+            height=10,
             no_value="no try failed",
         ),
         table(
@@ -119,6 +121,7 @@ WHERE = Row(
             "DAGs by how long their oldest unfinished scheduled run has been wanted.",
             DAG,
             [Column("Wanted for", LATEST, unit="s", steps=rising(HOUR, 6 * HOUR), width=140, decimals=0)],
+            height=10,
             no_value="none is open",
         ),
         bar_gauge(
@@ -130,6 +133,7 @@ WHERE = Row(
                 Query(f"topk(6, {pick('airflow_pool:occupied_slots:ratio')})", "pool {{pool}}"),
             ],
             "percentunit",
+            height=10,
             ceiling=1,
             steps=rising(0.8, 1),
             no_value=NO_API,

@@ -51,7 +51,7 @@ def host_rate(family: str, **labels: str) -> str:
 def quantile(share: float, family: str, **labels: str) -> str:
     """A quantile of a histogram of Airflow's over each step."""
     buckets = total(rate(f"{family}_bucket", **labels), "le")
-    return f"histogram_quantile({share}, {buckets})"
+    return f"histogram_quantile({share}, {buckets}) >= 0"
 
 
 def largest(count: int, series: str, *labels: str) -> str:
@@ -74,7 +74,7 @@ def occurring(family: str, *labels: str) -> str:
 
 def host_quantile(share: float, family: str, **labels: str) -> str:
     """A quantile of a histogram of hosts over each step; each host tells of its own tasks."""
-    return f"histogram_quantile({share}, {total(host_rate(f'{family}_bucket', **labels), 'le')})"
+    return f"histogram_quantile({share}, {total(host_rate(f'{family}_bucket', **labels), 'le')}) >= 0"
 
 
 def average(family: str, *labels: str) -> str:

@@ -25,7 +25,12 @@ class Column:
 
     def override(self) -> Json:
         """What Grafana is told of the column."""
-        properties: Json = {"unit": self.unit, "thresholds": thresholds(self.steps), "custom_align": "right"}
+        properties: Json = {
+            "unit": self.unit,
+            "thresholds": thresholds(self.steps),
+            "noValue": "-",
+            "custom_align": "right",
+        }
         if self.bar:
             properties |= {"custom_cellOptions": {"type": "gauge", "mode": "basic"}, "min": 0, "max": 1}
         elif self.steps != NEUTRAL:

@@ -118,7 +118,7 @@ TRIES_ROW = Row(
             "How long a try takes",
             "Mean time of the tries that end, and for DAGs named by --airflow.task-histograms how long most take.",
             [
-                Query(f"{total(rate(SECONDS, **TASK))} / {total(rate(TRIES, **TASK))}", "mean"),
+                Query(f"{total(rate(SECONDS, **TASK))} / ({total(rate(TRIES, **TASK))} > 0)", "mean"),
                 Query(quantile(0.5, "airflow_task_try_duration_seconds", **TASK), "median"),
                 Query(quantile(0.95, "airflow_task_try_duration_seconds", **TASK), "95 of 100"),
             ],
@@ -133,12 +133,12 @@ TRIES_ROW = Row(
             [
                 Query(
                     f"{total(rate('airflow_dag_scheduled_seconds_total', **DAG))}"
-                    f" / {total(rate('airflow_dag_scheduled_tries_total', **DAG))}",
+                    f" / ({total(rate('airflow_dag_scheduled_tries_total', **DAG))} > 0)",
                     "for a slot or limit",
                 ),
                 Query(
                     f"{total(rate('airflow_dag_queued_seconds_total', **DAG))}"
-                    f" / {total(rate('airflow_dag_queued_tries_total', **DAG))}",
+                    f" / ({total(rate('airflow_dag_queued_tries_total', **DAG))} > 0)",
                     "for a worker",
                 ),
             ],
@@ -156,7 +156,7 @@ USE = Row(
             "CPUs in use",
             "CPUs that the processes of all its tries use at once, on hosts that an exporter reads (host source).",
             f"sum({CPU_SECONDS})",
-            "short",
+            "none",
             legend=False,
             no_value=NO_HOST,
         ),
@@ -164,7 +164,7 @@ USE = Row(
             "CPU time of a try",
             "CPU seconds for each try that ends (host source). Far less than the try's time: it waits for"
             " something else.",
-            f"sum({CPU_SECONDS}) / {total(rate(TRIES, **TASK))}",
+            f"sum({CPU_SECONDS}) / ({total(rate(TRIES, **TASK))} > 0)",
             "s",
             sparse=True,
             legend=False,

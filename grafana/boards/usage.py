@@ -25,7 +25,7 @@ TASKS = Row(
             "CPU of the busiest tasks",
             "CPUs that each task uses, over all hosts: the eight busiest of the time shown (host source).",
             Query(largest(8, pick("airflow_task:cpu_seconds:rate5m"), "dag_id", "task_id"), "{{dag_id}}.{{task_id}}"),
-            "short",
+            "none",
             stacked=True,
             links=[link.DAG],
             no_value=NO_HOST,

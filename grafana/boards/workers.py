@@ -125,7 +125,7 @@ PARTS = Row(
                 f"sum by(component) ({pick('airflow_component:process_cpu_seconds:rate5m', **PART)} > 0)",
                 "{{component}}",
             ),
-            "short",
+            "none",
             stacked=True,
             no_value=NO_HOST,
         ),

@@ -55,6 +55,25 @@ def test_what_stands_in_for_nothing_looks_like_it(query: Query) -> None:
 
 
 @every_query
+def test_nothing_is_divided_by_zero(query: Query) -> None:
+    """It gives NaN, which Grafana draws as a fall to the floor: `/ (x > 0)` gives nothing."""
+    for node in walk(ast.parse(query.substituted)):
+        if isinstance(node, ast.BinaryExpr) and str(node.op) == "/":
+            divisor = node.rhs
+            while isinstance(divisor, ast.ParenExpr):
+                divisor = divisor.expr
+            positive = isinstance(divisor, ast.BinaryExpr) and str(divisor.op) == ">"
+            assert positive or (isinstance(divisor, ast.Call) and divisor.func.name == "scalar"), node.prettify()
+
+
+@every_query
+def test_a_quantile_of_nothing_is_nothing(query: Query) -> None:
+    for node in walk(ast.parse(query.substituted)):
+        if isinstance(node, ast.Call) and node.func.name == "histogram_quantile":
+            assert ">= 0" in query.expression
+
+
+@every_query
 def test_it_reads_one_airflow(query: Query) -> None:
     """Thresholds are the same for all."""
     for selector, _ in paths(ast.parse(query.substituted)):
