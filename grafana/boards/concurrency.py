@@ -49,7 +49,7 @@ WAITING = Row(
             [
                 Column(
                     "Waits for",
-                    f"topk(15, {pick(AGE, state='~scheduled|queued')})",
+                    f"topk(15, clamp_min({pick(AGE, state='~scheduled|queued')}, 0))",
                     unit="s",
                     steps=ATTENTION,
                     width=110,

@@ -7,6 +7,7 @@ from grafana.boards.dashboard import Row
 from grafana.boards.draw import graph
 from grafana.boards.panel import (
     ANY_IS_NOTEWORTHY,
+    PLAIN,
     RED,
     Query,
 )
@@ -67,6 +68,7 @@ TASKS = Row(
                     f"{total(increase('airflow_task_run_seconds_total', **DAG))} > 0)",
                     unit="percentunit",
                     bar=True,
+                    steps=PLAIN,
                     width=180,
                 ),
             ],

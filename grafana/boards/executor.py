@@ -61,7 +61,7 @@ EXECUTOR = Row(
         stat(
             "Longest queued",
             "How long the task instance that is longest queued has waited for a worker.",
-            f"max({pick(AGE, state='queued')})",
+            f"clamp_min(max({pick(AGE, state='queued')}), 0)",
             "s",
             steps=rising(120, 900),
             decimals=0,
