@@ -56,6 +56,10 @@ e2e-statsd: $(VENV)/.dev ## what real Airflows send over StatsD, without the API
 e2e-host: $(VENV)/.dev ## what tasks use on real Airflows, held against their own account (AIRFLOW_VERSIONS)
 	$(BIN)/python -m pytest tests/e2e_host -m e2e -v $(PYTEST_ARGS)
 
+.PHONY: e2e-boards
+e2e-boards: $(VENV)/.dev ## every query of dashboards and rules returns data, over a real Airflow (E2E_BOARDS_MINUTES)
+	$(BIN)/python -m pytest tests/e2e_boards -m e2e -v -s $(PYTEST_ARGS)
+
 .PHONY: e2e-compose
 e2e-compose: $(VENV)/.dev ## docker-compose.yaml on the Docker engine that is there: healthy, scraped, alerted, recovered
 	$(BIN)/python -m pytest tests/e2e_compose -m e2e -v -s $(PYTEST_ARGS)
@@ -71,6 +75,10 @@ bench-statsd: $(VENV)/.dev ## what StatsD data costs; BENCH_ARGS="--peer PATH" c
 .PHONY: bench-host
 bench-host: $(VENV)/.dev ## CPU of looking at processes, beside Debian's process and node exporters (apt-get install them)
 	$(BIN)/python -m benchmarks.host $(BENCH_ARGS)
+
+.PHONY: bench-dashboards
+bench-dashboards: $(VENV)/.dev ## how long Prometheus takes for the dashboards' queries at 2,000 DAGs of 10 tasks
+	$(BIN)/python -m benchmarks.dashboards $(BENCH_ARGS)
 
 .PHONY: docs
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew

@@ -42,7 +42,7 @@ def find_prometheus() -> str | None:
 class Prometheus:
     """One server on loopback whose data lie in `folder`; `config` is the text of its configuration."""
 
-    def __init__(self, program: str, folder: Path, config: str) -> None:
+    def __init__(self, program: str, folder: Path, config: str, *flags: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "prometheus.yml"
         file.write_text(config, encoding="utf-8")
@@ -55,6 +55,7 @@ class Prometheus:
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--log.level=warn",
+            *flags,
         ]
         with (folder / "prometheus.log").open("ab") as log:
             self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

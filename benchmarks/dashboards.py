@@ -1,0 +1,168 @@
+"""How long Prometheus takes for each query of the dashboards: python -m benchmarks.dashboards [--dags 2000]
+
+The past of an Airflow of that size is invented (a day of the whole and of one DAG, six hours of every DAG, 70 minutes
+of every task, a sample each 30 seconds), recorded series among it, and written to a Prometheus of our own. Then each
+query is asked three times, over the time that its dashboard shows at first. Exits with 1 where the median of one is
+above a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import promql_parser as ast
+import requests
+
+from benchmarks.history import AIRFLOW, CHOSEN_DAG, CHOSEN_TASK, HOUR, Kept, Series, exposed, series_of, write
+from tests.contract.promql import Labels, walk
+from tests.e2e.prometheus import Prometheus, find_prometheus
+from tests.grafana import boards
+
+GOAL_SECONDS = 1.0
+ROUNDS = 3
+PIXELS = 800
+CONFIG = "global: {scrape_interval: 30s}\n"
+RANGES = {"now-6h": 6 * HOUR, "now-24h": 24 * HOUR}
+STEPS = {"1m": 60, "5m": 300}
+OF_PROMETHEUS = {"up", "ALERTS", "scrape_duration_seconds"}
+
+
+class Question(NamedTuple):
+    """A query as Grafana asks it."""
+
+    where: str
+    expression: str
+    seconds: int
+    step: int
+    instant: bool
+
+
+def questions() -> Iterator[Question]:
+    """Yield every query of every panel, over the time that its dashboard shows at first."""
+    for panel in boards.panels():
+        seconds = RANGES[boards.BOARDS[panel.board]["time"]["from"]]
+        step = max(STEPS.get(panel.json.get("interval", ""), 30), -(-seconds // PIXELS // 30) * 30)
+        boards.VALUES.update(values(seconds, step))
+        for target in panel.targets:
+            expression = boards.substitute(target["expr"])
+            yield Question(f"{panel} {target['refId']}", expression, seconds, step, target["instant"])
+
+
+def values(seconds: int, step: int) -> dict[str, str]:
+    """What Grafana puts for variables."""
+    return {
+        "airflow": AIRFLOW,
+        "dag_id": CHOSEN_DAG,
+        "task_id": CHOSEN_TASK,
+        "pool": ".*",
+        "component": ".*",
+        "worker": ".*",
+        "__rate_interval": f"{max(step + 30, 120)}s",
+        "__range": f"{seconds}s",
+        "__range_s": str(seconds),
+    }
+
+
+def needed() -> Iterator[tuple[Kept, bool]]:
+    """Yield every name that a query reads, and whether it is recorded."""
+    labels = Labels()
+    names = {
+        node.name
+        for question in questions()
+        for node in walk(ast.parse(question.expression))
+        if isinstance(node, ast.VectorSelector)
+    }
+    for name in sorted(name for name in names if name and name not in OF_PROMETHEUS):
+        kept = exposed(name)
+        if kept:
+            yield kept, False
+        else:
+            yield Kept(name, tuple(sorted(labels.series(name))), grows=False), True
+
+
+def invent(dags: int, tasks: int) -> list[Series]:
+    """All series of an Airflow of that size."""
+    return [one for kept, recorded in needed() for one in series_of(kept, dags, tasks, recorded=recorded)]
+
+
+class Prober:
+    """Asks one Prometheus, and takes the time."""
+
+    def __init__(self, url: str, now: int) -> None:
+        self._url, self._now = url, now
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def ask(self, question: Question) -> tuple[float, int]:
+        """Seconds that an answer took, and its series."""
+        body: dict[str, Any] = {"query": question.expression}
+        if question.instant:
+            path, body = "query", {**body, "time": self._now}
+        else:
+            path = "query_range"
+            body |= {"start": self._now - question.seconds, "end": self._now, "step": question.step}
+        began = time.perf_counter()
+        reply = self._session.post(f"{self._url}/api/v1/{path}", data=body, timeout=120)
+        took = time.perf_counter() - began
+        if not reply.ok:
+            raise RuntimeError(f"{question.where}: {reply.text[:300]}")
+        found = reply.json()["data"]["result"]
+        return took, len(found)
+
+
+def measure(prober: Prober) -> int:
+    """Print the time of each query, the slowest first; the exit code."""
+    timed = []
+    for question in questions():
+        rounds = [prober.ask(question) for _ in range(ROUNDS)]
+        timed.append((median(took for took, _ in rounds), rounds[0][1], question))
+    timed.sort(key=lambda one: -one[0])
+    print("| ms | series | query |\n| ---: | ---: | --- |")
+    for took, found, question in timed[:25]:
+        print(f"| {took * 1000:.0f} | {found} | {question.where} |")
+    by_board: dict[str, list[float]] = {}
+    for took, _, question in timed:
+        by_board.setdefault(question.where.split(":")[0], []).append(took)
+    print("\n| dashboard | queries | slowest, ms | all together, ms |\n| --- | ---: | ---: | ---: |")
+    for board, took_all in sorted(by_board.items()):
+        print(f"| {board} | {len(took_all)} | {max(took_all) * 1000:.0f} | {sum(took_all) * 1000:.0f} |")
+    print(f"\n{sum(not found for _, found, _ in timed)} of {len(timed)} queries found nothing")
+    return int(timed[0][0] > GOAL_SECONDS)
+
+
+def main() -> int:
+    """Write the past, then ask."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboards", description=__doc__)
+    parser.add_argument("--dags", type=int, default=2000)
+    parser.add_argument("--tasks", type=int, default=10)
+    given = parser.parse_args()
+    program = find_prometheus()
+    if not program:
+        print("Prometheus is not installed", file=sys.stderr)
+        return 1
+    folder = Path(tempfile.mkdtemp(prefix="dashboards-"))
+    prometheus = Prometheus(program, folder, CONFIG, "--web.enable-remote-write-receiver")
+    try:
+        prometheus.wait_ready()
+        url = f"http://127.0.0.1:{prometheus.port}"
+        series = invent(given.dags, given.tasks)
+        now = int(time.time()) // 30 * 30
+        began = time.monotonic()
+        written = write(url, series, now)
+        print(f"{len(series):,} series, {written:,} samples, written in {time.monotonic() - began:.0f} s\n", flush=True)
+        return measure(Prober(url, now))
+    finally:
+        prometheus.close()
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
