@@ -18,19 +18,10 @@ from pathlib import Path
 
 from exporter.sources.statsd.absorber import Absorber
 from exporter.sources.statsd.batches import BATCH, Reader, make_reader
+from exporter.sources.statsd.rest import LONGEST, SHORTEST, Rest
 from exporter.sources.statsd.sockets import bind_inet, bind_unix, enlarge
 from exporter.sources.statsd.streams import Streams
 
-SHARE = 4
-"""A rest should bring one in so many of the datagrams that the buffer holds."""
-MOST = 512
-"""Datagrams that a rest should bring at most."""
-SHORTEST, LONGEST = 0.001, 0.05
-"""How long a rest may be, in seconds."""
-BURST = 33_000
-"""Datagrams a second that may begin to come during a rest without a loss."""
-COUNTED = 768
-"""Bytes of the buffer that the kernel counts for a small datagram: the stock one holds 277 of them."""
 LEARNED = 2_000
 """After how many new meanings what is there is taken out of the garbage collector's sight."""
 SWEEP = 1.0
@@ -50,22 +41,6 @@ class Listeners:
     buffer: int = 0
 
 
-class Rest:
-    """How long to rest between reads: the longer the fewer datagrams come, and never as long as fills the buffer."""
-
-    def __init__(self, buffer: int) -> None:
-        room = max(1.0, buffer / COUNTED)
-        self._fill = min(MOST, room / SHARE)
-        self._longest = min(LONGEST, max(SHORTEST, room / BURST))
-        self._pause = SHORTEST
-
-    def after(self, arrived: int) -> float:
-        """Seconds to rest, when so many datagrams came since the last rest."""
-        wanted = self._pause * min(2.0, self._fill / arrived)
-        self._pause = min(self._longest, max(SHORTEST, wanted))
-        return self._pause
-
-
 class Receiver:
     """Receives from `start` to `stop`. Its counts may be read by any thread."""
 
@@ -83,7 +58,9 @@ class Receiver:
         self._thread: threading.Thread | None = None
         self._tasks: list[Callable[[], None]] = []
         self.packets: Counter[str] = Counter(dict.fromkeys(TRANSPORTS, 0))
-        self._rest = Rest(0)
+        self._rest: Rest | None = None
+        self._brisk = False
+        """Whether the last read brought something of a queue that is too short for a rest."""
         self._settled = 0
         self.granted = 0
         """Bytes of the UDP socket's receive buffer, as the kernel counts them."""
@@ -132,7 +109,7 @@ class Receiver:
         if wanted.udp:
             sock = self._keep(bind_inet(wanted.udp, socket.SOCK_DGRAM))
             self.granted = enlarge(sock, wanted.buffer)
-            self._rest = Rest(self.granted)
+            self._rest = Rest(sock, self.granted)
             self._add_reader("udp", sock)
         if wanted.unixgram:
             self._add_reader("unixgram", self._keep(bind_unix(wanted.unixgram, socket.SOCK_DGRAM, wanted.mode)))
@@ -174,12 +151,18 @@ class Receiver:
                 polled = now
                 self._poll(0)
             if arrived and count < BATCH:
-                time.sleep(self._rest.after(arrived))
+                self._take_rest(arrived)
                 arrived = 0
         while self._read_all():
             pass
         self._streams.close()
         self._do_tasks()
+
+    def _take_rest(self, arrived: int) -> None:
+        if self._rest and not self._brisk:
+            self._rest.take(arrived)
+        else:
+            time.sleep(SHORTEST)
 
     def _do_tasks(self) -> None:
         while self._tasks:
@@ -201,10 +184,13 @@ class Receiver:
     def _read_all(self) -> int:
         """One batch of each socket; returns the size of the largest."""
         largest = 0
+        self._brisk = False
         for transport, reader in self._readers:
             batch = reader.read()
             if batch:
                 largest = max(largest, len(batch))
+                # The queue of a Unix socket holds ten datagrams by default, and whoever sends one more is kept waiting.
+                self._brisk |= transport == "unixgram"
                 self.packets[transport] += len(batch)
                 self._absorber.absorb(batch, reader.sender)
                 if self.relay:
