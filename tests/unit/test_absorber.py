@@ -201,6 +201,19 @@ def test_a_line_may_feed_several_families_and_only_what_fits_it(world: World) ->
     assert world.absorber.events == {Type.TIMER: 3}
 
 
+def test_a_line_may_feed_several_counters_and_several_histograms(world: World) -> None:
+    class All(Plain):
+        def resolve(self, signature: Signature) -> Resolution:
+            as_it_is = (Target(EVENTS, (name,), Action.ADD) for name in ("one", "two"))
+            observed = (Target(SECONDS, (name,), Action.OBSERVE, 0.001) for name in ("one", "two"))
+            return Resolution("all", (*as_it_is, Target(EVENTS, ("three",), Action.ADD, 2, 1), *observed))
+
+    world.absorber.change(All())
+    world.send(b"t:2000|ms", b"t:4000|ms")
+    assert world.values(EVENTS) == {("one",): 6000, ("two",): 6000, ("three",): 12_002}
+    assert world.values(SECONDS) == {(name,): [0, 2, 0, 6.0] for name in ("one", "two")}
+
+
 def test_what_comes_again_outlives_a_flood_of_other_lines(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEYS", 100)
     for start in range(0, 1_000, 50):

@@ -104,17 +104,20 @@ class Absorber:
             if meaning is None or value is None:
                 blank += self._read(line, senders, place)
                 continue
-            tally, adds, observes, feeds = meaning
+            tally, counter, cells, how, adds, feeds = meaning
             if feeds and is_stale(feeds):
                 blank += self._read(line, senders, place)
                 continue
             tally[0] += 1
-            for series, scale, plus in adds:
-                series.value += value * scale + plus
-            for cells, bounds, scale, plus, weight in observes:
+            if counter:
+                counter.value += value
+            if cells and how:
+                bounds, scale, plus, weight = how
                 observed = value * scale + plus
                 cells[bisect_left(bounds, observed)] += weight
                 cells[-1] += observed * weight
+            for series, scale, plus in adds:
+                series.value += value * scale + plus
             if feeds:
                 self._apply(feeds, value, senders, place)
         self.lines += len(found) - blank
@@ -156,10 +159,13 @@ class Absorber:
 
     def _take(self, meaning: Meaning, value: float, senders: Senders, place: int, *, relative: bool) -> None:
         """What a value does that may be of any kind."""
+        if meaning.counter:
+            self._add(meaning.counter, value)
+        if meaning.cells and meaning.how:
+            bounds, scale, plus, weight = meaning.how
+            self._observe(meaning.cells, bounds, value * scale + plus, weight)
         for series, scale, plus in meaning.adds:
             self._add(series, value * scale + plus)
-        for cells, bounds, scale, plus, weight in meaning.observes:
-            self._observe(cells, bounds, value * scale + plus, weight)
         self._apply(meaning.feeds, value, senders, place, relative=relative)
 
     def _apply(

@@ -13,6 +13,8 @@ KEYS = 100_000
 """How many meanings a generation has; there are two."""
 NAMES = 1_000
 """How many names that nothing knows are kept for the page of sources."""
+HOWS = 1_000
+"""How many ways to observe are shared."""
 EXACT = 2**53
 """Up to here floats are exact."""
 
@@ -56,9 +58,8 @@ class Addition(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """A histogram's cells, in which value * scale + plus counts `weight` times."""
+    """How values are counted in a histogram's cells: value * scale + plus, `weight` times."""
 
-    cells: list[float]
     bounds: tuple[float, ...]
     scale: float
     plus: float
@@ -66,15 +67,18 @@ class Observation(NamedTuple):
 
 
 class Meaning(NamedTuple):
-    """What lines with one key do.
+    """What lines with one key do, in as few objects as it takes: there is one for every series and more.
 
-    `tally` counts them, together with all of the same type and fate. Counters and histograms that live as long as the
-    process are changed by `adds` and `observes`; `feeds` is whatever needs more: gauges, summaries, what may expire.
+    `tally` counts them, together with all of the same type and fate. What lives as long as the process is changed
+    in place: `counter` grows by the value as it is, `cells` are a histogram's in which it is observed `how`, `adds` are
+    further counters. `feeds` is whatever needs more: gauges, summaries, what may expire, a second histogram.
     """
 
     tally: list[int]
+    counter: Any = None
+    cells: list[float] | None = None
+    how: Observation | None = None
     adds: Sequence[Addition] = ()
-    observes: Sequence[Observation] = ()
     feeds: Sequence[Feed] = ()
 
 
@@ -91,6 +95,7 @@ class Meanings:
         self._capped: list[bytes] = []
         self._tallies: dict[tuple[Type, str], list[int]] = {}
         self._dropped: dict[tuple[Type, str], Meaning] = {}
+        self._hows: dict[Observation, Observation] = {}
         self.learned = 0
         """How many meanings were worked out."""
         self.ambiguous = 0
@@ -180,18 +185,28 @@ class Meanings:
         return meaning
 
     def _compile(self, kind: Type, feeds: Sequence[Feed]) -> Meaning:
-        adds, observes, others = [], [], []
+        counter, cells, how = None, None, None
+        adds, others = [], []
         for feed in feeds:
             simple = kind is not Type.GAUGE and not feed.family.ttl and feed.scale >= 0 and feed.plus >= 0
             if simple and feed.action is Action.ADD:
-                adds.append(Addition(feed.series, feed.scale, feed.plus))
-            elif simple and feed.action is Action.OBSERVE and feed.bounds:
-                cells = feed.series.value
-                assert isinstance(cells, list)  # noqa: S101 - what has bounds is a histogram
-                observes.append(Observation(cells, feed.bounds, feed.scale, feed.plus, feed.weight))
+                if counter is None and (feed.scale, feed.plus) == (1, 0):
+                    counter = feed.series
+                else:
+                    adds.append(Addition(feed.series, feed.scale, feed.plus))
+            elif simple and feed.action is Action.OBSERVE and feed.bounds and cells is None:
+                assert isinstance(feed.series.value, list)  # noqa: S101 - what has bounds is a histogram
+                cells, how = feed.series.value, self._share(feed)
             else:
                 others.append(feed)
-        return Meaning(self._tally(kind, ""), tuple(adds), tuple(observes), tuple(others))
+        return Meaning(self._tally(kind, ""), counter, cells, how, tuple(adds), tuple(others))
+
+    def _share(self, feed: Feed) -> Observation:
+        """The one object for all series of which it says the same."""
+        how = Observation(feed.bounds, feed.scale, feed.plus, feed.weight)
+        if len(self._hows) >= HOWS:
+            self._hows.clear()
+        return self._hows.setdefault(how, how)
 
     def _tally(self, kind: Type, drop: str) -> list[int]:
         return self._tallies.setdefault((kind, drop), [0])
