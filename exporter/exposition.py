@@ -1,7 +1,8 @@
 """The store as text: format 0.0.4 and OpenMetrics 1.0.0.
 
-The two formats differ in HELP, TYPE and the end only, so a series' lines are made once for both. They are kept
-with it, but for the name that a family's lines share, and made again when its value is no longer the one they say.
+The two formats differ in HELP, TYPE and the end only, so a series' line is made once for both. It is kept with it, but
+for the name that a family's lines share, and made again when its value is no longer the one it says. Of histograms
+nothing but the labels is kept: their lines would take more memory than all the rest.
 """
 
 from __future__ import annotations
@@ -196,16 +197,13 @@ def write_prefix(table: Table, labels: Labels) -> bytes:
 
 
 def write_histogram(table: Table, series: Series, rendering: Rendering) -> bytes:
-    """Write all lines of a histogram, and keep them unless it is not shown."""
-    shown = series.shown
-    cells = list(rendering.read(series))
-    *counts, total = cells
+    """Write all lines of a histogram; its labels are kept."""
+    *counts, total = rendering.read(series)
     counts = list(accumulate(counts))
     form = histogram_form(table.family.name, table.buckets, bool(table.scope or table.family.labels))
     filled = form % (*counts, spell(total).decode(), counts[-1])
-    series.text = filled.encode().replace(b"\0", write_labels(table, series.labels))
-    series.written = cells if shown else None
-    return series.text
+    series.text = series.text or write_labels(table, series.labels)
+    return filled.encode().replace(b"\0", series.text)
 
 
 def write_summary(table: Table, series: Series, rendering: Rendering) -> bytes:

@@ -298,6 +298,13 @@ def test_a_line_is_made_once_for_a_value() -> None:
     assert table.series[0].text is kept
 
 
+def test_of_a_histogram_nothing_but_its_labels_is_kept() -> None:
+    store = make_store((WAIT, {("a",): [1, 2, 3, 4.5]}))
+    ((_, (table,)),) = store.walk()
+    assert text(store) == text(store)
+    assert table.series[0].text == b'queue="a"'
+
+
 def test_renderings_side_by_side_leave_the_truth_behind() -> None:
     store = make_store((SLOTS, {(str(number),): [0] for number in range(2000)}))
     ((_, (table,)),) = store.walk()
