@@ -161,7 +161,7 @@ class Events:
 
     def _add(self, live: Live, labels: Labels) -> Series:
         series = self._make(live.table, labels)
-        live.known[labels] = series
+        live.known[series.labels] = series
         live.table.series.append(series)
         self._grown += not live.table.family.declared
         if not series.shown:

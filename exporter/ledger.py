@@ -179,7 +179,7 @@ class Ledger:
             seeded.cells, seeded.shown = cells, shown
             return
         series = Series(labels, cells, shown=shown)
-        self._series[family][labels] = series
+        self._series[family][series.labels] = series
         self.tables[family].series.append(series)
         if not shown:
             self._hidden[family].append(series)

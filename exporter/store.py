@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from sys import intern
 
 from exporter.family import Family, Kind, Labels
 
@@ -22,13 +23,14 @@ class Series:
     `value` is a number, or for a histogram a list: the count of each bucket (not cumulated, the last
     one for +Inf) followed by the sum. A series that is not `shown` is exposed as zero (see ledger.py);
     `exposed_at` is when that happened first, in monotonic seconds, 0 before.
-    `text` and `written` belong to exposition: what it wrote last, and the value that this says.
+    `text` and `written` belong to exposition: what it keeps of its lines, and the value that this says.
     """
 
     __slots__ = ("exposed_at", "labels", "shown", "text", "value", "written")
 
     def __init__(self, labels: Labels, cells: list[float], *, shown: bool = True) -> None:
-        self.labels = labels
+        # A DAG and a task are in many series: their ids are kept once.
+        self.labels = tuple(map(intern, map(str, labels)))
         self.value: float | list[float]
         self.cells = cells
         self.shown = shown

@@ -46,6 +46,13 @@ def test_publishing_leaves_other_families_alone() -> None:
     assert values(store, POOLS) == {("default_pool",): 128}
 
 
+def test_a_value_that_many_series_have_is_kept_once() -> None:
+    store = Store([DAGS, TRIES])
+    store.publish({DAGS: {(b"active".decode(),): 3}, TRIES: {(b"active".decode(),): 4}})
+    (state,), (dag,) = (labels for family in (DAGS, TRIES) for labels in series_of(store, family))
+    assert state is dag
+
+
 def test_families_are_walked_in_the_order_in_which_they_were_declared() -> None:
     store = Store([DAGS, POOLS, TRIES])
     store.publish({TRIES: {("a",): 1}})
