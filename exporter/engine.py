@@ -30,6 +30,8 @@ PASSES = 20
 """How often `read_once` goes on with readers that have more to read."""
 VOLATILE = frozenset({"host"})
 """Sources whose counters start at zero with the process: what they measure goes on, seen or not, while it is away."""
+STATELESS = VOLATILE | {"statsd", "task_names"}
+"""Sources that keep nothing in the state file."""
 UNBROKEN = frozenset({"statsd"})
 """Sources that go on through a change of the configuration, unless it is theirs."""
 OWN_SHARE = 0.8
@@ -206,7 +208,7 @@ class Engine:
 
 def open_state(settings: Settings) -> Keeper:
     """The state file, or a database in memory. Raises StateError where the file cannot be used."""
-    if settings.state_file is None and not set(list_sources(settings)) - VOLATILE - {"task_names"}:
+    if settings.state_file is None and not set(list_sources(settings)) - STATELESS:
         return Nothing()
     # An exporter on a worker must not pay for what it imports.
     from exporter.state import State  # noqa: PLC0415
