@@ -64,6 +64,10 @@ e2e-boards: $(VENV)/.dev ## every query of dashboards and rules returns data, ov
 e2e-compose: $(VENV)/.dev ## docker-compose.yaml on the Docker engine that is there: healthy, scraped, alerted, recovered
 	$(BIN)/python -m pytest tests/e2e_compose -m e2e -v -s $(PYTEST_ARGS)
 
+.PHONY: e2e-alerts
+e2e-alerts: $(VENV)/.dev ## real causes fire the shipped alerts, a healthy Airflow none (HEALTHY=60m: a whole hour)
+	$(BIN)/python -m pytest tests/e2e_alerts -m e2e -n 2 -rP -v $(PYTEST_ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
