@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 from exporter import logs
 from exporter.family import OTHER, Labels
@@ -31,6 +32,8 @@ LIFE = 3
 """For how many intervals data is exposed that was not renewed."""
 SHARE = 0.1
 """The part of the time for which a source may keep the other side busy."""
+USUAL = 5
+"""How many reads of a reader tell how long one usually takes."""
 RECONNECT = 300.0
 """How often the connection is checked while all goes well, in seconds; it finds upgrades."""
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -47,8 +50,8 @@ class Track:
     status: ReaderStatus
     due: float = 0.0
     """Monotonic seconds."""
-    usual: float = 0.0
-    """The smoothed duration of a read, in seconds."""
+    took: deque[float] = field(default_factory=lambda: deque([0.0] * USUAL, maxlen=USUAL))
+    """How many seconds the last reads took; 0 before the first, so that slow ones after a start do not decide alone."""
     failures: int = 0
     cycles: deque[Cycle] = field(default_factory=lambda: deque(maxlen=CYCLES))
 
@@ -180,7 +183,9 @@ class Supervisor:
 
     def _pause(self, reader: Reader) -> float:
         """The reader's interval; longer for the slowest, where all together would keep the other side too busy."""
-        usual = {one.name: self._tracks[one.name].usual for one in self._source.readers if one.name in self._tracks}
+        usual = {
+            one.name: median(self._tracks[one.name].took) for one in self._source.readers if one.name in self._tracks
+        }
         shares = {one.name: usual.get(one.name, 0.0) / one.interval for one in self._source.readers}
         ceiling = find_ceiling(shares.values(), self._manner.share)
         return reader.interval if shares[reader.name] <= ceiling else usual[reader.name] / ceiling
@@ -238,8 +243,7 @@ class Supervisor:
         succeeded = result.outcome == "ok"
         track.failures = 0 if succeeded else track.failures + 1
         if succeeded:
-            # From nothing on, so that one slow read, as the first after a restart, does not decide the pause alone.
-            track.usual += 0.3 * (duration - track.usual)
+            track.took.append(duration)
         track.status = replace(
             before,
             last_attempt=started,
