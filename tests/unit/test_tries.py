@@ -197,6 +197,23 @@ class TestTheTriesEndpoint:
         assert tell(settle(row, make_record(), [cleared], EDGE)) == [("ended", "1", "cleared")]
         assert tell(settle(row, make_record(), [retried], EDGE)) == [("ended", "1", "retried")]
 
+    @pytest.mark.parametrize("state", ["scheduled", "queued"])
+    def test_while_the_next_try_waits_airflow_2_still_shows_when_the_last_one_ended(self, state: str) -> None:
+        row = make_row(state, 2, end_date=1024.0)
+        cleared, retried = make_row("failed", 1, end_date=1020.0), make_row("failed", 1, end_date=1024.0)
+        assert tell(settle(row, make_record(), [cleared, row], EDGE)) == [("ended", "1", "cleared")]
+        assert tell(settle(row, make_record(), [retried, row], EDGE)) == [("ended", "1", "retried")]
+        undated = make_row(state, 2, end_date=None)
+        assert tell(settle(undated, make_record(), [retried, undated], EDGE)) == [("ended", "1", "retried")]
+
+    def test_a_row_that_moved_on_while_the_poll_went_on_tells_as_it_was_found_first(self) -> None:
+        row = make_row("success", 2, start_date=1030.0, end_date=1040.0)
+        tries = [make_row("failed", 1), row]
+        for state, fate in {"restarting": "cleared", "up_for_retry": "cleared", "running": "retried"}.items():
+            before = make_row(state, 1, end_date=None if state == "running" else 1024.0)
+            events = tell(settle(row, make_record(), tries, EDGE, before=before))
+            assert events[0] == ("ended", "1", fate)
+
     def test_a_vanished_task_that_was_cleared_ended_first(self) -> None:
         cleared = make_row(None, 1, max_tries=3)
         assert tell(settle(None, make_record(), [make_row("success", 1), cleared], EDGE)) == [
@@ -214,6 +231,12 @@ class TestTheTriesEndpoint:
         assert finding.ask
         events = tell(settle(row, make_record(), [make_row("success", 1), row], EDGE))
         assert events == [("ended", "1", "success"), ("outcome", "success"), ("outcome", "upstream_failed")]
+
+    def test_a_try_hidden_by_a_removed_row_that_bears_its_end_is_told(self) -> None:
+        row = make_row("removed", 1, max_tries=3)
+        assert observe(row, make_record(), EDGE).ask
+        events = tell(settle(row, make_record(), [make_row("success", 1), row], EDGE))
+        assert events == [("ended", "1", "success"), ("outcome", "success"), ("outcome", "removed")]
 
     def test_a_try_hidden_by_a_skip_that_looks_like_it_is_told(self) -> None:
         row = make_row("skipped", 1, start_date=1030.0, end_date=1030.0, max_tries=3)

@@ -35,11 +35,13 @@ def settle(
     tries: Sequence[TaskInstance],
     edge: float,
     cleared: float | None = None,
+    before: TaskInstance | None = None,
 ) -> Finding:
     """Deal with a task instance whose tries were asked for.
 
     `current` is its row as the poll found it, None where the poll found none: then `known` is there, and the
-    answer shows the row, unless it leaves a doubt that only the next poll can lift.
+    answer shows the row, unless it leaves a doubt that only the next poll can lift. `before` is another row of it
+    that the same poll had found a moment earlier.
     """
     if current is None:
         archived, row = split(tries)
@@ -51,7 +53,8 @@ def settle(
     watched_since = 0.0 if known else edge
     events: list[Event] = find_lost(known, tries)
     for attempt, after in zip(archived, [*archived[1:], row], strict=False):
-        fate = fate_of_archived(attempt, after, record, cleared)
+        seen = remember(before, record, record.settled) if before else record
+        fate = Fate.CLEARED if before and outlived(attempt, before) else fate_of_archived(attempt, after, seen, cleared)
         events += settle_archived(attempt, fate, record, watched_since, edge)
         record = advance(record, attempt)
     settled = max(record.settled, row.try_number - 1)
@@ -74,18 +77,23 @@ def find_lost(known: Record | None, tries: Sequence[TaskInstance]) -> list[Event
 def precede(tries: Sequence[TaskInstance], current: TaskInstance) -> list[TaskInstance]:
     """The archived tries before a row, oldest first; newer ones are left to the next poll, which will show them.
 
-    A row that ended without running bears the number of the try that was cleared before; one that is up_for_retry
-    has been archived already.
+    A row that ended without running bears the number of the try that was cleared before, perhaps its end too; one
+    that is up_for_retry has been archived already.
     """
     hidden = hides_one(current)
     earlier = [
         row
         for row in tries
         if row.try_number < current.try_number
-        or (hidden and row.try_number == current.try_number and row.end_date != current.end_date)
+        or (hidden and row.try_number == current.try_number and reach(row) != reach(current))
         or (current.state == "up_for_retry" and row.try_number == current.try_number)
     ]
     return sorted(earlier, key=lambda row: row.try_number)
+
+
+def reach(row: TaskInstance) -> tuple[str | None, float | None]:
+    """What tells a row from the archived copy of its try: its state and its end."""
+    return row.state, row.end_date
 
 
 def split(tries: Sequence[TaskInstance]) -> tuple[list[TaskInstance], TaskInstance | None]:
@@ -130,7 +138,7 @@ def fate_of_archived(attempt: TaskInstance, after: TaskInstance, record: Record,
 
     A clear archives a running try at that moment. A clear of anything else raises max_tries, a retry leaves it;
     and beyond max_tries there are no retries. Airflow 2 lets a try that was cleared while it ran go on to
-    up_for_retry, where the row ends later than the copy; Airflow 3 raises max_tries where no tries were left.
+    up_for_retry: the row ends later than the copy; Airflow 3 raises max_tries where no tries were left.
     """
     if attempt.state == "success":
         return Fate.SUCCESS
@@ -140,14 +148,22 @@ def fate_of_archived(attempt: TaskInstance, after: TaskInstance, record: Record,
     same = record.try_number == attempt.try_number
     last_seen = record.state if same else ""
     paused = raised and last_seen in PAUSED and record.ran
-    outlived = after.try_number == attempt.try_number and after.uuid is None and after.end_date != attempt.end_date
     exhausted = attempt.try_number > attempt.max_tries
     prompt = cleared is not None and attempt.end_date is not None and 0.0 <= cleared - attempt.end_date <= PROMPT
-    if prompt or last_seen == "restarting" or paused or (outlived and after.state == "up_for_retry"):
+    if prompt or last_seen == "restarting" or paused or outlived(attempt, after):
         return Fate.CLEARED
     if not exhausted:
         return Fate.CLEARED if raised else Fate.RETRIED
     return Fate.FAILED if raised else Fate.CLEARED
+
+
+def outlived(attempt: TaskInstance, after: TaskInstance) -> bool:
+    """Whether a row of Airflow 2 shows that its try ended later than its archived copy says: it was cleared meanwhile.
+
+    A row keeps the end of its last try until the next one runs.
+    """
+    waits = {0: ("up_for_retry",), 1: ("scheduled", "queued")}.get(after.try_number - attempt.try_number, ())
+    return after.uuid is None and after.state in waits and after.end_date not in (None, attempt.end_date)
 
 
 def advance(record: Record, attempt: TaskInstance) -> Record:
