@@ -18,6 +18,13 @@ import msgspec
 from exporter.sources.airflow.replies import TIS_ACTIVE, TIS_ENDED, DagRun, TaskInstance
 
 Key = tuple[str, str, int]
+RunVersion = tuple[float, float, float | None]
+"""When it is visible, when it was touched, and when the run ended, if it did."""
+
+
+def dag_of(run_id: str) -> str:
+    """The DAG of a run."""
+    return f"d{int(run_id[1:]) % 3}"
 
 
 @dataclass
@@ -53,10 +60,10 @@ class Model:
         self.ended: dict[Key, None] = {}
         self.due: dict[str, float] = {}
         self.members: dict[str, list[Key]] = {}
-        self.run_versions: dict[str, list[tuple[float, float, float | None]]] = {}
+        self.run_versions: dict[str, list[RunVersion]] = {}
         self.cleared: dict[tuple[str, str], float] = {}
         self.runs = 0
-        self.quiet = False
+        self.quiet = self.paused = False
 
     # ---- what happens --------------------------------------------------------------------------
 
@@ -74,11 +81,22 @@ class Model:
         while self.alive:
             self.pass_time(5.0, pace=40.0)
 
+    def stand_still(self) -> None:
+        """Pause every DAG: what is queued or runs goes on to its end, nothing follows."""
+        self.paused = self.quiet = True
+        while self._moving():
+            self.pass_time(1.0)
+
+    def _moving(self) -> list[TaskInstance]:
+        rows = [self._row(key) for key in self.alive]
+        return [row for row in rows if not self.paused or row.state in ("queued", "running", "restarting")]
+
     def _happen(self) -> None:
+        moving = self._moving()
         if len(self.alive) < 25 and not self.quiet:
             self._create_run()
-        elif self.alive:
-            self._advance(self.random.choice(list(self.alive)))
+        elif moving:
+            self._advance(self.random.choice(moving))
         recent = list(self.ended)[-40:]
         if recent and not self.quiet and self.clears and self.random.random() < 0.03:
             self._clear(self.random.choice(recent))
@@ -93,11 +111,9 @@ class Model:
         self.members[run_id] = [(run_id, f"t{index}", -1) for index in range(count)]
         for index in range(count):
             tries = self.random.choice([0, 1, 2])
-            dag_id = f"d{self.runs % 3}"
-            self._write(TaskInstance(dag_id=dag_id, run_id=run_id, task_id=f"t{index}", max_tries=tries), ())
+            self._write(TaskInstance(dag_id=dag_of(run_id), run_id=run_id, task_id=f"t{index}", max_tries=tries), ())
 
-    def _advance(self, key: Key) -> None:
-        row = self._row(key)
+    def _advance(self, row: TaskInstance) -> None:
         step: dict[str | None, Any] = {
             None: self._leave_none, "scheduled": self._queue, "queued": self._start, "running": self._end,
             "restarting": self._retry_after_restart, "up_for_retry": self._schedule_next, "deferred": self._resume,
@@ -247,7 +263,7 @@ class Model:
         rows = [self.last[key].row for key in self.members[run_id] if key in self.last]
         over = len(rows) == len(self.members[run_id]) and all(row and row.state in TIS_ENDED for row in rows)
         versions = self.run_versions.setdefault(run_id, [])
-        if over != bool(versions and versions[-1][2]):
+        if not versions or over != bool(versions[-1][2]):
             after = max(self.last[key].visible for key in self.members[run_id] if key in self.last)
             versions.append((max(after, visible) + 0.2, self.now, self.now if over else None))
 
@@ -298,27 +314,34 @@ class Model:
     ) -> list[TaskInstance]:
         return self._walk(TIS_ENDED, since, until, due_since)
 
-    def task_instances_of_run(self, dag_id: str, run_id: str) -> list[TaskInstance] | None:
+    def task_instances_ended_of_run(
+        self, dag_id: str, run_id: str, since: float | None = None
+    ) -> list[TaskInstance] | None:
         self._request()
-        rows = [seen.row for key in self.members[run_id] if (seen := self._seen(key)) and seen.row]
-        return rows or None
+        found = [seen for key in self.members[run_id] if (seen := self._seen(key)) and seen.row]
+        rows = [one.row for one in found if one.row and one.row.state in TIS_ENDED and one.touched >= (since or 0.0)]
+        return rows if found else None
 
     def dag_runs_active(self) -> list[DagRun]:
         self._request()
         return [
-            DagRun(dag_id=dag_id, run_id=run_id, state="running", start_date=0.0, queued_at=moment)
-            for (dag_id, run_id), moment in self.cleared.items()
+            DagRun(dag_id=dag_id, run_id=run_id, state="running", start_date=0.0, queued_at=queued)
+            for run_id in self.members
+            if (seen := self._seen_run(run_id)) and seen[2] is None
+            for dag_id in [dag_of(run_id)]
+            for queued in [self.cleared.get((dag_id, run_id)) if self.major >= 3 else None]
         ]
 
     def dag_runs_ended(self, since: float) -> list[DagRun]:
         self._request()
-        found = []
-        for run_id, versions in self.run_versions.items():
-            seen = next((one for one in reversed(versions) if one[0] <= self.now), None)
-            if seen and seen[2] and seen[1] >= since:
-                dag_id = f"d{int(run_id[1:]) % 3}"
-                found.append(DagRun(dag_id=dag_id, run_id=run_id, state="success", end_date=seen[2]))
-        return found
+        return [
+            DagRun(dag_id=dag_of(run_id), run_id=run_id, state="success", end_date=seen[2])
+            for run_id in self.members
+            if (seen := self._seen_run(run_id)) and seen[2] and seen[1] >= since
+        ]
+
+    def _seen_run(self, run_id: str) -> RunVersion | None:
+        return next((one for one in reversed(self.run_versions.get(run_id, [])) if one[0] <= self.now), None)
 
     def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> list[TaskInstance] | None:
         self._request()

@@ -249,8 +249,13 @@ def test_task_instances_that_ended_in_a_window_on_3(reach: Reach) -> None:
 
 def test_task_instances_of_one_run_on_2(reach: Reach) -> None:
     with serve(airflow_2) as stub:
-        assert len(reach(stub).task_instances_of_run("d", "scheduled__1+00:00")) == 13
-        assert stub.paths == ["/api/v1/dags/d/dagRuns/scheduled__1%2B00%3A00/taskInstances"]
+        airflow = reach(stub)
+        assert len(airflow.task_instances_ended_of_run("d", "scheduled__1+00:00")) == 13
+        airflow.task_instances_ended_of_run("d", "scheduled__1+00:00", SINCE)
+        assert set(stub.paths) == {"/api/v1/dags/d/dagRuns/scheduled__1%2B00%3A00/taskInstances"}
+    assert [asked.query["state"] for asked in stub.asked] == [list(TIS_ENDED)] * 2
+    assert "updated_at_gte" not in stub.asked[0].query
+    assert datetime.fromisoformat(stub.asked[1].query["updated_at_gte"][0]).timestamp() == SINCE
 
 
 def test_a_walk_by_cursor_goes_on_where_the_last_page_ended(reach: Reach) -> None:
@@ -353,7 +358,7 @@ def test_a_task_instance_that_is_gone_has_no_tries(reach: Reach) -> None:
 
 def test_a_run_that_is_gone_has_no_task_instances(reach: Reach) -> None:
     with serve(instead(airflow_2, "taskInstances", Answer({"title": "DAGRun not found", "status": 404}, 404))) as stub:
-        assert reach(stub).task_instances_of_run("d", "r") is None
+        assert reach(stub).task_instances_ended_of_run("d", "r") is None
 
 
 @pytest.mark.parametrize("release", [airflow_2, airflow_3])

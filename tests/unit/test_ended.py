@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from exporter.reading import ReaderError
 from exporter.settings import AirflowSettings
-from exporter.sources.airflow.ended import LISTINGS, YOUNG, ByRun, ByTime
+from exporter.sources.airflow.ended import YOUNG, ByTime
+from exporter.sources.airflow.listing import LISTINGS, SECONDS, ByRun
 from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.replies import DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
-from exporter.sources.airflow.window import SPACE
+from exporter.sources.airflow.window import OVERLAP, SPACE
 from exporter.state import State
 
 
@@ -28,6 +31,10 @@ class Airflow:
         self.asked: list[dict[str, float | None]] = []
         self.listed: list[str] = []
         self.ended: list[DagRun] = []
+        self.since: list[float | None] = []
+        self.broken: set[str] = set()
+        self.listing = 0.0
+        """How many seconds it takes to list a run."""
 
     def server_time(self) -> float:
         return self.now
@@ -46,9 +53,13 @@ class Airflow:
     def dag_runs_ended(self, since: float) -> list[DagRun]:
         return [run for run in self.ended if (run.end_date or 0) >= since]
 
-    def task_instances_of_run(self, dag_id: str, run_id: str) -> list[TaskInstance]:
+    def task_instances_ended_of_run(self, dag_id: str, run_id: str, since: float | None = None) -> list[TaskInstance]:
         self.listed.append(run_id)
-        return [make_row(run_id, state) for state in ("success", "running")]
+        self.since.append(since)
+        self.clock += self.listing
+        if run_id in self.broken:
+            raise ReaderError("server_error", "HTTP 500")
+        return [make_row(run_id, "success")]
 
 
 def make_row(run_id: str, state: str = "running") -> TaskInstance:
@@ -77,8 +88,11 @@ class Poller:
         self.airflow.clock += seconds
         found = self.finder.find(lambda: self.active)
         if commit:
-            self.state.commit([], {SPACE: found.cursors})
+            self.commit(found.cursors)
         return found
+
+    def commit(self, cursors: Mapping[bytes, bytes | None]) -> None:
+        self.state.commit([], {SPACE: cursors})
 
 
 class TestByTime:
@@ -121,6 +135,29 @@ class TestByTime:
         poller.poll(7200.0)
         assert airflow.asked[-1]["until"] is not None
         assert airflow.asked[-1]["due_since"] is None
+
+    def test_an_outage_is_caught_up_with_from_the_last_sweep_on(self) -> None:
+        airflow = Airflow(older=0.5)
+        poller = Poller(airflow, "by time")
+        poller.poll()
+        swept = airflow.now
+        for _ in range(2):
+            poller.poll(40.0)
+        assert airflow.asked[-1]["due_since"] is not None
+        poller.poll(7200.0)
+        assert airflow.asked[-1]["since"] == swept - 120.0
+
+    def test_what_is_postponed_is_asked_for_again_in_young_runs_and_in_older_ones(self) -> None:
+        airflow = Airflow(older=0.5)
+        poller = Poller(airflow, "by time")
+        poller.poll()
+        poller.poll(200.0, commit=False)
+        poller.commit(poller.finder.postpone({("d", "r")}))
+        before = airflow.asked[-2:]
+        poller.poll(30.0)
+        assert [one["since"] for one in airflow.asked[-2:]] == [one["since"] for one in before]
+        poller.poll(30.0)
+        assert airflow.asked[-1]["since"] > before[0]["since"]
 
 
 class TestByRun:
@@ -172,7 +209,7 @@ class TestByRun:
         poller.poll()
         airflow.ended = [make_run(f"r{number}", airflow.now + number) for number in range(2 * LISTINGS + 5)]
         found = poller.poll(3600.0)
-        assert found.window.until == airflow.ended[LISTINGS - 1].end_date
+        assert found.window.until == airflow.ended[LISTINGS].end_date
         while poller.poll(0.0).window.until is not None:
             pass
         assert sorted(airflow.listed) == sorted(run.run_id for run in airflow.ended)
@@ -180,8 +217,89 @@ class TestByRun:
     def test_an_active_run_in_which_nothing_is_active_is_listed_ever_more_seldom(self) -> None:
         airflow = Airflow()
         poller = Poller(airflow, "by run")
-        poller.overview.active_runs = frozenset({("d", "stuck"), ("d", "busy")})
-        poller.active = [make_row("busy")]
-        for _ in range(20):
-            poller.poll(30.0)
-        assert airflow.listed == ["busy"] + ["stuck"] * 4
+        poller.overview.active_runs = frozenset({("d", "stuck")})
+        when = [airflow.clock for _ in range(60) if poller.poll(5.0) and airflow.listed.count("stuck") > 0]
+        assert len(when) == 60
+        assert airflow.listed == ["stuck"] * 6
+
+    def test_one_in_which_the_same_task_instances_stay_active_is_listed_after_a_minute_first(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.active = [make_row("long")]
+        for _ in range(11):
+            poller.poll(5.0)
+        assert airflow.listed == ["long"]
+        for _ in range(49):
+            poller.poll(5.0)
+        assert airflow.listed == ["long"] * 4
+
+    def test_what_is_active_counts_as_seen_only_once_it_was_committed(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.poll()
+        poller.active = [make_row("r1")]
+        poller.poll(commit=False)
+        poller.poll(5.0)
+        poller.poll(5.0)
+        assert airflow.listed == ["r1", "r1"]
+
+    def test_of_a_run_that_was_listed_only_what_was_touched_since_is_asked_for(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.active = [make_row("r1", "queued")]
+        poller.poll()
+        listed_at = airflow.now
+        poller.active = [make_row("r1")]
+        poller.poll(commit=False)
+        poller.poll()
+        assert airflow.since == [None, listed_at - OVERLAP, listed_at - OVERLAP]
+
+    def test_a_poll_lists_for_some_seconds_and_the_next_one_goes_on(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.poll()
+        airflow.listing = SECONDS / 2
+        airflow.ended = [make_run("e1", airflow.now + 1)]
+        poller.active = [make_row(f"a{number}") for number in range(4)]
+        assert poller.poll().later == {("d", "a1"), ("d", "a2"), ("d", "a3")}
+        assert airflow.listed == ["e1", "a0"]
+        assert len(poller.poll().later) == 1
+        assert poller.poll().later == frozenset()
+        assert airflow.listed == ["e1", "a0", "a1", "a2", "a3"]
+
+    def test_a_run_that_cannot_be_listed_stops_neither_what_came_before_nor_in_the_next_poll_the_others(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.poll()
+        airflow.ended = [make_run("e1", airflow.now + 1), make_run("e2", airflow.now + 2), make_run("e3", airflow.now)]
+        airflow.broken = {"e1"}
+        found = poller.poll()
+        assert [row.run_id for row in found.rows] == ["e3"]
+        assert found.window.until is None
+        assert [row.run_id for row in poller.poll().rows] == ["e2"]
+        airflow.broken.clear()
+        assert [row.run_id for row in poller.poll(3600.0).rows] == ["e1"]
+
+    def test_where_nothing_can_be_listed_the_poll_fails(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.active = [make_row("r1")]
+        airflow.broken = {"r1"}
+        with pytest.raises(ReaderError):
+            poller.poll()
+        airflow.broken.clear()
+        poller.poll()
+        assert airflow.listed == ["r1", "r1"]
+
+    def test_runs_that_are_postponed_are_listed_again_the_others_are_not(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.poll()
+        airflow.ended = [make_run("e1", airflow.now + 1), make_run("e2", airflow.now + 2)]
+        poller.active = [make_row("a1"), make_row("a2")]
+        poller.poll(commit=False)
+        poller.commit(poller.finder.postpone({("d", "e1"), ("d", "a2")}))
+        airflow.listed.clear()
+        poller.poll(3600.0)
+        assert sorted(airflow.listed) == ["a2", "e1"]
+        assert airflow.since == [None] * 6

@@ -85,5 +85,7 @@ class AirflowByTime(Airflow, Protocol):
 class AirflowByRun(Airflow, Protocol):
     """An Airflow whose task instances are better asked for run by run (2.x)."""
 
-    def task_instances_of_run(self, dag_id: str, run_id: str) -> Sequence[TaskInstance] | None:
-        """Every task instance of a run; None where it is gone."""
+    def task_instances_ended_of_run(
+        self, dag_id: str, run_id: str, since: float | None = None
+    ) -> Sequence[TaskInstance] | None:
+        """Every task instance of a run in an ended state that was touched at or after `since`; None if it is gone."""

@@ -14,7 +14,7 @@ from exporter.sources.airflow.backfills import BackfillsReader
 from exporter.sources.airflow.client import Client, OnRequest, ignore
 from exporter.sources.airflow.dags import DagsReader
 from exporter.sources.airflow.dialect import connect
-from exporter.sources.airflow.ended import ByRun, ByTime, Finder
+from exporter.sources.airflow.ended import ByTime, Finder
 from exporter.sources.airflow.failures import shown
 from exporter.sources.airflow.history import HistoryReader
 from exporter.sources.airflow.instance import (
@@ -24,6 +24,7 @@ from exporter.sources.airflow.instance import (
     ImportErrorsReader,
     JobsReader,
 )
+from exporter.sources.airflow.listing import ByRun
 from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.pools import PoolsReader
 from exporter.sources.airflow.runs import RunsReader

@@ -6,18 +6,21 @@ unless every page of both came. A task instance that was active and is in neithe
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
 from exporter.catalogue import pools, tasks
 from exporter.family import Family, Labels
-from exporter.reading import Change, Memory, Reading
+from exporter.reading import Change, Memory, ReaderError, Reading
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.effects import count
-from exporter.sources.airflow.ended import Finder
+from exporter.sources.airflow.ended import Finder, Key
 from exporter.sources.airflow.overview import Overview, find_cleared
 from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.scope import Scope
@@ -25,15 +28,29 @@ from exporter.sources.airflow.settlement import settle, settle_deleted
 from exporter.sources.airflow.tries import Event, Finding, Record, leave_undated, observe
 from exporter.sources.airflow.window import RETENTION, SPACE, Window
 
+log = logging.getLogger(__name__)
+
 ACTIVE = "task_instances.active"
 SETTLED = "task_instances.settled"
 QUESTIONS = 200
 """How many task instances a poll asks the tries of; the others are asked for in the next polls."""
+SECONDS = 5.0
+"""After how many seconds of asking a poll leaves the others to the next one: polls have a deadline."""
 DOUBTS = 20
 """How many it asks for though their rows would do."""
 
 Rows = Mapping[bytes, TaskInstance]
 Records = Mapping[bytes, Record]
+
+
+class Poll(NamedTuple):
+    """What one poll found: the newest row of each task instance, a row of it that was found a moment earlier, and what
+    was known before."""
+
+    rows: Rows
+    earlier: Rows
+    known: Records
+    window: Window
 
 
 class TasksReader:
@@ -50,7 +67,14 @@ class TasksReader:
     )
 
     def __init__(
-        self, airflow: Airflow, finder: Finder, memory: Memory, overview: Overview, scope: Scope, interval: float
+        self,
+        airflow: Airflow,
+        finder: Finder,
+        memory: Memory,
+        overview: Overview,
+        scope: Scope,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
         self._airflow = airflow
@@ -58,30 +82,35 @@ class TasksReader:
         self._memory = memory
         self._overview = overview
         self._scope = scope
+        self._clock = clock
 
     def read(self) -> Reading:
         """Read one window. Raises ReaderError."""
-        active: list[TaskInstance] = []
+        seen: list[Sequence[TaskInstance]] = []
 
-        def read_active() -> list[TaskInstance]:
-            active.extend(self._scope.select(self._airflow.task_instances_active()))
-            return active
+        def read_active() -> Sequence[TaskInstance]:
+            seen.append(self._scope.select(self._airflow.task_instances_active()))
+            return seen[-1]
 
         found = self._finder.find(read_active)
         window = found.window
+        active = seen[-1] if seen else ()
         ended = self._scope.select(found.rows)
         rows = newest([*active, *ended])
         for row in rows.values():
             self._overview.directory.tell_try(row.dag_id, row.task_id, row.uuid)
         self._overview.directory.tell_poll()
-        known = self._recall(rows)
-        findings, asked = self._settle(rows, known, window)
+        earlier = {key: row for row in active if rows[key := identify(row)] is not row}
+        poll = Poll(rows, earlier, self._recall(rows), window)
+        vanished = find_vanished(poll, found.later) if seen else []
+        findings, asked, left = self._settle(poll, vanished)
         events = [event for finding in findings.values() for event in finding.events]
         note = f"{len(active)} active, {len(ended)} ended, {len(events)} events, {asked} asked for their tries"
         return Reading(
-            tables=state_tables(active) if window.until is None else {},
+            tables=state_tables(active) if seen else {},
             changes=list(self._count(events)),
-            memories=self._remember(findings, known) | {SPACE: found.cursors},
+            memories=self._remember(findings, poll.known)
+            | {SPACE: self._finder.postpone(left) if left else found.cursors},
             notes=[f"{note}; {found.note}"],
             again=window.until is not None,
             moment=window.after.complete,
@@ -95,36 +124,56 @@ class TasksReader:
         decode = msgspec.msgpack.Decoder(Record).decode
         return {key: decode(value) for key, value in found.items()}
 
-    def _settle(self, rows: Rows, known: Records, window: Window) -> tuple[dict[bytes, Finding], int]:
-        """A finding for each task instance that can be told of, and how many were asked for."""
+    def _settle(self, poll: Poll, vanished: Sequence[bytes]) -> tuple[dict[bytes, Finding], int, frozenset[Key]]:
+        """A finding for each task instance that can be told of, how many were asked for, and the runs of those left."""
         findings: dict[bytes, Finding] = {}
         questions: list[bytes] = []
         doubts: list[bytes] = []
-        for key, row in rows.items():
+        for key, row in poll.rows.items():
             cleared = self._overview.cleared.get((row.dag_id, row.run_id))
-            finding = observe(row, known.get(key), window.edge, cleared)
+            finding = observe(row, poll.known.get(key), poll.window.edge, cleared)
             if finding.ask:
                 questions.append(key)
             else:
-                findings[key] = leave_undated(finding) if window.first else finding
+                findings[key] = leave_undated(finding) if poll.window.first else finding
                 if finding.doubt:
                     doubts.append(key)
-        if window.until is None:
-            questions.extend(key for key, record in known.items() if key not in rows and record.state in TIS_ACTIVE)
-        asked = questions[:QUESTIONS] + doubts[:DOUBTS]
-        if asked and self._airflow.major >= 3:
+        asked = self._ask_in_time([*questions, *vanished][:QUESTIONS] + doubts[:DOUBTS], poll)
+        for key in doubts[:DOUBTS]:
+            if key not in asked:
+                # The next poll asks: it is counted then.
+                del findings[key]
+        left = frozenset((poll.rows[key].dag_id, poll.rows[key].run_id) for key in questions if key not in asked)
+        return findings | asked, len(asked), left
+
+    def _ask_in_time(self, keys: Sequence[bytes], poll: Poll) -> dict[bytes, Finding]:
+        """Findings of the first of these, as many as there is time to ask for. Raises ReaderError if it is none."""
+        findings: dict[bytes, Finding] = {}
+        if keys and self._airflow.major >= 3:
             # How a try ended that was cleared shows only beside the time of the clear.
             self._overview.cleared = find_cleared(self._airflow.dag_runs_active())
-        for key in asked:
-            findings[key] = self._ask(rows.get(key), known.get(key), window.edge)
-        return findings, len(asked)
+        end = self._clock() + SECONDS
+        for key in keys:
+            try:
+                findings[key] = self._ask(key, poll)
+            except ReaderError as error:
+                if not findings:
+                    raise
+                log.info("tries are asked for up to one task instance: %s", error)
+                break
+            if self._clock() >= end:
+                break
+        return findings
 
-    def _ask(self, row: TaskInstance | None, record: Record | None, edge: float) -> Finding:
+    def _ask(self, key: bytes, poll: Poll) -> Finding:
+        row, record = poll.rows.get(key), poll.known.get(key)
         of = row or record
         assert of is not None  # noqa: S101 - a question is about something seen or remembered
         tries = self._airflow.tries(of.dag_id, of.run_id, of.task_id, of.map_index)
         cleared = self._overview.cleared.get((of.dag_id, of.run_id))
-        return settle(row, record, tries, edge, cleared) if tries else settle_deleted(record)
+        if not tries:
+            return settle_deleted(record)
+        return settle(row, record, tries, poll.window.edge, cleared, poll.earlier.get(key))
 
     def _count(self, events: Iterable[Event]) -> Iterator[Change]:
         for event in events:
@@ -142,6 +191,15 @@ class TasksReader:
             active[key] = encode(record) if is_active else None
             settled[key] = encode(record) if record is not None and not is_active else None
         return {ACTIVE: active, SETTLED: settled}
+
+
+def find_vanished(poll: Poll, later: Collection[Key]) -> list[bytes]:
+    """Task instances that were active and are in no list, though those of their run were read."""
+    return [
+        key
+        for key, record in poll.known.items()
+        if key not in poll.rows and record.state in TIS_ACTIVE and (record.dag_id, record.run_id) not in later
+    ]
 
 
 def identify(row: TaskInstance) -> bytes:

@@ -18,6 +18,7 @@ from exporter.sources.airflow.replies import (
     RUNS_ACTIVE,
     RUNS_ENDED,
     TIS_ACTIVE,
+    TIS_ENDED,
     Backfill,
     BrokenFile,
     Component,
@@ -143,10 +144,13 @@ class V1(Reads):
 
         return self.with_known_states(STATES, read, task_key)
 
-    def task_instances_of_run(self, dag_id: str, run_id: str) -> Sequence[TaskInstance] | None:
+    def task_instances_ended_of_run(
+        self, dag_id: str, run_id: str, since: float | None = None
+    ) -> Sequence[TaskInstance] | None:
         fetch = self.fetch(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, {"dag_id": dag_id, "dag_run_id": run_id})
+        touched = {} if since is None else walk.Window(since).query()
         try:
-            return walk.walk_until_complete(fetch, {}, task_key)
+            return walk.walk_until_complete(fetch, {"state": list(TIS_ENDED), **touched}, task_key)
         except AnswerError as error:
             if self.is_gone(error):
                 return None

@@ -50,6 +50,11 @@ def open_window(cursor: Cursor | None, now: float, *, sliced: bool = True) -> Wi
     return Window(since, until, edge, False, Cursor(until or now, cursor.begun))
 
 
+def hold(window: Window) -> Window:
+    """A window that leaves the cursor where it was, so that the next poll reads all of it again."""
+    return window._replace(after=window.after._replace(complete=window.since + OVERLAP))
+
+
 def read_cursor(memory: Memory, name: str) -> Cursor | None:
     """The cursor that the last committed poll left."""
     found = memory.recall(SPACE, [name.encode()])

@@ -1,0 +1,211 @@
+"""Finding what ended on Airflow 2: run by run.
+
+Runs are listed: each that ended, each whose active task instances changed, and at times those that stand still, since
+what began and ended in them between two polls shows nowhere else. Of a run that was listed before, only what was
+touched since is asked for. A poll lists as many as it has time for, up to the first one that fails; the others wait
+for the next poll. What was listed counts as known only once it was committed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from exporter.reading import Memory, ReaderError
+from exporter.sources.airflow.api import AirflowByRun
+from exporter.sources.airflow.ended import Found, Key
+from exporter.sources.airflow.overview import Overview
+from exporter.sources.airflow.replies import DagRun, TaskInstance
+from exporter.sources.airflow.scope import Scope
+from exporter.sources.airflow.window import OVERLAP, SPACE, Window, hold, open_window, read_cursor, write_cursor
+
+log = logging.getLogger(__name__)
+
+LISTINGS = 40
+"""How many runs one poll lists."""
+SECONDS = 5.0
+"""After how many seconds of listing a poll leaves the others to the next one: polls have a deadline."""
+BUSY = 60.0
+"""After how many seconds a run in which the same task instances stay active is listed again, at first."""
+EMPTY = 5.0
+"""The same for a run in which none is active: those that are next may begin and end before the next poll."""
+LONGEST = 3600.0
+"""The longest time for which a run is left alone, in seconds."""
+KEPT = 3600.0
+"""For how many seconds before the window it is remembered which runs were listed."""
+SERIAL = b"tasks.listed"
+
+UNKNOWN: frozenset[tuple[object, ...]] = frozenset({("unknown",)})
+"""The sign of a run that nobody has."""
+
+Signs = Mapping[Key, frozenset[tuple[object, ...]]]
+"""For each run what tells whether its active task instances changed."""
+
+
+class Pause(NamedTuple):
+    """From when on a run that stands still is to be listed, and how long it is then left alone, in seconds."""
+
+    due: float
+    length: float
+
+
+class Look(NamedTuple):
+    """One find, until it is known whether it was committed."""
+
+    serial: int
+    window: Window
+    ended: list[DagRun]
+    """Those that were listed."""
+    signs: Signs
+    pauses: dict[Key, Pause]
+    read: dict[Key, float]
+    """When the runs were listed, on the server's clock."""
+
+
+class ByRun:
+    """Lists the runs in which something may have ended."""
+
+    def __init__(
+        self,
+        airflow: AirflowByRun,
+        memory: Memory,
+        overview: Overview,
+        scope: Scope,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._airflow = airflow
+        self._memory = memory
+        self._overview = overview
+        self._scope = scope
+        self._clock = clock
+        self._signs: Signs = {}
+        """Nothing is known after a start: every active run is listed once."""
+        self._listed: dict[tuple[Key, float | None], float] = {}
+        self._pauses: dict[Key, Pause] = {}
+        self._read: dict[Key, float] = {}
+        self._failed: Key | None = None
+        """The run that could not be listed the last time: it goes last, so that it does not stop the others."""
+        self._look: Look | None = None
+
+    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
+        """Look once. Raises ReaderError."""
+        serial = self._adopt()
+        now = self._airflow.server_time()
+        window = open_window(read_cursor(self._memory, "tasks"), now, sliced=False)
+        signs = sign(active())
+        ended = self._find_ended(window.since)
+        changed = self._find_changed(signs, ended)
+        pauses = self._find_pauses(signs, {key_of(run) for run in ended} | set(changed))
+        still = [key for key, pause in pauses.items() if pause.due <= self._clock()]
+        failed, self._failed = self._failed, None
+        listed = self._list_in_time(sorted([*map(key_of, ended), *changed, *still], key=lambda key: key == failed))
+        later = frozenset({*map(key_of, ended), *changed, *still} - listed.keys())
+        if left := [run for run in ended if key_of(run) in later]:
+            window = stop_at(window, left[0], again=self._failed is None)
+            ended = [run for run in ended if key_of(run) in listed]
+        pauses |= {key: lengthen(pauses[key], self._clock()) for key in still if key in listed}
+        read = {key: when for key, when in self._read.items() if key in pauses or key in signs}
+        self._look = Look(serial + 1, window, ended, keep_back(signs, later), pauses, read | dict.fromkeys(listed, now))
+        rows = [row for rows in listed.values() for row in rows]
+        return Found(rows, window, self._cursors(), f"{len(listed)} runs listed, {len(later)} left", later)
+
+    def postpone(self, runs: Collection[Key]) -> Mapping[bytes, bytes | None]:
+        """The next find lists these runs again."""
+        look = self._look
+        assert look is not None  # noqa: S101 - something was found before
+        ended = [run for run in look.ended if key_of(run) not in runs]
+        read = {key: when for key, when in look.read.items() if key not in runs}
+        read |= {key: self._read[key] for key in runs if key in self._read}
+        signs = keep_back(look.signs, runs)
+        self._look = look._replace(window=hold(look.window), ended=ended, signs=signs, read=read)
+        return self._cursors()
+
+    def _adopt(self) -> int:
+        """Take what the last find listed as known, if it was committed; the number of the last one that was."""
+        found = self._memory.recall(SPACE, [SERIAL])
+        serial = msgspec.msgpack.decode(found[SERIAL], type=int) if found else 0
+        look, self._look = self._look, None
+        if look is not None and look.serial == serial:
+            self._signs, self._pauses, self._read = look.signs, look.pauses, look.read
+            self._listed.update(((key_of(run), run.end_date), look.window.after.complete) for run in look.ended)
+            oldest = look.window.since - KEPT
+            self._listed = {entry: moment for entry, moment in self._listed.items() if moment >= oldest}
+        return serial
+
+    def _cursors(self) -> dict[bytes, bytes | None]:
+        assert self._look is not None  # noqa: S101 - something was found before
+        return {**write_cursor("tasks", self._look.window), SERIAL: msgspec.msgpack.encode(self._look.serial)}
+
+    def _find_ended(self, since: float) -> list[DagRun]:
+        """Runs that ended and were not listed since, the oldest end first."""
+        runs = self._scope.select(self._airflow.dag_runs_ended(since))
+        fresh = [run for run in runs if (key_of(run), run.end_date) not in self._listed]
+        return sorted(fresh, key=lambda run: run.end_date or 0.0)
+
+    def _find_changed(self, signs: Signs, ended: Iterable[DagRun]) -> list[Key]:
+        """Runs whose active task instances are not what they were at the last poll."""
+        done = {key_of(run) for run in ended}
+        keys = {**self._signs, **signs}
+        return [key for key in keys if key not in done and self._signs.get(key) != signs.get(key)]
+
+    def _find_pauses(self, signs: Signs, moving: set[Key]) -> dict[Key, Pause]:
+        """When each active run that stands still is to be listed: it may do so for ever (its DAG is paused)."""
+        now = self._clock()
+        runs = {key for key in self._overview.active_runs if self._scope.covers(key[0])} | set(signs)
+        first = {False: Pause(now, EMPTY), True: Pause(now + BUSY, BUSY)}
+        return {key: self._pauses.get(key, first[key in signs]) for key in runs - moving}
+
+    def _list_in_time(self, keys: Sequence[Key]) -> dict[Key, Sequence[TaskInstance]]:
+        """What ended in the first of these runs, as many as there is time for. Raises ReaderError if it is none."""
+        end = self._clock() + SECONDS
+        found: dict[Key, Sequence[TaskInstance]] = {}
+        for key in keys[:LISTINGS]:
+            try:
+                found[key] = self._list(key)
+            except ReaderError as error:
+                self._failed = key
+                if not found:
+                    raise
+                log.info("what ended in runs is read up to %s %s: %s", *key, error)
+                break
+            if self._clock() >= end:
+                break
+        return found
+
+    def _list(self, key: Key) -> Sequence[TaskInstance]:
+        since = self._read[key] - OVERLAP if key in self._read else None
+        return self._airflow.task_instances_ended_of_run(*key, since) or ()
+
+
+def keep_back(signs: Signs, runs: Collection[Key]) -> Signs:
+    """The signs to remember: runs that still have to be listed are taken for changed whatever they show next."""
+    return {**signs, **dict.fromkeys(runs, UNKNOWN)}
+
+
+def stop_at(window: Window, left: DagRun, *, again: bool) -> Window:
+    """The window up to the first run that ended and was not listed; bounded if another is to follow at once."""
+    before = hold(window).after.complete
+    complete = min(max(before, left.end_date or before), window.after.complete)
+    return window._replace(until=complete if again else None, after=window.after._replace(complete=complete))
+
+
+def lengthen(pause: Pause, now: float) -> Pause:
+    """The pause after a run was listed that stands still."""
+    return Pause(now + pause.length, min(2 * pause.length, LONGEST))
+
+
+def key_of(run: DagRun) -> Key:
+    return (run.dag_id, run.run_id)
+
+
+def sign(rows: Iterable[TaskInstance]) -> Signs:
+    """What tells whether a run's active task instances changed."""
+    runs: dict[Key, set[tuple[object, ...]]] = {}
+    for row in rows:
+        task = (row.task_id, row.map_index, row.try_number, row.state)
+        runs.setdefault((row.dag_id, row.run_id), set()).add(task)
+    return {key: frozenset(tasks) for key, tasks in runs.items()}
