@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from demo.airflow import Airflow
 from demo.preparation import Pool
+from demo.workdir import free_port
 from tests.e2e.audit import Audit, Poll, polls
 from tests.e2e.console import Console
 from tests.e2e.database import Database
@@ -89,7 +90,7 @@ def open_ground(version: str, folder: Path, say: Say) -> Iterator[Ground]:
             dags=HERE / "dags",
             pools=POOLS,
             settings=SETTINGS,
-            port=18080,
+            port=free_port(),
             report=say,
         )
         stack.callback(leave, airflow)
@@ -140,7 +141,7 @@ def flags(airflow: Airflow, proxy: Proxy, folder: Path) -> list[str]:
         f"--airflow.password-file={airflow.password_file}",
         f"--airflow.interval={INTERVAL}s",
         f"--exposition.birth-hold={BIRTH_HOLD}s",
-        "--log.level=info",
+        "--log.level=debug",
     ]
 
 

@@ -16,10 +16,12 @@ from tests.e2e.database import Database, quote
 from tests.e2e.proxy import Faults, Proxy
 from tests.e2e.subject import Subject
 
-MILD = Faults(delayed=0.10, delay_seconds=2.0, cut=0.03, failed=0.05)
-ROUGH = Faults(delayed=0.10, delay_seconds=4.0, cut=0.08, failed=0.15)
+MILD = Faults(delayed=0.10, delay_seconds=1.0, cut=0.03, failed=0.05)
+ROUGH = Faults(delayed=0.10, delay_seconds=2.0, cut=0.08, failed=0.15)
 COMMIT = 2.0
 """Seconds by which a commit may follow the end date."""
+SEEN_SECONDS = 45.0
+"""For how long a step is put off until a poll has seen what it is about to change."""
 ENDED = "('success', 'failed', 'skipped', 'upstream_failed')"
 
 
@@ -61,6 +63,20 @@ class Stage:
         edge = time.time() - SETTLING
         seen = [max((one.began for one in each if one.sound and one.ended < edge), default=0.0) for each in known]
         return f"{table}.end_date < to_timestamp({min(seen) - COMMIT})"
+
+    def wait_seen(self, dag_id: str, run_id: str) -> None:
+        """Wait until a complete poll has seen a run as it is: who clears a task has seen it before."""
+        end = time.monotonic() + SEEN_SECONDS
+        changed = (
+            "select extract(epoch from max(at))::float8 from e2e_change "
+            f"where content->>'dag_id' = {quote(dag_id)} and content->>'run_id' = {quote(run_id)}"
+        )
+        while time.monotonic() < end:
+            edge = float(self.database.value(changed) or 0.0) + COMMIT
+            known = polls(self.proxy.exchanges(), "/taskInstances", self.subject.kills)
+            if any(one.sound and one.began > edge and one.ended < time.time() - SETTLING for one in known):
+                return
+            time.sleep(0.5)
 
 
 Action = Callable[[Stage], Sequence[str] | None]
@@ -110,6 +126,7 @@ def clear(dag_id: str, *tasks: str, downstream: bool = False, by_command: bool =
 
     def act(stage: Stage) -> Sequence[str]:
         run_id = stage.runs[dag_id]
+        stage.wait_seen(dag_id, run_id)
         states = look(stage, dag_id, run_id)
         while not stage.console.is_3 and not by_command and set(tasks) & running(states):
             time.sleep(0.5)  # 2.x's API clears a running task in vain: the row goes on as it was
@@ -263,10 +280,15 @@ STEPS = (
 
 
 def play(stage: Stage, seconds: float, report: Callable[[str], None]) -> list[Event]:
-    """Let the steps happen over this long; an outage of the API lasts an eighth of it, 60 s of 8 minutes."""
+    """Let the steps happen over this long; an outage of the API lasts an eighth of it, 60 s of 8 minutes.
+
+    A step that comes late puts off those after it, so that each lasts as long as it should.
+    """
     began, events = time.monotonic(), []
     for step in STEPS:
-        time.sleep(max(0.0, began + step.share * seconds - time.monotonic()))
+        due = began + step.share * seconds
+        time.sleep(max(0.0, due - time.monotonic()))
+        began += max(0.0, time.monotonic() - due)
         start = time.time()
         keys = step.action(stage) or ()
         events.append(Event(step.name, start, time.time(), tuple(keys)))

@@ -120,6 +120,22 @@ def test_a_poll_of_task_instances_lasts_until_the_next_begins() -> None:
     assert polls(exchanges, "/pools") == [Poll(3, 3.1, sound=True)]
 
 
+def test_a_walk_that_goes_over_all_pages_again_is_part_of_its_poll() -> None:
+    active = "/api/v1/dags/~/dagRuns/~/taskInstances?state=running&limit=100"
+    again = active.replace("100", "83")
+    exchanges = [exchange(at, target) for at, target in enumerate((active, f"{active}&offset=100", again, active))]
+    assert polls(exchanges, "/taskInstances") == [Poll(0, 2.1, sound=True), Poll(3, 3.1, sound=True)]
+
+
+def test_a_poll_that_may_have_been_cut_short_is_not_sound() -> None:
+    active = "/api/v1/dags/~/dagRuns/~/taskInstances?state=running&limit=100"
+    runs = [f"/api/v1/dags/d/dagRuns/r{number}/taskInstances?limit=100" for number in range(40)]
+    many = [exchange(1 + index / 100, run) for index, run in enumerate(runs)]
+    slow = [exchange(1, runs[0]), exchange(5.9, runs[1])]
+    for listed, sound in ((many, False), (many[:39], True), (slow, False), (slow[1:], True)):
+        assert [poll.sound for poll in polls([exchange(0, active), *listed], "/taskInstances")] == [sound]
+
+
 def test_the_active_runs_alone_are_no_poll_of_runs() -> None:
     active = "/api/v2/dags/~/dagRuns?limit=100&cursor=&state=queued&state=running"
     ended = "/api/v2/dags/~/dagRuns?limit=100&cursor=&updated_at_gte=x&state=success"

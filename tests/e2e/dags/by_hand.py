@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import e2e_compat
 from e2e_compat import QUICK_RETRY, EmptyOperator, PythonSensor, Wait, current_try, task
@@ -46,9 +47,9 @@ with declare("never_ran_before") as never_ran:
 
 with declare("interrupted") as interrupted:
 
-    @task(retries=1, retry_delay=QUICK_RETRY)
+    @task(retries=1, retry_delay=timedelta(seconds=30))
     def long():
-        """Runs until somebody clears it; the next try is short."""
+        """Runs until somebody clears it; the next try is short, and comes after a while."""
         time.sleep(240 if current_try() == 1 else 0.5)
 
     @task
@@ -57,7 +58,7 @@ with declare("interrupted") as interrupted:
 
     deferred = Wait(task_id="long_deferred", seconds=240, again=3)
     sensor = PythonSensor(
-        task_id="long_rescheduled", python_callable=lambda: current_try() > 1, mode="reschedule", poke_interval=8
+        task_id="long_rescheduled", python_callable=lambda: current_try() > 1, mode="reschedule", poke_interval=120
     )
     [long(), long_without_retries(), deferred, sensor] >> EmptyOperator(task_id="end")
 
