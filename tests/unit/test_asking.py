@@ -1,0 +1,199 @@
+"""What the reader of task instances does with questions that it has no time for, or that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import pytest
+
+from exporter.catalogue import tasks as catalogue
+from exporter.reading import ReaderError, Reading
+from exporter.settings import AirflowSettings
+from exporter.sources.airflow import tasks
+from exporter.sources.airflow.ended import Found, Key
+from exporter.sources.airflow.overview import Overview
+from exporter.sources.airflow.replies import TIS_ENDED, DagRun, TaskInstance
+from exporter.sources.airflow.scope import Scope
+from exporter.sources.airflow.tasks import SECONDS, TasksReader
+from exporter.sources.airflow.window import SPACE, Cursor, Window
+from exporter.state import State
+
+CURSOR = b"tasks"
+
+
+class Airflow:
+    """Answers with the tries that a test gives; each question takes `cost` seconds, one of `broken` tasks fails."""
+
+    version = "2.11.2"
+    major = 2
+
+    def __init__(self) -> None:
+        self.rows: list[TaskInstance] = []
+        self.history: dict[str, list[TaskInstance]] = {}
+        self.asked: list[str] = []
+        self.broken: set[str] = set()
+        self.cost = 0.0
+        self.clock = 0.0
+
+    def task_instances_active(self) -> list[TaskInstance]:
+        return [row for row in self.rows if row.state not in TIS_ENDED]
+
+    def dag_runs_active(self) -> list[DagRun]:
+        return []
+
+    def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> list[TaskInstance] | None:
+        self.asked.append(task_id)
+        self.clock += self.cost
+        if task_id in self.broken:
+            raise ReaderError("server_error", "HTTP 500")
+        current = [row for row in self.rows if row.task_id == task_id and row.state != "up_for_retry"]
+        return [*self.history.get(task_id, []), *current] or None
+
+
+class Finder:
+    """Finds what ended among an Airflow's rows, and notes what is postponed."""
+
+    def __init__(self, airflow: Airflow) -> None:
+        self.airflow = airflow
+        self.postponed: set[Key] = set()
+        self.later: frozenset[Key] = frozenset()
+
+    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
+        active()
+        rows = [row for row in self.airflow.rows if row.state in TIS_ENDED]
+        return Found(rows, Window(0.0, None, 0.0, False, Cursor(100.0, 0.0)), {CURSOR: b"new"}, "", self.later)
+
+    def postpone(self, runs: Collection[Key]) -> dict[bytes, bytes | None]:
+        self.postponed |= set(runs)
+        return {CURSOR: b"held"}
+
+
+class Bench:
+    """A reader of an Airflow, whose readings are committed."""
+
+    def __init__(self) -> None:
+        self.airflow = Airflow()
+        self.state = State()
+        self.finder = Finder(self.airflow)
+        scope = Scope(AirflowSettings())
+        self.reader = TasksReader(
+            self.airflow,  # type: ignore[arg-type]  # only what the reader asks for
+            self.finder,
+            self.state,
+            Overview(),
+            scope,
+            5.0,
+            clock=lambda: self.airflow.clock,
+        )
+
+    def poll(self) -> Reading:
+        self.finder.postponed.clear()
+        self.airflow.asked.clear()
+        reading = self.reader.read()
+        self.state.commit([], reading.memories, moment=reading.moment, forget=reading.forget)
+        return reading
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def make_row(task: str, state: str, number: int, end: float | None = 20.0, pid: int = 7) -> TaskInstance:
+    start = 10.0 * number
+    return TaskInstance(
+        dag_id="d", run_id=f"of {task}", task_id=task, state=state, try_number=number, max_tries=3, start_date=start,
+        end_date=end and start + 5.0, hostname="worker", pid=pid, queued_when=start - 1.0,
+    )  # fmt: skip
+
+
+def second_try(bench: Bench, task: str) -> None:
+    """A task whose first try nobody saw: its tries have to be asked for."""
+    bench.airflow.rows.append(make_row(task, "success", 2))
+    bench.airflow.history[task] = [make_row(task, "failed", 1)]
+
+
+def counted(reading: Reading, family: object) -> list[str]:
+    return [change.labels[1] for change in reading.changes if change.family is family]
+
+
+def test_questions_that_a_poll_has_no_time_for_are_put_again(bench: Bench) -> None:
+    for task in ("a", "b", "c"):
+        second_try(bench, task)
+    bench.airflow.cost = SECONDS / 2
+    first = bench.poll()
+    assert bench.airflow.asked == ["a", "b"]
+    assert bench.finder.postponed == {("d", "of c")}
+    assert first.memories[SPACE] == {CURSOR: b"held"}
+    second = bench.poll()
+    assert bench.airflow.asked == ["c"]
+    assert second.memories[SPACE] == {CURSOR: b"new"}
+    assert counted(first, catalogue.TRIES) + counted(second, catalogue.TRIES) == ["a", "a", "b", "b", "c", "c"]
+
+
+def test_no_more_than_so_many_questions_are_put(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "QUESTIONS", 2)
+    for task in ("a", "b", "c"):
+        second_try(bench, task)
+    assert counted(bench.poll(), catalogue.RETRIES) == ["a", "b"]
+    assert bench.finder.postponed == {("d", "of c")}
+    assert counted(bench.poll(), catalogue.RETRIES) == ["c"]
+
+
+def test_a_question_that_fails_does_not_undo_those_that_were_answered(bench: Bench) -> None:
+    for task in ("a", "b"):
+        second_try(bench, task)
+    bench.airflow.broken = {"b"}
+    assert counted(bench.poll(), catalogue.RETRIES) == ["a"]
+    assert bench.finder.postponed == {("d", "of b")}
+    with pytest.raises(ReaderError):
+        bench.poll()
+    bench.airflow.broken.clear()
+    assert counted(bench.poll(), catalogue.RETRIES) == ["b"]
+
+
+def test_a_retry_of_airflow_2_that_may_have_been_cleared_counts_once_it_was_asked_for(bench: Bench) -> None:
+    second_try(bench, "a")
+    bench.airflow.rows.append(make_row("doubtful", "up_for_retry", 1))
+    bench.airflow.history["doubtful"] = [make_row("doubtful", "failed", 1, pid=9)]
+    bench.airflow.cost = SECONDS
+    assert "doubtful" not in counted(bench.poll(), catalogue.TRIES)
+    assert bench.airflow.asked == ["a"]
+    reading = bench.poll()
+    assert bench.airflow.asked == ["doubtful"]
+    assert counted(reading, catalogue.RETRIES) == ["doubtful"]
+    assert not bench.poll().changes
+
+
+def test_more_doubts_than_a_poll_may_put_are_taken_as_the_rows_say(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "DOUBTS", 1)
+    for task in ("a", "b"):
+        bench.airflow.rows.append(make_row(task, "up_for_retry", 1))
+        bench.airflow.history[task] = [make_row(task, "failed", 1, pid=9)]
+    assert sorted(counted(bench.poll(), catalogue.RETRIES)) == ["a", "b"]
+    assert bench.airflow.asked == ["a"]
+
+
+def test_what_vanished_from_a_run_that_was_not_read_is_not_asked_for(bench: Bench) -> None:
+    bench.airflow.rows = [make_row("a", "running", 1, end=None)]
+    bench.poll()
+    bench.airflow.rows.clear()
+    bench.finder.later = frozenset({("d", "of a")})
+    bench.poll()
+    assert bench.airflow.asked == []
+    bench.finder.later = frozenset()
+    assert counted(bench.poll(), catalogue.TRIES_CLEARED) == ["a"]
+    assert bench.airflow.asked == ["a"]
+
+
+def test_a_row_that_moved_on_during_the_poll_tells_as_it_was_found_first(bench: Bench) -> None:
+    bench.airflow.rows = [make_row("a", "running", 1, end=None)]
+    bench.poll()
+    bench.airflow.rows = [make_row("a", "restarting", 1), make_row("a", "success", 2)]
+    bench.airflow.history["a"] = [make_row("a", "failed", 1)]
+    reading = bench.poll()
+    assert counted(reading, catalogue.TRIES) == ["a", "a"]
+    assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
+    assert counted(reading, catalogue.RETRIES) == []
