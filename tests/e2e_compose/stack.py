@@ -182,7 +182,7 @@ class Stack:
 
     def first_seen(self, promql: str, since: float) -> float:
         """The first moment at which an expression had a value, to 5 s."""
-        moments = {"start": f"{since:.0f}", "end": f"{time.time():.0f}", "step": "5"}
+        moments = {"start": f"{since:.0f}", "end": f"{time.time() + 5:.0f}", "step": "5"}
         found = self.get("prometheus", "/api/v1/query_range", query=promql, **moments)["result"]
         return min(float(series["values"][0][0]) for series in found)
 

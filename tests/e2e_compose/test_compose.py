@@ -224,6 +224,8 @@ def test_passwords_stay_what_they_were(stack: Stack, kept: dict[str, Any]) -> No
 def test_a_worker_tells_what_airflow_uses_on_this_machine(stack: Stack, kept: dict[str, Any]) -> None:
     by_component = 'sum(airflow_processes{component="scheduler"})'
     wait_for("Airflow's processes", lambda: stack.query(f"{by_component} > 0"), 120)
+    worker = stack.processes()["exporter-worker"]
+    assert (worker["Uid"].split()[0], worker["CapEff"].strip("0")) == ("50000", "")
     named = 'sum(airflow_task_cpu_seconds_total{dag_id!="_unknown"})'
     wait_for("CPU of named tasks", lambda: stack.query(f"{named} > 0"), 180)
 
