@@ -5,6 +5,7 @@ FROM ${PYTHON_IMAGE} AS build
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY exporter exporter
+COPY docs/runbooks docs/runbooks
 # The environment gets no pip of its own: nothing in the image can install anything.
 RUN python -m venv --without-pip /opt/exporter \
     && python -m pip --python /opt/exporter/bin/python install --no-cache-dir --disable-pip-version-check \

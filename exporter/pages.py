@@ -50,6 +50,7 @@ def show_landing(sources: Sequence[SourceStatus], telemetry_path: str, now: floa
         (telemetry_path, "what Prometheus scrapes"),
         ("/sources", "the last cycles of each source with their log lines: open this when numbers look wrong"),
         ("/config", "the configuration in effect, and where each value came from"),
+        ("/runbooks", "what to do about each alert of the bundle"),
         ("/-/healthy", "200 while the process lives"),
         ("/-/ready", "200 once each source was tried"),
     ]
@@ -62,6 +63,12 @@ def show_landing(sources: Sequence[SourceStatus], telemetry_path: str, now: floa
         tag("h2", "Pages"),
         tag("dl", *listed),
     )
+
+
+def show_runbooks(names: Sequence[str]) -> str:
+    """Links to the page of each alert."""
+    listed = [tag("li", tag("a", name, href=f"runbooks/{name}.md")) for name in names]
+    return show_page("Runbooks", tag("p", "What to do about each alert, for this release."), tag("ul", *listed))
 
 
 def show_overview(sources: Sequence[SourceStatus], now: float) -> Markup:

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from exporter import exposition, pages
 from exporter.directory import Named
 from exporter.exposition import Format, choose_format, compress
+from exporter.runbooks import list_runbooks, read_runbook
 from exporter.settings import Setting
 from exporter.status import SourceStatus
 from exporter.store import Store
@@ -105,6 +106,16 @@ class Endpoints:
             return JSONResponse({"configuration": [setting._asdict() for setting in settings]})
         return HTMLResponse(pages.show_configuration(settings))
 
+    async def list_runbooks(self, _: Request) -> Response:
+        return HTMLResponse(pages.show_runbooks(list_runbooks()))
+
+    async def show_runbook(self, request: Request) -> Response:
+        """As the file has it: Markdown that people can read as it is."""
+        text = read_runbook(request.path_params["name"])
+        if text is None:
+            return PlainTextResponse("There is no runbook of that name; /runbooks lists those that there are.\n", 404)
+        return PlainTextResponse(text)
+
     async def tell_tries(self, request: Request) -> Response:
         """The names of tries, for exporters on workers: those that are known, by UUID."""
         find = self._site.find_try
@@ -176,6 +187,8 @@ def build_app(site: Site, telemetry_path: str, max_scrapes: int = MAX_SCRAPES) -
         ("/sources", endpoints.show_sources, ["GET"]),
         ("/config", endpoints.show_configuration, ["GET"]),
         ("/tries", endpoints.tell_tries, ["GET"]),
+        ("/runbooks", endpoints.list_runbooks, ["GET"]),
+        ("/runbooks/{name}", endpoints.show_runbook, ["GET"]),
     ]
     check_telemetry_path(telemetry_path, {path for path, _, _ in table[1:]})
     # First, so that metrics at / take the place of the landing page.

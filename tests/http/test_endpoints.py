@@ -18,8 +18,23 @@ from tests.http.wire import ask, connect, read_all, request, wait_until
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-PAGES = ["/", "/sources", "/config"]
+PAGES = ["/", "/sources", "/config", "/runbooks"]
 PATHS = [*PAGES, "/metrics", "/-/healthy", "/-/ready"]
+
+
+class TestRunbooks:
+    """What alerts link to."""
+
+    def test_are_listed_and_shown_as_they_are_written(self, address: str) -> None:
+        assert b'href="runbooks/AirflowDagLate.md"' in ask(address, "/runbooks").body
+        page = ask(address, "/runbooks/AirflowDagLate.md")
+        assert (page.status, page.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+        assert page.body.startswith(b"# AirflowDagLate\n")
+        assert ask(address, "/runbooks/AirflowDagLate").body == page.body
+
+    @pytest.mark.parametrize("name", ["AirflowNothing.md", "..%2Fgenerate.py", "..%2f..%2fREADME.md", "AirflowDagLate.txt", ""])
+    def test_nothing_else_is_shown(self, address: str, name: str) -> None:
+        assert ask(address, f"/runbooks/{name}").status == 404
 
 
 class TestMetrics:

@@ -77,7 +77,7 @@ class TestLanding:
         outline = Outline(show_landing([make_source(make_reader())], "/metrics", NOW))
         assert f"Version {__version__}" in outline.text
         links = {attributes.get("href") for name, attributes in outline.elements if name == "a"}
-        assert links >= {"metrics", "sources", "config", "-/healthy", "-/ready"}
+        assert links >= {"metrics", "sources", "config", "runbooks", "-/healthy", "-/ready"}
 
     def test_links_are_relative_so_that_a_proxy_may_put_them_anywhere(self) -> None:
         outline = Outline(show_landing([make_source()], "/metrics", NOW))
