@@ -1,0 +1,57 @@
+"""An Airflow DAG whose one busy task does all that a dashboard of tasks can show."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from datetime import timedelta
+
+from e2e_compat import EVERY_MINUTE, QUICK_RETRY, current_try, declare, get_current_context, task
+
+try:
+    from airflow.sdk.observability import stats
+except ImportError:  # before 3.3
+    from airflow.stats import Stats as stats  # noqa: N813 - the name that it has since 3.3
+
+try:
+    from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+
+    DEADLINE = {
+        "deadline": DeadlineAlert(
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=timedelta(seconds=10),  # less than the task takes
+            callback=AsyncCallback("asyncio.sleep", {"delay": 0}),
+        )
+    }
+except ImportError:  # before 3.1
+    DEADLINE = {}
+
+MEBIBYTE = 2**20
+
+
+def burn(seconds):
+    """Keep a CPU busy for so long."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+with declare("everything", schedule=EVERY_MINUTE, max_active_runs=2, tags=["critical", "slo:6h"], **DEADLINE) as dag:
+
+    @task(retries=1, retry_delay=QUICK_RETRY)
+    def work():
+        """Fails for good in every third run and once in the others; before that it uses CPU, memory and disk."""
+        memory = bytearray(os.urandom(64 * MEBIBYTE))
+        with tempfile.TemporaryFile() as file:
+            file.write(memory[: 16 * MEBIBYTE])
+            file.flush()
+            os.fsync(file.fileno())
+        burn(2)
+        time.sleep(14)
+        stats.incr("records_processed", count=1000, tags={"dag_id": "everything", "task_id": "work"})
+        hopeless = get_current_context()["dag_run"].run_after.minute % 3 == 0
+        if hopeless or current_try() == 1:
+            raise RuntimeError("on purpose")
+
+    work()

@@ -1,0 +1,184 @@
+"""Every query of dashboards and rules returns data, over a real Airflow that does all that the demo does, and more.
+
+    E2E_BOARDS_MINUTES=8 python -m pytest tests/e2e_boards -m e2e -s
+
+Needs PostgreSQL's server programs and Prometheus ($PROMETHEUS_BIN or in PATH). With $E2E_KEEP the Prometheus stays up,
+for pictures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+
+from demo.airflow import DAGS, Airflow
+from demo.preparation import DEMO_POOLS, Pool
+from demo.workdir import free_port
+from tests.e2e.console import Console
+from tests.e2e.prometheus import Prometheus, find_prometheus
+from tests.e2e.subject import Subject
+from tests.e2e_boards.answers import Answer, Interview, of_dashboards, of_rules, of_variables
+from tests.e2e_boards.expected import reason
+
+HERE = Path(__file__).resolve().parent
+PROMETHEUS_FILES = HERE.parents[1] / "prometheus"
+FOLDER = Path(os.environ.get("E2E_FOLDER", ".e2e"))
+MINUTES = float(os.environ.get("E2E_BOARDS_MINUTES", "8"))
+VERSION = "3.3.2"
+BORROWED = ("e2e_compat.py", "waits.py", "assets.py", "broken.py", "failures.py")
+"""DAG files of the exactness test: what defers, what assets start, what cannot be imported, what fails in every way."""
+POOLS = {**DEMO_POOLS, "patient": Pool(2, "whoever waits holds a slot", include_deferred=True)}
+SHARE_EMPTY = 0.1
+AIRFLOW_LABEL = "e2e"
+CONFIG = """\
+global: {{scrape_interval: 5s, evaluation_interval: 10s}}
+rule_files: ["{files}/rules/*.yml", "{files}/alerts/*.yml"]
+scrape_configs:
+  - job_name: airflow
+    static_configs: [{{targets: ["{target}"], labels: {{airflow: {label}}}}}]
+"""
+VALUES = {
+    "airflow": AIRFLOW_LABEL,
+    "dag_id": "everything",
+    "task_id": "work",
+    "pool": ".*",
+    "component": ".*",
+    "worker": ".*",
+    "__rate_interval": "1m",
+    "__range": f"{MINUTES * 60:.0f}s",
+    "__range_s": f"{MINUTES * 60:.0f}",
+}
+
+
+def say(message: str) -> None:
+    """Progress, past pytest's capture."""
+    print(message, file=sys.__stderr__, flush=True)
+
+
+def gather_dags(folder: Path) -> Path:
+    """The demo's DAGs, some of the exactness test's, and ours, in one folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    borrowed = [HERE.parent / "e2e" / "dags" / name for name in BORROWED]
+    for file in (*DAGS.glob("*.py"), *borrowed, *(HERE / "dags").glob("*.py")):
+        shutil.copy(file, folder)
+    return folder
+
+
+class Rig:
+    """Airflow, exporter and Prometheus, as they ship, and an operator's hands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.statsd_port = free_port()
+        settings = {
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+            "AIRFLOW__METRICS__STATSD_PORT": str(self.statsd_port),
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+            "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",
+            # What dies with a scheduler is found within the run.
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "45",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "10",
+        }
+        dags = gather_dags(folder / "dags")
+        self.airflow = Airflow(
+            VERSION, folder / "airflow", database="postgres", dags=dags, pools=POOLS, settings=settings, port=18280
+        )
+        self._folder = folder
+
+    @contextmanager
+    def running(self, program: str) -> Iterator[tuple[Subject, Prometheus]]:
+        """Everything up; at the end everything down but, with $E2E_KEEP, Prometheus."""
+        with ExitStack() as stack:
+            stack.callback(self.airflow.down, remove=True)
+            self.airflow.up()
+            subject = Subject(self._folder, self._flags())
+            stack.callback(subject.close)
+            subject.start()
+            subject.wait_ready()
+            config = CONFIG.format(files=PROMETHEUS_FILES, target=subject.address, label=AIRFLOW_LABEL)
+            prometheus = Prometheus(program, self._folder / "prometheus", config)
+            if not os.environ.get("E2E_KEEP"):
+                stack.callback(prometheus.close)
+            prometheus.wait_ready()
+            say(f"  Airflow {self.airflow.url}, exporter {subject.address}, Prometheus 127.0.0.1:{prometheus.port}")
+            yield subject, prometheus
+
+    def _flags(self) -> list[str]:
+        return [
+            f"--airflow.url={self.airflow.url}",
+            "--airflow.public-url=https://airflow.example.com",
+            "--airflow.username=admin",
+            f"--airflow.password-file={self.airflow.password_file}",
+            "--airflow.interval=10s",
+            "--airflow.task-histograms=.*",
+            "--exposition.birth-hold=6s",
+            f"--statsd.listen-udp=127.0.0.1:{self.statsd_port}",
+            "--statsd.listen-tcp=",
+        ]
+
+
+def disturb(rig: Rig, subject: Subject) -> None:
+    """What an operator and bad luck do to it, so that panels of rare things have something to show."""
+    console = Console(rig.airflow)
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    try:
+        console.backfill("everything", yesterday, yesterday)
+        run = console.trigger("everything")
+        time.sleep(12)
+        console.clear("everything", run, ["work"])  # its try runs
+    finally:
+        console.close()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"this is no StatsD", ("127.0.0.1", rig.statsd_port))
+    with suppress(requests.RequestException):
+        requests.get(f"http://{subject.address}/metrics", headers={"Authorization": "Basic bm9ib2R5"}, timeout=5)
+    rig.airflow.stop("scheduler")
+    time.sleep(20)
+    rig.airflow.start("scheduler")
+
+
+def say_slowest(answers: list[Answer]) -> None:
+    """Which queries took longest."""
+    for answer in sorted(answers, key=lambda one: -one.seconds)[:5]:
+        say(f"  {answer.seconds * 1000:5.0f} ms  {answer.question.where}")
+
+
+@pytest.mark.e2e
+def test_every_query_of_dashboards_and_rules_returns_data() -> None:
+    program = find_prometheus()
+    if not program:
+        pytest.skip("Prometheus is not installed")
+    folder = (FOLDER / "boards").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    rig = Rig(folder)
+    with rig.running(program) as (subject, prometheus):
+        since = time.time()
+        time.sleep(MINUTES * 30)
+        disturb(rig, subject)
+        time.sleep(max(0.0, since + MINUTES * 60 - time.time()))
+        interview = Interview(f"http://127.0.0.1:{prometheus.port}", since)
+        questions = [*of_dashboards(VALUES), *of_variables(VALUES), *of_rules()]
+        answers = interview.ask_all(questions)
+        interview.close()
+    say_slowest(answers)
+    empty = [answer.question for answer in answers if not answer.series]
+    excused = [question for question in empty if reason(question.where)]
+    missing = [question for question in empty if not reason(question.where)]
+    say(f"  {len(answers)} queries, {len(answers) - len(empty)} returned data, {len(excused)} are empty as expected")
+    for question in excused:
+        say(f"    {question.where}: {reason(question.where)}")
+    for question in missing:
+        say(f"  EMPTY {question.where}: {question.expression}")
+    assert not missing
+    assert len(excused) <= SHARE_EMPTY * len(answers)
