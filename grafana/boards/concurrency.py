@@ -10,12 +10,13 @@ from grafana.boards.panel import GREEN, NEUTRAL, NO_API, ORANGE, RED, YELLOW, Pa
 from grafana.boards.promql import API_READ, one, or_zero, pick, rate, total
 from grafana.boards.states import STATES, ceiling
 from grafana.boards.table import Column, Key, table
-from grafana.boards.variable import AIRFLOW_URL, COMMON, POOL
+from grafana.boards.variable import AIRFLOW_URL, COMMON, DAG_IDS, POOL
 
 MINUTE = 60
 FULL = rising(0.8, 1)
 AGE = "airflow_dag:task_instance_oldest_state_entry:age_seconds"
 POOLS = {"pool": "~$pool"}
+DAGS = {"dag_id": "~$dag_id"}
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 ATTENTION = ((None, "text"), (5 * MINUTE, YELLOW), (30 * MINUTE, RED))
 
@@ -49,7 +50,7 @@ WAITING = Row(
             [
                 Column(
                     "Waits for",
-                    f"topk(15, clamp_min({pick(AGE, state='~scheduled|queued')}, 0))",
+                    f"topk(15, clamp_min({pick(AGE, state='~scheduled|queued', **DAGS)}, 0))",
                     unit="s",
                     steps=ATTENTION,
                     width=110,
@@ -57,8 +58,8 @@ WAITING = Row(
                 ),
                 Column(
                     "Instances",
-                    f"{pick('airflow_dag:task_instances:sum', state='~scheduled|queued')}"
-                    f" and on(dag_id, state) topk(15, {pick(AGE, state='~scheduled|queued')})",
+                    f"{pick('airflow_dag:task_instances:sum', state='~scheduled|queued', **DAGS)}"
+                    f" and on(dag_id, state) topk(15, {pick(AGE, state='~scheduled|queued', **DAGS)})",
                     decimals=0,
                     width=100,
                 ),
@@ -102,7 +103,7 @@ LIMITS = Row(
         bar_gauge(
             "DAGs by their limit of runs",
             "Active runs, of max_active_runs: at 100 % the next run waits. Backfills are left out.",
-            Query(f"topk(8, {pick('airflow_dag:active_runs:ratio')} > 0)", "{{dag_id}}"),
+            Query(f"topk(8, {pick('airflow_dag:active_runs:ratio', **DAGS)} > 0)", "{{dag_id}}"),
             "percentunit",
             width=8,
             ceiling=1,
@@ -114,7 +115,7 @@ LIMITS = Row(
             "DAGs by their limit of tasks",
             "Queued and running task instances, of max_active_tasks: Airflow 3 counts by run, so there times the"
             " running runs.",
-            Query(f"topk(8, {pick('airflow_dag:active_tasks:ratio')} > 0)", "{{dag_id}}"),
+            Query(f"topk(8, {pick('airflow_dag:active_tasks:ratio', **DAGS)} > 0)", "{{dag_id}}"),
             "percentunit",
             width=8,
             ceiling=1,
@@ -233,7 +234,7 @@ DASHBOARD = Dashboard(
     "airflow-concurrency",
     "Airflow / Concurrency and pools",
     "Every limit beside its use: what waits, for what, since when, and which limit holds it back.",
-    (*COMMON, POOL, AIRFLOW_URL),
+    (*COMMON, POOL, DAG_IDS, AIRFLOW_URL),
     [WAITING, LIMITS, POOLS_ROW, MORE],
     CHANGES,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from grafana.boards.link import Link
@@ -95,10 +95,6 @@ class Panel:
             "range": not self.instant,
             "format": "table" if self.kind == "table" else "time_series",
         }
-
-    def sized(self, width: int, height: int) -> Panel:
-        """The same panel in another size."""
-        return replace(self, width=width, height=height)
 
 
 def thresholds(steps: Steps) -> Json:

@@ -62,12 +62,9 @@ AIRFLOW = Variable(
     "label_values(airflow_exporter_build_info, airflow)",
 )
 COMMON = (DATASOURCE_VARIABLE, AIRFLOW)
-DAG_ID = Variable(
-    "dag_id",
-    "DAG",
-    "One DAG.",
-    'label_values({__name__=~"airflow_dag_paused|airflow_dag_runs_finished_total", airflow="$airflow"}, dag_id)',
-)
+DAGS = 'label_values({__name__=~"airflow_dag_paused|airflow_dag_runs_finished_total", airflow="$airflow"}, dag_id)'
+DAG_ID = Variable("dag_id", "DAG", "One DAG.", DAGS)
+DAG_IDS = Variable("dag_id", "DAG", "DAGs whose waits and limits are shown.", DAGS, several=True)
 TASK_ID = Variable(
     "task_id",
     "Task",

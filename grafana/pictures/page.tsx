@@ -1,16 +1,16 @@
 // One dashboard on one page: the panels' data fetched, transformed and drawn as Grafana does it.
-import React, { useEffect, useState } from 'react';
+import React, { useEffect, useRef, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { lastValueFrom } from 'rxjs';
 import {
-  applyFieldOverrides, cacheFieldDisplayNames, createTheme, DataFrame, dateTime, FieldConfigOptionsRegistry, FieldDisplay, getFieldDisplayValues,
+  applyFieldOverrides, cacheFieldDisplayNames, createTheme, DataFrame, dateTime, FieldConfigOptionsRegistry, FieldDisplay,
+  getFieldDisplayValues,
   Registry, standardTransformers, standardTransformersRegistry, ThemeContext, TimeRange, transformDataFrame, VizOrientation,
 } from '@grafana/data';
-import {
-  BarGauge, BigValue, BigValueGraphMode, GlobalStyles, PanelChrome, PanelContextProvider, TimeSeries, VizRepeater,
-} from '@grafana/ui';
+import { BarGauge, BigValue, BigValueGraphMode, GlobalStyles, PanelChrome, TimeSeries, VizRepeater } from '@grafana/ui';
+import { TableCellHeight } from '@grafana/schema';
 import { TableNG } from '@grafana/ui/unstable';
-import { load, Scene, substitute } from './query';
+import { load, Scene } from './query';
 
 const THEME = createTheme({ colors: { mode: 'dark' } });
 const CELL = 30;
@@ -24,7 +24,8 @@ const CUSTOM = [
 
 /** Grafana keeps the editors of options in its core, not in its packages: here a value is taken as it is. */
 function option(path: string, isCustom: boolean): any {
-  return { id: isCustom ? `custom.${path}` : path, path, name: path, isCustom, process: (value: any) => value, shouldApply: () => true };
+  const id = isCustom ? `custom.${path}` : path;
+  return { id, path, name: path, isCustom, process: (value: any) => value, shouldApply: () => true };
 }
 const OPTIONS = new Registry<any>(() => [
   ...STANDARD.map((path) => option(path, false)),
@@ -113,7 +114,11 @@ function longest({ panel, frames }: any) {
     theme: THEME, data: frames, timeZone: 'utc',
   }).map((one) => one.display);
   const long = (texts: string[]) => texts.reduce((a, b) => (b.length > a.length ? b : a), '');
-  return { title: long(shown.map((one) => one.title ?? '')), text: long(shown.map((one) => one.text)), suffix: long(shown.map((one) => one.suffix ?? '')) };
+  return {
+    title: long(shown.map((one) => one.title ?? '')),
+    text: long(shown.map((one) => one.text)),
+    suffix: long(shown.map((one) => one.suffix ?? '')),
+  };
 }
 
 function Drawing({ panel, frames, width, height, range }: any) {
@@ -127,7 +132,7 @@ function Drawing({ panel, frames, width, height, range }: any) {
     case 'bargauge':
       return <Bars panel={panel} frames={frames} width={width} height={height} />;
     case 'table':
-      return <TableNG data={frames[0]} width={width} height={height} cellHeight="sm" noHeader={false} enableVirtualization={false} structureRev={1} {...({} as any)} />;
+      return <TableNG data={frames[0]} width={width} height={height} cellHeight={TableCellHeight.Sm} structureRev={1} />;
     default:
       return (
         <TimeSeries frames={frames} width={width} height={height} timeRange={range} timeZone="utc" legend={panel.options.legend}>
@@ -145,10 +150,13 @@ function Panel({ scene, panel, width, height, done }: any) {
   }, []);
   const range: TimeRange = { from: dateTime(scene.from * 1000), to: dateTime(scene.to * 1000), raw: { from: '', to: '' } };
   return (
-    <PanelChrome title={substitute(panel.title, scene, 60)} description={panel.description} width={width} height={height} padding={panel.type === 'table' ? 'none' : 'md'} hoverHeader={false}>
-      {(inner: number, tall: number) =>
-        error ? <div className="empty">{error}</div> : frames && <Drawing panel={panel} frames={frames} width={inner} height={tall} range={range} />
-      }
+    <PanelChrome title={panel.title} width={width} height={height} padding={panel.type === 'table' ? 'none' : 'md'}>
+      {(inner: number, tall: number) => {
+        if (error) {
+          return <div className="empty">{error}</div>;
+        }
+        return frames && <Drawing panel={panel} frames={frames} width={inner} height={tall} range={range} />;
+      }}
     </PanelChrome>
   );
 }
@@ -158,13 +166,21 @@ function Dashboard({ scene, done }: { scene: Scene; done: () => void }) {
   const shown = scene.dashboard.panels;
   const bottom = Math.max(...shown.map((panel: any) => panel.gridPos.y + panel.gridPos.h));
   const names = scene.dashboard.templating.list.filter((variable: any) => variable.hide !== 2 && variable.name !== 'datasource');
-  const left: number[] = [];
-  const wanted = shown.filter((panel: any) => panel.type !== 'row').length;
-  const count = () => { left.push(1); if (left.length === wanted) done(); };
+  const remaining = useRef(shown.filter((panel: any) => panel.type !== 'row').length);
+  const count = () => {
+    remaining.current -= 1;
+    if (remaining.current === 0) {
+      done();
+    }
+  };
   return (
     <div className="dashboard" style={{ width: WIDTH }}>
       <div className="title">{scene.dashboard.title}
-        {names.map((variable: any) => <span key={variable.name}>{variable.label} <b>{scene.variables[variable.name] === '.*' ? 'All' : scene.variables[variable.name]}</b></span>)}
+        {names.map(({ name, label }: any) => (
+          <span key={name}>
+            {label} <b>{scene.variables[name] === '.*' ? 'All' : scene.variables[name]}</b>
+          </span>
+        ))}
       </div>
       <div style={{ position: 'relative', height: bottom * (CELL + GAP) }}>
         {shown.map((panel: any) => {
@@ -189,9 +205,7 @@ function Dashboard({ scene, done }: { scene: Scene; done: () => void }) {
     createRoot(document.getElementById('root')!).render(
       <ThemeContext.Provider value={THEME}>
         <GlobalStyles />
-        <PanelContextProvider value={{ eventsScope: 'page', eventBus: { subscribe: () => ({ unsubscribe() {} }), getStream: () => ({ subscribe: () => ({ unsubscribe() {} }), pipe: () => ({ subscribe: () => ({ unsubscribe() {} }) }) }), publish() {}, removeAllListeners() {}, newScopedBus() { return this; } } as any }}>
-          <Dashboard scene={scene} done={resolve} />
-        </PanelContextProvider>
+        <Dashboard scene={scene} done={resolve} />
       </ThemeContext.Provider>
     );
   });

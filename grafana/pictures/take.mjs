@@ -1,4 +1,6 @@
-// node take.mjs --prometheus http://127.0.0.1:9090 --to FOLDER [--minutes 60] [--scrape 30] [--set name=value]... [UID...]
+// node take.mjs --prometheus http://127.0.0.1:9090 --to FOLDER [--minutes 60] [--scrape 30] [--height 900]
+//   [--set name=value]... [UID...]
+// --height cuts a picture off there.
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 import { createServer } from 'node:http';
@@ -18,6 +20,7 @@ const { values, positionals } = parseArgs({
     to: { type: 'string', default: 'pictures' },
     minutes: { type: 'string', default: '60' },
     scrape: { type: 'string', default: '30' },
+    height: { type: 'string' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
     set: { type: 'string', multiple: true, default: [] },
   },
@@ -64,13 +67,15 @@ for (const uid of wanted) {
   page.on('pageerror', (error) => console.error(`${uid}: ${error.message}`));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   const now = Math.floor(Date.now() / 1000);
-  const variables = { pool: '.*', component: '.*', worker: '.*', ...Object.fromEntries(values.set.map((pair) => pair.split('='))) };
+  const chosen = Object.fromEntries(values.set.map((pair) => pair.split('=')));
+  const variables = { dag_id: '.*', pool: '.*', component: '.*', worker: '.*', ...chosen };
   await page.evaluate((scene) => window.draw(scene), {
     dashboard,
     variables, from: now - 60 * Number(values.minutes), to: now, scrapeSeconds: Number(values.scrape),
   });
   await page.waitForTimeout(1500);
-  await page.screenshot({ path: `${values.to}/${uid}.png`, fullPage: true });
+  const clip = { x: 0, y: 0, width: 1600, height: values.height ? Number(values.height) : tall };
+  await page.screenshot({ path: `${values.to}/${uid}.png`, clip });
   await page.close();
   console.log(`${values.to}/${uid}.png`);
 }

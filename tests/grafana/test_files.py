@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from grafana.boards.__main__ import files
+from tests.contract.promql import rules
 from tests.grafana.boards import BOARDS, FILES, GRAFANA, Panel, panels
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "data" / "grafana-schema"
@@ -90,6 +91,17 @@ def test_its_links_lead_to_dashboards_of_ours_with_variables_of_theirs(uid: str)
         assert target, url
         known = {variable["name"] for variable in BOARDS[target[1]]["templating"]["list"]}
         assert set(re.findall(r"&var-(\w+)=", url)) <= known, url
+
+
+def test_links_of_alerts_lead_to_dashboards_of_ours_with_variables_of_theirs() -> None:
+    alerts = [rule for rule in rules(GRAFANA.parent / "prometheus/alerts") if rule["annotations"].get("dashboard_url")]
+    assert alerts
+    for alert in alerts:
+        url = alert["annotations"]["dashboard_url"]
+        target = re.search(r"/d/([\w-]+)", url)
+        assert target, url
+        known = {variable["name"] for variable in BOARDS[target[1]]["templating"]["list"]}
+        assert set(re.findall(r"[?&]var-(\w+)=", url)) <= known, alert["alert"]
 
 
 def test_provisioning_names_the_datasource_and_the_folder_of_the_dashboards() -> None:
