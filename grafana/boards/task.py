@@ -224,7 +224,8 @@ DASHBOARD = Dashboard(
     [
         link.board("airflow-dag", "Its DAG", dag_id="${dag_id:percentencode}"),
         link.airflow(
-            "Its tries and their logs in Airflow", "/dags/${dag_id:percentencode}/tasks/${task_id:percentencode}"
+            "Its tries and their logs in Airflow",
+            "/dags/${dag_id:percentencode}/tasks/${task_id:percentencode}/task_instances",
         ),
     ],
     since="now-24h",
