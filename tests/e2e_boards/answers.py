@@ -14,7 +14,6 @@ from tests.contract.promql import rules, walk
 from tests.grafana import boards
 
 STEP = 15
-GRAFANA_PIXELS = 800
 
 
 class Question(NamedTuple):
@@ -33,9 +32,16 @@ class Answer(NamedTuple):
 
 
 def of_dashboards(values: Mapping[str, str]) -> Iterator[Question]:
-    """Yield every query of panels and annotations, with these values for variables."""
-    boards.VALUES.update(values)
+    """Yield every query of panels and annotations, with these values of variables; where several can be chosen, all."""
+    several = {
+        (uid, variable["name"])
+        for uid, board in boards.BOARDS.items()
+        for variable in board["templating"]["list"]
+        if variable.get("multi")
+    }
     for query in (*boards.panel_queries(), *boards.annotation_queries()):
+        uid = query.where.split(":")[0]
+        boards.VALUES.update({name: ".*" if (uid, name) in several else value for name, value in values.items()})
         yield Question(query.where, query.substituted)
 
 

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tests.grafana.boards import BOARDS
+
 CELERY = "no Celery worker is there: LocalExecutor runs the tasks"
 KUBERNETES = "no Kubernetes is there"
 EDGE = "no Edge worker is there"
 RELEASE_2 = "Airflow 2 only"
-WEEK = "needs ten runs that ended more than a day ago"
-CGROUP = "only where the machine has a control group with that limit"
-OLD = "only where something has run for long enough"
+WEEK = "added up at whole hours, from ten runs and a day on"
+CGROUP = "only where the machine has a control group with a limit of CPU time"
+CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
-EMPTY: Mapping[str, str] = {}
+EMPTY: Mapping[str, str] = {
+    "airflow-concurrency: Limits of Airflow as a whole C": CELERY,
+    "rule airflow:worker_slots": CELERY,
+    "airflow-executor: Kubernetes": KUBERNETES,
+    "airflow-executor: Edge workers": EDGE,
+    "rule airflow_worker:edge_slots_used": EDGE,
+    "airflow-dag: Deadlines and SLAs, an hour C": RELEASE_2,
+    "alert AirflowDeadlineMissed: airflow_sla_missed_total": RELEASE_2,
+    "airflow-dag: How long runs take C": WEEK,
+    "rule airflow_dag:dag_run_duration_seconds_count:increase1w": WEEK,
+    "rule airflow_dag:dag_run_duration_seconds:mean1": WEEK,
+    "rule airflow_dag:dag_run_duration:ratio1d_1w": WEEK,
+    "rule airflow_dag:dag_run_duration_seconds:quantile1w": WEEK,
+    "alert AirflowDagRunStuck: airflow_dag:dag_run_duration_seconds:quantile1w": WEEK,
+    "airflow-workers: Control groups": CGROUP,
+    "rule airflow_cgroup:": CGROUP,
+    "alert AirflowCpuThrottled": CGROUP,
+    **{f"{uid}: Critical alerts": CRITICAL for uid in BOARDS},
+}
 """By the beginning of where the query stands."""
 
 

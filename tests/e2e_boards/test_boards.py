@@ -122,6 +122,7 @@ class Rig:
             f"--airflow.password-file={self.airflow.password_file}",
             "--airflow.interval=10s",
             "--airflow.task-histograms=.*",
+            "--collector.statsd",
             "--exposition.birth-hold=6s",
             f"--statsd.listen-udp=127.0.0.1:{self.statsd_port}",
             "--statsd.listen-tcp=",
