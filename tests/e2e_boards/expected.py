@@ -11,7 +11,8 @@ KUBERNETES = "no Kubernetes is there"
 EDGE = "no Edge worker is there"
 RELEASE_2 = "Airflow 2 only"
 WEEK = "added up at whole hours, from ten runs and a day on"
-CGROUP = "only where the machine has a control group with a limit of CPU time"
+CGROUP = "only where the machine has a control group with such a limit"
+ALONE = "one scheduler alone never finds the critical section taken"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 EMPTY: Mapping[str, str] = {
@@ -28,9 +29,12 @@ EMPTY: Mapping[str, str] = {
     "rule airflow_dag:dag_run_duration:ratio1d_1w": WEEK,
     "rule airflow_dag:dag_run_duration_seconds:quantile1w": WEEK,
     "alert AirflowDagRunStuck: airflow_dag:dag_run_duration_seconds:quantile1w": WEEK,
+    "rule airflow:critical_section_busy": ALONE,
+    "alert AirflowCriticalSectionContended: airflow:critical_section_busy": ALONE,
     "airflow-workers: Control groups": CGROUP,
     "rule airflow_cgroup:": CGROUP,
     "alert AirflowCpuThrottled": CGROUP,
+    "alert AirflowHostMemoryHigh: airflow_cgroup": CGROUP,
     **{f"{uid}: Critical alerts": CRITICAL for uid in BOARDS},
 }
 """By the beginning of where the query stands."""

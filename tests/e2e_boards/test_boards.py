@@ -2,8 +2,7 @@
 
     E2E_BOARDS_MINUTES=8 python -m pytest tests/e2e_boards -m e2e -s
 
-Needs PostgreSQL's server programs and Prometheus ($PROMETHEUS_BIN or in PATH). With $E2E_KEEP the Prometheus stays up,
-for pictures.
+Needs PostgreSQL's server programs and Prometheus ($PROMETHEUS_BIN or in PATH). Its Prometheus is good for pictures, too.
 """
 
 from __future__ import annotations
@@ -86,6 +85,7 @@ class Rig:
             "AIRFLOW__METRICS__STATSD_PORT": str(self.statsd_port),
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
             "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "20",  # for a file of ours that never loads
             # What dies with a scheduler is found within the run.
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "45",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "10",
@@ -98,7 +98,7 @@ class Rig:
 
     @contextmanager
     def running(self, program: str) -> Iterator[tuple[Subject, Prometheus]]:
-        """Everything up; at the end everything down but, with $E2E_KEEP, Prometheus."""
+        """Everything up; at the end everything down."""
         with ExitStack() as stack:
             stack.callback(self.airflow.down, remove=True)
             self.airflow.up()
@@ -108,8 +108,7 @@ class Rig:
             subject.wait_ready()
             config = CONFIG.format(files=PROMETHEUS_FILES, target=subject.address, label=AIRFLOW_LABEL)
             prometheus = Prometheus(program, self._folder / "prometheus", config)
-            if not os.environ.get("E2E_KEEP"):
-                stack.callback(prometheus.close)
+            stack.callback(prometheus.close)
             prometheus.wait_ready()
             say(f"  Airflow {self.airflow.url}, exporter {subject.address}, Prometheus 127.0.0.1:{prometheus.port}")
             yield subject, prometheus

@@ -18,11 +18,14 @@ try:
     from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
 
     DEADLINE = {
-        "deadline": DeadlineAlert(
-            reference=DeadlineReference.DAGRUN_QUEUED_AT,
-            interval=timedelta(seconds=10),  # less than the task takes
-            callback=AsyncCallback("asyncio.sleep", {"delay": 0}),
-        )
+        "deadline": [
+            DeadlineAlert(
+                reference=DeadlineReference.DAGRUN_QUEUED_AT,
+                interval=timedelta(seconds=seconds),
+                callback=AsyncCallback("asyncio.sleep", {"delay": 0}),
+            )
+            for seconds in (10, 600)  # less and more than the task takes
+        ]
     }
 except ImportError:  # before 3.1
     DEADLINE = {}

@@ -1,0 +1,5 @@
+"""An Airflow DAG file that takes longer to load than a file may."""
+
+import time
+
+time.sleep(60)
