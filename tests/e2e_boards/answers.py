@@ -66,11 +66,12 @@ def of_rules() -> Iterator[Question]:
 
 
 class Interview:
-    """Asks one Prometheus about the time from `since` on."""
+    """Asks one Prometheus about the time since it was made; what was answered once is not asked again."""
 
-    def __init__(self, url: str, since: float) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._since = since
+        self._since = time.time()
+        self._known: dict[str, Answer] = {}
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -90,12 +91,12 @@ class Interview:
         return Answer(question, found, time.monotonic() - began)
 
     def ask_all(self, questions: Sequence[Question]) -> list[Answer]:
-        """The answers to each of them; the same expression is asked once."""
-        known: dict[str, Answer] = {}
+        """The answers to each of them, as far as there are any by now."""
         for question in questions:
-            if question.expression not in known:
-                known[question.expression] = self.ask(question)
-        return [known[question.expression]._replace(question=question) for question in questions]
+            known = self._known.get(question.expression)
+            if known is None or not known.series:
+                self._known[question.expression] = self.ask(question)
+        return [self._known[question.expression]._replace(question=question) for question in questions]
 
 
 def has_number(values: Sequence[Any]) -> bool:
