@@ -32,7 +32,9 @@ class TestRunbooks:
         assert page.body.startswith(b"# AirflowDagLate\n")
         assert ask(address, "/runbooks/AirflowDagLate").body == page.body
 
-    @pytest.mark.parametrize("name", ["AirflowNothing.md", "..%2Fgenerate.py", "..%2f..%2fREADME.md", "AirflowDagLate.txt", ""])
+    @pytest.mark.parametrize(
+        "name", ["AirflowNothing.md", "..%2Fgenerate.py", "..%2f..%2fREADME.md", "AirflowDagLate.txt", ""]
+    )
     def test_nothing_else_is_shown(self, address: str, name: str) -> None:
         assert ask(address, f"/runbooks/{name}").status == 404
 

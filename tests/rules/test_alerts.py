@@ -50,7 +50,8 @@ def minutes(duration: str) -> int:
 def test_it_has_the_labels_by_which_it_is_routed(alert: Rule) -> None:
     name, labels = alert["alert"], alert["labels"]
     assert name.startswith("Airflow") or name == "Watchdog"
-    assert labels.keys() == {"severity", "component"}
+    assert labels.keys() - {"owners"} == {"severity", "component"}
+    assert "owners" not in labels or "dag_id" in alert["annotations"]["dag_url"]
     assert labels["component"] in COMPONENTS
     assert labels["severity"] in {"critical", "warning", "info"} or (name, labels["severity"]) == ("Watchdog", "none")
     assert (labels["severity"] == "critical") == (name in CRITICAL)
@@ -73,7 +74,7 @@ def test_it_reads_what_is_there_and_keeps_which_airflow_it_is(alert: Rule) -> No
 @each_alert
 def test_its_annotations_are_complete(alert: Rule) -> None:
     notes = alert["annotations"]
-    assert notes.keys() == {"summary", "description", "runbook_url", "dashboard_url"}
+    assert notes.keys() - {"dag_url"} == {"summary", "description", "runbook_url", "dashboard_url"}
     assert "{{" not in notes["summary"]
     assert notes["summary"].endswith(".")
     assert 'query "airflow:links:info"' in notes["runbook_url"]
