@@ -87,6 +87,7 @@ bench-dashboards: $(VENV)/.dev ## how long Prometheus takes for the dashboards' 
 .PHONY: docs
 docs: $(VENV)/.dev ## write the generated pages of docs/ anew
 	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.kubernetes
 
 .PHONY: dashboards
 dashboards: $(VENV)/.dev ## write grafana/dashboards/ anew from grafana/boards/

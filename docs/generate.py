@@ -13,6 +13,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from docs.matrix import write_events, write_matrix
+from docs.rulesheet import write_alerts, write_thresholds
 from exporter.catalogue import FAMILIES
 from exporter.cli import main as command
 from exporter.listing import list_markdown
@@ -78,6 +79,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "matrix": write_matrix,
     "events": write_events,
     "histograms": write_histograms,
+    "alerts": write_alerts,
+    "thresholds": write_thresholds,
     "options": write_options,
     "example": write_example,
     "commands": write_commands,

@@ -1,0 +1,61 @@
+"""Writes the rules as PrometheusRule objects, for Prometheus's operator; `--check` only compares.
+
+Run as `python -m docs.kubernetes`. What they hold is the plain file, line by line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PROMETHEUS = Path(__file__).parents[1] / "prometheus"
+FOLDER = PROMETHEUS / "kubernetes"
+HEAD = """# Generated from prometheus/{source} by python -m docs.kubernetes: change that one.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: airflow-{name}
+  labels:
+    app.kubernetes.io/name: airflow-metrics-exporter
+spec:
+"""
+
+
+def write(path: Path) -> str:
+    """The object that holds a file of rules."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    source = f"{path.parent.name}/{path.name}"
+    return HEAD.format(source=source, name=name_of(path)) + "".join(f"  {line}".rstrip() + "\n" for line in lines)
+
+
+def name_of(path: Path) -> str:
+    """Of `rules/tasks.yml` it is rules-tasks."""
+    return f"{path.parent.name}-{path.stem}"
+
+
+def find_outdated() -> Iterator[tuple[Path, str | None]]:
+    """Each object that is not as it should be, with what it should be; None where it should not be."""
+    sources = [*sorted(PROMETHEUS.glob("rules/*.yml")), *sorted(PROMETHEUS.glob("alerts/*.yml"))]
+    wanted = {FOLDER / f"{name_of(path)}.yaml": write(path) for path in sources}
+    for path, text in wanted.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            yield path, text
+    yield from ((path, None) for path in sorted(FOLDER.glob("*.yaml")) if path not in wanted)
+
+
+def main(arguments: list[str]) -> int:
+    outdated = list(find_outdated())
+    for path, text in outdated:
+        if "--check" in arguments:
+            print(f"{path.relative_to(PROMETHEUS.parent)} is out of date; run python -m docs.kubernetes")
+        elif text is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return 1 if outdated and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
