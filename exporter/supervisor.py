@@ -55,6 +55,11 @@ class Track:
     failures: int = 0
     cycles: deque[Cycle] = field(default_factory=lambda: deque(maxlen=CYCLES))
 
+    @property
+    def usual(self) -> float:
+        """How long a read takes, in seconds: neither one slow read counts, nor slow ones before the last quick one."""
+        return min(median(self.took), self.took[-1])
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -183,9 +188,7 @@ class Supervisor:
 
     def _pause(self, reader: Reader) -> float:
         """The reader's interval; longer for the slowest, where all together would keep the other side too busy."""
-        usual = {
-            one.name: median(self._tracks[one.name].took) for one in self._source.readers if one.name in self._tracks
-        }
+        usual = {one.name: self._tracks[one.name].usual for one in self._source.readers if one.name in self._tracks}
         shares = {one.name: usual.get(one.name, 0.0) / one.interval for one in self._source.readers}
         ceiling = find_ceiling(shares.values(), self._manner.share)
         return reader.interval if shares[reader.name] <= ceiling else usual[reader.name] / ceiling

@@ -222,6 +222,18 @@ def test_two_slow_reads_after_a_start_stretch_nothing_and_data_lives_as_long_as_
     assert not bench.exposes(instance.INFO)
 
 
+def test_a_quick_read_ends_the_stretch_at_once() -> None:
+    bench = Bench()
+    took = [20.0] * 4 + [1.0, 20.0]
+
+    def read() -> Reading:
+        bench.clock.now += took.pop(0)
+        return Reading(INFO)
+
+    bench.source.readers = (FakeReader("varies", read),)
+    assert [bench.run(1000.0) for _ in range(6)] == pytest.approx([10.0, 10.0, 200.0, 200.0, 10.0, 200.0])
+
+
 def test_a_reader_that_fails_is_asked_again_after_its_interval_though_its_pause_is_long() -> None:
     bench = Bench()
 
