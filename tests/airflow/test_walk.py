@@ -185,6 +185,12 @@ def test_a_list_that_shifts_under_the_walk_is_walked_once_more() -> None:
     assert not shifting
 
 
+def test_a_whole_walk_has_nothing_in_it_that_only_the_walk_before_saw() -> None:
+    gone, here = Row(9, 0.0), [Row(number, 0.0) for number in range(1, 4)]
+    shifting = [[gone, here[0]], [here[0]], here]
+    assert keys(walk_offsets(lambda query: Page(shifting.pop(0), 3), {}, identify)) == [1, 2, 3]
+
+
 def test_rows_that_only_one_of_two_shifting_walks_saw_are_kept() -> None:
     shifting = [[Row(1, 0), Row(2, 0)], [Row(2, 0)], [Row(1, 0), Row(3, 0)], [Row(3, 0)]]
     assert keys(walk_offsets(lambda query: Page(shifting.pop(0), 3), {}, identify)) == [1, 2, 3]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
 from math import ceil
 from typing import NamedTuple, TypeVar
@@ -84,31 +84,30 @@ def walk_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]
 def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]:
     """Walk by offset: for lists that hardly change, and for those of which a row may be missed once.
 
-    As many distinct rows must come as the server counts; else everything is walked once more and added.
+    As many distinct rows must come as the server counts; else everything is walked once more. What comes is one whole
+    walk, so that nothing is in it which changed between two; if neither is whole, all that both found.
     """
-    return list(repeat_offsets(fetch, query, identify, LIMITS[:2])[0].values())
+    rows: dict[Hashable, T] = {}
+    for limit in LIMITS[:2]:
+        found, total = collect_offsets(fetch, query, identify, limit)
+        if len(found) >= total:
+            return list(found.values())
+        rows.update(found)
+    return list(rows.values())
 
 
 def walk_until_complete(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]:
     """Walk by offset, again and again until as many distinct rows came as the server counts: for rows in no order."""
-    rows, total = repeat_offsets(fetch, query, identify, LIMITS)
-    if len(rows) < total:
-        log.warning("only %d of %d rows of a list in no order were found", len(rows), total)
-    return list(rows.values())
-
-
-def repeat_offsets(
-    fetch: Fetch[T], query: Query, identify: Identify[T], limits: Iterable[int]
-) -> tuple[dict[Hashable, T], int]:
-    """The distinct rows of several walks by offset, until there are as many as the server counts."""
     rows: dict[Hashable, T] = {}
     total = 0
-    for limit in limits:
+    for limit in LIMITS:
         found, total = collect_offsets(fetch, query, identify, limit)
         rows.update(found)
         if len(rows) >= total:
             break
-    return rows, total
+    else:
+        log.warning("only %d of %d rows of a list in no order were found", len(rows), total)
+    return list(rows.values())
 
 
 def collect_offsets(fetch: Fetch[T], query: Query, identify: Identify[T], limit: int) -> tuple[dict[Hashable, T], int]:
