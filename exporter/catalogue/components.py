@@ -62,6 +62,11 @@ OPEN_FDS = gauge(
     help="File descriptors that the component's processes have open",
     origin="/proc/PID/fd",
 )
+OPEN_FDS_RATIO = gauge(
+    "airflow_process_open_fds_ratio",
+    help="Share of the file descriptors that it may have open, of the component's process that is nearest to its limit",
+    origin="/proc/PID/fd, /proc/PID/limits: Max open files",
+)
 THREADS = gauge(
     "airflow_process_threads",
     help="Threads of the component's processes",
@@ -118,6 +123,7 @@ FAMILIES = (
     PROPORTIONAL,
     GROWTH,
     OPEN_FDS,
+    OPEN_FDS_RATIO,
     THREADS,
     READ,
     WRITTEN,

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.catalogue import components
 from exporter.reading import ReaderError
-from exporter.sources.host import processes, procfs
+from exporter.sources.host import files, processes, procfs
 from exporter.sources.host.procfs import UnreadableError
 from tests.host.watch import Watch
 
@@ -25,6 +25,19 @@ def test_the_state_of_a_component_is_that_of_all_its_processes(watch: Watch) -> 
     assert watch.value(components.THREADS, "scheduler") == 2
     assert watch.value(components.PROCESSES, "triggerer") == 0
     assert watch.value(components.RESIDENT, "triggerer") is None
+
+
+def test_the_process_that_is_nearest_to_its_limit_of_open_files_counts(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "COUNTED", False)
+    watch.tree.add(10, 1, *SCHEDULER, fds=8, fd_limit="80")
+    watch.tree.add(11, 10, *SCHEDULER, fds=3, fd_limit="4")
+    watch.tree.add(12, 10, *SCHEDULER, fds=9, fd_limit="unlimited")
+    watch.tree.add(20, 1, "/venv/bin/python", "/venv/bin/airflow", "triggerer", hidden=frozenset({"limits"}))
+    watch.look()
+    assert watch.value(components.OPEN_FDS_RATIO, "scheduler") == 0.75
+    assert watch.value(components.OPEN_FDS_RATIO, "triggerer") is None
 
 
 def test_children_of_the_dag_processor_are_apart(watch: Watch) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 STATUS = "Name:\tx\nVmHWM:\t{peak} kB\nRssAnon:\t{anonymous} kB\nvoluntary_ctxt_switches:\t{switches}\n"
 MAPS = "00400000-7ffe00000000 ---p 00000000 00:00 0 [rollup]\nRss: {rss} kB\nPss: {pss} kB\nPss_Dirty: 1 kB\n"
+LIMITS = "Limit  Soft Limit  Hard Limit  Units\nMax open files            {files}                 524288    files\n"
 IO = "rchar: 1\nwchar: 2\nread_bytes: {read}\nwrite_bytes: {written}\ncancelled_write_bytes: 0\n"
 
 
@@ -31,6 +32,7 @@ class Fake:
     written: int = 0
     switches: int = 0
     fds: int = 3
+    fd_limit: str = "1024"
     hidden: frozenset[str] = field(default_factory=frozenset)
     """Files that are not there."""
 
@@ -89,6 +91,7 @@ class Tree:
             "cmdline": "".join(f"{part}\0" for part in fake.argv),
             "status": STATUS.format(peak=fake.peak, anonymous=fake.anonymous, switches=fake.switches),
             "smaps_rollup": MAPS.format(rss=fake.rss, pss=fake.pss),
+            "limits": LIMITS.format(files=fake.fd_limit),
             "io": IO.format(read=fake.read, written=fake.written),
             f"task/{fake.pid}/children": children,
         }

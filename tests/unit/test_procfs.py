@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,16 @@ def test_a_zombie_has_no_memory_in_its_status() -> None:
     assert procfs.parse_status(b"Name:\tx\nState:\tZ (zombie)\n") == Status(0, 0, 0)
 
 
+@pytest.mark.parametrize(("limit", "files"), [(b"1024", 1024), (b"unlimited", math.inf), (b"0", 0)])
+def test_the_soft_limit_of_open_files_counts(limit: bytes, files: float) -> None:
+    text = (
+        b"Limit   Soft Limit  Hard Limit  Units\nMax processes  7 8 processes\nMax open files   "
+        + limit
+        + b"  4096  files\n"
+    )
+    assert procfs.parse_open_limit(text) == files
+
+
 def test_proportional_memory_is_one_line_and_none_that_begins_so() -> None:
     text = b"0-7f ---p 0 00:00 0 [rollup]\nRss:  9 kB\nPss_Dirty: 3 kB\nPss:   35 kB\nPss_Anon: 1 kB\n"
     assert procfs.parse_pss(text) == 35 * 1024
@@ -72,7 +83,10 @@ def test_a_file_that_is_not_there_and_one_that_is_a_folder_are_gone(tmp_path: Pa
         assert caught.value.reason == procfs.GONE
 
 
-PARSERS = (procfs.parse_stat, procfs.parse_status, procfs.parse_io, procfs.parse_pss, procfs.parse_traffic)
+PARSERS = (
+    procfs.parse_stat, procfs.parse_status, procfs.parse_io, procfs.parse_pss, procfs.parse_traffic,
+    procfs.parse_open_limit,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("parse", PARSERS)
@@ -85,6 +99,7 @@ def test_no_bytes_raise_anything_but_malformed(parse: object, text: bytes) -> No
         b"VmHWM:" + text,
         b"read_bytes:" + text,
         b"\nPss:" + text,
+        b"Max open files" + text,
     ):
         try:
             parse(each)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from exporter.sources.host import procfs
 from exporter.sources.host.census import SELDOM
@@ -40,6 +41,8 @@ class Details:
             if isinstance(owner, Try) or self._is_due(process):
                 self._read_status(process, owner, uptime)
                 self._count_descriptors(process)
+                if process.fd_limit is None:
+                    self._read_limit(process)
         self._weigh(sorted(self._choose(processes), key=self._find_urgency))
 
     def read_peaks(self, owned: Iterable[Owned]) -> None:
@@ -80,6 +83,11 @@ class Details:
             process.fds = None
             if error.reason != procfs.GONE:
                 process.note_unreadable("fd", error)
+
+    def _read_limit(self, process: Process) -> None:
+        """Once: a process hardly ever changes its limit. Where it cannot be read, its share is absent."""
+        with suppress(UnreadableError, MalformedError):
+            process.fd_limit = procfs.parse_open_limit(self._files.read(process.stat.pid, "limits", 2048))
 
     def _choose(self, processes: Iterable[Owned]) -> Iterator[Owned]:
         for process, owner in processes:

@@ -52,6 +52,7 @@ class Process:
         "children_ended",
         "cmdline",
         "depth",
+        "fd_limit",
         "fds",
         "full_at",
         "kids",
@@ -96,6 +97,8 @@ class Process:
         self.settled: int | None = None
         """Anonymous memory when it had settled, in bytes."""
         self.fds: int | None = None
+        self.fd_limit: float | None = None
+        """How many descriptors it may have open; None while that was not read."""
         self.pss: int | None = None
         self.full_at = -1
         """The walk in which status and descriptors were read last."""

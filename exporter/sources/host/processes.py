@@ -169,10 +169,16 @@ def summarize(group: list[Process], boot: float) -> Mapping[Family, float | None
         components.PROPORTIONAL: sum_proportional(group),
         components.GROWTH: max(0, *grown, 0) if grown else None,
         components.OPEN_FDS: None if None in fds else sum(filter(None, fds)),
+        components.OPEN_FDS_RATIO: max(filter(None, map(share_descriptors, group)), default=None),
         components.THREADS: sum(process.stat.threads for process in group),
         components.OLDEST_START: round(min(starts), 2),
         components.NEWEST_START: round(max(starts), 2),
     }
+
+
+def share_descriptors(process: Process) -> float | None:
+    """What part of the file descriptors that it may have open the process has; None where it cannot be told."""
+    return None if process.fds is None or not process.fd_limit else process.fds / process.fd_limit
 
 
 def sum_proportional(group: Iterable[Process]) -> float | None:

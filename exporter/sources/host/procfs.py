@@ -5,6 +5,7 @@ Units are the kernel's: CPU in clock ticks, memory in pages where a file has pag
 
 from __future__ import annotations
 
+import math
 import os
 from typing import NamedTuple
 
@@ -126,6 +127,19 @@ def parse_status(text: bytes) -> Status:
         return Status(count(fields, b"VmHWM") * KIBIBYTE, count(fields, b"RssAnon") * KIBIBYTE, switches)
     except ValueError as error:
         raise MalformedError("status") from error
+
+
+def parse_open_limit(text: bytes) -> float:
+    """How many files a process may have open, from limits: the soft limit, infinite where there is none.
+
+    Raises MalformedError.
+    """
+    place = text.find(b"Max open files")
+    try:
+        word = text[place + 14 : place + 60].split(None, 1)[0] if place >= 0 else fail("limits")
+        return math.inf if word == b"unlimited" else int(word)
+    except (IndexError, ValueError) as error:
+        raise MalformedError("limits") from error
 
 
 def parse_io(text: bytes) -> Io:
