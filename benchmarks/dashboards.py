@@ -1,6 +1,6 @@
 """How long Prometheus takes for each query of the dashboards: python -m benchmarks.dashboards [--dags 2000]
 
-The past of an Airflow of that size is invented (a day of the whole and of one DAG, six hours of every DAG, 70 minutes
+The past of an Airflow of that size is invented (a day of one DAG, six hours of the whole and of every DAG, 70 minutes
 of every task, a sample each 30 seconds), recorded series among it, and written to a Prometheus of our own. Then each
 query is asked three times, over the time that its dashboard shows at first. Exits with 1 where the median of one is
 above a second.

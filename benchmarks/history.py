@@ -149,13 +149,13 @@ def _owners(kept: Kept, dags: int, tasks: int) -> Iterator[dict[str, str]]:
 
 
 def _depth(owner: dict[str, str], *, short: bool) -> int:
-    """As long a past as queries read: of one DAG and of the whole a day, of other DAGs six hours, of tasks one.
+    """As long a past as queries read: of one DAG a day, of the whole and of other DAGs six hours, of tasks one.
 
     What is recorded of every DAG and the buckets of histograms are `short`: queries look at now, or at one DAG.
     """
-    if owner.get("dag_id", CHOSEN_DAG) == CHOSEN_DAG:
+    if owner.get("dag_id") == CHOSEN_DAG:
         return 24 * HOUR
-    return 70 * MINUTE if "task_id" in owner or short else 6 * HOUR
+    return 70 * MINUTE if "dag_id" in owner and ("task_id" in owner or short) else 6 * HOUR
 
 
 # ---- remote write: protobuf by hand, in snappy's frame but not compressed -------------------------
