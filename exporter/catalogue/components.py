@@ -97,6 +97,14 @@ NEWEST_START = gauge(
     help="When the newest process of the component was started",
     origin="/proc/PID/stat: starttime",
 )
+STRANGERS = Family(
+    "airflow_host_other_cpu_seconds_total",
+    Kind.COUNTER,
+    help="CPU time that processes used which are not Airflow's: with the components' and the tasks' it is that of all",
+    source="host",
+    reader="processes",
+    origin="/proc/PID/stat: utime, stime, cutime, cstime",
+)
 SEEN = Family(
     "airflow_exporter_host_processes",
     Kind.GAUGE,
@@ -130,6 +138,7 @@ FAMILIES = (
     SWITCHES,
     OLDEST_START,
     NEWEST_START,
+    STRANGERS,
     SEEN,
     UNREADABLE,
 )

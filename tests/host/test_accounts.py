@@ -9,7 +9,6 @@ from unittest.mock import Mock
 import pytest
 
 from exporter.sources.host import procfs
-from exporter.sources.host.process import Account
 from tests.host.watch import Watch
 
 IDLE = "airflow worker -- LocalExecutor: <idle>"
@@ -208,22 +207,66 @@ def test_five_hundred_tasks_that_come_and_go_between_looks_are_counted_once(watc
     assert watch.task_cpu("etl", "load") == pytest.approx(used, rel=0.01)
 
 
-def test_an_account_is_right_in_either_order() -> None:
-    late, early = Account(0), Account(0)
-    late.explain(40)
-    assert late.settle(100) == 60
-    assert early.settle(0) == 0
-    early.explain(40)
-    assert early.settle(0) == 0
-    assert early.settle(100) == 60
+def test_an_account_that_was_looked_at_before_its_child_was_missed_is_late_and_right(watch: Watch) -> None:
+    watch.directory.tell_try("etl", "load", UUIDS[0])
+    worker = watch.tree.add(10, 1, busy(UUIDS[0]))
+    watch.tree.add(11, 10, task(UUIDS[0]), cpu=40)
+    watch.look()
+    watch.tree.end(11, waited=False)
+    watch.look()
+    assert watch.task_cpu("etl", "load") == 0
+    worker.kids += 100
+    watch.tree.write()
+    watch.look(3)
+    assert watch.task_cpu("etl", "load") == 60
+    assert watch.all_cpu() == 60
 
 
-def test_what_was_explained_for_a_child_nobody_waited_for_hides_no_other(watch: Watch) -> None:
-    account = Account(0)
-    account.explain(40)
-    for _ in range(5):
-        account.settle(0)
-    assert account.settle(70) == 70
+def test_a_child_that_nobody_waited_for_hides_no_later_one(watch: Watch) -> None:
+    scheduler = watch.tree.add(10, 1, *SCHEDULER)
+    watch.tree.add(11, 10, "sleep", cpu=40)
+    watch.look()
+    watch.tree.end(11, waited=False)
+    watch.look(3)
+    scheduler.kids += 70
+    watch.tree.write()
+    watch.look()
+    assert watch.cpu("scheduler") == 70
+
+
+def test_an_orphan_is_in_the_account_of_who_took_it_in_and_counted_once(watch: Watch) -> None:
+    """Its parent ended first: their ancestor waited for the parent alone, init for the orphan."""
+    watch.tree.add(10, 1, *SCHEDULER)
+    watch.tree.add(11, 10, "bash", cpu=5)
+    watch.tree.add(12, 11, "sort", cpu=3000)
+    watch.look()
+    watch.tree.fakes[12].cpu += 100
+    watch.tree.end(11)
+    watch.tree.end(12)
+    watch.look(4)
+    assert watch.cpu("scheduler") == 0
+    assert watch.others() == 100
+    watch.tree.fakes[10].kids += 50
+    watch.tree.write()
+    watch.look()
+    assert watch.cpu("scheduler") == 50
+
+
+def test_whatever_is_not_airflows_is_counted_together(watch: Watch) -> None:
+    watch.tree.add(50, 1, "postgres", cpu=1000, kids=500)
+    watch.look()
+    assert watch.others() == 0
+    watch.tree.fakes[50].cpu += 10
+    watch.tree.add(51, 50, "postgres", cpu=20, start=2000)
+    watch.look()
+    assert watch.others() == 30
+    watch.tree.fakes[51].cpu += 5
+    watch.tree.end(51)
+    watch.tree.fakes[50].kids += 7
+    watch.tree.write()
+    watch.look(3)
+    assert watch.others() == 42
+    assert watch.all_cpu() == 0
 
 
 def test_a_file_that_cannot_be_read_now_is_no_end_of_its_process(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,10 @@ class Report:
         reading = self._processes.read()
         for family, labels, value in reading.changes:
             assert value >= 0
+            if family.name.endswith("_cpu_seconds_total"):
+                self.all_cpu += value
+            if family is components.STRANGERS:
+                continue
             if labels[0] == "dag" and len(labels) == 2:
                 self.sums[family.name, labels[1]] += value
             elif family is components.CPU:

@@ -55,6 +55,10 @@ class Watch:
         wanted = ("airflow_process_cpu_seconds_total", "airflow_task_cpu_seconds_total")
         return round(sum(value for (name, _), value in self.sums.items() if name in wanted) * TICKS)
 
+    def others(self) -> int:
+        """Ticks of processes that are not Airflow's."""
+        return round(self.sums["airflow_host_other_cpu_seconds_total", ()] * TICKS)
+
     def value(self, family: Family, *labels: str) -> float | None:
         """A figure of the newest state; None where there is none."""
         return self.reading.tables[family].get(labels)

@@ -1,7 +1,7 @@
 """All processes, from one look to the next: what each used meanwhile, and what those used that ended.
 
 CPU and disk traffic of a child go to its parent's account when it is waited for. So nothing is lost that ends
-between two looks, and what was seen of it before must not be counted again: see Account.
+between two looks, and what was seen of it before must not be counted again: see departures.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
 from exporter.sources.host import procfs
+from exporter.sources.host.departures import Departures
 from exporter.sources.host.files import Files
-from exporter.sources.host.kinship import Kinship, is_busy
+from exporter.sources.host.kinship import Kinship, is_busy, may_change
 from exporter.sources.host.owners import Owner, Try, divide
-from exporter.sources.host.process import Account, Process
+from exporter.sources.host.process import SELDOM, Process
 from exporter.sources.host.procfs import Io, Stat, UnreadableError
 from exporter.sources.host.titles import classify
 
-YOUNG = 3
-"""For how many looks a process is new enough to become another program."""
-SELDOM = 6
-"""Every how many looks is read what hardly changes."""
 DEAD = ("Z", "X")
 """States of a process that has ended and was not yet waited for."""
+TOP = 1
+"""The pid of the process that takes in all orphans."""
 TITLE = 8_192
 """Bytes of a command line that are looked at."""
 
@@ -40,9 +39,12 @@ class Census:
 
     def __init__(self, files: Files, kinship: Kinship, clock: Callable[[], float] = time.monotonic) -> None:
         self.processes: dict[int, Process] = {}
+        self.strangers = Owner()
+        """Those who own what is not Airflow's."""
         self._files = files
         self._kinship = kinship
         self._clock = clock
+        self._departures = Departures()
         self._first = True
         self._brief = False
         """Whether this is a glance, which leaves out whoever did nothing."""
@@ -75,7 +77,7 @@ class Census:
                 yield process, process.owner
 
     def _observe(self, known: Iterable[Process], discover: Callable[[], Iterable[int]], deadline: float) -> bool:
-        """Whether all was looked at before the deadline. Parents come first, see Account; new ones last."""
+        """Whether all was looked at before the deadline. Parents come first, new ones last."""
         ended: list[Process] = []
         figures: list[Figures] = []
         finished = True
@@ -93,7 +95,8 @@ class Census:
             figures += self._welcome(discover())
         gone = {process.stat.pid: process for process in ended}
         for process in ended:
-            self._explain(process, gone)
+            self._departures.add(process, self._list_ancestors(process, gone))
+        self._departures.find_heirs(((process, kids) for process, kids, _ in figures), brief=self._brief)
         for figure in figures:
             self._settle(*figure)
         return finished
@@ -113,7 +116,7 @@ class Census:
             process = Process(procfs.parse_stat(self._files.read(pid, "stat", 1024)))
         except (UnreadableError, procfs.MalformedError):
             return None
-        process.kids = Account(process.stat.kids if self._first else 0)
+        process.kids = process.stat.kids if self._first else 0
         return process
 
     def _update(self, process: Process, stat: Stat) -> Figures:
@@ -126,8 +129,7 @@ class Census:
         if stat.ppid != old.ppid:
             parent = self._parent(process)
             process.depth = parent.depth + 1 if parent else 0
-        if process.owner is not None:
-            self._credit(process.owner, stat.own - old.own)
+        self._credit(process.owner or self.strangers, stat.own - old.own)
         if self._brief and not process.stirred:
             return process, stat.kids, None
         if stat.state not in DEAD:
@@ -165,8 +167,8 @@ class Census:
         owner = process.owner
         if isinstance(owner, Try):
             owner.spent += process.stat.own if self._first else 0
-        if owner is not None and not self._first:
-            self._credit(owner, process.stat.own)
+        if not self._first:
+            self._credit(owner or self.strangers, process.stat.own)
 
     def _rename(self, process: Process, *, force: bool) -> None:
         """Read a process's title where it may be another than before, and see whose it is then."""
@@ -214,8 +216,7 @@ class Census:
             return None
         process.unreadable.pop("io", None)
         if process.read is None or process.written is None:
-            process.read = Account(io.read if self._first else 0)
-            process.written = Account(io.written if self._first else 0)
+            process.read, process.written = io if self._first else (0, 0)
         return io
 
     def _remove(self, ended: Iterable[Process]) -> None:
@@ -224,47 +225,48 @@ class Census:
             if process.owner is not None:
                 process.owner.live -= 1
 
-    def _explain(self, process: Process, gone: dict[int, Process]) -> None:
-        """Tell the nearest ancestor that lives what is known already of one that ended."""
-        if process.owner is None:
-            return
-        ancestor: Process | None = process
-        for _ in range(len(gone) + 1):
-            if ancestor is None or gone.get(ancestor.stat.pid) is not ancestor:
+    def _list_ancestors(self, process: Process, gone: dict[int, Process]) -> Iterator[Process]:
+        """The ancestors that live, the nearest first; at last the one that takes in all orphans."""
+        passed = {process}
+        one: Process | None = process
+        while one is not None:
+            one = self._parent(one) or gone.get(one.stat.ppid)
+            if one is None or one in passed:
                 break
-            ancestor = self._parent(ancestor) or gone.get(ancestor.stat.ppid)
-        if ancestor is None or ancestor.owner is None:
-            return
-        ancestor.children_ended.append(process)
-        for mine, of in (
-            (ancestor.kids, process.total() + process.kids.explained),
-            (ancestor.read, process.read and process.read.last + process.read.explained),
-            (ancestor.written, process.written and process.written.last + process.written.explained),
-        ):
-            if mine is not None and of:
-                mine.explain(of)
+            passed.add(one)
+            if gone.get(one.stat.pid) is not one:
+                yield one
+        top = self.processes.get(TOP)
+        if top is not None and top not in passed:
+            yield top
 
     def _settle(self, process: Process, kids: int, io: Io | None) -> None:
         """Put down what children did that nobody had seen, and the disk traffic."""
-        owner = process.owner
+        owner, ended = process.owner, process.children_ended
+        unseen = max(0, kids - process.kids - sum(child.total() for child in ended))
+        process.kids = kids
+        if ended:
+            process.children_ended = []
+            if io is None:
+                # What they wrote is in its account now, and is theirs.
+                io = self._read_io(process, force=True)
         if owner is None:
-            process.kids.last = kids
+            self._credit(self.strangers, unseen)
             return
-        ended, process.children_ended = process.children_ended, []
-        if ended and io is None:
-            # What they wrote is in its account now, and is theirs.
-            io = self._read_io(process, force=True)
-        unseen = process.kids.settle(kids) if kids != process.kids.last or process.kids.explained else 0
         heirs = self._find_heirs(process, ended) if ended or unseen else [owner]
         for heir, part in divide(unseen, heirs):
             self._credit(heir, part)
-        if io and process.read and process.written:
-            # A process that runs tasks does hardly anything else: the rest is that of a task that just ended.
-            bearers = heirs if isinstance(heirs[0], Try) else [owner]
-            for heir, part in divide(process.read.settle(io.read), bearers):
-                heir.usage.read += part
-            for heir, part in divide(process.written.settle(io.written), bearers):
-                heir.usage.written += part
+        if io and process.read is not None and process.written is not None:
+            self._settle_traffic(process, io, ended, heirs if isinstance(heirs[0], Try) else [owner])
+
+    def _settle_traffic(self, process: Process, io: Io, ended: Iterable[Process], bearers: list[Owner]) -> None:
+        """Put down the disk traffic. A process that runs tasks has hardly any: the rest is a task's that just ended."""
+        read = max(0, io.read - (process.read or 0) - sum(child.read or 0 for child in ended))
+        written = max(0, io.written - (process.written or 0) - sum(child.written or 0 for child in ended))
+        process.read, process.written = io
+        for (heir, part), (_, other) in zip(divide(read, bearers), divide(written, bearers), strict=True):
+            heir.usage.read += part
+            heir.usage.written += other
 
     def _find_heirs(self, process: Process, ended: Iterable[Process]) -> list[Owner]:
         """To whom belongs what children used after they were last seen, or unseen: tasks before components."""
@@ -286,10 +288,3 @@ class Census:
             found = [pid for pid in self._files.list_children(queue.pop()) if pid not in self.processes]
             yield from found
             queue += found
-
-
-def may_change(process: Process) -> bool:
-    """Whether a process that has a title may get another one at any time."""
-    if process.cmdline is None or process.looks <= YOUNG:
-        return True
-    return is_busy(process) or (process.owner is not None and process.looks % SELDOM == 0)

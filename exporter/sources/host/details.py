@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from exporter.sources.host import procfs
-from exporter.sources.host.census import SELDOM
 from exporter.sources.host.files import Files
 from exporter.sources.host.owners import Owner, Try
-from exporter.sources.host.process import Process
+from exporter.sources.host.process import SELDOM, Process
 from exporter.sources.host.procfs import MalformedError, UnreadableError
 
 Owned = tuple[Process, Owner]

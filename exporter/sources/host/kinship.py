@@ -7,12 +7,14 @@ from collections.abc import Callable
 from exporter.catalogue.components import COMPONENTS
 from exporter.directory import Named
 from exporter.sources.host.owners import NAMELESS, Component, Owner, Try
-from exporter.sources.host.process import Process
+from exporter.sources.host.process import SELDOM, Process
 from exporter.sources.host.titles import SUPERVISORS, Title, Work
 
 Open = Callable[[str, str, Named | None], Try]
 """Finds the try with this key, or makes it: key, UUID, name."""
 
+YOUNG = 3
+"""For how many looks a process is new enough to become another program."""
 POOLS = ("local_worker", "celery_pool")
 """Components that do nothing but run one task after the other."""
 
@@ -107,3 +109,10 @@ def is_busy(process: Process) -> bool:
     """Whether it is a task's, or runs tasks."""
     owner = process.owner
     return isinstance(owner, Try) or (isinstance(owner, Component) and owner.name in SUPERVISORS)
+
+
+def may_change(process: Process) -> bool:
+    """Whether a process that has a title may get another one at any time."""
+    if process.cmdline is None or process.looks <= YOUNG:
+        return True
+    return is_busy(process) or (process.owner is not None and process.looks % SELDOM == 0)

@@ -6,40 +6,8 @@ from exporter.sources.host.owners import Owner
 from exporter.sources.host.procfs import GONE, Stat, UnreadableError
 from exporter.sources.host.titles import Title
 
-PATIENCE = 2
-"""For how many looks at a parent its account of a child that ended may be late."""
-
-
-class Account:
-    """A figure of a process that takes in, when a child is waited for, all that the child had used.
-
-    What the child used was put down already, as far as it was seen. `explain` says so, and `settle` returns only the
-    rest. The order may be either: a parent can be looked at before the child that has just ended is missed.
-    """
-
-    __slots__ = ("age", "explained", "last")
-
-    def __init__(self, value: int) -> None:
-        self.last = value
-        self.explained = 0
-        self.age = 0
-
-    def explain(self, amount: int) -> None:
-        """So much of what this account will grow by, or just grew by, is known."""
-        self.explained += amount
-        self.age = 0
-
-    def settle(self, value: int) -> int:
-        """How much more the figure grew than is known of."""
-        grown = max(0, value - self.last)
-        self.last = value
-        rest = max(0, grown - self.explained)
-        self.explained = max(0, self.explained - grown)
-        self.age += 1
-        if self.age >= PATIENCE:
-            # The child was waited for by another, or by nobody.
-            self.explained = 0
-        return rest
+SELDOM = 6
+"""Every how many looks is read what hardly changes."""
 
 
 class Process:
@@ -73,10 +41,11 @@ class Process:
 
     def __init__(self, stat: Stat) -> None:
         self.stat = stat
-        self.kids = Account(stat.kids)
-        self.read: Account | None = None
-        self.written: Account | None = None
-        """None until /proc/PID/io was read."""
+        self.kids = stat.kids
+        """CPU of finished children as it was settled last, in ticks."""
+        self.read: int | None = None
+        self.written: int | None = None
+        """Disk traffic as it was settled last; None until /proc/PID/io was read."""
         self.switches: int | None = None
         self.cmdline: bytes | None = None
         """None while it was not read."""
@@ -92,6 +61,7 @@ class Process:
         self.active = True
         """Whether it did anything since details of all were read."""
         self.children_ended: list[Process] = []
+        """Children, and theirs, that it waited for since its account was settled."""
         self.peak = 0
         self.anonymous = 0
         self.settled: int | None = None
@@ -119,4 +89,4 @@ class Process:
 
     def total(self) -> int:
         """All CPU that is accounted for in this process, in ticks."""
-        return self.stat.own + self.kids.last
+        return self.stat.own + self.kids

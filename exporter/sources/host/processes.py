@@ -13,7 +13,7 @@ from exporter.sources.host.census import Census, OverrunError
 from exporter.sources.host.details import Details, Owned
 from exporter.sources.host.kinship import Kinship
 from exporter.sources.host.network import Network
-from exporter.sources.host.owners import Component, Try, Usage
+from exporter.sources.host.owners import Component, Owner, Try, Usage
 from exporter.sources.host.process import Process
 from exporter.sources.host.procfs import TICKS, UnreadableError
 from exporter.sources.host.tries import Tries
@@ -86,7 +86,11 @@ class ProcessesReader:
                 components.SEEN: {(): self.seen},
                 components.UNREADABLE: unreadable,
             },
-            changes=[*report_components(one.kinship, owned), *one.tries.report()],
+            changes=[
+                Change(components.STRANGERS, (), take(one.census.strangers).cpu / TICKS),
+                *report_components(one.kinship, owned),
+                *one.tries.report(),
+            ],
             notes=[f"{self.seen} processes, {len(owned)} of Airflow's, in {took * 1000:.0f} ms", *self.notes],
         )
 
@@ -127,11 +131,17 @@ def keep_moment(before: float, now: float) -> float:
     return before if abs(now - before) < TREMBLE else now
 
 
+def take(owner: Owner) -> Usage:
+    """What was used since this was last asked."""
+    used, owner.usage = owner.usage, Usage()
+    return used
+
+
 def report_components(kinship: Kinship, owned: Iterable[Owned]) -> Iterator[Change]:
     """What components used since the report before; a series of what cannot be read does not begin at all."""
     readable = {owner for process, owner in owned if process.read is not None}
     for name, owner in kinship.components.items():
-        used, owner.usage = owner.usage, Usage()
+        used = take(owner)
         for family, value, certain in (
             (components.CPU, used.cpu / TICKS, True),
             (components.READ, used.read, owner in readable),
