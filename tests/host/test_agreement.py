@@ -76,8 +76,6 @@ class Report:
         reading = self._processes.read()
         for family, labels, value in reading.changes:
             assert value >= 0
-            if family.name.endswith("_cpu_seconds_total"):
-                self.all_cpu += value
             if family is components.STRANGERS:
                 continue
             if labels[0] == "dag" and len(labels) == 2:

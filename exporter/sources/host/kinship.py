@@ -59,7 +59,8 @@ class Kinship:
             found = self._open_work(work, f"{parent.stat.pid}:{parent.stat.start}:{work.dag_id}:{work.task_id}")
             if found.live == 0:
                 return found
-        return self._open("", "", NAMELESS) if owner.name in POOLS and not works else owner
+        # Only tasks are children of those; which one it was, no title told.
+        return self._open("", "", NAMELESS) if owner.name in POOLS else owner
 
     def _adopt(self, process: Process, parent: Process | None) -> Owner | None:
         """An untitled child is its parent's; that of a process that watches over a task is the task's."""
