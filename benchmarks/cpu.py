@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.seed import Activity
-from demo.airflow import API_SERVER, Airflow
+from demo.airflow import Airflow
+from demo.parts import API_SERVER
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from demo.airflow import API_SERVER, Airflow
+from demo.airflow import Airflow
+from demo.parts import API_SERVER
 from demo.postgres import find_programs
 
 HERE = Path(__file__).resolve().parent

@@ -19,30 +19,22 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from demo import environment, preparation
-from demo.environment import SetupError
+from demo.environment import Executor, SetupError
+from demo.parts import API_SERVER, BROKER, has_health, list_parts, make_broker_command
 from demo.postgres import Postgres
 from demo.preparation import DEMO_POOLS, Pool
 from demo.processes import PROC, Processes
 from demo.progress import HEARTBEAT_SECONDS, CommandError, Say, run, say
-from demo.settings import USERS, Place, settings_of
+from demo.settings import HOST, USERS, Place, of_celery, settings_of
 from demo.workdir import Workdir, free_port
 
 DAGS = Path(__file__).resolve().parent / "dags"
 READY_SECONDS = 300.0  # a few on a quiet machine, minutes on a small busy one
 PATIENCE = 12.0  # seconds that a part gets to end by itself
 Database = Literal["sqlite", "postgres"]
-API_SERVER = "api-server"
-COMMANDS_3 = {
-    API_SERVER: ["api-server"],
-    "scheduler": ["scheduler", "--skip-serve-logs"],  # its log server would listen on every address
-    "dag-processor": ["dag-processor"],
-    "triggerer": ["triggerer", "--skip-serve-logs"],
-}
-COMMANDS_2 = {**COMMANDS_3, API_SERVER: ["webserver"]}
-del COMMANDS_2["dag-processor"]
 QUERY = """
 import json, os, sys
 from sqlalchemy import create_engine, text
@@ -62,12 +54,13 @@ def get_json(url: str, timeout: float = 5) -> dict[str, Any]:
 class Airflow:
     """One Airflow in one work folder; every method may be called again and then does only what is missing."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two have defaults, and are given by name
         self,
         version: str,
         workdir: Path,
         *,
         database: Database | None = None,
+        executor: Executor = "LocalExecutor",
         dags: Path = DAGS,
         pools: Mapping[str, Pool] = DEMO_POOLS,
         settings: Mapping[str, str] | None = None,
@@ -77,14 +70,15 @@ class Airflow:
         if not PROC.exists():
             raise SetupError("this needs Linux: processes are found in /proc")
         self.is_3 = environment.release(version) >= (3,)
-        self.database = database or ("sqlite" if self.is_3 else "postgres")
+        self.database = database or ("sqlite" if self.is_3 and executor == "LocalExecutor" else "postgres")
         if self.database == "sqlite" and not self.is_3:
             raise SetupError("Airflow 2 runs tasks in parallel only on PostgreSQL, not on SQLite")
         self.version = version
+        self.executor = executor
         self.settings = dict(settings or {})
         self.folder = Workdir(workdir)
         self.processes = Processes(self.folder.path / "processes.json", self.folder.logs)
-        self.venv = environment.venv_folder(version, self.folder.path)
+        self.venv = environment.venv_folder(version, self.folder.path, executor)
         self._dags = dags.resolve()
         self._pools = pools
         self._wanted_port = port
@@ -94,8 +88,8 @@ class Airflow:
 
     @property
     def parts(self) -> Mapping[str, Sequence[str]]:
-        """The parts of this release; the API server has one name here, although Airflow 2 calls it webserver."""
-        return COMMANDS_3 if self.is_3 else COMMANDS_2
+        """The parts of this release, each with its command."""
+        return list_parts(is_3=self.is_3, executor=self.executor)
 
     @property
     def password_file(self) -> Path:
@@ -121,7 +115,9 @@ class Airflow:
 
     def environ(self) -> dict[str, str]:
         """The whole environment that Airflow's processes get, secrets among it."""
-        return settings_of(self._place(), os.environ, self.settings)
+        place = self._place()
+        celery = of_celery(place, self.folder.state.broker_port) if self.executor == "CeleryExecutor" else {}
+        return settings_of(place, os.environ, {**celery, **self.settings})
 
     def status(self) -> dict[str, Any]:
         """What runs and how to reach it, without secrets."""
@@ -165,12 +161,15 @@ class Airflow:
             self._choose_ports()
         if self.database == "postgres":
             self._postgres().start()
+        if self.executor == "CeleryExecutor":
+            command = make_broker_command(HOST, self.folder.state.broker_port)
+            self.processes.start(BROKER, command, os.environ, self.folder.path)
         preparation.prepare(self, self._pools)
         self.start(*parts)
 
     def install(self) -> None:
         """Make the virtual environment."""
-        environment.install(self.version, self.venv, self.folder.logs / "install.log", self._report)
+        environment.install(self.version, self.venv, self.folder.logs / "install.log", self._report, self.executor)
 
     def start(self, *parts: str, wait: bool = True) -> None:
         """Start these parts (all by default) of an Airflow that has been up before."""
@@ -220,13 +219,15 @@ class Airflow:
             health = get_json(self.url + ("/api/v2/monitor/health" if self.is_3 else "/api/v1/health"))
         except (OSError, ValueError):
             return False
-        shown = [health.get(part.replace("-", "_")) or {} for part in parts if part != API_SERVER]
-        return all(component.get("status") == "healthy" for component in shown)
+        shown = [health.get(part.replace("-", "_")) or {} for part in parts if has_health(part)]
+        running = all(self.processes.pid(part) for part in parts)
+        return running and all(component.get("status") == "healthy" for component in shown)
 
     def _choose_ports(self) -> None:
         """The ports of last time if they are free: links that people keep go on working."""
         state = self.folder.state
         state.port = free_port(state.port or self._wanted_port)
+        state.broker_port = free_port(state.broker_port)
         if self.database == "postgres" and not (state.database_folder and self._postgres().running()):
             state.database_port = free_port(state.database_port)
         self.folder.save()
@@ -255,6 +256,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--version", default="3.3.2", help="a release from 2.10 to 3.3")
     parser.add_argument("--workdir", type=Path, required=True, help="everything lies there")
     parser.add_argument("--database", choices=["sqlite", "postgres"], help="default: sqlite for 3.x, else postgres")
+    parser.add_argument("--executor", choices=get_args(Executor), default="LocalExecutor")
     parser.add_argument("--dags", type=Path, default=DAGS)
     parser.add_argument("--port", type=int, default=8080, help="of the API server; another one if it is taken")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an environment variable")
@@ -268,7 +270,13 @@ def main(words: Sequence[str] | None = None) -> int:
     settings = dict(pair.split("=", 1) for pair in given.set)
     try:
         airflow = Airflow(
-            given.version, given.workdir, database=given.database, dags=given.dags, settings=settings, port=given.port
+            given.version,
+            given.workdir,
+            database=given.database,
+            executor=given.executor,
+            dags=given.dags,
+            settings=settings,
+            port=given.port,
         )
         if given.action == "install":
             airflow.install()

@@ -9,12 +9,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from demo.progress import Say, run
 
 HERE = Path(__file__).resolve().parent
 VENVS = "AIRFLOW_DEMO_VENVS"
 PYTHON = "AIRFLOW_DEMO_PYTHON"
+Executor = Literal["LocalExecutor", "CeleryExecutor"]
+CELERY = ("apache-airflow-providers-celery==3.26.0", "celery==5.6.3", "redis")
+"""The provider imports a name that celery 5.7 no longer has; every task fails then."""
 
 
 class SetupError(Exception):
@@ -31,10 +35,11 @@ def newest_python(version: str) -> tuple[int, int]:
     return (3, 13) if release(version) >= (3, 1) else (3, 12)
 
 
-def venv_folder(version: str, workdir: Path) -> Path:
+def venv_folder(version: str, workdir: Path, executor: Executor = "LocalExecutor") -> Path:
     """Where the environment lies: in the shared folder if one is named, else beside everything else."""
     shared = os.environ.get(VENVS)
-    return Path(shared).expanduser().resolve() / version if shared else workdir / "venvs" / version
+    name = f"{version}-celery" if executor == "CeleryExecutor" else version
+    return Path(shared).expanduser().resolve() / name if shared else workdir / "venvs" / name
 
 
 def is_ready(folder: Path, version: str) -> bool:
@@ -46,8 +51,12 @@ def is_ready(folder: Path, version: str) -> bool:
     return marked or bool(foreign)
 
 
-def requirements(version: str) -> list[str]:
+def requirements(version: str, executor: Executor = "LocalExecutor") -> list[str]:
     """What pip is to install: exact pins where we keep them, else the release with what it needs here."""
+    return [*_list_airflow(version), *(CELERY if executor == "CeleryExecutor" else ())]
+
+
+def _list_airflow(version: str) -> list[str]:
     pins = HERE / f"requirements-{version}.txt"
     if pins.exists():
         return ["-r", str(pins)]
@@ -95,7 +104,7 @@ def find_python(version: str) -> str:
     )
 
 
-def install(version: str, folder: Path, log: Path, report: Say) -> None:
+def install(version: str, folder: Path, log: Path, report: Say, executor: Executor = "LocalExecutor") -> None:
     """Make the environment unless it is there; a half-made one, without its marker, is made anew."""
     if is_ready(folder, version):
         return
@@ -111,6 +120,6 @@ def install(version: str, folder: Path, log: Path, report: Say) -> None:
     else:
         run([python, "-m", "venv", "--clear", str(folder)], label="environment", log=log, report=report)
         packages = [own, "-m", "pip", "install", "--disable-pip-version-check"]
-    run([*packages, *requirements(version)], label=f"Airflow {version}", log=log, report=report)
+    run([*packages, *requirements(version, executor)], label=f"Airflow {version}", log=log, report=report)
     (folder / f".airflow-{version}").touch()
     report(f"Installed Airflow {version} in {time.monotonic() - began:.0f} s")

@@ -95,6 +95,16 @@ def of_release_2(place: Place) -> dict[str, str]:
     }
 
 
+def of_celery(place: Place, broker_port: int) -> dict[str, str]:
+    """Tasks go to Celery's worker by Redis, results into Airflow's own database."""
+    return {
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW__CELERY__BROKER_URL": f"redis://{HOST}:{broker_port}/0",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{place.database_url}",
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
+    }
+
+
 def settings_of(place: Place, inherited: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of Airflow's processes; `extra` has the last word."""
     releases = of_release_3(place) if place.is_3 else of_release_2(place)

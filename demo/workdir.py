@@ -20,6 +20,7 @@ class State:
 
     port: int = 0
     database_port: int = 0
+    broker_port: int = 0
     database_folder: str = ""
     prepared: list[str] = field(default_factory=list)
 

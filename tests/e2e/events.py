@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from demo.airflow import API_SERVER, Airflow
+from demo.airflow import Airflow
+from demo.parts import API_SERVER
 from tests.e2e.audit import SETTLING, polls
 from tests.e2e.console import Console
 from tests.e2e.database import Database, quote

@@ -14,9 +14,10 @@ import pytest
 from demo import environment
 from demo.airflow import DAGS, Airflow, main
 from demo.environment import SetupError, is_ready, newest_python, release, requirements, venv_folder
+from demo.parts import make_broker_command
 from demo.postgres import find_programs
 from demo.progress import CommandError, last_line, run
-from demo.settings import Place, own, settings_of
+from demo.settings import Place, of_celery, own, settings_of
 from demo.workdir import Workdir, free_port, secret_file
 
 KEYS = {"fernet": "f", "web": "w", "jwt": "j"}
@@ -164,6 +165,26 @@ def test_airflow_2_wants_postgres(tmp_path: Path) -> None:
 def test_parts_have_the_same_names_in_both_releases(tmp_path: Path) -> None:
     assert set(Airflow("3.3.2", tmp_path).parts) - set(Airflow("2.11.2", tmp_path).parts) == {"dag-processor"}
     assert Airflow("2.11.2", tmp_path).parts["api-server"] == ["webserver"]
+
+
+def test_celery_has_a_worker_a_broker_and_an_environment_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    airflow = Airflow("3.3.2", tmp_path, executor="CeleryExecutor")
+    assert airflow.database == "postgres"
+    assert set(airflow.parts) - set(Airflow("3.3.2", tmp_path).parts) == {"celery-worker"}
+    assert venv_folder("3.3.2", tmp_path, "CeleryExecutor") != venv_folder("3.3.2", tmp_path)
+    assert any(one.startswith("celery==5.6") for one in requirements("3.3.2", "CeleryExecutor"))
+    settings = of_celery(place("3.3.2"), 6390)
+    assert settings["AIRFLOW__CELERY__BROKER_URL"] == "redis://127.0.0.1:6390/0"
+    monkeypatch.setattr("shutil.which", lambda _: "/bin/redis-server")
+    assert make_broker_command("127.0.0.1", 6390)[:3] == ["/bin/redis-server", "--bind", "127.0.0.1"]
+
+
+def test_missing_redis_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(SetupError, match="apt-get install redis"):
+        make_broker_command("127.0.0.1", 6390)
 
 
 def test_missing_postgres_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ def account(context):
     KNOWN.update(
         dag_id=ti.dag_id,
         task_id=ti.task_id,
+        pid=os.getpid(),
         cpu=own.ru_utime + own.ru_stime + kids.ru_utime + kids.ru_stime,
         peak=max(own.ru_maxrss, kids.ru_maxrss) * 1024,
         written=int(io["write_bytes"]),
