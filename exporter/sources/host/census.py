@@ -88,8 +88,8 @@ class Census:
             stat = self._read_stat(process)
             if stat is None or stat.start != process.stat.start:
                 ended.append(process)
-            elif stat is not process.stat:
-                figures.append(self._update(process, stat))
+            else:
+                figures += self._update(process, stat)
         self._remove(ended)
         if finished:
             figures += self._welcome(discover())
@@ -102,9 +102,11 @@ class Census:
         return finished
 
     def _read_stat(self, process: Process) -> Stat | None:
-        """None where the process is gone; what is known already where the file cannot be read now."""
+        """None where the process is gone; what is known already where nothing changed, or it cannot be read now."""
         try:
-            return procfs.parse_stat(self._files.read(process.stat.pid, "stat", 1024))
+            text = self._files.read(process.stat.pid, "stat", 1024)
+            mark, process.mark = process.mark, hash(text)
+            return process.stat if mark == process.mark else procfs.parse_stat(text)
         except UnreadableError as error:
             return None if error.reason == procfs.GONE else process.stat
         except procfs.MalformedError:
@@ -119,22 +121,25 @@ class Census:
         process.kids = process.stat.kids if self._first else 0
         return process
 
-    def _update(self, process: Process, stat: Stat) -> Figures:
+    def _update(self, process: Process, stat: Stat) -> Iterator[Figures]:
         """Note what a known process did itself; its children's part is settled when all have been looked at."""
         old, process.stat = process.stat, stat
         process.looks += 1
-        process.stirred = old[4:] != stat[4:]
-        process.active = process.active or process.stirred
         process.before = process.title
+        process.stirred = stat is not old and old[4:] != stat[4:]
+        if process.stirred:
+            process.active = True
+            self._credit(process.owner or self.strangers, stat.own - old.own)
+        elif self._brief:
+            return
         if stat.ppid != old.ppid:
             parent = self._parent(process)
             process.depth = parent.depth + 1 if parent else 0
-        self._credit(process.owner or self.strangers, stat.own - old.own)
-        if self._brief and not process.stirred:
-            return process, stat.kids, None
         if stat.state not in DEAD:
             self._rename(process, force=stat.comm != old.comm)
-        return process, stat.kids, self._read_io(process)
+        io = self._read_io(process)
+        if process.stirred or io:
+            yield process, stat.kids, io
 
     def _welcome(self, pids: Iterable[int]) -> list[Figures]:
         """Take in processes that are new; whoever was there before our first look has what it used behind it."""
@@ -174,16 +179,17 @@ class Census:
         """Read a process's title where it may be another than before, and see whose it is then."""
         if not force and not may_change(process):
             return
+        cmdline, mark = None, process.cmdline
         try:
             cmdline = self._files.read(process.stat.pid, "cmdline", TITLE)
             process.unreadable.pop("cmdline", None)
         except UnreadableError as error:
             if error.reason != procfs.GONE:
                 process.note_unreadable("cmdline", error)
-            cmdline = process.cmdline or b""
-        if cmdline != process.cmdline:
-            process.cmdline = cmdline
-            process.title = classify(cmdline)
+        if cmdline is not None or mark is None:
+            process.cmdline = hash(cmdline or b"")
+        if mark != process.cmdline:
+            process.title = classify(cmdline or b"")
         elif not force:
             return
         self._assign(process, self._kinship.find_owner(process, self._parent(process)))
@@ -246,7 +252,7 @@ class Census:
         unseen = max(0, kids - process.kids - sum(child.total() for child in ended))
         process.kids = kids
         if ended:
-            process.children_ended = []
+            process.children_ended = ()
             if io is None:
                 # What they wrote is in its account now, and is theirs.
                 io = self._read_io(process, force=True)

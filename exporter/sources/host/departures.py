@@ -18,7 +18,7 @@ ROUNDING = 2
 
 
 MISSING = -ROUNDING - 1
-"""The growth of an account that was not looked at: it takes in nothing."""
+"""The growth of an account that was not looked at, or of somebody who did nothing at all: it takes in nothing."""
 
 
 class Departed(NamedTuple):
@@ -53,6 +53,6 @@ class Departures:
             heir = next((each for each in one.ancestors if amount - growth.get(each, MISSING) <= ROUNDING), None)
             if heir is not None:
                 growth[heir] -= amount
-                heir.children_ended.append(one.process)
+                heir.children_ended += (one.process,)
             elif brief or one.age + 1 < PATIENCE:
                 self._awaited.append(one if brief else one._replace(age=one.age + 1))

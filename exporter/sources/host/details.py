@@ -37,7 +37,7 @@ class Details:
         self._walk += 1
         processes = list(owned)
         for process, owner in processes:
-            if isinstance(owner, Try) or self._is_due(process):
+            if self._is_due(process):
                 self._read_status(process, owner, uptime)
                 self._count_descriptors(process)
                 if process.fd_limit is None:
@@ -90,8 +90,8 @@ class Details:
 
     def _choose(self, processes: Iterable[Owned]) -> Iterator[Owned]:
         for process, owner in processes:
-            unread = process.weighed < 0
-            if unread or process.active or isinstance(owner, Try) or self._walk - process.weighed >= RARELY:
+            patience = SELDOM if isinstance(owner, Try) else RARELY
+            if process.weighed < 0 or process.active or self._walk - process.weighed >= patience:
                 yield process, owner
 
     def _find_urgency(self, owned: Owned) -> tuple[bool, int]:

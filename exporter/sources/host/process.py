@@ -6,6 +6,8 @@ from exporter.sources.host.owners import Owner
 from exporter.sources.host.procfs import GONE, Stat, UnreadableError
 from exporter.sources.host.titles import Title
 
+ALL_READABLE: dict[str, str] = {}
+"""What most processes have, so that it is there only once: nothing is ever added to it."""
 SELDOM = 6
 """Every how many looks is read what hardly changes."""
 
@@ -25,8 +27,8 @@ class Process:
         "full_at",
         "kids",
         "looks",
+        "mark",
         "owner",
-        "peak",
         "pss",
         "read",
         "settled",
@@ -41,14 +43,16 @@ class Process:
 
     def __init__(self, stat: Stat) -> None:
         self.stat = stat
+        self.mark = 0
+        """Tells the text that `stat` was read from: one that is the same need not be read."""
         self.kids = stat.kids
         """CPU of finished children as it was settled last, in ticks."""
         self.read: int | None = None
         self.written: int | None = None
         """Disk traffic as it was settled last; None until /proc/PID/io was read."""
         self.switches: int | None = None
-        self.cmdline: bytes | None = None
-        """None while it was not read."""
+        self.cmdline: int | None = None
+        """Tells its command line from others; None while it was not read."""
         self.title: Title | None = None
         self.before: Title | None = None
         """Its title at the look before the newest."""
@@ -60,9 +64,8 @@ class Process:
         """Whether it did anything since the look before."""
         self.active = True
         """Whether it did anything since details of all were read."""
-        self.children_ended: list[Process] = []
+        self.children_ended: tuple[Process, ...] = ()
         """Children, and theirs, that it waited for since its account was settled."""
-        self.peak = 0
         self.anonymous = 0
         self.settled: int | None = None
         """Anonymous memory when it had settled, in bytes."""
@@ -74,7 +77,7 @@ class Process:
         """The walk in which status and descriptors were read last."""
         self.weighed = -1
         """The walk in which its proportional memory was read last."""
-        self.unreadable: dict[str, str] = {}
+        self.unreadable = ALL_READABLE
         """Why a file could not be read, by file."""
 
     @property
@@ -85,7 +88,7 @@ class Process:
     def note_unreadable(self, file: str, error: Exception) -> None:
         """Remember why a file tells nothing, though the process lives."""
         reason = error.reason if isinstance(error, UnreadableError) else "malformed"
-        self.unreadable[file] = "missing" if reason == GONE else reason
+        self.unreadable = {**self.unreadable, file: "missing" if reason == GONE else reason}
 
     def total(self) -> int:
         """All CPU that is accounted for in this process, in ticks."""

@@ -23,7 +23,7 @@ SHARE = 0.8
 """The part of its interval that a look may take."""
 QUICKEST = 0.5
 """Seconds between two glances, where they are cheap: tasks start slower than that."""
-COST = 0.003
+COST = 0.002
 """The part of one CPU that glances may take."""
 TREMBLE = 2.0
 """Seconds by which a clock that is not set may still be led."""
