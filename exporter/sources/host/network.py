@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from exporter.sources.host import procfs
 from exporter.sources.host.details import Owned
@@ -19,39 +19,35 @@ class Network:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._namespaces: dict[tuple[int, int], int] = {}
 
     def read(self, owned: Iterable[Owned]) -> None:
         """Put down what each such try received and sent since the last read."""
         processes = list(owned)
         tries = {owner for _, owner in processes if isinstance(owner, Try)}
         if not tries:
-            self._namespaces.clear()
             return
         try:
             common = self._files.find_namespace("self")
         except UnreadableError:
             return
-        spaces = self._map(processes)
-        for space, owners in group(processes, spaces).items():
+        for process, _ in processes:
+            self._find_space(process, common)
+        for owners in group(processes, common).values():
             dwellers = [owner for owner in owners if not is_watcher(owner)]
-            if space != common and len(dwellers) == 1 and isinstance(dwellers[0], Try):
+            if len(dwellers) == 1 and isinstance(dwellers[0], Try):
                 self._record(dwellers[0], owners[dwellers[0]])
 
-    def _map(self, processes: Iterable[Owned]) -> Mapping[tuple[int, int], int]:
-        """The namespace of each process; a process hardly ever changes it."""
-        known, self._namespaces = self._namespaces, {}
-        for process, _ in processes:
-            space = known.get(process.key)
-            if space is None:
-                try:
-                    space = self._files.find_namespace(process.stat.pid)
-                except UnreadableError as error:
-                    if error.reason != procfs.GONE:
-                        process.note_unreadable("net", error)
-                    continue
-            self._namespaces[process.key] = space
-        return self._namespaces
+    def _find_space(self, process: Process, common: int) -> None:
+        """The namespace of a process, which hardly ever changes it; most have the common one."""
+        if process.space is not None:
+            return
+        try:
+            space = self._files.find_namespace(process.stat.pid)
+        except UnreadableError as error:
+            if error.reason != procfs.GONE:
+                process.note_unreadable("net", error)
+            return
+        process.space = common if space == common else space
 
     def _record(self, one: Try, process: Process) -> None:
         try:
@@ -67,13 +63,12 @@ class Network:
         one.traffic = (received, sent)
 
 
-def group(processes: Iterable[Owned], spaces: Mapping[tuple[int, int], int]) -> dict[int, dict[Owner, Process]]:
-    """Who lives in each namespace, with one process each."""
+def group(processes: Iterable[Owned], common: int) -> dict[int, dict[Owner, Process]]:
+    """Who lives in each namespace but the common one, with one process each."""
     found: dict[int, dict[Owner, Process]] = {}
     for process, owner in processes:
-        space = spaces.get(process.key)
-        if space is not None:
-            found.setdefault(space, {}).setdefault(owner, process)
+        if process.space is not None and process.space != common:
+            found.setdefault(process.space, {}).setdefault(owner, process)
     return found
 
 

@@ -32,6 +32,7 @@ class Process:
         "pss",
         "read",
         "settled",
+        "space",
         "stat",
         "stirred",
         "switches",
@@ -73,6 +74,8 @@ class Process:
         self.fd_limit: float | None = None
         """How many descriptors it may have open; None while that was not read."""
         self.pss: int | None = None
+        self.space: int | None = None
+        """Names its network namespace; None while it was not read."""
         self.full_at = -1
         """The walk in which status and descriptors were read last."""
         self.weighed = -1

@@ -58,9 +58,18 @@ class Title(NamedTuple):
 SUPERVISORS = frozenset({"local_worker", "celery_pool", "edge_worker", "task_supervisor"})
 """Components whose children are processes of tasks, or watch over one."""
 
+KNOWN: dict[str, Title] = {}
+"""Titles that say no more than a component, each once for all processes that have it."""
+
 
 def classify(cmdline: bytes) -> Title | None:
     """What the process is; None where it is none of Airflow's."""
+    title = find_title(cmdline)
+    return KNOWN.setdefault(title.component, title) if title and not title.work else title
+
+
+def find_title(cmdline: bytes) -> Title | None:
+    """What the process is, in a title of its own."""
     parts = cmdline.rstrip(b"\0 ").decode(errors="replace").split("\0")
     title = " ".join(parts)
     if title.startswith("airflow "):
