@@ -23,7 +23,7 @@ COMPONENTS = (
 )
 """What a process of Airflow may be; `task_supervisor` watches over one task's process, `other` is any other command."""
 
-UNREADABLE_FILES = ("io", "status", "fd", "smaps_rollup", "cmdline", "net")
+UNREADABLE_FILES = ("stat", "io", "status", "fd", "smaps_rollup", "cmdline", "net")
 """Files of a process that may be kept from us."""
 
 COMPONENT = {"component": COMPONENTS}
@@ -116,7 +116,7 @@ SEEN = Family(
 UNREADABLE = Family(
     "airflow_exporter_host_unreadable_processes",
     Kind.GAUGE,
-    help="Airflow's processes of which a file could not be read; what it would tell is absent, not 0",
+    help="Airflow's processes (stat: any) of which a file could not be read; what it would tell is absent, not 0",
     labels=("file", "reason"),
     source="host",
     reader="processes",

@@ -69,6 +69,29 @@ def test_what_is_forbidden_is_absent_and_said_with_what_helps(watch: Watch, monk
     assert "CAP_SYS_PTRACE" in str(watch.source)
 
 
+def test_processes_that_are_hidden_are_counted_and_said(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = procfs.read
+
+    def refuse(path: str, size: int = procfs.LARGEST) -> bytes:
+        if "/10/" in path:
+            raise UnreadableError("permission")
+        return read(path, size)
+
+    monkeypatch.setattr(procfs, "read", refuse)
+    watch.tree.add(10, 1, *SCHEDULER)
+    watch.look()
+    assert watch.value(components.UNREADABLE, "stat", "permission") == 1
+    assert any("hidepid" in note for note in watch.reading.notes)
+
+
+def test_where_no_process_of_airflows_is_seen_the_page_says_what_helps(watch: Watch) -> None:
+    watch.look()
+    assert any("hostPID" in note for note in watch.reading.notes)
+    watch.tree.add(10, 1, *SCHEDULER)
+    watch.look()
+    assert not any("hostPID" in note for note in watch.reading.notes)
+
+
 def test_a_process_that_vanishes_while_it_is_read_disturbs_no_other(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER, hidden=frozenset({"stat", "status", "io", "smaps_rollup", "cmdline"}))
     watch.tree.add(11, 1, *SCHEDULER)

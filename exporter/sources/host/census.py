@@ -41,6 +41,8 @@ class Census:
         self.processes: dict[int, Process] = {}
         self.strangers = Owner()
         """Those who own what is not Airflow's."""
+        self.forbidden = 0
+        """Processes of which the newest look could read nothing at all, so that nobody knows whose they are."""
         self._files = files
         self._kinship = kinship
         self._clock = clock
@@ -52,6 +54,7 @@ class Census:
     def look(self, deadline: float) -> None:
         """Look at every process. Raises OverrunError at the deadline (monotonic seconds), UnreadableError."""
         pids = self._files.list_pids()
+        self.forbidden = 0
         known = sorted(self.processes.values(), key=attrgetter("depth"))
         finished = self._observe(known, lambda: pids, deadline)
         self._first = False
@@ -116,7 +119,8 @@ class Census:
         """A new process; None where it has ended meanwhile, or is kept from us."""
         try:
             process = Process(procfs.parse_stat(self._files.read(pid, "stat", 1024)))
-        except (UnreadableError, procfs.MalformedError):
+        except (UnreadableError, procfs.MalformedError) as error:
+            self.forbidden += isinstance(error, UnreadableError) and error.reason == "permission"
             return None
         process.kids = process.stat.kids if self._first else 0
         return process

@@ -27,6 +27,11 @@ COST = 0.002
 """The part of one CPU that glances may take."""
 TREMBLE = 2.0
 """Seconds by which a clock that is not set may still be led."""
+ADVICE = "run as Airflow's user, or with CAP_SYS_PTRACE"
+NONE_SEEN = (
+    "no process of Airflow's is seen: where it runs in another container, share the machine's processes (pid: host, "
+    "hostPID: true) or see --path.procfs"
+)
 LEDGER = tuple(family for family in (*components.FAMILIES, *usage.FAMILIES) if family.kind is not Kind.GAUGE)
 """The families that only grow."""
 
@@ -77,7 +82,8 @@ class ProcessesReader:
         self.seen = len(one.census.processes)
         self._boot = keep_moment(self._boot, time.time() - uptime)
         unreadable = count_unreadable(owned)
-        self.notes = tuple(describe(unreadable))
+        unreadable["stat", "permission"] = one.census.forbidden
+        self.notes = (*describe(unreadable), *(() if owned else (NONE_SEEN,)))
         took = time.monotonic() - begun
         return Reading(
             tables={
@@ -219,8 +225,9 @@ def count_unreadable(owned: Iterable[Owned]) -> Values:
 def describe(unreadable: Values) -> Iterator[str]:
     """What is missing and what helps, in words."""
     for (file, reason), number in unreadable.items():
-        if number and reason == "permission":
-            advice = "run as Airflow's user, or with CAP_SYS_PTRACE"
-            yield f"/proc/PID/{file} of {number:.0f} processes is forbidden to us: {advice}"
+        if number and file == "stat":
+            yield f"{number:.0f} processes are hidden from us, /proc is mounted with hidepid: {ADVICE}"
+        elif number and reason == "permission":
+            yield f"/proc/PID/{file} of {number:.0f} processes is forbidden to us: {ADVICE}"
         elif number:
             yield f"/proc/PID/{file} of {number:.0f} processes: {reason}"
