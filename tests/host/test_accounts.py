@@ -85,6 +85,22 @@ def test_a_task_too_short_to_be_seen_is_counted_by_its_parents_account(watch: Wa
     assert watch.task_cpu("etl", "short") == 25
 
 
+def test_a_task_that_was_never_seen_comes_before_one_that_had_ended_already(watch: Watch) -> None:
+    for number, name in enumerate(("first", "second")):
+        watch.directory.tell_try("etl", name, UUIDS[number])
+    worker = watch.tree.add(10, 1, busy(UUIDS[0]))
+    watch.tree.add(11, 10, task(UUIDS[0]), cpu=30)
+    watch.look()
+    watch.tree.fakes[11].cpu = 80
+    watch.tree.end(11)
+    watch.look()
+    worker.argv, worker.kids = (busy(UUIDS[1]),), worker.kids + 25
+    watch.tree.write()
+    watch.look(3)
+    assert watch.task_cpu("etl", "first") == 50
+    assert watch.task_cpu("etl", "second") == 25
+
+
 def test_a_short_task_of_which_nothing_was_seen_counts_as_unknown_not_as_the_worker(watch: Watch) -> None:
     worker = watch.tree.add(10, 1, IDLE)
     watch.look()

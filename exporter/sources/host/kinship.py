@@ -55,8 +55,10 @@ class Kinship:
         if owner.name not in SUPERVISORS:
             return owner
         works = [one.work for one in (parent.before, title) if one and one.work]
-        for work in works:
-            found = self._open_work(work, f"{parent.stat.pid}:{parent.stat.start}:{work.dag_id}:{work.task_id}")
+        stem = f"{parent.stat.pid}:{parent.stat.start}"
+        tries = [self._open_work(work, f"{stem}:{work.dag_id}:{work.task_id}") for work in works]
+        # One that was never seen rather than one whose end was.
+        for found in sorted(tries, key=lambda each: each.spent > 0):
             if found.live == 0:
                 return found
         # Only tasks are children of those; which one it was, no title told.
