@@ -123,7 +123,8 @@ def find_commands(folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
     config = folder / "names.yml"
     config.write_text(NAMES, encoding="utf-8")
     address = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
-    flags = ("serve", "--no-collector.airflow", "--no-collector.statsd", "--no-host.machine", f"--web.listen-address={address['ours']}")
+    off = ("--no-collector.airflow", "--no-collector.statsd", "--no-host.machine")
+    flags = ("serve", *off, f"--web.listen-address={address['ours']}")
     node = f"--web.listen-address={address['prometheus-node-exporter']}"
     peer = ("-config.path", str(config), "-web.listen-address", address["prometheus-process-exporter"])
     commands = {
