@@ -12,6 +12,10 @@ USED = re.compile(r"\$\{(\w+):[-+]([^${}]*)")
 SHOWN = re.compile(r"^#?([A-Z_]+)=(.*)$", re.MULTILINE)
 EXAMPLES = {"AIRFLOW_URL", "AIRFLOW_PUBLIC_URL", "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD_FILE"}
 """What has no default shows what a value may look like."""
+PRIVATE = [
+    *(".env", "docker-compose.override.yaml", "secrets/airflow-password", "alertmanager/secrets/slack_url"),
+    *("compose/my-exporter.yml", "prometheus/my-prometheus.yml", "alertmanager/my-alertmanager.yml"),
+]
 
 
 def read(root: Path, name: str) -> str:
@@ -33,10 +37,10 @@ def test_the_example_sets_nothing_by_itself(root: Path) -> None:
     assert not re.search(r"^[A-Z]", read(root, ".env.example"), re.MULTILINE)
 
 
-def test_what_people_put_into_the_folder_of_secrets_is_not_committed(root: Path) -> None:
-    command = ["git", "-C", str(root), "check-ignore", "secrets/airflow-password", ".env"]
+def test_what_people_make_for_themselves_is_not_committed(root: Path) -> None:
+    command = ["git", "-C", str(root), "check-ignore", *PRIVATE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["secrets/airflow-password", ".env"]
+    assert done.stdout.split() == PRIVATE
 
 
 def test_compose_accepts_the_file(compose: list[str], root: Path) -> None:

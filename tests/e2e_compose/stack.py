@@ -170,6 +170,12 @@ class Stack:
         reply.raise_for_status()
         return reply.json()["data"] if service == "prometheus" else reply.json()
 
+    def text(self, service: str, path: str) -> str:
+        """A page."""
+        reply = self._session.get(self.url(service, path), timeout=15)
+        reply.raise_for_status()
+        return reply.text
+
     def grafana_password(self) -> str:
         """As the docs say how to find it."""
         return self.compose("exec", "-T", "grafana", "cat", "/run/passwords/grafana-admin-password").strip()

@@ -133,9 +133,9 @@ def test_events_of_the_scheduler_arrive_over_statsd(stack: Stack) -> None:
 
 def test_an_alert_is_delivered_to_a_webhook(stack: Stack, report: Report) -> None:
     wait_for("Watchdog in the inbox", lambda: "firing Watchdog" in stack.logs("inbox"), 180)
-    report.took(
-        "first notification delivered (Watchdog fires always), after the start", first_told(stack) - report.began
-    )
+    after = first_told(stack) - report.began
+    report.took("first notification delivered (Watchdog fires always), after the start", after)
+    assert stack.text("exporter", "/runbooks/Watchdog.md").startswith("# Watchdog")
 
 
 def test_our_image_is_what_it_says(stack: Stack, report: Report) -> None:
