@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -20,6 +21,7 @@ from exporter.catalogue import components, usage
 from exporter.directory import Directory
 from exporter.settings import AirflowSettings, HostSettings
 from exporter.sources.host.source import HostSource
+from tests.host.session import list_session
 
 STAGE = Path(__file__).parent / "stage.py"
 JOBS = ("cpu", "memory", "disk", "shell", "short", "short", "short", "short", "short")
@@ -40,7 +42,9 @@ class Report:
         directory = Directory()
         for job, uuid in zip(JOBS, UUIDS, strict=True):
             directory.tell_try("dag", job, uuid)
-        self._processes, self._tasks = HostSource(HostSettings(machine=False), AirflowSettings(), directory).readers
+        source = HostSource(HostSettings(machine=False), AirflowSettings(), directory)
+        self._processes, self._tasks = source.readers
+        self._files = source._files
         self._run(folder)
         for file in folder.glob("*.json"):
             self.accounts.append(json.loads(file.read_text()))
@@ -48,7 +52,11 @@ class Report:
     def _run(self, folder: Path) -> None:
         jobs = ",".join(f"{job}={uuid}" for job, uuid in zip(JOBS, UUIDS, strict=True))
         command = [sys.executable, "-S", str(STAGE), str(folder), jobs, "padding" * 30]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as worker:
+        pipe = subprocess.PIPE
+        with (
+            subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1, start_new_session=True) as worker,
+            patch.object(self._files, "list_pids", lambda: list_session(worker.pid)),
+        ):
             assert worker.stdin
             assert worker.stdout
             assert worker.stdout.readline() == "ready\n"

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from exporter.directory import Directory
 from exporter.settings import AirflowSettings, HostSettings
 from exporter.sources.host.processes import SHARE
 from exporter.sources.host.source import HostSource
+from tests.host.session import list_session
 
 CROWD = Path(__file__).parent / "crowd.py"
 ROUNDS = 3
@@ -45,17 +47,6 @@ class Crowd(NamedTuple):
         self.process.stdin.close()
         assert self.process.stdout.readline() == "end\n"
         return sum(float(file.read_text()) for file in self.folder.glob("*.txt"))
-
-    def list_pids(self) -> list[int]:
-        """Its processes, which have a session of their own; and the one at the top."""
-        pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
-        return [1, *filter(self._has, pids)]
-
-    def _has(self, pid: int) -> bool:
-        try:
-            return os.getsid(pid) == self.process.pid
-        except ProcessLookupError:
-            return False
 
 
 @contextmanager
@@ -111,7 +102,7 @@ def test_what_five_hundred_short_tasks_use_between_looks_is_counted_once_and_nev
             for number in range(1, 26 * ROUNDS + 1):
                 uuid = f"01a20793-8496-79a0-a835-{crowd.process.pid % 10_000:04d}{worker:04d}{number:04d}"
                 directory.tell_try("crowd", "short", uuid)
-        monkeypatch.setattr(source._files, "list_pids", crowd.list_pids)
+        monkeypatch.setattr(source._files, "list_pids", partial(list_session, crowd.process.pid))
         look()
         for _ in range(ROUNDS):
             crowd.order()
