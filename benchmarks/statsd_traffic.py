@@ -32,10 +32,19 @@ class Event(NamedTuple):
         """As StatsD without tags has it."""
         return f"airflow.{self.legacy.format(**self.tags)}:{self.value}|{TYPES[self.type]}"
 
-    def tagged(self) -> str:
+    def datadog(self) -> str:
         """As DogStatsD has it."""
         tags = ",".join(f"{name}:{value}" for name, value in self.tags.items())
         return f"airflow.{self.name}:{self.value}|{TYPES[self.type]}{'|#' if tags else ''}{tags}"
+
+    def influxdb(self) -> str:
+        """As InfluxDB has it."""
+        tags = "".join(f",{name}={value}" for name, value in self.tags.items())
+        return f"airflow.{self.name}{tags}:{self.value}|{TYPES[self.type]}"
+
+
+SPELLINGS = {"plain": Event.plain, "datadog": Event.datadog, "influxdb": Event.influxdb}
+"""How a dialect writes an event."""
 
 
 class Sent(NamedTuple):
@@ -83,7 +92,6 @@ def turn_scheduler(turn: int, chance: random.Random) -> Iterator[Event]:
     yield Event("pool.open_slots", "pool.open_slots.{pool_name}", "gauge", slots, pool)
     yield Event("pool.running_slots", "pool.running_slots.{pool_name}", "gauge", slots, pool)
     check = "dagrun.dependency-check"
-    check = "dagrun.dependency-check"
     dag = {"dag_id": f"sales_etl_{turn % 100:04}"}
     yield Event(check, check + ".{dag_id}", "timer", lasted(chance, 20), dag)
 
@@ -106,9 +114,9 @@ def pack(lines: Sequence[str], *, packed: bool) -> Iterator[bytes]:
     yield "\n".join(held).encode()
 
 
-def write_traffic(path: Path, events: Sequence[Event], *, tagged: bool, packed: bool) -> int:
+def write_traffic(path: Path, events: Sequence[Event], dialect: str, *, packed: bool) -> int:
     """Write a file as the sender reads it; returns how many datagrams it has."""
-    datagrams = list(pack([event.tagged() if tagged else event.plain() for event in events], packed=packed))
+    datagrams = list(pack([SPELLINGS[dialect](event) for event in events], packed=packed))
     path.write_bytes(b"".join(struct.pack("<H", len(one)) + one for one in datagrams))
     return len(datagrams)
 
