@@ -153,6 +153,20 @@ def test_unix_sockets_replace_a_stale_file_and_only_that(
     assert wait_for(notebook, 2)[1:] == [b"b:2|c"]
 
 
+def test_who_sends_to_a_unix_socket_is_not_kept_waiting_for_a_rest(
+    tmp_path: Path, notebook: Notebook, start: Callable[..., Receiver]
+) -> None:
+    path = tmp_path / "gram"
+    start(udp="127.0.0.1:0", unixgram=path, buffer=4 * 1024 * 1024)
+    began = time.monotonic()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.connect(str(path))
+        for _ in range(1_000):
+            sock.send(b"a:1|c")
+    assert time.monotonic() - began < 3
+    assert len(wait_for(notebook, 1_000)) == 1_000
+
+
 def test_an_address_in_use_says_what_to_do(notebook: Notebook, start: Callable[..., Receiver]) -> None:
     port = find_port(start(udp="127.0.0.1:0"))
     with pytest.raises(ReaderError, match="another process listens there; stop it"):
