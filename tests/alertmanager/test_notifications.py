@@ -6,6 +6,7 @@ import email
 import email.policy
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,27 @@ def test_the_heartbeat_comes_again_and_again(manager: Alertmanager, inbox: Inbox
     manager.post([make_alert("Watchdog")])
     wait_for(lambda: len(inbox.notices()) >= 3)
     assert {notice.receiver for notice in inbox.notices()} == {"heartbeat"}
+
+
+def on_weekday(config: Config, days: int) -> Config:
+    """The configuration with working hours on the one day that is so many days from now, around the clock."""
+    day = f"{datetime.now(UTC) + timedelta(days=days):%A}".lower()
+    (interval,) = config["time_intervals"][0]["time_intervals"]
+    interval.update(weekdays=[day], times=[{"start_time": "00:00", "end_time": "24:00"}])
+    return config
+
+
+def test_in_working_hours_what_is_worth_knowing_is_told(start: Start, inbox: Inbox) -> None:
+    start(readdressed(hurried(on_weekday(shipped_config(), 0)), inbox.address)).post([REACHED, POOL])
+    wait_for(lambda: len(inbox.notices()) == 2)
+    assert {notice.receiver for notice in inbox.notices()} == {"notices", "operators"}
+
+
+def test_outside_of_working_hours_it_waits(start: Start, inbox: Inbox) -> None:
+    start(readdressed(hurried(on_weekday(shipped_config(), 3)), inbox.address)).post([REACHED, POOL])
+    wait_for(inbox.notices)
+    time.sleep(SETTLED)
+    assert {notice.receiver for notice in inbox.notices()} == {"operators"}
 
 
 # ---- what follows from something else --------------------------------------------------------------
