@@ -19,6 +19,8 @@ from tests.e2e.console import Console
 from tests.e2e.prometheus import Prometheus, find_prometheus
 from tests.e2e.subject import Subject
 from tests.e2e_alerts import overrides
+from tests.e2e_alerts.history import NAME as HISTORY
+from tests.e2e_alerts.history import LeakingWorker
 
 NAME = "e2e"
 """The label `airflow` of what our exporter tells."""
@@ -67,8 +69,8 @@ def programs_missing() -> list[str]:
 
 
 @contextmanager
-def open_stage(plan: Plan, folder: Path, say: Say, extra: Mapping[str, str] | None = None) -> Iterator[Stage]:
-    """Start all of it; stop all of it at the end. `extra` are further targets, each with the Airflow it tells of."""
+def open_stage(plan: Plan, folder: Path, say: Say, worker: LeakingWorker | None = None) -> Iterator[Stage]:
+    """Start all of it; stop all of it at the end. Of a worker Prometheus has the history, and goes on scraping it."""
     with ExitStack() as stack:
         orders, dags = fresh(folder / "orders"), folder / "dags"
         shutil.rmtree(dags, ignore_errors=True)
@@ -87,8 +89,12 @@ def open_stage(plan: Plan, folder: Path, say: Say, extra: Mapping[str, str] | No
         stack.callback(inbox.close)
         alertmanager = start_alertmanager(plan, folder, inbox)
         stack.callback(alertmanager.close)
-        targets = {exporter.address: NAME, **(extra or {})}
-        prometheus = start_prometheus(plan, folder, targets, alertmanager.address)
+        targets = {exporter.address: NAME}
+        place = fresh(folder / "prometheus")
+        if worker:
+            targets[worker.address] = HISTORY
+            worker.write_history(place / "data", place / "history.txt")
+        prometheus = start_prometheus(plan, place, targets, alertmanager.address)
         stack.callback(prometheus.close)
         prometheus.wait_ready()
         alertmanager.wait_ready()
@@ -151,9 +157,8 @@ def start_alertmanager(plan: Plan, folder: Path, inbox: Inbox) -> Alertmanager:
     return Alertmanager(program, fresh(folder / "alertmanager"), config)
 
 
-def start_prometheus(plan: Plan, folder: Path, targets: Mapping[str, str], alertmanager: str) -> Prometheus:
+def start_prometheus(plan: Plan, place: Path, targets: Mapping[str, str], alertmanager: str) -> Prometheus:
     """The shipped rules on a real Prometheus; history that lies in its folder already is taken up."""
-    place = folder / "prometheus"
     overrides.write_rules(place, plan.change_rules)
     config = overrides.prometheus_config(targets, alertmanager, plan.seconds)
     program = find_prometheus()

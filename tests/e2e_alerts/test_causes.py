@@ -24,7 +24,7 @@ from tests.e2e_alerts.causes import order, run_to_the_end, triggered
 from tests.e2e_alerts.history import NAME as HISTORY
 from tests.e2e_alerts.history import LeakingWorker
 from tests.e2e_alerts.journal import Journal, Trial
-from tests.e2e_alerts.stage import NAME, Plan, Stage, fresh, open_stage, programs_missing
+from tests.e2e_alerts.stage import NAME, Plan, Stage, open_stage, programs_missing
 from tests.e2e_alerts.telling import FOLDER, HERE, say
 
 FACTOR = 30
@@ -204,27 +204,24 @@ def start_work(stage: Stage) -> None:
 def test_real_causes_are_told_of_once_until_they_end() -> None:
     assert programs_missing() == []
     folder = (FOLDER / "alerts-causes").resolve()
-    fresh(folder / "prometheus")
-    with LeakingWorker(LEAK_HOURS, LEAK_BYTES_PER_HOUR) as worker:
-        worker.write_history(folder / "prometheus" / "data", folder / "history.txt")
-        with open_stage(PLAN, folder, say, {worker.address: HISTORY}) as stage:
-            play = Play(stage)
-            play.journal.begin("a worker that leaks, in history", {"AirflowComponentMemoryLeak": {"airflow": HISTORY}})
-            for dag_id in stage.console.dag_ids() - set(SCHEDULED):
-                stage.console.pause(dag_id, False)
-            play.journal.wait_notified("a worker that leaks, in history", seconds=FIRING)
-            worker.mend()
-            play.journal.end("a worker that leaks, in history")
-            play.fall_and_stop()
-            start_work(stage)
-            play.misbehave()
-            play.stop_scheduler()
-            play.stop_api_server()
-            play.crowd()
-            play.kill_exporter()
-            play.journal.wait_resolved("a worker that leaks, in history", seconds=1)
-            report(play)
-            check(play)
+    with LeakingWorker(LEAK_HOURS, LEAK_BYTES_PER_HOUR) as worker, open_stage(PLAN, folder, say, worker) as stage:
+        play = Play(stage)
+        play.journal.begin("a worker that leaks, in history", {"AirflowComponentMemoryLeak": {"airflow": HISTORY}})
+        for dag_id in stage.console.dag_ids() - set(SCHEDULED):
+            stage.console.pause(dag_id, False)
+        play.journal.wait_notified("a worker that leaks, in history", seconds=FIRING)
+        worker.mend()
+        play.journal.end("a worker that leaks, in history")
+        play.fall_and_stop()
+        start_work(stage)
+        play.misbehave()
+        play.stop_scheduler()
+        play.stop_api_server()
+        play.crowd()
+        play.kill_exporter()
+        play.journal.wait_resolved("a worker that leaks, in history", seconds=1)
+        report(play)
+        check(play)
 
 
 def report(play: Play) -> None:
