@@ -50,6 +50,15 @@ def test_children_of_the_dag_processor_are_apart(watch: Watch) -> None:
     assert watch.cpu("dag_file_processor") == 9
 
 
+def test_each_component_that_runs_by_itself_tells_its_control_group(watch: Watch) -> None:
+    """Two triggerers in containers of their own have limits of their own; children are where their parent is."""
+    triggerer = ("/venv/bin/python", "/venv/bin/airflow", "triggerer")
+    for pid, ppid, argv in ((10, 1, triggerer), (11, 10, triggerer), (20, 1, triggerer), (30, 1, SCHEDULER)):
+        watch.tree.add(pid, ppid, *argv)
+    watch.look()
+    assert watch.source._list_representatives() == [10, 20, 30]
+
+
 def test_what_is_forbidden_is_absent_and_said_with_what_helps(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     read = procfs.read
 

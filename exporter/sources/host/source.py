@@ -71,13 +71,18 @@ class HostSource:
         )
 
     def _list_representatives(self) -> list[int]:
-        """The oldest process of each component, which tells the control group of them all."""
-        oldest: dict[str, tuple[int, int]] = {}
-        for process, owner in self._census.owned():
-            if isinstance(owner, Component):
-                born = (process.stat.start, process.stat.pid)
-                oldest[owner.name] = min(born, oldest.get(owner.name, born))
-        return [pid for _, pid in sorted(oldest.values())]
+        """The processes with which components begin: each tells the control group of those below it.
+
+        Several of a kind may run on one machine, such as workers in containers, each with limits of its own.
+        """
+        names = {
+            process.stat.pid: owner.name for process, owner in self._census.owned() if isinstance(owner, Component)
+        }
+        return sorted(
+            process.stat.pid
+            for process, owner in self._census.owned()
+            if isinstance(owner, Component) and names.get(process.stat.ppid) != owner.name
+        )
 
 
 class Labelling:
