@@ -14,6 +14,9 @@ from demo.processes import process_table
 from tests.e2e.arena import wait_until
 from tests.e2e_alerts.stage import Stage
 
+BROKEN = """# Airflow looks into files alone that have the words airflow and dag
+import a_module_that_nobody_has
+"""
 BURN = "while True: pass"
 FLOOD = """
 import socket, sys, time
@@ -134,7 +137,7 @@ def remove_group(group: Path) -> None:
 def broken_file(stage: Stage) -> Iterator[None]:
     """A DAG file that cannot be imported."""
     file = stage.dags / "broken.py"
-    file.write_text("import a_module_that_nobody_has\n", encoding="utf-8")
+    file.write_text(BROKEN, encoding="utf-8")
     try:
         yield
     finally:

@@ -35,16 +35,17 @@ def hold(name):
 
 with declare("sales", 12):
 
-    @task(owner="sales-team")
-    def load(part):
+    @task(owner="sales-team")  # of mapped tasks Airflow forgets the owner
+    def load():
         if is_ordered("fail"):
             raise RuntimeError("ordered to fail")
 
-    load.expand(part=list(range(2)))
+    load.override(task_id="load_north")()
+    load.override(task_id="load_south")()
 
 with declare("moody", 15):
 
-    @task(owner="sales-team", retries=40, retry_delay=timedelta(seconds=1))
+    @task(retries=40, retry_delay=timedelta(seconds=1))
     def retried(part):
         if is_ordered("retry"):
             raise RuntimeError("ordered to try again")
@@ -61,7 +62,7 @@ with declare("late", 15, tags=["critical", "slo:30s"]):
 
 with declare("flop"):
 
-    @task(owner="sales-team")
+    @task
     def fall(number):
         raise RuntimeError("ordered to fail")
 
