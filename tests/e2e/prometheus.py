@@ -60,6 +60,11 @@ class Prometheus:
         with (folder / "prometheus.log").open("ab") as log:
             self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
+    @property
+    def pid(self) -> int:
+        """The process, for measuring."""
+        return self._child.pid
+
     def close(self) -> None:
         """End the server."""
         self._session.close()
