@@ -146,9 +146,8 @@ def measure(prober: Prober) -> int:
     by_board: dict[str, list[Taken]] = {}
     for took, question in timed:
         by_board.setdefault(question.where.split(":")[0], []).append(took)
-    print(
-        "\n| dashboard | queries | slowest, ms | dearest, CPU ms | CPU of all, ms |\n| --- | ---: | ---: | ---: | ---: |"
-    )
+    print("\n| dashboard | queries | slowest, ms | dearest, CPU ms | CPU of all, ms |")
+    print("| --- | ---: | ---: | ---: | ---: |")
     for board, all_of_it in sorted(by_board.items()):
         slowest, dearest = max(one.seconds for one in all_of_it), max(one.cpu for one in all_of_it)
         total = sum(one.cpu for one in all_of_it)
