@@ -88,7 +88,7 @@ def graph(
         "drawStyle": "bars" if bars else "line",
         "lineWidth": 1,
         "fillOpacity": 70 if bars else 25 if stacked else 8,
-        "showPoints": "never" if bars or stacked else "auto",
+        "showPoints": "never" if bars or stacked else "always" if sparse else "auto",
         "spanNulls": HOUR_IN_MS if sparse and not bars else False,
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         "axisPlacement": "auto",

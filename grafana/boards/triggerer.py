@@ -21,7 +21,6 @@ from grafana.boards.panel import (
 from grafana.boards.promql import API_READ, heard, or_zero, pick
 
 FULL = rising(0.8, 1)
-AGE = "airflow_dag:task_instance_oldest_state_entry:age_seconds"
 TRIGGERER = Row(
     "Triggerer",
     [
@@ -56,14 +55,14 @@ TRIGGERER = Row(
             no_value=NO_API,
         ),
         stat(
-            "Longest deferred",
-            "How long the task instance that is longest deferred has been started.",
-            f"max({pick(AGE, state='deferred')})",
-            "s",
+            "Triggers that run",
+            "Triggers that all triggerers run together (StatsD).",
+            f"sum({pick('airflow_triggerer:running_triggers:max')})",
+            "short",
             steps=NEUTRAL,
             decimals=0,
             width=6,
-            no_value="none is deferred",
+            no_value=NO_STATSD,
         ),
         graph(
             "Triggers of each triggerer",

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -147,9 +148,26 @@ def disturb(rig: Rig, subject: Subject) -> None:
         sender.sendto(b"this is no StatsD", ("127.0.0.1", rig.statsd_port))
     with suppress(requests.RequestException):
         requests.get(f"http://{subject.address}/metrics", headers={"Authorization": "Basic bm9ib2R5"}, timeout=5)
+    kill_a_task(rig)
+    rig.airflow.stop("api-server")
+    time.sleep(15)
+    rig.airflow.start("api-server")
     rig.airflow.stop("scheduler")
-    time.sleep(20)
+    time.sleep(15)
     rig.airflow.start("scheduler")
+
+
+def kill_a_task(rig: Rig) -> None:
+    """End a running task with the process that watches over it: nobody sends its heartbeat any more."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for worker in psutil.Process(rig.airflow.processes.pid("scheduler")).children():
+            title = " ".join(worker.cmdline())
+            if "LocalExecutor: " in title and "idle" not in title:
+                for process in (*worker.children(recursive=True), worker):
+                    process.kill()
+                return
+        time.sleep(0.5)
 
 
 def ask_until_answered(interview: Interview, questions: list[Question]) -> list[Answer]:
@@ -176,7 +194,8 @@ def test_every_query_of_dashboards_and_rules_returns_data() -> None:
     if not program:
         pytest.skip("Prometheus is not installed")
     folder = (FOLDER / "boards").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # a Prometheus with a past would answer from it
+    folder.mkdir(parents=True)
     rig = Rig(folder)
     with rig.running(program) as (subject, prometheus):
         interview = Interview(f"http://127.0.0.1:{prometheus.port}")
