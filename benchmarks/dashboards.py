@@ -1,7 +1,7 @@
 """How long Prometheus takes for each query of the dashboards: python -m benchmarks.dashboards [--dags 2000]
 
-The past of an Airflow of that size is invented (a day of one DAG, six hours of the whole and of every DAG, 70 minutes
-of every task, a sample each 30 seconds), recorded series among it, and written to a Prometheus of our own. Then each
+The past of an Airflow of that size is invented, recorded series among it, a sample each 30 seconds and as far back as
+queries read, and written to a Prometheus of our own. Then each
 query is asked three times, over the time that its dashboard shows at first. Exits with 1 where the median of one is
 above a second; CPU of the server
 is given too, since it does not depend on what else a machine does.
@@ -76,18 +76,16 @@ def values(seconds: int, step: int) -> dict[str, str]:
 def needed() -> Iterator[tuple[Kept, bool]]:
     """Yield every name that a query reads, and whether it is recorded."""
     labels = Labels()
-    names = {
-        node.name
-        for question in questions()
-        for node in walk(ast.parse(question.expression))
-        if isinstance(node, ast.VectorSelector)
-    }
-    for name in sorted(name for name in names if name and name not in OF_PROMETHEUS):
+    wide: dict[str, bool] = {}
+    for question in questions():
+        for node in walk(ast.parse(question.expression)):
+            if isinstance(node, ast.VectorSelector) and node.name and node.name not in OF_PROMETHEUS:
+                one = f'dag_id="{CHOSEN_DAG}"' in node.prettify()
+                wide[node.name] = wide.get(node.name, False) or not one
+    for name, by_all in sorted(wide.items()):
         kept = exposed(name)
-        if kept:
-            yield kept, False
-        else:
-            yield Kept(name, tuple(sorted(labels.series(name))), grows=False), True
+        found = kept or Kept(name, tuple(sorted(labels.series(name))), grows=False)
+        yield found._replace(only_one=not by_all), kept is None
 
 
 def invent(dags: int, tasks: int) -> list[Series]:

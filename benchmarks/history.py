@@ -59,7 +59,7 @@ CENTRAL = "exporter:10112"
 
 
 class Kept(NamedTuple):
-    """A series name: its labels, whether it only grows, and on how many hosts it is."""
+    """A series name: its labels, whether it only grows, where it is, and whether queries only ask for one DAG of it."""
 
     name: str
     labels: tuple[str, ...]
@@ -67,6 +67,7 @@ class Kept(NamedTuple):
     hosts: Sequence[str] = (CENTRAL,)
     buckets: tuple[str, ...] = ()
     closed: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - never changed
+    only_one: bool = False
 
 
 def exposed(name: str) -> Kept | None:
@@ -126,7 +127,7 @@ def series_of(kept: Kept, dags: int, tasks: int, *, recorded: bool) -> Iterator[
                 }
                 yield Series(
                     _labels(labels),
-                    _depth(owner, short=recorded or bool(kept.buckets)),
+                    _depth(owner, kept, recorded=recorded),
                     (number * 7 + len(values[0]) if values else number) % VARIANTS,
                     kept.grows,
                 )
@@ -148,14 +149,19 @@ def _owners(kept: Kept, dags: int, tasks: int) -> Iterator[dict[str, str]]:
             yield {"dag_id": f"dag_{dag:05d}", **place}
 
 
-def _depth(owner: dict[str, str], *, short: bool) -> int:
-    """As long a past as queries read: of one DAG a day, of the whole and of other DAGs six hours, of tasks one.
+def _depth(owner: dict[str, str], kept: Kept, *, recorded: bool) -> int:
+    """As long a past as queries read, so that it is written in minutes.
 
-    What is recorded of every DAG and the buckets of histograms are `short`: queries look at now, or at one DAG.
+    Of the chosen DAG a day; of the whole, and of other DAGs, six hours; of tasks and of what is recorded of each DAG a
+    bit more than an hour; of other DAGs in what is asked for one DAG only a few samples, for the index to have them.
     """
     if owner.get("dag_id") == CHOSEN_DAG:
         return 24 * HOUR
-    return 70 * MINUTE if "dag_id" in owner and ("task_id" in owner or short) else 6 * HOUR
+    if "dag_id" not in owner:
+        return 6 * HOUR
+    if kept.only_one:
+        return 10 * MINUTE
+    return 70 * MINUTE if "task_id" in owner or recorded else 6 * HOUR
 
 
 # ---- remote write: protobuf by hand, in snappy's frame but not compressed -------------------------

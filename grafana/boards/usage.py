@@ -16,8 +16,8 @@ KEYS = {
 }
 PEAK = f"max by(dag_id, task_id) ({pick('airflow_task_peak_resident_memory_bytes', **HOST)})"
 SMALLEST = f"scalar(min(sum by(instance) ({pick('airflow_host_memory_bytes', **HOST)})))"
-WRITTEN = total(f"increase({pick('airflow_task_written_bytes_total')}[$__range])", "dag_id", "task_id")
-READ = total(f"increase({pick('airflow_task_read_bytes_total')}[$__range])", "dag_id", "task_id")
+WRITTEN = total(f"increase({pick('airflow_task_written_bytes_total')}[1h])", "dag_id", "task_id")
+READ = total(f"increase({pick('airflow_task_read_bytes_total')}[1h])", "dag_id", "task_id")
 TASKS = Row(
     "Tasks",
     [
@@ -53,8 +53,8 @@ TASKS = Row(
             no_value=NO_HOST,
         ),
         table(
-            "Who writes most",
-            "Bytes that a task's processes wrote and read in the time shown, over all hosts (host source).",
+            "Who writes most, last hour",
+            "Bytes that a task's processes wrote and read in the last hour, over all hosts (host source).",
             KEYS,
             [
                 Column("Written", f"topk(15, {WRITTEN} > 0)", "bytes", width=110),

@@ -87,6 +87,8 @@ def test_the_past_of_many_is_short_and_that_of_one_is_long() -> None:
     assert paused
     assert [one.depth for one in series_of(tries, 2, 1, recorded=False)] == [24 * HOUR, 70 * MINUTE]
     assert [one.depth for one in series_of(paused, 2, 1, recorded=False)] == [24 * HOUR, 6 * HOUR]
+    alone = paused._replace(only_one=True)
+    assert [one.depth for one in series_of(alone, 2, 1, recorded=False)] == [24 * HOUR, 10 * MINUTE]
 
 
 def test_a_course_grows_or_does_not() -> None:
