@@ -190,7 +190,7 @@ function Dashboard({ scene, done }: { scene: Scene; done: () => void }) {
           return (
             <div key={panel.id} style={{ position: 'absolute', left: GAP + x * column, top: y * (CELL + GAP), width, height }}>
               {panel.type === 'row'
-                ? <div className="row">{panel.collapsed ? '›' : '⌄'} {panel.title}</div>
+                ? <div className="row">{panel.collapsed ? '▸' : '▾'} {panel.title}</div>
                 : <Panel scene={scene} panel={panel} width={width} height={height} done={count} />}
             </div>
           );
