@@ -47,7 +47,7 @@ with declare("never_ran_before") as never_ran:
 
 with declare("interrupted") as interrupted:
 
-    @task(retries=1, retry_delay=timedelta(seconds=30))
+    @task(retries=1, retry_delay=timedelta(minutes=1))
     def long():
         """Runs until somebody clears it; the next try is short, and comes after a while."""
         time.sleep(240 if current_try() == 1 else 0.5)
