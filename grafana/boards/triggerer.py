@@ -65,12 +65,9 @@ TRIGGERER = Row(
             no_value=NO_STATSD,
         ),
         graph(
-            "Triggers of each triggerer",
-            "Triggers that it runs, and that it could run besides (StatsD).",
-            [
-                Query(pick("airflow_triggerer:running_triggers:max"), "{{hostname}} runs"),
-                Query(f"max by(hostname) ({pick('airflow_triggerer_capacity_left')})", "{{hostname}} could run"),
-            ],
+            "Triggers by triggerer",
+            "Triggers that each triggerer runs (StatsD); of how many it may run: see Capacity in use.",
+            Query(pick("airflow_triggerer:running_triggers:max"), "{{hostname}}"),
             "short",
             decimals=0,
             no_value=NO_STATSD,

@@ -254,14 +254,19 @@ LIMITS = Row(
             no_value=NO_HOST,
         ),
         graph(
-            "Swap and memory kills",
-            "Bytes a second that come back from swap, and processes that the kernel killed for want of memory"
-            " (host source).",
-            [
-                Query(pick("airflow_host:swap_in_bytes:rate5m", **HOST), "{{instance}} from swap"),
-                Query(f"60 * {host_rate('airflow_host_oom_kills_total', **HOST)}", "{{instance}} kills a minute"),
-            ],
+            "Back from swap",
+            "Bytes a second that come back from swap: memory was too small for what ran (host source).",
+            Query(pick("airflow_host:swap_in_bytes:rate5m", **HOST), "{{instance}}"),
+            "Bps",
+            width=6,
+            no_value=NO_HOST,
+        ),
+        graph(
+            "Killed for want of memory",
+            "Processes a minute that the kernel killed since memory ran out, in any control group (host source).",
+            Query(f"60 * {host_rate('airflow_host_oom_kills_total', **HOST)}", "{{instance}}"),
             "short",
+            width=6,
             no_value=NO_HOST,
         ),
     ],
