@@ -1,7 +1,8 @@
 """What is read of a process beside what counts its usage: memory, descriptors, switches, network.
 
 Proportional memory is dear: the kernel walks all pages of a process. So it is read within a budget of time, tasks
-first, then whoever waited longest; what was not read keeps the value that it had.
+first, then whoever waited longest; what was not read keeps the value that it had. The budget is one of CPU: where we
+have to wait for a CPU ourselves, memory costs no more.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ SETTLING = 300.0
 
 
 class Details:
-    """Reads them; values stay with the process. `budget` is how long weighing may take in one walk, in seconds."""
+    """Reads them; values stay with the process. `budget` is what weighing may cost in one walk, in seconds of CPU."""
 
-    def __init__(self, files: Files, budget: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, files: Files, budget: float, clock: Callable[[], float] = time.thread_time) -> None:
         self._files = files
         self._budget = budget
         self._clock = clock

@@ -16,6 +16,8 @@ except ImportError:  # Airflow 2
     from airflow.operators.bash import BashOperator
 
 FOLDER = Path(os.environ.get("USAGE_FOLDER", "/tmp"))
+PREFIX = os.environ.get("USAGE_PREFIX", "")
+"""Of the ids of all DAGs: another Airflow on this machine may run the same."""
 START = datetime(2025, 1, 1, tzinfo=UTC)
 MEBI = 1024**2
 KNOWN = {}
@@ -55,7 +57,7 @@ OPTIONS = {
 BY_TASK = {"on_success_callback": account}
 
 
-@dag(dag_id="heavy", **OPTIONS)
+@dag(dag_id=f"{PREFIX}heavy", **OPTIONS)
 def heavy():
     """Long enough to be looked at."""
 
@@ -95,7 +97,7 @@ def heavy():
 
     BashOperator(
         task_id="bash",
-        bash_command="end=$((SECONDS+8)); while [ $SECONDS -lt $end ]; do :; done",
+        bash_command="i=0; while [ $i -lt 2500000 ]; do i=$((i+1)); done",
         **BY_TASK,
     )
     cpu()
@@ -105,7 +107,7 @@ def heavy():
     mapped.expand(seconds=[6, 7, 8])
 
 
-@dag(dag_id="short", **OPTIONS)
+@dag(dag_id=f"{PREFIX}short", **OPTIONS)
 def short():
     """Too short to be looked at."""
 
@@ -117,7 +119,7 @@ def short():
     quick.expand(number=list(range(20)))
 
 
-@dag(dag_id="cleared", **OPTIONS)
+@dag(dag_id=f"{PREFIX}cleared", **OPTIONS)
 def cleared():
     """Cleared by the test while it runs; the second time it ends by itself."""
 
