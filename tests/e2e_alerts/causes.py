@@ -102,7 +102,7 @@ def hog(stage: Stage, part: str) -> Iterator[None]:
         for process in process_table():
             if leader in (process.pid, process.parent):
                 (group / "cgroup.procs").write_text(str(process.pid))
-        with scripts((HOG, str(group), str(int(HOG_LIMIT * HOG_SHARE)))):
+        with scripts((HOG, str(group), str(int(HOG_LIMIT * HOG_SHARE))), nice=0):
             yield
 
 

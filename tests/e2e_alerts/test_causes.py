@@ -203,7 +203,7 @@ def start_work(stage: Stage) -> None:
     for dag_id in SCHEDULED:
         stage.console.pause(dag_id, False)
     query = "select distinct dag_id from dag_run where state = 'success'"
-    wait_until(lambda: len(stage.airflow.query(query)) == len(SCHEDULED), 120, "each scheduled DAG has run")
+    wait_until(lambda: len(stage.airflow.query(query)) == len(SCHEDULED), 300, "each scheduled DAG has run")
 
 
 @pytest.mark.e2e
