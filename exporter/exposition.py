@@ -32,6 +32,8 @@ GZIP = 31
 """What zlib calls the gzip container with the largest window."""
 FORMS = 10_000
 """How many families' texts are kept."""
+FILLED = 1_000
+"""How many histograms' lines are kept for others that have the same counts."""
 
 _turn = Lock()
 """Held while kept lines are read and renewed. Renderings exclude one another; whoever changes a value never waits."""
@@ -199,11 +201,16 @@ def write_prefix(table: Table, labels: Labels) -> bytes:
 def write_histogram(table: Table, series: Series, rendering: Rendering) -> bytes:
     """Write all lines of a histogram; its labels are kept."""
     *counts, total = rendering.read(series)
-    counts = list(accumulate(counts))
-    form = histogram_form(table.family.name, table.buckets, bool(table.scope or table.family.labels))
-    filled = form % (*counts, spell(total).decode(), counts[-1])
+    table.form = table.form or histogram_form(table)
     series.text = series.text or write_labels(table, series.labels)
-    return filled.encode().replace(b"\0", series.text)
+    filled = fill_form(table.form, tuple(accumulate(counts)))
+    return filled.replace(b"\1", spell(total)).replace(b"\0", series.text)
+
+
+@lru_cache(maxsize=FILLED)
+def fill_form(form: str, counts: tuple[float, ...]) -> bytes:
+    """A histogram's lines with its counts, cumulated: many are alike, above all those of what happens rarely."""
+    return (form % (*counts, "\1", counts[-1])).encode()
 
 
 def write_summary(table: Table, series: Series, rendering: Rendering) -> bytes:
@@ -225,11 +232,11 @@ def summary_form(name: str, objectives: tuple[tuple[float, float], ...], labelle
     return "".join(lines) + f"{name}_sum{plain} %s\n{name}_count{plain} %s\n"
 
 
-@lru_cache(maxsize=FORMS)
-def histogram_form(name: str, buckets: tuple[float, ...], labelled: bool) -> str:
-    """All lines of one histogram, with %s for each value and NUL for the labels."""
-    before, plain = ("\0,", "{\0}") if labelled else ("", "")
-    bounds = [*map(spell_bound, buckets), "+Inf"]
+def histogram_form(table: Table) -> str:
+    """All lines of a table's histograms, with %s for each value and NUL for the labels."""
+    name = table.family.name
+    before, plain = ("\0,", "{\0}") if table.scope or table.family.labels else ("", "")
+    bounds = [*map(spell_bound, table.buckets), "+Inf"]
     lines = [f'{name}_bucket{{{before}le="{bound}"}} %s\n' for bound in bounds]
     return "".join(lines) + f"{name}_sum{plain} %s\n{name}_count{plain} %s\n"
 

@@ -52,10 +52,11 @@ class Series:
 class Table:
     """The series of one family under one scope, valid until `expires` (monotonic seconds).
 
-    `buckets` are a histogram's upper bounds as configured, without +Inf.
+    `buckets` are a histogram's upper bounds as configured, without +Inf. `form` belongs to exposition: what the lines
+    of all its histograms have in common.
     """
 
-    __slots__ = ("buckets", "expires", "family", "scope", "series")
+    __slots__ = ("buckets", "expires", "family", "form", "scope", "series")
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Table:
         self.expires = expires
         self.scope = scope
         self.buckets = family.buckets if buckets is None else buckets
+        self.form = ""
 
 
 class Store:
