@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -80,7 +80,7 @@ class Ground(NamedTuple):
 
 
 @contextmanager
-def open_ground(version: str, folder: Path, say: Say) -> Iterator[Ground]:
+def open_ground(version: str, folder: Path, say: Say, settings: Mapping[str, str] = SETTINGS) -> Iterator[Ground]:
     """Start an Airflow with paused DAGs, every change of which is written down; stop and delete it at the end."""
     with ExitStack() as stack:
         airflow = Airflow(
@@ -89,7 +89,7 @@ def open_ground(version: str, folder: Path, say: Say) -> Iterator[Ground]:
             database="postgres",
             dags=HERE / "dags",
             pools=POOLS,
-            settings=SETTINGS,
+            settings=dict(settings),
             port=free_port(),
             report=say,
         )

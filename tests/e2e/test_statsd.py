@@ -67,17 +67,20 @@ def is_release_3(ground: Ground) -> bool:
     return release(ground.airflow.version) >= (3,)
 
 
-def work(ground: Ground, mode: str, folder: Path) -> Exposition:
-    """Let Airflow work and report in one dialect; what an exporter that hears nothing else shows at the end."""
-    port = free_port()
-    ground.airflow.stop(*ground.airflow.parts)
-    ground.airflow.settings = {
+def choose_settings(mode: str, port: int) -> dict[str, str]:
+    """Airflow's settings for a dialect."""
+    return {
         **SETTINGS,
         "AIRFLOW__METRICS__STATSD_ON": "True",
         "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
         "AIRFLOW__METRICS__STATSD_PORT": str(port),
         **MODES[mode],
     }
+
+
+def work(ground: Ground, mode: str, port: int, folder: Path) -> Exposition:
+    """Let Airflow work and report in one dialect; what an exporter that hears nothing else shows at the end."""
+    stopped = change_settings(ground, choose_settings(mode, port))
     flags = [
         "--no-collector.airflow",
         "--no-collector.host",
@@ -92,7 +95,8 @@ def work(ground: Ground, mode: str, folder: Path) -> Exposition:
         subject.start()
         subject.wait_ready()
         since = clock(ground.database)
-        ground.airflow.start()
+        if stopped:
+            ground.airflow.start()
         for dag_id in ground.console.dag_ids():
             # A name that is not ASCII ends 2.x's scheduler: its timers of such names are none.
             ground.console.pause(dag_id, not (is_release_3(ground) or dag_id.isascii()))
@@ -107,6 +111,15 @@ def work(ground: Ground, mode: str, folder: Path) -> Exposition:
         return subject.scrape()
     finally:
         subject.close()
+
+
+def change_settings(ground: Ground, settings: dict[str, str]) -> bool:
+    """Stop an Airflow that has other settings, before the next exporter can hear it; says whether it did."""
+    if ground.airflow.settings == settings:
+        return False
+    ground.airflow.stop(*ground.airflow.parts)
+    ground.airflow.settings = settings
+    return True
 
 
 def clock(database: Database) -> str:
@@ -231,11 +244,12 @@ def test_what_airflow_sends_agrees_with_its_database(version: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     modes = [mode for mode in CHOSEN if mode != "modern" or release(version) >= (3, 2)]
     problems: list[str] = []
-    with open_ground(version, folder, say) as ground:
+    port = free_port()
+    with open_ground(version, folder, say, choose_settings(modes[0], port)) as ground:
         ground.database.execute("create table e2e_window (endpoint text, start timestamptz, walked timestamptz);")
         ground.database.execute("create table e2e_poll (endpoint text, began timestamptz, ended timestamptz);")
         ground.database.execute("create table e2e_span (mode text, since timestamptz, until timestamptz);")
-        expositions = {mode: work(ground, mode, folder) for mode in modes}
+        expositions = {mode: work(ground, mode, port, folder) for mode in modes}
         for name in ("oracle.sql", "statsd.sql"):
             ground.database.execute_file(name)
         for mode, exposition in expositions.items():
