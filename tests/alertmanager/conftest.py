@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.alertmanager.server import Alertmanager, Config, Inbox, find_program
+from tests.alertmanager.server import Alertmanager, Config, Inbox, find_program, hurried, readdressed, shipped_config
 from tests.conftest import NOT_RUN
 
 
@@ -40,3 +40,9 @@ def start(tmp_path: Path) -> Iterator[Callable[[Config], Alertmanager]]:
             return server
 
         yield begin
+
+
+@pytest.fixture
+def manager(start: Callable[[Config], Alertmanager], inbox: Inbox) -> Alertmanager:
+    """The shipped configuration, no secret set, hurried."""
+    return start(readdressed(hurried(shipped_config()), inbox.address))

@@ -1,4 +1,4 @@
-"""A real Alertmanager with the shipped configuration: what it starts with, groups, holds back and sends."""
+"""A real Alertmanager with the shipped configuration: what it starts with, groups, and sends."""
 
 from __future__ import annotations
 
@@ -12,41 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.alertmanager.server import Alertmanager, Config, Inbox, Notice, hurried, readdressed, shipped_config
+from tests.alertmanager.alerts import NOTES, SETTLED, make_alert, notices_of, wait_for
+from tests.alertmanager.server import Alertmanager, Config, Inbox, hurried, readdressed, shipped_config
 from tests.alertmanager.services import HttpService, MailService
 
 Start = Callable[[Config], Alertmanager]
-PATIENCE = 30.0
-SETTLED = 4.0
-"""Seconds in which a hurried Alertmanager would have sent what else it had to send."""
-NOTES = {
-    "summary": "A DAG is late.",
-    "description": "The run of 03:00 is late.",
-    "runbook_url": "https://example.org/runbooks/AirflowDagLate.md",
-    "dashboard_url": "https://grafana.example.org/d/airflow-dag",
-    "dag_url": "https://airflow.example.org/dags/sales",
-}
-
-
-def make_alert(name: str, **labels: str) -> dict[str, Any]:
-    return {"labels": {"alertname": name, "airflow": "production", **labels}, "annotations": NOTES}
-
-
-def wait_for(done: Callable[[], Any]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not done():
-        assert time.monotonic() < end, "nothing came"
-        time.sleep(0.1)
-
-
-@pytest.fixture
-def manager(start: Start, inbox: Inbox) -> Alertmanager:
-    """The shipped configuration, no secret set, hurried."""
-    return start(readdressed(hurried(shipped_config()), inbox.address))
-
-
-def notices_of(inbox: Inbox, name: str) -> list[Notice]:
-    return [notice for notice in inbox.notices() if name in notice.names()]
 
 
 def test_without_any_secret_it_starts_and_tells_the_local_receiver(manager: Alertmanager, inbox: Inbox) -> None:
@@ -90,6 +60,10 @@ def test_the_heartbeat_comes_again_and_again(manager: Alertmanager, inbox: Inbox
     assert {notice.receiver for notice in inbox.notices()} == {"heartbeat"}
 
 
+REACHED = make_alert("AirflowParallelismReached", severity="info", component="executor")
+FULL = make_alert("AirflowTasksWaitingForPool", severity="warning", component="pool", pool="narrow")
+
+
 def on_weekday(config: Config, days: int) -> Config:
     """The configuration with working hours on the one day that is so many days from now, around the clock."""
     day = f"{datetime.now(UTC) + timedelta(days=days):%A}".lower()
@@ -99,118 +73,16 @@ def on_weekday(config: Config, days: int) -> Config:
 
 
 def test_in_working_hours_what_is_worth_knowing_is_told(start: Start, inbox: Inbox) -> None:
-    start(readdressed(hurried(on_weekday(shipped_config(), 0)), inbox.address)).post([REACHED, POOL])
+    start(readdressed(hurried(on_weekday(shipped_config(), 0)), inbox.address)).post([REACHED, FULL])
     wait_for(lambda: len(inbox.notices()) == 2)
     assert {notice.receiver for notice in inbox.notices()} == {"notices", "operators"}
 
 
 def test_outside_of_working_hours_it_waits(start: Start, inbox: Inbox) -> None:
-    start(readdressed(hurried(on_weekday(shipped_config(), 3)), inbox.address)).post([REACHED, POOL])
+    start(readdressed(hurried(on_weekday(shipped_config(), 3)), inbox.address)).post([REACHED, FULL])
     wait_for(inbox.notices)
     time.sleep(SETTLED)
     assert {notice.receiver for notice in inbox.notices()} == {"operators"}
-
-
-# ---- what follows from something else --------------------------------------------------------------
-
-CRITICAL = {"severity": "critical"}
-WARNING = {"severity": "warning"}
-EXPORTER_ABSENT = make_alert("AirflowExporterAbsent", **CRITICAL, component="exporter")
-DATABASE = make_alert("AirflowMetadatabaseUnhealthy", **CRITICAL, component="metadatabase")
-API_SERVER = make_alert("AirflowApiServerUnreachable", **CRITICAL, component="api_server", source="airflow")
-API_DOWN = make_alert("AirflowSourceDown", **WARNING, component="exporter", source="airflow")
-STATSD_DOWN = make_alert("AirflowSourceDown", **WARNING, component="exporter", source="statsd")
-HOST_DOWN = make_alert("AirflowSourceDown", **WARNING, component="exporter", source="host", instance="worker-1")
-SCHEDULER = make_alert("AirflowSchedulerHeartbeatOld", **CRITICAL, component="scheduler")
-NO_PROGRESS = make_alert("AirflowNoProgress", **CRITICAL, component="executor")
-FAILURES = make_alert("AirflowTaskFailureRatioHigh", **CRITICAL, component="task")
-TRIGGERER = make_alert("AirflowTriggererHeartbeatOld", **WARNING, component="triggerer")
-DAG_PROCESSOR = make_alert("AirflowDagProcessorHeartbeatOld", **WARNING, component="dag_processor")
-LATE = make_alert("AirflowCriticalDagLate", **CRITICAL, component="dag", dag_id="sales")
-IN_A_ROW = make_alert("AirflowDagRunsFailingInARow", **WARNING, component="dag", dag_id="sales")
-POOL = make_alert("AirflowTasksWaitingForPool", **WARNING, component="pool", pool="narrow")
-PARALLELISM = make_alert("AirflowTasksWaitingForParallelism", **WARNING, component="executor")
-REACHED = make_alert("AirflowParallelismReached", severity="info", component="executor")
-NOT_CREATED = make_alert("AirflowDagNotCreated", **WARNING, component="scheduler", dag_id="sales")
-LOOP_SLOW = make_alert("AirflowSchedulerLoopSlow", **WARNING, component="scheduler")
-IMPORT_ERRORS = make_alert("AirflowImportErrors", **WARNING, component="dag_processor")
-TRIGGERER_FULL = make_alert("AirflowTriggererFull", **WARNING, component="triggerer")
-STALE = make_alert("AirflowDataStale", **WARNING, component="exporter", source="airflow", reader="dags")
-MEMORY = make_alert("AirflowHostMemoryHigh", **WARNING, component="host", instance="worker-1")
-ELSEWHERE = make_alert("AirflowHostMemoryHigh", **WARNING, component="host", instance="worker-2")
-
-HELD_BACK = [
-    (EXPORTER_ABSENT, [SCHEDULER, LATE, IN_A_ROW, POOL, API_DOWN]),
-    (DATABASE, [SCHEDULER, API_SERVER, TRIGGERER, LATE, API_DOWN, NO_PROGRESS]),
-    (API_SERVER, [API_DOWN, LATE, IN_A_ROW, POOL, NO_PROGRESS, FAILURES, TRIGGERER, IMPORT_ERRORS]),
-    (API_DOWN, [IN_A_ROW, POOL, TRIGGERER, IMPORT_ERRORS, NOT_CREATED, STALE]),
-    (STATSD_DOWN, [LOOP_SLOW]),
-    (HOST_DOWN, [MEMORY]),
-    (SCHEDULER, [LATE, POOL, NO_PROGRESS, NOT_CREATED, LOOP_SLOW, PARALLELISM]),
-    (NO_PROGRESS, [LATE, POOL, PARALLELISM]),
-    (FAILURES, [IN_A_ROW]),
-    (TRIGGERER, [TRIGGERER_FULL]),
-    (DAG_PROCESSOR, [IMPORT_ERRORS]),
-    (PARALLELISM, [REACHED]),
-]
-TOLD = [
-    (EXPORTER_ABSENT, [MEMORY]),
-    (DATABASE, [MEMORY]),
-    (API_SERVER, [SCHEDULER, MEMORY]),
-    (API_DOWN, [SCHEDULER, MEMORY]),
-    (API_DOWN, [LATE]),
-    (STATSD_DOWN, [IN_A_ROW, STALE]),
-    (HOST_DOWN, [ELSEWHERE, IN_A_ROW]),
-    (SCHEDULER, [TRIGGERER, DAG_PROCESSOR, MEMORY]),
-    (NO_PROGRESS, [IN_A_ROW, MEMORY]),
-    (FAILURES, [LATE, POOL]),
-]
-
-
-def states(manager: Alertmanager) -> dict[str, str]:
-    return {alert["labels"]["alertname"]: alert["status"]["state"] for alert in manager.alerts()}
-
-
-def name_of(alert: Mapping[str, Any]) -> str:
-    return str(alert["labels"]["alertname"])
-
-
-def settle(manager: Alertmanager, alerts: list[dict[str, Any]]) -> dict[str, str]:
-    """The states of these alerts once Alertmanager has decided on each."""
-    manager.post(alerts)
-    wait_for(lambda: len(states(manager)) == len(alerts) and "unprocessed" not in states(manager).values())
-    return states(manager)
-
-
-@pytest.mark.parametrize(("cause", "effects"), HELD_BACK)
-def test_what_follows_is_held_back(manager: Alertmanager, cause: dict[str, Any], effects: list[dict[str, Any]]) -> None:
-    found = settle(manager, [cause, *effects])
-    assert found == {name_of(cause): "active"} | {name_of(effect): "suppressed" for effect in effects}
-
-
-@pytest.mark.parametrize(("cause", "others"), TOLD)
-def test_what_does_not_follow_is_told(
-    manager: Alertmanager, cause: dict[str, Any], others: list[dict[str, Any]]
-) -> None:
-    found = settle(manager, [cause, *others])
-    assert set(found.values()) == {"active"}
-
-
-@pytest.mark.parametrize(("cause", "effects"), HELD_BACK)
-def test_another_airflow_is_not_held_back(
-    manager: Alertmanager, cause: dict[str, Any], effects: list[dict[str, Any]]
-) -> None:
-    elsewhere = {**cause, "labels": {**cause["labels"], "airflow": "staging"}}
-    found = settle(manager, [elsewhere, *effects])
-    assert found[name_of(cause)] == "active"
-    assert [found[name_of(effect)] for effect in effects if effect is not STALE].count("active") >= 1
-
-
-def test_what_is_held_back_is_not_sent(manager: Alertmanager, inbox: Inbox) -> None:
-    manager.post([SCHEDULER, LATE, POOL])
-    wait_for(lambda: notices_of(inbox, name_of(SCHEDULER)))
-    time.sleep(SETTLED)
-    assert {name for notice in inbox.notices() for name in notice.names()} == {name_of(SCHEDULER)}
 
 
 # ---- each kind of receiver, by its own protocol ----------------------------------------------------
