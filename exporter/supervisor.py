@@ -169,7 +169,7 @@ class Supervisor:
             self._source.begin(self._clock() + max(reader.interval, 30.0) * 0.9)
             reading = reader.read()
             self._commit(reading)
-            self._store.publish(reading.tables, expires=self._clock() + LIFE * self._pause(reader))
+            self._store.publish(reading.tables, expires=self._clock() + self._life(self._pause(reader)))
             for note in reading.notes:
                 log.debug("%s: %s", reader.name, note)
             return reading
@@ -177,7 +177,7 @@ class Supervisor:
         result = self._guard(track, read_and_commit)
         pause = self._pause(reader)
         if result.outcome == "ok":
-            self._store.keep(reader.families, self._clock() + LIFE * pause)
+            self._store.keep(reader.families, self._clock() + self._life(pause))
         else:
             pause = min(pause, reader.interval * track.failures)
         track.status = replace(track.status, interval=reader.interval, pause=pause)
@@ -192,6 +192,11 @@ class Supervisor:
         shares = {one.name: usual.get(one.name, 0.0) / one.interval for one in self._source.readers}
         ceiling = find_ceiling(shares.values(), self._manner.share)
         return reader.interval if shares[reader.name] <= ceiling else usual[reader.name] / ceiling
+
+    def _life(self, pause: float) -> float:
+        """For how many seconds data lives: its reader's turn comes after a pause, and after those of the others."""
+        turns = sum(self._tracks[one.name].usual for one in self._source.readers if one.name in self._tracks)
+        return LIFE * (pause + turns)
 
     def _commit(self, reading: Reading) -> None:
         removed = self._forget_dags(reading.dags)

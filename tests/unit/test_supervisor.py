@@ -216,10 +216,27 @@ def test_two_slow_reads_after_a_start_stretch_nothing_and_data_lives_as_long_as_
     pauses = [bench.run(1000.0) for _ in range(3)]
     assert pauses == pytest.approx([10.0, 10.0, 200.0])
     pause = pauses[-1]
-    bench.clock.now += pause * LIFE - 1
+    bench.clock.now += (pause + 20.0) * LIFE - 1
     assert bench.exposes(instance.INFO)
     bench.clock.now += 2
     assert not bench.exposes(instance.INFO)
+
+
+def test_data_of_a_quick_reader_outlives_the_turns_of_slow_ones() -> None:
+    bench = Bench()
+
+    def read_slowly() -> Reading:
+        bench.clock.now += 40.0
+        return Reading()
+
+    slow = FakeReader("slow", read_slowly)
+    slow.families = ()
+    bench.source.readers = (FakeReader("quick", lambda: Reading(INFO)), slow)
+    shown = []
+    for _ in range(6):
+        bench.run(1000.0)
+        shown.append(bench.exposes(instance.INFO))
+    assert shown[-3:] == [True] * 3
 
 
 def test_a_quick_read_ends_the_stretch_at_once() -> None:
