@@ -51,6 +51,9 @@ with declare("everything", schedule=EVERY_MINUTE, max_active_runs=2, tags=["crit
             file.write(memory[: 16 * MEBIBYTE])
             file.flush()
             os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # so that it is read from the disk
+            file.seek(0)
+            file.read()
         burn(2)
         time.sleep(14)
         stats.incr("records_processed", count=1000, tags={"dag_id": "everything", "task_id": "work"})
