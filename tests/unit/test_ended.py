@@ -233,6 +233,29 @@ class TestByRun:
             poller.poll(5.0)
         assert airflow.listed == ["long"] * 4
 
+    def test_one_that_stands_still_for_hours_is_listed_every_five_minutes(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.active = [make_row("long")]
+        for _ in range(120):
+            poller.poll(30.0)
+        airflow.listed.clear()
+        for _ in range(120):
+            poller.poll(30.0)
+        assert airflow.listed == ["long"] * 12
+
+    def test_a_thousand_that_stand_still_take_turns_of_twenty_a_poll(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.overview.active_runs = frozenset(("d", f"r{number}") for number in range(1000))
+        for _ in range(240):
+            poller.poll(30.0)
+        airflow.listed.clear()
+        for _ in range(120):
+            poller.poll(30.0)
+        assert len(airflow.listed) == pytest.approx(120 * 20, rel=0.15)
+        assert len(set(airflow.listed)) == 1000
+
     def test_what_is_active_counts_as_seen_only_once_it_was_committed(self) -> None:
         airflow = Airflow()
         poller = Poller(airflow, "by run")

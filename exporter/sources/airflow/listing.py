@@ -33,8 +33,10 @@ BUSY = 60.0
 """After how many seconds a run in which the same task instances stay active is listed again, at first."""
 EMPTY = 5.0
 """The same for a run in which none is active: those that are next may begin and end before the next poll."""
-LONGEST = 3600.0
-"""The longest time for which a run is left alone, in seconds."""
+ALONE = 300.0
+"""The longest time for which a run is left alone, in seconds, while few stand still."""
+ALONE_EACH = 1.5
+"""The same for each run that stands still, where that is longer: a poll each half minute then lists twenty of them."""
 KEPT = 3600.0
 """For how many seconds before the window it is remembered which runs were listed."""
 SERIAL = b"tasks.listed"
@@ -100,14 +102,14 @@ class ByRun:
         ended = self._find_ended(window.since)
         changed = self._find_changed(signs, ended)
         pauses = self._find_pauses(signs, {key_of(run) for run in ended} | set(changed))
-        still = [key for key, pause in pauses.items() if pause.due <= self._clock()]
+        still = [key for key in sorted(pauses, key=pauses.__getitem__) if pauses[key].due <= self._clock()]
         failed, self._failed = self._failed, None
         listed = self._list_in_time(sorted([*map(key_of, ended), *changed, *still], key=lambda key: key == failed))
-        later = frozenset({*map(key_of, ended), *changed, *still} - listed.keys())
+        later = frozenset({*map(key_of, ended), *changed} - listed.keys())
         if left := [run for run in ended if key_of(run) in later]:
             window = stop_at(window, left[0], again=self._failed is None)
             ended = [run for run in ended if key_of(run) in listed]
-        pauses |= {key: lengthen(pauses[key], self._clock()) for key in still if key in listed}
+        pauses |= {key: lengthen(pauses[key], self._clock(), len(pauses)) for key in still if key in listed}
         read = {key: when for key, when in self._read.items() if key in pauses or key in signs}
         self._look = Look(serial + 1, window, ended, keep_back(signs, later), pauses, read | dict.fromkeys(listed, now))
         rows = [row for rows in listed.values() for row in rows]
@@ -193,9 +195,9 @@ def stop_at(window: Window, left: DagRun, *, again: bool) -> Window:
     return window._replace(until=complete if again else None, after=window.after._replace(complete=complete))
 
 
-def lengthen(pause: Pause, now: float) -> Pause:
-    """The pause after a run was listed that stands still."""
-    return Pause(now + pause.length, min(2 * pause.length, LONGEST))
+def lengthen(pause: Pause, now: float, count: int) -> Pause:
+    """The pause after a run was listed that stands still, one of so many."""
+    return Pause(now + pause.length, min(2 * pause.length, max(ALONE, ALONE_EACH * count)))
 
 
 def key_of(run: DagRun) -> Key:
