@@ -156,10 +156,10 @@ def disturb(rig: Rig, subject: Subject) -> None:
     kill_a_task(rig)
     rig.airflow.stop("api-server")
     time.sleep(15)
-    rig.airflow.start("api-server")
+    rig.airflow.start("api-server", wait=False)
     rig.airflow.stop("scheduler")
     time.sleep(15)
-    rig.airflow.start("scheduler")
+    rig.airflow.start("scheduler", wait=False)
 
 
 def kill_a_task(rig: Rig) -> None:
