@@ -21,7 +21,7 @@ MILD = Faults(delayed=0.10, delay_seconds=1.0, cut=0.03, failed=0.05)
 ROUGH = Faults(delayed=0.10, delay_seconds=2.0, cut=0.08, failed=0.15)
 COMMIT = 2.0
 """Seconds by which a commit may follow the end date."""
-SEEN_SECONDS = 45.0
+SEEN_SECONDS = 150.0
 """For how long a step is put off until a poll has seen what it is about to change."""
 ENDED = "('success', 'failed', 'skipped', 'upstream_failed')"
 
