@@ -169,7 +169,8 @@ class Play:
         for dag_id in SCHEDULED:
             self.stage.console.pause(dag_id, True)
         firing = 'ALERTS{alertname="AirflowHostCpuSaturated",alertstate="firing"}'
-        wait_until(lambda: not self.stage.prometheus.query(firing), OTHERS, "the CPUs are idle")
+        with contextlib.suppress(TimeoutError):  # a machine that others keep busy cannot show it: the table will say so
+            wait_until(lambda: not self.stage.prometheus.query(firing), OTHERS, "the CPUs are idle")
         time.sleep(SETTLED)
         self.act(Cause("CPUs burn", {"AirflowHostCpuSaturated": {}}, causes.burn_cpu()))
 
