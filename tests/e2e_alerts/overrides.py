@@ -21,7 +21,6 @@ SECONDS = 2
 NARROWEST = 20.0
 """Seconds of the smallest window: ten scrapes, two readings of the API."""
 WAITS = {
-    "airflow:threshold:dag_not_created_seconds": 20.0,
     "airflow:threshold:heartbeat_age_seconds": 40.0,
     "airflow:threshold:queued_wait_seconds": 15.0,
     "airflow:threshold:run_stuck_min_seconds": 60.0,

@@ -60,14 +60,6 @@ with declare("late", 15, tags=["critical", "slo:30s"]):
 
     report()
 
-with declare("often", 10, max_active_runs=4):
-
-    @task
-    def glance():
-        pass
-
-    glance()
-
 with declare("flop"):
 
     @task
