@@ -153,7 +153,6 @@ def disturb(rig: Rig, subject: Subject) -> None:
         sender.sendto(b"this is no StatsD", ("127.0.0.1", rig.statsd_port))
     with suppress(requests.RequestException):
         requests.get(f"http://{subject.address}/metrics", headers={"Authorization": "Basic bm9ib2R5"}, timeout=5)
-    kill_a_task(rig)
     rig.airflow.stop("api-server")
     time.sleep(15)
     rig.airflow.start("api-server", wait=False)
@@ -180,6 +179,7 @@ def ask_until_answered(rig: Rig, interview: Interview, questions: list[Question]
     end = time.monotonic() + MINUTES * 60
     for attempt in count(1):
         handle(rig, attempt)
+        kill_a_task(rig)
         answers = interview.ask_all(questions)
         missing = [answer for answer in answers if not answer.series and not reason(answer.question.where)]
         if not missing or time.monotonic() > end:
