@@ -65,6 +65,18 @@ def stat(
     )
 
 
+def _lines(*, bars: bool, stacked: bool, sparse: bool) -> Json:
+    return {
+        "drawStyle": "bars" if bars else "line",
+        "lineWidth": 1,
+        "fillOpacity": 70 if bars else 25 if stacked else 8,
+        "showPoints": "never" if bars or stacked else "always" if sparse else "auto",
+        "spanNulls": HOUR_IN_MS if sparse and not bars else False,
+        "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
+        "axisPlacement": "auto",
+    }
+
+
 def graph(
     title: str,
     description: str,
@@ -84,15 +96,7 @@ def graph(
     **more: Any,
 ) -> Panel:
     """What happened over time; what is `sparse` has seldom a value, and its points are joined."""
-    custom: Json = {
-        "drawStyle": "bars" if bars else "line",
-        "lineWidth": 1,
-        "fillOpacity": 70 if bars else 25 if stacked else 8,
-        "showPoints": "never" if bars or stacked else "always" if sparse else "auto",
-        "spanNulls": HOUR_IN_MS if sparse and not bars else False,
-        "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
-        "axisPlacement": "auto",
-    }
+    custom = _lines(bars=bars, stacked=stacked, sparse=sparse)
     if unit == "short":
         custom["axisSoftMax"] = 1  # where all is 0, Grafana would draw an axis up to 100
     if steps:
