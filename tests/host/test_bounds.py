@@ -112,7 +112,8 @@ def test_what_five_hundred_short_tasks_use_between_looks_is_counted_once_and_nev
         for _ in range(4):
             look()
     assert told > 0.5
-    assert spent["crowd"] + spent["_unknown"] == pytest.approx(told, rel=0.05)
+    # 10 % as for all short tasks: their CPU is told in ticks of 10 ms, of which each uses about one.
+    assert spent["crowd"] + spent["_unknown"] == pytest.approx(told, rel=0.1)
 
 
 @pytest.mark.bounds
