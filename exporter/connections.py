@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 WRITE_BUFFER = 64 * 1024
 """Bytes that may wait for a slow reader before rendering pauses."""
+TWINKLE = 0.01
+"""Seconds between two looks at who is overdue, at least."""
 SETBACK = 0.2
 """Seconds to wait when no connection can be accepted, as where file descriptors ran out."""
 FULL = (
@@ -121,11 +124,11 @@ class Connection(H11Protocol):
         """Whether the client waits between two requests."""
         return self.begun <= self.answered and not self.is_busy()
 
-    def is_overdue(self, now: float, timeouts: Timeouts) -> bool:
-        """Whether the client takes too long over what it does."""
+    def find_deadline(self, timeouts: Timeouts) -> float:
+        """Until when the client may take over what it does."""
         if self.is_idle():
-            return now - self.answered > timeouts.idle
-        return now - self.begun > (timeouts.response if self.is_busy() else timeouts.head)
+            return self.answered + timeouts.idle
+        return self.begun + (timeouts.response if self.is_busy() else timeouts.head)
 
 
 class Reception:
@@ -161,10 +164,10 @@ class Reception:
 
     async def watch(self) -> None:
         """Cut off what is overdue until cancelled."""
-        pause = min(0.5, self._timeouts.head / 4, self._timeouts.response / 4)
+        clock = asyncio.get_running_loop().time
         while True:
-            await asyncio.sleep(pause)
-            self._sweep(asyncio.get_running_loop().time())
+            await asyncio.sleep(self._find_pause(clock()))
+            self._sweep(clock())
 
     async def leave(self) -> None:
         """Give up the handshakes under way."""
@@ -264,8 +267,14 @@ class Reception:
             if self._rules().context is None:
                 client.send(FULL)
 
+    def _find_pause(self, now: float) -> float:
+        """Seconds until somebody may be overdue: whoever begins something meanwhile is not so before the shortest."""
+        first = min((each.find_deadline(self._timeouts) for each in self.connections()), default=math.inf)
+        shortest = min(self._timeouts.head, self._timeouts.response, self._timeouts.idle)
+        return max(TWINKLE, min(shortest, first - now))
+
     def _sweep(self, now: float) -> None:
         for connection in self.connections():
-            if connection.is_overdue(now, self._timeouts):
+            if now > connection.find_deadline(self._timeouts):
                 self._counts.overdue += not connection.is_idle()
                 connection.transport.abort()
