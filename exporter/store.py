@@ -163,9 +163,10 @@ class Store:
         Families that share a name are one: the first of them comes with the tables of all.
         """
         now = self.clock()
+        known = self._tables.get
         for head, families in list(self._kin.items()):
-            by_scope = [self._tables.get(family, {}) for family in families]
-            tables = [table for one in by_scope for table in list(one.values()) if table.series and table.expires > now]
+            filled = [one for one in map(known, families) if one]
+            tables = [table for one in filled for table in list(one.values()) if table.series and table.expires > now]
             if tables:
                 yield head, tables
 

@@ -52,13 +52,15 @@ class Track:
     """Monotonic seconds."""
     took: deque[float] = field(default_factory=lambda: deque([0.0] * USUAL, maxlen=USUAL))
     """How many seconds the last reads took; 0 before the first, so that slow ones after a start do not decide alone."""
+    usual: float = 0.0
+    """How long a read takes, in seconds: neither one slow read counts, nor slow ones before the last quick one."""
     failures: int = 0
     cycles: deque[Cycle] = field(default_factory=lambda: deque(maxlen=CYCLES))
 
-    @property
-    def usual(self) -> float:
-        """How long a read takes, in seconds: neither one slow read counts, nor slow ones before the last quick one."""
-        return min(median(self.took), self.took[-1])
+    def note_duration(self, seconds: float) -> None:
+        """A read succeeded, and took so long."""
+        self.took.append(seconds)
+        self.usual = min(median(self.took), seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,8 @@ class Supervisor:
             self._source.begin(self._clock() + max(reader.interval, 30.0) * 0.9)
             reading = reader.read()
             self._commit(reading)
-            self._store.publish(reading.tables, expires=self._clock() + self._life(self._pause(reader)))
+            if reading.tables:
+                self._store.publish(reading.tables, expires=self._clock() + self._life(self._pause(reader)))
             for note in reading.notes:
                 log.debug("%s: %s", reader.name, note)
             return reading
@@ -177,10 +180,12 @@ class Supervisor:
         result = self._guard(track, read_and_commit)
         pause = self._pause(reader)
         if result.outcome == "ok":
-            self._store.keep(reader.families, self._clock() + self._life(pause))
+            if reader.families:
+                self._store.keep(reader.families, self._clock() + self._life(pause))
         else:
             pause = min(pause, reader.interval * track.failures)
-        track.status = replace(track.status, interval=reader.interval, pause=pause)
+        if (track.status.interval, track.status.pause) != (reader.interval, pause):
+            track.status = replace(track.status, interval=reader.interval, pause=pause)
         track.due = self._clock() + (0.0 if result.again else pause)
         if result.outcome != "ok":
             self._promote()
@@ -251,7 +256,7 @@ class Supervisor:
         succeeded = result.outcome == "ok"
         track.failures = 0 if succeeded else track.failures + 1
         if succeeded:
-            track.took.append(duration)
+            track.note_duration(duration)
         track.status = replace(
             before,
             last_attempt=started,
