@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from zlib import crc32
 
 STATUS = "Name:\tx\nVmHWM:\t{peak} kB\nRssAnon:\t{anonymous} kB\nvoluntary_ctxt_switches:\t{switches}\n"
 MAPS = "00400000-7ffe00000000 ---p 00000000 00:00 0 [rollup]\nRss: {rss} kB\nPss: {pss} kB\nPss_Dirty: 1 kB\n"
@@ -70,6 +71,8 @@ class Tree:
         """Write all files anew."""
         for path in self.folder.iterdir():
             if path.name.isdecimal() and int(path.name) not in self.fakes:
+                # Of who has ended the kernel tells nothing more, whoever has a file open.
+                (path / "schedstat").write_text("")
                 shutil.rmtree(path)
                 self._written.pop(path.name, None)
         children: dict[int, list[str]] = {}
@@ -88,6 +91,7 @@ class Tree:
         pages = fake.rss * 1024 // os.sysconf("SC_PAGE_SIZE")
         files = {
             "stat": show_stat(fake, pages),
+            "schedstat": show_runtime(fake),
             "cmdline": "".join(f"{part}\0" for part in fake.argv),
             "status": STATUS.format(peak=fake.peak, anonymous=fake.anonymous, switches=fake.switches),
             "smaps_rollup": MAPS.format(rss=fake.rss, pss=fake.pss),
@@ -104,6 +108,12 @@ class Tree:
             elif written.get(path) != text:
                 path.write_text(text)
                 written[path] = text
+
+
+def show_runtime(fake: Fake) -> str:
+    """/proc/PID/schedstat: another number whenever the process did anything, as opposed to what others do to it."""
+    done = crc32(repr(replace(fake, ppid=0, rss=0, hidden=frozenset())).encode())
+    return f"{done + 1} 0 1\n"
 
 
 def show_stat(fake: Fake, pages: int) -> str:

@@ -34,7 +34,9 @@ def test_half_a_stat_is_refused(text: bytes) -> None:
 
 
 def test_a_status_has_the_peak_and_both_kinds_of_switches() -> None:
-    text = b"VmHWM:\t 142000 kB\nRssAnon:\t 90 kB\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t5\n"
+    text = (
+        b"Name:\tx\nVmHWM:\t 142000 kB\nRssAnon:\t 90 kB\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t5\n"
+    )
     assert procfs.parse_status(text) == Status(142000 * 1024, 90 * 1024, 12)
 
 

@@ -16,11 +16,10 @@ from exporter.sources.host.files import Files
 from exporter.sources.host.kinship import Kinship, is_busy, may_change
 from exporter.sources.host.owners import Owner, Try, divide
 from exporter.sources.host.process import SELDOM, Process
-from exporter.sources.host.procfs import Io, Stat, UnreadableError
+from exporter.sources.host.procfs import DEAD, Io, Stat, UnreadableError
+from exporter.sources.host.pulses import Pulses
 from exporter.sources.host.titles import classify
 
-DEAD = ("Z", "X")
-"""States of a process that has ended and was not yet waited for."""
 TOP = 1
 """The pid of the process that takes in all orphans."""
 TITLE = 8_192
@@ -47,6 +46,9 @@ class Census:
         self._kinship = kinship
         self._clock = clock
         self._departures = Departures()
+        self._pulses = Pulses(files)
+        self._arrived: list[Process] = []
+        """Who was met in the newest look or glance."""
         self._first = True
         self._brief = False
         """Whether this is a glance, which leaves out whoever did nothing."""
@@ -61,17 +63,22 @@ class Census:
         if not finished:
             raise OverrunError
 
-    def glance(self, deadline: float) -> None:
+    def glance(self, deadline: float) -> list[Process]:
         """Look only at those who run tasks, at the tasks, and at new children of those that did anything.
 
-        Nobody forks, or gets another title for a new task, without a page fault.
+        Nobody forks, or gets another title for a new task, without a page fault. Returns those alive.
         """
-        known = sorted(filter(is_busy, self.processes.values()), key=attrgetter("depth"))
+        known = sorted(self._pulses.list_busy(), key=attrgetter("depth"))
         self._brief = True
         try:
             self._observe(known, lambda: self._find_children(one for one in known if one.stirred), deadline)
         finally:
             self._brief = False
+        return [one for one in (*known, *self._arrived) if self.processes.get(one.stat.pid) is one]
+
+    def close(self) -> None:
+        """Close what is open between two looks."""
+        self._pulses.close()
 
     def owned(self) -> Iterator[tuple[Process, Owner]]:
         """Every live process that is Airflow's, and whose."""
@@ -133,7 +140,7 @@ class Census:
         process.stirred = stat is not old and old[4:] != stat[4:]
         if process.stirred:
             process.active = True
-            self._credit(process.owner or self.strangers, stat.own - old.own)
+            (process.owner or self.strangers).credit(stat.own - old.own)
         elif self._brief:
             return
         if stat.ppid != old.ppid:
@@ -147,7 +154,7 @@ class Census:
 
     def _welcome(self, pids: Iterable[int]) -> list[Figures]:
         """Take in processes that are new; whoever was there before our first look has what it used behind it."""
-        new: list[Process] = []
+        self._arrived = new = []
         for pid in pids:
             process = self._meet(pid) if pid not in self.processes else None
             if process is not None:
@@ -177,7 +184,7 @@ class Census:
         if isinstance(owner, Try):
             owner.spent += process.stat.own if self._first else 0
         if not self._first:
-            self._credit(owner or self.strangers, process.stat.own)
+            (owner or self.strangers).credit(process.stat.own)
 
     def _rename(self, process: Process, *, force: bool) -> None:
         """Read a process's title where it may be another than before, and see whose it is then."""
@@ -205,6 +212,8 @@ class Census:
             if owner is not None:
                 owner.live += 1
             process.owner = owner
+            change = self._pulses.watch if is_busy(process) else self._pulses.leave
+            change(process)
 
     def _parent(self, process: Process) -> Process | None:
         """The parent, if it is known and no later process with its pid."""
@@ -232,6 +241,7 @@ class Census:
     def _remove(self, ended: Iterable[Process]) -> None:
         for process in ended:
             self.processes.pop(process.stat.pid, None)
+            self._pulses.leave(process)
             if process.owner is not None:
                 process.owner.live -= 1
 
@@ -261,11 +271,11 @@ class Census:
                 # What they wrote is in its account now, and is theirs.
                 io = self._read_io(process, force=True)
         if owner is None:
-            self._credit(self.strangers, unseen)
+            self.strangers.credit(unseen)
             return
-        heirs = self._find_heirs(process, ended) if ended or unseen else [owner]
+        heirs = self._kinship.find_heirs(process, ended) if ended or unseen else [owner]
         for heir, part in divide(unseen, heirs):
-            self._credit(heir, part)
+            heir.credit(part)
         if io and process.read is not None and process.written is not None:
             self._settle_traffic(process, io, ended, heirs if isinstance(heirs[0], Try) else [owner])
 
@@ -277,19 +287,6 @@ class Census:
         for (heir, part), (_, other) in zip(divide(read, bearers), divide(written, bearers), strict=True):
             heir.usage.read += part
             heir.usage.written += other
-
-    def _find_heirs(self, process: Process, ended: Iterable[Process]) -> list[Owner]:
-        """To whom belongs what children used after they were last seen, or unseen: tasks before components."""
-        owners = list(dict.fromkeys(child.owner for child in ended if child.owner is not None))
-        tries: list[Owner] = [owner for owner in owners if isinstance(owner, Try)]
-        unseen = [] if owners else [self._kinship.find_unseen(process)]
-        return tries or owners[-1:] or [owner for owner in unseen if owner is not None]
-
-    def _credit(self, owner: Owner, ticks: int) -> None:
-        if ticks > 0:
-            owner.usage.cpu += ticks
-            if isinstance(owner, Try):
-                owner.spent += ticks
 
     def _find_children(self, parents: Iterable[Process]) -> Iterator[int]:
         """Children of these, and theirs, that are not known yet."""

@@ -15,7 +15,7 @@ from exporter.sources.host import procfs
 from exporter.sources.host.files import Files
 from exporter.sources.host.owners import Owner, Try
 from exporter.sources.host.process import SELDOM, Process
-from exporter.sources.host.procfs import MalformedError, UnreadableError
+from exporter.sources.host.procfs import DEAD, MalformedError, UnreadableError
 
 Owned = tuple[Process, Owner]
 RARELY = 30
@@ -45,11 +45,11 @@ class Details:
                     self._read_limit(process)
         self._weigh(sorted(self._choose(processes), key=self._find_urgency))
 
-    def read_peaks(self, owned: Iterable[Owned]) -> None:
+    def read_peaks(self, processes: Iterable[Process]) -> None:
         """Read only the highest memory, of tasks' processes that did anything."""
-        for process, owner in owned:
-            if isinstance(owner, Try) and process.stirred:
-                self._read_status(process, owner, 0.0)
+        for process in processes:
+            if isinstance(process.owner, Try) and process.stirred and process.stat.state not in DEAD:
+                self._read_status(process, process.owner, 0.0)
 
     def _is_due(self, process: Process) -> bool:
         if process.full_at < 0 or process.active:
@@ -129,4 +129,4 @@ class Details:
             stat = procfs.parse_stat(self._files.read(process.stat.pid, "stat", 1024))
         except (UnreadableError, MalformedError):
             return False
-        return stat.start == process.stat.start and stat.state not in ("Z", "X")
+        return stat.start == process.stat.start and stat.state not in DEAD

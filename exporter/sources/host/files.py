@@ -20,6 +20,16 @@ class Files:
         """A file of a process. Raises UnreadableError."""
         return procfs.read(f"{self._prefix}{pid}/{name}", size)
 
+    def open(self, pid: int, name: str) -> int:
+        """A descriptor of a file that is read again and again, with pread: closing it is up to the caller.
+
+        Raises UnreadableError.
+        """
+        try:
+            return os.open(f"{self._prefix}{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise UnreadableError(procfs.explain(error)) from error
+
     def list_pids(self) -> list[int]:
         """All processes, ascending. Raises UnreadableError."""
         try:

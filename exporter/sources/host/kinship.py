@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from exporter.catalogue.components import COMPONENTS
 from exporter.directory import Named
@@ -63,6 +63,13 @@ class Kinship:
                 return found
         # Only tasks are children of those; which one it was, no title told.
         return self._open("", "", NAMELESS) if owner.name in POOLS else owner
+
+    def find_heirs(self, process: Process, ended: Iterable[Process]) -> list[Owner]:
+        """To whom belongs what children used after they were last seen, or unseen: tasks before components."""
+        owners = list(dict.fromkeys(child.owner for child in ended if child.owner is not None))
+        tries: list[Owner] = [owner for owner in owners if isinstance(owner, Try)]
+        unseen = [] if owners else [self.find_unseen(process)]
+        return tries or owners[-1:] or [owner for owner in unseen if owner is not None]
 
     def _adopt(self, process: Process, parent: Process | None) -> Owner | None:
         """An untitled child is its parent's; that of a process that watches over a task is the task's."""

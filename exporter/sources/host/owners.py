@@ -35,6 +35,10 @@ class Owner:
         self.live = 0
         """How many processes it has."""
 
+    def credit(self, ticks: int) -> None:
+        """Put down CPU that was used; less than none is none."""
+        self.usage.cpu += max(0, ticks)
+
 
 class Component(Owner):
     """One of catalogue.components.COMPONENTS."""
@@ -73,6 +77,10 @@ class Try(Owner):
         self.peak = 0
         self.traffic: tuple[int, int] | None = None
         """Bytes received and sent in its network namespace, when last read."""
+
+    def credit(self, ticks: int) -> None:
+        super().credit(ticks)
+        self.spent += max(0, ticks)
 
     def __repr__(self) -> str:
         return f"Try({self.key!r}, {self.named})"

@@ -13,8 +13,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 """Clock ticks in a second of CPU time."""
 PAGE = os.sysconf("SC_PAGE_SIZE")
 """Bytes of a page."""
+STATUS = (b"\nVmHWM:", b"\nRssAnon:", b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:")
+"""What is taken from /proc/PID/status."""
 LARGEST = 65_536
 """Bytes of a file that are read at most: no file of one process is larger, but for a long command line."""
+WIDEST = 32
+"""Bytes in which a number stands behind its name."""
 KIBIBYTE = 1024
 
 
@@ -30,6 +34,8 @@ class MalformedError(ValueError):
     """A file says something that no kernel writes."""
 
 
+DEAD = ("Z", "X")
+"""States of a process that has ended and was not yet waited for."""
 GONE = "gone"
 """The process has ended, or the file never was."""
 REASONS = ("permission", "missing", "malformed", "failed")
@@ -89,13 +95,18 @@ def read(path: str, size: int = LARGEST) -> bytes:
             return os.read(descriptor, size)
         finally:
             os.close(descriptor)
-    except PermissionError as error:
-        raise UnreadableError("permission") from error
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ProcessLookupError) as error:
-        raise UnreadableError(GONE) from error
     except OSError as error:
-        # Too many open files, for one: what is there must not be taken for gone.
-        raise UnreadableError("failed") from error
+        raise UnreadableError(explain(error)) from error
+
+
+def explain(error: OSError) -> str:
+    """Why a file cannot be read."""
+    if isinstance(error, PermissionError):
+        return "permission"
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, ProcessLookupError)):
+        return GONE
+    # Too many open files, for one: what is there must not be taken for gone.
+    return "failed"
 
 
 def parse_stat(text: bytes) -> Stat:
@@ -121,11 +132,10 @@ def parse_stat(text: bytes) -> Stat:
 
 def parse_status(text: bytes) -> Status:
     """A zombie has no memory any more. Raises MalformedError."""
-    fields = parse_fields(text, b":")
     try:
-        switches = count(fields, b"voluntary_ctxt_switches") + count(fields, b"nonvoluntary_ctxt_switches")
-        return Status(count(fields, b"VmHWM") * KIBIBYTE, count(fields, b"RssAnon") * KIBIBYTE, switches)
-    except ValueError as error:
+        peak, anonymous, waits, turns = (find_number(text, name) for name in STATUS)
+        return Status(peak * KIBIBYTE, anonymous * KIBIBYTE, waits + turns)
+    except (IndexError, ValueError) as error:
         raise MalformedError("status") from error
 
 
@@ -144,18 +154,16 @@ def parse_open_limit(text: bytes) -> float:
 
 def parse_io(text: bytes) -> Io:
     """Raises MalformedError."""
-    fields = parse_fields(text, b":")
     try:
-        return Io(int(fields[b"read_bytes"]), int(fields[b"write_bytes"]))
-    except (KeyError, ValueError) as error:
+        return Io(find_number(text, b"\nread_bytes:", None), find_number(text, b"\nwrite_bytes:", None))
+    except (IndexError, ValueError) as error:
         raise MalformedError("io") from error
 
 
 def parse_pss(text: bytes) -> int:
     """Proportional memory in bytes, from smaps_rollup. Raises MalformedError."""
-    place = text.find(b"\nPss:")
     try:
-        return int(text[place + 5 : place + 40].split(None, 1)[0]) * KIBIBYTE if place >= 0 else fail("smaps_rollup")
+        return find_number(text, b"\nPss:", None) * KIBIBYTE
     except (IndexError, ValueError) as error:
         raise MalformedError("smaps_rollup") from error
 
@@ -184,10 +192,16 @@ def parse_fields(text: bytes, separator: bytes) -> dict[bytes, bytes]:
     return {name.strip(): value.strip() for name, mark, value in pairs if mark}
 
 
-def count(fields: dict[bytes, bytes], name: bytes) -> int:
-    """A field's number, without its unit; 0 where the field is not there."""
-    value = fields.get(name, b"0").split(None, 1)
-    return int(value[0]) if value else fail(name.decode())
+def find_number(text: bytes, mark: bytes, absent: int | None = 0) -> int:
+    """The number, without its unit, that stands behind a mark in one of the lines after the first.
+
+    Raises IndexError or ValueError where there is none, or where the mark is not there and `absent` says nothing.
+    """
+    place = text.find(mark)
+    if place < 0:
+        return absent if absent is not None else fail(mark.decode())
+    start = place + len(mark)
+    return int(text[start : start + WIDEST].split(None, 1)[0])
 
 
 def fail(what: str) -> int:

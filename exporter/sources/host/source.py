@@ -62,7 +62,8 @@ class HostSource:
         """Readers keep deadlines of their own, which are shorter."""
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Close what is open between two looks."""
+        self._census.close()
 
     def _make_machine(self) -> MachineReader:
         settings = self._settings
