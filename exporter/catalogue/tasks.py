@@ -147,7 +147,7 @@ WAIT_UNOBSERVABLE = counter(
     origin=f"{ROWS}: queued_when, scheduled_when",
     closed={"wait": WAITS, "reason": WAIT_REASONS},
 )
-UNACCOUNTED_REASONS = ("deleted", "not_in_history")
+UNACCOUNTED_REASONS = ("deleted", "not_in_history", "unanswered")
 UNACCOUNTED = counter(
     "airflow_task_tries_unaccounted_total",
     help="Tries that are known to have been but whose end Airflow no longer tells",

@@ -12,6 +12,7 @@ from exporter.settings import AirflowSettings
 from exporter.sources.airflow import tasks
 from exporter.sources.airflow.ended import Found, Key
 from exporter.sources.airflow.overview import Overview
+from exporter.sources.airflow.refusals import PATIENCE
 from exporter.sources.airflow.replies import TIS_ENDED, DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.tasks import SECONDS, TasksReader
@@ -32,6 +33,7 @@ class Airflow:
         self.history: dict[str, list[TaskInstance]] = {}
         self.asked: list[str] = []
         self.broken: set[str] = set()
+        self.reason = "server_error"
         self.cost = 0.0
         self.clock = 0.0
 
@@ -45,7 +47,7 @@ class Airflow:
         self.asked.append(task_id)
         self.clock += self.cost
         if task_id in self.broken:
-            raise ReaderError("server_error", "HTTP 500")
+            raise ReaderError(self.reason, "HTTP 500")
         current = [row for row in self.rows if row.task_id == task_id and row.state != "up_for_retry"]
         return [*self.history.get(task_id, []), *current] or None
 
@@ -57,11 +59,13 @@ class Finder:
         self.airflow = airflow
         self.postponed: set[Key] = set()
         self.later: frozenset[Key] = frozenset()
+        self.unanswered: frozenset[Key] = frozenset()
 
     def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
         active()
         rows = [row for row in self.airflow.rows if row.state in TIS_ENDED]
-        return Found(rows, Window(0.0, None, 0.0, False, Cursor(100.0, 0.0)), {CURSOR: b"new"}, "", self.later)
+        window = Window(0.0, None, 0.0, False, Cursor(100.0, 0.0))
+        return Found(rows, window, {CURSOR: b"new"}, "", self.later, self.unanswered)
 
     def postpone(self, runs: Collection[Key]) -> dict[bytes, bytes | None]:
         self.postponed |= set(runs)
@@ -146,10 +150,79 @@ def test_a_question_that_fails_does_not_undo_those_that_were_answered(bench: Ben
     bench.airflow.broken = {"b"}
     assert counted(bench.poll(), catalogue.RETRIES) == ["a"]
     assert bench.finder.postponed == {("d", "of b")}
-    with pytest.raises(ReaderError):
-        bench.poll()
+    assert counted(bench.poll(), catalogue.RETRIES) == []
     bench.airflow.broken.clear()
     assert counted(bench.poll(), catalogue.RETRIES) == ["b"]
+    assert bench.finder.postponed == set()
+
+
+def test_a_question_that_failed_is_put_last(bench: Bench) -> None:
+    for task in ("a", "b", "c"):
+        second_try(bench, task)
+    bench.airflow.broken = {"a"}
+    assert counted(bench.poll(), catalogue.RETRIES) == []
+    assert counted(bench.poll(), catalogue.RETRIES) == ["b", "c"]
+    assert bench.airflow.asked == ["b", "c", "a"]
+
+
+def test_where_airflow_as_a_whole_does_not_answer_the_poll_fails(bench: Bench) -> None:
+    second_try(bench, "a")
+    bench.airflow.broken, bench.airflow.reason = {"a"}, "unreachable"
+    with pytest.raises(ReaderError):
+        bench.poll()
+
+
+def fail_for(bench: Bench, seconds: float) -> list[Reading]:
+    """What polls a minute apart read."""
+    found = []
+    for _ in range(int(seconds / 60.0)):
+        found.append(bench.poll())
+        bench.airflow.clock += 60.0
+    return found
+
+
+def test_a_question_that_fails_for_long_is_given_up_and_its_lost_try_is_counted_as_unanswered(bench: Bench) -> None:
+    second_try(bench, "a")
+    bench.airflow.broken = {"a"}
+    assert all(not reading.changes for reading in fail_for(bench, PATIENCE))
+    reading = bench.poll()
+    assert bench.finder.postponed == set()
+    assert counted(reading, catalogue.TRIES) == ["a", "a"]
+    assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
+    assert [change.labels for change in reading.changes if change.family is catalogue.UNACCOUNTED] == [("unanswered",)]
+    assert [change.labels for change in reading.changes if change.family is catalogue.FINISHED] == [
+        ("d", "a", "success")
+    ]
+    assert not bench.poll().changes
+    assert bench.airflow.asked == []
+
+
+def test_what_vanished_and_cannot_be_asked_for_is_given_up(bench: Bench) -> None:
+    bench.airflow.rows = [make_row("a", "running", 1, end=None)]
+    bench.poll()
+    bench.airflow.rows.clear()
+    bench.airflow.broken = {"a"}
+    fail_for(bench, PATIENCE)
+    reading = bench.poll()
+    assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
+    assert [change.labels for change in reading.changes if change.family is catalogue.UNACCOUNTED] == [("unanswered",)]
+    bench.poll()
+    assert bench.airflow.asked == []
+
+
+def test_a_doubt_that_cannot_be_lifted_is_taken_as_the_row_says(bench: Bench) -> None:
+    bench.airflow.rows.append(make_row("doubtful", "up_for_retry", 1))
+    bench.airflow.broken = {"doubtful"}
+    assert all(not reading.changes for reading in fail_for(bench, PATIENCE))
+    reading = bench.poll()
+    assert counted(reading, catalogue.RETRIES) == ["doubtful"]
+    assert not counted(reading, catalogue.TRIES_CLEARED)
+
+
+def test_a_run_that_was_given_up_is_counted_as_unanswered(bench: Bench) -> None:
+    bench.finder.unanswered = frozenset({("d", "r")})
+    changes = bench.poll().changes
+    assert [(change.family, change.labels) for change in changes] == [(catalogue.UNACCOUNTED, ("unanswered",))]
 
 
 def test_a_retry_of_airflow_2_that_may_have_been_cleared_counts_once_it_was_asked_for(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from exporter.settings import AirflowSettings
 from exporter.sources.airflow.ended import YOUNG, ByTime
 from exporter.sources.airflow.listing import LISTINGS, SECONDS, ByRun
 from exporter.sources.airflow.overview import Overview
+from exporter.sources.airflow.refusals import PATIENCE
 from exporter.sources.airflow.replies import DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import OVERLAP, SPACE
@@ -33,6 +34,7 @@ class Airflow:
         self.ended: list[DagRun] = []
         self.since: list[float | None] = []
         self.broken: set[str] = set()
+        self.reason = "server_error"
         self.listing = 0.0
         """How many seconds it takes to list a run."""
 
@@ -58,7 +60,7 @@ class Airflow:
         self.since.append(since)
         self.clock += self.listing
         if run_id in self.broken:
-            raise ReaderError("server_error", "HTTP 500")
+            raise ReaderError(self.reason, "HTTP 500")
         return [make_row(run_id, "success")]
 
 
@@ -303,16 +305,40 @@ class TestByRun:
         airflow.broken.clear()
         assert [row.run_id for row in poller.poll(3600.0).rows] == ["e1"]
 
-    def test_where_nothing_can_be_listed_the_poll_fails(self) -> None:
+    def test_where_airflow_as_a_whole_does_not_answer_the_poll_fails(self) -> None:
         airflow = Airflow()
         poller = Poller(airflow, "by run")
         poller.active = [make_row("r1")]
-        airflow.broken = {"r1"}
+        airflow.broken, airflow.reason = {"r1"}, "unreachable"
         with pytest.raises(ReaderError):
             poller.poll()
         airflow.broken.clear()
         poller.poll()
         assert airflow.listed == ["r1", "r1"]
+
+    def test_a_run_that_alone_cannot_be_listed_is_tried_again_by_each_poll(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.active = [make_row("r1")]
+        airflow.broken = {"r1"}
+        assert [poller.poll().later for _ in range(2)] == [{("d", "r1")}] * 2
+        airflow.broken.clear()
+        assert [row.run_id for row in poller.poll().rows] == ["r1"]
+
+    def test_a_run_that_cannot_be_listed_for_long_is_given_up_and_holds_back_nothing(self) -> None:
+        airflow = Airflow()
+        poller = Poller(airflow, "by run")
+        poller.poll()
+        airflow.ended = [make_run("e1", airflow.now + 1)]
+        airflow.broken = {"e1"}
+        held = [poller.poll(60.0) for _ in range(int(PATIENCE / 60.0))]
+        assert {found.window.after.complete for found in held} == {airflow.ended[0].end_date}
+        found = poller.poll(60.0)
+        assert found.unanswered == {("d", "e1")}
+        assert found.window.after.complete == airflow.now
+        airflow.listed.clear()
+        assert poller.poll().unanswered == frozenset()
+        assert airflow.listed == []
 
     def test_runs_that_are_postponed_are_listed_again_the_others_are_not(self) -> None:
         airflow = Airflow()

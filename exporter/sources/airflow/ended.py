@@ -42,7 +42,8 @@ class Found:
     """The rows of what ended, and the window that they fill.
 
     `cursors` is what to remember of it. `later` are runs that ought to have been looked into and will be by the next
-    polls: nothing is known of their task instances.
+    polls: nothing is known of their task instances. `unanswered` are runs that were given up: Airflow does not tell of
+    them.
     """
 
     rows: Sequence[TaskInstance]
@@ -50,6 +51,7 @@ class Found:
     cursors: Mapping[bytes, bytes | None]
     note: str = ""
     later: frozenset[Key] = field(default=frozenset())
+    unanswered: frozenset[Key] = field(default=frozenset())
 
 
 class Finder(Protocol):

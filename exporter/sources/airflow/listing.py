@@ -3,7 +3,8 @@
 Runs are listed: each that ended, each whose active task instances changed, and at times those that stand still, since
 what began and ended in them between two polls shows nowhere else. Of a run that was listed before, only what was
 touched since is asked for. A poll lists as many as it has time for, up to the first one that fails; the others wait
-for the next poll. What was listed counts as known only once it was committed.
+for the next poll, and one that fails again and again goes last and is given up in the end. What was listed counts as
+known only once it was committed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from exporter.reading import Memory, ReaderError
 from exporter.sources.airflow.api import AirflowByRun
 from exporter.sources.airflow.ended import Found, Key
 from exporter.sources.airflow.overview import Overview
+from exporter.sources.airflow.refusals import ABOUT_THE_QUESTION, Refusals
 from exporter.sources.airflow.replies import DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import OVERLAP, SPACE, Window, hold, open_window, read_cursor, write_cursor
@@ -68,6 +70,14 @@ class Look(NamedTuple):
     """When the runs were listed, on the server's clock."""
 
 
+class Listing(NamedTuple):
+    """What one poll read of the runs that it listed, whether it ended with one that failed, and which it gave up."""
+
+    rows: Mapping[Key, Sequence[TaskInstance]]
+    unanswered: frozenset[Key] = frozenset()
+    failed: bool = False
+
+
 class ByRun:
     """Lists the runs in which something may have ended."""
 
@@ -89,8 +99,7 @@ class ByRun:
         self._listed: dict[tuple[Key, float | None], float] = {}
         self._pauses: dict[Key, Pause] = {}
         self._read: dict[Key, float] = {}
-        self._failed: Key | None = None
-        """The run that could not be listed the last time: it goes last, so that it does not stop the others."""
+        self._refusals: Refusals[Key] = Refusals(clock)
         self._look: Look | None = None
 
     def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
@@ -103,17 +112,18 @@ class ByRun:
         changed = self._find_changed(signs, ended)
         pauses = self._find_pauses(signs, {key_of(run) for run in ended} | set(changed))
         still = [key for key in sorted(pauses, key=pauses.__getitem__) if pauses[key].due <= self._clock()]
-        failed, self._failed = self._failed, None
-        listed = self._list_in_time(sorted([*map(key_of, ended), *changed, *still], key=lambda key: key == failed))
+        listing = self._list_in_time([*map(key_of, ended), *changed, *still])
+        listed = listing.rows
         later = frozenset({*map(key_of, ended), *changed} - listed.keys())
         if left := [run for run in ended if key_of(run) in later]:
-            window = stop_at(window, left[0], again=self._failed is None)
+            window = stop_at(window, left[0], again=not listing.failed)
             ended = [run for run in ended if key_of(run) in listed]
         pauses |= {key: lengthen(pauses[key], self._clock(), len(pauses)) for key in still if key in listed}
         read = {key: when for key, when in self._read.items() if key in pauses or key in signs}
         self._look = Look(serial + 1, window, ended, keep_back(signs, later), pauses, read | dict.fromkeys(listed, now))
         rows = [row for rows in listed.values() for row in rows]
-        return Found(rows, window, self._cursors(), f"{len(listed)} runs listed, {len(later)} left", later)
+        note = f"{len(listed)} runs listed, {len(later)} left"
+        return Found(rows, window, self._cursors(), note, later, listing.unanswered)
 
     def postpone(self, runs: Collection[Key]) -> Mapping[bytes, bytes | None]:
         """The next find lists these runs again."""
@@ -161,22 +171,31 @@ class ByRun:
         first = {False: Pause(now, EMPTY), True: Pause(now + BUSY, BUSY)}
         return {key: self._pauses.get(key, first[key in signs]) for key in runs - moving}
 
-    def _list_in_time(self, keys: Sequence[Key]) -> dict[Key, Sequence[TaskInstance]]:
-        """What ended in the first of these runs, as many as there is time for. Raises ReaderError if it is none."""
+    def _list_in_time(self, keys: Sequence[Key]) -> Listing:
+        """What ended in the first of these runs, as many as there is time for.
+
+        Raises ReaderError if it is none, unless the failure may be about that run alone: the next poll lists it last.
+        """
         end = self._clock() + SECONDS
         found: dict[Key, Sequence[TaskInstance]] = {}
-        for key in keys[:LISTINGS]:
+        unanswered: set[Key] = set()
+        for key in self._refusals.put_last(keys)[:LISTINGS]:
             try:
                 found[key] = self._list(key)
             except ReaderError as error:
-                self._failed = key
-                if not found:
+                if self._refusals.refuse(key, error):
+                    log.warning("what ended in %s %s is given up, Airflow does not tell it: %s", *key, error)
+                    found[key] = ()
+                    unanswered.add(key)
+                    continue
+                if not found and error.reason not in ABOUT_THE_QUESTION:
                     raise
-                log.info("what ended in runs is read up to %s %s: %s", *key, error)
-                break
+                log.warning("what ended in runs is read up to %s %s: %s", *key, error)
+                return Listing(found, frozenset(unanswered), failed=True)
+            self._refusals.answer(key)
             if self._clock() >= end:
                 break
-        return found
+        return Listing(found, frozenset(unanswered))
 
     def _list(self, key: Key) -> Sequence[TaskInstance]:
         since = self._read[key] - OVERLAP if key in self._read else None

@@ -22,6 +22,7 @@ from exporter.sources.airflow.tries import (
     conclude,
     has_run,
     hides_one,
+    needs_history,
     remember,
 )
 
@@ -176,8 +177,24 @@ def advance(record: Record, attempt: TaskInstance) -> Record:
     return msgspec.structs.replace(record, settled=settled, reached=reached, ended=ended)
 
 
-def settle_deleted(known: Record | None) -> Finding:
+def settle_deleted(known: Record | None, reason: str = "deleted") -> Finding:
     """Deal with a task instance that is gone: its try, if one ran, was deleted while it ran."""
     if known is not None and known.ran and known.try_number > known.settled:
-        return Finding(None, (Unaccounted(known.dag_id, known.task_id, "deleted"),))
+        return Finding(None, (Unaccounted(known.dag_id, known.task_id, reason),))
     return Finding(None)
+
+
+def give_up(current: TaskInstance | None, known: Record | None, edge: float) -> Finding:
+    """Deal with a task instance whose tries Airflow does not tell, whatever is asked: the row alone speaks."""
+    if current is None:
+        return settle_deleted(known, "unanswered")
+    lost = [Unaccounted(current.dag_id, current.task_id, "unanswered")] * count_hidden(current, known, edge)
+    finding = conclude(current, remember(current, known, current.try_number - 1), 0.0 if known else edge)
+    return Finding(finding.record, (*lost, *finding.events))
+
+
+def count_hidden(row: TaskInstance, known: Record | None, edge: float) -> int:
+    """How many tries ended that the row does not show: at least one where nothing was known of it."""
+    if not needs_history(row, known, edge):
+        return 0
+    return row.try_number - 1 - known.settled + hides_one(row) if known else 1

@@ -22,9 +22,10 @@ from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.ended import Finder, Key
 from exporter.sources.airflow.overview import Overview, find_cleared
+from exporter.sources.airflow.refusals import ABOUT_THE_QUESTION, Refusals
 from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.scope import Scope
-from exporter.sources.airflow.settlement import settle, settle_deleted
+from exporter.sources.airflow.settlement import give_up, settle, settle_deleted
 from exporter.sources.airflow.tries import Event, Finding, Record, leave_undated, observe
 from exporter.sources.airflow.window import RETENTION, SPACE, Window
 
@@ -51,6 +52,10 @@ class Poll(NamedTuple):
     earlier: Rows
     known: Records
     window: Window
+
+    def subject(self, key: bytes) -> TaskInstance | Record:
+        """What a question is about: its row, or what is remembered of it."""
+        return self.rows.get(key) or self.known[key]
 
 
 class TasksReader:
@@ -83,6 +88,7 @@ class TasksReader:
         self._overview = overview
         self._scope = scope
         self._clock = clock
+        self._refusals: Refusals[bytes] = Refusals(clock)
 
     def read(self) -> Reading:
         """Read one window. Raises ReaderError."""
@@ -108,7 +114,7 @@ class TasksReader:
         note = f"{len(active)} active, {len(ended)} ended, {len(events)} events, {asked} asked for their tries"
         return Reading(
             tables=state_tables(active) if seen else {},
-            changes=list(self._count(events)),
+            changes=[*self._count(events), *(Change(tasks.UNACCOUNTED, ("unanswered",)) for _ in found.unanswered)],
             memories=self._remember(findings, poll.known)
             | {SPACE: self._finder.postpone(left) if left else found.cursors},
             notes=[f"{note}; {found.note}"],
@@ -138,7 +144,8 @@ class TasksReader:
                 findings[key] = leave_undated(finding) if poll.window.first else finding
                 if finding.doubt:
                     doubts.append(key)
-        asked = self._ask_in_time([*questions, *vanished][:QUESTIONS] + doubts[:DOUBTS], poll)
+        urgent = self._refusals.put_last([*questions, *vanished])
+        asked = self._ask_in_time([*urgent[:QUESTIONS], *doubts[:DOUBTS]], poll)
         for key in doubts[:DOUBTS]:
             if key not in asked:
                 # The next poll asks: it is counted then.
@@ -147,28 +154,35 @@ class TasksReader:
         return findings | asked, len(asked), left
 
     def _ask_in_time(self, keys: Sequence[bytes], poll: Poll) -> dict[bytes, Finding]:
-        """Findings of the first of these, as many as there is time to ask for. Raises ReaderError if it is none."""
+        """Findings of the first of these, as many as there is time to ask for.
+
+        Raises ReaderError if it is none, unless the failure may be about that one alone: the next poll asks it last.
+        """
         findings: dict[bytes, Finding] = {}
         if keys and self._airflow.major >= 3:
             # How a try ended that was cleared shows only beside the time of the clear.
             self._overview.cleared = find_cleared(self._airflow.dag_runs_active())
         end = self._clock() + SECONDS
-        for key in keys:
+        for key in self._refusals.put_last(keys):
             try:
                 findings[key] = self._ask(key, poll)
             except ReaderError as error:
-                if not findings:
+                if self._refusals.refuse(key, error):
+                    log.warning("the tries of %s are given up, they are not told: %s", describe(key, poll), error)
+                    findings[key] = give_up(poll.rows.get(key), poll.known.get(key), poll.window.edge)
+                    continue
+                if not findings and error.reason not in ABOUT_THE_QUESTION:
                     raise
-                log.info("tries are asked for up to one task instance: %s", error)
+                log.warning("the tries of %s are asked for again: %s", describe(key, poll), error)
                 break
+            self._refusals.answer(key)
             if self._clock() >= end:
                 break
         return findings
 
     def _ask(self, key: bytes, poll: Poll) -> Finding:
         row, record = poll.rows.get(key), poll.known.get(key)
-        of = row or record
-        assert of is not None  # noqa: S101 - a question is about something seen or remembered
+        of = poll.subject(key)
         tries = self._airflow.tries(of.dag_id, of.run_id, of.task_id, of.map_index)
         cleared = self._overview.cleared.get((of.dag_id, of.run_id))
         if not tries:
@@ -200,6 +214,12 @@ def find_vanished(poll: Poll, later: Collection[Key]) -> list[bytes]:
         for key, record in poll.known.items()
         if key not in poll.rows and record.state in TIS_ACTIVE and (record.dag_id, record.run_id) not in later
     ]
+
+
+def describe(key: bytes, poll: Poll) -> str:
+    """A task instance, for the log."""
+    of = poll.subject(key)
+    return f"{of.dag_id} {of.run_id} {of.task_id}" + (f" [{of.map_index}]" if of.map_index >= 0 else "")
 
 
 def identify(row: TaskInstance) -> bytes:
