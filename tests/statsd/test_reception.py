@@ -20,6 +20,8 @@ from exporter.sources.statsd.streams import LINE
 class Notebook:
     """Takes lines as the absorber does."""
 
+    learned = 0
+
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.senders: set[bytes] = set()

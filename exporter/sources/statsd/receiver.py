@@ -21,6 +21,7 @@ from exporter.sources.statsd.batches import BATCH, Reader, make_reader
 from exporter.sources.statsd.rest import LONGEST, SHORTEST, Rest
 from exporter.sources.statsd.sockets import bind_inet, bind_unix, enlarge
 from exporter.sources.statsd.streams import Streams
+from exporter.sources.statsd.turns import shorten_turns
 
 LEARNED = 2_000
 """After how many new meanings what is there is taken out of the garbage collector's sight."""
@@ -127,6 +128,7 @@ class Receiver:
         self._selector.register(sock, selectors.EVENT_READ, None)
 
     def _run(self) -> None:
+        shorten_turns()
         try:
             self._receive()
         finally:
