@@ -1,4 +1,7 @@
-"""The receiving thread rests until a read is worth it, and never so long that a burst is lost."""
+"""The receiving thread rests until a read is worth it, and never so long that a burst is lost.
+
+Some see real sockets, the others a stream on a clock of its own, where nothing else takes any time.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from exporter.sources.statsd.rest import COUNTED, LONGEST, SHARE, Rest
 
 SLACK = 0.05
 """Seconds that a busy machine may add."""
+STOCK = 212_992
+"""The system's own receive buffer."""
 
 
 class Pair(NamedTuple):
@@ -54,21 +59,115 @@ def test_a_rest_ends_at_once_where_enough_waits(pair: Pair) -> None:
 
 def test_a_rest_is_as_long_as_may_be_where_little_comes(pair: Pair) -> None:
     rest = Rest(pair.here, pair.room)
+    measure(rest)
     pair.send(1)
     assert LONGEST * 0.9 < measure(rest) < LONGEST + SLACK
 
 
-def test_no_nap_is_longer_than_a_burst_needs_to_fill_what_is_left(pair: Pair) -> None:
-    rest = Rest(pair.here, pair.room)
-    measure(rest)
-    assert rest._choose_nap(0, LONGEST) == pytest.approx(pair.room / COUNTED / 33_000)
-    assert rest._choose_nap(pair.room * 0.2, LONGEST) == pytest.approx(0.8 * pair.room / COUNTED / 33_000)
+class Stream:
+    """Time and a socket in one: naps move the clock on, each `late` by so many seconds; datagrams come meanwhile."""
+
+    def __init__(self, rate: float, late: float = 0.0) -> None:
+        self.rate = rate
+        self.late = late
+        self.now = self.read_at = 1000.0
+        self.waits = 0.0
+        self.fullest = 0.0
+        self.naps: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.now += seconds + self.late
+        self.waits += (seconds + self.late) * self.rate * COUNTED
+        self.fullest = max(self.fullest, self.waits)
+
+    def getsockopt(self, *_: int) -> int:
+        return int(self.waits)
+
+    def read(self) -> float:
+        """Take all that waits; returns how many."""
+        waits, self.waits = self.waits / COUNTED, 0.0
+        return waits
+
+
+@pytest.fixture
+def stream(monkeypatch: pytest.MonkeyPatch) -> Stream:
+    stream = Stream(2_500)
+    monkeypatch.setattr("exporter.sources.statsd.rest.time", stream)
+    return stream
+
+
+def listen(stream: Stream, rest: Rest, seconds: float = 2.0) -> list[float]:
+    """Rest and read by turns for so long; returns how many datagrams each read brought."""
+    end = stream.now + seconds
+    brought = [1.0]
+    while stream.now < end:
+        rest.take(round(brought[-1]))
+        brought.append(stream.read())
+    return brought[2:]
+
+
+def make_rest(stream: Stream, room: int = STOCK) -> Rest:
+    rest = Rest(stream, room)  # type: ignore[arg-type]
+    listen(stream, rest)
+    stream.naps.clear()
+    stream.fullest = 0.0
+    return rest
+
+
+def test_a_steady_stream_wakes_the_thread_seldom(stream: Stream) -> None:
+    brought = listen(stream, make_rest(stream))
+    assert min(brought) > 50
+    assert len(stream.naps) < 2.0 * 130
+
+
+def test_a_fast_stream_is_read_when_the_buffer_is_half_full(stream: Stream) -> None:
+    stream.rate = 20_000
+    brought = listen(stream, make_rest(stream))
+    assert 130 < min(brought) <= max(brought) < 145
+    assert len(stream.naps) <= len(brought) + 2, "one nap a read"
+
+
+def test_a_large_buffer_lets_it_sleep_through(stream: Stream) -> None:
+    brought = listen(stream, make_rest(stream, 4 * 1024 * 1024))
+    assert min(brought) > 240
+    assert len(stream.naps) <= len(brought) + 2
+
+
+@pytest.mark.parametrize("late", [0.0, 0.001, 0.004, 0.006])
+@pytest.mark.parametrize("rate", [0, 50, 2_500, 8_000])
+def test_a_burst_that_begins_during_any_nap_finds_room(stream: Stream, rate: float, late: float) -> None:
+    stream.rate, stream.late = rate, late
+    rest = make_rest(stream)
+    for quiet in range(1, 12):
+        listen(stream, rest, 0.007 * quiet)
+        stream.rate = 20_000
+        listen(stream, rest, 0.05)
+        stream.rate = rate
+    assert stream.fullest < STOCK
+
+
+def test_after_late_wakings_naps_are_shorter_and_then_as_long_as_before(stream: Stream) -> None:
+    rest = make_rest(stream)
+    listen(stream, rest)
+    usual = max(stream.naps)
+    stream.late = 0.005
+    listen(stream, rest, 0.2)
+    stream.naps.clear()
+    stream.late = 0.0
+    rest.take(1)
+    assert stream.naps[0] == pytest.approx(usual - 0.005, abs=0.0005)
+    listen(stream, rest)
+    assert max(stream.naps) == pytest.approx(usual, abs=0.0005)
 
 
 class Silent:
     """A socket of a system that does not tell what waits."""
 
-    def getsockopt(self, *_: int) -> bytes:
+    def getsockopt(self, *_: int) -> int:
         raise OSError(92, "Protocol not available")
 
 

@@ -1,7 +1,8 @@
 """Datagrams by the batch: one call of the system for many, into buffers that are made once.
 
-`recvmmsg` is called by ctypes, which lets other threads run meanwhile; where it is missing, datagrams are read one by
-one until there are none. The kernel tells with each datagram how many it threw away before (SO_RXQ_OVFL).
+`recvmmsg` is called by ctypes and never waits. The interpreter's lock is kept meanwhile: to get it back from a thread
+that renders would take longer than the call. Where it is missing, datagrams are read one by one until there are none.
+The kernel tells with each datagram how many it threw away before (SO_RXQ_OVFL).
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-BATCH = 128
-"""Datagrams a call."""
+BATCH = 192
+"""Datagrams a call: more than a rest should bring of the stock buffer (rest.py)."""
 SIZE = 65_536
 """Bytes of the largest datagram; memory is used for what is really sent."""
 STRIDE = SIZE + 64
@@ -85,6 +86,7 @@ class Batches:
         self.lost = 0
         self._arrange()
         self._pristine = bytes(self._messages)
+        self._used = 0
         words = memoryview(self._messages).cast("B").cast("I")
         self._lengths = words[Message.length.offset // 4 :: ctypes.sizeof(Message) // 4]
 
@@ -100,13 +102,15 @@ class Batches:
     def read(self) -> Sequence[bytes]:
         """The datagrams that are there, at most BATCH. Raises OSError where the socket is of no use."""
         # The kernel shortens the lengths that it was given.
-        ctypes.memmove(self._messages, self._pristine, len(self._pristine))
+        ctypes.memmove(self._messages, self._pristine, self._used * ctypes.sizeof(Message))
         count = self._call(self._descriptor, self._messages, BATCH, socket.MSG_DONTWAIT, None)
         if count <= 0:
             number = ctypes.get_errno()
             if count < 0 and number not in PASSING:
                 raise OSError(number, os.strerror(number))
+            self._used = 0
             return ()
+        self._used = count
         if self._messages[count - 1].header.control_length:
             start = (count - 1) * CONTROL + 2 * WORD
             self.lost = int.from_bytes(self._controls[start : start + 4], sys.byteorder)
@@ -162,7 +166,7 @@ def find_address(buffer: memoryview) -> int:
 def find_call() -> Callable[..., int] | None:
     """The C library's `recvmmsg`, None where there is none."""
     try:
-        return ctypes.CDLL(None, use_errno=True).recvmmsg
+        return ctypes.PyDLL(None, use_errno=True).recvmmsg
     except (AttributeError, OSError):
         return None
 

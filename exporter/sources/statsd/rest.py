@@ -1,26 +1,31 @@
 """How long the receiving thread rests between two reads: until a read brings many, but never until the buffer is full.
 
 While it rests it looks how full the buffer is, which costs a small part of a read. So a rest is made of naps, none of
-which is longer than a burst would need to fill what is left.
+which is longer than a burst would need to fill what is left. Nobody wakes up in time: how late it was of late is kept
+free as well, so that rests are short while the machine or a scrape keeps the thread waiting.
 """
 
 from __future__ import annotations
 
 import socket
-import sys
 import time
 
 SO_MEMINFO = 55
-"""Asks Linux (since 4.12) for nine numbers of four bytes about a socket's memory: first, what waits to be read."""
-TOLD = 36
-SHARE = 4
+"""Asks Linux (since 4.12) for numbers of four bytes about a socket's memory: first, what waits to be read."""
+SHARE = 2
 """A rest should bring one in so many of the datagrams that the buffer holds."""
 MOST = 512
 """Datagrams that a rest should bring at most."""
 SHORTEST, LONGEST = 0.001, 0.1
-"""How short a nap and how long a rest may be, in seconds."""
-BURST = 33_000
+"""How short the first nap and how long a rest may be, in seconds."""
+WORTH = 0.005
+"""Seconds below which a further nap is not worth the waking: a read costs little more."""
+BURST = 20_000
 """Datagrams a second that may begin to come during a nap without a loss."""
+SPARE = 0.002
+"""Seconds kept free beside those by which naps were late."""
+FADE = 0.95
+"""What is left of the longest delay of late after one more nap."""
 COUNTED = 768
 """Bytes of the buffer that the kernel counts for a small datagram: the stock one holds 277 of them."""
 
@@ -34,6 +39,8 @@ class Rest:
         self._enough = min(MOST * COUNTED, self._room / SHARE)
         self._speed = self._enough / SHORTEST
         """Bytes a second that came last."""
+        self._late = 0.0
+        """Seconds by which naps were too long of late."""
         self._ended = time.monotonic()
         self._tells = True
 
@@ -43,24 +50,29 @@ class Rest:
         if not self._tells:
             self._speed = max(1, arrived) * COUNTED / (began - self._ended)
         filled = 0.0
-        while filled < self._enough and now < began + LONGEST:
-            time.sleep(self._choose_nap(filled, began + LONGEST - now))
+        nap = max(SHORTEST, self._choose_nap(filled, LONGEST))
+        while nap > 0:
+            due = now + nap
+            time.sleep(nap)
             now = time.monotonic()
+            self._late = max(now - due, self._late * FADE)
             filled = self._look(now - began)
+            further = self._choose_nap(filled, began + LONGEST - now)
+            nap = further if further >= WORTH else 0
         self._speed = max(COUNTED, filled) / (now - began)
         self._ended = now
 
     def _choose_nap(self, filled: float, left: float) -> float:
-        """Seconds until enough should be there, or until a burst that begins now would have filled the buffer."""
+        """Seconds until enough should be there, or until shortly before a burst that begins now fills the buffer."""
         wanted = (self._enough - filled) / self._speed
-        safe = (self._room - filled) / (BURST * COUNTED)
-        return max(SHORTEST, min(wanted, safe, left))
+        safe = (self._room - filled) / max(BURST * COUNTED, self._speed) - self._late - SPARE
+        return min(wanted, safe, left)
 
     def _look(self, passed: float) -> float:
         """Bytes that wait; where the kernel does not tell, as many as should have come since the rest began."""
         if self._tells:
             try:
-                return int.from_bytes(self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, TOLD)[:4], sys.byteorder)
+                return self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO)
             except OSError:
                 self._tells = False
         return self._speed * passed
