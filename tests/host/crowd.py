@@ -1,8 +1,8 @@
 """A crowd like that of a busy worker, of real processes: python crowd.py FOLDER SLEEPERS WORKERS TASKS [padding]
 
 Sleepers do nothing under Airflow's titles. At each line on its input every worker runs that many tasks, one after the
-other, and lets the last of them linger until the next line; at the end of input it writes what the kernel said that
-its tasks used together.
+other, and lets the last of them linger until the next line, or at a line that says rest only waits for that one. At the
+end of input it writes what the kernel said that its tasks used together.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ TITLES = (
     "gunicorn: worker [airflow-webserver]",
     "airflow worker -- {uuid}",
 )
+REST = b"r"
 LONGEST = 0.008
 """CPU seconds of one task, at most."""
 
@@ -59,8 +60,12 @@ def work(place: int, orders: int, done: int, tasks: int, folder: Path) -> None:
         if lingering and release is not None:
             os.write(release, b".")
             spent += wait(lingering)
+            lingering = None
         if not order:
             break
+        if order == REST:
+            os.write(done, b".")
+            continue
         for _ in range(tasks - 1):
             number += 1
             spent += wait(run_task(name_try(place, number), LONGEST * (number % 7) / 6, None))
@@ -96,9 +101,9 @@ def main() -> None:
         os.close(hear)
         orders.append(tell)
     print("ready", flush=True)
-    for _ in sys.stdin:
+    for line in sys.stdin:
         for tell in orders:
-            os.write(tell, b".")
+            os.write(tell, REST if line.startswith("rest") else b".")
         for _ in orders:
             os.read(finished, 1)
         print("done", flush=True)

@@ -33,7 +33,7 @@ class Crowd(NamedTuple):
     folder: Path
 
     def order(self, line: str = "\n") -> None:
-        """Have every worker run its tasks, and wait until they have."""
+        """Have every worker run its tasks, or wait for the last of them (`rest`), and wait until they have."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(line)
@@ -108,12 +108,14 @@ def test_what_five_hundred_short_tasks_use_between_looks_is_counted_once_and_nev
             crowd.order()
             tasks.read()
             look()
+        crowd.order("rest\n")
+        look()
         told = crowd.end()
         for _ in range(4):
             look()
     assert told > 0.5
-    # 10 % as for all short tasks: their CPU is told in ticks of 10 ms, of which each uses about one.
-    assert spent["crowd"] + spent["_unknown"] == pytest.approx(told, rel=0.1)
+    # Measured: all that is missing, 0.2 s of 8, are the parts of ticks in the two numbers of each worker's account.
+    assert spent["crowd"] + spent["_unknown"] == pytest.approx(told, rel=0.05)
 
 
 @pytest.mark.bounds
