@@ -170,6 +170,7 @@ def test_files_are_closed_with_the_source_and_opened_when_it_goes_on(watch: Watc
         assert count_open(process) == 1
         watched.close()
         assert count_open(process) == 0
+        assert watched.list_busy() == [process]
         assert watched.list_busy() == []
         assert count_open(process) == 1
         watched.leave(process)

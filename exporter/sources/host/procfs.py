@@ -17,6 +17,8 @@ STATUS = (b"\nVmHWM:", b"\nRssAnon:", b"\nvoluntary_ctxt_switches:", b"\nnonvolu
 """What is taken from /proc/PID/status."""
 LARGEST = 65_536
 """Bytes of a file that are read at most: no file of one process is larger, but for a long command line."""
+LIMITS: dict[float, float] = {}
+"""Limits of open files that were met, each of them once for all processes that have it."""
 WIDEST = 32
 """Bytes in which a number stands behind its name."""
 KIBIBYTE = 1024
@@ -147,9 +149,11 @@ def parse_open_limit(text: bytes) -> float:
     place = text.find(b"Max open files")
     try:
         word = text[place + 14 : place + 60].split(None, 1)[0] if place >= 0 else fail("limits")
-        return math.inf if word == b"unlimited" else int(word)
+        limit = math.inf if word == b"unlimited" else int(word)
     except (IndexError, ValueError) as error:
         raise MalformedError("limits") from error
+    # Nearly all processes have the same.
+    return LIMITS.setdefault(limit, limit)
 
 
 def parse_io(text: bytes) -> Io:

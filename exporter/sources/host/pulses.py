@@ -23,12 +23,12 @@ SILENT = b"0 0 "
 
 
 class Pulse:
-    """What is known of one process's running."""
+    """An open file, and what it said when last read."""
 
     __slots__ = ("descriptor", "text")
 
-    def __init__(self) -> None:
-        self.descriptor = -1
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
         self.text = b""
 
 
@@ -37,15 +37,16 @@ class Pulses:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._pulses: dict[Process, Pulse] = {}
+        self._pulses: dict[Process, Pulse | None] = {}
         self._room = min(MOST, getrlimit(RLIMIT_NOFILE)[0] // SHARE)
+        """How many more files may be opened; none where this kernel tells nothing."""
 
     def __len__(self) -> int:
         return len(self._pulses)
 
     def watch(self, process: Process) -> None:
         """Tell of this process from now on."""
-        self._pulses.setdefault(process, Pulse())
+        self._pulses.setdefault(process, None)
 
     def leave(self, process: Process) -> None:
         """Tell of it no more."""
@@ -55,44 +56,44 @@ class Pulses:
 
     def close(self) -> None:
         """Close all files; they are opened anew when they are needed."""
-        for pulse in self._pulses.values():
-            self._close(pulse)
+        for process, pulse in self._pulses.items():
+            if pulse:
+                self._close(pulse)
+                self._pulses[process] = None
 
     def list_busy(self) -> list[Process]:
         """Those that ran, or may have, since they were last asked after; and their children, who may have lost them."""
-        ran = {process for process, pulse in self._pulses.items() if self._feel(process, pulse)}
+        ran = {process for process, pulse in self._pulses.items() if self._ran(process, pulse)}
         if not ran:
             return []
         pids = {process.stat.pid for process in ran}
         return [process for process in self._pulses if process in ran or process.stat.ppid in pids]
 
-    def _feel(self, process: Process, pulse: Pulse) -> bool:
-        if pulse.descriptor < 0 and not self._open(process, pulse):
+    def _ran(self, process: Process, pulse: Pulse | None) -> bool:
+        if pulse is None:
+            # A new process gets no file at once: most do not live long.
+            if self._room > 0 and process.looks > YOUNG:
+                self._open(process)
             return True
         try:
             before, pulse.text = pulse.text, os.pread(pulse.descriptor, LENGTH, 0)
         except OSError:
             # It has ended.
             return True
-        if pulse.text.startswith(SILENT):
-            self._close(pulse)
-            pulse.text = SILENT
         return pulse.text != before or process.stat.threads > 1
 
-    def _open(self, process: Process, pulse: Pulse) -> bool:
-        """Whether there is a file for it now. A new process is left alone: most do not live long."""
-        if process.looks <= YOUNG or self._room <= 0 or pulse.text == SILENT:
-            return False
+    def _open(self, process: Process) -> None:
         try:
-            pulse.descriptor = self._files.open(process.stat.pid, "schedstat")
+            pulse = Pulse(self._files.open(process.stat.pid, "schedstat"))
         except UnreadableError:
-            pulse.text = SILENT
-            return False
+            return
         self._room -= 1
-        return True
+        if self._ran(process, pulse) and pulse.text.startswith(SILENT):
+            self._close(pulse)
+            self._room = 0
+        else:
+            self._pulses[process] = pulse
 
     def _close(self, pulse: Pulse) -> None:
-        if pulse.descriptor >= 0:
-            os.close(pulse.descriptor)
-            pulse.descriptor = -1
-            self._room += 1
+        os.close(pulse.descriptor)
+        self._room += 1
