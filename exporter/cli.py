@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NoReturn
 
 import click
@@ -16,7 +16,6 @@ from exporter import __version__, config
 from exporter.option import Option
 from exporter.options import OPTIONS
 
-Command = Callable[..., None]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EPILOG = "Without a command it serves: airflow-exporter --airflow.url=URL is airflow-exporter serve --airflow.url=URL."
 
@@ -30,20 +29,15 @@ class ServingGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-def configurable(command: Command) -> Command:
-    """Give a command a flag for every option that has one."""
-    for option in reversed(OPTIONS):
-        if option.flag:
-            command = click.option(
-                "/".join(filter(None, (option.flag, option.negative_flag))),
-                name_parameter(option),
-                default=None,
-                type=bool if option.negative_flag else str,
-                multiple=option.repeatable,
-                metavar=None if option.negative_flag else option.form.metavar,
-                help=describe(option),
-            )(command)
-    return command
+def make_flag(option: Option) -> click.Option:
+    return click.Option(
+        ["/".join(filter(None, (option.flag, option.negative_flag))), name_parameter(option)],
+        default=None,
+        type=bool if option.negative_flag else str,
+        multiple=option.repeatable,
+        metavar=None if option.negative_flag else option.form.metavar,
+        help=describe(option),
+    )
 
 
 def name_parameter(option: Option) -> str:
@@ -81,6 +75,22 @@ def describe_system() -> str:
     return f"{system.sysname} {system.release} {system.machine}"
 
 
+FLAGS = tuple(make_flag(option) for option in OPTIONS if option.flag)
+"""All that can be configured by flags, once for all commands: there are many of both."""
+
+EXPLAINED = (
+    click.Argument(["lines"], nargs=-1),
+    click.Option(["--capture"], type=click.Path(), help="Sum up a file: lines, or JSON objects with a payload."),
+    click.Option(
+        ["--listen"], type=float, metavar="SECONDS", help="Sum up what arrives at --statsd.listen-udp for a while."
+    ),
+    click.Option(
+        ["--with-api"], is_flag=True, help="Ask Airflow's API for its release, its settings and its DAGs first."
+    ),
+)
+"""What `explain` takes beside them."""
+
+
 @click.group(cls=ServingGroup, epilog=EPILOG, context_settings=CONTEXT)
 @click.version_option(
     __version__, message=f"airflow-exporter %(version)s (Python {platform.python_version()}, {describe_system()})"
@@ -89,8 +99,7 @@ def main() -> None:
     """Prometheus exporter for Apache Airflow."""
 
 
-@main.command()
-@configurable
+@main.command(params=list(FLAGS))
 def serve(**parameters: object) -> None:
     """Read Airflow on a timer and serve what was read at /metrics."""
     configuration = load(parameters)
@@ -102,8 +111,7 @@ def serve(**parameters: object) -> None:
         fail(*error.problems)
 
 
-@main.command()
-@configurable
+@main.command(params=list(FLAGS))
 def check(**parameters: object) -> None:
     """Try the configuration, the connection, the credentials and each permission; exit 1 where one is missing."""
     from exporter.diagnosis import diagnose
@@ -115,8 +123,7 @@ def check(**parameters: object) -> None:
     sys.exit(0 if sound else 1)
 
 
-@main.command()
-@configurable
+@main.command(params=list(FLAGS))
 def once(**parameters: object) -> None:
     """Read everything once and print it as /metrics would."""
     from exporter.application import scrape_once
@@ -137,8 +144,7 @@ def metrics(form: str) -> None:
     click.echo(FORMATS[form](FAMILIES))
 
 
-@main.command()
-@configurable
+@main.command(params=list(FLAGS))
 def probe(**parameters: object) -> None:
     """Ask a running exporter whether it is healthy; for container health checks.
 
@@ -152,12 +158,7 @@ def probe(**parameters: object) -> None:
         fail(problem)
 
 
-@main.command()
-@click.argument("lines", nargs=-1)
-@click.option("--capture", type=click.Path(), help="Sum up a file: lines, or JSON objects with a payload.")
-@click.option("--listen", type=float, metavar="SECONDS", help="Sum up what arrives at --statsd.listen-udp for a while.")
-@click.option("--with-api", is_flag=True, help="Ask Airflow's API for its release, its settings and its DAGs first.")
-@configurable
+@main.command(params=[*EXPLAINED, *FLAGS])
 def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, with_api: bool, **given: object) -> None:
     """Say what becomes of StatsD LINES: event, metric, labels, value and unit, or why they are dropped.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -258,6 +257,10 @@ def find_unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     """Variables that look misspelt. Others with our prefix are none of ours: Kubernetes makes some for a service."""
     known = [option.variable for option in OPTIONS if option.variable]
     for variable in sorted(environment):
+        if not variable.startswith(VARIABLE_PREFIX) or variable in known:
+            continue
+        from difflib import get_close_matches  # noqa: PLC0415 - hardly anybody needs it
+
         nearest = get_close_matches(variable, known, n=1, cutoff=0.85)
-        if variable.startswith(VARIABLE_PREFIX) and variable not in known and nearest:
+        if nearest:
             yield f"{variable}: is not known and has no effect; did you mean {nearest[0]}?"

@@ -14,6 +14,7 @@ from exporter.settings import AirflowSettings
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.client import Client
 from exporter.sources.airflow.dialect import connect
+from exporter.webrules import WebConfigError
 
 SKEW = 2.0
 """Seconds from which on a difference of the clocks is worth a note: nothing depends on it, but logs will differ."""
@@ -90,7 +91,7 @@ def diagnose_web(path: Path | None) -> Iterator[Finding]:
         return
     try:
         webconfig.load(path)
-    except webconfig.WebConfigError as error:
+    except WebConfigError as error:
         for problem in error.problems:
             yield Finding("FAILED", "web configuration", problem)
     else:

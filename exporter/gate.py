@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from exporter.connections import Counts
 from exporter.passwords import Credentials, Keyring, read_credentials
 from exporter.protection import Rules
-from exporter.webconfig import RateLimit
+from exporter.webrules import RateLimit
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.passwords import Keyring
-from exporter.webconfig import WebConfig, WebConfigError, load
+from exporter.webrules import WebConfig, WebConfigError
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +72,11 @@ class Protection:
         return True
 
     def _load(self) -> Rules:
-        config = load(self._path) if self._path else WebConfig()
+        config = WebConfig()
         if self._path:
+            from exporter.webconfig import load  # noqa: PLC0415 - YAML is large, and most have no such file
+
+            config = load(self._path)
             self._files = config.files | {self._path}
         if config.http2:
             log.warning("http2 is on in the web configuration, but this server speaks HTTP/1.1 only")

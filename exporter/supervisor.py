@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from statistics import median
 
 from exporter import logs
 from exporter.family import OTHER, Labels
@@ -60,7 +59,7 @@ class Track:
     def note_duration(self, seconds: float) -> None:
         """A read succeeded, and took so long."""
         self.took.append(seconds)
-        self.usual = min(median(self.took), seconds)
+        self.usual = min(sorted(self.took)[USUAL // 2], seconds)
 
 
 @dataclass(frozen=True, slots=True)

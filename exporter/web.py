@@ -21,7 +21,7 @@ from exporter.listeners import AddressError, bind_all, describe
 from exporter.protection import Protection, Rules
 from exporter.settings import WebSettings
 from exporter.site import HEADERS, MAX_SCRAPES, Site, build_app
-from exporter.webconfig import WebConfigError
+from exporter.webrules import WebConfigError
 
 __all__ = ["AddressError", "Counts", "Server", "Site", "Timeouts", "WebConfigError"]
 

@@ -5,9 +5,7 @@ Every error is reported at once, with its line. What this server cannot do is an
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -16,44 +14,11 @@ from typing import Any
 import yaml
 
 from exporter.tls import TLSSettings, build_context
+from exporter.webrules import RateLimit, WebConfig, WebConfigError
 from exporter.webvalues import HEADERS, HTTP, RATE_LIMIT, TLS, Parser, Section, is_null, parse_hash
 
 SECTIONS = ("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
 FILES = ("cert_file", "key_file", "client_ca_file")
-
-
-class WebConfigError(ValueError):
-    """The file cannot be used: `problems` has a line for each thing that is wrong, `files` what it names."""
-
-    def __init__(self, problems: tuple[str, ...], files: frozenset[Path]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-        self.files = files
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """At most `burst` requests at once, and one more each `interval` seconds."""
-
-    interval: float
-    burst: int
-
-
-@dataclass(frozen=True, slots=True)
-class WebConfig:
-    """What the file says; a protection that it leaves out is off. `users` are names and bcrypt hashes."""
-
-    tls: TLSSettings | None = None
-    context: ssl.SSLContext | None = None
-    http2: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
-    users: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
-    rate_limit: RateLimit | None = None
-
-    @property
-    def files(self) -> frozenset[Path]:
-        """The files that are read beside the configuration."""
-        return self.tls.files if self.tls else frozenset()
 
 
 class Document:

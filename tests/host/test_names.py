@@ -155,9 +155,21 @@ def test_nobody_at_that_address_is_said() -> None:
         reader.read()
 
 
-def test_an_answer_of_something_else_is_refused() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"tries": []}',
+        b'{"tries": {"u": 1}}',
+        b'{"tries": {"u": {"dag_id": "d", "task_id": 1}}}',
+        b"[" * 100_000,
+    ],
+)
+def test_an_answer_of_something_else_is_refused(text: bytes) -> None:
     with pytest.raises(ReaderError) as caught:
-        decode(b"<html>")
+        decode(text)
     assert caught.value.reason == "bad_reply"
 
 
@@ -166,10 +178,11 @@ def test_a_worker_loads_nothing_that_it_does_not_need() -> None:
 import sys
 from exporter import application, cli, config
 from exporter.engine import Engine
-flags = {"collector.airflow": "false", "host.machine": "true", "host.task_names_from": "http://127.0.0.1:1"}
+off = {"collector.airflow": "false", "collector.statsd": "false"}
+flags = {**off, "host.machine": "true", "host.task_names_from": "http://127.0.0.1:1"}
 engine = Engine(config.load(flags, {}).settings)
 engine.read_once()
-dear = ("pydantic", "requests", "prometheus_client", "airflow_client", "psutil")
+dear = ("pydantic", "requests", "prometheus_client", "airflow_client", "psutil", "yaml", "msgspec", "decimal")
 print([name for name in dear if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from exporter import webvalues
 from exporter.tls import SUITES
-from exporter.webconfig import WebConfig, WebConfigError, load
+from exporter.webconfig import load
+from exporter.webrules import WebConfig, WebConfigError
 from tests.http.certificates import issue, write_certificates
 
 DATA = Path(__file__).parent.parent / "data" / "webconfig"

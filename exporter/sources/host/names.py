@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-import msgspec
-
-from exporter.directory import Directory
+from exporter.directory import Directory, Named
 from exporter.family import Family
 from exporter.reading import Reader, ReaderError, Reading
 from exporter.settings import HostSettings
@@ -29,19 +28,6 @@ LARGEST = 1_000_000
 """Bytes of an answer that are read."""
 PATH = "/tries"
 REASONS = {401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "rate_limited"}
-
-
-class Answer(msgspec.Struct):
-    """What the other exporter says: the tries that it knows."""
-
-    tries: dict[str, Ids]
-
-
-class Ids(msgspec.Struct):
-    """The task of one try."""
-
-    dag_id: str
-    task_id: str
 
 
 class NamesReader:
@@ -62,9 +48,9 @@ class NamesReader:
         wanted = self._find_nameless()[:MOST]
         found = 0
         for start in range(0, len(wanted), PART):
-            tries = decode(self._ask(wanted[start : start + PART])).tries
-            for uuid, ids in tries.items():
-                self._directory.tell_try(ids.dag_id, ids.task_id, uuid)
+            tries = decode(self._ask(wanted[start : start + PART]))
+            for uuid, named in tries.items():
+                self._directory.tell_try(named.dag_id, named.task_id, uuid)
             found += len(tries)
         self._directory.tell_poll()
         return Reading(notes=[f"{found} of {len(wanted)} tries have a name"])
@@ -122,12 +108,20 @@ class NamesSource:
         """Nothing stays open."""
 
 
-def decode(content: bytes) -> Answer:
-    """Raises ReaderError."""
+def decode(content: bytes) -> dict[str, Named]:
+    """The tries that the other exporter knows, by UUID. Raises ReaderError."""
     try:
-        return msgspec.json.decode(content, type=Answer)
-    except msgspec.MsgspecError as error:
+        tries = json.loads(content)["tries"]
+        return {uuid: Named(take_text(ids["dag_id"]), take_text(ids["task_id"])) for uuid, ids in tries.items()}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ReaderError("bad_reply", f"the answer is not that of an exporter's {PATH}: {error}") from error
+
+
+def take_text(value: object) -> str:
+    """Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def explain(status: int) -> str:
