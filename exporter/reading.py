@@ -55,6 +55,10 @@ class Reading:
     dags: frozenset[str] | None = None
 
 
+NOTHING = Reading()
+"""The reading of who looks only so that another reader has more to tell: there is nothing to commit or publish."""
+
+
 class ReaderError(Exception):
     """A reader could not read. `reason` is one of REASONS; the message says what to do."""
 

@@ -19,7 +19,7 @@ from exporter import logs
 from exporter.family import OTHER, Labels
 from exporter.keeping import Keeper, StateError
 from exporter.ledger import Ledger
-from exporter.reading import Reader, ReaderError, Reading, Source
+from exporter.reading import NOTHING, Reader, ReaderError, Reading, Source
 from exporter.status import Cycle, ReaderStatus, SourceStatus
 from exporter.store import Store
 
@@ -169,6 +169,8 @@ class Supervisor:
         def read_and_commit() -> Reading:
             self._source.begin(self._clock() + max(reader.interval, 30.0) * 0.9)
             reading = reader.read()
+            if reading is NOTHING:
+                return reading
             self._commit(reading)
             if reading.tables:
                 self._store.publish(reading.tables, expires=self._clock() + self._life(self._pause(reader)))

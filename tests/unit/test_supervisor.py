@@ -12,7 +12,7 @@ import pytest
 from exporter.catalogue import instance, tasks
 from exporter.family import Family
 from exporter.ledger import Ledger, Row
-from exporter.reading import Change, ReaderError, Reading
+from exporter.reading import NOTHING, Change, ReaderError, Reading
 from exporter.state import State, StateError
 from exporter.store import Store
 from exporter.supervisor import CYCLES, LIFE, Supervisor, all_attempted, find_ceiling
@@ -100,6 +100,14 @@ def fail(reason: str = "timeout") -> Reading:
 
 def break_down() -> Reading:
     raise ZeroDivisionError("a bug")
+
+
+def test_a_reader_that_tells_nothing_itself_touches_neither_state_nor_store() -> None:
+    bench = Bench(FakeReader("a", lambda: NOTHING), state=BrokenState())
+    bench.run()
+    assert bench.outcomes()["a"] == "ok"
+    assert not bench.exposes(instance.INFO)
+    assert bench.run(5.0) == pytest.approx(5.0)
 
 
 def test_a_reading_is_exposed_and_its_changes_counted() -> None:

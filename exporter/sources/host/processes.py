@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from exporter.catalogue import components, usage
 from exporter.family import Family, Kind, Labels
-from exporter.reading import Change, ReaderError, Reading
+from exporter.reading import NOTHING, Change, ReaderError, Reading
 from exporter.sources.host import procfs
 from exporter.sources.host.census import Census, OverrunError
 from exporter.sources.host.details import Details, Owned
@@ -128,7 +128,7 @@ class TasksReader:
         self._observer.details.read_peaks(census.glance(begun + self.interval))
         spent = time.thread_time() - spent
         self.interval = min(self._longest, max(QUICKEST, spent / COST))
-        return Reading()
+        return NOTHING
 
 
 def keep_moment(before: float, now: float) -> float:
