@@ -85,13 +85,13 @@ class Ours:
     """The exporter's ledger, store and exposition."""
 
     def __init__(self) -> None:
-        from exporter import exposition  # noqa: PLC0415 - each holder's process has its own code only
+        from exporter import compression, exposition  # noqa: PLC0415 - each holder's process has its own code only
         from exporter.family import Family, Kind  # noqa: PLC0415
         from exporter.ledger import Ledger  # noqa: PLC0415
         from exporter.reading import Change  # noqa: PLC0415
         from exporter.store import Store  # noqa: PLC0415
 
-        self._exposition, self._change = exposition, Change
+        self._exposition, self._compress, self._change = exposition, compression.compress, Change
         self._families = {
             name: Family(f"{name}_total", Kind.COUNTER, text, labels, cap=10**9)
             for name, (text, labels) in COUNTERS.items()
@@ -128,10 +128,10 @@ class Ours:
         return self._exposition.render(self.store, self._exposition.Format.TEXT)
 
     def expose_packed(self) -> Iterator[bytes]:
-        return self._exposition.compress(self.expose())
+        return self._compress(self.expose())
 
     def expose_packed_by_zlib(self) -> Iterator[bytes]:
-        return self._exposition.compress(self.expose(), zlib.compressobj)
+        return self._compress(self.expose(), zlib.compressobj)
 
 
 class Registered:

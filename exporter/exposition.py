@@ -2,34 +2,25 @@
 
 The two formats differ in HELP, TYPE and the end only, so a series' line is made once for both. It is kept with it, but
 for the name that a family's lines share, and made again when its value is no longer the one it says. Of histograms
-nothing but the labels is kept: their lines would take more memory than all the rest.
+the labels and the sum are kept: their lines would take more memory than all the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import lru_cache
 from itertools import accumulate
 from math import isfinite
 from threading import Lock
-from typing import Protocol
-from zlib import DEFLATED
 
 from exporter.family import Family, Kind, Labels
 from exporter.store import Scope, Series, Store, Table, sample_names
 
-try:
-    from isal.isal_zlib import compressobj
-except ImportError:  # it is an optional extra
-    from zlib import compressobj  # type: ignore[assignment, unused-ignore]
-
 CHUNK = 64 * 1024
 """Bytes after which `render` hands over what it has."""
-BLOCK = 500
+BLOCK = 1000
 """Lines that are written without letting another rendering in."""
-GZIP = 31
-"""What zlib calls the gzip container with the largest window."""
 FORMS = 10_000
 """How many families' texts are kept."""
 FILLED = 1_000
@@ -113,27 +104,6 @@ def render(
         rendering.mark(store.clock())
 
 
-class Compressor(Protocol):
-    """What zlib and its likes make."""
-
-    def compress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
-def compress(chunks: Iterable[bytes], make: Callable[..., Compressor] = compressobj) -> Iterator[bytes]:
-    """Yield the chunks as one gzip stream at the fastest level; the last one may be empty, as `render` has it.
-
-    Something is yielded for each chunk, so that other threads get their turn: nothing, while the compressor waits.
-    """
-    packer = make(1, DEFLATED, GZIP)
-    ended = False
-    for chunk in chunks:
-        ended = not chunk
-        yield packer.flush() if ended else packer.compress(chunk)
-    if not ended:
-        yield packer.flush()
-
-
 class Rendering:
     """One walk over the store: what it does with series that are not shown, and which of them it met."""
 
@@ -145,11 +115,11 @@ class Rendering:
 
     def read(self, series: Series) -> list[float]:
         """The cells to write: the series' own, or zeros while it is not shown."""
-        cells = series.cells
-        if series.shown or self._truth:
-            return cells
-        self._hidden.append(series)
-        return [0] * len(cells)
+        if not (series.shown or self._truth):
+            self._hidden.append(series)
+            return [0] * len(series.cells)
+        value = series.value
+        return value if isinstance(value, list) else series.cells
 
     def mark(self, now: float) -> None:
         """Note that the zeros have been seen, `now` in monotonic seconds."""
@@ -170,17 +140,23 @@ def write_families(store: Store, form: Format, names: frozenset[str], rendering:
 
 def write_tables(tables: Iterable[Table], rendering: Rendering) -> Iterator[bytes]:
     for table in tables:
-        write = WRITERS.get(table.family.kind, write_line)
-        single = write is write_line
-        step = BLOCK if single else max(1, BLOCK // (len(table.buckets) + len(table.family.objectives) + 3))
-        name = table.family.name.encode() if single else b""
+        write = WRITERS.get(table.family.kind, write_singles)
+        lines = 1 if write is write_singles else len(table.buckets) + len(table.family.objectives) + 3
+        step = max(1, BLOCK // lines)
         series = table.series
         for start in range(0, len(series), step):
             block = series[start : start + step]
             with _turn:
-                # What was never written, or is not shown, has None as its `written`.
-                lines = [each.text if each.value == each.written else write(table, each, rendering) for each in block]
-            yield name + name.join(lines)
+                text = write(table, block, rendering)
+            yield text
+
+
+def write_singles(table: Table, block: Iterable[Series], rendering: Rendering) -> bytes:
+    """Write counters or gauges."""
+    name = table.family.name.encode()
+    # What was never written, or is not shown, has None as its `written`.
+    lines = [each.text if each.value == each.written else write_line(table, each, rendering) for each in block]
+    return name + name.join(lines)
 
 
 def write_line(table: Table, series: Series, rendering: Rendering) -> bytes:
@@ -198,19 +174,41 @@ def write_prefix(table: Table, labels: Labels) -> bytes:
     return b"{%b} " % text if text else b" "
 
 
-def write_histogram(table: Table, series: Series, rendering: Rendering) -> bytes:
-    """Write all lines of a histogram; its labels are kept."""
-    *counts, total = rendering.read(series)
-    table.form = table.form or histogram_form(table)
-    series.text = series.text or write_labels(table, series.labels)
-    filled = fill_form(table.form, tuple(accumulate(counts)))
-    return filled.replace(b"\1", spell(total)).replace(b"\0", series.text)
+def write_histograms(table: Table, block: Iterable[Series], rendering: Rendering) -> bytes:
+    """Write all lines of histograms."""
+    form = table.form = table.form or histogram_form(table)
+    pieces: list[bytes] = []
+    for series in block:
+        cells = tuple(rendering.read(series))
+        total = cells[-1]
+        if total is not series.written:
+            keep_sum(table, series, total)
+        labels, _, spelled = series.text.rpartition(b"\0")
+        before, after = fill_form(form, cells[:-1])
+        pieces += labels.join(before), spelled, labels.join(after)
+    return b"".join(pieces)
+
+
+def keep_sum(table: Table, series: Series, total: float) -> None:
+    """Keep a histogram's labels and, behind NUL, its sum: to spell these is a good part of the work."""
+    labels = series.text.rpartition(b"\0")[0] if series.text else write_labels(table, series.labels)
+    series.text = b"%b\0%b" % (labels, spell(total))
+    series.written = total
 
 
 @lru_cache(maxsize=FILLED)
-def fill_form(form: str, counts: tuple[float, ...]) -> bytes:
-    """A histogram's lines with its counts, cumulated: many are alike, above all those of what happens rarely."""
-    return (form % (*counts, "\1", counts[-1])).encode()
+def fill_form(form: str, counts: tuple[float, ...]) -> tuple[list[bytes], list[bytes]]:
+    """What stands between a histogram's labels, before and after its sum, with its counts cumulated.
+
+    Many are alike, above all those of what happens rarely.
+    """
+    *sums, count = accumulate(counts)
+    before, after = (form % (*sums, count, "\1", count)).encode().split(b"\1")
+    return before.split(b"\0"), after.split(b"\0")
+
+
+def write_summaries(table: Table, block: Iterable[Series], rendering: Rendering) -> bytes:
+    return b"".join([write_summary(table, series, rendering) for series in block])
 
 
 def write_summary(table: Table, series: Series, rendering: Rendering) -> bytes:
@@ -221,7 +219,7 @@ def write_summary(table: Table, series: Series, rendering: Rendering) -> bytes:
     return filled.encode().replace(b"\0", write_labels(table, series.labels))
 
 
-WRITERS = {Kind.HISTOGRAM: write_histogram, Kind.SUMMARY: write_summary}
+WRITERS = {Kind.HISTOGRAM: write_histograms, Kind.SUMMARY: write_summaries}
 
 
 @lru_cache(maxsize=FORMS)

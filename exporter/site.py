@@ -18,8 +18,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from exporter import exposition, pages
+from exporter.compression import compress
 from exporter.directory import Named
-from exporter.exposition import Format, choose_format, compress
+from exporter.exposition import Format, choose_format
 from exporter.runbooks import list_runbooks, read_runbook
 from exporter.settings import Setting
 from exporter.status import SourceStatus

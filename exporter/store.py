@@ -23,7 +23,8 @@ class Series:
     `value` is a number, or for a histogram a list: the count of each bucket (not cumulated, the last
     one for +Inf) followed by the sum. A series that is not `shown` is exposed as zero (see ledger.py);
     `exposed_at` is when that happened first, in monotonic seconds, 0 before.
-    `text` and `written` belong to exposition: what it keeps of its lines, and the value that this says.
+    `text` and `written` belong to exposition: what it keeps of its lines, and the value that this says (of a histogram
+    the sum).
     """
 
     __slots__ = ("exposed_at", "labels", "shown", "text", "value", "written")

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from prometheus_client.utils import floatToGoString
 
 from exporter import catalogue, exposition
-from exporter.exposition import Format, choose_format, compress, render, spell_bound
+from exporter.compression import GZIP, compress
+from exporter.exposition import Format, choose_format, render, spell_bound
 from exporter.family import Family, Kind, Labels
 from exporter.ledger import Ledger
 from exporter.reading import Change
@@ -226,7 +227,7 @@ def test_a_client_that_goes_away_before_the_end_has_seen_nothing(count: int, pac
     store = make_store((TRIES, {("etl", str(number)): [3] for number in range(count)}), shown=False)
     chunks = render(store, Format.TEXT)
     seen = compress(chunks) if packed else filter(None, chunks)
-    unpacker = zlib.decompressobj(exposition.GZIP)
+    unpacker = zlib.decompressobj(GZIP)
     for chunk in seen:
         if not packed or (unpacker.decompress(chunk) and unpacker.eof):
             break
@@ -298,11 +299,34 @@ def test_a_line_is_made_once_for_a_value() -> None:
     assert table.series[0].text is kept
 
 
-def test_of_a_histogram_nothing_but_its_labels_is_kept() -> None:
+def test_of_a_histogram_its_labels_and_its_sum_are_kept() -> None:
     store = make_store((WAIT, {("a",): [1, 2, 3, 4.5]}))
     ((_, (table,)),) = store.walk()
     assert text(store) == text(store)
-    assert table.series[0].text == b'queue="a"'
+    assert table.series[0].text == b'queue="a"\x004.5'
+
+
+@pytest.mark.parametrize("label", ["a", "a\0b", "\0", "", "\1", "%s"])
+def test_a_histogram_says_its_newest_sum_and_counts_whatever_its_labels(label: str) -> None:
+    series = Series((label,), [0, 0, 0, 0])
+    store = make_store((WAIT, {}))
+    store.attach(Table(WAIT, [series]))
+    for cells in ([1, 0, 0, 0.5], [1, 0, 0, 0.5], [2, 0, 0, 0.5], [2, 1, 0, 7], [2, 1, 0, 7.0], [2, 1, 0, 7.25]):
+        series.cells = cells
+        assert samples(store)[-2:] == [
+            f'airflow_wait_seconds_sum{{queue="{label}"}} {cells[-1]!r}',
+            f'airflow_wait_seconds_count{{queue="{label}"}} {sum(cells[:-1])}',
+        ]
+
+
+def test_a_histogram_that_is_not_shown_is_zero_and_then_what_it_is() -> None:
+    series = Series(("a",), [1, 0, 0, 0.5], shown=False)
+    store = make_store((WAIT, {}))
+    store.attach(Table(WAIT, [series]))
+    ends = []
+    for series.shown in (False, False, True, True):
+        ends.append([line.split()[-1] for line in samples(store)[-2:]])
+    assert ends == [["0", "0"], ["0", "0"], ["0.5", "1"], ["0.5", "1"]]
 
 
 def test_renderings_side_by_side_leave_the_truth_behind() -> None:
@@ -384,7 +408,7 @@ def test_gzip_does_not_wait_for_the_end() -> None:
 
 
 def test_neither_prometheus_client_nor_anything_else_heavy_is_imported() -> None:
-    program = "import sys, exporter.exposition; print(*sys.modules)"
+    program = "import sys, exporter.compression, exporter.exposition; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"prometheus_client", "pydantic", "requests", "sqlite3", "airflow_client"} & set(done.stdout.split())
 
