@@ -35,7 +35,9 @@ select *,
     count(*) filter (where operation = 'delete') over earlier as life,
     lead(at) over versions as next_at,
     lead(state) over versions as next_state,
-    lead(operation) over versions as next_operation
+    lead(operation) over versions as next_operation,
+    lag(state) over versions as former_state,
+    lag(try_number) over versions as former_try_number
 from followed
 where not coalesce(unfinished and state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed'), false)
 window versions as (partition by dag_id, run_id, task_id, map_index order by seq),
@@ -178,11 +180,22 @@ where w.endpoint = '/taskInstances' and ended_seq is not null and coalesce(end_d
 
 -- A terminal state that was reached: the task instance, its try number, the state and the end date. Marking by hand
 -- leaves the end date as it was: what ended before the first start and was marked after it (history) has been reached
--- since, but only an exporter that had seen it before can know.
+-- since, but only an exporter that had seen it before can know. On 2.x one that reads by runs cannot know of a mark by
+-- hand either, where the run had ended and Airflow left it as it was.
+create function e2e_stood_still(dag text, run text, moment timestamptz) returns boolean language sql stable as $$
+    select exists (
+        select from e2e_run
+        where (dag_id, run_id) = (dag, run) and operation <> 'delete' and state in ('success', 'failed')
+          and at < moment - interval '2 seconds' and coalesce(next_at, 'infinity') > moment + interval '2 seconds'
+    ) and not exists (select from e2e_change where source = 'dag_run' and content ? 'run_after')
+$$;
+
 create materialized view e2e_outcome as
 with reached as (
     select dag_id, run_id, task_id, map_index, life, try_number, state, end_date, min(at) as reached_at,
-        max(coalesce(next_at, 'infinity')) as gone_at
+        max(coalesce(next_at, 'infinity')) as gone_at,
+        bool_and(coalesce(former_state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed')
+                          and former_try_number = try_number, false)) as marked
     from e2e_ti
     where operation <> 'delete' and state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed')
     group by dag_id, run_id, task_id, map_index, life, try_number, state, end_date
@@ -191,6 +204,7 @@ select reached.*,
     array_remove(array[
         case when not e2e_walked('/taskInstances', reached_at, gone_at) then 'unseen' end,
         case when end_date < w.start then 'history' end,
+        case when marked and e2e_stood_still(dag_id, run_id, reached_at) then 'by hand' end,
         case when end_date is null and reached_at <= w.walked then 'edge' end
     ], null) as doubts
 from reached, e2e_window w
