@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tests.e2e.database import Database
+from tests.e2e.database import Database, quote
 from tests.e2e.proxy import Exchange
 from tests.e2e.subject import Exposition
 
@@ -146,15 +146,16 @@ class Audit:
         rows = self._database.rows("select fate, count(*) as tries from e2e_counted_try group by fate")
         return {row["fate"]: row["tries"] for row in rows}
 
-    def subjects(self, family: str, labels: Sequence[str]) -> list[dict[str, Any]]:
-        """The doubtful tries behind a cell that names a DAG, and perhaps a task: for a look at a difference."""
-        where = " and ".join(
-            f"{column} = '{value.replace(chr(39), chr(39) * 2)}'"
+    def changes(self, labels: Sequence[str]) -> list[dict[str, Any]]:
+        """Every change of what a cell counts, by the DAG and perhaps the task that its labels begin with."""
+        wanted = " and ".join(
+            f"content->>'{column}' = {quote(value)}"
             for column, value in zip(("dag_id", "task_id"), labels, strict=False)
         )
-        table = "e2e_run_outcome" if family.startswith("airflow_dag_run") else "e2e_counted_try"
-        where = where.partition(" and ")[0] if table == "e2e_run_outcome" else where
-        return self._database.rows(f"select * from {table} where {where} and doubts <> '{{}}' limit 20")
+        return self._database.rows(
+            "select seq, extract(epoch from at)::float8 as at, source, operation, content from e2e_change"
+            f" where {wanted} order by content->>'run_id', content->>'map_index', seq"
+        )
 
 
 def buckets(exposition: Exposition) -> set[tuple[str, str]]:

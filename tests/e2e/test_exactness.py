@@ -174,5 +174,8 @@ def keep(folder: Path, cells: Sequence[Cell], exposition: Exposition, arena: Are
     requests = (json.dumps(exchange) for exchange in arena.stage.proxy.exchanges())
     (folder / "requests.jsonl").write_text("\n".join(requests) + "\n", encoding="utf-8")
     (folder / "cells.jsonl").write_text(dump(cells) + "\n", encoding="utf-8")
+    wrong = [one.cell for one in comparison.compare(cells, exposition) if one.verdict is Verdict.WRONG]
+    changes = [row for cell in wrong for row in arena.audit.changes(cell.labels)]
+    (folder / "wrong.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in changes), encoding="utf-8")
     lines = (f"{key.name}{dict(sorted(key.labels))} {value!r}" for key, value in exposition.items())
     (folder / "exposition.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
