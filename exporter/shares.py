@@ -17,7 +17,7 @@ PERIODS = 3
 SHORTEST = 2.0
 """The least silence in seconds after which a share is gone."""
 UNKNOWN = 20.0
-"""The silence allowed in seconds to a sender whose period is not known yet."""
+"""The silence allowed in seconds to a sender whose period is not known yet, or that was kept waiting once."""
 BURST = 0.5
 """Gaps below this many seconds lie within one burst and say nothing of the period."""
 SAMPLES = 1_000
@@ -27,13 +27,23 @@ SAMPLES = 1_000
 class Share:
     """What one sender said last, and when (monotonic seconds)."""
 
-    __slots__ = ("period", "seen", "value")
+    __slots__ = ("gap", "period", "seen", "value")
 
     def __init__(self, value: float, seen: float) -> None:
         self.value = value
         self.seen = seen
+        self.gap = 0.0
+        """Seconds between the last two times that it was said."""
         self.period = 0.0
         """The longest gap of late between two times that it was said, in seconds; 0 while it is not known."""
+
+    def come(self, now: float) -> None:
+        """It is said again. A single long gap is no period: who was kept waiting once may move soon after."""
+        gap = now - self.seen
+        if gap >= BURST:
+            self.period = max(min(gap, max(self.gap, UNKNOWN / PERIODS)), self.period * 0.9)
+            self.gap = gap
+        self.seen = now
 
     def expires(self, ttl: float) -> float:
         """When the share is gone unless more comes; while others live."""
@@ -57,10 +67,9 @@ class Gauge(Series):
         share = self.shares.get(sender)
         if share is None:
             share = self._admit(sender, now)
-        elif now >= share.seen + BURST:
-            share.period = max(now - share.seen, share.period * 0.9)
+        share.come(now)
         share.value = share.value + value if relative else value
-        self.seen = share.seen = now
+        self.seen = now
         several = len(self.shares) > 1
         self.value = self.combine() if several else share.value
         return several
