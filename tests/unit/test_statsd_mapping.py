@@ -217,6 +217,17 @@ def test_all_problems_are_told_at_once_with_their_places() -> None:
     ]
 
 
+def test_a_glob_mapping_says_what_it_is_for() -> None:
+    with pytest.raises(MappingError) as told:
+        parse("mappings: [{name: a}]")
+    assert told.value.problems == ("mappings[0].match: is missing: say which StatsD names the mapping is for",)
+
+
+def test_a_file_is_described_by_its_mappings() -> None:
+    text = "mappings: [{match: a, name: a}, {match: ^b, match_type: regex, name: b}]"
+    assert parse(text).describe() == "mappings: 1 with globs (in their order), 1 with regular expressions"
+
+
 def test_a_file_that_is_not_there_or_not_yaml_is_told(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yml"
     broken.write_text("mappings:\n- *x")

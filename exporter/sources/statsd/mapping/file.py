@@ -180,7 +180,9 @@ def read_labels(reader: Reader) -> dict[str, str]:
 
 def check_glob(reader: Reader) -> None:
     match = reader.text("match")
-    if not GLOB.match(match) or match.count(".") >= SEGMENTS:
+    if not match:
+        reader.tell("match", "is missing: say which StatsD names the mapping is for")
+    elif not GLOB.match(match) or match.count(".") >= SEGMENTS:
         reader.tell("match", f"{match[:200]!r} has segments of letters, digits, - and _, or *; use match_type: regex")
 
 

@@ -70,7 +70,7 @@ class Mapper:
         """One line about the file, for logs and pages."""
         globs, regexes = len(self.file.rules) - len(self._regexes), len(self._regexes)
         order = "in their order" if self.file.defaults.ordered else "literal segments first"
-        return f"{globs} glob mappings ({order}), {regexes} regex mappings"
+        return f"mappings: {globs} with globs ({order}), {regexes} with regular expressions"
 
     def _index(self, rules: list[Rule], metric_type: str) -> Globs:
         patterns = [(rule.position, rule.match) for rule in rules if fits(rule, metric_type)]
