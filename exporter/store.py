@@ -166,7 +166,9 @@ class Store:
         now = self.clock()
         known = self._tables.get
         for head, families in list(self._kin.items()):
-            filled = [one for one in map(known, families) if one]
+            filled = list(filter(None, map(known, families)))
+            if not filled:
+                continue
             tables = [table for one in filled for table in list(one.values()) if table.series and table.expires > now]
             if tables:
                 yield head, tables
