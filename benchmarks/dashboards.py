@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -73,12 +73,12 @@ def values(seconds: int, step: int) -> dict[str, str]:
     }
 
 
-def needed() -> Iterator[tuple[Kept, bool]]:
+def needed(expressions: Iterable[str]) -> Iterator[tuple[Kept, bool]]:
     """Yield every name that a query reads, and whether it is recorded."""
     labels = Labels()
     wide: dict[str, bool] = {}
-    for question in questions():
-        for node in walk(ast.parse(question.expression)):
+    for expression in expressions:
+        for node in walk(ast.parse(expression)):
             if isinstance(node, ast.VectorSelector) and node.name and node.name not in OF_PROMETHEUS:
                 one = f'dag_id="{CHOSEN_DAG}"' in node.prettify()
                 wide[node.name] = wide.get(node.name, False) or not one
@@ -88,9 +88,9 @@ def needed() -> Iterator[tuple[Kept, bool]]:
         yield found._replace(only_one=not by_all), kept is None
 
 
-def invent(dags: int, tasks: int) -> list[Series]:
-    """All series of an Airflow of that size."""
-    return [one for kept, recorded in needed() for one in series_of(kept, dags, tasks, recorded=recorded)]
+def invent(expressions: Iterable[str], dags: int, tasks: int) -> list[Series]:
+    """All series of an Airflow of that size that these queries read."""
+    return [one for kept, recorded in needed(expressions) for one in series_of(kept, dags, tasks, recorded=recorded)]
 
 
 class Taken(NamedTuple):
@@ -118,14 +118,15 @@ class Prober:
         else:
             path = "query_range"
             body |= {"start": self._now - question.seconds, "end": self._now, "step": question.step}
-        began, used = time.perf_counter(), self._used()
+        began, used = time.perf_counter(), self.used()
         reply = self._session.post(f"{self._url}/api/v1/{path}", data=body, timeout=120)
-        took, used = time.perf_counter() - began, self._used() - used
+        took, used = time.perf_counter() - began, self.used() - used
         if not reply.ok:
             raise RuntimeError(f"{question.where}: {reply.text[:300]}")
         return Taken(took, used, len(reply.json()["data"]["result"]))
 
-    def _used(self) -> float:
+    def used(self) -> float:
+        """The server's CPU seconds up to now."""
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
@@ -155,22 +156,22 @@ def measure(prober: Prober) -> int:
     return int(max(took.seconds for took, _ in timed) > GOAL_SECONDS)
 
 
-def main() -> int:
-    """Write the past, then ask."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboards", description=__doc__)
+def run(program: str, description: str | None, expressions: Iterable[str], measure: Callable[[Prober], int]) -> int:
+    """Write the past that these queries read to a Prometheus of our own, then measure; the exit code."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
     parser.add_argument("--dags", type=int, default=2000)
     parser.add_argument("--tasks", type=int, default=10)
     given = parser.parse_args()
-    program = find_prometheus()
-    if not program:
+    binary = find_prometheus()
+    if not binary:
         print("Prometheus is not installed", file=sys.stderr)
         return 1
     folder = Path(tempfile.mkdtemp(prefix="dashboards-"))
-    prometheus = Prometheus(program, folder, CONFIG, "--web.enable-remote-write-receiver")
+    prometheus = Prometheus(binary, folder, CONFIG, "--web.enable-remote-write-receiver")
     try:
         prometheus.wait_ready()
         url = f"http://127.0.0.1:{prometheus.port}"
-        series = invent(given.dags, given.tasks)
+        series = invent(expressions, given.dags, given.tasks)
         now = int(time.time()) // 30 * 30
         began = time.monotonic()
         written = write(url, series, now)
@@ -182,4 +183,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("benchmarks.dashboards", __doc__, (question.expression for question in questions()), measure))
