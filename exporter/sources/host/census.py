@@ -158,7 +158,8 @@ class Census:
         for pid in pids:
             process = self._meet(pid) if pid not in self.processes else None
             if process is not None:
-                self.processes[pid] = process
+                # The number that it has itself: thousands more of them would take memory.
+                self.processes[process.stat.pid] = process
                 new.append(process)
         for stranger in new:
             for each in reversed(self._list_strangers(stranger)):
