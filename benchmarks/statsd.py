@@ -149,8 +149,11 @@ def measure_figures(bench: Bench, run: Run) -> Figures:
         bench.warm(subject)
         free = bench.climb(subject, load)
         free_scraped = bench.climb(subject, load._replace(scraped=True))
+    with run(LARGE, ()) as subject:
+        bench.warm(subject)
+        free_large = bench.climb(subject, load._replace(buffer=LARGE))
     many, some = (hold(bench, run, round(times * bench.dags)) for times in (SERIES_DAGS, LINES_DAGS))
-    return Figures(free, free_scraped, many, some)
+    return Figures(free, free_scraped, free_large, many, some)
 
 
 def hold(bench: Bench, run: Run, dags: int) -> Holding:

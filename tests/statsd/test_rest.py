@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter.sources.statsd.rest import COUNTED, LONGEST, SHARE, Rest
+from exporter.sources.statsd.rest import COUNTED, LONGEST, NAP, SHARE, Rest
 
 SLACK = 0.05
 """Seconds that a busy machine may add."""
@@ -134,7 +134,18 @@ def test_a_fast_stream_is_read_when_the_buffer_is_half_full(stream: Stream) -> N
 def test_a_large_buffer_lets_it_sleep_through(stream: Stream) -> None:
     brought = listen(stream, make_rest(stream, 4 * 1024 * 1024))
     assert min(brought) > 240
-    assert len(stream.naps) <= len(brought) + 2
+    assert len(stream.naps) <= (2.0 + LONGEST) / NAP
+
+
+def test_a_large_buffer_takes_a_burst_of_ten_times_what_the_stock_one_takes(stream: Stream) -> None:
+    large = 4 * 1024 * 1024
+    rest = make_rest(stream, large)
+    for quiet in range(1, 12):
+        listen(stream, rest, 0.007 * quiet)
+        stream.rate = 200_000
+        listen(stream, rest, 0.05)
+        stream.rate = 2_500
+    assert stream.fullest < large
 
 
 @pytest.mark.parametrize("late", [0.0, 0.001, 0.004, 0.006])

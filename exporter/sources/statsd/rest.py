@@ -18,6 +18,8 @@ MOST = 512
 """Datagrams that a rest should bring at most."""
 SHORTEST, LONGEST = 0.001, 0.1
 """How short the first nap and how long a rest may be, in seconds."""
+NAP = 0.02
+"""The longest nap in seconds: a large buffer takes a burst of ten times that, and longer ones would save little."""
 WORTH = 0.005
 """Seconds below which a further nap is not worth the waking: a read costs little more."""
 BURST = 20_000
@@ -66,7 +68,7 @@ class Rest:
         """Seconds until enough should be there, or until shortly before a burst that begins now fills the buffer."""
         wanted = (self._enough - filled) / self._speed
         safe = (self._room - filled) / max(BURST * COUNTED, self._speed) - self._late - SPARE
-        return min(wanted, safe, left)
+        return min(wanted, safe, left, NAP)
 
     def _look(self, passed: float) -> float:
         """Bytes that wait; where the kernel does not tell, as many as should have come since the rest began."""
