@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ class Stage:
         return f"{table}.end_date < to_timestamp({min(seen) - COMMIT})"
 
     def wait_seen(self, dag_id: str, run_id: str) -> None:
-        """Wait until a complete poll has seen a run as it is: who clears a task has seen it before."""
+        """Wait until the exporter has seen a run as it is: who clears a task has seen it before."""
         end = time.monotonic() + SEEN_SECONDS
         changed = (
             "select extract(epoch from max(at))::float8 from e2e_change "
@@ -75,9 +76,16 @@ class Stage:
         while time.monotonic() < end:
             edge = float(self.database.value(changed) or 0.0) + COMMIT
             known = polls(self.proxy.exchanges(), "/taskInstances", self.subject.kills)
-            if any(one.sound and one.began > edge and one.ended < time.time() - SETTLING for one in known):
+            later = [one.began for one in known if one.began > edge]
+            if later and later[0] < self._last_success():
                 return
             time.sleep(0.5)
+
+    def _last_success(self) -> float:
+        """When the exporter last committed what it read of task instances; long ago while it cannot be asked."""
+        with suppress(OSError, ValueError):
+            return self.subject.last_success(self.subject.scrape(), "tasks")
+        return 0.0
 
 
 Action = Callable[[Stage], Sequence[str] | None]

@@ -42,7 +42,6 @@ ENDPOINTS = {
     "airflow_pool_waiting_slots": "/pools",
 }
 READERS = {"/taskInstances": "tasks", "/dagRuns": "runs", "/pools": "pools"}
-SUCCESS = "airflow_exporter_reader_last_success_timestamp_seconds"
 LABELS = {
     "airflow_task_instances": ("dag_id", "pool", "queue", "state"),
     "airflow_dag_runs": ("dag_id", "run_type", "state"),
@@ -122,15 +121,7 @@ class Sampler:
 
     def _is_shown(self, exposition: Exposition, reader: str, poll: Poll, now: float) -> bool:
         """Whether the reader says itself that its last success came with this poll; its clock may be stepped."""
-        success = next(
-            (
-                value
-                for series, value in exposition.items()
-                if series.name == SUCCESS and (series.label("source"), series.label("reader")) == ("airflow", reader)
-            ),
-            0.0,
-        )
-        return poll.began - 1 <= success - self._subject.clock_offset <= now + 1
+        return poll.began - 1 <= self._subject.last_success(exposition, reader) <= now + 1
 
 
 def check(samples: Iterable[Sample], database: Database) -> list[Check]:

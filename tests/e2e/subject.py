@@ -18,6 +18,7 @@ from demo.workdir import free_port
 
 CLOCK = Path(__file__).resolve().parent / "clock"
 READY_SECONDS = 180.0
+SUCCESS = "airflow_exporter_reader_last_success_timestamp_seconds"
 
 
 class Series(NamedTuple):
@@ -140,6 +141,15 @@ class Subject:
         reply = self._session.get(f"http://{self.address}/metrics", timeout=30)
         reply.raise_for_status()
         return parse(reply.content.decode("utf-8"))
+
+    def last_success(self, exposition: Exposition, reader: str) -> float:
+        """When this reader of Airflow last committed what it read, as the exposition says, by the machine's clock."""
+        told = (
+            value
+            for series, value in exposition.items()
+            if series.name == SUCCESS and (series.label("source"), series.label("reader")) == ("airflow", reader)
+        )
+        return next(told, 0.0) - self.clock_offset
 
     def _environ(self) -> dict[str, str]:
         return {
