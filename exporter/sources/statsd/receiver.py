@@ -148,6 +148,8 @@ class Receiver:
                 self._settle()
             self._do_tasks()
             if not arrived:
+                if self._rest:
+                    self._rest.forget()
                 self._poll(SWEEP / 4)
             elif self._streams.busy or now >= polled + LONGEST:
                 polled = now

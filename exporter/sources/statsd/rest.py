@@ -2,7 +2,8 @@
 
 While it rests it looks how full the buffer is, which costs a small part of a read. So a rest is made of naps, none of
 which is longer than a burst would need to fill what is left. Nobody wakes up in time: how late it was of late is kept
-free as well, so that rests are short while the machine or a scrape keeps the thread waiting.
+free as well, so that rests are short while the machine or a scrape keeps the thread waiting. And who has been silent
+may begin with a burst of any speed: then the first rest is as short as can be.
 """
 
 from __future__ import annotations
@@ -39,12 +40,17 @@ class Rest:
         self._socket = sock
         self._room = max(COUNTED, buffer)
         self._enough = min(MOST * COUNTED, self._room / SHARE)
-        self._speed = self._enough / SHORTEST
+        self._speed = 0.0
         """Bytes a second that came last."""
+        self.forget()
         self._late = 0.0
         """Seconds by which naps were too long of late."""
         self._ended = time.monotonic()
         self._tells = True
+
+    def forget(self) -> None:
+        """Nothing comes: what comes next may be a burst of any speed, so the rest after it is the shortest."""
+        self._speed = self._enough / SHORTEST
 
     def take(self, arrived: int) -> None:
         """Rest until a read brings enough, when so many datagrams came since the last rest."""
