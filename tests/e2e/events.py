@@ -67,14 +67,14 @@ class Stage:
         return f"{table}.end_date < to_timestamp({min(seen) - COMMIT})"
 
     def wait_seen(self, dag_id: str, run_id: str) -> None:
-        """Wait until the exporter has seen a run as it is: who clears a task has seen it before."""
-        end = time.monotonic() + SEEN_SECONDS
+        """Wait until the exporter has seen a run as it is now: who clears a task has seen it before."""
         changed = (
             "select extract(epoch from max(at))::float8 from e2e_change "
             f"where content->>'dag_id' = {quote(dag_id)} and content->>'run_id' = {quote(run_id)}"
         )
+        edge = float(self.database.value(changed) or 0.0) + COMMIT
+        end = time.monotonic() + SEEN_SECONDS
         while time.monotonic() < end:
-            edge = float(self.database.value(changed) or 0.0) + COMMIT
             known = polls(self.proxy.exchanges(), "/taskInstances", self.subject.kills)
             later = [one.began for one in known if one.began > edge]
             if later and later[0] < self._last_success():
