@@ -20,7 +20,7 @@ MOST = 512
 SHORTEST, LONGEST = 0.001, 0.1
 """How short the first nap and how long a rest may be, in seconds."""
 NAP = 0.02
-"""The longest nap in seconds: a large buffer takes a burst of ten times that, and longer ones would save little."""
+"""The longest nap in seconds: 200,000 a second may begin in it where the buffer has 4 MiB; longer ones save little."""
 WORTH = 0.005
 """Seconds below which a further nap is not worth the waking: a read costs little more."""
 BURST = 20_000
