@@ -119,7 +119,7 @@ class ReceptionSettings:
     listen_unix: Path | None = None
     unix_socket_mode: int = 0o660
     receive_buffer: int = 4 * 1024 * 1024
-    """Bytes to ask the kernel for; 0 leaves the system's default."""
+    """Bytes that the sockets of the port should have together; 0 for sockets as the system makes them."""
     relay_address: str = ""
 
 

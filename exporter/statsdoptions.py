@@ -33,8 +33,8 @@ OPTIONS = (
     Option(
         "statsd.receive_buffer",
         values.whole(0),
-        "Bytes of receive buffer to ask the kernel for; it grants net.core.rmem_max at most, unless the exporter has "
-        "the capability NET_ADMIN; 0 leaves the system's default",
+        "Bytes of receive buffer for UDP; where the kernel grants one socket less (net.core.rmem_max, without the "
+        "capability NET_ADMIN), up to 16 sockets share the port; 0 for sockets as the system makes them",
         DEFAULTS.reception.receive_buffer,
     ),
     Option(

@@ -159,7 +159,7 @@ STATSD_LOST = counter(
 )
 STATSD_BUFFER = gauge(
     "airflow_exporter_statsd_receive_buffer_bytes",
-    help="Receive buffer of the UDP socket that the kernel granted, with its bookkeeping",
+    help="Receive buffers of the UDP sockets that the kernel granted, with its bookkeeping",
     origin="SO_RCVBUF",
 )
 STATSD_REFUSED = counter(

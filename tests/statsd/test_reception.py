@@ -11,8 +11,10 @@ import pytest
 
 from exporter.reading import ReaderError
 from exporter.sources.statsd import batches
-from exporter.sources.statsd.batches import Batches, Singles, make_reader
-from exporter.sources.statsd.receiver import Listeners, Receiver
+from exporter.sources.statsd import receiver as receiver_module
+from exporter.sources.statsd.arrivals import Arrivals
+from exporter.sources.statsd.batches import Batches, Singles
+from exporter.sources.statsd.receiver import Listeners, Receiver, make_reader
 from exporter.sources.statsd.relay import Relay
 from exporter.sources.statsd.streams import LINE
 
@@ -67,19 +69,20 @@ def wait_for(notebook: Notebook, count: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("where", "family"), [("127.0.0.1:0", socket.AF_INET), ("[::1]:0", socket.AF_INET6)])
-@pytest.mark.parametrize("call", [True, False])
-def test_datagrams_come_whole_and_with_their_senders_address(
+@pytest.mark.parametrize(("kind", "size"), [(Arrivals, 0), (Batches, 65_536), (Singles, 65_536)])
+def test_datagrams_come_whole_in_order_and_with_their_senders_address(
     *,
     where: str,
     family: int,
-    call: bool,
+    kind: type,
+    size: int,
     notebook: Notebook,
     start: Callable[..., Receiver],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if not call:
-        monkeypatch.setattr(batches, "find_call", lambda: None)
-    receiver = start(udp=where)
+    if kind is Singles:
+        monkeypatch.setattr(receiver_module, "find_call", lambda: None)
+    receiver = start(udp=where, buffer=size)
     sent = [b"a%d:1|c" % number + b"x" * number for number in range(200)]
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.connect((where[1:4] if family == socket.AF_INET6 else "127.0.0.1", find_port(receiver)))
@@ -90,11 +93,11 @@ def test_datagrams_come_whole_and_with_their_senders_address(
     assert wait_for(notebook, 200) == sent
     assert notebook.senders == {here}
     assert (receiver.packets["udp"], receiver.lost) == (200, 0)
-    assert isinstance(receiver._readers[0][1], Batches if call else Singles)
+    assert isinstance(receiver._readers[0][1], kind)
 
 
 def test_what_the_kernel_threw_away_is_counted(notebook: Notebook) -> None:
-    for make in (make_reader, Singles):
+    for make in (lambda sock: make_reader([sock]), Singles):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(type=socket.SOCK_DGRAM) as sender:
             sock.bind(("127.0.0.1", 0))
             sock.setsockopt(socket.SOL_SOCKET, batches.SO_RXQ_OVFL, 1)

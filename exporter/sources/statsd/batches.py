@@ -22,12 +22,15 @@ SIZE = 65_536
 """Bytes of the largest datagram; memory is used for what is really sent."""
 STRIDE = SIZE + 64
 """Bytes from one buffer to the next: at a power of two all would share the same few lines of the processor's cache."""
-ADDRESS = 128
+ADDRESS = 32
+"""Bytes for the sender's address: struct sockaddr_in6 has 28."""
 CONTROL = 64
+"""Bytes for what the kernel tells with a datagram."""
 SO_RXQ_OVFL = 40
 PASSING = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED})
 """Errors that say that there is nothing now."""
-WORD = ctypes.sizeof(ctypes.c_size_t)
+HEADER = ctypes.sizeof(ctypes.c_size_t) + 2 * ctypes.sizeof(ctypes.c_int)
+"""Bytes of struct cmsghdr."""
 
 
 class Vector(ctypes.Structure):
@@ -57,41 +60,42 @@ class Message(ctypes.Structure):
 
 
 class Reader(Protocol):
-    """What reads batches from one socket, and never waits."""
+    """What reads batches from the sockets of one address, and never waits."""
 
-    lost: int
-    """Datagrams that the kernel threw away, as far as it told."""
+    @property
+    def lost(self) -> int:
+        """Datagrams that the kernel threw away, as far as it told."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether the newest batch may have left some."""
 
     def read(self) -> Sequence[bytes]: ...
     def sender(self, place: int) -> bytes: ...
 
 
-class Batches:
-    """Reads by `recvmmsg`."""
+class Slots:
+    """Room for one batch, which `recvmmsg` fills."""
 
-    def __init__(self, sock: socket.socket, call: Callable[..., int]) -> None:
+    def __init__(self, family: int, call: Callable[..., int]) -> None:
         self._call = call
-        self._descriptor = sock.fileno()
         # Anonymous pages are zero at first and take memory when they are used.
         self._data = mmap.mmap(-1, BATCH * STRIDE)
-        self._addresses = memoryview(bytearray(BATCH * ADDRESS))
-        self._controls = memoryview(bytearray(BATCH * CONTROL))
+        self.addresses = memoryview(bytearray(BATCH * ADDRESS))
+        self.controls = memoryview(bytearray(BATCH * CONTROL))
         self._vectors = (Vector * BATCH)()
         self._messages = (Message * BATCH)()
         self._starts = range(0, BATCH * STRIDE, STRIDE)
-        first, last = (4, 8) if sock.family == socket.AF_INET else (8, 24)
-        starts = range(0, BATCH * ADDRESS, ADDRESS)
-        self._hosts = [self._addresses[start + first : start + last] for start in starts]
+        self.host = slice(4, 8) if family == socket.AF_INET else slice(8, 24)
         """Where struct sockaddr_in and sockaddr_in6 have the host."""
-        self.lost = 0
         self._arrange()
         self._pristine = bytes(self._messages)
-        self._used = 0
+        self.used = 0
         words = memoryview(self._messages).cast("B").cast("I")
         self._lengths = words[Message.length.offset // 4 :: ctypes.sizeof(Message) // 4]
 
     def _arrange(self) -> None:
-        data, addresses, controls = map(find_address, (memoryview(self._data), self._addresses, self._controls))
+        data, addresses, controls = map(find_address, (memoryview(self._data), self.addresses, self.controls))
         for place, (vector, message) in enumerate(zip(self._vectors, self._messages, strict=True)):
             vector.base, vector.length = data + place * STRIDE, SIZE
             header = message.header
@@ -99,27 +103,54 @@ class Batches:
             header.vectors, header.vector_count = ctypes.addressof(vector), 1
             header.control, header.control_length = controls + place * CONTROL, CONTROL
 
+    def fill(self, descriptor: int) -> int:
+        """Take the datagrams that wait, at most BATCH; says how many. Raises OSError where the socket is of no use."""
+        # The kernel shortens the lengths that it was given.
+        ctypes.memmove(self._messages, self._pristine, self.used * ctypes.sizeof(Message))
+        count = self._call(descriptor, self._messages, BATCH, socket.MSG_DONTWAIT, None)
+        if count < 0:
+            number = ctypes.get_errno()
+            if number not in PASSING:
+                raise OSError(number, os.strerror(number))
+            count = 0
+        self.used = count
+        return count
+
+    def copy(self) -> list[bytes]:
+        """The datagrams that were taken last."""
+        data, lengths = self._data, self._lengths[: self.used].tolist()
+        return [data[start : start + length] for start, length in zip(self._starts, lengths, strict=False)]
+
+    def find_lost(self, start: int) -> int | None:
+        """How many the kernel has thrown away, None as long as there are none; `start` is where it tells."""
+        if self._messages[self.used - 1].header.control_length <= start:
+            return None
+        start += (self.used - 1) * CONTROL + HEADER
+        return int.from_bytes(self.controls[start : start + 4], sys.byteorder)
+
+
+class Batches:
+    """Reads one socket by `recvmmsg`."""
+
+    def __init__(self, sock: socket.socket, call: Callable[..., int]) -> None:
+        self._descriptor = sock.fileno()
+        self._slots = Slots(sock.family, call)
+        self.lost = 0
+        self.behind = False
+
     def read(self) -> Sequence[bytes]:
         """The datagrams that are there, at most BATCH. Raises OSError where the socket is of no use."""
-        # The kernel shortens the lengths that it was given.
-        ctypes.memmove(self._messages, self._pristine, self._used * ctypes.sizeof(Message))
-        count = self._call(self._descriptor, self._messages, BATCH, socket.MSG_DONTWAIT, None)
-        if count <= 0:
-            number = ctypes.get_errno()
-            if count < 0 and number not in PASSING:
-                raise OSError(number, os.strerror(number))
-            self._used = 0
+        count = self._slots.fill(self._descriptor)
+        self.behind = count == BATCH
+        if not count:
             return ()
-        self._used = count
-        if self._messages[count - 1].header.control_length:
-            start = (count - 1) * CONTROL + 2 * WORD
-            self.lost = int.from_bytes(self._controls[start : start + 4], sys.byteorder)
-        data, lengths = self._data, self._lengths[:count].tolist()
-        return [data[start : start + length] for start, length in zip(self._starts, lengths, strict=False)]
+        self.lost = self._slots.find_lost(0) or self.lost
+        return self._slots.copy()
 
     def sender(self, place: int) -> bytes:
         """The address (no port) of the sender of a datagram of the newest batch."""
-        return bytes(self._hosts[place])
+        start = place * ADDRESS
+        return bytes(self._slots.addresses[start : start + ADDRESS][self._slots.host])
 
 
 class Singles:
@@ -129,6 +160,7 @@ class Singles:
         self._socket = sock
         self._senders: list[bytes] = []
         self.lost = 0
+        self.behind = False
 
     def read(self) -> Sequence[bytes]:
         """The datagrams that are there, at most BATCH. Raises OSError where the socket is of no use."""
@@ -144,6 +176,7 @@ class Singles:
                     self.lost = int.from_bytes(content[:4], sys.byteorder)
             batch.append(data)
             self._senders.append(pack_address(address))
+        self.behind = len(batch) == BATCH
         return batch
 
     def sender(self, place: int) -> bytes:
@@ -171,9 +204,7 @@ def find_call() -> Callable[..., int] | None:
         return None
 
 
-def make_reader(sock: socket.socket) -> Reader:
-    """The best way to read datagrams from a socket."""
+def watch_losses(sock: socket.socket) -> None:
+    """Let the kernel tell how many datagrams it threw away, with the next one that it keeps."""
     if os.uname().sysname == "Linux":
         sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-    call = find_call() if sock.family != socket.AF_UNIX else None
-    return Batches(sock, call) if call else Singles(sock)

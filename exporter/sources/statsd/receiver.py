@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.sources.statsd.absorber import Absorber
-from exporter.sources.statsd.batches import BATCH, Reader, make_reader
+from exporter.sources.statsd.arrivals import Arrivals
+from exporter.sources.statsd.batches import Batches, Reader, Singles, find_call, watch_losses
 from exporter.sources.statsd.rest import LONGEST, SHORTEST, Rest
-from exporter.sources.statsd.sockets import bind_inet, bind_unix, enlarge
+from exporter.sources.statsd.sharing import bind_port
+from exporter.sources.statsd.sockets import bind_inet, bind_unix
 from exporter.sources.statsd.streams import Streams
 from exporter.sources.statsd.turns import shorten_turns
 
@@ -64,7 +66,7 @@ class Receiver:
         """Whether the last read brought something of a queue that is too short for a rest."""
         self._settled = 0
         self.granted = 0
-        """Bytes of the UDP socket's receive buffer, as the kernel counts them."""
+        """Bytes of the receive buffers of the UDP sockets, as the kernel counts them."""
 
     @property
     def lost(self) -> int:
@@ -108,12 +110,12 @@ class Receiver:
     def _bind(self) -> None:
         wanted = self.listeners
         if wanted.udp:
-            sock = self._keep(bind_inet(wanted.udp, socket.SOCK_DGRAM))
-            self.granted = enlarge(sock, wanted.buffer)
-            self._rest = Rest(sock, self.granted)
-            self._add_reader("udp", sock)
+            socks = [self._keep(sock) for sock in bind_port(wanted.udp, wanted.buffer, shared=find_call() is not None)]
+            self._rest = Rest(socks)
+            self.granted = self._rest.room
+            self._add_reader("udp", socks)
         if wanted.unixgram:
-            self._add_reader("unixgram", self._keep(bind_unix(wanted.unixgram, socket.SOCK_DGRAM, wanted.mode)))
+            self._add_reader("unixgram", [self._keep(bind_unix(wanted.unixgram, socket.SOCK_DGRAM, wanted.mode))])
         if wanted.tcp:
             self._streams.listen(self._keep(bind_inet(wanted.tcp, socket.SOCK_STREAM)), "tcp")
         if wanted.unix:
@@ -123,9 +125,10 @@ class Receiver:
         self._sockets.append(sock)
         return sock
 
-    def _add_reader(self, transport: str, sock: socket.socket) -> None:
-        self._readers.append((transport, make_reader(sock)))
-        self._selector.register(sock, selectors.EVENT_READ, None)
+    def _add_reader(self, transport: str, socks: Sequence[socket.socket]) -> None:
+        self._readers.append((transport, make_reader(socks)))
+        for sock in socks:
+            self._selector.register(sock, selectors.EVENT_READ, None)
 
     def _run(self) -> None:
         shorten_turns()
@@ -139,8 +142,7 @@ class Receiver:
         swept = polled = time.monotonic()
         arrived = 0
         while not self._stopping:
-            count = self._read_all()
-            arrived += count
+            arrived += self._read_all()
             now = time.monotonic()
             if now >= swept + SWEEP:
                 swept = now
@@ -154,7 +156,7 @@ class Receiver:
             elif self._streams.busy or now >= polled + LONGEST:
                 polled = now
                 self._poll(0)
-            if arrived and count < BATCH:
+            if arrived and not any(reader.behind for _, reader in self._readers):
                 self._take_rest(arrived)
                 arrived = 0
         while self._read_all():
@@ -186,7 +188,7 @@ class Receiver:
                 key.data()
 
     def _read_all(self) -> int:
-        """One batch of each socket; returns the size of the largest."""
+        """One batch of each transport; returns how many came by the one that brought most."""
         largest = 0
         self._brisk = False
         for transport, reader in self._readers:
@@ -214,3 +216,14 @@ class Receiver:
         for path in (self.listeners.unixgram, self.listeners.unix):
             if path and self._thread is not None:
                 path.unlink(missing_ok=True)
+
+
+def make_reader(socks: Sequence[socket.socket]) -> Reader:
+    """The best way to read datagrams from the sockets of an address."""
+    first = socks[0]
+    call = find_call() if first.family != socket.AF_UNIX else None
+    for sock in socks:
+        watch_losses(sock)
+    if call is None:
+        return Singles(first)
+    return Batches(first, call) if len(socks) == 1 else Arrivals(socks, call)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Sequence
 
 SO_MEMINFO = 55
 """Asks Linux (since 4.12) for numbers of four bytes about a socket's memory: first, what waits to be read."""
 SHARE = 2
 """A rest should bring one in so many of the datagrams that the buffer holds."""
-MOST = 512
+MOST = 1024
 """Datagrams that a rest should bring at most."""
 SHORTEST, LONGEST = 0.001, 0.1
 """How short the first nap and how long a rest may be, in seconds."""
@@ -27,6 +28,8 @@ BURST = 20_000
 """Datagrams a second that may begin to come during a nap without a loss."""
 SPARE = 0.002
 """Seconds kept free beside those by which naps were late."""
+EVEN = 0.75
+"""The part of the room of several sockets that is full before one of them is: chance does not fill them evenly."""
 FADE = 0.95
 """What is left of the longest delay of late after one more nap."""
 COUNTED = 768
@@ -34,14 +37,18 @@ COUNTED = 768
 
 
 class Rest:
-    """The rests of one socket, whose receive buffer has so many bytes as the kernel counts them."""
+    """The rests of one socket, or of several that share a port and fill alike."""
 
-    def __init__(self, sock: socket.socket, buffer: int) -> None:
-        self._socket = sock
-        self._room = max(COUNTED, buffer)
-        self._enough = min(MOST * COUNTED, self._room / SHARE)
+    def __init__(self, socks: Sequence[socket.socket]) -> None:
+        self._sockets = socks
+        self.room = sum(sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for sock in socks)
+        """Bytes of their receive buffers, as the kernel counts them."""
+        self._usable = max(COUNTED, self.room * (EVEN if len(socks) > 1 else 1))
+        self._enough = min(MOST * COUNTED, self._usable / SHARE)
         self._speed = 0.0
         """Bytes a second that came last."""
+        self._longest = 0.0
+        """How long a nap may be: who came out of silence is trusted step by step."""
         self.forget()
         self._late = 0.0
         """Seconds by which naps were too long of late."""
@@ -49,8 +56,9 @@ class Rest:
         self._tells = True
 
     def forget(self) -> None:
-        """Nothing comes: what comes next may be a burst of any speed, so the rest after it is the shortest."""
+        """Nothing comes: what comes next may be a burst of any speed, so the nap after it is the shortest."""
         self._speed = self._enough / SHORTEST
+        self._longest = SHORTEST
 
     def take(self, arrived: int) -> None:
         """Rest until a read brings enough, when so many datagrams came since the last rest."""
@@ -62,6 +70,7 @@ class Rest:
         while nap > 0:
             due = now + nap
             time.sleep(nap)
+            self._longest = min(NAP, 2 * self._longest)
             now = time.monotonic()
             self._late = max(now - due, self._late * FADE)
             filled = self._look(now - began)
@@ -73,14 +82,14 @@ class Rest:
     def _choose_nap(self, filled: float, left: float) -> float:
         """Seconds until enough should be there, or until shortly before a burst that begins now fills the buffer."""
         wanted = (self._enough - filled) / self._speed
-        safe = (self._room - filled) / max(BURST * COUNTED, self._speed) - self._late - SPARE
-        return min(wanted, safe, left, NAP)
+        safe = (self._usable - filled) / max(BURST * COUNTED, self._speed) - self._late - SPARE
+        return min(wanted, safe, left, self._longest)
 
     def _look(self, passed: float) -> float:
         """Bytes that wait; where the kernel does not tell, as many as should have come since the rest began."""
         if self._tells:
             try:
-                return self._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO)
+                return sum(sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO) for sock in self._sockets)
             except OSError:
                 self._tells = False
         return self._speed * passed
