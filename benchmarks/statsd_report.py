@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from typing import NamedTuple
 
 CPU_GOALS = {"20,000/s": 0.2, "2,500/s": 0.1}
-"""The share of the peer's CPU a line, by the rate, for plain lines, one each, on the buffer that is our default."""
+"""The share of the peer's CPU a line, by the rate, for plain lines, one each."""
 RATE_GOAL = 2.0
 MEMORY_GOAL = 0.3
 SCRAPE_GOAL = 0.15
-USUAL = "plain, single, 4 MiB"
+BUFFERS = ("stock", "4 MiB")
 SCRAPED = "20,000/s, plain, single, stock, scraped"
 """What must not lose anything."""
 
@@ -91,19 +92,21 @@ def find_missed(results: Results, figures: Mapping[str, Figures]) -> Iterator[st
     scraped = results.get(SCRAPED, {}).get("ours", NO_RESULT)
     if scraped.lost:
         yield f"{scraped.lost:.2%} were lost at 20,000/s on the stock buffer while scraped"
-    for rate, goal in CPU_GOALS.items():
-        found = results.get(f"{rate}, {USUAL}", {})
+    for (rate, goal), buffer in product(CPU_GOALS.items(), BUFFERS):
+        found = results.get(f"{rate}, plain, single, {buffer}", {})
         ours, peer = found.get("ours"), found.get("peer")
         if ours and peer and ours.cpu > goal * peer.cpu:
-            yield f"{ours.cpu / peer.cpu:.2f} of the peer's CPU a line at {rate}, not {goal}"
+            yield f"{ours.cpu / peer.cpu:.2f} of the peer's CPU a line at {rate}, {buffer}, not {goal}"
     if "peer" in figures:
         yield from find_missed_figures(figures["ours"], figures["peer"])
 
 
 def find_missed_figures(ours: Figures, peer: Figures) -> Iterator[str]:
     """Goals for what holds whatever the load."""
-    if ours.free < RATE_GOAL * peer.free:
-        yield f"{ours.free / max(peer.free, 1):.2f} times the peer's rate without a loss, not {RATE_GOAL:g}"
+    ratios = (ours.free / max(peer.free, 1), ours.free_large / max(peer.free_large, 1))
+    for buffer, ratio in zip(BUFFERS, ratios, strict=True):
+        if ratio < RATE_GOAL:
+            yield f"{ratio:.2f} times the peer's rate without a loss, {buffer}, not {RATE_GOAL:g}"
     if ours.many.memory > MEMORY_GOAL * peer.many.memory:
         yield f"{ours.many.memory / peer.many.memory:.2f} of the peer's memory, not {MEMORY_GOAL}"
     if ours.some.scrape > SCRAPE_GOAL * peer.some.scrape:

@@ -45,6 +45,17 @@ def find_port(kind: int) -> int:
 
 
 @contextmanager
+def run_on(cpu: int) -> Iterator[None]:
+    """What is started in the block has that CPU only, where there are others."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu} & set(range(os.cpu_count() or 1)) or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
 def run_ours(buffer: int, extra: Sequence[str] = ()) -> Iterator[Subject]:
     """The exporter with StatsD only; a buffer of 0 is the system's own size."""
     web, udp = find_port(socket.SOCK_STREAM), find_port(socket.SOCK_DGRAM)
@@ -135,24 +146,24 @@ def read_memory(pid: int) -> float:
     return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS"))
 
 
-def read_socket(udp: int) -> tuple[int, int]:
-    """Bytes that wait in the socket, and datagrams that the kernel has dropped there."""
-    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if int(fields[1].rpartition(":")[2], 16) == udp:
-            return int(fields[4].rpartition(":")[2], 16), int(fields[12])
-    raise RuntimeError(f"nobody listens on UDP port {udp}")
+def read_sockets(udp: int) -> tuple[int, int]:
+    """Bytes that wait at a port, and datagrams that the kernel has dropped there, of all sockets that share it."""
+    lines = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    found = [fields for fields in lines if int(fields[1].rpartition(":")[2], 16) == udp]
+    if not found:
+        raise RuntimeError(f"nobody listens on UDP port {udp}")
+    return sum(int(fields[4].rpartition(":")[2], 16) for fields in found), sum(int(fields[12]) for fields in found)
 
 
 def wait_until_drained(udp: int) -> None:
-    while read_socket(udp)[0]:
+    while read_sockets(udp)[0]:
         time.sleep(0.02)
     time.sleep(DRAINED)
 
 
 def read_loss(subject: Subject) -> Loss:
     """What was lost since the start."""
-    return Loss(read_socket(subject.udp)[1], read_sample(subject, subject.drops) if subject.drops else 0)
+    return Loss(read_sockets(subject.udp)[1], read_sample(subject, subject.drops) if subject.drops else 0)
 
 
 def read_sample(subject: Subject, name: str) -> int:
