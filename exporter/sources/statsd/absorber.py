@@ -151,7 +151,7 @@ class Absorber:
         self.rejected.update(parsed.rejected)
         for sample in parsed.samples:
             meaning = known or self._meanings.resolve(sample.signature)
-            meaning.tally[0] += 1
+            meaning[0][0] += 1
             self._take(meaning, tidy(sample.value), senders, place, relative=sample.relative)
             if not known and b":" not in raw and len(parsed.samples) == 1 and len(line) <= LONGEST:
                 self._meanings.keep(key, meaning)
@@ -159,14 +159,15 @@ class Absorber:
 
     def _take(self, meaning: Meaning, value: float, senders: Senders, place: int, *, relative: bool) -> None:
         """What a value does that may be of any kind."""
-        if meaning.counter:
-            self._add(meaning.counter, value)
-        if meaning.cells and meaning.how:
-            bounds, scale, plus, weight = meaning.how
-            self._observe(meaning.cells, bounds, value * scale + plus, weight)
-        for series, scale, plus in meaning.adds:
+        _, counter, cells, how, adds, feeds = meaning
+        if counter:
+            self._add(counter, value)
+        if cells and how:
+            bounds, scale, plus, weight = how
+            self._observe(cells, bounds, value * scale + plus, weight)
+        for series, scale, plus in adds:
             self._add(series, value * scale + plus)
-        self._apply(meaning.feeds, value, senders, place, relative=relative)
+        self._apply(feeds, value, senders, place, relative=relative)
 
     def _apply(
         self, feeds: Sequence[Feed], value: float, senders: Senders, place: int, *, relative: bool = False

@@ -56,6 +56,7 @@ class Arrivals:
         self.behind = False
         for descriptor in self._lost:
             self._read_socket(descriptor, now)
+        self._empty_slots()
         self._senders = b"".join(self._addresses)
         stamps = self._stamps
         # Who was held back once goes on whatever its stamp says: somebody may have set the clock.
@@ -71,16 +72,27 @@ class Arrivals:
         self._stamps = [self._stamps[index] for index in self._held]
 
     def _read_socket(self, descriptor: int, now: float) -> None:
-        slots, epoch = self._slots, self._epoch
-        while count := slots.fill(descriptor):
-            self._datagrams += slots.copy()
-            self._addresses.append(bytes(slots.addresses[: count * ADDRESS]))
-            seconds, nanoseconds = self._seconds[:count].tolist(), self._nanoseconds[:count].tolist()
-            self._stamps += [(one - epoch) * SECOND + rest for one, rest in zip(seconds, nanoseconds, strict=True)]
-            self._lost[descriptor] = slots.find_lost(TOLD) or self._lost[descriptor]
-            if count < BATCH or self._stamps[-1] > now:
-                break
-            self.behind = True
+        slots, taken = self._slots, 0
+        while True:
+            free = BATCH - slots.used
+            count = slots.fill(descriptor)
+            if count:
+                self._lost[descriptor] = slots.find_lost(TOLD) or self._lost[descriptor]
+            if count < free:
+                return
+            self._empty_slots()
+            taken += count
+            self.behind |= taken >= BATCH
+            if self._stamps[-1] > now:
+                return
+
+    def _empty_slots(self) -> None:
+        slots, epoch, used = self._slots, self._epoch, self._slots.used
+        self._datagrams += slots.copy()
+        self._addresses.append(bytes(slots.addresses[: used * ADDRESS]))
+        seconds, nanoseconds = self._seconds[:used].tolist(), self._nanoseconds[:used].tolist()
+        self._stamps += [(one - epoch) * SECOND + rest for one, rest in zip(seconds, nanoseconds, strict=True)]
+        slots.clear()
 
     def sender(self, place: int) -> bytes:
         """The address (no port) of the sender of a datagram of the newest batch."""

@@ -75,7 +75,7 @@ class Reader(Protocol):
 
 
 class Slots:
-    """Room for one batch, which `recvmmsg` fills."""
+    """Room for one batch, which `recvmmsg` fills, in one call or in several."""
 
     def __init__(self, family: int, call: Callable[..., int]) -> None:
         self._call = call
@@ -90,9 +90,10 @@ class Slots:
         """Where struct sockaddr_in and sockaddr_in6 have the host."""
         self._arrange()
         self._pristine = bytes(self._messages)
+        self._places = [ctypes.c_void_p(ctypes.addressof(message)) for message in self._messages]
         self.used = 0
-        words = memoryview(self._messages).cast("B").cast("I")
-        self._lengths = words[Message.length.offset // 4 :: ctypes.sizeof(Message) // 4]
+        self._lengths = view_words(self._messages, Message.length.offset)
+        self._told = view_words(self._messages, Header.control_length.offset)
 
     def _arrange(self) -> None:
         data, addresses, controls = map(find_address, (memoryview(self._data), self.addresses, self.controls))
@@ -104,28 +105,35 @@ class Slots:
             header.control, header.control_length = controls + place * CONTROL, CONTROL
 
     def fill(self, descriptor: int) -> int:
-        """Take the datagrams that wait, at most BATCH; says how many. Raises OSError where the socket is of no use."""
-        # The kernel shortens the lengths that it was given.
-        ctypes.memmove(self._messages, self._pristine, self.used * ctypes.sizeof(Message))
-        count = self._call(descriptor, self._messages, BATCH, socket.MSG_DONTWAIT, None)
+        """Take what waits, as much as fits beside what is there; says how many datagrams. Raises OSError where the
+        socket is of no use.
+        """
+        used = self.used
+        count = self._call(descriptor, self._places[used], BATCH - used, socket.MSG_DONTWAIT, None)
         if count < 0:
             number = ctypes.get_errno()
             if number not in PASSING:
                 raise OSError(number, os.strerror(number))
-            count = 0
-        self.used = count
+            return 0
+        self.used = used + count
         return count
 
     def copy(self) -> list[bytes]:
-        """The datagrams that were taken last."""
+        """The datagrams that are there."""
         data, lengths = self._data, self._lengths[: self.used].tolist()
         return [data[start : start + length] for start, length in zip(self._starts, lengths, strict=False)]
 
-    def find_lost(self, start: int) -> int | None:
-        """How many the kernel has thrown away, None as long as there are none; `start` is where it tells."""
-        if self._messages[self.used - 1].header.control_length <= start:
-            return None
-        start += (self.used - 1) * CONTROL + HEADER
+    def clear(self) -> None:
+        """Make room: the kernel shortens the lengths that it was given."""
+        ctypes.memmove(self._messages, self._pristine, self.used * ctypes.sizeof(Message))
+        self.used = 0
+
+    def find_lost(self, start: int) -> int:
+        """How many the kernel told that it has thrown away, 0 where it says nothing; `start` is where it tells."""
+        last = self.used - 1
+        if self._told[last] <= start:
+            return 0
+        start += last * CONTROL + HEADER
         return int.from_bytes(self.controls[start : start + 4], sys.byteorder)
 
 
@@ -140,6 +148,7 @@ class Batches:
 
     def read(self) -> Sequence[bytes]:
         """The datagrams that are there, at most BATCH. Raises OSError where the socket is of no use."""
+        self._slots.clear()
         count = self._slots.fill(self._descriptor)
         self.behind = count == BATCH
         if not count:
@@ -194,6 +203,12 @@ def pack_address(address: object) -> bytes:
 
 def find_address(buffer: memoryview) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def view_words(messages: ctypes.Array[Message], offset: int) -> memoryview:
+    """The four bytes at that place of each message: the lower half where a number has eight."""
+    words = memoryview(messages).cast("B").cast("I")
+    return words[offset // 4 :: ctypes.sizeof(Message) // 4]
 
 
 def find_call() -> Callable[..., int] | None:

@@ -40,7 +40,7 @@ class Rest:
     """The rests of one socket, or of several that share a port and fill alike."""
 
     def __init__(self, socks: Sequence[socket.socket]) -> None:
-        self._sockets = socks
+        self._ask = [sock.getsockopt for sock in socks]
         self.room = sum(sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for sock in socks)
         """Bytes of their receive buffers, as the kernel counts them."""
         self._usable = max(COUNTED, self.room * (EVEN if len(socks) > 1 else 1))
@@ -89,7 +89,7 @@ class Rest:
         """Bytes that wait; where the kernel does not tell, as many as should have come since the rest began."""
         if self._tells:
             try:
-                return sum(sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO) for sock in self._sockets)
+                return sum([ask(socket.SOL_SOCKET, SO_MEMINFO) for ask in self._ask])
             except OSError:
                 self._tells = False
         return self._speed * passed
