@@ -13,7 +13,7 @@ from exporter.reading import ReaderError
 from exporter.sources.statsd import batches
 from exporter.sources.statsd import receiver as receiver_module
 from exporter.sources.statsd.arrivals import Arrivals
-from exporter.sources.statsd.batches import Batches, Singles
+from exporter.sources.statsd.batches import HEAD, Batches, Singles
 from exporter.sources.statsd.receiver import Listeners, Receiver, make_reader
 from exporter.sources.statsd.relay import Relay
 from exporter.sources.statsd.streams import LINE
@@ -94,6 +94,19 @@ def test_datagrams_come_whole_in_order_and_with_their_senders_address(
     assert notebook.senders == {here}
     assert (receiver.packets["udp"], receiver.lost) == (200, 0)
     assert isinstance(receiver._readers[0][1], kind)
+
+
+@pytest.mark.parametrize("size", [0, 4 * 1024 * 1024])
+def test_large_datagrams_come_whole_among_small_ones(
+    size: int, notebook: Notebook, start: Callable[..., Receiver]
+) -> None:
+    port = find_port(start(udp="127.0.0.1:0", buffer=size))
+    lengths = [1, HEAD - 1, HEAD, HEAD + 1, 2, 9_000, 65_507, 3]
+    sent = [(b"%d" % length * length)[:length] for length in lengths]
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        for datagram in sent:
+            sock.sendto(datagram, ("127.0.0.1", port))
+    assert wait_for(notebook, len(sent)) == sent
 
 
 def test_what_the_kernel_threw_away_is_counted(notebook: Notebook) -> None:

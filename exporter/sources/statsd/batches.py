@@ -20,8 +20,10 @@ BATCH = 192
 """Datagrams a call: more than a rest should bring of the stock buffer (rest.py)."""
 SIZE = 65_536
 """Bytes of the largest datagram; memory is used for what is really sent."""
-STRIDE = SIZE + 64
-"""Bytes from one buffer to the next: at a power of two all would share the same few lines of the processor's cache."""
+HEAD = 1_536
+"""Bytes that lie close together: what a client packs fits, and no page of memory is touched for each datagram."""
+STRIDE = HEAD + 64
+"""Bytes from one head to the next: at a power of two all would share the same few lines of the processor's cache."""
 ADDRESS = 32
 """Bytes for the sender's address: struct sockaddr_in6 has 28."""
 CONTROL = 64
@@ -80,10 +82,11 @@ class Slots:
     def __init__(self, family: int, call: Callable[..., int]) -> None:
         self._call = call
         # Anonymous pages are zero at first and take memory when they are used.
-        self._data = mmap.mmap(-1, BATCH * STRIDE)
+        self._heads = mmap.mmap(-1, BATCH * STRIDE)
+        self._tails = mmap.mmap(-1, BATCH * SIZE)
         self.addresses = memoryview(bytearray(BATCH * ADDRESS))
         self.controls = memoryview(bytearray(BATCH * CONTROL))
-        self._vectors = (Vector * BATCH)()
+        self._vectors = (Vector * (2 * BATCH))()
         self._messages = (Message * BATCH)()
         self._starts = range(0, BATCH * STRIDE, STRIDE)
         self.host = slice(4, 8) if family == socket.AF_INET else slice(8, 24)
@@ -96,12 +99,15 @@ class Slots:
         self._told = view_words(self._messages, Header.control_length.offset)
 
     def _arrange(self) -> None:
-        data, addresses, controls = map(find_address, (memoryview(self._data), self.addresses, self.controls))
-        for place, (vector, message) in enumerate(zip(self._vectors, self._messages, strict=True)):
-            vector.base, vector.length = data + place * STRIDE, SIZE
+        heads, tails = (find_address(memoryview(one)) for one in (self._heads, self._tails))
+        addresses, controls = find_address(self.addresses), find_address(self.controls)
+        for place, message in enumerate(self._messages):
+            head, tail = self._vectors[2 * place : 2 * place + 2]
+            head.base, head.length = heads + place * STRIDE, HEAD
+            tail.base, tail.length = tails + place * SIZE, SIZE - HEAD
             header = message.header
             header.name, header.name_length = addresses + place * ADDRESS, ADDRESS
-            header.vectors, header.vector_count = ctypes.addressof(vector), 1
+            header.vectors, header.vector_count = ctypes.addressof(head), 2
             header.control, header.control_length = controls + place * CONTROL, CONTROL
 
     def fill(self, descriptor: int) -> int:
@@ -120,8 +126,14 @@ class Slots:
 
     def copy(self) -> list[bytes]:
         """The datagrams that are there."""
-        data, lengths = self._data, self._lengths[: self.used].tolist()
-        return [data[start : start + length] for start, length in zip(self._starts, lengths, strict=False)]
+        heads, lengths = self._heads, self._lengths[: self.used].tolist()
+        if max(lengths, default=0) > HEAD:
+            return [self._join(place, length) for place, length in enumerate(lengths)]
+        return [heads[start : start + length] for start, length in zip(self._starts, lengths, strict=False)]
+
+    def _join(self, place: int, length: int) -> bytes:
+        start, end = self._starts[place], place * SIZE
+        return self._heads[start : start + min(length, HEAD)] + self._tails[end : end + max(0, length - HEAD)]
 
     def clear(self) -> None:
         """Make room: the kernel shortens the lengths that it was given."""
