@@ -17,7 +17,9 @@ PERIODS = 3
 SHORTEST = 2.0
 """The least silence in seconds after which a share is gone."""
 UNKNOWN = 20.0
-"""The silence allowed in seconds to a sender whose period is not known yet, or that was kept waiting once."""
+"""The silence allowed in seconds to a sender whose period is not known yet, that was kept waiting once, or that another
+one may have replaced.
+"""
 BURST = 0.5
 """Gaps below this many seconds lie within one burst and say nothing of the period."""
 SAMPLES = 1_000
@@ -27,7 +29,7 @@ SAMPLES = 1_000
 class Share:
     """What one sender said last, and when (monotonic seconds)."""
 
-    __slots__ = ("gap", "period", "seen", "value")
+    __slots__ = ("gap", "period", "rival", "seen", "value")
 
     def __init__(self, value: float, seen: float) -> None:
         self.value = value
@@ -36,6 +38,8 @@ class Share:
         """Seconds between the last two times that it was said."""
         self.period = 0.0
         """The longest gap of late between two times that it was said, in seconds; 0 while it is not known."""
+        self.rival = math.inf
+        """When the first of the senders came that were not there yet when it was said last."""
 
     def come(self, now: float) -> None:
         """It is said again. A single long gap is no period: who was kept waiting once may move soon after."""
@@ -44,11 +48,12 @@ class Share:
             self.period = max(min(gap, max(self.gap, UNKNOWN / PERIODS)), self.period * 0.9)
             self.gap = gap
         self.seen = now
+        self.rival = math.inf
 
     def expires(self, ttl: float) -> float:
-        """When the share is gone unless more comes; while others live."""
+        """When the share is gone unless more comes; while others live. A new one may be this one, at a new address."""
         limit = max(SHORTEST, PERIODS * self.period) if self.period else UNKNOWN
-        return self.seen + (min(limit, ttl) if ttl else limit)
+        return min(self.seen + (min(limit, ttl) if ttl else limit), self.rival + UNKNOWN)
 
 
 class Gauge(Series):
@@ -77,6 +82,8 @@ class Gauge(Series):
     def _admit(self, sender: bytes, now: float) -> Share:
         if len(self.shares) >= SENDERS:
             del self.shares[min(self.shares, key=lambda one: self.shares[one].seen)]
+        for other in self.shares.values():
+            other.rival = min(other.rival, now)
         share = self.shares[sender] = Share(0, now)
         return share
 

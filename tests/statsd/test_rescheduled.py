@@ -85,14 +85,15 @@ def test_in_every_dialect_the_old_address_is_gone_after_three_periods(dialect: s
     assert 0 < cluster.doubled() <= PERIODS * 1 + 1
 
 
-@pytest.mark.parametrize("every", [1, 2, 5, 6])
+@pytest.mark.parametrize("every", [1, 2, 5, 6, 10, 15, 30])
 @pytest.mark.parametrize("away", [0, 1, 7, 20, 90])
 def test_however_long_it_was_away_it_is_never_told_twice_for_more_than_twenty_seconds(every: int, away: int) -> None:
     cluster = Cluster()
-    cluster.live(60, every, OLD)
+    cluster.live(max(60, 4 * every), every, OLD)
     cluster.live(away, every)
-    cluster.live(120, every, NEW)
-    assert cluster.doubled() <= min(20, max(SHORTEST, PERIODS * every) + 1)
+    cluster.live(max(120, 4 * every), every, NEW)
+    # The last second is what it takes until the next sweep.
+    assert cluster.doubled() <= min(UNKNOWN, max(SHORTEST, PERIODS * every)) + 1
     assert cluster.read() == SLOTS
 
 
@@ -124,7 +125,7 @@ def test_one_that_moves_again_and_again_is_told_twice_for_twenty_seconds_at_most
         assert cluster.read() == SLOTS
 
 
-@pytest.mark.parametrize("every", [1, 5, 10, 15])
+@pytest.mark.parametrize("every", [1, 5, 10, 15, 20])
 def test_schedulers_that_live_are_both_told_however_slow_they_are(every: int) -> None:
     cluster = Cluster()
     cluster.live(120, every, OLD, OTHER)
