@@ -56,16 +56,19 @@ def diagnose(configuration: Configuration) -> Iterator[Finding]:
         yield Finding("note", "state file", "none: counters start at zero with each start; see --state.file")
     yield from diagnose_web(settings.web.config_file)
     if settings.statsd.mapping_config:
-        yield diagnose_mapping(settings.statsd.mapping_config)
+        yield from diagnose_mapping(settings.statsd.mapping_config)
     if settings.collectors["airflow"]:
         yield from diagnose_airflow(settings.airflow)
 
 
-def diagnose_mapping(path: Path) -> Finding:
+def diagnose_mapping(path: Path) -> Iterator[Finding]:
     """A mapping file that is wrong never comes this far: the configuration says what is wrong with it."""
     from exporter.sources.statsd.mapping import load as load_mapping  # noqa: PLC0415 - few have one
 
-    return Finding("ok", "mapping file", f"{path}: {load_mapping(path).describe()}")
+    mapper = load_mapping(path)
+    yield Finding("ok", "mapping file", f"{path}: {mapper.describe()}")
+    for doubt in mapper.list_doubts():
+        yield Finding("note", "mapping file", doubt)
 
 
 def diagnose_airflow(settings: AirflowSettings) -> Iterator[Finding]:

@@ -191,6 +191,23 @@ def test_a_mapping_file_is_described(airflow: FakeAirflow, tmp_path: Path) -> No
     assert line.startswith(f"ok: {mapping}: ")
 
 
+def test_a_reference_that_is_always_empty_is_told(airflow: FakeAirflow, tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yml"
+    mapping.write_text(
+        "mappings:\n"
+        "- {match: a.*.*, name: fine_$1, labels: {dag_id: '${2}'}}\n"
+        "- {match: b.*.*, name: mine, labels: {dag_id: $1, task_id: $3}}\n"
+        "- {match: 'c\\.(?P<dag>\\w+)', match_type: regex, name: mine, labels: {dag_id: $dag, task_id: $2, all: $0}}\n"
+        "- {match: d.*, name: mine, labels: {dag_id: $1_x}}\n"
+    )
+    _, *notes = find_lines(check(f"--statsd.mapping-config={mapping}"), "mapping file")
+    assert [note.partition(": ")[2].rpartition(" is always")[0] for note in notes] == [
+        "mappings[1] b.*.*: task_id: $3",
+        r"mappings[2] c\.(?P<dag>\w+): task_id: $2",
+        "mappings[3] d.*: dag_id: $1_x",
+    ]
+
+
 def test_without_the_airflow_source_nothing_is_asked(airflow: FakeAirflow) -> None:
     assert find_lines(check("--no-collector.airflow"), "connection") == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from exporter.sources.statsd.mapping.file import MappingError, MappingFile, Opti
 from exporter.sources.statsd.mapping.glob import Globs, needs_return
 from exporter.sources.statsd.mapping.made import Families, RefusedError
 from exporter.sources.statsd.mapping.pattern import LONGEST
-from exporter.sources.statsd.mapping.template import Fill, fill_glob, fill_regex
+from exporter.sources.statsd.mapping.template import Fill, fill_glob, fill_regex, find_empty_glob, find_empty_regex
 
 METRIC_TYPES = {Type.COUNTER: "counter", Type.GAUGE: "gauge"}
 OBSERVER = "observer"
@@ -72,6 +73,13 @@ class Mapper:
         order = "in their order" if self.file.defaults.ordered else "literal segments first"
         return f"mappings: {globs} with globs ({order}), {regexes} with regular expressions"
 
+    def list_doubts(self) -> Iterator[str]:
+        """What statsd_exporter takes as well, but nobody can have meant."""
+        for rule in self.file.rules:
+            for where, template in (("name", rule.name), *rule.labels.items()):
+                for name in find_empty(rule, template):
+                    yield f"{rule.title}: {where}: ${name} is always empty: nothing of that name or number is caught"
+
     def _index(self, rules: list[Rule], metric_type: str) -> Globs:
         patterns = [(rule.position, rule.match) for rule in rules if fits(rule, metric_type)]
         return Globs(patterns, ordered=self.file.defaults.ordered, returning=self._returning)
@@ -109,6 +117,11 @@ def load(path: Path, before: Mapper | None = None) -> Mapper:
 def parse(text: str, before: Mapper | None = None) -> Mapper:
     """A Mapper by a mapping file's text. Raises MappingError."""
     return Mapper(read(text), before.families if before else Families())
+
+
+def find_empty(rule: Rule, template: str) -> list[str]:
+    """References in a rule's template to what its match does not catch."""
+    return find_empty_regex(template, rule.regex) if rule.regex else find_empty_glob(template, rule.match.count("*"))
 
 
 def fits(rule: Rule, metric_type: str) -> bool:

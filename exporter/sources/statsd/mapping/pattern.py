@@ -8,6 +8,7 @@ its time could double with each character.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -30,6 +31,10 @@ class Caught(Protocol):
 class Pattern(Protocol):
     """A compiled regular expression."""
 
+    @property
+    def groups(self) -> int: ...
+    @property
+    def groupindex(self) -> Mapping[str, int]: ...
     def search(self, string: str, /) -> Caught | None: ...
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from exporter.sources.statsd.mapping.pattern import Caught
+from exporter.sources.statsd.mapping.pattern import Caught, Pattern
 
 GLOB_REFERENCE = re.compile(r"\$\{?([a-zA-Z0-9_$]+)\}?")
 REGEX_REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))", re.ASCII)
@@ -24,6 +24,19 @@ def fill_glob(captures: Sequence[str]) -> Fill:
         return captures[number - 1] if 1 <= number <= len(captures) else ""
 
     return lambda template: GLOB_REFERENCE.sub(find, template)
+
+
+def find_empty_glob(template: str, stars: int) -> list[str]:
+    """References to what no star catches."""
+    caught = {str(number) for number in range(1, stars + 1)}
+    return [name for name in GLOB_REFERENCE.findall(template) if name.lstrip("0") not in caught]
+
+
+def find_empty_regex(template: str, pattern: Pattern) -> list[str]:
+    """References to what is no group."""
+    groups = {str(number) for number in range(pattern.groups + 1)} | set(pattern.groupindex)
+    names = [braced or bare for braced, bare in REGEX_REFERENCE.findall(template)]
+    return [name for name in names if name and name not in groups]
 
 
 def fill_regex(match: Caught) -> Fill:
