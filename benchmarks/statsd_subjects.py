@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 MAPPING = Path(__file__).with_name("statsd_mapping.yml")
+CPUS = os.sched_getaffinity(0)
 START = 60.0
 """Seconds to wait until a process serves."""
 DRAINED = 0.5
@@ -48,7 +49,7 @@ def find_port(kind: int) -> int:
 def run_on(cpu: int) -> Iterator[None]:
     """What is started in the block has that CPU only, where there are others."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu} & set(range(os.cpu_count() or 1)) or before)
+    os.sched_setaffinity(0, {cpu} & CPUS or before)
     try:
         yield
     finally:

@@ -95,8 +95,8 @@ class Slots:
         self._pristine = bytes(self._messages)
         self._places = [ctypes.c_void_p(ctypes.addressof(message)) for message in self._messages]
         self.used = 0
-        self._lengths = view_words(self._messages, Message.length.offset)
-        self._told = view_words(self._messages, Header.control_length.offset)
+        self._lengths = view_numbers(self._messages, Message.length.offset, "I")
+        self._told = view_numbers(self._messages, Header.control_length.offset, "N")
 
     def _arrange(self) -> None:
         heads, tails = (find_address(memoryview(one)) for one in (self._heads, self._tails))
@@ -217,10 +217,11 @@ def find_address(buffer: memoryview) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
-def view_words(messages: ctypes.Array[Message], offset: int) -> memoryview:
-    """The four bytes at that place of each message: the lower half where a number has eight."""
-    words = memoryview(messages).cast("B").cast("I")
-    return words[offset // 4 :: ctypes.sizeof(Message) // 4]
+def view_numbers(messages: ctypes.Array[Message], offset: int, kind: str) -> memoryview:
+    """The numbers at that place of each message; `kind` is as in the module struct."""
+    numbers = memoryview(messages).cast("B").cast(kind)  # type: ignore[call-overload]
+    view: memoryview = numbers[offset // numbers.itemsize :: ctypes.sizeof(Message) // numbers.itemsize]
+    return view
 
 
 def find_call() -> Callable[..., int] | None:
