@@ -103,10 +103,6 @@ class Receiver:
         """Let the receiving thread do something between two batches, soon."""
         self._tasks.append(task)
 
-    def addresses(self) -> list[str]:
-        """What it listens on, with the ports that were found."""
-        return [str(sock.getsockname()) for sock in self._sockets]
-
     def _bind(self) -> None:
         wanted = self.listeners
         if wanted.udp:
