@@ -20,8 +20,10 @@ ROOM = 4 * 1024 * 1024
 """Bytes that all of them together should have where no size was asked for."""
 SO_ATTACH_REUSEPORT_CBPF = 51
 SO_TIMESTAMPNS = 35
-LOAD_RANDOM, MODULO, RETURN = (0x20, 0xFFFFF000 + 56), 0x94, (0x16, 0)
-"""Instructions of the classic packet filter: BPF_LD with SKF_AD_RANDOM, BPF_ALU with BPF_MOD, BPF_RET of the result."""
+LOAD, MODULO, RETURN = 0x20, 0x94, 0x16
+"""Instructions of the classic packet filter: BPF_LD, BPF_ALU with BPF_MOD, BPF_RET of the result."""
+RANDOM = 0xFFFFF000 + 56
+"""What to load: SKF_AD_RANDOM."""
 INSTRUCTION = struct.Struct("=HBBI")
 PROGRAM = struct.Struct("@HP")
 """struct sock_fprog: how many instructions, and where they are."""
@@ -78,7 +80,7 @@ def join(first: socket.socket) -> socket.socket:
 
 def spread(first: socket.socket, many: int) -> None:
     """Let chance choose among so many sockets of a port. Raises OSError."""
-    code = [(LOAD_RANDOM[0], LOAD_RANDOM[1]), (MODULO, many), RETURN]
+    code = ((LOAD, RANDOM), (MODULO, many), (RETURN, 0))
     text = b"".join(INSTRUCTION.pack(number, 0, 0, operand) for number, operand in code)
     held = ctypes.create_string_buffer(text, len(text))
     program = PROGRAM.pack(len(code), ctypes.addressof(held))
