@@ -16,7 +16,7 @@ MEMORY_STATES = ("used", "free", "buffers", "cached")
 SWAP_STATES = ("used", "free")
 PARTS = ("cpu", "load", "memory", "vmstat", "disks", "filesystems", "network", "pressure", "cgroups")
 """What is read of the machine, part by part."""
-REASONS = ("permission", "missing", "malformed", "failed")
+REASONS = ("permission", "missing", "malformed", "failed", "namespace")
 
 CPU = counter(
     "airflow_host_cpu_seconds_total",
@@ -143,7 +143,8 @@ CGROUP_OOM_KILLS = group_counter(
 )
 UNREADABLE = gauge(
     "airflow_exporter_host_unreadable_parts",
-    help="Whether a part of the machine's readings could not be read; its families are absent then, not 0",
+    help="Whether a part of the machine's readings, or some of it, could not be read; that is absent then, not 0. "
+    "Reason namespace: control groups outside of the exporter's cgroup namespace",
     labels=("part", "reason"),
     origin="the files of that part",
     closed={"part": PARTS, "reason": REASONS},

@@ -91,7 +91,7 @@ def test_the_lowest_limit_above_a_group_of_version_2_is_its_limit(tmp_path: Path
         "pod/airflow/cpu.max": "150000 100000",
         "pod/airflow/cpu.stat": "usage_usec 2500000\nnr_periods 10\nnr_throttled 4\nthrottled_usec 500000\n",
     }
-    [(path, figures)] = Groups(write(tmp_path, files)).read([{"": "/pod/airflow"}]).items()
+    [(path, figures)] = Groups(write(tmp_path, files)).read([{"": "/pod/airflow"}]).figures.items()
     assert path == "/pod/airflow"
     assert figures == {
         host.CGROUP_MEMORY_LIMIT: 100 * MIB,
@@ -115,7 +115,7 @@ def test_controllers_of_version_1_have_groups_of_their_own(tmp_path: Path) -> No
         "cpu/c/cpu.cfs_period_us": "100000",
         "cpuacct/c/cpuacct.usage": "3000000000\n",
     }
-    groups = Groups(write(tmp_path, files)).read([{"memory": "/m", "cpu": "/c", "cpuacct": "/c"}])
+    groups = Groups(write(tmp_path, files)).read([{"memory": "/m", "cpu": "/c", "cpuacct": "/c"}]).figures
     assert groups["/m"] == {
         host.CGROUP_MEMORY_LIMIT: math.inf,
         host.CGROUP_MEMORY: 4096,

@@ -1,6 +1,7 @@
 """The control groups in which Airflow runs, of version 1 and 2: their limits and what they use of them.
 
-The label is the group's path as the process shows it. In a container with a namespace of its own that is `/`.
+The label is the group's path as `/proc/PID/cgroup` has it: `/` for the group in which a cgroup namespace of the
+exporter's own begins. A group outside of that namespace has its path below the mounted hierarchy.
 """
 
 from __future__ import annotations
@@ -8,95 +9,104 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import NamedTuple
 
 from exporter.catalogue import host
 from exporter.family import Family
 from exporter.sources.host import kernel, procfs
+from exporter.sources.host.cgroup_paths import CgroupPaths, Place
 from exporter.sources.host.procfs import MalformedError, UnreadableError
 
 Figures = dict[Family, float]
+Read = Callable[[Place, Mapping[str, str]], Iterator[tuple[Family, float]]]
 MOST = 100
 """Groups that are read at most."""
+
+
+class GroupFigures(NamedTuple):
+    """What was read of the groups, by their paths, and why others could not be: some of catalogue.host.REASONS."""
+
+    figures: dict[str, Figures]
+    unreadable: frozenset[str]
 
 
 class Groups:
     """Reads control groups under a folder such as /sys/fs/cgroup."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        self._unified = root if (root / "cgroup.controllers").exists() else root / "unified"
+        self._paths = CgroupPaths(root)
 
-    def read(self, memberships: Iterable[Mapping[str, str]]) -> dict[str, Figures]:
-        """The figures of each distinct group, by its path. Raises UnreadableError where not one can be read."""
+    def set_view(self, own: Mapping[str, str], mounts: bytes) -> None:
+        """How this process sees control groups: its own membership, and the text of its mountinfo."""
+        self._paths.set_view(own, mounts)
+
+    def read(self, memberships: Iterable[Mapping[str, str]]) -> GroupFigures:
+        """The figures of each distinct group."""
         found: dict[str, Figures] = {}
+        unreadable = set()
         for paths in islice(distinct(memberships), MOST):
-            for path, figures in (self._read_memory_of(paths), self._read_cpu_of(paths)):
-                found[path] = found.get(path, {}) | dict(figures)
-        readable = {path: figures for path, figures in found.items() if figures}
-        if found and not readable:
-            raise UnreadableError("missing")
-        return readable
+            for controller, read in (self._choose_memory(paths), self._choose_cpu(paths)):
+                place = self._paths.locate(controller, paths.get(controller, "/"))
+                figures = dict(read(place, paths)) if place else {}
+                if place and figures:
+                    found[place.path] = found.get(place.path, {}) | figures
+                else:
+                    unreadable.add("missing" if place else "namespace")
+        return GroupFigures(found, frozenset(unreadable))
 
-    def _read_memory_of(self, paths: Mapping[str, str]) -> tuple[str, Iterator[tuple[Family, float]]]:
-        """The group that limits memory: with version 1 each controller has groups of its own."""
-        if "memory" in paths:
-            return paths["memory"], self._read_memory_v1(paths["memory"])
-        return paths.get("", "/"), self._read_memory(paths.get("", "/"))
+    def _choose_memory(self, paths: Mapping[str, str]) -> tuple[str, Read]:
+        """The controller that limits memory: with version 1 each has groups of its own."""
+        return ("memory", self._read_memory_v1) if "memory" in paths else ("", self._read_memory)
 
-    def _read_cpu_of(self, paths: Mapping[str, str]) -> tuple[str, Iterator[tuple[Family, float]]]:
-        if "cpu" in paths:
-            return paths["cpu"], self._read_cpu_v1(paths)
-        return paths.get("", "/"), self._read_cpu(paths.get("", "/"))
+    def _choose_cpu(self, paths: Mapping[str, str]) -> tuple[str, Read]:
+        return ("cpu", self._read_cpu_v1) if "cpu" in paths else ("", self._read_cpu)
 
-    def _read_memory(self, path: str) -> Iterator[tuple[Family, float]]:
-        folder = self._unified / path.lstrip("/")
-        yield from self._limit(host.CGROUP_MEMORY_LIMIT, self._unified, path, "memory.max", kernel.parse_limit)
-        used, stat = numbers(folder / "memory.current"), numbers(folder / "memory.stat")
+    def _read_memory(self, place: Place, _: Mapping[str, str]) -> Iterator[tuple[Family, float]]:
+        yield from read_limit(host.CGROUP_MEMORY_LIMIT, place, "memory.max", kernel.parse_limit)
+        used, stat = numbers(place.folder / "memory.current"), numbers(place.folder / "memory.stat")
         yield from describe_memory(used, stat.get("inactive_file", 0))
-        yield from pick(numbers(folder / "memory.events"), host.CGROUP_OOM_KILLS, "oom_kill")
+        yield from pick(numbers(place.folder / "memory.events"), host.CGROUP_OOM_KILLS, "oom_kill")
 
-    def _read_memory_v1(self, path: str) -> Iterator[tuple[Family, float]]:
-        root = self._root / "memory"
-        folder = root / path.lstrip("/")
-        yield from self._limit(host.CGROUP_MEMORY_LIMIT, root, path, "memory.limit_in_bytes", kernel.parse_limit)
-        used, stat = numbers(folder / "memory.usage_in_bytes"), numbers(folder / "memory.stat")
+    def _read_memory_v1(self, place: Place, _: Mapping[str, str]) -> Iterator[tuple[Family, float]]:
+        yield from read_limit(host.CGROUP_MEMORY_LIMIT, place, "memory.limit_in_bytes", kernel.parse_limit)
+        used, stat = numbers(place.folder / "memory.usage_in_bytes"), numbers(place.folder / "memory.stat")
         yield from describe_memory(used, stat.get("total_inactive_file", 0))
-        yield from pick(numbers(folder / "memory.oom_control"), host.CGROUP_OOM_KILLS, "oom_kill")
+        yield from pick(numbers(place.folder / "memory.oom_control"), host.CGROUP_OOM_KILLS, "oom_kill")
 
-    def _read_cpu(self, path: str) -> Iterator[tuple[Family, float]]:
-        yield from self._limit(host.CGROUP_CPU_LIMIT, self._unified, path, "cpu.max", kernel.parse_quota)
-        stat = numbers(self._unified / path.lstrip("/") / "cpu.stat")
+    def _read_cpu(self, place: Place, _: Mapping[str, str]) -> Iterator[tuple[Family, float]]:
+        yield from read_limit(host.CGROUP_CPU_LIMIT, place, "cpu.max", kernel.parse_quota)
+        stat = numbers(place.folder / "cpu.stat")
         yield from pick(stat, host.CGROUP_CPU, "usage_usec", 1e6)
         yield from pick(stat, host.CGROUP_THROTTLED, "throttled_usec", 1e6)
         yield from describe_periods(stat)
 
-    def _read_cpu_v1(self, paths: Mapping[str, str]) -> Iterator[tuple[Family, float]]:
-        root = self._root / "cpu"
-        folder = root / paths["cpu"].lstrip("/")
-        yield from self._limit(host.CGROUP_CPU_LIMIT, root, paths["cpu"], "cpu.cfs_quota_us", kernel.parse_quota)
-        usage = numbers(self._root / "cpuacct" / paths.get("cpuacct", "/").lstrip("/") / "cpuacct.usage")
-        yield from pick(usage, host.CGROUP_CPU, "", 1e9)
-        stat = numbers(folder / "cpu.stat")
+    def _read_cpu_v1(self, place: Place, paths: Mapping[str, str]) -> Iterator[tuple[Family, float]]:
+        yield from read_limit(host.CGROUP_CPU_LIMIT, place, "cpu.cfs_quota_us", kernel.parse_quota)
+        accounting = self._paths.locate("cpuacct", paths.get("cpuacct", "/"))
+        if accounting:
+            yield from pick(numbers(accounting.folder / "cpuacct.usage"), host.CGROUP_CPU, "", 1e9)
+        stat = numbers(place.folder / "cpu.stat")
         yield from pick(stat, host.CGROUP_THROTTLED, "throttled_time", 1e9)
         yield from describe_periods(stat)
 
-    def _limit(
-        self, family: Family, root: Path, path: str, file: str, parse: Callable[[bytes], float]
-    ) -> Iterator[tuple[Family, float]]:
-        """The lowest limit of the group and of those above it that can be seen; +Inf where none has the file."""
-        where = PurePosixPath("/", path.lstrip("/"))
-        limits = []
-        for level in (where, *where.parents):
-            text = read_text(root / str(level).lstrip("/") / file)
-            if text is not None and file == "cpu.cfs_quota_us":
-                text += b" " + (read_text(root / str(level).lstrip("/") / "cpu.cfs_period_us") or b"100000")
-            try:
-                limits.append(math.inf if text is None else parse(text))
-            except MalformedError:
-                continue
-        if (root / path.lstrip("/")).is_dir():
-            yield family, min(limits, default=math.inf)
+
+def read_limit(
+    family: Family, place: Place, file: str, parse: Callable[[bytes], float]
+) -> Iterator[tuple[Family, float]]:
+    """The lowest limit of a group and of those above it that can be seen; +Inf where none has the file."""
+    if not place.folder.is_dir():
+        return
+    limits = []
+    for level in place.list_levels():
+        text = read_text(level / file)
+        if text is not None and file == "cpu.cfs_quota_us":
+            text += b" " + (read_text(level / "cpu.cfs_period_us") or b"100000")
+        try:
+            limits.append(math.inf if text is None else parse(text))
+        except MalformedError:
+            continue
+    yield family, min(limits, default=math.inf)
 
 
 def distinct(memberships: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:

@@ -17,6 +17,11 @@ Sample = tuple[Family, Labels, float]
 LARGE = 16 * LARGEST
 """Bytes read of the files that grow with the machine: a line a CPU, disk or mount."""
 RESOURCES = ("cpu", "memory", "io")
+HINTS = {
+    "namespace": "some control groups are outside of this exporter's cgroup namespace: run it in the host's "
+    "(docker run --cgroupns=host; Compose: cgroup: host), or mount the host's /sys and give --path.sysfs",
+}
+"""What to do about a reason that its word alone does not say."""
 
 
 class MachineReader:
@@ -62,6 +67,8 @@ class MachineReader:
                 continue
             for family, labels, value in samples:
                 tables[family][labels] = value
+                if family is host.UNREADABLE:
+                    notes.append(f"{labels[0]}: {HINTS.get(labels[1], labels[1])}")
         return Reading(tables=tables, notes=notes)
 
     def _file(self, name: str, size: int = LARGEST) -> bytes:
@@ -153,15 +160,27 @@ class MachineReader:
                 yield host.PRESSURE_STALLED, (resource,), pressure.full
 
     def _read_cgroups(self) -> Iterator[Sample]:
-        memberships = []
-        for pid in self._members() or ("self",):
-            try:
-                memberships.append(kernel.parse_cgroups(self._file(f"{pid}/cgroup")))
-            except UnreadableError:
-                continue
-        for path, figures in self._groups.read(memberships).items():
+        self._groups.set_view(self._read_membership("self") or {}, self._read_mounts())
+        memberships = [found for pid in self._members() or ("self",) if (found := self._read_membership(pid))]
+        groups = self._groups.read(memberships)
+        for path, figures in groups.figures.items():
             for family, value in figures.items():
                 yield family, (path,), value
+        for reason in sorted(groups.unreadable):
+            yield host.UNREADABLE, ("cgroups", reason), 1
+
+    def _read_membership(self, pid: int | str) -> Mapping[str, str] | None:
+        """The control groups of a process; None where it has ended or they are kept from us."""
+        try:
+            return kernel.parse_cgroups(self._file(f"{pid}/cgroup"))
+        except UnreadableError:
+            return None
+
+    def _read_mounts(self) -> bytes:
+        try:
+            return self._file("self/mountinfo", LARGE)
+        except UnreadableError:
+            return b""
 
 
 def explain(error: UnreadableError | MalformedError) -> str:
