@@ -7,9 +7,9 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import bcrypt
 import pytest
