@@ -190,6 +190,32 @@ def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, w
         fail(f"{settings.reception.listen_udp}: {error.strerror}; if an exporter listens there, listen elsewhere")
 
 
+@main.command()
+@click.argument("name", required=False)
+@click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Write a copy of all runbooks there.")
+@click.option("--format", "form", type=click.Choice(["html", "markdown"]), default="html", show_default=True)
+def runbooks(name: str | None, output: str | None, form: str) -> None:
+    """List the runbooks of alerts, print that of alert NAME, or write a copy of all to serve from another place.
+
+    Alerts link to the copy once its address is the label `runbooks` in prometheus/rules/settings.yml.
+    """
+    from pathlib import Path
+
+    from exporter.runbook_pages import write_copy
+    from exporter.runbooks import list_runbooks, read_runbook
+
+    if output:
+        try:
+            click.echo(f"{write_copy(Path(output), form)} runbooks written to {output}")
+        except OSError as error:
+            fail(f"{error.filename or output}: {error.strerror}; choose a folder that can be written with --output")
+        return
+    text = read_runbook(name) if name else "\n".join(list_runbooks()) + "\n"
+    if text is None:
+        fail(f"there is no runbook for {name}; `airflow-exporter runbooks` lists those that there are")
+    click.echo(text, nl=False)
+
+
 @main.command("hash-password")
 def hash_password() -> None:
     """Hash a password for the users of the web configuration file; it is asked for, or read from a pipe."""

@@ -44,7 +44,9 @@ class Bucket:
 
 
 class Gate:
-    """The outermost ASGI application. No path is exempt from credentials, as in exporter-toolkit."""
+    """The outermost ASGI application. Only runbooks are exempt from credentials: they are those of every installation,
+    and a person who is paged may have none.
+    """
 
     def __init__(
         self,
@@ -66,7 +68,9 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         rules = self._rules()
         headers = {**self._headers, **rules.config.headers}
-        refusal = self._limit(rules.config.rate_limit) or await self._identify(scope, rules.keyring)
+        refusal = self._limit(rules.config.rate_limit)
+        if refusal is None and not is_public(scope):
+            refusal = await self._identify(scope, rules.keyring)
         await (refusal or self._app)(scope, receive, decorate(send, headers))
 
     def _limit(self, limit: RateLimit | None) -> Response | None:
@@ -105,6 +109,13 @@ class Gate:
             return await asyncio.get_running_loop().run_in_executor(self._checks, keyring.verify, credentials)
         finally:
             self._waiting -= 1
+
+
+def is_public(scope: Scope) -> bool:
+    """Whether a path is a runbook's, or that of their list."""
+    path: str = scope["path"]
+    parts = path.split("/")
+    return parts[:2] == ["", "runbooks"] and len(parts) <= 3
 
 
 def name_client(scope: Scope) -> str:

@@ -15,6 +15,8 @@ from exporter.settings import Setting
 from exporter.status import Cycle, ReaderStatus, SourceStatus
 
 TITLE = "Airflow metrics exporter"
+NAV = (("Overview", "./"), ("Sources", "sources"), ("Configuration", "config"))
+"""The links at the top of a page, relative to `/`."""
 STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --dim: #57606a; --line: #d0d7de; --back: #fff; --panel: #f6f8fa;
   --good: #1a7f37; --bad: #b4232c; --wait: #8a5a00; --link: #0b5cad; }
@@ -67,8 +69,18 @@ def show_landing(sources: Sequence[SourceStatus], telemetry_path: str, now: floa
 
 def show_runbooks(names: Sequence[str]) -> str:
     """Links to the page of each alert."""
-    listed = [tag("li", tag("a", name, href=f"runbooks/{name}.md")) for name in names]
-    return show_page("Runbooks", tag("p", "What to do about each alert, for this release."), tag("ul", *listed))
+    return show_page("Runbooks", list_runbooks(names, "runbooks/"))
+
+
+def list_runbooks(names: Sequence[str], prefix: str) -> Markup:
+    """What the list of runbooks says, for links relative to it."""
+    listed = [tag("li", tag("a", name, href=f"{prefix}{name}.md")) for name in names]
+    return join(tag("p", "What to do about each alert, for this release."), tag("ul", *listed))
+
+
+def show_runbook(name: str, content: Markup) -> str:
+    """The page of one alert, a level below the others."""
+    return show_page(name, content, nav=[(text, f"../{href}") for text, href in (*NAV, ("Runbooks", "runbooks"))])
 
 
 def show_overview(sources: Sequence[SourceStatus], now: float) -> Markup:
@@ -189,7 +201,7 @@ def show_configuration(settings: Sequence[Setting]) -> str:
     return show_page("Configuration", note, show_table(["Setting", "Value", "From"], rows))
 
 
-def show_page(heading: str, *content: str) -> str:
+def show_page(heading: str, *content: str, nav: Iterable[tuple[str, str]] = NAV) -> str:
     """A whole document; links are relative, so that a reverse proxy may put it under any path."""
     head = join(
         tag("meta", charset="utf-8"),
@@ -197,10 +209,7 @@ def show_page(heading: str, *content: str) -> str:
         tag("title", f"{heading} - {TITLE}" if heading else TITLE),
         tag("style", Markup(STYLE)),
     )
-    links = [
-        tag("a", text, href=href)
-        for href, text in (("./", "Overview"), ("sources", "Sources"), ("config", "Configuration"))
-    ]
+    links = [tag("a", text, href=href) for text, href in nav]
     top = tag("header", tag("h1", heading or TITLE), tag("nav", *links))
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', top, tag('main', *content)), lang='en')}\n"
 

@@ -13,7 +13,14 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +28,7 @@ from exporter import exposition, pages
 from exporter.compression import compress
 from exporter.directory import Named
 from exporter.exposition import Format, choose_format
+from exporter.runbook_pages import fill_labels, find_title, list_placeholders, show_runbook
 from exporter.runbooks import list_runbooks, read_runbook
 from exporter.settings import Setting
 from exporter.status import SourceStatus
@@ -111,11 +119,20 @@ class Endpoints:
         return HTMLResponse(pages.show_runbooks(list_runbooks()))
 
     async def show_runbook(self, request: Request) -> Response:
-        """As the file has it: Markdown that people can read as it is."""
+        """HTML for a browser, else Markdown; the query string has the labels of the alert that links here."""
         text = read_runbook(request.path_params["name"])
         if text is None:
             return PlainTextResponse("There is no runbook of that name; /runbooks lists those that there are.\n", 404)
-        return PlainTextResponse(text)
+        labels = {name: request.query_params[name] for name in list_placeholders(text) if name in request.query_params}
+        vary = {"Vary": "Accept"}
+        if "text/html" not in request.headers.get("accept", ""):
+            return PlainTextResponse(fill_labels(text, labels), headers=vary)
+        content = show_runbook(text, labels, list_runbooks(), "{}.md".format)
+        return HTMLResponse(pages.show_runbook(find_title(text), content), headers=vary)
+
+    async def redirect_to_runbooks(self, _: Request) -> Response:
+        """The list without a slash at its end, wherever a reverse proxy has put it."""
+        return RedirectResponse("../runbooks", 308)
 
     async def tell_tries(self, request: Request) -> Response:
         """The names of tries, for exporters on workers: those that are known, by UUID."""
@@ -189,6 +206,7 @@ def build_app(site: Site, telemetry_path: str, max_scrapes: int = MAX_SCRAPES) -
         ("/config", endpoints.show_configuration, ["GET"]),
         ("/tries", endpoints.tell_tries, ["GET"]),
         ("/runbooks", endpoints.list_runbooks, ["GET"]),
+        ("/runbooks/", endpoints.redirect_to_runbooks, ["GET"]),
         ("/runbooks/{name}", endpoints.show_runbook, ["GET"]),
     ]
     check_telemetry_path(telemetry_path, {path for path, _, _ in table[1:]})

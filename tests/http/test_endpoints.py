@@ -32,8 +32,22 @@ class TestRunbooks:
         assert page.body.startswith(b"# AirflowDagLate\n")
         assert ask(address, "/runbooks/AirflowDagLate").body == page.body
 
+    def test_are_pages_for_a_browser_with_the_labels_of_the_alert(self, address: str) -> None:
+        reply = ask(
+            address, "/runbooks/AirflowDagLate.md?dag_id=%3Cb%3E&x=1", headers={"Accept": "text/html,*/*;q=0.8"}
+        )
+        assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert reply.headers["Vary"] == "Accept"
+        assert b"<h1>AirflowDagLate</h1>" in reply.body
+        assert b'href="../sources"' in reply.body
+        assert b"<b>" not in reply.body
+
+    def test_are_listed_with_a_slash_too(self, address: str) -> None:
+        reply = ask(address, "/runbooks/")
+        assert (reply.status, reply.headers["Location"]) == (308, "../runbooks")
+
     @pytest.mark.parametrize(
-        "name", ["AirflowNothing.md", "..%2Fgenerate.py", "..%2f..%2fREADME.md", "AirflowDagLate.txt", ""]
+        "name", ["AirflowNothing.md", "..%2Fgenerate.py", "..%2f..%2fREADME.md", "AirflowDagLate.txt"]
     )
     def test_nothing_else_is_shown(self, address: str, name: str) -> None:
         assert ask(address, f"/runbooks/{name}").status == 404

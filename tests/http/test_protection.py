@@ -20,7 +20,7 @@ TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"
 MUTUAL = TLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n"
 HASH = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode()
 USERS = f"basic_auth_users:\n  prometheus: {HASH}\n"
-PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/sources", "/config", "/nope"]
+PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/sources", "/config", "/nope", "/runbooksx", "/runbooks/../config"]
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +45,12 @@ def certificate(name: str) -> bytes:
 class TestUsers:
     """Basic authentication."""
 
+    @pytest.mark.parametrize("path", ["/runbooks", "/runbooks/AirflowDagLate.md"])
+    def test_runbooks_are_for_anyone_who_is_paged(self, serve: Serve, web_config: Write, path: str) -> None:
+        assert ask(serve(config_file=web_config(USERS)).addresses[0], path).status == 200
+
     @pytest.mark.parametrize("path", PATHS)
-    def test_no_path_is_exempt(self, serve: Serve, web_config: Write, path: str) -> None:
+    def test_no_other_path_is_exempt(self, serve: Serve, web_config: Write, path: str) -> None:
         address = serve(config_file=web_config(USERS)).addresses[0]
         reply = ask(address, path)
         assert (reply.status, reply.headers["WWW-Authenticate"][:5]) == (401, "Basic")

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import bcrypt
 import pytest
@@ -69,6 +70,23 @@ def test_help_lists_the_commands() -> None:
     assert [
         name for name in ("serve", "check", "once", "metrics", "probe", "hash-password") if name not in output
     ] == []
+
+
+def test_runbooks_are_listed_printed_and_copied(tmp_path: Path) -> None:
+    names = invoke("runbooks").stdout.split()
+    assert "AirflowDagLate" in names
+    assert invoke("runbooks", "AirflowDagLate").stdout.startswith("# AirflowDagLate\n")
+    assert invoke("runbooks", "--output", str(tmp_path / "copy")).stdout.startswith(f"{len(names)} runbooks written to")
+    assert (tmp_path / "copy" / "index.html").is_file()
+
+
+def test_a_runbook_that_is_not_there_and_a_folder_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    unknown = invoke("runbooks", "AirflowNothing")
+    assert (unknown.exit_code, unknown.stderr.count("AirflowNothing")) == (1, 1)
+    (tmp_path / "file").write_text("")
+    refused = invoke("runbooks", "--output", str(tmp_path / "file" / "copy"))
+    assert refused.exit_code == 1
+    assert str(tmp_path / "file") in refused.stderr
 
 
 def test_options_without_a_command_are_those_of_serve() -> None:

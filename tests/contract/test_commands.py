@@ -1,0 +1,320 @@
+"""Every command in README and docs works as it stands there; every file, option and variable that they name is there.
+
+A command of a program without an entry in HANDLERS fails: decide how it is tried. Paths of a machine (`/var/lib`,
+`/run/secrets`) lead into a folder of the test's, ports are chosen by the kernel, and what reaches beyond this
+repository is checked without being run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from demo.airflow import _arguments as parse_demo_arguments
+from exporter.cli import main
+from exporter.options import OPTIONS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`\n]+)`")
+COMMAND = re.compile(r"[a-z./]+\s")
+START = ("make ", "airflow-exporter ", "python ", "docker ", ".venv/")
+"""How lines of a block without a prompt begin if they are commands."""
+
+
+class Command(NamedTuple):
+    """A command line of a page, in one line, without prompt and comment."""
+
+    page: str
+    words: tuple[str, ...]
+
+
+def list_commands(text: str) -> Iterator[tuple[str, ...]]:
+    """The simple commands of all blocks of a page: of `a && b` and `a | b` each part."""
+    for kind, block in BLOCK.findall(text):
+        lines = re.sub(r"\\\n\s*", " ", block).splitlines()
+        for line in lines:
+            prompted = line.startswith("$ ")
+            if not prompted and not (kind in ("", "sh") and line.startswith((*START, "cd ", "node "))):
+                continue
+            yield from split_commands(line.removeprefix("$ "))
+
+
+def split_commands(line: str) -> Iterator[tuple[str, ...]]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="&|;")
+    lexer.whitespace_split = True
+    words: list[str] = []
+    for word in [*lexer, "&&"]:
+        if word and set(word) <= set("&|;"):
+            if words:
+                yield tuple(words)
+            words = []
+        else:
+            words.append(word)
+
+
+COMMANDS = [Command(page.name, words) for page in PAGES for words in list_commands(page.read_text(encoding="utf-8"))]
+
+
+# ---- how the commands of each program are tried ------------------------------------------------------
+
+
+class Place(NamedTuple):
+    """Where a command is tried."""
+
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    def move(self, argument: str) -> str:
+        """An argument with paths of a machine led into the test's folder, and a free port for one that is fixed."""
+        name, equals, value = argument.partition("=")
+        if name == "--web.listen-address":
+            return f"{name}=127.0.0.1:0"
+        if not equals:
+            name, value = "", argument
+        if value.startswith(("/run/", "/var/", "/host/", "/rootfs")):
+            path = self.folder / value.strip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if "secret" in value:
+                path.write_text("secret\n")
+            elif value.startswith(("/host/", "/rootfs")):
+                path.mkdir(exist_ok=True)
+            value = str(path)
+        return f"{name}{equals}{value}"
+
+
+def try_exporter(words: tuple[str, ...], place: Place) -> None:
+    """`serve` starts, answers and ends; `check` takes its configuration; what needs no Airflow is run."""
+    arguments = [place.move(word) for word in words]
+    command = arguments[0] if arguments and not arguments[0].startswith("-") else "serve"
+    if command == "serve":
+        serve_and_stop(arguments, place.folder)
+        return
+    done = run_exporter(arguments, place.folder)
+    # An Airflow that cannot be reached is no fault of the configuration.
+    assert done.returncode in ((0, 1) if command == "check" else (0,)), done.stderr
+    assert "Usage:" not in done.stderr
+    assert command != "check" or "config" not in done.stderr.lower(), done.stderr
+
+
+def run_exporter(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "exporter", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=clean_environment(),
+    )  # fmt: skip
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_EXPORTER_")}
+
+
+def serve_and_stop(arguments: list[str], folder: Path) -> None:
+    if not any(argument.startswith("--web.listen-address") for argument in arguments):
+        arguments = [*arguments, "--web.listen-address=127.0.0.1:0"]
+    with (folder / "log").open("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "exporter", *arguments], cwd=ROOT, stderr=log, env=clean_environment()
+        )
+        try:
+            address = wait_for_address(process, folder / "log")
+            with urllib.request.urlopen(f"http://{address}/-/healthy", timeout=10) as reply:
+                assert reply.status == 200
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(60)
+    assert code == 0, (folder / "log").read_text()
+
+
+def wait_for_address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where it listens, as its log says."""
+    for _ in range(600):
+        found = re.search(r"127\.0\.0\.1:(\d+)", log.read_text())
+        if found:
+            return found[0]
+        try:
+            process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    raise AssertionError(log.read_text())
+
+
+def try_docker(words: tuple[str, ...], place: Place) -> None:
+    if words[0] == "compose":
+        check_compose(list(words[1:]))
+    elif words[0] == "run":
+        image = words.index("airflow-metrics-exporter")
+        for mounted in (word.partition(":")[0] for flag, word in pairwise(words) if flag == "-v"):
+            assert mounted.startswith(("/", "$PWD/secrets/")) or "/" not in mounted
+        try_exporter(words[image + 1 :], place)
+    else:
+        assert words == ("build", "-t", "airflow-metrics-exporter", ".")
+        assert (ROOT / "Dockerfile").is_file()
+
+
+def check_compose(words: list[str]) -> None:
+    """Profiles and services are those of the file. End-to-end tests run it."""
+    file = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
+    profiles = {name for service in file["services"].values() for name in service.get("profiles", ())}
+    while words and words[0].startswith("-"):
+        assert words.pop(0) == "--profile"
+        assert words.pop(0) in profiles
+    action, *rest = words
+    named = [word for word in rest if not word.startswith("-")]
+    assert action in ("up", "run", "exec", "logs", "down")
+    assert set(named[:1] if action in ("run", "exec") else named) <= set(file["services"])
+
+
+def try_make(words: tuple[str, ...], _: Place) -> None:
+    done = subprocess.run(["make", "--dry-run", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def try_python(words: tuple[str, ...], place: Place) -> None:
+    if words[:2] == ("-m", "demo.airflow"):
+        assert isinstance(parse_demo_arguments(words[2:]), argparse.Namespace)
+    elif words[:2] == ("-m", "venv"):
+        assert len(words) == 3
+    else:
+        assert (ROOT / words[0]).is_file()
+        compile((ROOT / words[0]).read_text(encoding="utf-8"), words[0], "exec")
+
+
+def try_in_copy(program: str) -> Callable[[tuple[str, ...], Place], None]:
+    """Run it over a copy of what it reads."""
+
+    def attempt(words: tuple[str, ...], place: Place) -> None:
+        if words[:2] == ("test", "rules"):
+            # tests/rules runs each of these files, which takes minutes of CPU.
+            assert list(ROOT.glob(words[2]))
+            return
+        found = shutil.which(program) or os.environ.get(f"{program.upper()}")
+        if not found:
+            pytest.skip(f"a program is missing: {program} is not in PATH")
+        for name in ("prometheus", "alertmanager"):
+            shutil.copytree(ROOT / name, place.folder / name)
+        folder = place.folder / ("alertmanager" if "my-alertmanager.yml" in " ".join(words) else ".")
+        for receiver in ("slack",):
+            main_part = (ROOT / "alertmanager/alertmanager.yml").read_text().partition("\nreceivers:")[0]
+            added = (ROOT / f"alertmanager/receivers/{receiver}.yml").read_text()
+            (place.folder / "alertmanager/my-alertmanager.yml").write_text(f"{main_part}\n{added}")
+        if words[1:2] == ("rules",) and words[-1] == "alerts/*.yml":
+            folder = place.folder / "prometheus"
+        done = subprocess.run(
+            " ".join([found, *words]), shell=True, cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return attempt
+
+
+def check_files(*prefixes: str) -> Callable[[tuple[str, ...], Place], None]:
+    """The files that it is given are there; what it does with them needs more than a test has."""
+
+    def attempt(words: tuple[str, ...], _: Place) -> None:
+        for word in words:
+            if word.startswith(prefixes):
+                assert (ROOT / word.rpartition("=")[2]).exists(), word
+
+    return attempt
+
+
+def try_pip(words: tuple[str, ...], _: Place) -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert words[0] == "install"
+    assert all(word == "." or word.startswith("'.[") or f'"{word}>=' in project for word in words[1:]), words
+
+
+def check_airflow(words: tuple[str, ...], _: Place) -> None:
+    """Airflow's own commands, which the layers with a real Airflow run."""
+    assert words[:2] in {("users", "create"), ("pools", "set"), ("db", "check")}
+
+
+HANDLERS: dict[str, Callable[[tuple[str, ...], Place], Any]] = {
+    "airflow-exporter": try_exporter,
+    "docker": try_docker,
+    "make": try_make,
+    "python": try_python,
+    "pip": try_pip,
+    "promtool": try_in_copy("promtool"),
+    "amtool": try_in_copy("amtool"),
+    "airflow": check_airflow,
+    "alertmanager": check_files("--config.file"),
+    "kubectl": check_files("prometheus/"),
+    "cp": check_files(".env.example"),
+    "cd": check_files("alertmanager", "grafana"),
+    "npm": check_files("package.json"),
+    "node": check_files("docs/"),
+    "curl": check_files("docs/"),
+    "printf": check_files("docs/"),
+    "sed": check_files("prometheus/prometheus.yml"),
+    "cat": check_files("docs/"),
+    "amlint": check_files("docs/"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.page}: {' '.join(command.words)[:60]}")
+def test_a_command_works_as_it_stands(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = command.words[0].rpartition("/")[2]
+    assert program in HANDLERS, f"say in HANDLERS how a command of {program} is tried"
+    HANDLERS[program](command.words[1:], Place(tmp_path, monkeypatch))
+
+
+def test_blocks_are_taken_apart() -> None:
+    text = "```console\n$ cp a b  # why\n$ x --y=1 \\\n    z && w | v &\noutput\n```\n```yaml\n$ no: command\n"
+    assert list(list_commands(text)) == [("cp", "a", "b"), ("x", "--y=1", "z"), ("w",), ("v",)]
+
+
+# ---- what else pages name ------------------------------------------------------------------------
+
+FLAGS = {flag for option in OPTIONS for flag in (option.flag, option.negative_flag) if flag} | {
+    flag for command in main.commands.values() for parameter in command.params for flag in parameter.opts
+}
+NAMED_AS_ABSENT = {"--airflow.password"}
+"""The flag that is not there on purpose: docs/configuration.md says why."""
+FOREIGN = re.compile(r"--(?:web\.(?:external-url|enable-remote-write-receiver)|storage\.|config\.file|rule\.)")
+"""Options of Prometheus and of its kin."""
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*\.[a-z0-9.-]*[a-z0-9]|(?<![\w-])--no-[a-z.-]*[a-z]")
+VARIABLE = re.compile(r"\bAIRFLOW_EXPORTER_[A-Z_]*[A-Z]\b")
+FILE = re.compile(
+    r"(?:exporter|docs|prometheus|alertmanager|grafana|examples|compose|demo|tests|benchmarks|secrets)/[\w./-]*"
+)
+MADE = ("secrets/", "alertmanager/secrets/", "prometheus/my-", "alertmanager/my-", "compose/my-")
+"""Files that a user makes."""
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@each_page
+def test_every_option_that_a_page_names_is_one(page: Path) -> None:
+    named = set(FLAG.findall(page.read_text(encoding="utf-8")))
+    assert {flag for flag in named if not FOREIGN.match(flag)} - FLAGS - NAMED_AS_ABSENT == set()
+
+
+@each_page
+def test_every_variable_that_a_page_names_is_one(page: Path) -> None:
+    assert set(VARIABLE.findall(page.read_text(encoding="utf-8"))) - {option.variable for option in OPTIONS} == set()
+
+
+@each_page
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    named = [code for code in INLINE.findall(page.read_text(encoding="utf-8")) if FILE.fullmatch(code)]
+    places = (ROOT, ROOT / "exporter")
+    gone = [
+        name for name in named if not name.startswith(MADE) and not any((place / name).exists() for place in places)
+    ]
+    assert gone == []
