@@ -16,7 +16,7 @@ from grafana.boards.panel import (
     mapping,
     rising,
 )
-from grafana.boards.promql import API_READ, or_zero, pick
+from grafana.boards.promql import API_READ, age, or_zero, pick
 
 MINUTE, HOUR = 60, 3600
 NOTHING_RAN = "nothing ran"
@@ -143,7 +143,7 @@ LATE = Row(
         stat(
             "Oldest unfinished run",
             "How long the scheduled run that has been wanted longest has been: due, and not ended yet.",
-            f"clamp_min(max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')}), 0)",
+            age(f"max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})"),
             "s",
             width=6,
             steps=rising(HOUR, 6 * HOUR),
@@ -163,7 +163,7 @@ LATE = Row(
         stat(
             "Longest wait for a slot or limit",
             "How long the task instance that is longest scheduled has waited for a pool slot or a limit.",
-            f"clamp_min(max({pick(WAITING, state='scheduled')}), 0)",
+            age(f"max({pick(WAITING, state='scheduled')})"),
             "s",
             width=6,
             steps=rising(5 * MINUTE, 30 * MINUTE),
@@ -174,7 +174,7 @@ LATE = Row(
         stat(
             "Longest wait for a worker",
             "How long the task instance that is longest queued has waited for a worker to start it.",
-            f"clamp_min(max({pick(WAITING, state='queued')}), 0)",
+            age(f"max({pick(WAITING, state='queued')})"),
             "s",
             width=6,
             steps=rising(2 * MINUTE, 15 * MINUTE),

@@ -7,7 +7,7 @@ from grafana.boards.annotation import CHANGES
 from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import bar_gauge, graph, stat
 from grafana.boards.panel import GREEN, NEUTRAL, NO_API, ORANGE, RED, YELLOW, Panel, Query, rising
-from grafana.boards.promql import API_READ, one, or_zero, pick, rate, total
+from grafana.boards.promql import API_READ, age, one, or_zero, pick, rate, total
 from grafana.boards.states import STATES, ceiling
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import AIRFLOW_URL, COMMON, DAG_IDS, POOL
@@ -50,7 +50,7 @@ WAITING = Row(
             [
                 Column(
                     "Waits for",
-                    f"topk(15, clamp_min({pick(AGE, state='~scheduled|queued', **DAGS)}, 0))",
+                    age(f"topk(15, {pick(AGE, state='~scheduled|queued', **DAGS)})"),
                     unit="s",
                     steps=ATTENTION,
                     width=110,
@@ -152,7 +152,7 @@ POOLS_ROW = Row(
                 ),
                 Column(
                     "Waiting since",
-                    pick("airflow_pool:oldest_waiting:age_seconds", **POOLS),
+                    age(pick("airflow_pool:oldest_waiting:age_seconds", **POOLS)),
                     "s",
                     steps=ATTENTION,
                     width=130,

@@ -22,19 +22,28 @@ from grafana.boards.panel import (
     mapping,
     rising,
 )
-from grafana.boards.promql import API_READ, DAG, host_quantile, largest, one, or_zero, pick, quantile, rate, total
+from grafana.boards.promql import (
+    API_READ,
+    DAG,
+    age,
+    ago,
+    host_quantile,
+    largest,
+    one,
+    or_zero,
+    pick,
+    quantile,
+    rate,
+    total,
+)
 from grafana.boards.states import QUANTILES, RESULTS, STATES, ceiling
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import AIRFLOW_URL, COMMON, DAG_ID
 
 MINUTE, HOUR = 60, 3600
+DUE = mapping({"0": ("due", BLUE)})
 STATE_TEXT = mapping({"1": ("paused", YELLOW), "0": ("active", GREEN)})
 PEAK = "airflow_task_try_peak_memory_bytes"
-
-
-def since(family: str) -> str:
-    """How long ago it was, in seconds."""
-    return f"time() - max({pick(family, **DAG)})"
 
 
 NOW = Row(
@@ -52,7 +61,7 @@ NOW = Row(
         stat(
             "Since last success",
             "How long ago a run last succeeded; backfills are left out.",
-            since("airflow_dag_last_success_timestamp_seconds"),
+            ago("airflow_dag_last_success_timestamp_seconds", **DAG),
             "s",
             steps=NEUTRAL,
             decimals=0,
@@ -69,7 +78,7 @@ NOW = Row(
         stat(
             "Oldest unfinished run",
             "How long the scheduled run that has been wanted longest has been: due, and not ended yet.",
-            f"max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds', **DAG)})",
+            age(f"max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds', **DAG)})"),
             "s",
             steps=rising(HOUR, 6 * HOUR),
             decimals=0,
@@ -86,11 +95,13 @@ NOW = Row(
         ),
         stat(
             "Until the next run",
-            "How long until the next scheduled run may be created; below 0 for a paused DAG and at its limit of runs.",
-            f"max({pick('airflow_dag_next_run_timestamp_seconds', **DAG)}) - time()",
+            "How long until the next scheduled run may be created. Due: the scheduler creates it in its next loops; a paused"
+            " DAG, and one at its limit of runs, stays due.",
+            age(f"max({pick('airflow_dag_next_run_timestamp_seconds', **DAG)}) - time()"),
             "s",
             decimals=0,
             steps=NEUTRAL,
+            mappings=DUE,
             no_value="no schedule",
         ),
         table(
@@ -119,7 +130,7 @@ NOW = Row(
         stat(
             "Age of complete data",
             "How long ago the newest data interval ended whose run succeeded: the data are complete up to then.",
-            since("airflow_dag_last_success_data_interval_end_timestamp_seconds"),
+            ago("airflow_dag_last_success_data_interval_end_timestamp_seconds", **DAG),
             "s",
             decimals=0,
             height=5,

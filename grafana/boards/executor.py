@@ -17,7 +17,7 @@ from grafana.boards.panel import (
     mapping,
     rising,
 )
-from grafana.boards.promql import API_READ, busiest, heard, or_zero, pick, quantile, rate, total
+from grafana.boards.promql import API_READ, age, busiest, heard, or_zero, pick, quantile, rate, total
 from grafana.boards.states import QUANTILES
 from grafana.boards.table import Column, Key, table
 from grafana.boards.triggerer import TRIGGERER
@@ -61,7 +61,7 @@ EXECUTOR = Row(
         stat(
             "Longest queued",
             "How long the task instance that is longest queued has waited for a worker.",
-            f"clamp_min(max({pick(AGE, state='queued')}), 0)",
+            age(f"max({pick(AGE, state='queued')})"),
             "s",
             steps=rising(120, 900),
             decimals=0,

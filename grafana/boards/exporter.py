@@ -18,7 +18,7 @@ from grafana.boards.panel import (
     mapping,
     rising,
 )
-from grafana.boards.promql import STATSD_HEARD, host_rate, occurring, or_zero, pick
+from grafana.boards.promql import STATSD_HEARD, age, host_rate, occurring, or_zero, pick
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import COMMON
 
@@ -45,7 +45,7 @@ HEALTH = Row(
         stat(
             "Oldest data",
             "How long ago the reader that is furthest behind last read with success.",
-            f"max({pick('airflow_reader:data_age_seconds:min')})",
+            age(f"max({pick('airflow_reader:data_age_seconds:min')})"),
             "s",
             steps=rising(900, 1800),
             decimals=0,
@@ -87,7 +87,7 @@ HEALTH = Row(
                 ),
                 Column(
                     "Age",
-                    f"max by(source, reader) ({pick('airflow_reader:data_age_seconds:min')})",
+                    age(f"max by(source, reader) ({pick('airflow_reader:data_age_seconds:min')})"),
                     "s",
                     decimals=0,
                     width=90,

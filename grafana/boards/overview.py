@@ -8,7 +8,7 @@ from grafana.boards.answers import ANSWERS, HOUR
 from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import bar_gauge, graph
 from grafana.boards.panel import NO_API, RED, Query, rising
-from grafana.boards.promql import pick
+from grafana.boards.promql import age, pick
 from grafana.boards.states import RESULTS, STATES, WAITS
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import AIRFLOW_URL, COMMON
@@ -19,7 +19,7 @@ FAILED_TRIES = (
     f"sum by(dag_id, task_id) (max without(instance, pod) (increase({pick('airflow_task_tries_failed_total')}[1h])))"
 )
 WORST_TASKS = f"topk(8, {FAILED_TRIES} > 0.5)"
-LATEST = f"topk(8, {pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})"
+LATEST = age(f"topk(8, {pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})")
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 TASK = {
     "dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW]),

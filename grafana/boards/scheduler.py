@@ -21,7 +21,7 @@ from grafana.boards.panel import (
     rising,
 )
 from grafana.boards.parsing import PARSING
-from grafana.boards.promql import API_READ, STATSD_HEARD, busiest, heard, one, or_zero, pick, quantile, total
+from grafana.boards.promql import API_READ, STATSD_HEARD, age, busiest, heard, one, or_zero, pick, quantile, total
 from grafana.boards.states import QUANTILES, STATES
 from grafana.boards.variable import AIRFLOW_URL, COMMON
 
@@ -33,7 +33,7 @@ def heartbeat(title: str, component: str) -> Panel:
     return stat(
         title,
         "How old its newest heartbeat is. After 30 seconds Airflow calls it unhealthy.",
-        f"clamp_min({pick('airflow_component:heartbeat:age_seconds', component=component)}, 0)",
+        age(pick("airflow_component:heartbeat:age_seconds", component=component)),
         "s",
         steps=rising(30, 120),
         decimals=0,

@@ -18,7 +18,7 @@ from grafana.boards.panel import (
     colored,
     rising,
 )
-from grafana.boards.promql import API_READ, heard, or_zero, pick
+from grafana.boards.promql import API_READ, age, heard, or_zero, pick
 
 FULL = rising(0.8, 1)
 TRIGGERER = Row(
@@ -27,7 +27,7 @@ TRIGGERER = Row(
         stat(
             "Triggerer's heartbeat",
             "How old its newest heartbeat is. After 30 seconds Airflow calls it unhealthy.",
-            f"clamp_min({pick('airflow_component:heartbeat:age_seconds', component='triggerer')}, 0)",
+            age(pick("airflow_component:heartbeat:age_seconds", component="triggerer")),
             "s",
             steps=rising(30, 120),
             decimals=0,
