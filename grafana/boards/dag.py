@@ -5,15 +5,15 @@ from __future__ import annotations
 from grafana.boards import link
 from grafana.boards.annotation import CHANGES, failed_runs
 from grafana.boards.dag_tasks import TASKS
+from grafana.boards.dag_usage import RESOURCES
 from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import graph, stat
 from grafana.boards.panel import (
     BLUE,
     GREEN,
+    GREY,
     NEUTRAL,
     NO_API,
-    NO_HOST,
-    NO_STATSD,
     ORANGE,
     RED,
     YELLOW,
@@ -27,8 +27,6 @@ from grafana.boards.promql import (
     DAG,
     age,
     ago,
-    host_quantile,
-    largest,
     one,
     or_zero,
     pick,
@@ -43,7 +41,6 @@ from grafana.boards.variable import AIRFLOW_URL, COMMON, DAG_ID
 MINUTE, HOUR = 60, 3600
 DUE = mapping({"0": ("due", BLUE)})
 STATE_TEXT = mapping({"1": ("paused", YELLOW), "0": ("active", GREEN)})
-PEAK = "airflow_task_try_peak_memory_bytes"
 
 
 NOW = Row(
@@ -95,8 +92,8 @@ NOW = Row(
         ),
         stat(
             "Until the next run",
-            "How long until the next scheduled run may be created. Due: the scheduler creates it in its next loops; a paused"
-            " DAG, and one at its limit of runs, stays due.",
+            "How long until the next scheduled run may be created. Due: the scheduler creates it in its next loops;"
+            " a paused DAG, and one at its limit of runs, stays due.",
             age(f"max({pick('airflow_dag_next_run_timestamp_seconds', **DAG)}) - time()"),
             "s",
             decimals=0,
@@ -121,10 +118,18 @@ NOW = Row(
                     f" * scalar(max({pick('airflow_dag_paused', **DAG)}))",
                     mappings=STATE_TEXT,
                     width=90,
-                )
+                ),
+                Column(
+                    "Last run ended",
+                    f"1000 * max by(owners, tags, schedule, bundle, file) ({pick('airflow_dag_info', **DAG)})"
+                    f" * scalar(max({pick('airflow_dag_last_run_end_timestamp_seconds', **DAG)}))",
+                    "dateTimeFromNow",
+                    width=140,
+                ),
             ],
+            sort="State",
             width=16,
-            height=5,
+            height=4,
             no_value=NO_API,
         ),
         stat(
@@ -133,7 +138,7 @@ NOW = Row(
             ago("airflow_dag_last_success_data_interval_end_timestamp_seconds", **DAG),
             "s",
             decimals=0,
-            height=5,
+            height=4,
             steps=NEUTRAL,
             no_value="not known",
         ),
@@ -142,7 +147,7 @@ NOW = Row(
             "How long the DAG's file took to parse, the last time.",
             f"max({pick('airflow_dag_parse_duration_seconds', **DAG)})",
             "s",
-            height=5,
+            height=4,
             steps=rising(10, 30),
             no_value="Airflow 3 only",
         ),
@@ -205,9 +210,10 @@ RUNS = Row(
         ),
         graph(
             "Deadlines and SLAs, an hour",
-            "Deadlines of runs that were kept and missed (Airflow 3.1 and later), and SLAs of tasks that were missed"
-            " (Airflow 2), by StatsD.",
+            "Deadlines of runs that were set, kept and missed (Airflow 3.1 and later), and SLAs of tasks that were"
+            " missed (Airflow 2), by StatsD.",
             [
+                Query(f"3600 * {total(rate('airflow_deadlines_created_total', **DAG))}", "set"),
                 Query(f"3600 * {total(rate('airflow_deadlines_met_total', **DAG))}", "kept"),
                 Query(f"3600 * {total(rate('airflow_deadlines_missed_total', **DAG))}", "missed"),
                 Query(f"3600 * {total(rate('airflow_sla_missed_total', **DAG))}", "SLA missed"),
@@ -217,54 +223,8 @@ RUNS = Row(
             sparse=True,
             stacked=True,
             bars=True,
-            overrides=colored({"kept": GREEN, "missed": RED, "SLA missed": ORANGE}),
+            overrides=colored({"set": GREY, "kept": GREEN, "missed": RED, "SLA missed": ORANGE}),
             no_value="no deadline, or needs StatsD",
-        ),
-    ],
-)
-RESOURCES = Row(
-    "What it uses",
-    [
-        graph(
-            "CPU by task",
-            "CPUs that the processes of the ten busiest tasks use, on hosts that an exporter reads (host source).",
-            Query(largest(10, pick("airflow_task:cpu_seconds:rate5m", **DAG), "task_id"), "{{task_id}}"),
-            "none",
-            stacked=True,
-            no_value=NO_HOST,
-        ),
-        graph(
-            "Peak memory of a try",
-            "The most resident memory of one process of a try (host source): half of all tries need no more than"
-            " the median.",
-            [
-                Query(host_quantile(0.5, PEAK, **DAG), "median"),
-                Query(host_quantile(0.95, PEAK, **DAG), "95 of 100"),
-            ],
-            "bytes",
-            sparse=True,
-            overrides=QUANTILES,
-            no_value=NO_HOST,
-        ),
-        graph(
-            "What scheduling it costs",
-            "Seconds a minute that schedulers spend on checking the dependencies of this DAG's tasks (StatsD).",
-            f"60 * {total(rate('airflow_dag_dependency_check_seconds_total', **DAG))}",
-            "s",
-            legend=False,
-            no_value=NO_STATSD,
-        ),
-        graph(
-            "Time that failed tries took",
-            "The share of this DAG's run time that went into tries that failed.",
-            f"{total(rate('airflow_task_failed_seconds_total', **DAG))}"
-            f" / ({total(rate('airflow_task_run_seconds_total', **DAG))} > 0)",
-            "percentunit",
-            sparse=True,
-            ceiling=1,
-            legend=False,
-            overrides=colored({"Value": BLUE}),
-            no_value="no try ended",
         ),
     ],
 )
