@@ -163,6 +163,16 @@ OTHERS = Row(
                 Column("Runs", f"max by(worker) ({pick('airflow_edge_worker_active_jobs')})", decimals=0, width=90),
                 Column("May run", f"max by(worker) ({pick('airflow_edge_worker_concurrency')})", decimals=0, width=90),
                 Column(
+                    "Free", f"max by(worker) ({pick('airflow_edge_worker_free_concurrency')})", decimals=0, width=80
+                ),
+                Column("Queues", f"max by(worker) ({pick('airflow_edge_worker_queues')})", decimals=0, width=80),
+                Column(
+                    "Maintenance",
+                    f"max by(worker) ({pick('airflow_edge_worker_maintenance')})",
+                    mappings=mapping({"1": ("yes", ORANGE), "0": ("no", GREEN)}),
+                    width=110,
+                ),
+                Column(
                     "Use", pick("airflow_worker:edge_slots_used:ratio"), "percentunit", bar=True, steps=FULL, width=180
                 ),
             ],

@@ -66,10 +66,18 @@ TRIGGERER = Row(
         ),
         graph(
             "Triggers by triggerer",
-            "Triggers that each triggerer runs (StatsD); of how many it may run: see Capacity in use.",
+            "Triggers that each triggerer runs (StatsD).",
             Query(pick("airflow_triggerer:running_triggers:max"), "{{hostname}}"),
             "short",
             decimals=0,
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Capacity in use by triggerer",
+            "Triggers that each triggerer runs, of those that it may run (StatsD).",
+            Query(pick("airflow_triggerer:used:ratio"), "{{hostname}}"),
+            "percentunit",
+            ceiling=1,
             no_value=NO_STATSD,
         ),
         graph(
