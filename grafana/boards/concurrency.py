@@ -27,7 +27,7 @@ def waiting(title: str, state: str, description: str) -> Panel:
 def left(title: str, recorded: str, description: str) -> Panel:
     """What is left of a limit."""
     steps = ((None, RED), (1, GREEN))
-    return stat(title, description, pick(recorded), "short", height=7, steps=steps, decimals=0, no_value=NO_API)
+    return stat(title, description, pick(recorded), "none", width=8, steps=steps, decimals=0, no_value=NO_API)
 
 
 def slowest(share: float, recorded: str, legend: str) -> Query:
@@ -72,7 +72,7 @@ WAITING = Row(
         ),
         graph(
             "Waiting and running",
-            "Task instances that are scheduled, queued or running, and how many may be queued or running at once.",
+            "Task instances that are scheduled, queued or running, and how many slots of parallelism there are.",
             [
                 Query(pick("airflow:task_instances:sum", state="~scheduled|queued|running"), "{{state}}"),
                 Query(f"{pick('airflow:parallelism_slots:max')} < +Inf", "parallelism"),
@@ -89,7 +89,7 @@ LIMITS = Row(
     [
         bar_gauge(
             "Limits of Airflow as a whole",
-            "parallelism: queued and running, of core.parallelism times live schedulers. Triggerers: triggers of"
+            "parallelism: slots in use, of core.parallelism times live schedulers. Triggerers: triggers of"
             " their capacity."
             " Celery workers: running, of worker_concurrency times workers.",
             [
@@ -139,6 +139,16 @@ LEFT = Row(
             "airflow:parallelism_headroom:sum",
             "Tasks that could run besides those that do.",
         ),
+        stat(
+            "Queued behind parallelism",
+            "Task instances that are queued and hold no slot of parallelism: they wait until a running one ends.",
+            pick("airflow:parallelism_queued_behind:sum"),
+            "short",
+            width=8,
+            steps=((None, GREEN), (1, YELLOW)),
+            decimals=0,
+            no_value=NO_API,
+        ),
         left("Triggers left", "airflow:triggerer_headroom:sum", "Triggers that all triggerers could run besides."),
         table(
             "DAGs with the least left",
@@ -163,8 +173,8 @@ LEFT = Row(
                 ),
             ],
             ascending=True,
-            width=16,
-            height=7,
+            width=24,
+            height=6,
             no_value="no task is active",
         ),
     ],

@@ -32,8 +32,8 @@ EXECUTOR = Row(
     [
         stat(
             "Slots in use",
-            "Slots of the fullest executor that run something (StatsD). LocalExecutor of Airflow 3 forgets tasks once"
-            " they run, so there it stays near 0.",
+            "Slots of the fullest executor that run something (StatsD; on the LocalExecutor of Airflow 3, whose own"
+            " account does not know what runs, by the API).",
             f"max({pick('airflow_executor:slots_used:ratio')})",
             "percentunit",
             steps=FULL,
@@ -86,8 +86,8 @@ EXECUTOR = Row(
         ),
         graph(
             "Executor slots",
-            "Slots of each executor, all schedulers together (StatsD). LocalExecutor of Airflow 3 forgets tasks once"
-            " they run, and calls their slots open.",
+            "Slots of each executor by its own account, all schedulers together (StatsD). The LocalExecutor of"
+            " Airflow 3 calls all of them open, whatever runs.",
             Query(pick("airflow_executor:slots:sum"), "{{executor}} {{state}}"),
             "short",
             decimals=0,
