@@ -103,7 +103,7 @@ FAILING = Row(
         stat(
             "Runs failed, last hour",
             "Failed runs among the runs that ended in the last hour, of all types.",
-            f"sum({FAILED_RUNS}) / (sum({ENDED_RUNS}) > 0)",
+            f"({or_zero(f'sum({FAILED_RUNS})', f'sum({ENDED_RUNS})')}) / (sum({ENDED_RUNS}) > 0)",
             "percentunit",
             steps=rising(0.01, 0.1),
             decimals=1,

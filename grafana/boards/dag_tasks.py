@@ -11,7 +11,7 @@ from grafana.boards.panel import (
     RED,
     Query,
 )
-from grafana.boards.promql import DAG, increase, one, quantile, rate, total
+from grafana.boards.promql import DAG, increase, one, or_zero, quantile, rate, total
 from grafana.boards.states import NOT_RUN, QUANTILES, RESULTS, STATES
 from grafana.boards.table import Column, Key, table
 
@@ -31,6 +31,7 @@ def per_task(family: str, **labels: str) -> str:
     return total(increase(family, **DAG, **labels), "task_id")
 
 
+TRIES = total(rate("airflow_task_tries_total", **DAG))
 TASKS = Row(
     "Tasks",
     [
@@ -95,8 +96,7 @@ TASKS = Row(
             [
                 Query(f"60 * {total(rate('airflow_task_tries_failed_total', **DAG))}", "failed"),
                 Query(
-                    f"60 * ({total(rate('airflow_task_tries_total', **DAG))}"
-                    f" - {total(rate('airflow_task_tries_failed_total', **DAG))})",
+                    f"60 * ({TRIES} - ({or_zero(total(rate('airflow_task_tries_failed_total', **DAG)), TRIES)}))",
                     "did not fail",
                 ),
             ],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from grafana.boards.dashboard import Row
 from grafana.boards.draw import graph
 from grafana.boards.panel import BLUE, NO_HOST, NO_STATSD, Query, colored
-from grafana.boards.promql import DAG, host_quantile, largest, pick, rate, total
+from grafana.boards.promql import DAG, host_quantile, largest, or_zero, pick, rate, total
 from grafana.boards.states import QUANTILES
 
+RUN_TIME = total(rate("airflow_task_run_seconds_total", **DAG))
 PEAK = "airflow_task_try_peak_memory_bytes"
 RESOURCES = Row(
     "What it uses",
@@ -58,8 +59,7 @@ RESOURCES = Row(
         graph(
             "Time that failed tries took",
             "The share of this DAG's run time that went into tries that failed.",
-            f"{total(rate('airflow_task_failed_seconds_total', **DAG))}"
-            f" / ({total(rate('airflow_task_run_seconds_total', **DAG))} > 0)",
+            f"({or_zero(total(rate('airflow_task_failed_seconds_total', **DAG)), RUN_TIME)}) / ({RUN_TIME} > 0)",
             "percentunit",
             width=8,
             sparse=True,

@@ -10,7 +10,7 @@ from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import bar_gauge, graph
 from grafana.boards.firing import FIRING_ROW
 from grafana.boards.panel import NO_API, RED, Query, rising
-from grafana.boards.promql import age, pick
+from grafana.boards.promql import age, or_zero, pick
 from grafana.boards.states import RESULTS, STATES, WAITS
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import AIRFLOW_URL, COMMON, RUNBOOKS
@@ -20,6 +20,7 @@ WORST_DAGS = f"topk(8, {FAILED_RUNS} > 0.5)"
 FAILED_TRIES = (
     f"sum by(dag_id, task_id) (max without(instance, pod) (increase({pick('airflow_task_tries_failed_total')}[1h])))"
 )
+TRIES = pick("airflow:task_tries:rate5m")
 WORST_TASKS = f"topk(8, {FAILED_TRIES} > 0.5)"
 LATEST = age(f"topk(8, {pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})")
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
@@ -46,7 +47,7 @@ COURSE = Row(
             [
                 Query(f"60 * {pick('airflow:task_tries_failed:rate5m')}", "failed"),
                 Query(
-                    f"60 * ({pick('airflow:task_tries:rate5m')} - {pick('airflow:task_tries_failed:rate5m')})",
+                    f"60 * ({TRIES} - ({or_zero(pick('airflow:task_tries_failed:rate5m'), TRIES)}))",
                     "did not fail",
                 ),
             ],

@@ -40,7 +40,7 @@ IN_SHORT = Row(
         stat(
             "Tries failed",
             "Failed tries among all tries, retries included.",
-            f"{gained(FAILED)} / ({gained(TRIES)} > 0)",
+            f"({or_zero(gained(FAILED), gained(TRIES))}) / ({gained(TRIES)} > 0)",
             "percentunit",
             steps=rising(0.05, 0.25),
             decimals=1,
@@ -49,7 +49,7 @@ IN_SHORT = Row(
         stat(
             "Failed for good",
             "Task instances that failed after their last try.",
-            gained(OUTCOMES, state="failed"),
+            or_zero(gained(OUTCOMES, state="failed"), gained(TRIES)),
             "short",
             steps=ANY_IS_BAD,
             decimals=0,
