@@ -174,6 +174,7 @@ LOOPS = Row(
                 "{{dag_id}}",
             ),
             "s",
+            width=24,
             stacked=True,
             links=[link.DAG],
             no_value=NO_STATSD,
