@@ -16,6 +16,7 @@ from demo.environment import SetupError
 from demo.processes import Processes
 from demo.progress import CommandError, last_line
 from demo.settings import HOST
+from demo.statsd import send_statsd
 from demo.summary import Samples, failing, fetch, shows, summary
 from demo.workdir import free_port
 
@@ -85,21 +86,24 @@ class Demo:
         self._airflow = Airflow(VERSION, folder / "airflow", report=say)
         self._processes = Processes(folder / "processes.json", folder)
         self._url = ""
+        self._statsd = f"{HOST}:0"
 
     def start(self) -> None:
         """Bring up both and tell where they are."""
         began = time.monotonic()
+        self._processes.stop([EXPORTER], patience=5)  # of a demo that was killed; it holds the ports
+        self._statsd = f"{HOST}:{send_statsd(self._airflow)}"
         self._airflow.up()
         self._start_exporter()
         self._wait_ready()
         say(f"\nRunning, after {time.monotonic() - began:.0f} s:")
         say(f"  Airflow     {self._airflow.url}  (user admin, password in {_short(self._airflow.password_file)})")
         say(f"  Exporter    {self._url}/  {self._url}/metrics  {self._url}/sources")
+        say(f"  StatsD      {self._statsd} (UDP, from Airflow to the exporter)")
         say(f"  Logs        {_short(self._folder)}/exporter.log, {_short(self._folder)}/airflow/logs/")
         say("Ctrl-C stops all of it. What the exporter reads (a new counter is 0 at first):\n")
 
     def _start_exporter(self) -> None:
-        self._processes.stop([EXPORTER], patience=5)  # of a demo that was killed
         port = free_port(PORT)
         self._url = f"http://{HOST}:{port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_EXPORTER_")}
@@ -112,6 +116,8 @@ class Demo:
             "--exposition.birth-hold=1s",  # somebody is watching, and one scraper only
             f"--state.file={self._folder / 'exporter.db'}",
             f"--web.listen-address={HOST}:{port}",
+            f"--statsd.listen-udp={self._statsd}",
+            "--statsd.listen-tcp=",
         ]
         local = {name: f"{HOST},{os.environ.get(name, '')}".rstrip(",") for name in ("no_proxy", "NO_PROXY")}
         self._processes.start(EXPORTER, command, {**inherited, **local}, Path.cwd())

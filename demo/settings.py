@@ -105,6 +105,18 @@ def of_celery(place: Place, broker_port: int) -> dict[str, str]:
     }
 
 
+def of_statsd(version: str, port: int) -> dict[str, str]:
+    """StatsD with tags to a port of this machine; from 3.3 on without the old names, which say the same again."""
+    legacy = {"AIRFLOW__METRICS__LEGACY_NAMES_ON": "False"} if release(version) >= (3, 3) else {}
+    return {
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": HOST,
+        "AIRFLOW__METRICS__STATSD_PORT": str(port),
+        "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+        **legacy,
+    }
+
+
 def settings_of(place: Place, inherited: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of Airflow's processes; `extra` has the last word."""
     releases = of_release_3(place) if place.is_3 else of_release_2(place)

@@ -21,15 +21,17 @@ class State:
     port: int = 0
     database_port: int = 0
     broker_port: int = 0
+    statsd_port: int = 0
     database_folder: str = ""
     prepared: list[str] = field(default_factory=list)
 
 
-def free_port(wanted: int = 0) -> int:
+def free_port(wanted: int = 0, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """This port of loopback, or another one if it is taken."""
     for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with socket.socket(type=kind) as probe:
+            if kind == socket.SOCK_STREAM:  # for UDP it would share the port of another socket
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))
             except OSError:

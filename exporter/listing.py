@@ -27,6 +27,7 @@ def describe(family: Family) -> dict[str, Any]:
         "reader": family.reader,
         "origin": family.origin,
         "since": family.since,
+        "audience": family.audience,
         "buckets": list(family.buckets),
         "cap": family.cap,
         "closed": {label: list(values) for label, values in family.closed.items()},
@@ -63,10 +64,11 @@ def key_of(family: Family) -> tuple[str, str]:
 def make_section(source: str, reader: str, families: Iterable[Family]) -> Iterator[str]:
     yield f"## {source}{f': {reader}' if reader else ''}"
     yield ""
-    yield "| metric | type | labels | meaning | origin | since |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| metric | type | labels | meaning | origin | since | for |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     for family in families:
-        cells = (f"`{family.name}`", family.kind, list_labels(family), family.help, family.origin, family.since)
+        labels = list_labels(family)
+        cells = (f"`{family.name}`", family.kind, labels, family.help, family.origin, family.since, family.audience)
         yield "| " + " | ".join(escape(str(cell)) for cell in cells) + " |"
     yield ""
 

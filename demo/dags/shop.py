@@ -8,13 +8,17 @@ try:
     from airflow.sdk import dag, task
 except ImportError:  # Airflow 2
     from airflow.decorators import dag, task
+try:
+    from airflow.sdk.observability import stats
+except ImportError:  # before 3.3
+    from airflow.stats import Stats as stats  # noqa: N813 - the name that it has since 3.3
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @dag(schedule=timedelta(seconds=40), start_date=START, catchup=False, tags=["demo", "shop"])
 def shop_orders():
-    """Runs well: one task, three mapped ones, one that sums up."""
+    """Runs well: one task, three mapped ones that count what they load (StatsD), one that sums up."""
 
     @task
     def fetch():
@@ -22,9 +26,12 @@ def shop_orders():
         return ["north", "south", "west"]
 
     @task
-    def load(region):
+    def load(region, ti=None):
         time.sleep(random.uniform(1, 4))
-        return len(region)
+        orders = random.randint(20, 200)
+        print(f"{orders} orders of the {region}")
+        stats.incr("records_processed", count=orders, tags={"dag_id": ti.dag_id, "task_id": ti.task_id})
+        return orders
 
     @task
     def report(counts):

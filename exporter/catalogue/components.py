@@ -86,6 +86,7 @@ SWITCHES = counter(
     "airflow_process_context_switches_total",
     help="Context switches of the main threads of the component's processes",
     origin="/proc/PID/status: voluntary_ctxt_switches, nonvoluntary_ctxt_switches",
+    audience="those who look at why a component is slow: many switches for little CPU are lock contention or waiting",
 )
 OLDEST_START = gauge(
     "airflow_process_oldest_start_timestamp_seconds",

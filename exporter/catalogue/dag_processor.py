@@ -42,6 +42,7 @@ QUEUE_UPDATES = counter(
     "airflow_dag_processor_queue_updates_total",
     help="Times that the folder was scanned and all its files were queued",
     origin="dag_processing.file_path_queue_update_count",
+    audience="those who look at why a new DAG file is not found",
 )
 PARSE_DURATION = Family(
     "airflow_dag_processor_parse_duration_seconds",
@@ -67,6 +68,7 @@ FILE_DB_QUERIES = file_gauge(
     help="Queries to Airflow's database while the file was parsed, the last time",
     origin="dag_processing.last_num_of_db_queries",
     until="2.11",
+    audience="those who still run Airflow 2, to find files that query Airflow's database while they are parsed",
 )
 ACTIONS = ("start", "finish", "stop", "timeout", "terminate")
 PROCESSES = counter(
@@ -75,6 +77,7 @@ PROCESSES = counter(
     labels=("action",),
     origin="dag_processing.processes",
     closed={"action": ACTIONS},
+    audience="developers of Airflow who look at the processes that parse files",
 )
 TIMEOUTS = counter(
     "airflow_dag_processor_timeouts_total",
@@ -92,18 +95,21 @@ CALLBACK_ONLY = counter(
     help="Processes that only ran callbacks and parsed no file",
     origin="dag_processing.callback_only_count",
     since="3.3",
+    audience="developers of Airflow who look at the processes that parse files",
 )
 SLA_CALLBACKS = counter(
     "airflow_dag_processor_sla_callbacks_total",
     help="Callbacks of missed SLAs that the DAG processor was asked to run",
     origin="dag_processing.sla_callback_count",
     until="2.11",
+    audience="those who still run Airflow 2 with SLAs",
 )
 MANAGER_STALLS = counter(
     "airflow_dag_processor_manager_stalls_total",
     help="Times that the manager of the DAG processor stalled",
     origin="dag_processing.manager_stalls",
     until="2.11",
+    audience="those who still run Airflow 2",
 )
 REFRESH_ERRORS = counter(
     "airflow_dag_processor_refresh_errors_total",
@@ -111,6 +117,7 @@ REFRESH_ERRORS = counter(
     labels=("file",),
     origin="dag_file_refresh_error",
     until="2.11",
+    audience="those who still run Airflow 2; airflow_import_errors counts files of all releases",
 )
 VERSIONS = counter(
     "airflow_dag_versions_total",
@@ -119,6 +126,7 @@ VERSIONS = counter(
     origin="dag.serialization.version_created, dag.serialization.version_updated",
     since="3.4",
     closed={"action": ("created", "updated")},
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 
 FAMILIES = (

@@ -11,6 +11,7 @@ STATUS = gauge(
     "airflow_edge_worker_status_level",
     help="The worker's status, as the level at which Python would log it: 20 is well, 30 and more is not",
     origin="edge_worker.status",
+    audience="those who run Edge workers and compare queues and workers",
 )
 CONNECTED = gauge(
     "airflow_edge_worker_connected",
@@ -47,18 +48,21 @@ HEARTBEATS = counter(
     help="Heartbeats of the worker",
     labels=("worker",),
     origin="edge_worker.heartbeat_count",
+    audience="those who run Edge workers and compare queues and workers",
 )
 TASK_STARTS = counter(
     "airflow_edge_worker_task_starts_total",
     help="Task instances that edge workers started",
     labels=("queue", "dag_id"),
     origin="edge_worker.ti.start",
+    audience="those who run Edge workers and compare queues and workers",
 )
 TASK_FINISHES = counter(
     "airflow_edge_worker_task_finishes_total",
     help="Task instances that ended on edge workers, by the state they ended in",
     labels=("queue", "dag_id", "state"),
     origin="edge_worker.ti.finish",
+    audience="those who run Edge workers and compare queues and workers",
 )
 
 FAMILIES = (

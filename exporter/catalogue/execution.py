@@ -19,6 +19,7 @@ STARTS = counter(
     help="Task instances that began to run, rescheduled and resumed ones anew each time",
     labels=("dag_id",),
     origin="ti.start",
+    audience="those who read StatsD without the API, which counts tries and outcomes exactly",
 )
 RESCHEDULES = counter(
     "airflow_task_reschedules_total",
@@ -37,16 +38,19 @@ EXECUTION_DURATION = histogram(
     origin="task.duration",
     buckets=DURATION_BUCKETS,
     cap=5_000,
+    audience="those who read StatsD without the API, which counts tries and outcomes exactly",
 )
 SUCCESSES = counter(
     "airflow_task_instance_successes_total",
     help="Task instances that succeeded, as Airflow counts them for all DAGs together",
     origin="ti_successes",
+    audience="those who compare with Airflow's own totals, as older dashboards show them",
 )
 FAILURES = counter(
     "airflow_task_instance_failures_total",
     help="Failures of task instances as Airflow counts them: every try, but of 3.0 to 3.1.7 only what schedulers saw",
     origin="ti_failures",
+    audience="those who compare with Airflow's own totals, as older dashboards show them",
 )
 OPERATOR_SUCCESSES = counter(
     "airflow_operator_successes_total",
@@ -54,6 +58,7 @@ OPERATOR_SUCCESSES = counter(
     labels=("operator",),
     origin="operator_successes",
     cap=1_000,
+    audience="authors of operators, beside airflow_operator_failures_total",
 )
 OPERATOR_FAILURES = counter(
     "airflow_operator_failures_total",
@@ -68,23 +73,27 @@ CREATED = counter(
     labels=("operator",),
     origin="task_instance_created",
     cap=1_000,
+    audience="authors of operators, to see which are used",
 )
 REMOVED = counter(
     "airflow_task_instances_removed_total",
     help="Task instances whose task is no longer in the DAG",
     labels=("dag_id",),
     origin="task_removed_from_dag",
+    audience="authors of DAGs whose tasks come and go",
 )
 RESTORED = counter(
     "airflow_task_instances_restored_total",
     help="Removed task instances whose task is in the DAG again",
     labels=("dag_id",),
     origin="task_restored_to_dag",
+    audience="authors of DAGs whose tasks come and go",
 )
 PREVIOUSLY_SUCCEEDED = counter(
     "airflow_task_instances_previously_succeeded_total",
     help="Task instances that were to run but had succeeded before",
     origin="previously_succeeded",
+    audience="developers of Airflow: it stays near 0",
 )
 ACTIVE = gauge(
     "airflow_task_active_instances",
@@ -103,6 +112,7 @@ CPU_USAGE = gauge(
     until="2.11",
     cap=20_000,
     merge=Merge.MAXIMUM,
+    audience="those who still run Airflow 2; the host source measures all releases",
 )
 MEMORY_USAGE = gauge(
     "airflow_task_memory_usage_ratio",
@@ -112,12 +122,14 @@ MEMORY_USAGE = gauge(
     until="2.11",
     cap=20_000,
     merge=Merge.MAXIMUM,
+    audience="those who still run Airflow 2; the host source measures all releases",
 )
 RUN_FAILED_SECONDS = counter(
     "airflow_dag_run_failed_seconds_total",
     help="Seconds that runs of the DAG which failed took",
     labels=("dag_id",),
     origin="dagrun.duration.failed",
+    audience="those who account for the time of failed runs; dashboards show that of failed tries",
 )
 FIRST_TASK_SCHEDULING_DELAY = histogram(
     "airflow_dag_run_first_task_scheduling_delay_seconds",

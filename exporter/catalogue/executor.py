@@ -35,6 +35,7 @@ ADOPT_DURATION = histogram(
     help="How long it took an executor to take over the task instances of a dead scheduler",
     labels=("executor",),
     origin="kubernetes_executor.adopt_task_instances.duration and those of batch_, ecs_ and lambda_executor",
+    audience="those who run several schedulers and look at how one takes over from another",
 )
 CELERY_TIMEOUTS = counter(
     "airflow_celery_task_timeout_errors_total",
@@ -50,6 +51,7 @@ EDGE_SYNC_DURATION = histogram(
     "airflow_edge_executor_sync_duration_seconds",
     help="How long a heartbeat of the edge executor took",
     origin="edge_executor.sync.duration",
+    audience="those who run Edge workers and compare queues and workers",
 )
 OPERATIONS = ("creation", "deletion", "patching")
 POD_REQUESTS = counter(
@@ -71,12 +73,14 @@ POD_BATCH_DURATION = histogram(
     help="How long it took to create a batch of pods",
     origin="kubernetes_executor.pod_creation_batch_duration",
     since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 CLEAR_NOT_LAUNCHED_DURATION = histogram(
     "airflow_kubernetes_executor_clear_not_launched_queued_tasks_duration_seconds",
     help="How long it took to reset queued task instances that have no pod",
     origin="kubernetes_executor.clear_not_launched_queued_tasks.duration",
     until="2.11",
+    audience="those who still run Airflow 2 on Kubernetes",
 )
 
 FAMILIES = (

@@ -29,6 +29,7 @@ CPU_USAGE = gauge(
     "airflow_host_cpu_usage_ratio",
     help="The part of all CPUs that was busy since the reading before; waiting for disks is not busy",
     origin="/proc/stat",
+    audience="those without recording rules; dashboards take the rate of airflow_host_cpu_seconds_total",
 )
 CPUS = gauge("airflow_host_cpus", help="CPUs that are online", origin="/proc/stat")
 LOAD1 = gauge(

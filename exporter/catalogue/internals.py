@@ -26,6 +26,7 @@ CACHE_CLEARS = counter(
     origin="scheduler.dag_bag.cache_clear, api_server.dag_bag.cache_clear",
     since="3.2",
     closed=COMPONENT,
+    audience="developers of Airflow who look at the cache of serialized DAGs",
 )
 CACHED_DAGS = gauge(
     "airflow_dag_bag_cached_dags",
@@ -36,6 +37,7 @@ CACHED_DAGS = gauge(
     closed=COMPONENT,
     ttl=3600.0,
     merge=Merge.MAXIMUM,
+    audience="developers of Airflow who look at the cache of serialized DAGs",
 )
 CONNECTION_TESTS = gauge(
     "airflow_connection_tests",
@@ -45,6 +47,7 @@ CONNECTION_TESTS = gauge(
     since="3.3",
     closed={"state": ("active", "pending")},
     ttl=120.0,
+    audience="those who test connections on workers from Airflow's user interface",
 )
 CONNECTION_TESTS_FINISHED = counter(
     "airflow_connection_tests_finished_total",
@@ -53,6 +56,7 @@ CONNECTION_TESTS_FINISHED = counter(
     origin="connection_test.success, connection_test.failed",
     since="3.3",
     closed={"state": ("success", "failed")},
+    audience="those who test connections on workers from Airflow's user interface",
 )
 CONNECTION_TESTS_REAPED = counter(
     "airflow_connection_tests_reaped_total",
@@ -61,57 +65,67 @@ CONNECTION_TESTS_REAPED = counter(
     origin="connection_test.reaped: prior_state",
     since="3.3",
     cap=50,
+    audience="those who test connections on workers from Airflow's user interface",
 )
 CONNECTION_TEST_DISPATCH_DURATION = histogram(
     "airflow_connection_test_dispatch_duration_seconds",
     help="How long a scheduler took to hand waiting connection tests to executors",
     origin="connection_test.dispatch_duration",
     since="3.3",
+    audience="those who test connections on workers from Airflow's user interface",
 )
 CONNECTION_TEST_DURATION = histogram(
     "airflow_connection_test_duration_seconds",
     help="How long the test of a connection took on a worker",
     origin="connection_test.hook_duration",
     since="3.3",
+    audience="those who test connections on workers from Airflow's user interface",
 )
 LOAD_SERIALIZERS_DURATION = histogram(
     "airflow_serde_load_serializers_duration_seconds",
     help="How long it took a process of Airflow to load all serializers",
     origin="serde.load_serializers",
+    audience="developers of Airflow who look at what a process loads when it starts",
 )
 LOAD_FILESYSTEMS_DURATION = histogram(
     "airflow_io_load_filesystems_duration_seconds",
     help="How long it took a process of Airflow to load the file systems of providers",
     origin="airflow.io.load_filesystems",
+    audience="developers of Airflow who look at what a process loads when it starts",
 )
 OPENLINEAGE_FAILURES = counter(
     "airflow_openlineage_emit_failures_total",
     help="OpenLineage events that could not be emitted",
     origin="ol.emit.failed",
+    audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EMIT_DURATION = histogram(
     "airflow_openlineage_emit_duration_seconds",
     help="How long attempts to emit an OpenLineage event took",
     labels=("event_type", "transport"),
     origin="ol.emit.attempts",
+    audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EXTRACT_DURATION = histogram(
     "airflow_openlineage_extract_duration_seconds",
     help="How long it took to extract an OpenLineage event",
     labels=("event_type",),
     origin="ol.extract",
+    audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EVENTS = counter(
     "airflow_openlineage_events_total",
     help="OpenLineage events whose size was reported",
     labels=("event_type", "operator"),
     origin="ol.event.size",
+    audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EVENT_BYTES = counter(
     "airflow_openlineage_event_bytes_total",
     help="Bytes of the OpenLineage events",
     labels=("event_type", "operator"),
     origin="ol.event.size",
+    audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 
 FAMILIES = (

@@ -26,11 +26,13 @@ TASK_EXITS = ended(
     labels=("dag_id", "return_code"),
     origin="local_task_job.task_exit",
     cap=10_000,
+    audience="those who still run Airflow 2, to tell a kill (-9) from an error (1)",
 )
 PROLONGED_HEARTBEAT_FAILURES = ended(
     "airflow_local_task_job_prolonged_heartbeat_failures_total",
     help="Jobs of tasks that could not send a heartbeat for too long",
     origin="local_task_job_prolonged_heartbeat_failure",
+    audience="those who still run Airflow 2",
 )
 SLA_MISSED = ended(
     "airflow_sla_missed_total",
@@ -43,12 +45,14 @@ SLA_CALLBACK_FAILURES = ended(
     help="Callbacks of missed SLAs that failed; the label is empty in plain StatsD",
     labels=("dag_id",),
     origin="sla_callback_notification_failure",
+    audience="those who still run Airflow 2 with SLAs",
 )
 SLA_EMAIL_FAILURES = ended(
     "airflow_sla_email_notification_failures_total",
     help="E-mails about missed SLAs that could not be sent; the label is empty in plain StatsD",
     labels=("dag_id",),
     origin="sla_email_notification_failure",
+    audience="those who still run Airflow 2 with SLAs",
 )
 ASSET_UPDATES = counter(
     "airflow_asset_updates_total",
@@ -65,6 +69,7 @@ ASSETS_ORPHANED = gauge(
     help="Assets that no DAG refers to any more",
     origin="asset.orphaned (2.x: dataset.orphaned)",
     ttl=300.0,
+    audience="authors of DAGs that are scheduled by assets",
 )
 OF_DEADLINE = partial(counter, labels=("dag_id",), since="3.1")
 DEADLINES_CREATED = OF_DEADLINE(
@@ -89,32 +94,38 @@ DEADLINE_CALLBACKS = counter(
     origin="deadline_alerts.callback_{status}",
     since="3.1",
     cap=50,
+    audience="authors of deadlines, to see whether callbacks work",
 )
 RESUMABLE = partial(counter, labels=("operator",), since="3.3")
 RESUMABLE_SUBMITTED = RESUMABLE(
     "airflow_resumable_job_fresh_submits_total",
     help="Jobs that resumable operators submitted for the first time; the label is empty in plain StatsD",
     origin="resumable_job.fresh_submit",
+    audience="authors of resumable operators, to see how often a job is taken up again",
 )
 RESUMABLE_SUCCEEDED = RESUMABLE(
     "airflow_resumable_job_already_succeeded_total",
     help="Jobs of resumable operators that had succeeded meanwhile; the label is empty in plain StatsD",
     origin="resumable_job.already_succeeded",
+    audience="authors of resumable operators, to see how often a job is taken up again",
 )
 RESUMABLE_RESUBMITTED = RESUMABLE(
     "airflow_resumable_job_terminal_resubmits_total",
     help="Jobs that resumable operators submitted anew after a failure; the label is empty in plain StatsD",
     origin="resumable_job.terminal_resubmit",
+    audience="authors of resumable operators, to see how often a job is taken up again",
 )
 RESUMABLE_ATTEMPTS = RESUMABLE(
     "airflow_resumable_job_reconnect_attempts_total",
     help="Attempts of resumable operators to find a running job again; the label is empty in plain StatsD",
     origin="resumable_job.reconnect_attempt",
+    audience="authors of resumable operators, to see how often a job is taken up again",
 )
 RESUMABLE_RECONNECTED = RESUMABLE(
     "airflow_resumable_job_reconnects_total",
     help="Running jobs that resumable operators found again; the label is empty in plain StatsD",
     origin="resumable_job.reconnect_success",
+    audience="authors of resumable operators, to see how often a job is taken up again",
 )
 
 FAMILIES = (

@@ -189,6 +189,7 @@ PROCESS_VIRTUAL_MEMORY = gauge(
     "process_virtual_memory_bytes",
     help="Virtual memory of the exporter",
     origin="/proc/self/stat",
+    audience="tools that expect the standard metrics of a process",
 )
 PROCESS_START_TIME = gauge(
     "process_start_time_seconds",

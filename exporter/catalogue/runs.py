@@ -30,6 +30,7 @@ OLDEST_UNFINISHED = gauge(
     help="When the oldest scheduled run that has not ended was due; absent where none is unfinished",
     labels=("dag_id",),
     origin="/dagRuns: run_after (2.x: data_interval_end)",
+    audience="those who count lateness from the due date alone; dashboards and alerts go by …_wanted_timestamp_seconds",
 )
 OLDEST_UNFINISHED_WANTED = gauge(
     "airflow_dag_run_oldest_unfinished_wanted_timestamp_seconds",

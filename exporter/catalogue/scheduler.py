@@ -74,6 +74,7 @@ DAG_RUNS = gauge(
     origin="scheduler.dagruns.running, scheduler.dagruns.queued",
     since="3.2",
     closed={"state": ("running", "queued")},
+    audience="those who read StatsD without the API, which counts runs by DAG",
 )
 ORPHANED_TASKS = counter(
     "airflow_scheduler_orphaned_tasks_total",
@@ -99,18 +100,21 @@ LOOP_EXCEPTIONS = counter(
     help="Exceptions that ended a loop of the scheduler",
     origin="scheduler.loop_exceptions",
     since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 EXECUTOR_EVENTS_PROCESSED = counter(
     "airflow_scheduler_executor_events_processed_total",
     help="Events of executors that schedulers dealt with",
     origin="scheduler.executor_events.processed",
     since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 EXECUTOR_EVENTS_FAILED = counter(
     "airflow_scheduler_executor_events_failed_total",
     help="Events of executors that schedulers could not deal with",
     origin="scheduler.executor_events.failed",
     since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 ZOMBIES_DETECTED = counter(
     "airflow_scheduler_zombies_detected_total",
@@ -119,6 +123,7 @@ ZOMBIES_DETECTED = counter(
     origin="scheduler.zombies.detected",
     since="3.4",
     cap=100,
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 CALLBACK_EXCEPTIONS = counter(
     "airflow_dag_callback_exceptions_total",
@@ -131,6 +136,7 @@ COLLECT_DB_DAGS_DURATION = histogram(
     help="How long it took to read all serialized DAGs from the database",
     origin="collect_db_dags",
     until="2.11",
+    audience="those who still run Airflow 2 with slow schedulers",
 )
 
 FAMILIES = (

@@ -48,18 +48,21 @@ STATE_MISMATCH = counter(
     help="Triggers whose task instance was no longer in the state that they were made for",
     origin="triggers.state_mismatch",
     since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 CREATION_DURATION = histogram(
     "airflow_triggerer_batch_creation_duration_seconds",
     help="How long it took a triggerer to make a batch of triggers",
     origin="triggerer.batch_trigger_creation_duration",
     since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 QUEUE_DELAY = histogram(
     "airflow_triggerer_queue_delay_seconds",
     help="How long triggers waited for a triggerer",
     origin="triggerer.trigger_queue_delay",
     since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 
 FAMILIES = (

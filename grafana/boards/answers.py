@@ -12,11 +12,12 @@ from grafana.boards.panel import (
     NO_API,
     NO_HOST,
     RED,
+    YELLOW,
     Query,
     mapping,
     rising,
 )
-from grafana.boards.promql import API_READ, or_zero, pick
+from grafana.boards.promql import API_READ, age, or_zero, pick
 
 MINUTE, HOUR = 60, 3600
 NOTHING_RAN = "nothing ran"
@@ -102,7 +103,7 @@ FAILING = Row(
         stat(
             "Runs failed, last hour",
             "Failed runs among the runs that ended in the last hour, of all types.",
-            f"sum({FAILED_RUNS}) / (sum({ENDED_RUNS}) > 0)",
+            f"({or_zero(f'sum({FAILED_RUNS})', f'sum({ENDED_RUNS})')}) / (sum({ENDED_RUNS}) > 0)",
             "percentunit",
             steps=rising(0.01, 0.1),
             decimals=1,
@@ -143,7 +144,7 @@ LATE = Row(
         stat(
             "Oldest unfinished run",
             "How long the scheduled run that has been wanted longest has been: due, and not ended yet.",
-            f"clamp_min(max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')}), 0)",
+            age(f"max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})"),
             "s",
             width=6,
             steps=rising(HOUR, 6 * HOUR),
@@ -163,7 +164,7 @@ LATE = Row(
         stat(
             "Longest wait for a slot or limit",
             "How long the task instance that is longest scheduled has waited for a pool slot or a limit.",
-            f"clamp_min(max({pick(WAITING, state='scheduled')}), 0)",
+            age(f"max({pick(WAITING, state='scheduled')})"),
             "s",
             width=6,
             steps=rising(5 * MINUTE, 30 * MINUTE),
@@ -174,7 +175,7 @@ LATE = Row(
         stat(
             "Longest wait for a worker",
             "How long the task instance that is longest queued has waited for a worker to start it.",
-            f"clamp_min(max({pick(WAITING, state='queued')}), 0)",
+            age(f"max({pick(WAITING, state='queued')})"),
             "s",
             width=6,
             steps=rising(2 * MINUTE, 15 * MINUTE),
@@ -189,12 +190,24 @@ FULL = Row(
     [
         stat(
             "Parallelism in use",
-            "Task instances that are queued or running, of those that all schedulers together may run.",
+            "Slots that are in use, of those of all live schedulers. Running tasks hold one, and queued ones too,"
+            " but for the LocalExecutor of Airflow 3.",
             pick("airflow:parallelism_used:ratio"),
             "percentunit",
             steps=rising(0.8, 1),
             decimals=0,
-            width=6,
+            width=5,
+            no_value=NO_API,
+            links=[link.board("airflow-concurrency", "Concurrency and pools")],
+        ),
+        stat(
+            "Queued behind it",
+            "Task instances that are queued and hold no slot of parallelism: they wait until a running one ends.",
+            pick("airflow:parallelism_queued_behind:sum"),
+            "short",
+            steps=((None, GREEN), (1, YELLOW)),
+            decimals=0,
+            width=5,
             no_value=NO_API,
             links=[link.board("airflow-concurrency", "Concurrency and pools")],
         ),
@@ -205,7 +218,7 @@ FULL = Row(
             "percentunit",
             steps=rising(0.8, 1),
             decimals=0,
-            width=6,
+            width=5,
             links=[link.board("airflow-concurrency", "Concurrency and pools")],
         ),
         stat(
@@ -214,7 +227,7 @@ FULL = Row(
             count(f"{pick('airflow_dag:active_runs:ratio')} >= 1"),
             "none",
             steps=ANY_IS_NOTEWORTHY,
-            width=6,
+            width=5,
             no_value=NO_API,
         ),
         stat(
@@ -224,7 +237,7 @@ FULL = Row(
             "percentunit",
             steps=rising(0.8, 0.95),
             decimals=0,
-            width=6,
+            width=4,
             no_value=NO_HOST,
             links=[link.board("airflow-workers", "Workers and hosts")],
         ),

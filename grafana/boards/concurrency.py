@@ -6,25 +6,28 @@ from grafana.boards import link
 from grafana.boards.annotation import CHANGES
 from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import bar_gauge, graph, stat
-from grafana.boards.panel import GREEN, NEUTRAL, NO_API, ORANGE, RED, YELLOW, Panel, Query, rising
-from grafana.boards.promql import API_READ, one, or_zero, pick, rate, total
+from grafana.boards.panel import GREEN, NEUTRAL, NO_API, ORANGE, RED, YELLOW, Panel, Query
+from grafana.boards.pools import ATTENTION, FULL, POOLS_ROW
+from grafana.boards.promql import API_READ, age, one, or_zero, pick, rate, total
 from grafana.boards.states import STATES, ceiling
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import AIRFLOW_URL, COMMON, DAG_IDS, POOL
 
-MINUTE = 60
-FULL = rising(0.8, 1)
 AGE = "airflow_dag:task_instance_oldest_state_entry:age_seconds"
-POOLS = {"pool": "~$pool"}
 DAGS = {"dag_id": "~$dag_id"}
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
-ATTENTION = ((None, "text"), (5 * MINUTE, YELLOW), (30 * MINUTE, RED))
 
 
 def waiting(title: str, state: str, description: str) -> Panel:
     """How many wait in a state."""
     expression = or_zero(f"sum({pick('airflow:task_instances:sum', state=state)})", API_READ)
     return stat(title, description, expression, "short", steps=NEUTRAL, decimals=0, no_value=NO_API)
+
+
+def left(title: str, recorded: str, description: str) -> Panel:
+    """What is left of a limit."""
+    steps = ((None, RED), (1, GREEN))
+    return stat(title, description, pick(recorded), "none", width=8, steps=steps, decimals=0, no_value=NO_API)
 
 
 def slowest(share: float, recorded: str, legend: str) -> Query:
@@ -50,7 +53,7 @@ WAITING = Row(
             [
                 Column(
                     "Waits for",
-                    f"topk(15, clamp_min({pick(AGE, state='~scheduled|queued', **DAGS)}, 0))",
+                    age(f"topk(15, {pick(AGE, state='~scheduled|queued', **DAGS)})"),
                     unit="s",
                     steps=ATTENTION,
                     width=110,
@@ -64,18 +67,18 @@ WAITING = Row(
                     width=100,
                 ),
             ],
-            height=9,
+            height=8,
             no_value="nothing waits",
         ),
         graph(
             "Waiting and running",
-            "Task instances that are scheduled, queued or running, and how many may be queued or running at once.",
+            "Task instances that are scheduled, queued or running, and how many slots of parallelism there are.",
             [
                 Query(pick("airflow:task_instances:sum", state="~scheduled|queued|running"), "{{state}}"),
                 Query(f"{pick('airflow:parallelism_slots:max')} < +Inf", "parallelism"),
             ],
             "short",
-            height=9,
+            height=8,
             overrides=[*STATES, ceiling("parallelism")],
             no_value=NO_API,
         ),
@@ -86,7 +89,7 @@ LIMITS = Row(
     [
         bar_gauge(
             "Limits of Airflow as a whole",
-            "parallelism: queued and running, of core.parallelism times live schedulers. Triggerers: triggers of"
+            "parallelism: slots in use, of core.parallelism times live schedulers. Triggerers: triggers of"
             " their capacity."
             " Celery workers: running, of worker_concurrency times workers.",
             [
@@ -96,6 +99,7 @@ LIMITS = Row(
             ],
             "percentunit",
             width=8,
+            height=7,
             ceiling=1,
             steps=FULL,
             no_value=NO_API,
@@ -106,6 +110,7 @@ LIMITS = Row(
             Query(f"topk(8, {pick('airflow_dag:active_runs:ratio', **DAGS)} > 0)", "{{dag_id}}"),
             "percentunit",
             width=8,
+            height=7,
             ceiling=1,
             steps=((None, GREEN), (1, YELLOW)),
             no_value="no run is active",
@@ -118,6 +123,7 @@ LIMITS = Row(
             Query(f"topk(8, {pick('airflow_dag:active_tasks:ratio', **DAGS)} > 0)", "{{dag_id}}"),
             "percentunit",
             width=8,
+            height=7,
             ceiling=1,
             steps=((None, GREEN), (1, YELLOW)),
             no_value="no task is active",
@@ -125,82 +131,51 @@ LIMITS = Row(
         ),
     ],
 )
-POOLS_ROW = Row(
-    "Pools",
+LEFT = Row(
+    "What is left",
     [
+        left(
+            "Slots of parallelism left",
+            "airflow:parallelism_headroom:sum",
+            "Tasks that could run besides those that do.",
+        ),
+        stat(
+            "Queued behind parallelism",
+            "Task instances that are queued and hold no slot of parallelism: they wait until a running one ends.",
+            pick("airflow:parallelism_queued_behind:sum"),
+            "short",
+            width=8,
+            steps=((None, GREEN), (1, YELLOW)),
+            decimals=0,
+            no_value=NO_API,
+        ),
+        left("Triggers left", "airflow:triggerer_headroom:sum", "Triggers that all triggerers could run besides."),
         table(
-            "Pools now",
-            "Slots of each pool: how many, in use, free, and how many are waited for and since when.",
-            {"pool": Key("Pool", [link.POOL_OF_ROW])},
+            "DAGs with the least left",
+            "Runs and task instances that may start before max_active_runs and max_active_tasks hold them back, of"
+            " the ten DAGs with the fewest.",
+            DAG,
             [
-                Column("Slots", pick("airflow_pool:slots:max", **POOLS), decimals=0, width=90),
-                Column("In use", pick("airflow_pool:occupied_slots:sum", **POOLS), decimals=0, width=90),
                 Column(
-                    "Use",
-                    pick("airflow_pool:occupied_slots:ratio", **POOLS),
-                    "percentunit",
-                    steps=FULL,
-                    bar=True,
-                    width=220,
-                ),
-                Column(
-                    "Waited for",
-                    pick("airflow_pool:waiting_slots:max", **POOLS),
+                    "Tasks left",
+                    f"bottomk(10, {pick('airflow_dag:active_tasks_headroom:sum', **DAGS)})",
                     decimals=0,
+                    steps=((None, ORANGE), (1, "text")),
                     width=110,
-                    steps=((None, "text"), (1, ORANGE)),
                 ),
                 Column(
-                    "Waiting since",
-                    pick("airflow_pool:oldest_waiting:age_seconds", **POOLS),
-                    "s",
-                    steps=ATTENTION,
-                    width=130,
+                    "Runs left",
+                    f"{pick('airflow_dag:active_runs_headroom:sum', **DAGS)}"
+                    f" and on(dag_id) bottomk(10, {pick('airflow_dag:active_tasks_headroom:sum', **DAGS)})",
                     decimals=0,
-                ),
-                Column(
-                    "Lowest priority",
-                    f"max by(pool) ({pick('airflow_pool_waiting_priority_weight_min', **POOLS)})",
-                    width=130,
-                ),
-                Column(
-                    "Highest priority",
-                    f"max by(pool) ({pick('airflow_pool_waiting_priority_weight_max', **POOLS)})",
-                    width=130,
+                    steps=((None, ORANGE), (1, "text")),
+                    width=110,
                 ),
             ],
-            sort="Use",
+            ascending=True,
             width=24,
-            height=7,
-            no_value="no pool is known",
-        ),
-        graph(
-            "Slots in use",
-            "Slots that queued, running and, where the pool counts them, deferred task instances hold.",
-            Query(pick("airflow_pool:occupied_slots:sum", **POOLS), "{{pool}}"),
-            "short",
-            decimals=0,
-        ),
-        graph(
-            "Slots waited for",
-            "Slots that scheduled task instances wait for.",
-            Query(pick("airflow_pool:waiting_slots:max", **POOLS), "{{pool}}"),
-            "short",
-            decimals=0,
-        ),
-        graph(
-            "Waits for a slot or limit, by pool",
-            "95 of 100 tries of the hour before waited no longer than this from scheduled to queued.",
-            Query(pick("airflow_pool:task_scheduled_seconds:quantile1h", quantile="0.95", **POOLS), "{{pool}}"),
-            "s",
-            no_value="nothing ended, or Airflow 2",
-        ),
-        graph(
-            "Waits for a worker, by queue",
-            "95 of 100 tries of the hour before waited no longer than this from queued to running.",
-            Query(pick("airflow_queue:task_queued_seconds:quantile1h", quantile="0.95"), "{{queue}}"),
-            "s",
-            no_value="nothing ended",
+            height=6,
+            no_value="no task is active",
         ),
     ],
 )
@@ -215,8 +190,26 @@ MORE = Row(
                 Query(f"sum({one('airflow_backfill_max_active_runs')})", "allowed"),
             ],
             "short",
+            width=8,
             decimals=0,
             overrides=[*STATES, ceiling("allowed")],
+            no_value="no backfill",
+        ),
+        table(
+            "Backfills now",
+            "Backfills under way, by DAG: their runs, how many may be active, and since when (Airflow 3).",
+            DAG,
+            [
+                Column("Runs", f"sum by(dag_id) ({one('airflow_backfill_runs')})", decimals=0, width=80),
+                Column("Allowed", f"max by(dag_id) ({pick('airflow_backfill_max_active_runs')})", decimals=0, width=90),
+                Column(
+                    "Created",
+                    f"1000 * max by(dag_id) ({pick('airflow_backfill_oldest_created_timestamp_seconds')})",
+                    "dateTimeFromNow",
+                    width=140,
+                ),
+            ],
+            width=8,
             no_value="no backfill",
         ),
         graph(
@@ -226,6 +219,7 @@ MORE = Row(
                 f"60 * {total(rate('airflow_task_wait_unobservable_total'), 'wait', 'reason')}", "{{wait}}: {{reason}}"
             ),
             "short",
+            width=8,
             no_value=NO_API,
         ),
     ],
@@ -235,6 +229,6 @@ DASHBOARD = Dashboard(
     "Airflow / Concurrency and pools",
     "Every limit beside its use: what waits, for what, since when, and which limit holds it back.",
     (*COMMON, POOL, DAG_IDS, AIRFLOW_URL),
-    [WAITING, LIMITS, POOLS_ROW, MORE],
+    [WAITING, LIMITS, LEFT, POOLS_ROW, MORE],
     CHANGES,
 )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from grafana.boards import link
 from grafana.boards.annotation import CHANGES, failed_runs
 from grafana.boards.dag_tasks import TASKS
+from grafana.boards.dag_usage import RESOURCES
 from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import graph, stat
 from grafana.boards.panel import (
     BLUE,
     GREEN,
+    GREY,
     NEUTRAL,
     NO_API,
-    NO_HOST,
-    NO_STATSD,
     ORANGE,
     RED,
     YELLOW,
@@ -22,19 +22,25 @@ from grafana.boards.panel import (
     mapping,
     rising,
 )
-from grafana.boards.promql import API_READ, DAG, host_quantile, largest, one, or_zero, pick, quantile, rate, total
+from grafana.boards.promql import (
+    API_READ,
+    DAG,
+    age,
+    ago,
+    one,
+    or_zero,
+    pick,
+    quantile,
+    rate,
+    total,
+)
 from grafana.boards.states import QUANTILES, RESULTS, STATES, ceiling
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import AIRFLOW_URL, COMMON, DAG_ID
 
 MINUTE, HOUR = 60, 3600
+DUE = mapping({"0": ("due", BLUE)})
 STATE_TEXT = mapping({"1": ("paused", YELLOW), "0": ("active", GREEN)})
-PEAK = "airflow_task_try_peak_memory_bytes"
-
-
-def since(family: str) -> str:
-    """How long ago it was, in seconds."""
-    return f"time() - max({pick(family, **DAG)})"
 
 
 NOW = Row(
@@ -52,7 +58,7 @@ NOW = Row(
         stat(
             "Since last success",
             "How long ago a run last succeeded; backfills are left out.",
-            since("airflow_dag_last_success_timestamp_seconds"),
+            ago("airflow_dag_last_success_timestamp_seconds", **DAG),
             "s",
             steps=NEUTRAL,
             decimals=0,
@@ -69,7 +75,7 @@ NOW = Row(
         stat(
             "Oldest unfinished run",
             "How long the scheduled run that has been wanted longest has been: due, and not ended yet.",
-            f"max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds', **DAG)})",
+            age(f"max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds', **DAG)})"),
             "s",
             steps=rising(HOUR, 6 * HOUR),
             decimals=0,
@@ -86,11 +92,13 @@ NOW = Row(
         ),
         stat(
             "Until the next run",
-            "How long until the next scheduled run may be created; below 0 for a paused DAG and at its limit of runs.",
-            f"max({pick('airflow_dag_next_run_timestamp_seconds', **DAG)}) - time()",
+            "How long until the next scheduled run may be created. Due: the scheduler creates it in its next loops;"
+            " a paused DAG, and one at its limit of runs, stays due.",
+            age(f"max({pick('airflow_dag_next_run_timestamp_seconds', **DAG)}) - time()"),
             "s",
             decimals=0,
             steps=NEUTRAL,
+            mappings=DUE,
             no_value="no schedule",
         ),
         table(
@@ -110,8 +118,16 @@ NOW = Row(
                     f" * scalar(max({pick('airflow_dag_paused', **DAG)}))",
                     mappings=STATE_TEXT,
                     width=90,
-                )
+                ),
+                Column(
+                    "Last run ended",
+                    f"1000 * max by(owners, tags, schedule, bundle, file) ({pick('airflow_dag_info', **DAG)})"
+                    f" * scalar(max({pick('airflow_dag_last_run_end_timestamp_seconds', **DAG)}))",
+                    "dateTimeFromNow",
+                    width=140,
+                ),
             ],
+            sort="State",
             width=16,
             height=5,
             no_value=NO_API,
@@ -119,7 +135,7 @@ NOW = Row(
         stat(
             "Age of complete data",
             "How long ago the newest data interval ended whose run succeeded: the data are complete up to then.",
-            since("airflow_dag_last_success_data_interval_end_timestamp_seconds"),
+            ago("airflow_dag_last_success_data_interval_end_timestamp_seconds", **DAG),
             "s",
             decimals=0,
             height=5,
@@ -194,9 +210,10 @@ RUNS = Row(
         ),
         graph(
             "Deadlines and SLAs, an hour",
-            "Deadlines of runs that were kept and missed (Airflow 3.1 and later), and SLAs of tasks that were missed"
-            " (Airflow 2), by StatsD.",
+            "Deadlines of runs that were set, kept and missed (Airflow 3.1 and later), and SLAs of tasks that were"
+            " missed (Airflow 2), by StatsD.",
             [
+                Query(f"3600 * {total(rate('airflow_deadlines_created_total', **DAG))}", "set"),
                 Query(f"3600 * {total(rate('airflow_deadlines_met_total', **DAG))}", "kept"),
                 Query(f"3600 * {total(rate('airflow_deadlines_missed_total', **DAG))}", "missed"),
                 Query(f"3600 * {total(rate('airflow_sla_missed_total', **DAG))}", "SLA missed"),
@@ -206,54 +223,8 @@ RUNS = Row(
             sparse=True,
             stacked=True,
             bars=True,
-            overrides=colored({"kept": GREEN, "missed": RED, "SLA missed": ORANGE}),
+            overrides=colored({"set": GREY, "kept": GREEN, "missed": RED, "SLA missed": ORANGE}),
             no_value="no deadline, or needs StatsD",
-        ),
-    ],
-)
-RESOURCES = Row(
-    "What it uses",
-    [
-        graph(
-            "CPU by task",
-            "CPUs that the processes of the ten busiest tasks use, on hosts that an exporter reads (host source).",
-            Query(largest(10, pick("airflow_task:cpu_seconds:rate5m", **DAG), "task_id"), "{{task_id}}"),
-            "none",
-            stacked=True,
-            no_value=NO_HOST,
-        ),
-        graph(
-            "Peak memory of a try",
-            "The most resident memory of one process of a try (host source): half of all tries need no more than"
-            " the median.",
-            [
-                Query(host_quantile(0.5, PEAK, **DAG), "median"),
-                Query(host_quantile(0.95, PEAK, **DAG), "95 of 100"),
-            ],
-            "bytes",
-            sparse=True,
-            overrides=QUANTILES,
-            no_value=NO_HOST,
-        ),
-        graph(
-            "What scheduling it costs",
-            "Seconds a minute that schedulers spend on checking the dependencies of this DAG's tasks (StatsD).",
-            f"60 * {total(rate('airflow_dag_dependency_check_seconds_total', **DAG))}",
-            "s",
-            legend=False,
-            no_value=NO_STATSD,
-        ),
-        graph(
-            "Time that failed tries took",
-            "The share of this DAG's run time that went into tries that failed.",
-            f"{total(rate('airflow_task_failed_seconds_total', **DAG))}"
-            f" / ({total(rate('airflow_task_run_seconds_total', **DAG))} > 0)",
-            "percentunit",
-            sparse=True,
-            ceiling=1,
-            legend=False,
-            overrides=colored({"Value": BLUE}),
-            no_value="no try ended",
         ),
     ],
 )

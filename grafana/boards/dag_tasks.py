@@ -11,8 +11,8 @@ from grafana.boards.panel import (
     RED,
     Query,
 )
-from grafana.boards.promql import DAG, increase, one, quantile, rate, total
-from grafana.boards.states import QUANTILES, RESULTS, STATES
+from grafana.boards.promql import DAG, increase, one, or_zero, quantile, rate, total
+from grafana.boards.states import NOT_RUN, QUANTILES, RESULTS, STATES
 from grafana.boards.table import Column, Key, table
 
 TASK = {
@@ -31,6 +31,7 @@ def per_task(family: str, **labels: str) -> str:
     return total(increase(family, **DAG, **labels), "task_id")
 
 
+TRIES = total(rate("airflow_task_tries_total", **DAG))
 TASKS = Row(
     "Tasks",
     [
@@ -74,8 +75,20 @@ TASKS = Row(
             ],
             sort="Time",
             width=24,
-            height=9,
+            height=7,
             no_value="no task ran",
+        ),
+        graph(
+            "Tasks that did not run, an hour",
+            "Task instances that ended without a try, by state: skipped, failed upstream, or removed from the DAG.",
+            Query(f"3600 * {total(rate('airflow_task_instances_not_run_total', **DAG), 'state')}", "{{state}}"),
+            "short",
+            width=8,
+            sparse=True,
+            stacked=True,
+            bars=True,
+            overrides=NOT_RUN,
+            no_value="all tasks ran",
         ),
         graph(
             "Tries that end, a minute",
@@ -83,12 +96,12 @@ TASKS = Row(
             [
                 Query(f"60 * {total(rate('airflow_task_tries_failed_total', **DAG))}", "failed"),
                 Query(
-                    f"60 * ({total(rate('airflow_task_tries_total', **DAG))}"
-                    f" - {total(rate('airflow_task_tries_failed_total', **DAG))})",
+                    f"60 * ({TRIES} - ({or_zero(total(rate('airflow_task_tries_failed_total', **DAG)), TRIES)}))",
                     "did not fail",
                 ),
             ],
             "short",
+            width=8,
             stacked=True,
             overrides=RESULTS,
             no_value="no try ended",
@@ -98,6 +111,7 @@ TASKS = Row(
             "Task instances of this DAG in each active state.",
             Query(total(one("airflow_task_instances", **DAG), "state"), "{{state}}"),
             "short",
+            width=8,
             stacked=True,
             overrides=STATES,
             decimals=0,

@@ -9,6 +9,7 @@ from grafana.boards.panel import BLUE, PALETTE, PLAIN, Json, Panel, Query, Steps
 
 LAST: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 HOUR_IN_MS = 3_600_000
+POINT_SIZE = 5
 
 
 def _queries(given: str | Query | Sequence[Query]) -> Sequence[Query]:
@@ -70,7 +71,8 @@ def _lines(*, bars: bool, stacked: bool, sparse: bool) -> Json:
         "drawStyle": "bars" if bars else "line",
         "lineWidth": 1,
         "fillOpacity": 70 if bars else 25 if stacked else 8,
-        "showPoints": "never" if bars or stacked else "always" if sparse else "auto",
+        "showPoints": "never" if bars else "always" if sparse else "auto",  # auto draws a point that stands alone
+        "pointSize": POINT_SIZE,
         "spanNulls": HOUR_IN_MS if sparse and not bars else False,
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
         "axisPlacement": "auto",

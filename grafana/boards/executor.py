@@ -17,7 +17,7 @@ from grafana.boards.panel import (
     mapping,
     rising,
 )
-from grafana.boards.promql import API_READ, busiest, heard, or_zero, pick, quantile, rate, total
+from grafana.boards.promql import API_READ, age, busiest, heard, or_zero, pick, quantile, rate, total
 from grafana.boards.states import QUANTILES
 from grafana.boards.table import Column, Key, table
 from grafana.boards.triggerer import TRIGGERER
@@ -32,8 +32,8 @@ EXECUTOR = Row(
     [
         stat(
             "Slots in use",
-            "Slots of the fullest executor that run something (StatsD). LocalExecutor of Airflow 3 forgets tasks once"
-            " they run, so there it stays near 0.",
+            "Slots of the fullest executor that run something (StatsD; on the LocalExecutor of Airflow 3, whose own"
+            " account does not know what runs, by the API).",
             f"max({pick('airflow_executor:slots_used:ratio')})",
             "percentunit",
             steps=FULL,
@@ -61,7 +61,7 @@ EXECUTOR = Row(
         stat(
             "Longest queued",
             "How long the task instance that is longest queued has waited for a worker.",
-            f"clamp_min(max({pick(AGE, state='queued')}), 0)",
+            age(f"max({pick(AGE, state='queued')})"),
             "s",
             steps=rising(120, 900),
             decimals=0,
@@ -86,8 +86,8 @@ EXECUTOR = Row(
         ),
         graph(
             "Executor slots",
-            "Slots of each executor, all schedulers together (StatsD). LocalExecutor of Airflow 3 forgets tasks once"
-            " they run, and calls their slots open.",
+            "Slots of each executor by its own account, all schedulers together (StatsD). The LocalExecutor of"
+            " Airflow 3 calls all of them open, whatever runs.",
             Query(pick("airflow_executor:slots:sum"), "{{executor}} {{state}}"),
             "short",
             decimals=0,
@@ -162,6 +162,16 @@ OTHERS = Row(
                 ),
                 Column("Runs", f"max by(worker) ({pick('airflow_edge_worker_active_jobs')})", decimals=0, width=90),
                 Column("May run", f"max by(worker) ({pick('airflow_edge_worker_concurrency')})", decimals=0, width=90),
+                Column(
+                    "Free", f"max by(worker) ({pick('airflow_edge_worker_free_concurrency')})", decimals=0, width=80
+                ),
+                Column("Queues", f"max by(worker) ({pick('airflow_edge_worker_queues')})", decimals=0, width=80),
+                Column(
+                    "Maintenance",
+                    f"max by(worker) ({pick('airflow_edge_worker_maintenance')})",
+                    mappings=mapping({"1": ("yes", ORANGE), "0": ("no", GREEN)}),
+                    width=110,
+                ),
                 Column(
                     "Use", pick("airflow_worker:edge_slots_used:ratio"), "percentunit", bar=True, steps=FULL, width=180
                 ),

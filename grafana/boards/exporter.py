@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from grafana.boards.annotation import CHANGES
 from grafana.boards.dashboard import Dashboard, Row
-from grafana.boards.draw import bar_gauge, graph, stat
+from grafana.boards.draw import graph, stat
+from grafana.boards.exporter_cost import COST, HOST
+from grafana.boards.exporter_statsd import STATSD
 from grafana.boards.panel import (
     ANY_IS_BAD,
     GREEN,
     NEUTRAL,
-    NO_STATSD,
-    ORANGE,
     RED,
     YELLOW,
     Query,
-    colored,
     mapping,
     rising,
 )
-from grafana.boards.promql import STATSD_HEARD, host_rate, occurring, or_zero, pick
+from grafana.boards.promql import age, host_rate, occurring, pick
 from grafana.boards.table import Column, Key, table
 from grafana.boards.variable import COMMON
 
-OURS = f"and on(instance, job) {pick('airflow_exporter_build_info')}"
-"""process_ families are everybody's: only those of exporters are meant."""
+CONFIG_READ = "airflow_exporter_config_last_reload_success_timestamp_seconds"
+WEB_CONFIG_REFUSED = "airflow_exporter_web_config_reload_failures_total"
 YES = mapping({"1": ("yes", GREEN), "0": ("no", RED)})
 UP = ((None, RED), (1, GREEN))
 
@@ -45,7 +44,7 @@ HEALTH = Row(
         stat(
             "Oldest data",
             "How long ago the reader that is furthest behind last read with success.",
-            f"max({pick('airflow_reader:data_age_seconds:min')})",
+            age(f"max({pick('airflow_reader:data_age_seconds:min')})"),
             "s",
             steps=rising(900, 1800),
             decimals=0,
@@ -74,6 +73,49 @@ HEALTH = Row(
             mappings=mapping({"1": ("yes", GREEN), "0": ("no", YELLOW)}),
         ),
         table(
+            "Exporters now",
+            "Each exporter: whether its newest configuration and its web configuration file could be read, since"
+            " when it has run with this one, and the oldest success of its sources.",
+            {"instance": Key("Exporter")},
+            [
+                Column(
+                    "Configuration",
+                    f"min by(instance) ({pick('airflow_exporter_config_last_reload_successful')})",
+                    mappings=mapping({"1": ("in force", GREEN), "0": ("refused", RED)}),
+                    width=120,
+                ),
+                Column(
+                    "Read",
+                    f"1000 * max by(instance) ({pick(CONFIG_READ)})",
+                    "dateTimeFromNow",
+                    width=140,
+                ),
+                Column(
+                    "Web configurations refused",
+                    f"sum by(instance) (increase({pick(WEB_CONFIG_REFUSED)}[$__range]))",
+                    decimals=0,
+                    steps=((None, "text"), (1, RED)),
+                    width=190,
+                ),
+                Column(
+                    "Sources last read",
+                    f"1000 * min by(instance) ({pick('airflow_exporter_source_last_success_timestamp_seconds')})",
+                    "dateTimeFromNow",
+                    width=150,
+                ),
+                Column(
+                    "Open connections",
+                    f"max by(instance) ({pick('airflow_exporter_http_open_connections')})",
+                    decimals=0,
+                    width=140,
+                ),
+            ],
+            sort="Configuration",
+            ascending=True,
+            width=24,
+            height=5,
+        ),
+        table(
             "Readers",
             "What is read, how old it is, how long a read takes and how long the exporter waits between two.",
             {"source": Key("Source", width=90), "reader": Key("Reader")},
@@ -87,7 +129,7 @@ HEALTH = Row(
                 ),
                 Column(
                     "Age",
-                    f"max by(source, reader) ({pick('airflow_reader:data_age_seconds:min')})",
+                    age(f"max by(source, reader) ({pick('airflow_reader:data_age_seconds:min')})"),
                     "s",
                     decimals=0,
                     width=90,
@@ -169,126 +211,11 @@ API = Row(
         ),
     ],
 )
-STATSD = Row(
-    "What it hears by StatsD",
-    [
-        stat(
-            "Lines a second, now",
-            "StatsD lines received, by all exporters together.",
-            f"sum({host_rate('airflow_exporter_statsd_lines_total')})",
-            "short",
-            width=6,
-            steps=NEUTRAL,
-            no_value=NO_STATSD,
-        ),
-        stat(
-            "Lost, last five minutes",
-            "The share of datagrams that the kernel threw away since the receive buffer was full (StatsD).",
-            f"max({pick('airflow_exporter:statsd_kernel_drops:ratio_rate5m')})",
-            "percentunit",
-            width=6,
-            steps=rising(0.0001, 0.01),
-            no_value=NO_STATSD,
-        ),
-        stat(
-            "Receive buffer",
-            "What the kernel granted for StatsD datagrams, with its bookkeeping.",
-            f"min({pick('airflow_exporter_statsd_receive_buffer_bytes')} > 0)",
-            "bytes",
-            width=6,
-            steps=NEUTRAL,
-            no_value=NO_STATSD,
-        ),
-        stat(
-            "Names that nothing knows",
-            "Different StatsD names without a meaning; a thousand at most are remembered.",
-            or_zero(f"max({pick('airflow_exporter_statsd_unmapped_names')})", STATSD_HEARD),
-            "short",
-            width=6,
-            steps=((None, GREEN), (100, YELLOW)),
-            no_value=NO_STATSD,
-        ),
-        graph(
-            "StatsD lines, a second",
-            "StatsD lines received, by exporter.",
-            Query(f"sum by(instance) ({host_rate('airflow_exporter_statsd_lines_total')})", "{{instance}}"),
-            "short",
-            width=8,
-            no_value=NO_STATSD,
-        ),
-        graph(
-            "Lost and unreadable, a minute",
-            "Datagrams that the kernel threw away since the buffer was full, and StatsD lines that could not be read.",
-            [
-                Query(f"60 * sum({host_rate('airflow_exporter_statsd_kernel_drops_total')})", "lost in the kernel"),
-                Query(f"60 * sum({host_rate('airflow_exporter_statsd_rejected_total')})", "unreadable"),
-            ],
-            "short",
-            width=8,
-            overrides=colored({"lost in the kernel": RED, "unreadable": ORANGE}),
-            no_value=NO_STATSD,
-        ),
-        graph(
-            "Left out on purpose, a minute",
-            "Values of StatsD that feed nothing, by reason: twins of what the API tells better, names that nothing"
-            " knows.",
-            Query(occurring("airflow_exporter_statsd_dropped_total", "reason"), "{{reason}}"),
-            "short",
-            width=8,
-            stacked=True,
-            no_value="nothing was left out, or needs StatsD",
-        ),
-    ],
-)
-COST = Row(
-    "What it costs",
-    [
-        graph(
-            "Exporters' CPU",
-            "CPUs that each exporter uses.",
-            Query(f"{host_rate('process_cpu_seconds_total')} {OURS}", "{{instance}}"),
-            "none",
-            width=8,
-        ),
-        graph(
-            "Exporters' memory",
-            "Resident memory of each exporter.",
-            Query(f"{pick('process_resident_memory_bytes')} {OURS}", "{{instance}}"),
-            "bytes",
-            width=8,
-        ),
-        graph(
-            "Time of a scrape",
-            "How long Prometheus takes to scrape each exporter.",
-            Query(f"{pick('scrape_duration_seconds')} {OURS}", "{{instance}}"),
-            "s",
-            width=8,
-        ),
-        bar_gauge(
-            "Families with the most series",
-            "Which metrics fill Prometheus: the twelve largest.",
-            Query(f"topk(12, sum by(family) ({pick('airflow_exporter_series')}))", "{{family}}"),
-            "short",
-            height=10,
-        ),
-        graph(
-            "Series and connections turned away",
-            "Series that were refused or folded into _other at the cap of their family, and connections and requests to"
-            " the exporter that were turned away, a minute.",
-            [
-                Query(f"60 * sum({host_rate('airflow_exporter_series_dropped_total')})", "series"),
-                Query(f"60 * sum({host_rate('airflow_exporter_http_rejected_total')})", "connections and requests"),
-            ],
-            "short",
-            height=10,
-        ),
-    ],
-)
 DASHBOARD = Dashboard(
     "airflow-exporter",
     "Airflow / The exporter",
     "Does the exporter read everything, how old is what it shows, what was lost, and what does it cost?",
     COMMON,
-    [HEALTH, API, STATSD, COST],
+    [HEALTH, API, STATSD, HOST, COST],
     CHANGES,
 )

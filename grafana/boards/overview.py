@@ -5,21 +5,24 @@ from __future__ import annotations
 from grafana.boards import link
 from grafana.boards.annotation import CHANGES, failed_runs
 from grafana.boards.answers import ANSWERS, HOUR
+from grafana.boards.compared import COMPARED, DONE
 from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import bar_gauge, graph
+from grafana.boards.firing import FIRING_ROW
 from grafana.boards.panel import NO_API, RED, Query, rising
-from grafana.boards.promql import pick
+from grafana.boards.promql import age, or_zero, pick
 from grafana.boards.states import RESULTS, STATES, WAITS
 from grafana.boards.table import Column, Key, table
-from grafana.boards.variable import AIRFLOW_URL, COMMON
+from grafana.boards.variable import AIRFLOW_URL, COMMON, RUNBOOKS
 
 FAILED_RUNS = f"sum by(dag_id) ({pick('airflow_dag:dag_runs_finished:increase1h', state='failed')})"
 WORST_DAGS = f"topk(8, {FAILED_RUNS} > 0.5)"
 FAILED_TRIES = (
     f"sum by(dag_id, task_id) (max without(instance, pod) (increase({pick('airflow_task_tries_failed_total')}[1h])))"
 )
+TRIES = pick("airflow:task_tries:rate5m")
 WORST_TASKS = f"topk(8, {FAILED_TRIES} > 0.5)"
-LATEST = f"topk(8, {pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})"
+LATEST = age(f"topk(8, {pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})")
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 TASK = {
     "dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW]),
@@ -44,7 +47,7 @@ COURSE = Row(
             [
                 Query(f"60 * {pick('airflow:task_tries_failed:rate5m')}", "failed"),
                 Query(
-                    f"60 * ({pick('airflow:task_tries:rate5m')} - {pick('airflow:task_tries_failed:rate5m')})",
+                    f"60 * ({TRIES} - ({or_zero(pick('airflow:task_tries_failed:rate5m'), TRIES)}))",
                     "did not fail",
                 ),
             ],
@@ -63,10 +66,11 @@ COURSE = Row(
         graph(
             "Waits in the hour before",
             "95 of 100 tries waited no longer than this: for a slot or a limit (scheduled), then for a worker"
-            " (queued).",
+            " (queued); and 95 of 100 scheduled runs started no later than this after they were due.",
             [
                 Query(pick("airflow:task_scheduled_seconds:quantile1h", quantile="0.95"), "for a slot or limit"),
                 Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "for a worker"),
+                Query(pick("airflow:dag_run_schedule_delay_seconds:quantile1h", quantile="0.95"), "runs, to start"),
             ],
             "s",
             overrides=WAITS,
@@ -96,7 +100,7 @@ WHERE = Row(
                     width=140,
                 ),
             ],
-            height=10,
+            height=7,
             no_value="no run failed",
         ),
         table(
@@ -113,7 +117,7 @@ WHERE = Row(
                     width=90,
                 ),
             ],
-            height=10,
+            height=7,
             no_value="no try failed",
         ),
         table(
@@ -121,7 +125,7 @@ WHERE = Row(
             "DAGs by how long their oldest unfinished scheduled run has been wanted.",
             DAG,
             [Column("Wanted for", LATEST, unit="s", steps=rising(HOUR, 6 * HOUR), width=140, decimals=0)],
-            height=10,
+            height=7,
             no_value="none is open",
         ),
         bar_gauge(
@@ -133,7 +137,7 @@ WHERE = Row(
                 Query(f"topk(6, {pick('airflow_pool:occupied_slots:ratio')})", "pool {{pool}}"),
             ],
             "percentunit",
-            height=10,
+            height=7,
             ceiling=1,
             steps=rising(0.8, 1),
             no_value=NO_API,
@@ -144,7 +148,7 @@ DASHBOARD = Dashboard(
     "airflow-overview",
     "Airflow / Overview",
     "Is Airflow healthy, failing, late or full? What is red says where to look.",
-    (*COMMON, AIRFLOW_URL),
-    [*ANSWERS, COURSE, WHERE],
+    (*COMMON, AIRFLOW_URL, RUNBOOKS),
+    [*ANSWERS, FIRING_ROW, COURSE, WHERE, COMPARED, DONE],
     (*CHANGES, failed_runs(shown=False)),
 )

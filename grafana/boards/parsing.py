@@ -7,14 +7,16 @@ from grafana.boards.dashboard import Row
 from grafana.boards.draw import graph
 from grafana.boards.panel import (
     BLUE,
+    GREEN,
+    NO_API,
     NO_STATSD,
+    ORANGE,
     RED,
     YELLOW,
     Query,
     colored,
 )
-from grafana.boards.promql import average, heard, one, pick, quantile, rate, total
-from grafana.boards.states import QUANTILES
+from grafana.boards.promql import average, heard, one, pick, rate, total
 from grafana.boards.table import Column, Key, table
 
 HOUR = 3600
@@ -33,14 +35,43 @@ PARSING = Row(
         ),
         graph(
             "Time to parse a file",
-            "Mean and the slowest five of 100 (StatsD).",
+            "Mean, and what 95 of 100 files of the hour before took at most (StatsD).",
             [
                 Query(average("airflow_dag_processor_parse_duration_seconds"), "mean"),
-                Query(quantile(0.95, "airflow_dag_processor_parse_duration_seconds"), "95 of 100"),
+                Query(pick("airflow:dag_file_parse_seconds:quantile1h", quantile="0.95"), "95 of 100, of an hour"),
             ],
             "s",
             sparse=True,
-            overrides=[*QUANTILES, *colored({"mean": BLUE})],
+            overrides=colored({"mean": BLUE, "95 of 100, of an hour": ORANGE}),
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "DAGs",
+            "DAGs by state: active, paused, and stale, whose file is gone.",
+            Query(total(one("airflow_dags"), "state"), "{{state}}"),
+            "short",
+            width=8,
+            decimals=0,
+            overrides=colored({"active": GREEN, "paused": YELLOW, "stale": RED}),
+            no_value=NO_API,
+        ),
+        graph(
+            "A pass over all files",
+            "How long the newest pass over all files of DAGs took (StatsD).",
+            Query(f"max({one('airflow_dag_processor_total_parse_duration_seconds')})", "newest pass"),
+            "s",
+            width=8,
+            legend=False,
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "DAGs found in a pass",
+            "DAGs that the newest pass over all files found (StatsD); fewer than before: a file is gone or broken.",
+            Query(f"max({one('airflow_dag_processor_dags')})", "DAGs"),
+            "short",
+            width=8,
+            legend=False,
+            decimals=0,
             no_value=NO_STATSD,
         ),
         table(
@@ -57,6 +88,7 @@ PARSING = Row(
                 )
             ],
             width=8,
+            height=7,
             no_value="Airflow 3 only",
         ),
         table(
@@ -80,6 +112,7 @@ PARSING = Row(
                 ),
             ],
             width=8,
+            height=7,
             no_value=NO_STATSD,
         ),
         table(
@@ -96,6 +129,7 @@ PARSING = Row(
                 )
             ],
             width=8,
+            height=7,
             no_value="no file is broken",
         ),
         graph(

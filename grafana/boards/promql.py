@@ -38,6 +38,16 @@ def increase(family: str, **labels: str) -> str:
     return f"max {REPLICAS} (increase({pick(family, **labels)}[$__range]))"
 
 
+def age(expression: str) -> str:
+    """How long ago or until then, in seconds; 0 where the clocks of two machines would make it less."""
+    return f"clamp_min({expression}, 0)"
+
+
+def ago(family: str, **labels: str) -> str:
+    """How long ago the newest of these moments was, in seconds."""
+    return age(f"time() - max({pick(family, **labels)})")
+
+
 def total(expression: str, *labels: str) -> str:
     """The sum, by these labels."""
     return f"sum by({', '.join(labels)}) ({expression})" if labels else f"sum({expression})"

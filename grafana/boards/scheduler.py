@@ -21,11 +21,9 @@ from grafana.boards.panel import (
     rising,
 )
 from grafana.boards.parsing import PARSING
-from grafana.boards.promql import API_READ, STATSD_HEARD, busiest, heard, one, or_zero, pick, quantile, total
+from grafana.boards.promql import API_READ, STATSD_HEARD, age, busiest, heard, one, or_zero, pick, quantile, total
 from grafana.boards.states import QUANTILES, STATES
 from grafana.boards.variable import AIRFLOW_URL, COMMON
-
-CRITICAL = "airflow_scheduler_critical_section_duration_seconds"
 
 
 def heartbeat(title: str, component: str) -> Panel:
@@ -33,7 +31,7 @@ def heartbeat(title: str, component: str) -> Panel:
     return stat(
         title,
         "How old its newest heartbeat is. After 30 seconds Airflow calls it unhealthy.",
-        f"clamp_min({pick('airflow_component:heartbeat:age_seconds', component=component)}, 0)",
+        age(pick("airflow_component:heartbeat:age_seconds", component=component)),
         "s",
         steps=rising(30, 120),
         decimals=0,
@@ -100,7 +98,7 @@ LOOPS = Row(
             "Only one scheduler at a time may hand tasks to executors (StatsD): how long 95 of 100 stay, and its"
             " query alone.",
             [
-                Query(quantile(0.95, CRITICAL), "all of it"),
+                Query(pick("airflow:critical_section_seconds:quantile5m", quantile="0.95"), "all of it"),
                 Query(quantile(0.95, "airflow_scheduler_critical_section_query_duration_seconds"), "its query"),
             ],
             "s",
@@ -129,10 +127,39 @@ LOOPS = Row(
             no_value=NO_STATSD,
         ),
         graph(
+            "First tasks, after their run was due",
+            "95 of 100 runs start their first task no later than this after they were due, and after they were queued"
+            " (StatsD; the second from Airflow 3.2 on).",
+            [
+                Query(quantile(0.95, "airflow_dag_run_first_task_scheduling_delay_seconds"), "after it was due"),
+                Query(quantile(0.95, "airflow_dag_run_first_task_start_delay_seconds"), "after it was queued"),
+            ],
+            "s",
+            width=8,
+            sparse=True,
+            overrides=colored({"after it was due": ORANGE, "after it was queued": BLUE}),
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Checking the dependencies of a run",
+            "How long schedulers take to check which tasks of one run may start (StatsD): half of the runs take no"
+            " longer than the median.",
+            [
+                Query(quantile(0.5, "airflow_scheduler_dependency_check_duration_seconds"), "median"),
+                Query(quantile(0.95, "airflow_scheduler_dependency_check_duration_seconds"), "95 of 100"),
+            ],
+            "s",
+            width=8,
+            sparse=True,
+            overrides=QUANTILES,
+            no_value=NO_STATSD,
+        ),
+        graph(
             "Runs by state",
             "DAG runs that are queued or running.",
             Query(pick("airflow:dag_runs:sum"), "{{state}}"),
             "short",
+            width=8,
             stacked=True,
             decimals=0,
             overrides=STATES,
@@ -147,6 +174,7 @@ LOOPS = Row(
                 "{{dag_id}}",
             ),
             "s",
+            width=24,
             stacked=True,
             links=[link.DAG],
             no_value=NO_STATSD,
@@ -167,7 +195,22 @@ LOST = Row(
                 Query(heard("airflow_scheduler_orphaned_tasks_total"), "orphaned"),
             ],
             "short",
+            width=8,
             overrides=colored({"without heartbeat": RED, "killed from outside": ORANGE, "orphaned": YELLOW}),
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Jobs that start and end, a minute",
+            "Jobs of Airflow (schedulers, triggerers, DAG processors; on Airflow 2 also tasks) that start and end, and"
+            " schedulers that end in good order (StatsD).",
+            [
+                Query(heard("airflow_jobs_started_total"), "started"),
+                Query(heard("airflow_jobs_ended_total"), "ended"),
+                Query(heard("airflow_scheduler_ends_total"), "schedulers ended"),
+            ],
+            "short",
+            width=8,
+            overrides=colored({"started": GREEN, "ended": BLUE, "schedulers ended": ORANGE}),
             no_value=NO_STATSD,
         ),
         graph(
@@ -179,6 +222,7 @@ LOST = Row(
                 Query(heard("airflow_job_heartbeat_failures_total"), "heartbeats"),
             ],
             "short",
+            width=8,
             overrides=colored({"callbacks": ORANGE, "heartbeats": RED}),
             no_value=NO_STATSD,
         ),

@@ -16,7 +16,8 @@ STATES = colored(
     }
 )
 RESULTS = colored({"success": GREEN, "failed": RED, "did not fail": GREEN, "cleared": GREY})
-WAITS = colored({"for a slot or limit": ORANGE, "for a worker": BLUE})
+NOT_RUN = colored({"skipped": GREY, "upstream_failed": ORANGE, "removed": PURPLE})
+WAITS = colored({"for a slot or limit": ORANGE, "for a worker": BLUE, "runs, to start": PURPLE})
 QUANTILES = colored({"median": GREEN, "95 of 100": ORANGE, "99 of 100": RED, "95 of 100, last week": GREY})
 
 

@@ -40,7 +40,7 @@ IN_SHORT = Row(
         stat(
             "Tries failed",
             "Failed tries among all tries, retries included.",
-            f"{gained(FAILED)} / ({gained(TRIES)} > 0)",
+            f"({or_zero(gained(FAILED), gained(TRIES))}) / ({gained(TRIES)} > 0)",
             "percentunit",
             steps=rising(0.05, 0.25),
             decimals=1,
@@ -49,7 +49,7 @@ IN_SHORT = Row(
         stat(
             "Failed for good",
             "Task instances that failed after their last try.",
-            gained(OUTCOMES, state="failed"),
+            or_zero(gained(OUTCOMES, state="failed"), gained(TRIES)),
             "short",
             steps=ANY_IS_BAD,
             decimals=0,
@@ -195,10 +195,24 @@ USE = Row(
             no_value=NO_HOST,
         ),
         graph(
+            "Network",
+            "Bytes a second that its processes receive and send (host source), where the task has a network"
+            " namespace of its own, as in a pod.",
+            [
+                Query(f"sum({host_rate('airflow_task_network_receive_bytes_total', **TASK)})", "in"),
+                Query(f"sum({host_rate('airflow_task_network_transmit_bytes_total', **TASK)})", "out"),
+            ],
+            "Bps",
+            width=8,
+            overrides=colored({"in": GREY, "out": BLUE}),
+            no_value="shares its host's network, or needs the host source",
+        ),
+        graph(
             "Instances by state",
             "Instances of this task by state, as Airflow 3 reports them every half minute (StatsD).",
             Query(total(one("airflow_task_active_instances", **TASK), "state"), "{{state}}"),
             "short",
+            width=8,
             stacked=True,
             overrides=STATES,
             decimals=0,
@@ -209,6 +223,7 @@ USE = Row(
             "What the task itself counts as records_processed (StatsD).",
             f"60 * {total(rate('airflow_custom_records_processed_total', **TASK))}",
             "short",
+            width=8,
             legend=False,
             no_value="not counted: needs StatsD",
         ),

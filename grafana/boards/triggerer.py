@@ -18,7 +18,7 @@ from grafana.boards.panel import (
     colored,
     rising,
 )
-from grafana.boards.promql import API_READ, heard, or_zero, pick
+from grafana.boards.promql import API_READ, age, heard, or_zero, pick
 
 FULL = rising(0.8, 1)
 TRIGGERER = Row(
@@ -27,7 +27,7 @@ TRIGGERER = Row(
         stat(
             "Triggerer's heartbeat",
             "How old its newest heartbeat is. After 30 seconds Airflow calls it unhealthy.",
-            f"clamp_min({pick('airflow_component:heartbeat:age_seconds', component='triggerer')}, 0)",
+            age(pick("airflow_component:heartbeat:age_seconds", component="triggerer")),
             "s",
             steps=rising(30, 120),
             decimals=0,
@@ -66,10 +66,18 @@ TRIGGERER = Row(
         ),
         graph(
             "Triggers by triggerer",
-            "Triggers that each triggerer runs (StatsD); of how many it may run: see Capacity in use.",
+            "Triggers that each triggerer runs (StatsD).",
             Query(pick("airflow_triggerer:running_triggers:max"), "{{hostname}}"),
             "short",
             decimals=0,
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "Capacity in use by triggerer",
+            "Triggers that each triggerer runs, of those that it may run (StatsD).",
+            Query(pick("airflow_triggerer:used:ratio"), "{{hostname}}"),
+            "percentunit",
+            ceiling=1,
             no_value=NO_STATSD,
         ),
         graph(
@@ -81,6 +89,7 @@ TRIGGERER = Row(
                 Query(heard("airflow_triggers_blocked_main_thread_total"), "held up others"),
             ],
             "short",
+            width=8,
             overrides=colored({"fired": GREEN, "failed": RED, "held up others": ORANGE}),
             no_value=NO_STATSD,
         ),
@@ -93,6 +102,7 @@ TRIGGERER = Row(
                 Query(heard("airflow_task_reschedules_total"), "rescheduled"),
             ],
             "short",
+            width=8,
             overrides=colored({"deferred": PURPLE, "rescheduled": YELLOW}),
             no_value=NO_STATSD,
         ),
@@ -104,6 +114,7 @@ TRIGGERER = Row(
                 Query(heard("airflow_asset_triggered_dag_runs_total"), "runs triggered"),
             ],
             "short",
+            width=8,
             overrides=colored({"updates": BLUE, "runs triggered": GREEN}),
             no_value=NO_STATSD,
         ),

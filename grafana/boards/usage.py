@@ -40,6 +40,25 @@ TASKS = Row(
             links=[link.DAG],
             no_value="nothing runs, or needs the host source",
         ),
+        graph(
+            "CPU by DAG",
+            "CPUs that the tasks of each DAG use, over all hosts: the eight busiest of the time shown (host source).",
+            Query(largest(8, pick("airflow_dag:task_cpu_seconds:rate5m"), "dag_id"), "{{dag_id}}"),
+            "none",
+            stacked=True,
+            links=[link.DAG],
+            no_value=NO_HOST,
+        ),
+        graph(
+            "Memory by DAG",
+            "Memory that the running tries of each DAG use together, over all hosts: the eight largest of the time"
+            " shown (host source).",
+            Query(largest(8, pick("airflow_dag:task_memory_bytes:sum"), "dag_id"), "{{dag_id}}"),
+            "bytes",
+            stacked=True,
+            links=[link.DAG],
+            no_value="nothing runs, or needs the host source",
+        ),
         table(
             "Largest peaks of memory",
             "The most that one process of the task had resident in the last 24 hours (host source), beside the"

@@ -92,6 +92,13 @@ WORKER = Variable(
     'label_values(airflow_processes{airflow="$airflow"}, instance)',
     several=True,
 )
+RUNBOOKS = Variable(
+    "runbooks",
+    "Runbooks' address",
+    "Where links to runbooks lead: the rule airflow:links:info in prometheus/rules/settings.yml.",
+    "label_values(airflow:links:info, runbooks)",
+    hidden=True,
+)
 AIRFLOW_URL = Variable(
     "airflow_url",
     "Airflow's address",

@@ -6,8 +6,10 @@ from grafana.boards import link
 from grafana.boards.annotation import CHANGES
 from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import graph
-from grafana.boards.panel import BLUE, GREEN, NO_HOST, ORANGE, RED, YELLOW, Query, colored, rising
+from grafana.boards.machines import LIMITS
+from grafana.boards.panel import BLUE, GREEN, GREY, NO_HOST, ORANGE, RED, YELLOW, Query, colored, rising
 from grafana.boards.promql import HOST, host_rate, largest, pick
+from grafana.boards.states import ceiling
 from grafana.boards.table import Column, Key, table
 from grafana.boards.usage import TASKS
 from grafana.boards.variable import AIRFLOW_URL, COMMON, COMPONENT, WORKER
@@ -15,8 +17,7 @@ from grafana.boards.variable import AIRFLOW_URL, COMMON, COMPONENT, WORKER
 PART = {**HOST, "component": "~$component"}
 BUSY = rising(0.8, 0.95)
 TIGHT = rising(0.85, 0.95)
-STARTED = "airflow_process_oldest_start_timestamp_seconds"
-SCARCE = ((None, RED), (0.1, YELLOW), (0.2, GREEN))
+OLDEST, NEWEST = (f"airflow_process_{which}_start_timestamp_seconds" for which in ("oldest", "newest"))
 
 
 def most(recorded: str, **labels: str) -> str:
@@ -86,6 +87,38 @@ OVERVIEW = Row(
             no_value=NO_HOST,
         ),
         graph(
+            "CPU: Airflow, its tasks, and others",
+            "CPUs that Airflow's components, its tasks and all other processes of the hosts use, beside all CPUs"
+            " that there are (host source). Much in use by others: the host does more than Airflow.",
+            [
+                Query(f"sum({pick('airflow_component:process_cpu_seconds:rate5m', **HOST)})", "Airflow's components"),
+                Query(f"sum({host_rate('airflow_task_cpu_seconds_total', **HOST)})", "tasks"),
+                Query(f"sum({host_rate('airflow_host_other_cpu_seconds_total', **HOST)})", "others"),
+                Query(f"sum({pick('airflow_host_cpus', **HOST)})", "CPUs"),
+            ],
+            "none",
+            stacked=True,
+            overrides=[*colored({"Airflow's components": BLUE, "tasks": GREEN, "others": GREY}), ceiling("CPUs")],
+            no_value=NO_HOST,
+        ),
+        graph(
+            "Load",
+            "Processes that run or wait to, on average of 1, 5 and 15 minutes, over all hosts (host source); beside"
+            " all CPUs that there are.",
+            [
+                Query(f"sum({pick('airflow_host_load1', **HOST)})", "1 minute"),
+                Query(f"sum({pick('airflow_host_load5', **HOST)})", "5 minutes"),
+                Query(f"sum({pick('airflow_host_load15', **HOST)})", "15 minutes"),
+                Query(f"sum({pick('airflow_host_cpus', **HOST)})", "CPUs"),
+            ],
+            "short",
+            overrides=[
+                *colored({"1 minute": GREY, "5 minutes": BLUE, "15 minutes": GREEN}),
+                ceiling("CPUs"),
+            ],
+            no_value=NO_HOST,
+        ),
+        graph(
             "Memory",
             "The share of its memory that programs cannot get any more, by host (host source).",
             Query(pick("airflow_host:memory_used:ratio", **HOST), "{{instance}}"),
@@ -139,6 +172,24 @@ PARTS = Row(
             stacked=True,
             no_value=NO_HOST,
         ),
+        graph(
+            "Disk by part",
+            "Bytes a second that each part's processes read from disks and write, over all hosts (host source).",
+            [
+                Query(
+                    f"sum by(component) ({host_rate('airflow_process_read_bytes_total', **PART)}) > 0",
+                    "{{component}} reads",
+                ),
+                Query(
+                    f"sum by(component) ({host_rate('airflow_process_written_bytes_total', **PART)}) > 0",
+                    "{{component}} writes",
+                ),
+            ],
+            "Bps",
+            width=24,
+            height=7,
+            no_value="no part uses a disk, or needs the host source",
+        ),
         table(
             "Parts now",
             "Processes, files and threads of each part on each host (host source); growth is what its process that"
@@ -157,8 +208,14 @@ PARTS = Row(
                 Column("Open files", pick("airflow_process_open_fds", **PART), decimals=0, width=100),
                 Column("Threads", pick("airflow_process_threads", **PART), decimals=0, width=90),
                 Column(
-                    "Started",
-                    f"1000 * max by(component, instance) ({pick(STARTED, **PART)})",
+                    "Oldest started",
+                    f"1000 * max by(component, instance) ({pick(OLDEST, **PART)})",
+                    "dateTimeFromNow",
+                    width=140,
+                ),
+                Column(
+                    "Newest started",
+                    f"1000 * max by(component, instance) ({pick(NEWEST, **PART)})",
                     "dateTimeFromNow",
                     width=140,
                 ),
@@ -166,107 +223,6 @@ PARTS = Row(
             sort="Memory",
             width=24,
             height=8,
-            no_value=NO_HOST,
-        ),
-    ],
-)
-LIMITS = Row(
-    "Limits of control groups, disks and network",
-    [
-        table(
-            "Control groups",
-            "Containers and slices with a limit: what they use of it, and how often they were held back (host source).",
-            {"instance": Key("Host", width=160), "cgroup": Key("Control group")},
-            [
-                Column(
-                    "Memory",
-                    pick("airflow_cgroup:memory_used:ratio", **HOST),
-                    "percentunit",
-                    steps=TIGHT,
-                    bar=True,
-                    width=150,
-                ),
-                Column(
-                    "CPU",
-                    pick("airflow_cgroup:cpu_used:ratio_rate5m", **HOST),
-                    "percentunit",
-                    steps=BUSY,
-                    bar=True,
-                    width=150,
-                ),
-                Column(
-                    "Held back",
-                    pick("airflow_cgroup:cpu_throttled:ratio_rate5m", **HOST),
-                    "percentunit",
-                    steps=((None, "text"), (0.25, YELLOW)),
-                    decimals=0,
-                    width=110,
-                ),
-                Column(
-                    "OOM kills",
-                    f"increase({pick('airflow_cgroup_oom_kills_total', **HOST)}[$__range])",
-                    decimals=0,
-                    steps=((None, "text"), (1, RED)),
-                    width=100,
-                ),
-            ],
-            no_value="no limits, or needs the host source",
-        ),
-        table(
-            "Filesystems",
-            "What is left for users, as a share of the size: of bytes, and of files (host source).",
-            {"instance": Key("Host", width=160), "mountpoint": Key("Mounted at")},
-            [
-                Column(
-                    "Bytes left",
-                    f"min by(instance, mountpoint) ({pick('airflow_host:filesystem_available:ratio', **HOST)})",
-                    "percentunit",
-                    steps=SCARCE,
-                    bar=True,
-                    width=160,
-                ),
-                Column(
-                    "Files left",
-                    f"min by(instance, mountpoint) ({pick('airflow_host:filesystem_files_free:ratio', **HOST)})",
-                    "percentunit",
-                    steps=SCARCE,
-                    bar=True,
-                    width=160,
-                ),
-            ],
-            ascending=True,
-            no_value=NO_HOST,
-        ),
-        graph(
-            "Network",
-            "Bytes a second that hosts receive and send (host source).",
-            [
-                Query(
-                    f"sum by(instance) ({host_rate('airflow_host_network_receive_bytes_total', **HOST)})",
-                    "{{instance}} in",
-                ),
-                Query(
-                    f"sum by(instance) ({host_rate('airflow_host_network_transmit_bytes_total', **HOST)})",
-                    "{{instance}} out",
-                ),
-            ],
-            "Bps",
-            no_value=NO_HOST,
-        ),
-        graph(
-            "Back from swap",
-            "Bytes a second that come back from swap: memory was too small for what ran (host source).",
-            Query(pick("airflow_host:swap_in_bytes:rate5m", **HOST), "{{instance}}"),
-            "Bps",
-            width=6,
-            no_value=NO_HOST,
-        ),
-        graph(
-            "Killed for want of memory",
-            "Processes a minute that the kernel killed since memory ran out, in any control group (host source).",
-            Query(f"60 * {host_rate('airflow_host_oom_kills_total', **HOST)}", "{{instance}}"),
-            "short",
-            width=6,
             no_value=NO_HOST,
         ),
     ],

@@ -64,6 +64,7 @@ for (const uid of wanted) {
   const dashboard = JSON.parse(readFileSync(`${BOARDS}${uid}.json`));
   const tall = Math.max(...dashboard.panels.map((panel) => panel.gridPos.y + panel.gridPos.h)) * 38 + 60;
   const page = await browser.newPage({ viewport: { width: 1600, height: tall } });
+  page.setDefaultTimeout(180_000); // the bundle is large, and the machine may be busy
   page.on('pageerror', (error) => console.error(`${uid}: ${error.message}`));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   const now = Math.floor(Date.now() / 1000);

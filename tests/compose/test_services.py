@@ -117,3 +117,22 @@ def test_our_image_has_the_version_of_the_package() -> None:
 
 def test_the_demo_airflow_is_the_one_that_make_demo_runs() -> None:
     assert SERVICES["airflow-scheduler"]["image"].startswith(f"apache/airflow:{VERSION}-")
+
+
+def test_what_reads_a_machine_is_in_its_namespaces_and_sees_its_files_read_only() -> None:
+    """Of processes and control groups in a namespace of its own it would see none but its own."""
+    service = SERVICES["exporter-worker"]
+    assert (service["pid"], service["cgroup"]) == ("host", "host")
+    paths = dict(word.removeprefix("--path.").split("=") for word in service["command"] if "--path." in word)
+    mounts = {inside: (outside, mode) for outside, inside, mode in (one.split(":") for one in service["volumes"])}
+    wanted = {"procfs": "/proc", "sysfs": "/sys", "rootfs": "/"}
+    assert {name: mounts[inside] for name, inside in paths.items()} == {
+        name: (path, "ro") for name, path in wanted.items()
+    }
+
+
+def test_an_airflow_of_ours_is_looked_at_from_its_machine_too() -> None:
+    """As the user of its processes, whose memory and disk traffic the kernel shows to nobody else."""
+    service = SERVICES["exporter-worker"]
+    assert set(service["profiles"]) == {"airflow", "worker"}
+    assert with_defaults(service["user"]) == SERVICES["airflow-scheduler"]["user"]

@@ -23,11 +23,17 @@ TARGET = frozenset({"airflow", "instance", "job"})
 """Labels that the scrape gives every series."""
 OPTIONAL = frozenset({"pod", "namespace", "container", "endpoint", "service"})
 """Labels that Kubernetes' operators add: may be dropped, never relied on."""
+OF_ALERTS = frozenset(
+    {"alertname", "severity", "component", "dag_id", "pool", "file", "executor", "source", "reader", "family"}
+    | {"process", "cgroup", "mountpoint"}
+)
+"""Labels that alerts have; each has those of its own expression."""
 OF_PROMETHEUS: Mapping[str, frozenset[str]] = {
     "up": TARGET,
     "scrape_duration_seconds": TARGET,
     "scrape_samples_scraped": TARGET,
-    "ALERTS": TARGET | {"alertname", "alertstate", "severity", "component", "dag_id"},
+    "ALERTS": TARGET | OF_ALERTS | {"alertstate"},
+    "ALERTS_FOR_STATE": TARGET | OF_ALERTS,
 }
 SET_OPERATORS = {"and", "or", "unless"}
 KEEPS = {"sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "quantile"}
@@ -161,6 +167,9 @@ class Labels:
         if name == "histogram_quantile":
             demand({"le"}, inner, name)
             return inner - {"le"}
+        if name == "label_join":
+            demand({argument.val for argument in node.args[3:]}, inner, name)
+            return inner | {node.args[1].val}
         if name == "label_replace":
             demand({node.args[3].val}, inner, name)
             return inner | {node.args[1].val}

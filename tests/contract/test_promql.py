@@ -32,6 +32,7 @@ TRIES = "airflow_task_tries_total"
         ),
         ("time() - max by(dag_id) (airflow_dag_last_success_timestamp_seconds)", {"dag_id"}),
         ('label_replace(airflow_dags, "kind", "$1", "state", "(.)")', {"airflow", "instance", "job", "state", "kind"}),
+        ('label_join(airflow_dags, "all", " ", "state", "job")', {"airflow", "instance", "job", "state", "all"}),
         ('count_values("value", airflow_dags)', {"value"}),
         ("avg_over_time(sum by(dag_id) (airflow_dag_paused)[1h:1m])", {"dag_id"}),
         ("scalar(sum(airflow_dags))", set()),
@@ -53,6 +54,7 @@ def test_labels_are_worked_out(expression: str, labels: set[str]) -> None:
         (f"sum by(dag_id) ({TRIES}) / airflow_dag_paused", "match nothing"),
         (f"sum by(dag_id) ({TRIES}) * on(dag_id) group_left(owner) airflow_dag_info", "no label owner"),
         ("histogram_quantile(0.5, airflow_task_queued_duration_seconds_sum)", "no label le"),
+        ('label_join(airflow_dags, "all", " ", "pool")', "no label pool"),
         ('{airflow="a"}', "without a name"),
     ],
 )

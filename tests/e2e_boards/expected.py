@@ -12,6 +12,9 @@ EDGE = "no Edge worker is there"
 RELEASE_2 = "Airflow 2 only"
 WEEK = "added up at whole hours, from ten runs and a day on"
 CGROUP = "only where the machine has a control group with such a limit"
+NETWORK = "tasks are in the network namespace of their host"
+RELAY = "the exporter passes nothing on to another StatsD"
+READABLE = "only where the kernel keeps something from the exporter's user"
 ALONE = "one scheduler alone never finds the critical section taken"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
@@ -21,7 +24,7 @@ EMPTY: Mapping[str, str] = {
     "airflow-executor: Kubernetes": KUBERNETES,
     "airflow-executor: Edge workers": EDGE,
     "rule airflow_worker:edge_slots_used": EDGE,
-    "airflow-dag: Deadlines and SLAs, an hour C": RELEASE_2,
+    "airflow-dag: Deadlines and SLAs, an hour D": RELEASE_2,
     "alert AirflowDeadlineMissed: airflow_sla_missed_total": RELEASE_2,
     "airflow-dag: How long runs take C": WEEK,
     "rule airflow_dag:dag_run_duration_seconds_count:increase1w": WEEK,
@@ -31,6 +34,12 @@ EMPTY: Mapping[str, str] = {
     "alert AirflowDagRunStuck: airflow_dag:dag_run_duration_seconds:quantile1w": WEEK,
     "rule airflow:critical_section_busy": ALONE,
     "alert AirflowCriticalSectionContended: airflow:critical_section_busy": ALONE,
+    "airflow-overview: DAGs of the last hour J": WEEK,
+    "airflow-task: Network": NETWORK,
+    "airflow-exporter: Ids, connections and relay, a minute C": RELAY,
+    "airflow-exporter: Ids, connections and relay, a minute D": RELAY,
+    "airflow-exporter: Readings of the machine that are missing": READABLE,
+    "airflow-exporter: Processes that cannot be read": READABLE,
     "airflow-workers: Control groups": CGROUP,
     "rule airflow_cgroup:": CGROUP,
     "alert AirflowCpuThrottled": CGROUP,

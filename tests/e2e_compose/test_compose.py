@@ -31,7 +31,14 @@ FOLDER = Path(os.environ.get("E2E_FOLDER", ".e2e")).resolve()
 HURRIED = Path(__file__).resolve().parent / "hurried.yaml"
 ENDED = {"passwords", "airflow-init"}
 ALWAYS = {"exporter", "prometheus", "alertmanager", "inbox", "grafana"}
-AIRFLOW = {"airflow-database", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"}
+AIRFLOW = {
+    "exporter-worker",
+    "airflow-database",
+    "airflow-api-server",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+}
 TRIES = "sum(airflow_task_tries_total)"
 FIRST = {"health of components": "sum(airflow_component_healthy)", "tries": f"{TRIES} > 0"}
 
@@ -131,6 +138,21 @@ def test_events_of_the_scheduler_arrive_over_statsd(stack: Stack) -> None:
     assert stack.query('airflow_exporter_source_up{source="statsd"}') == 1
 
 
+@pytest.mark.parametrize(
+    "promql",
+    [
+        'airflow_host:cpu_used:ratio_rate5m{airflow="demo"}',
+        'airflow_host:memory_used:ratio{airflow="demo"}',
+        'sum(airflow_component:process_memory_bytes:sum{airflow="demo", component="scheduler"}) > 0',
+        'max(airflow_cgroup:memory_used:ratio{airflow="demo"}) > 0',
+    ],
+)
+def test_the_machine_is_read_too(stack: Stack, promql: str) -> None:
+    """What dashboards and alerts of the machine, of Airflow's processes and of its containers' limits look at."""
+    assert stack.containers()["exporter-worker"]["HostConfig"]["CgroupnsMode"] == "host"
+    wait_for(promql, lambda: stack.query(promql) is not None, 180)
+
+
 def test_an_alert_is_delivered_to_a_webhook(stack: Stack, report: Report) -> None:
     wait_for("Watchdog in the inbox", lambda: "firing Watchdog" in stack.logs("inbox"), 180)
     after = first_told(stack) - report.began
@@ -203,8 +225,8 @@ def kept(stack: Stack, tmp_path_factory: pytest.TempPathFactory, report: Report)
         stack.down()
     assert stack.containers() == {}
     stack.use(HURRIED, hurried(tmp_path_factory.mktemp("hurried")))
-    with report.timing("up again over the same data, with a worker"):
-        stack.up("airflow", "worker")
+    with report.timing("up again over the same data"):
+        stack.up("airflow")
     return before
 
 

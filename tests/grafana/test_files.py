@@ -81,11 +81,21 @@ def test_it_has_the_variables_that_it_uses_and_no_others(uid: str) -> None:
     assert {name for name in used if not name.startswith("__")} == set(declared)
 
 
+def test_an_alert_that_fires_leads_to_the_runbook_that_it_names_itself() -> None:
+    (table,) = [panel for panel in panels() if panel.json["title"] == "Alerts that fire"]
+    link = re.search(r'"url": "\$\{runbooks\}(/[^"]+)"', json.dumps(table.json).replace(r"\"", "'"))
+    assert link
+    for rule in rules(GRAFANA.parent / "prometheus" / "alerts"):
+        path = link[1].replace("${__data.fields['Alert']:percentencode}", rule["alert"])
+        assert rule["annotations"]["runbook_url"].endswith('label "runbooks" }}{{ end }}' + path)
+        assert (GRAFANA.parent / "docs" / "runbooks" / path.removeprefix("/")).exists()
+
+
 @every_board
 def test_its_links_lead_to_dashboards_of_ours_with_variables_of_theirs(uid: str) -> None:
     for url in re.findall(r'"url": "([^"]+)"', json.dumps(BOARDS[uid]).replace(r"\"", "'")):
         if not url.startswith("/d/"):
-            assert url.startswith("${airflow_url}/"), url
+            assert url.startswith(("${airflow_url}/", "${runbooks}/")), url
             continue
         target = re.match(r"/d/([\w-]+)\?", url)
         assert target, url

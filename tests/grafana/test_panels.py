@@ -97,3 +97,12 @@ def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def test_titles_are_not_said_twice(uid: str) -> None:
     titles = [panel.json["title"] for panel in PANELS if panel.board == uid]
     assert sorted(set(titles)) == sorted(titles)
+
+
+@pytest.mark.parametrize("panel", [panel for panel in PANELS if panel.kind == "timeseries"], ids=str)
+def test_a_point_between_two_gaps_is_drawn(panel: Panel) -> None:
+    """A line needs two points: over an hour, a DAG that runs seldom has one value here and there."""
+    custom = panel.json["fieldConfig"]["defaults"]["custom"]
+    if custom["drawStyle"] == "line":
+        assert custom["showPoints"] in ("auto", "always")
+        assert custom["pointSize"] > custom["lineWidth"]

@@ -73,6 +73,41 @@ def test_a_quantile_of_nothing_is_nothing(query: Query) -> None:
             assert ">= 0" in query.expression
 
 
+@pytest.mark.parametrize("query", OF_PANELS, ids=str)
+def test_a_time_that_is_left_or_gone_is_never_negative(query: Query) -> None:
+    """The clocks of two machines differ by a little, and what is due lies in the past."""
+    for name, above in reads_clock(ast.parse(query.substituted)):
+        clamped = any(isinstance(outer, ast.Call) and outer.func.name == "clamp_min" for outer in above)
+        assert clamped or any(map(only_chooses, above, above[1:])), name
+
+
+def only_chooses(outer: Any, inner: Any) -> bool:
+    """Whether what is inside picks series, and is not their value: the right side of `and`, the left of `x > 600`."""
+    if not isinstance(outer, ast.BinaryExpr):
+        return isinstance(outer, ast.AggregateExpr) and str(outer.op) == "count"
+    return str(outer.op) in ("and", "unless") and outer.rhs.prettify() == inner.prettify()
+
+
+def reads_clock(node: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield `time()` and each recorded age, with what encloses it."""
+    for selector, outer in paths(node, above):
+        if selector.name and selector.name.endswith("_seconds") and re.search(r":(\w+_)?age_|overdue_", selector.name):
+            yield selector.name, outer
+    for deep in calls(node, above):
+        if deep[0].func.name == "time":
+            yield "time()", deep[1]
+
+
+def calls(node: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[ast.Call, tuple[Any, ...]]]:
+    """Yield each call and what encloses it, outermost first."""
+    if isinstance(node, ast.Call):
+        yield node, above
+    inner = [getattr(node, part, None) for part in ("lhs", "rhs", "expr", "param")]
+    for part in (*inner, *(getattr(node, "args", None) or ())):
+        if part is not None and not isinstance(part, str):
+            yield from calls(part, (*above, node))
+
+
 @every_query
 def test_it_reads_one_airflow(query: Query) -> None:
     """Thresholds are the same for all."""

@@ -61,4 +61,8 @@ with declare("everything", schedule=EVERY_MINUTE, max_active_runs=2, tags=["crit
         if hopeless or current_try() == 1:
             raise RuntimeError("on purpose")
 
-    work()
+    @task
+    def follow():
+        """Does not run where work() failed for good."""
+
+    work() >> follow()
