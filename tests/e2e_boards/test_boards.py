@@ -159,6 +159,7 @@ def disturb(rig: Rig, subject: Subject) -> None:
     rig.airflow.stop("scheduler")
     time.sleep(15)
     rig.airflow.start("scheduler", wait=False)
+    rig.airflow.wait_ready("api-server", "scheduler")  # on a busy machine it takes minutes
 
 
 def kill_a_task(rig: Rig) -> None:
