@@ -58,7 +58,7 @@ class MachineReader:
             except (UnreadableError, MalformedError) as error:
                 reason = explain(error)
                 tables[host.UNREADABLE][part, reason] = 1
-                notes.append(f"{part}: {reason}")
+                notes.append(f"{part}: {error if reason == 'failed' else reason}")
                 continue
             for family, labels, value in samples:
                 tables[family][labels] = value
@@ -157,7 +157,9 @@ class MachineReader:
         for pid in self._members() or ("self",):
             try:
                 memberships.append(kernel.parse_cgroups(self._file(f"{pid}/cgroup")))
-            except UnreadableError:
+            except UnreadableError as error:
+                if error.reason == "failed":
+                    raise
                 continue
         for path, figures in self._groups.read(memberships).items():
             for family, value in figures.items():
