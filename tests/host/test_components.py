@@ -41,7 +41,7 @@ def test_a_celery_worker_of_airflow_3_is_one_though_its_child_keeps_the_title(wa
     """The tree that was recorded: the child deletes old DAG bundles, and outlives a worker that is killed."""
     recorded = [tuple(process["argv"]) for process in TREES["3.3.2 CeleryExecutor"]["processes"]]
     main, pool = (next(argv for argv in recorded if mark in argv[0]) for mark in (":MainProcess]", ":ForkPoolWorker"))
-    helper = next(argv for argv in recorded if argv[1:] == ("/venv/bin/airflow", "celery", "worker"))
+    helper = next(argv for argv in recorded if argv[2:4] == ("celery", "worker"))
     for worker in (100, 200):
         watch.tree.add(worker, 1, *main, start=worker)
         watch.tree.add(worker + 1, worker, *helper, start=worker + 50, rss=2000)
