@@ -191,7 +191,7 @@ class Model:
         self._handle_twice(row)
 
     def _handle_twice(self, row: TaskInstance) -> None:
-        """On Airflow 2 the failure of a task that was killed by a signal may be handled again, a final one much later."""
+        """On Airflow 2 the failure of a task killed by a signal may be handled again, a final one much later."""
         if self.major < 3 and self.random.random() < 0.5:
             final = row.try_number > row.max_tries
             delay = self.random.choice([0.05, 0.6, 2.4, *([12.0, 37.0] if final else [])])

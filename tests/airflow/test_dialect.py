@@ -195,7 +195,7 @@ def test_every_read_on_both_releases(
 
 
 def test_jobs_of_a_list_that_is_walked_twice_are_counted_once(reach: Reach) -> None:
-    """A job ends while its list is walked: fewer rows come than Airflow counts. Meanwhile the others send heartbeats."""
+    """A job ends while its list is walked: fewer rows come than Airflow counts. The others send heartbeats."""
     body = json.loads(recorded("v2-3.3.2", "jobs").body) | {"total_entries": 4}
     later = json.loads(json.dumps(body).replace("T08:39:", "T08:49:"))
     end = Answer(body | {"jobs": []})

@@ -54,7 +54,9 @@ def test_a_celery_worker_of_airflow_3_is_one_though_its_child_keeps_the_title(wa
     watch.tree.end(100)
     watch.look()
     assert watch.value(components.PROCESSES, "celery_worker") == 1
-    newest, oldest = (watch.value(family, "celery_worker") for family in (components.NEWEST_START, components.OLDEST_START))
+    newest, oldest = (
+        watch.value(family, "celery_worker") for family in (components.NEWEST_START, components.OLDEST_START)
+    )
     assert newest == oldest
 
 

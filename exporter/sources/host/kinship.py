@@ -118,8 +118,8 @@ def name_process(process: Process) -> str:
 def is_helper(process: Process, owner: Owner | None, parent: Process | None) -> bool:
     """Whether a process that belongs to `owner` only helps a process of the same component: its parent.
 
-    Many keep their parent's title: Celery's worker of Airflow 3 has a child that deletes old DAG bundles, a triggerer one
-    that runs the triggers. A helper remains one when its parent has ended without it.
+    Many keep their parent's title: a Celery worker of Airflow 3 has a child that deletes old DAG bundles, a triggerer
+    has one that runs the triggers. A helper remains one when its parent has ended without it.
     """
     if owner is None:
         return False

@@ -59,8 +59,7 @@ class Process:
         self.before: Title | None = None
         """Its title at the look before the newest."""
         self.owner: Owner | None = None
-        self.helper = False
-        """Whether it helps another process of its component, and stays one though that has ended."""
+        self.helper = False  # whether it only helps another process of its component: see kinship.is_helper
         self.depth = 0
         """How many ancestors it has: parents are looked at before their children."""
         self.looks = 0
