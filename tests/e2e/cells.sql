@@ -112,7 +112,7 @@ union all
 select 'airflow_task_failed_seconds_total', array[dag_id, task_id], 'value', seconds, doubts
 from e2e_counted_try where 'blurred' = any (doubts)
 union all
-select family, array[dag_id, task_id], 'value', extract(epoch from renewed_end - end_date)::float8, doubts || 'renewed'
+select family, array[dag_id, task_id], 'value', extract(epoch from renewed_end - end_date)::float8, array_append(doubts, 'renewed')
 from e2e_counted_try, unnest(array['airflow_task_run_seconds_total', 'airflow_task_failed_seconds_total']) as family
 where renewed_end is not null
 union all
