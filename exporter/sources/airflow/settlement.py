@@ -26,7 +26,7 @@ from exporter.sources.airflow.tries import (
     remember,
 )
 
-MAX_REPEAT = 3.0
+MAX_REPEAT = 3.5
 """Seconds within which Airflow 2 handles the same failure again. A clear lets a try go on for longer: the process that
 supervises it ends it at the second heartbeat after the clear, and those are 5 s apart by default."""
 PAUSED = ("deferred", "up_for_reschedule", "awaiting_input", "scheduled", "queued")
