@@ -83,7 +83,8 @@ class ProcessesReader:
         self._boot = keep_moment(self._boot, time.time() - uptime)
         unreadable = count_unreadable(owned)
         unreadable |= {("stat", reason): number for reason, number in one.census.unmet.items()}
-        self.notes = (*describe(unreadable), *(() if owned else (NONE_SEEN,)))
+        explained = owned or "failed" in one.census.unmet
+        self.notes = (*describe(unreadable), *(() if explained else (NONE_SEEN,)))
         took = time.monotonic() - begun
         return Reading(
             tables={
