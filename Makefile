@@ -54,7 +54,11 @@ e2e-statsd: $(VENV)/.dev ## what real Airflows send over StatsD, without the API
 
 .PHONY: e2e-host
 e2e-host: $(VENV)/.dev ## what tasks use on real Airflows, held against their own account (AIRFLOW_VERSIONS)
-	$(BIN)/python -m pytest tests/e2e_host -m e2e -v $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e_host/test_usage.py -m e2e -v $(PYTEST_ARGS)
+
+.PHONY: e2e-workers
+e2e-workers: $(VENV)/.dev ## how many workers are counted with Celery and Redis, against the processes (AIRFLOW_VERSIONS)
+	$(BIN)/python -m pytest tests/e2e_host/test_workers.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: e2e-boards
 e2e-boards: $(VENV)/.dev ## every query of dashboards and rules returns data, over a real Airflow (E2E_BOARDS_MINUTES)

@@ -88,6 +88,7 @@ def of_release_2(place: Place) -> dict[str, str]:
         "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(place.port),
         "AIRFLOW__WEBSERVER__BASE_URL": place.url,
         "AIRFLOW__WEBSERVER__WORKERS": "2",
+        "AIRFLOW__WEBSERVER__WEB_SERVER_MASTER_TIMEOUT": "300",  # 120 s are too few on a small busy machine
         "AIRFLOW__WEBSERVER__EXPOSE_CONFIG": "non-sensitive-only",
         "AIRFLOW__WEBSERVER__SECRET_KEY": place.keys["web"],
         "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session",

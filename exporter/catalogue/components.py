@@ -32,7 +32,7 @@ counter = partial(Family, kind=Kind.COUNTER, source="host", reader="processes", 
 
 PROCESSES = gauge(
     "airflow_processes",
-    help="Processes of the component, with children that are nothing else",
+    help="Main processes of the component, such as one for each worker; children that only help one are not counted",
     origin="/proc/PID/cmdline, /proc/PID/stat: ppid",
     closed=COMPONENT,
 )
@@ -90,12 +90,12 @@ SWITCHES = counter(
 )
 OLDEST_START = gauge(
     "airflow_process_oldest_start_timestamp_seconds",
-    help="When the oldest process of the component was started",
+    help="When the oldest main process of the component was started",
     origin="/proc/PID/stat: starttime",
 )
 NEWEST_START = gauge(
     "airflow_process_newest_start_timestamp_seconds",
-    help="When the newest process of the component was started",
+    help="When the newest main process of the component was started",
     origin="/proc/PID/stat: starttime",
 )
 STRANGERS = Family(

@@ -62,6 +62,8 @@ class Model:
         self.members: dict[str, list[Key]] = {}
         self.run_versions: dict[str, list[RunVersion]] = {}
         self.cleared: dict[tuple[str, str], float] = {}
+        self.repeats: list[tuple[float, TaskInstance]] = []
+        """When a failure is handled again, and the row as the first handling left it."""
         self.runs = 0
         self.quiet = self.paused = False
 
@@ -72,6 +74,7 @@ class Model:
         end = self.now + seconds
         while self.now < end:
             self.now += self.random.expovariate(pace)
+            self._repeat()
             self._happen()
         self.now = max(self.now, end)
 
@@ -185,6 +188,22 @@ class Model:
             self._change(row, archive=ended, state="up_for_retry", end_date=self.now)
         else:
             self._outcome(row, "failed", end_date=self.now)
+        self._handle_twice(row)
+
+    def _handle_twice(self, row: TaskInstance) -> None:
+        """On Airflow 2 the failure of a task killed by a signal may be handled again, a final one much later."""
+        if self.major < 3 and self.random.random() < 0.5:
+            final = row.try_number > row.max_tries
+            delay = self.random.choice([0.05, 0.6, 2.4, *([12.0, 37.0] if final else [])])
+            self.repeats.append((self.now + delay, self._row((row.run_id, row.task_id, row.map_index))))
+
+    def _repeat(self) -> None:
+        """Only the end changes; another handling finds the next try already (then it is one more failure, left out)."""
+        due = [(moment, row) for moment, row in self.repeats if moment <= self.now]
+        self.repeats = [entry for entry in self.repeats if entry not in due]
+        for moment, row in due:
+            if self._row((row.run_id, row.task_id, row.map_index)) == row:
+                self._change(row, end_date=moment)
 
     def _retry_after_restart(self, row: TaskInstance) -> None:
         self._change(row, state="up_for_retry", end_date=self.now)

@@ -194,6 +194,24 @@ def test_every_read_on_both_releases(
         assert (None if found is None else len(found)) == expected, name
 
 
+def test_jobs_of_a_list_that_is_walked_twice_are_counted_once(reach: Reach) -> None:
+    """A job ends while its list is walked: fewer rows come than Airflow counts. The others send heartbeats."""
+    body = json.loads(recorded("v2-3.3.2", "jobs").body) | {"total_entries": 4}
+    later = json.loads(json.dumps(body).replace("T08:39:", "T08:49:"))
+    end = Answer(body | {"jobs": []})
+    with serve(instead(airflow_3, "jobs", Answer(body), end, Answer(later), end)) as stub:
+        found = reach(stub).jobs()
+        assert len(stub.asked) == 4
+    assert sorted(job.id for job in found) == [1, 2, 3]
+    assert {job.heartbeat % 3600 // 60 for job in found} == {49}
+
+
+def test_jobs_without_an_id_are_told_apart_by_all_they_say(reach: Reach) -> None:
+    jobs = [{"job_type": "SchedulerJob", "hostname": name} for name in ("a", "b", "b")]
+    with serve(instead(airflow_3, "jobs", Answer({"jobs": jobs, "total_entries": 3}))) as stub:
+        assert [job.hostname for job in reach(stub).jobs()] == ["a", "b"]
+
+
 def test_stale_dags_come_too_and_without_what_makes_them_slow(reach: Reach) -> None:
     with serve(airflow_2) as stub:
         reach(stub).dags()

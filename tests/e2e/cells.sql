@@ -98,7 +98,7 @@ union all
 select family, labels, 'le=' || le, 1, doubts from e2e_observation join e2e_bucket using (family) where value <= le;
 
 -- What an exporter may count beside the truth: where a try was cleared before a walk saw its end, history calls a final
--- failure, a retried and a blurred one alike; where it was deleted, all that was seen is a try that was running.
+-- failure, a retried and a blurred one alike; where 2.x handled a final failure again, its row holds the last end only; where it was deleted, all that was seen is a try that was running.
 create view e2e_possible as
 select 'airflow_task_retries_total' as family, array[dag_id, task_id] as labels, 'value' as part, 1::float8 as value, doubts
 from e2e_counted_try where (fate = 'failed' and 'unseen' = any (doubts)) or 'blurred' = any (doubts)
@@ -111,6 +111,10 @@ from e2e_counted_try where 'blurred' = any (doubts)
 union all
 select 'airflow_task_failed_seconds_total', array[dag_id, task_id], 'value', seconds, doubts
 from e2e_counted_try where 'blurred' = any (doubts)
+union all
+select family, array[dag_id, task_id], 'value', extract(epoch from renewed_end - end_date)::float8, array_append(doubts, 'renewed')
+from e2e_counted_try, unnest(array['airflow_task_run_seconds_total', 'airflow_task_failed_seconds_total']) as family
+where renewed_end is not null
 union all
 select 'airflow_task_tries_cleared_total', array[dag_id, task_id], 'value', 1, doubts
 from e2e_counted_try where fate not in ('cleared', 'deleted') and doubts && array['deleted', 'in vain'];

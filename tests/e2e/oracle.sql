@@ -37,7 +37,8 @@ select *,
     lead(state) over versions as next_state,
     lead(operation) over versions as next_operation,
     lag(state) over versions as former_state,
-    lag(try_number) over versions as former_try_number
+    lag(try_number) over versions as former_try_number,
+    lag(max_tries) over versions as former_max_tries
 from followed
 where not coalesce(unfinished and state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed'), false)
 window versions as (partition by dag_id, run_id, task_id, map_index order by seq),
@@ -126,7 +127,11 @@ select t.dag_id, t.run_id, t.task_id, t.map_index, t.life, t.try_number, t.began
     t.fate <> 'cleared' and a.seq between t.began_seq and t.ended_seq and a.end_date <> t.end_date as cleared_in_vain,
     (select min(d.at) from e2e_ti d
       where (d.dag_id, d.run_id, d.task_id, d.map_index, d.life) = (t.dag_id, t.run_id, t.task_id, t.map_index, t.life)
-        and d.operation = 'delete') as deleted_at
+        and d.operation = 'delete') as deleted_at,
+    (select max(r.end_date) from e2e_ti r
+      where (r.dag_id, r.run_id, r.task_id, r.map_index, r.life, r.try_number, r.max_tries, r.state)
+          = (t.dag_id, t.run_id, t.task_id, t.map_index, t.life, t.try_number, t.max_tries, 'failed')
+        and t.fate = 'failed' and r.seq > t.ended_seq and r.end_date > t.end_date) as renewed_end
 from ended t
 left join e2e_archived a using (dag_id, run_id, task_id, map_index, try_number);
 
@@ -155,13 +160,16 @@ $$;
 --             before a walk saw that: Airflow archives a retried try only where it failed running
 --   in vain   it was cleared while it ran, but only an archived copy says so: 2.x's API forgets to change the row, so that
 --             the try goes on, unless Airflow ends it, and may be called cleared or by how it ended
+--   renewed   2.x handled its failure again, so that its row shows a later end than the true one (see e2e_possible)
+--   history   it ended before the first start, and was handled again after it
 --   edge      it ended while the exporter's very first walk was under way, and was retried or cleared before that was over
 create materialized view e2e_counted_try as
 select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
     array_remove(array[
         case when deleted_at is not null and not e2e_walked('/taskInstances', ended_at, deleted_at) then 'deleted' end,
         case when fate in ('success', 'failed', 'skipped', 'retried') and next_at is not null
-              and not (fate = 'retried' and next_state = 'scheduled')
+              and not (fate = 'retried' and next_state in ('scheduled', 'up_for_retry'))
+              and not (fate = 'failed' and next_state = 'failed')
               and not e2e_walked('/taskInstances', ended_at, next_at) then 'unseen' end,
         case when fate = 'cleared' and end_state = 'restarting' and not e2e_walked('/taskInstances', ended_at,
               case when next_state = 'up_for_retry' then left_at
@@ -171,16 +179,18 @@ select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
               then 'blurred' end,
         case when fate = 'retried' and not archived and not e2e_walked('/taskInstances', ended_at, next_at) then 'unarchived' end,
         case when cleared_in_vain then 'in vain' end,
+        case when coalesce(end_date, ended_at) < w.start then 'history' end,
         case when ended_at <= w.walked and next_at <= w.walked + interval '1.5 seconds' then 'edge' end
     ], null) as doubts
 from e2e_try t, e2e_window w
-where w.endpoint = '/taskInstances' and ended_seq is not null and coalesce(end_date, ended_at) >= w.start;
+where w.endpoint = '/taskInstances' and ended_seq is not null and coalesce(renewed_end, end_date, ended_at) >= w.start;
 
 -- ---- outcomes ----------------------------------------------------------------------------------------------------
 
 -- A terminal state that was reached: the task instance, its try number, the state and the end date. Marking by hand
 -- leaves the end date as it was: what ended before the first start and was marked after it (history) has been reached
--- since, but only an exporter that had seen it before can know. On 2.x one that reads by runs cannot know of a mark by
+-- since, but only an exporter that had seen it before can know. 2.x handles the failure of a task that was killed by a signal
+-- again and again, and renews the end each time: that is one outcome, with the first of the ends. On 2.x one that reads by runs cannot know of a mark by
 -- hand either, where the run had ended and Airflow left it as it was.
 create function e2e_stood_still(dag text, run text, moment timestamptz) returns boolean language sql stable as $$
     select exists (
@@ -191,14 +201,25 @@ create function e2e_stood_still(dag text, run text, moment timestamptz) returns 
 $$;
 
 create materialized view e2e_outcome as
-with reached as (
-    select dag_id, run_id, task_id, map_index, life, try_number, state, end_date, min(at) as reached_at,
-        max(coalesce(next_at, 'infinity')) as gone_at,
+with told as (
+    select *, coalesce(state = 'failed' and former_state = state and former_try_number = try_number
+                       and former_max_tries = max_tries, false) as repeated
+    from e2e_ti
+), counted as (
+    select *, count(*) filter (where not repeated) over (partition by dag_id, run_id, task_id, map_index order by seq) as arrival
+    from told
+), arrived as (
+    select *, first_value(end_date) over arrivals as first_end
+    from counted
+    window arrivals as (partition by dag_id, run_id, task_id, map_index, arrival order by seq)
+), reached as (
+    select dag_id, run_id, task_id, map_index, life, try_number, state, first_end as end_date, min(at) as reached_at,
+        max(end_date) as last_end, max(coalesce(next_at, 'infinity')) as gone_at,
         bool_and(coalesce(former_state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed')
                           and former_try_number = try_number, false)) as marked
-    from e2e_ti
+    from arrived
     where operation <> 'delete' and state in ('success', 'failed', 'skipped', 'upstream_failed', 'removed')
-    group by dag_id, run_id, task_id, map_index, life, try_number, state, end_date
+    group by dag_id, run_id, task_id, map_index, life, try_number, state, first_end
 )
 select reached.*,
     array_remove(array[
@@ -209,7 +230,7 @@ select reached.*,
     ], null) as doubts
 from reached, e2e_window w
 where w.endpoint = '/taskInstances'
-  and (coalesce(end_date, reached_at) >= w.start or reached_at > greatest(w.start, end_date + interval '5 seconds'));
+  and (coalesce(last_end, reached_at) >= w.start or reached_at > greatest(w.start, end_date + interval '5 seconds'));
 
 -- The end of a run: the run, the state and the end date. It is a later end if the run had ended before, so that it was
 -- cleared or marked; its delays are no longer those of the schedule.

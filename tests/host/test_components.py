@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+from typing import Any
 
 import pytest
 
@@ -12,6 +20,8 @@ from exporter.sources.host import files, processes, procfs
 from exporter.sources.host.procfs import UnreadableError
 from tests.host.watch import Watch
 
+TREES: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "host" / "trees.json").read_text())
+"""Airflow's processes as they were on real machines, and how many of each component there really were."""
 SCHEDULER = ("/venv/bin/python", "/venv/bin/airflow", "scheduler")
 
 
@@ -19,12 +29,44 @@ def test_the_state_of_a_component_is_that_of_all_its_processes(watch: Watch) -> 
     watch.tree.add(10, 1, *SCHEDULER, rss=4000, pss=1000, fds=3)
     watch.tree.add(11, 10, *SCHEDULER, rss=2000, pss=500, fds=4)
     watch.look()
-    assert watch.value(components.PROCESSES, "scheduler") == 2
+    assert watch.value(components.PROCESSES, "scheduler") == 1
     assert watch.value(components.RESIDENT, "scheduler") == 6000 * 1024
     assert watch.value(components.PROPORTIONAL, "scheduler") == 1500 * 1024
     assert watch.value(components.THREADS, "scheduler") == 2
     assert watch.value(components.PROCESSES, "triggerer") == 0
     assert watch.value(components.RESIDENT, "triggerer") is None
+
+
+def test_a_celery_worker_of_airflow_3_is_one_though_its_child_keeps_the_title(watch: Watch) -> None:
+    """The tree that was recorded: the child deletes old DAG bundles, and outlives a worker that is killed."""
+    recorded = [tuple(process["argv"]) for process in TREES["3.3.2 CeleryExecutor"]["processes"]]
+    main, pool = (next(argv for argv in recorded if mark in argv[0]) for mark in (":MainProcess]", ":ForkPoolWorker"))
+    helper = next(argv for argv in recorded if argv[2:4] == ("celery", "worker"))
+    for worker in (100, 200):
+        watch.tree.add(worker, 1, *main, start=worker)
+        watch.tree.add(worker + 1, worker, *helper, start=worker + 50, rss=2000)
+        watch.tree.add(worker + 2, worker, *pool)
+        watch.tree.add(worker + 3, worker, *pool)
+    watch.look()
+    assert watch.value(components.PROCESSES, "celery_worker") == 2
+    assert watch.value(components.PROCESSES, "celery_pool") == 4
+    assert watch.value(components.THREADS, "celery_worker") == 4
+    watch.tree.end(100)
+    watch.look()
+    assert watch.value(components.PROCESSES, "celery_worker") == 1
+    newest, oldest = (
+        watch.value(family, "celery_worker") for family in (components.NEWEST_START, components.OLDEST_START)
+    )
+    assert newest == oldest
+
+
+@pytest.mark.parametrize("release", sorted(TREES))
+def test_each_component_of_a_recorded_tree_counts_once(release: str, watch: Watch) -> None:
+    for process in TREES[release]["processes"]:
+        watch.tree.add(process["pid"], process["ppid"], *process["argv"])
+    watch.look(2)
+    found = {name: watch.value(components.PROCESSES, name) for name in components.COMPONENTS}
+    assert {name: number for name, number in found.items() if number} == TREES[release]["components"]
 
 
 def test_the_process_that_is_nearest_to_its_limit_of_open_files_counts(
@@ -91,6 +133,71 @@ def test_processes_that_are_hidden_are_counted_and_said(watch: Watch, monkeypatc
     watch.look()
     assert watch.value(components.UNREADABLE, "stat", "permission") == 1
     assert any("hidepid" in note for note in watch.reading.notes)
+
+
+@contextmanager
+def out_of_descriptors() -> Iterator[None]:
+    """No file can be opened; those that are open stay so."""
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        setrlimit(RLIMIT_NOFILE, (soft, hard))
+
+
+def test_out_of_descriptors_is_said_and_nothing_is_called_missing(watch: Watch) -> None:
+    watch.tree.add(10, 1, *SCHEDULER, cpu=7)
+    watch.look()
+    for attempt in (watch.source.connect, watch.look):
+        with out_of_descriptors(), pytest.raises(ReaderError, match="Too many open files") as caught:
+            attempt()
+        assert "missing" not in str(caught.value)
+        assert "path.procfs" not in str(caught.value)
+    watch.source.connect()
+    watch.look()
+    assert watch.value(components.PROCESSES, "scheduler") == 1
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
+def test_what_cannot_be_listed_for_want_of_descriptors_has_failed(
+    code: int, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "COUNTED", False)
+    watch.tree.add(10, 1, *SCHEDULER)
+    listdir = files.os.listdir
+
+    def refuse(path: object) -> list[str]:
+        if str(path).endswith("/fd"):
+            raise OSError(code, os.strerror(code))
+        return listdir(path)
+
+    monkeypatch.setattr(files.os, "listdir", refuse)
+    watch.look()
+    assert watch.value(components.OPEN_FDS, "scheduler") is None
+    assert watch.value(components.UNREADABLE, "fd", "failed") == 1
+
+
+def test_a_process_of_which_nothing_can_be_read_now_is_counted_and_not_called_hidden(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = procfs.read
+
+    def refuse(path: str, size: int = procfs.LARGEST) -> bytes:
+        if "/10/" in path:
+            raise UnreadableError("failed", "Too many open files in system")
+        return read(path, size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(procfs, "read", refuse)
+        watch.tree.add(10, 1, *SCHEDULER)
+        watch.look()
+        assert watch.value(components.UNREADABLE, "stat", "failed") == 1
+        assert watch.value(components.UNREADABLE, "stat", "permission") == 0
+        assert not any("hidepid" in note or "hostPID" in note for note in watch.reading.notes)
+    watch.look()
+    assert watch.value(components.UNREADABLE, "stat", "failed") == 0
+    assert watch.value(components.PROCESSES, "scheduler") == 1
 
 
 def test_where_no_process_of_airflows_is_seen_the_page_says_what_helps(watch: Watch) -> None:

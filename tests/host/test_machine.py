@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit, setrlimit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.catalogue import host
-from exporter.sources.host import kernel
+from exporter.sources.host import kernel, procfs
 from exporter.sources.host.cgroups import Groups
 from exporter.sources.host.machine import MachineReader
-from exporter.sources.host.procfs import MalformedError
+from exporter.sources.host.procfs import MalformedError, UnreadableError
 
 MIB = 1024 * 1024
 FILES = {
@@ -144,3 +145,33 @@ def test_no_bytes_raise_anything_but_malformed(parse: object, text: bytes) -> No
             parse(each)
         except MalformedError:
             continue
+
+
+def test_out_of_descriptors_every_part_has_failed_and_no_limit_is_infinite(reader: MachineReader) -> None:
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (0, hard))
+    try:
+        reading = reader.read()
+    finally:
+        setrlimit(RLIMIT_NOFILE, (soft, hard))
+    assert {labels for labels, value in reading.tables[host.UNREADABLE].items() if value} == {
+        (part, "failed") for part in host.PARTS
+    }
+    assert all(note.endswith("Too many open files") for note in reading.notes)
+    assert not reading.tables[host.CGROUP_MEMORY_LIMIT]
+
+
+def test_the_limit_of_a_group_is_not_taken_for_infinite_where_its_file_cannot_be_read(
+    reader: MachineReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = procfs.read
+
+    def refuse(path: str, size: int = procfs.LARGEST) -> bytes:
+        if path.endswith("/airflow/memory.max"):
+            raise UnreadableError("failed", "Too many open files in system")
+        return read(path, size)
+
+    monkeypatch.setattr(procfs, "read", refuse)
+    reading = reader.read()
+    assert reading.tables[host.UNREADABLE]["cgroups", "failed"] == 1
+    assert not reading.tables[host.CGROUP_MEMORY_LIMIT]

@@ -193,7 +193,7 @@ def test_pools_of_both_versions() -> None:
 
 def test_jobs_import_errors_and_backfills() -> None:
     assert decode.JOBS.decode(recorded("v2-3.3.2", "jobs")).rows[1] == Job(
-        job_type="SchedulerJob", state="running", hostname="vm", heartbeat=1795423183.510009
+        id=2, job_type="SchedulerJob", state="running", hostname="vm", heartbeat=1795423183.510009
     )
     assert decode.IMPORT_ERRORS.decode(recorded("v2-3.3.2", "import_errors")).rows[0] == BrokenFile(
         file="broken_dag.py", bundle="dags-folder", timestamp=1795423175.062311

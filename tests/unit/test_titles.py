@@ -34,6 +34,8 @@ def test_recorded_titles(release: str, row: dict[str, Any]) -> None:
         ("scheduler", ["/venv/bin/python3.12", "/venv/bin/airflow", "scheduler", "--skip-serve-logs"]),
         ("scheduler", ["/usr/bin/python3", "-m", "airflow", "scheduler"]),
         ("scheduler", ["/usr/bin/python3", "-u", "/x/airflow", "scheduler"]),
+        ("scheduler", ["/venv/bin/python /venv/bin/airflow scheduler --skip-serve-logs"]),
+        ("triggerer", ["/venv/bin/python3.12 -m airflow triggerer"]),
         ("dag_processor", ["python", "/venv/bin/airflow", "dag-processor"]),
         ("triggerer", ["python", "/venv/bin/airflow", "triggerer"]),
         ("celery_worker", ["python", "/venv/bin/airflow", "celery", "worker", "-q", "high"]),
@@ -63,6 +65,9 @@ def test_commands_and_titles_of_components(component: str, argv: list[str]) -> N
         ["grep", "airflow", "scheduler"],
         ["python", "-c", "import airflow"],
         ["python", "-m", "airflowish"],
+        ["/usr/bin/python3 /home/x/airflow.py scheduler"],
+        ["/usr/bin/python3 -c import airflow"],
+        ["/usr/bin/python3 /home/x/report.py airflow scheduler"],
     ],
 )
 def test_what_only_mentions_airflow_is_none_of_its_processes(argv: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from exporter.sources.airflow.replies import TaskInstance
@@ -136,6 +137,74 @@ class TestTheRowAlone:
             assert finding.record is not None
             assert finding.record.ran
         assert tell(observe(make_row("success", queued_when=1015.0), finding.record, EDGE))[0][0] == "ended"
+
+
+class TestAFailureThatIsHandledAgain:
+    """As recorded on Airflow 2.11.2 with tasks that kill themselves: each handling renews the row's end."""
+
+    def test_is_one_outcome_however_late(self) -> None:
+        finding = observe(make_row("failed", 3), make_record(number=3, settled=2), EDGE)
+        assert tell(finding) == [("ended", "3", "failed"), ("outcome", "failed")]
+        for end in (1020.05, 1032.0, 1057.0):
+            finding = observe(make_row("failed", 3, end_date=end), finding.record, EDGE)
+            assert not finding.events, end
+
+    def test_is_one_outcome_where_only_history_shows_the_second_end(self) -> None:
+        known = observe(make_row("failed", 3), make_record(number=3, settled=2), EDGE).record
+        row = make_running(5, max_tries=5)
+        copy = make_row("failed", 3, end_date=1032.0)
+        retried = make_row("failed", 4, max_tries=5, start_date=1040.0, end_date=1050.0)
+        assert tell(settle(row, known, [copy, retried, row], EDGE)) == [("ended", "4", "retried")]
+
+    def test_a_clear_raises_max_tries_so_that_the_next_failure_is_another_outcome(self) -> None:
+        first = observe(make_row("failed", 3), make_record(number=3, settled=2), EDGE)
+        again = make_row("failed", 3, end_date=1032.0, max_tries=5)
+        assert tell(observe(again, first.record, EDGE)) == [("outcome", "failed")]
+
+    def test_a_task_that_never_ran_may_fail_through_others_again_with_the_same_number(self) -> None:
+        row = make_row("upstream_failed", 0, hostname="", pid=None)
+        first = observe(row, None, EDGE)
+        again = make_row("upstream_failed", 0, hostname="", pid=None, end_date=1500.0)
+        assert tell(observe(again, first.record, EDGE)) == [("outcome", "upstream_failed")]
+
+    def test_a_skip_that_is_committed_before_its_end_is_one_outcome(self) -> None:
+        first = observe(make_row("skipped", 1, end_date=None), make_record(), EDGE)
+        assert ("outcome", "skipped") in tell(first)
+        assert not observe(make_row("skipped", 1), first.record, EDGE).events
+
+    @pytest.mark.parametrize("end", [1020.052, 1021.119, 1022.69])
+    @pytest.mark.parametrize(("state", "number"), [("up_for_retry", 1), ("scheduled", 2), ("queued", 2)])
+    def test_is_no_clear(self, state: str, number: int, end: float) -> None:
+        row = make_row(state, number, end_date=end)
+        tries = [make_row("failed", 1), *([row] if number == 2 else [])]
+        assert tell(settle(row, make_record(), tries, EDGE)) == [("ended", "1", "retried")]
+
+    def test_is_no_clear_where_the_poll_saw_it_between(self) -> None:
+        before = make_row("up_for_retry", 1, end_date=1020.6)
+        row = make_row("success", 2, start_date=1030.0, end_date=1040.0)
+        events = tell(settle(row, make_record(), [make_row("failed", 1), row], EDGE, before=before))
+        assert events[0] == ("ended", "1", "retried")
+
+    @pytest.mark.parametrize("end", [1019.0, 1025.3, 1031.0])
+    def test_a_clear_lets_the_try_go_on_for_longer(self, end: float) -> None:
+        row = make_row("up_for_retry", end_date=end)
+        assert tell(settle(row, make_record(), [make_row("failed", 1)], EDGE)) == [("ended", "1", "cleared")]
+
+    def test_that_hits_the_next_try_in_the_queue_is_an_outcome_and_no_try(self) -> None:
+        first = observe(make_row("up_for_retry", max_tries=1), make_record(), EDGE)
+        row = make_row("failed", 2, max_tries=1, end_date=1034.0)
+        assert tell(observe(row, first.record, EDGE)) == [("outcome", "failed")]
+
+    def test_a_retried_try_that_is_marked_failed_by_hand_reached_an_outcome(self) -> None:
+        row = make_row("up_for_retry")
+        finding = settle(row, make_record(), [make_row("failed", 1)], EDGE)
+        assert tell(observe(make_row("failed", 1), finding.record, EDGE)) == [("outcome", "failed")]
+
+    def test_a_record_of_an_older_release_is_read(self) -> None:
+        old = msgspec.msgpack.encode(["d", "r", "t", -1, 1, "failed", 1, True, [1, "failed", 1020.0], 1020.0])
+        record = msgspec.msgpack.decode(old, type=Record)
+        assert record.limit is None
+        assert not observe(make_row("failed"), record, EDGE).events
 
 
 class TestTheTriesEndpoint:

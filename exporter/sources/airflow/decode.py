@@ -259,6 +259,7 @@ def _pool(row: wire.Pool) -> replies.Pool:
 
 def _job(row: wire.Job) -> replies.Job:
     return replies.Job(
+        id=row.id,
         job_type=row.job_type or "",
         state=row.state,
         hostname=row.hostname or "",

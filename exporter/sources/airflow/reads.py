@@ -12,7 +12,7 @@ from exporter.sources.airflow.client import Client
 from exporter.sources.airflow.decode import List, Page
 from exporter.sources.airflow.endpoints import Endpoint
 from exporter.sources.airflow.failures import AnswerError
-from exporter.sources.airflow.replies import DagRun, TaskInstance
+from exporter.sources.airflow.replies import DagRun, Job, TaskInstance
 from exporter.sources.airflow.transport import Call
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,11 @@ def whole(row: T) -> Hashable:
 def run_key(row: DagRun) -> Hashable:
     """What tells runs apart."""
     return row.dag_id, row.run_id
+
+
+def job_key(row: Job) -> Hashable:
+    """What tells jobs apart: Airflow's id, which a heartbeat does not change. Without an id the whole row."""
+    return row if row.id is None else row.id
 
 
 def is_hidden(error: ReaderError) -> bool:

@@ -107,8 +107,9 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job of /jobs (v2 only); it may be dead: look at its heartbeat."""
+    """A job of /jobs (v2 only); it may be dead: look at its heartbeat. `id` is None where Airflow does not send it."""
 
+    id: int | None = None
     job_type: str
     state: str | None = None
     hostname: str = ""

@@ -26,6 +26,9 @@ from exporter.sources.airflow.tries import (
     remember,
 )
 
+MAX_REPEAT = 3.5
+"""Seconds within which Airflow 2 handles the same failure again. A clear lets a try go on for longer: the process that
+supervises it ends it at the second heartbeat after the clear, and those are 5 s apart by default."""
 PAUSED = ("deferred", "up_for_reschedule", "awaiting_input", "scheduled", "queued")
 """States in which a try that ran goes on without a process; clearing one changes max_tries at once."""
 
@@ -57,7 +60,7 @@ def settle(
         seen = remember(before, record, record.settled) if before else record
         fate = Fate.CLEARED if before and outlived(attempt, before) else fate_of_archived(attempt, after, seen, cleared)
         events += settle_archived(attempt, fate, record, watched_since, edge)
-        record = advance(record, attempt)
+        record = advance(record, attempt, fate)
     settled = max(record.settled, row.try_number - 1)
     finding = conclude(row, remember(row, record, settled), watched_since)
     return Finding(finding.record, (*events, *finding.events))
@@ -117,11 +120,14 @@ def settle_archived(
     recent = (attempt.end_date or 0) >= watched_since
     if attempt.try_number > record.settled and recent and has_run(attempt, record.ended):
         events.append(Ended(attempt, fate))
-    state = attempt.state or ""
-    terminal = state in TIS_ENDED and (state != "failed" or fate is Fate.FAILED)
-    if terminal and is_new_outcome(attempt, record, edge):
-        events.append(Outcome(attempt, state))
+    if is_outcome(attempt, fate) and is_new_outcome(attempt, record, edge):
+        events.append(Outcome(attempt, attempt.state or ""))
     return events
+
+
+def is_outcome(attempt: TaskInstance, fate: Fate) -> bool:
+    """Whether an archived try ended in a terminal state: history also says failed of retried and cleared ones."""
+    return attempt.state in TIS_ENDED and (attempt.state != "failed" or fate is Fate.FAILED)
 
 
 def is_new_outcome(attempt: TaskInstance, record: Record, edge: float) -> bool:
@@ -161,20 +167,23 @@ def fate_of_archived(attempt: TaskInstance, after: TaskInstance, record: Record,
 def outlived(attempt: TaskInstance, after: TaskInstance) -> bool:
     """Whether a row of Airflow 2 shows that its try ended later than its archived copy says: it was cleared meanwhile.
 
-    A row keeps the end of its last try until the next one runs.
+    A row keeps the end of its last try until the next one runs. An end that is only a little later is that of the same
+    failure, handled again: Airflow does so with tasks that were killed by a signal.
     """
     waits = {0: ("up_for_retry",), 1: ("scheduled", "queued")}.get(after.try_number - attempt.try_number, ())
-    return after.uuid is None and after.state in waits and after.end_date not in (None, attempt.end_date)
+    if after.uuid is not None or after.state not in waits or after.end_date is None:
+        return False
+    return attempt.end_date is None or not 0.0 <= after.end_date - attempt.end_date <= MAX_REPEAT
 
 
-def advance(record: Record, attempt: TaskInstance) -> Record:
+def advance(record: Record, attempt: TaskInstance, fate: Fate) -> Record:
     """The record after an archived try was dealt with."""
-    reached = record.reached
-    if attempt.state in TIS_ENDED and (attempt.end_date or 0) > ((reached and reached[2]) or 0):
-        reached = (attempt.try_number, attempt.state or "", attempt.end_date)
+    reached, limit = record.reached, record.limit
+    if is_outcome(attempt, fate) and (attempt.end_date or 0) > ((reached and reached[2]) or 0):
+        reached, limit = (attempt.try_number, attempt.state or "", attempt.end_date), attempt.max_tries
     settled = max(record.settled, attempt.try_number)
     ended = max(filter(None, (record.ended, attempt.end_date)), default=None)
-    return msgspec.structs.replace(record, settled=settled, reached=reached, ended=ended)
+    return msgspec.structs.replace(record, settled=settled, reached=reached, ended=ended, limit=limit)
 
 
 def settle_deleted(known: Record | None, reason: str = "deleted") -> Finding:

@@ -73,6 +73,8 @@ class Record(msgspec.Struct, frozen=True, array_like=True):
     reached: Reached | None = None
     ended: float | None = None
     """When the newest settled try ended: a later try whose start is before that never ran, its start is stale."""
+    limit: int | None = None
+    """`max_tries` of the row when `reached` was reached; None in records of older releases of the exporter."""
 
 
 class Finding(NamedTuple):
@@ -135,10 +137,22 @@ def conclude(row: TaskInstance, record: Record, edge: float) -> Finding:
             events.append(Ended(row, fate_of_row(row)))
     reached = (row.try_number, row.state or "", row.end_date)
     if row.state in TIS_ENDED and reached != record.reached:
-        record = msgspec.structs.replace(record, reached=reached)
-        if recent:
+        repeated = is_repeated(row, record)
+        record = msgspec.structs.replace(record, reached=reached, limit=row.max_tries)
+        if recent and not repeated:
             events.append(Outcome(row, row.state))
     return Finding(record, tuple(events))
+
+
+def is_repeated(row: TaskInstance, record: Record) -> bool:
+    """Whether a row whose end differs from the one that is remembered shows the same outcome.
+
+    Airflow 2 handles the failure of a task that was killed by a signal up to three times, half a minute apart at worst,
+    and renews the end each time; it commits a skip before its end date. A clear of what failed raises `max_tries`.
+    """
+    if record.reached is None or record.reached[:2] != (row.try_number, row.state):
+        return False
+    return record.reached[2] is None or (row.state == "failed" and row.max_tries == record.limit)
 
 
 def remember(row: TaskInstance, known: Record | None, settled: int) -> Record:
@@ -156,6 +170,7 @@ def remember(row: TaskInstance, known: Record | None, settled: int) -> Record:
         runs or ran_before,
         known.reached if known else None,
         known.ended if known else None,
+        known.limit if known else None,
     )
 
 

@@ -5,7 +5,7 @@ Lists are walked by cursor where the release has them (task instances from 3.2, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from exporter.reading import ReaderError
@@ -15,7 +15,7 @@ from exporter.sources.airflow.client import Client
 from exporter.sources.airflow.decode import List
 from exporter.sources.airflow.endpoints import Endpoint
 from exporter.sources.airflow.failures import AnswerError
-from exporter.sources.airflow.reads import ALL_RUNS, ALL_TASKS, Reads, is_hidden, run_key, task_key
+from exporter.sources.airflow.reads import ALL_RUNS, ALL_TASKS, Reads, is_hidden, job_key, run_key, task_key
 from exporter.sources.airflow.replies import (
     RUNS_ACTIVE,
     RUNS_ENDED,
@@ -53,8 +53,7 @@ class V2(Reads):
         return decode.decode_health(self.client.get(Call(at.V2_HEALTH)))
 
     def jobs(self) -> Sequence[Job] | None:
-        identify: Callable[[Job], Hashable] = id
-        return self.read_all(at.V2_JOBS, decode.JOBS, identify, {"job_state": "running", "order_by": ["id"]})
+        return self.read_all(at.V2_JOBS, decode.JOBS, job_key, {"job_state": "running", "order_by": ["id"]})
 
     def config(self) -> Mapping[tuple[str, str], str] | None:
         try:

@@ -106,6 +106,7 @@ class Pool(msgspec.Struct, gc=False):
 class Job(msgspec.Struct, gc=False):
     """v2 `jobs`."""
 
+    id: Whole = None
     job_type: Text = None
     state: Text = None
     hostname: Text = None

@@ -13,7 +13,7 @@ from operator import attrgetter
 from exporter.sources.host import procfs
 from exporter.sources.host.departures import Departures
 from exporter.sources.host.files import Files
-from exporter.sources.host.kinship import Kinship, is_busy, may_change
+from exporter.sources.host.kinship import Kinship, is_busy, is_helper, may_change
 from exporter.sources.host.owners import Owner, Try, divide
 from exporter.sources.host.process import SELDOM, Process
 from exporter.sources.host.procfs import DEAD, Io, Stat, UnreadableError
@@ -40,8 +40,8 @@ class Census:
         self.processes: dict[int, Process] = {}
         self.strangers = Owner()
         """Those who own what is not Airflow's."""
-        self.forbidden = 0
-        """Processes of which the newest look could read nothing at all, so that nobody knows whose they are."""
+        self.unmet: dict[str, int] = {}
+        """Processes of which the newest look could read nothing, so that it is not known whose they are, by reason."""
         self._files = files
         self._kinship = kinship
         self._clock = clock
@@ -56,7 +56,7 @@ class Census:
     def look(self, deadline: float) -> None:
         """Look at every process. Raises OverrunError at the deadline (monotonic seconds), UnreadableError."""
         pids = self._files.list_pids()
-        self.forbidden = 0
+        self.unmet.clear()
         known = sorted(self.processes.values(), key=attrgetter("depth"))
         finished = self._observe(known, lambda: pids, deadline)
         self._first = False
@@ -127,7 +127,8 @@ class Census:
         try:
             process = Process(procfs.parse_stat(self._files.read(pid, "stat", 1024)))
         except (UnreadableError, procfs.MalformedError) as error:
-            self.forbidden += isinstance(error, UnreadableError) and error.reason == "permission"
+            if isinstance(error, UnreadableError) and error.reason != procfs.GONE:
+                self.unmet[error.reason] = self.unmet.get(error.reason, 0) + 1
             return None
         process.kids = process.stat.kids if self._first else 0
         return process
@@ -207,6 +208,7 @@ class Census:
         self._assign(process, self._kinship.find_owner(process, self._parent(process)))
 
     def _assign(self, process: Process, owner: Owner | None) -> None:
+        process.helper = is_helper(process, owner, self._parent(process))
         if owner is not process.owner:
             if process.owner is not None:
                 process.owner.live -= 1

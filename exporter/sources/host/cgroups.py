@@ -119,9 +119,12 @@ def distinct(memberships: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, 
 
 
 def read_text(path: Path) -> bytes | None:
+    """None where there is no such file. Raises UnreadableError where it may be there: no limit is not +Inf then."""
     try:
         return procfs.read(str(path))
-    except UnreadableError:
+    except UnreadableError as error:
+        if error.reason == "failed":
+            raise
         return None
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from exporter.sources.host import procfs
-from exporter.sources.host.procfs import GONE, UnreadableError
+from exporter.sources.host.procfs import UnreadableError
 
 
 class Files:
@@ -28,16 +28,14 @@ class Files:
         try:
             return os.open(f"{self._prefix}{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise UnreadableError(procfs.explain(error)) from error
+            raise procfs.unreadable(error) from error
 
     def list_pids(self) -> list[int]:
         """All processes, ascending. Raises UnreadableError."""
         try:
             return procfs.parse_pids(os.listdir(self.root))  # noqa: PTH208 - a Path for each of thousands is dear
-        except PermissionError as error:
-            raise UnreadableError("permission") from error
         except OSError as error:
-            raise UnreadableError("missing") from error
+            raise procfs.unreadable(error) from error
 
     def list_children(self, pid: int) -> list[int]:
         """The children that the main thread of a process has; none where the kernel does not tell."""
@@ -52,19 +50,15 @@ class Files:
         try:
             # Linux tells the number as the folder's size from 6.2 on.
             return os.stat(path).st_size if COUNTED else len(os.listdir(path))  # noqa: PTH116, PTH208 - hot
-        except PermissionError as error:
-            raise UnreadableError("permission") from error
         except OSError as error:
-            raise UnreadableError(GONE) from error
+            raise procfs.unreadable(error) from error
 
     def find_namespace(self, pid: int | str) -> int:
         """What names the network namespace of a process. Raises UnreadableError."""
         try:
             return os.stat(f"{self._prefix}{pid}/ns/net").st_ino  # noqa: PTH116 - hot
-        except PermissionError as error:
-            raise UnreadableError("permission") from error
         except OSError as error:
-            raise UnreadableError(GONE) from error
+            raise procfs.unreadable(error) from error
 
 
 def counts_descriptors() -> bool:

@@ -115,6 +115,17 @@ def name_process(process: Process) -> str:
     return f"{process.stat.pid}:{process.stat.start}"
 
 
+def is_helper(process: Process, owner: Owner | None, parent: Process | None) -> bool:
+    """Whether a process that belongs to `owner` only helps a process of the same component: its parent.
+
+    Many keep their parent's title: a Celery worker of Airflow 3 has a child that deletes old DAG bundles, a triggerer
+    has one that runs the triggers. A helper remains one when its parent has ended without it.
+    """
+    if owner is None:
+        return False
+    return (process.helper and process.owner is owner) or (parent is not None and parent.owner is owner)
+
+
 def is_busy(process: Process) -> bool:
     """Whether it is a task's, or runs tasks."""
     owner = process.owner

@@ -63,7 +63,7 @@ class MachineReader:
             except (UnreadableError, MalformedError) as error:
                 reason = explain(error)
                 tables[host.UNREADABLE][part, reason] = 1
-                notes.append(f"{part}: {reason}")
+                notes.append(f"{part}: {error if reason == 'failed' else reason}")
                 continue
             for family, labels, value in samples:
                 tables[family][labels] = value
@@ -170,10 +170,15 @@ class MachineReader:
             yield host.UNREADABLE, ("cgroups", reason), 1
 
     def _read_membership(self, pid: int | str) -> Mapping[str, str] | None:
-        """The control groups of a process; None where it has ended or they are kept from us."""
+        """The control groups of a process; None where it has ended or they are kept from us.
+
+        Raises UnreadableError where nothing can be opened, as without descriptors.
+        """
         try:
             return kernel.parse_cgroups(self._file(f"{pid}/cgroup"))
-        except UnreadableError:
+        except UnreadableError as error:
+            if error.reason == "failed":
+                raise
             return None
 
     def _read_mounts(self) -> bytes:

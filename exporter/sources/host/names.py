@@ -134,7 +134,8 @@ def read_secret(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ReaderError("unauthorized", f"the password file {path} cannot be read") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ReaderError("unauthorized", f"the password file {path} cannot be read: {why}") from error
 
 
 def open_connection(settings: HostSettings) -> http.client.HTTPConnection:

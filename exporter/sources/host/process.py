@@ -25,6 +25,7 @@ class Process:
         "fd_limit",
         "fds",
         "full_at",
+        "helper",
         "kids",
         "looks",
         "mark",
@@ -58,6 +59,7 @@ class Process:
         self.before: Title | None = None
         """Its title at the look before the newest."""
         self.owner: Owner | None = None
+        self.helper = False  # whether it only helps another process of its component: see kinship.is_helper
         self.depth = 0
         """How many ancestors it has: parents are looked at before their children."""
         self.looks = 0

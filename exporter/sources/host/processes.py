@@ -74,7 +74,7 @@ class ProcessesReader:
         except OverrunError:
             raise ReaderError("deadline", "the machine is too busy to look at all its processes in time") from None
         except UnreadableError as error:
-            raise ReaderError("internal", f"the folder of processes cannot be listed: {error.reason}") from error
+            raise ReaderError("internal", f"the folder of processes cannot be listed: {error}") from error
         uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
         owned = list(one.census.owned())
         one.details.read(owned, uptime)
@@ -82,8 +82,9 @@ class ProcessesReader:
         self.seen = len(one.census.processes)
         self._boot = keep_moment(self._boot, time.time() - uptime)
         unreadable = count_unreadable(owned)
-        unreadable["stat", "permission"] = one.census.forbidden
-        self.notes = (*describe(unreadable), *(() if owned else (NONE_SEEN,)))
+        unreadable |= {("stat", reason): number for reason, number in one.census.unmet.items()}
+        explained = owned or "failed" in one.census.unmet
+        self.notes = (*describe(unreadable), *(() if explained else (NONE_SEEN,)))
         took = time.monotonic() - begun
         return Reading(
             tables={
@@ -166,7 +167,9 @@ def component_tables(owned: Iterable[Owned], boot: float) -> dict[Family, Values
     tables: dict[Family, Values] = {
         family: {} for family in ProcessesReader.families if family.labels == ("component",)
     }
-    tables[components.PROCESSES] = {(name,): len(groups.get(name, ())) for name in components.COMPONENTS}
+    tables[components.PROCESSES] = {
+        (name,): sum(not process.helper for process in groups.get(name, ())) for name in components.COMPONENTS
+    }
     for name, group in groups.items():
         for family, value in summarize(group, boot).items():
             if value is not None:
@@ -176,7 +179,8 @@ def component_tables(owned: Iterable[Owned], boot: float) -> dict[Family, Values
 
 def summarize(group: list[Process], boot: float) -> Mapping[Family, float | None]:
     """The figures of one component's processes; None for what cannot be told."""
-    starts = [boot + process.stat.start / TICKS for process in group]
+    mains = [process for process in group if not process.helper] or group
+    starts = [boot + process.stat.start / TICKS for process in mains]
     grown = [process.anonymous - process.settled for process in group if process.settled is not None]
     fds = [process.fds for process in group]
     return {
@@ -224,7 +228,7 @@ def count_unreadable(owned: Iterable[Owned]) -> Values:
 def describe(unreadable: Values) -> Iterator[str]:
     """What is missing and what helps, in words."""
     for (file, reason), number in unreadable.items():
-        if number and file == "stat":
+        if number and (file, reason) == ("stat", "permission"):
             yield f"{number:.0f} processes are hidden from us, /proc is mounted with hidepid: {ADVICE}"
         elif number and reason == "permission":
             yield f"/proc/PID/{file} of {number:.0f} processes is forbidden to us: {ADVICE}"

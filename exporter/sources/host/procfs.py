@@ -25,10 +25,10 @@ KIBIBYTE = 1024
 
 
 class UnreadableError(Exception):
-    """A file could not be read; `reason` is one of REASONS."""
+    """A file could not be read; `reason` is one of REASONS, or GONE. The message is the kernel's where it gave one."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(message or reason)
         self.reason = reason
 
 
@@ -98,7 +98,12 @@ def read(path: str, size: int = LARGEST) -> bytes:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise UnreadableError(explain(error)) from error
+        raise unreadable(error) from error
+
+
+def unreadable(error: OSError) -> UnreadableError:
+    """What to raise where the kernel refused to open, read or list a file."""
+    return UnreadableError(explain(error), error.strerror or "")
 
 
 def explain(error: OSError) -> str:

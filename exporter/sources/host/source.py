@@ -54,7 +54,8 @@ class HostSource:
         try:
             found = self._files.list_pids()
         except UnreadableError as error:
-            raise ReaderError("internal", f"{self._settings.procfs}: {error.reason}; see --path.procfs") from error
+            advice = "" if error.reason == "failed" else "; see --path.procfs"
+            raise ReaderError("internal", f"{self._settings.procfs}: {error}{advice}") from error
         if not found:
             raise ReaderError("internal", f"{self._settings.procfs} has no processes; see --path.procfs")
 
@@ -76,13 +77,10 @@ class HostSource:
 
         Several of a kind may run on one machine, such as workers in containers, each with limits of its own.
         """
-        names = {
-            process.stat.pid: owner.name for process, owner in self._census.owned() if isinstance(owner, Component)
-        }
         return sorted(
             process.stat.pid
             for process, owner in self._census.owned()
-            if isinstance(owner, Component) and names.get(process.stat.ppid) != owner.name
+            if isinstance(owner, Component) and not process.helper
         )
 
 

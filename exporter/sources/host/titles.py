@@ -125,6 +125,9 @@ def classify_server(title: str) -> Title | None:
 
 def find_arguments(parts: list[str]) -> list[str] | None:
     """The arguments of the command `airflow`, however Python was told to run it."""
+    words = parts[0].split(" ") if len(parts) == 1 else parts
+    # Airflow 2 writes the command line of its scheduler and of its triggerer over itself, in one piece.
+    parts = words if PYTHON.match(words[0]) else parts
     rest = parts
     if PYTHON.match(parts[0]):
         rest = parts[1:]

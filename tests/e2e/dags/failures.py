@@ -30,6 +30,14 @@ with declare("failures", schedule=EVERY_MINUTE, max_active_runs=2) as dag:
         if current_try() == 1:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    @task(retries=1, retry_delay=QUICK_RETRY)
+    def killed_twice():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @task
+    def killed_for_good():
+        os.kill(os.getpid(), signal.SIGKILL)
+
     @task
     def after():
         return None
@@ -41,4 +49,4 @@ with declare("failures", schedule=EVERY_MINUTE, max_active_runs=2) as dag:
     last = EmptyOperator(task_id="last")
     failing = always()
     failing >> [after(), alarm()]
-    [at_once(), too_slow(), killed()] >> last
+    [at_once(), too_slow(), killed(), killed_twice(), killed_for_good()] >> last
