@@ -94,7 +94,7 @@ class StatsdSettings:
     """What is said of the StatsD stream that it may not say of itself."""
 
     prefix: str = "airflow"
-    """Airflow's `statsd_prefix`."""
+    """Airflow's `statsd_prefix`; several, where its components differ, joined by commas."""
     release: str = ""
     """Airflow's, for example 2.11, where the API does not tell it."""
     mode: str = ""

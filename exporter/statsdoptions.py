@@ -48,7 +48,12 @@ OPTIONS = (
         values.READABLE_FILE,
         "A mapping file of statsd_exporter: names come out as it would print them, instead of ours",
     ),
-    Option("statsd.prefix", values.TEXT, "What Airflow's `statsd_prefix` is", DEFAULTS.statsd.prefix),
+    Option(
+        "statsd.prefix",
+        values.TEXT,
+        "What Airflow's `statsd_prefix` is; several, where its components differ, joined by commas",
+        DEFAULTS.statsd.prefix,
+    ),
     Option(
         "statsd.release",
         values.TEXT,

@@ -237,8 +237,8 @@ class TestPrefix:
 
     def test_airflow_under_another_prefix_is_said_to_be_so(self) -> None:
         found = Names(Directory(), PLAIN_2).resolve(Signature("prod.scheduler_heartbeat", Type.COUNTER))
-        assert found.drop == "unmapped"
-        assert "statsd_prefix" in found.note
+        assert found.drop == "undecided"
+        assert "--statsd.prefix" in found.note
 
     def test_the_clients_own_telemetry_is_set_apart(self) -> None:
         found = Names(Directory(), PLAIN_2).resolve(Signature("datadog.dogstatsd.client.metrics", Type.COUNTER))

@@ -79,6 +79,8 @@ def explain_many(datagrams: list[bytes], resolver: Resolver) -> Iterator[str]:
     if isinstance(resolver, Names):
         resolver.settle()
     yield from summarize(datagrams, resolver).lines()
+    if isinstance(resolver, Names):
+        yield from (f"note: {remark}" for remark in resolver.remarks)
 
 
 def listen(address: str, seconds: float) -> list[bytes]:

@@ -10,6 +10,7 @@ from exporter.reading import Reader, ReaderError, Reading
 from exporter.settings import ReceptionSettings
 from exporter.sources.statsd.absorber import Absorber
 from exporter.sources.statsd.event import DROPS, REJECTIONS, Resolver, Type
+from exporter.sources.statsd.names import Names
 from exporter.sources.statsd.receiver import TRANSPORTS, Listeners, Receiver
 from exporter.sources.statsd.relay import Relay
 
@@ -97,6 +98,11 @@ class StatsdSource:
         return tables
 
 
+def list_remarks(resolver: Resolver) -> list[str]:
+    """What a resolver has to say of how Airflow sends; nothing where it is a user's mapping."""
+    return resolver.remarks if isinstance(resolver, Names) else []
+
+
 def find_listeners(settings: ReceptionSettings) -> Listeners:
     """Where to listen by the settings."""
     return Listeners(
@@ -133,6 +139,7 @@ class Reception:
         for what, counts in (("rejected", absorber.rejected), ("dropped", absorber.dropped)):
             if counts:
                 yield f"{what}: " + ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+        yield from list_remarks(absorber.resolver)
         if absorber.unmapped:
             names = list(absorber.unmapped)[:SHOWN]
             yield f"names that nothing knows ({len(absorber.unmapped)}): " + ", ".join(names)
