@@ -204,8 +204,8 @@ def describe_doubt(finding: Finding) -> str:
     if not finding.name:
         return "held back until it is clear whether the names that come are Airflow's; --statsd.prefix says so at once"
     return (
-        f"Airflow's {finding.name} with {spell([finding.prefix])}: taken for Airflow's once {MIN_SIGNS} different names "
-        "of Airflow came with it; --statsd.prefix says so at once"
+        f"Airflow's {finding.name} with {spell([finding.prefix])}: taken for it once {MIN_SIGNS} different names of "
+        "Airflow came with that prefix; --statsd.prefix says so at once"
     )
 
 
