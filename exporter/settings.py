@@ -118,6 +118,8 @@ class ReceptionSettings:
     listen_unixgram: Path | None = None
     listen_unix: Path | None = None
     unix_socket_mode: int = 0o660
+    idle_timeout: float = 3600.0
+    """After how many seconds of silence a connection (TCP, Unix stream) is closed; 0 for never."""
     receive_buffer: int = 4 * 1024 * 1024
     """Bytes that the sockets of the port should have together; 0 for sockets as the system makes them."""
     relay_address: str = ""
