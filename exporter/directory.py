@@ -36,6 +36,7 @@ class Directory:
         """Grows whenever names that hold ids may have to be read otherwise: by ids with dots, release or settings."""
         self.polls = 0
         """How often all tries were told of that were active, or had ended since the poll before."""
+        self._files: Mapping[tuple[str, str], str] = {}
         self._tasks: dict[str, set[str]] = {}
         self._tries: dict[str, Named] = {}
 
@@ -58,6 +59,22 @@ class Directory:
             self.spelling += self.dag_ids is None or any("." in dag_id for dag_id in known ^ self.dag_ids)
             self.dag_ids = known
             self._tasks = {dag_id: tasks for dag_id, tasks in self._tasks.items() if dag_id in known}
+
+    def tell_files(self, files: Iterable[tuple[str, str]]) -> None:
+        """Bundle and path of each DAG file were read; the bundle is empty on 2.x."""
+        found: dict[tuple[str, str], str] = {}
+        for bundle, path in sorted(set(files)):
+            name = path.rpartition("/")[2]
+            for key in ((bundle, name), ("", name)):
+                found[key] = path if found.get(key, path) == path else ""
+        spelled = {key: path for key, path in found.items() if path not in ("", key[1])}
+        if spelled != self._files:
+            self._files = spelled
+            self.spelling += 1
+
+    def find_file(self, bundle: str, name: str) -> str:
+        """The path of the one DAG file of that name in the bundle (anywhere, where that is empty); else the name."""
+        return self._files.get((bundle, name), name)
 
     def tell_poll(self) -> None:
         """All tries were told of that Airflow shows now."""

@@ -33,7 +33,10 @@ def resolve(
 
 
 def labels(resolution: Resolution, place: int = 0) -> tuple[str, ...]:
-    return resolution.targets[place].labels
+    """The values of the labels, without that of the team where there is none."""
+    target = resolution.targets[place]
+    last = target.family.labels[-1:], target.labels[-1:]
+    return target.labels[:-1] if last == (("team",), ("",)) else target.labels
 
 
 def names(resolution: Resolution) -> list[str]:

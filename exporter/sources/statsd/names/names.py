@@ -12,7 +12,7 @@ from exporter.settings import StatsdSettings
 from exporter.sources.statsd.event import ALL, Resolution, Signature, Type
 from exporter.sources.statsd.lines import CLIENT_TELEMETRY
 from exporter.sources.statsd.names.custom import Custom
-from exporter.sources.statsd.names.feeding import Feeding, clean, read_tags
+from exporter.sources.statsd.names.feeding import Feeding, clean, read_tags, read_team
 from exporter.sources.statsd.names.ids import Ids, Split
 from exporter.sources.statsd.names.lookup import OPEN_HEADS, Found, Lookup
 from exporter.sources.statsd.names.prefixes import MIN_SIGNS, Finding, Prefixes, Verdict, list_tails, spell
@@ -46,7 +46,7 @@ class Names:
         self._prefixes: Prefixes = same._prefixes if same else Prefixes(event.name for event in EVENTS)
         self._ids: Ids = previous._ids if previous else Ids(directory)
         self._custom: Custom = Custom(settings, previous._custom if previous else None)
-        self._feeding = Feeding(api_feeds, task_labels=settings.task_labels)
+        self._feeding = Feeding(api_feeds, directory, task_labels=settings.task_labels)
 
     dialects = ALL
     """How lines are to be read for it."""
@@ -125,25 +125,26 @@ class Names:
             return Resolution(event.name, drop="conflict", note=f"sent as {signature.type}, Airflow sends {event.type}")
         self._stream.note_release(event.releases)
         values = read_tags(event, dict(signature.tags))
-        if event.twins and (values or (found.ids is None and event.variables)):
+        if event.twins and (values or (found.ids is None and event.variables and not event.tags_optional)):
             self._stream.note_tags(sent=bool(values))
         if event.bare_alone or event.legacy_alone:
             self._stream.note_form(event, legacy=found.ids is not None)
         if "dag_id" in values and self._stream.release[0] == 2:
             self._ids.learn(values["dag_id"])
+        team = read_team(signature.tags)
         if found.ids is None:
-            return self._resolve_modern(event, values)
-        return self._resolve_legacy(event, found, values)
+            return self._resolve_modern(event, values, team)
+        return self._resolve_legacy(event, found, values, team)
 
-    def _resolve_modern(self, event: Event, values: dict[str, str]) -> Resolution:
+    def _resolve_modern(self, event: Event, values: dict[str, str], team: dict[str, str]) -> Resolution:
         if event.unit is Unit.FILE and values.get("bundle"):
             self._stream.note_release("3.2+")
         if values or event.plain_suffices:
-            return self._feed(event, event.name, values)
+            return self._feed(event, event.name, values | team)
         if event.needs:
             return Resolution(event.name, drop="unclear", note=event.note)
         if not event.legacy or not event.twins or self._stream.tagged:
-            return self._feed(event, event.name, values)
+            return self._feed(event, event.name, values | team)
         if self._stream.tagged is None:
             return Resolution(event.name, drop="undecided", note=NOT_YET)
         if event.bare_alone:
@@ -159,7 +160,7 @@ class Names:
             return Resolution(event.name, drop="undecided", note="held back until it is clear that it comes alone")
         return self._feed(event, event.name, {})
 
-    def _resolve_legacy(self, event: Event, found: Found, values: dict[str, str]) -> Resolution:
+    def _resolve_legacy(self, event: Event, found: Found, values: dict[str, str], team: dict[str, str]) -> Resolution:
         split = self._split(found)
         rule = f"{event.name} (legacy name)"
         if split is None:
@@ -167,7 +168,7 @@ class Names:
         if list(split.values) == ["dag_id"]:
             self._ids.learn(split.values["dag_id"])
         if self._counts(event):
-            values = {name: clean(name, value) for name, value in split.values.items()} | values
+            values = {name: clean(name, value) for name, value in split.values.items()} | values | team
             return self._feed(event, rule, values)._replace(ambiguous=split.ambiguous)
         if self._stream.tagged is None and not event.plain_suffices:
             return Resolution(rule, drop="undecided", note=NOT_YET)
