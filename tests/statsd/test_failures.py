@@ -87,7 +87,7 @@ class Names:
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     found = Names()
-    monkeypatch.setattr(relay_module.socket, "getaddrinfo", found)
+    monkeypatch.setattr(socket, "getaddrinfo", found)
     monkeypatch.setattr(relay_module, "BACKOFF", (0.05,))
     monkeypatch.setattr(relay_module, "RENEW", 0.05)
     return found
@@ -100,7 +100,7 @@ def test_a_relay_that_does_not_resolve_costs_its_lines_and_not_reception(
     monkeypatch.setattr(relay_module, "BACKOFF", (0.05,))
     real = socket.getaddrinfo
     monkeypatch.setattr(
-        relay_module.socket,
+        socket,
         "getaddrinfo",
         lambda host, *rest, **more: found(host, *rest, **more) if host == "nowhere" else real(host, *rest, **more),
     )
@@ -122,8 +122,7 @@ def test_a_relay_is_looked_up_again_until_it_is_there_and_follows_its_name(names
             sock.settimeout(10)
         relay = Relay("statsd.example:8125")
         relay.open()
-        wait_until(lambda: names.asked > 1)
-        assert not relay.ready
+        wait_until(lambda: names.asked > 1 and not relay.ready)
         names.port = one.getsockname()[1]
         wait_until(lambda: relay.ready)
         relay([b"a:1|c"])

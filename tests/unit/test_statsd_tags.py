@@ -126,7 +126,7 @@ def test_a_constant_tag_of_a_team_does_not_make_a_bare_name_one_with_tags() -> N
 class TestFiles:
     """A DAG file has the API's name in every family and release, where the API is read."""
 
-    SENT = (
+    SENT: tuple[tuple[str, str, dict[str, str], int], ...] = (
         ("dag_processing.last_duration", "ms", {"bundle_name": "main", "file_name": "orders"}, 1),
         ("dag_processing.last_run.seconds_ago", "g", {"bundle_name": "main", "file_path": "sales/orders.py"}, 0),
         ("dag_processing.processor_timeouts", "c", {"bundle_name": "main", "file_path": "sales/orders.py"}, 0),
