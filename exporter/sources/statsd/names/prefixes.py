@@ -24,6 +24,8 @@ MAX_DEPTH = 6
 """Parts of the longest prefix that is searched for."""
 MAX_CANDIDATES = 1_000
 """How many prefixes are remembered that are not proven."""
+MAX_PROVEN = 1_000
+"""How many prefixes are remembered that are proven, whether they are recognised or not."""
 MAX_PREFIXES = 32
 """How many prefixes are recognised."""
 UNMISTAKABLE = re.compile(r"dag|scheduler|triggerer|operator_|ti[_.]")
@@ -58,6 +60,7 @@ class Prefixes:
     def __init__(self, names: Iterable[str]) -> None:
         self._signs = frozenset(name for name in names if name.partition(".")[0] not in OPEN_HEADS)
         self._seen: dict[str, set[str]] = {}
+        self._proven: set[str] = set()
         self._known: tuple[str, ...] = ()
         self._ordered: tuple[str, ...] = ()
         self.recognised: list[str] = []
@@ -78,13 +81,13 @@ class Prefixes:
 
     def confirm(self, prefix: str, name: str) -> None:
         """Note that a name of Airflow came under a prefix that is known."""
-        if name in self._signs and prefix in self._known and not self._is_proven(prefix):
+        if prefix not in self._proven and prefix in self._known and name in self._signs:
             self._note(prefix, name)
 
     @property
     def confirmed(self) -> bool:
         """Whether Airflow's names come under a prefix that is known."""
-        return any(self._is_proven(prefix) for prefix in self._known)
+        return not self._proven.isdisjoint(self._known)
 
     def search(self, name: str) -> Finding:
         """Search a name for one of Airflow's behind an unknown prefix, and learn from it."""
@@ -93,7 +96,7 @@ class Prefixes:
             return NOTHING
         prefix, rest = found
         self._note(prefix, rest)
-        if self._is_proven(prefix) and prefix not in self.foreign:
+        if prefix in self._proven and prefix not in self.foreign:
             self._accept(prefix)
         if prefix in self.foreign:
             return Finding(Verdict.FOREIGN, prefix, rest)
@@ -118,17 +121,17 @@ class Prefixes:
         return found
 
     def _note(self, prefix: str, name: str) -> None:
-        seen = self._seen.get(prefix)
-        if seen is None:
-            if len(self._seen) >= MAX_CANDIDATES:
-                self._seen = {one: names for one, names in self._seen.items() if self._is_proven(one)}
-            seen = self._seen[prefix] = set()
-        if len(seen) < len(self._signs):
-            seen.add(name)
-
-    def _is_proven(self, prefix: str) -> bool:
-        seen = self._seen.get(prefix, ())
-        return len(seen) >= MIN_SIGNS and any(UNMISTAKABLE.search(name) for name in seen)
+        """Remember a name that came with a prefix, until there are enough of them."""
+        if prefix in self._proven:
+            return
+        if prefix not in self._seen and len(self._seen) >= MAX_CANDIDATES:
+            self._seen.clear()
+        seen = self._seen.setdefault(prefix, set())
+        seen.add(name)
+        if len(seen) >= MIN_SIGNS and any(UNMISTAKABLE.search(one) for one in seen):
+            del self._seen[prefix]
+            if len(self._proven) < MAX_PROVEN:
+                self._proven.add(prefix)
 
     def _accept(self, prefix: str) -> None:
         """A prefix is proven: it is Airflow's, unless Airflow's names come under the one that is known."""
