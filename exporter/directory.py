@@ -6,6 +6,7 @@ it stays empty, and every part of it says "not known". Pieces are replaced whole
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -13,6 +14,10 @@ TASKS_OF_DAG = 5_000
 """How many task ids of one DAG are remembered."""
 TRIES = 100_000
 """How many tries are remembered by UUID: the oldest are forgotten first."""
+
+
+NOT_IN_STATSD = re.compile(r"[^a-zA-Z0-9_.-]")
+"""What Airflow replaces by an underscore in the names that it sends by StatsD."""
 
 
 class Named(NamedTuple):
@@ -64,16 +69,19 @@ class Directory:
         """Bundle and path of each DAG file were read; the bundle is empty on 2.x."""
         found: dict[tuple[str, str], str] = {}
         for bundle, path in sorted(set(files)):
-            name = path.rpartition("/")[2]
-            for key in ((bundle, name), ("", name)):
-                found[key] = path if found.get(key, path) == path else ""
+            for name in (path.rpartition("/")[2], NOT_IN_STATSD.sub("_", path)):
+                for key in ((bundle, name), ("", name)):
+                    found[key] = path if found.get(key, path) == path else ""
         spelled = {key: path for key, path in found.items() if path not in ("", key[1])}
         if spelled != self._files:
             self._files = spelled
             self.spelling += 1
 
     def find_file(self, bundle: str, name: str) -> str:
-        """The path of the one DAG file of that name in the bundle (anywhere, where that is empty); else the name."""
+        """The path of the one DAG file of that name in the bundle (anywhere, where that is empty); else the name.
+
+        The name may be the whole path as Airflow writes it in StatsD's tags, `sales_orders.py` for `sales/orders.py`.
+        """
         return self._files.get((bundle, name), name)
 
     def tell_poll(self) -> None:

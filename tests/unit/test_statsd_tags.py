@@ -129,7 +129,7 @@ class TestFiles:
     SENT: tuple[tuple[str, str, dict[str, str], int], ...] = (
         ("dag_processing.last_duration", "ms", {"bundle_name": "main", "file_name": "orders"}, 1),
         ("dag_processing.last_run.seconds_ago", "g", {"bundle_name": "main", "file_path": "sales/orders.py"}, 0),
-        ("dag_processing.processor_timeouts", "c", {"bundle_name": "main", "file_path": "sales/orders.py"}, 0),
+        ("dag_processing.last_run.seconds_ago.orders", "g", {"bundle_name": "main", "file_path": "sales_orders.py"}, 0),
         ("dag_processing.last_duration.main.orders", "ms", {}, 1),
         ("dag_processing.last_run.seconds_ago.orders", "g", {}, 0),
     )
@@ -163,6 +163,13 @@ class TestFiles:
         directory.tell_files([("", "a/x.py")])
         directory.tell_files([("", "a/x.py"), ("", "z.py")])
         assert directory.spelling == 1
+
+    def test_a_path_without_its_slashes_is_the_apis_where_it_is_known(self) -> None:
+        directory = Directory()
+        directory.tell_files([("main", "sales/orders.py")])
+        tags = {"file_path": "sales_orders.py"}
+        found = resolve("dag_processing.processor_timeouts", "c", tags, directory=directory)
+        assert read_labels(found)["file"] == "sales/orders.py"
 
     def test_archives_keep_their_ending(self) -> None:
         found = resolve("dag_processing.processor_timeouts", "c", {"file_path": "a/packed.zip"})

@@ -168,6 +168,8 @@ class Names:
         if list(split.values) == ["dag_id"]:
             self._ids.learn(split.values["dag_id"])
         if self._counts(event):
+            if "file" in split.values:
+                values.pop("file", None)  # a tag that is left over, with the path in which "_" stands for "/"
             values = {name: clean(name, value) for name, value in split.values.items()} | values | team
             return self._feed(event, rule, values)._replace(ambiguous=split.ambiguous)
         if self._stream.tagged is None and not event.plain_suffices:
