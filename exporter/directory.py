@@ -42,6 +42,7 @@ class Directory:
         self.polls = 0
         """How often all tries were told of that were active, or had ended since the poll before."""
         self._files: Mapping[tuple[str, str], str] = {}
+        self._listed_files: dict[str, frozenset[tuple[str, str]]] = {}
         self._tasks: dict[str, set[str]] = {}
         self._tries: dict[str, Named] = {}
 
@@ -65,10 +66,11 @@ class Directory:
             self.dag_ids = known
             self._tasks = {dag_id: tasks for dag_id, tasks in self._tasks.items() if dag_id in known}
 
-    def tell_files(self, files: Iterable[tuple[str, str]]) -> None:
-        """Bundle and path of each DAG file were read; the bundle is empty on 2.x."""
+    def tell_files(self, origin: str, files: Iterable[tuple[str, str]]) -> None:
+        """Bundle and path of each DAG file were read from a list (DAGs, import errors); the bundle is empty on 2.x."""
+        self._listed_files[origin] = frozenset(files)
         found: dict[tuple[str, str], str] = {}
-        for bundle, path in sorted(set(files)):
+        for bundle, path in frozenset().union(*self._listed_files.values()):
             for name in (path.rpartition("/")[2], NOT_IN_STATSD.sub("_", path)):
                 for key in ((bundle, name), ("", name)):
                     found[key] = path if found.get(key, path) == path else ""

@@ -145,31 +145,39 @@ class TestFiles:
     ) -> None:
         directory = Directory()
         directory.tell_files(
-            [("main", "sales/orders.py"), ("main", "plain.py"), ("main", "a/twice.py"), ("main", "b/twice.py")]
+            "dags", [("main", "sales/orders.py"), ("main", "plain.py"), ("main", "a/twice.py"), ("main", "b/twice.py")]
         )
         found = resolve(name, kind, tags, TAGGED if tags else PLAIN, directory)
         assert read_labels(found, place)["file"] == "sales/orders.py"
 
     def test_files_of_one_name_keep_it_and_bundles_are_told_apart(self) -> None:
         directory = Directory()
-        directory.tell_files([("one", "a/x.py"), ("two", "b/x.py"), ("two", "c/y.py"), ("two", "d/y.py")])
+        directory.tell_files("dags", [("one", "a/x.py"), ("two", "b/x.py"), ("two", "c/y.py"), ("two", "d/y.py")])
         asked = (("one", "x.py"), ("two", "x.py"), ("", "x.py"), ("two", "y.py"))
         assert [directory.find_file(*key) for key in asked] == ["a/x.py", "b/x.py", "x.py", "y.py"]
 
     def test_names_are_read_otherwise_only_when_paths_change(self) -> None:
         directory = Directory()
-        directory.tell_files([("", "x.py")])
+        directory.tell_files("dags", [("", "x.py")])
         assert directory.spelling == 0
-        directory.tell_files([("", "a/x.py")])
-        directory.tell_files([("", "a/x.py"), ("", "z.py")])
+        directory.tell_files("dags", [("", "a/x.py")])
+        directory.tell_files("dags", [("", "a/x.py"), ("", "z.py")])
         assert directory.spelling == 1
 
     def test_a_path_without_its_slashes_is_the_apis_where_it_is_known(self) -> None:
         directory = Directory()
-        directory.tell_files([("main", "sales/orders.py")])
+        directory.tell_files("dags", [("main", "sales/orders.py")])
         tags = {"file_path": "sales_orders.py"}
         found = resolve("dag_processing.processor_timeouts", "c", tags, directory=directory)
         assert read_labels(found)["file"] == "sales/orders.py"
+
+    def test_broken_files_are_known_by_their_import_errors(self) -> None:
+        directory = Directory()
+        directory.tell_files("import_errors", [("main", "sales/broken.py")])
+        directory.tell_files("dags", [("main", "shop.py")])
+        assert directory.find_file("main", "broken.py") == "sales/broken.py"
+        directory.tell_files("import_errors", [])
+        assert directory.find_file("main", "broken.py") == "broken.py"
 
     def test_archives_keep_their_ending(self) -> None:
         found = resolve("dag_processing.processor_timeouts", "c", {"file_path": "a/packed.zip"})

@@ -34,7 +34,7 @@ def fill_directory(directory: Directory, settings: AirflowSettings) -> None:
         directory.tell_metrics({key: config[section, key] for section, key in config if section == "metrics"})
         dags = airflow.dags()
         directory.tell_dags(dag.dag_id for dag in dags)
-        directory.tell_files((dag.bundle, dag.file) for dag in dags)
+        directory.tell_files("dags", ((dag.bundle, dag.file) for dag in dags))
     finally:
         client.close()
 
