@@ -6,6 +6,7 @@ it stays empty, and every part of it says "not known". Pieces are replaced whole
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -13,6 +14,10 @@ TASKS_OF_DAG = 5_000
 """How many task ids of one DAG are remembered."""
 TRIES = 100_000
 """How many tries are remembered by UUID: the oldest are forgotten first."""
+
+
+NOT_IN_STATSD = re.compile(r"[^a-zA-Z0-9_.-]")
+"""What Airflow replaces by an underscore in the names that it sends by StatsD."""
 
 
 class Named(NamedTuple):
@@ -36,6 +41,8 @@ class Directory:
         """Grows whenever names that hold ids may have to be read otherwise: by ids with dots, release or settings."""
         self.polls = 0
         """How often all tries were told of that were active, or had ended since the poll before."""
+        self._files: Mapping[tuple[str, str], str] = {}
+        self._listed_files: dict[str, frozenset[tuple[str, str]]] = {}
         self._tasks: dict[str, set[str]] = {}
         self._tries: dict[str, Named] = {}
 
@@ -58,6 +65,26 @@ class Directory:
             self.spelling += self.dag_ids is None or any("." in dag_id for dag_id in known ^ self.dag_ids)
             self.dag_ids = known
             self._tasks = {dag_id: tasks for dag_id, tasks in self._tasks.items() if dag_id in known}
+
+    def tell_files(self, origin: str, files: Iterable[tuple[str, str]]) -> None:
+        """Bundle and path of each DAG file were read from a list (DAGs, import errors); the bundle is empty on 2.x."""
+        self._listed_files[origin] = frozenset(files)
+        found: dict[tuple[str, str], str] = {}
+        for bundle, path in frozenset().union(*self._listed_files.values()):
+            for name in (path.rpartition("/")[2], NOT_IN_STATSD.sub("_", path)):
+                for key in ((bundle, name), ("", name)):
+                    found[key] = path if found.get(key, path) == path else ""
+        spelled = {key: path for key, path in found.items() if path not in ("", key[1])}
+        if spelled != self._files:
+            self._files = spelled
+            self.spelling += 1
+
+    def find_file(self, bundle: str, name: str) -> str:
+        """The path of the one DAG file of that name in the bundle (anywhere, where that is empty); else the name.
+
+        The name may be the whole path as Airflow writes it in StatsD's tags, `sales_orders.py` for `sales/orders.py`.
+        """
+        return self._files.get((bundle, name), name)
 
     def tell_poll(self) -> None:
         """All tries were told of that Airflow shows now."""

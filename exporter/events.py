@@ -20,6 +20,8 @@ PATIENCE = 10
 """Into how many parts a TTL is split: so much later at most a series goes."""
 FAMILIES = 25_000
 """How many families may come at run time."""
+PERIODIC_SWEEP = 10.0
+"""Seconds between searches for series of periodic families that expired."""
 GONE = -1.0
 """What a series that was removed has as its `exposed_at`, for whoever still holds it."""
 SERIES = 200_000
@@ -47,6 +49,13 @@ class Live:
     def touched(self, series: Series) -> float:
         """When it was last sent, in monotonic seconds."""
         return series.seen if isinstance(series, Gauge) else self.seen.get(series.labels, 0.0)
+
+    def ends(self, series: Series) -> float:
+        """When it expires unless it is sent again, in monotonic seconds."""
+        ttl = self.table.family.ttl
+        if self.table.family.periodic and isinstance(series, Gauge):
+            return min(series.lapses(ttl), series.seen + ttl)
+        return self.touched(series) + ttl
 
 
 class Events:
@@ -130,8 +139,8 @@ class Events:
             self._reveal(live, now)
             self._prune(family, live, now)
             if family.ttl and live.due <= now:
-                live.due = now + max(1.0, family.ttl / PATIENCE)
-                gone = self._expire(family, live, now - family.ttl) or gone
+                live.due = now + (PERIODIC_SWEEP if family.periodic else max(1.0, family.ttl / PATIENCE))
+                gone = self._expire(family, live, now) or gone
         return gone
 
     def _open(self, family: Family) -> Live:
@@ -196,8 +205,8 @@ class Events:
                 if len(series.shares) == 1:
                     live.shared.discard(labels)
 
-    def _expire(self, family: Family, live: Live, limit: float) -> bool:
-        dead = [labels for labels, series in live.known.items() if live.touched(series) < limit]
+    def _expire(self, family: Family, live: Live, now: float) -> bool:
+        dead = [labels for labels, series in live.known.items() if live.ends(series) < now]
         if not dead:
             return False
         self._grown -= 0 if family.declared else len(dead)

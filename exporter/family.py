@@ -57,8 +57,9 @@ class Family:
     Families of events expire when nothing was sent for `ttl` seconds (0: never); `merge` says how a gauge
     comes of several senders' values. Families made at run time are not `declared`: they obey Prometheus's rules only,
     and several of them may share a name where their labels differ. `objectives` are a summary's quantiles, each with
-    the error that it may have, of the last `max_age` seconds, which move on in `age_buckets` steps. `audience` says who
-    uses a family that is on no dashboard and in no rule or alert of ours.
+    the error that it may have, of the last `max_age` seconds, which move on in `age_buckets` steps. A `periodic` gauge
+    is sent again and again for as long as what it describes exists: it expires after three of its own periods.
+    `audience` says who uses a family that is on no dashboard and in no rule or alert of ours.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Family:
     max_age: float = 600.0
     age_buckets: int = 5
     audience: str = ""
+    periodic: bool = False
 
     def __post_init__(self) -> None:
         problem = find_problem(self)

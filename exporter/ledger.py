@@ -220,6 +220,8 @@ def fold(family: Family, labels: Labels) -> Iterator[Labels]:
     """Yield coarser and coarser labels, from the right; labels whose values are a closed set stay what they are."""
     folded = list(labels)
     open_labels = [place for place, name in enumerate(family.labels) if name not in family.closed]
+    # There are few teams, so that folding them makes little room.
+    open_labels.sort(key=lambda place: family.labels[place] != "team")
     for place in reversed(open_labels or range(len(labels))):
         folded[place] = OTHER
         yield tuple(folded)

@@ -94,6 +94,17 @@ def configure(level: str = "info", form: str = "logfmt", stream: TextIO | None =
     # The server's own remarks on starting and stopping repeat ours.
     logging.getLogger("uvicorn").setLevel(max(chosen, logging.WARNING) if chosen > logging.DEBUG else chosen)
     logging.captureWarnings(capture=True)
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = log_uncaught
+
+
+def log_uncaught(arguments: threading.ExceptHookArgs) -> None:
+    """Log the error that ended a thread, in the form of all other lines and without secrets."""
+    if arguments.exc_type is SystemExit:
+        return
+    name = arguments.thread.name if arguments.thread else "unknown"
+    error = (arguments.exc_type, arguments.exc_value or arguments.exc_type(), arguments.exc_traceback)
+    logging.getLogger(OURS).error("the thread %s ended by an error that is not foreseen", name, exc_info=error)
 
 
 def read_fields(record: logging.LogRecord) -> dict[str, str]:

@@ -94,7 +94,7 @@ class StatsdSettings:
     """What is said of the StatsD stream that it may not say of itself."""
 
     prefix: str = "airflow"
-    """Airflow's `statsd_prefix`."""
+    """Airflow's `statsd_prefix`; several, where its components differ, joined by commas."""
     release: str = ""
     """Airflow's, for example 2.11, where the API does not tell it."""
     mode: str = ""
@@ -118,6 +118,8 @@ class ReceptionSettings:
     listen_unixgram: Path | None = None
     listen_unix: Path | None = None
     unix_socket_mode: int = 0o660
+    idle_timeout: float = 3600.0
+    """After how many seconds of silence a connection (TCP, Unix stream) is closed; 0 for never."""
     receive_buffer: int = 4 * 1024 * 1024
     """Bytes that the sockets of the port should have together; 0 for sockets as the system makes them."""
     relay_address: str = ""

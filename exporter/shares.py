@@ -55,6 +55,11 @@ class Share:
         limit = max(SHORTEST, PERIODS * self.period) if self.period else UNKNOWN
         return min(self.seen + (min(limit, ttl) if ttl else limit), self.rival + UNKNOWN)
 
+    def lapses(self, ttl: float) -> float:
+        """When a share is gone that comes at regular times; one that came only once has the whole `ttl` seconds."""
+        period = max(self.period, self.gap)
+        return self.seen + (min(ttl, max(UNKNOWN, PERIODS * period)) if period else ttl)
+
 
 class Gauge(Series):
     """A gauge of several senders, each known by the bytes of its address."""
@@ -86,6 +91,10 @@ class Gauge(Series):
             other.rival = min(other.rival, now)
         share = self.shares[sender] = Share(0, now)
         return share
+
+    def lapses(self, ttl: float) -> float:
+        """When a periodic series is gone: some of its periods after it was sent, at most `ttl` seconds."""
+        return max(share.lapses(ttl) for share in self.shares.values()) if self.shares else math.inf
 
     def combine(self) -> float:
         """One value of all shares."""

@@ -31,6 +31,12 @@ OPTIONS = (
         DEFAULTS.reception.unix_socket_mode,
     ),
     Option(
+        "statsd.idle_timeout",
+        values.duration(0),
+        "How long a connection (TCP, Unix stream) may be silent before it is closed; 0 for ever",
+        DEFAULTS.reception.idle_timeout,
+    ),
+    Option(
         "statsd.receive_buffer",
         values.whole(0),
         "Bytes of receive buffer for UDP; where the kernel grants one socket less (net.core.rmem_max, without the "
@@ -48,7 +54,12 @@ OPTIONS = (
         values.READABLE_FILE,
         "A mapping file of statsd_exporter: names come out as it would print them, instead of ours",
     ),
-    Option("statsd.prefix", values.TEXT, "What Airflow's `statsd_prefix` is", DEFAULTS.statsd.prefix),
+    Option(
+        "statsd.prefix",
+        values.TEXT,
+        "What Airflow's `statsd_prefix` is; several, where its components differ, joined by commas",
+        DEFAULTS.statsd.prefix,
+    ),
     Option(
         "statsd.release",
         values.TEXT,

@@ -1,6 +1,7 @@
 """Every family that can be exposed, one declaration each: exposition, docs and checks derive from it."""
 
 from exporter.catalogue import (
+    agents,
     components,
     custom,
     dag_processor,
@@ -35,6 +36,7 @@ FAMILIES = (
     *triggerer.FAMILIES,
     *jobs.FAMILIES,
     *internals.FAMILIES,
+    *agents.FAMILIES,
     *custom.FAMILIES,
     *components.FAMILIES,
     *usage.FAMILIES,

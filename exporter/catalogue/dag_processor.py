@@ -2,7 +2,7 @@
 
 Several processors either share the files by bundle or read the same ones; only of the queue is the sum right in both
 cases, since each has a queue of its own. Of totals the largest report is shown, which never counts a file twice.
-A file is named without its folder and its ending, which is all that Airflow tells in every release.
+A file is named as the API names it (its path in the bundle) where that is known, otherwise by its name alone.
 """
 
 from functools import partial
@@ -10,11 +10,11 @@ from functools import partial
 from exporter.family import Family, Kind, Merge
 
 PARSE_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-OF_FILE = ("bundle", "file")
+OF_FILE = ("bundle", "file", "team")
 
 gauge = partial(Family, kind=Kind.GAUGE, source="statsd", reader="dag_processor", ttl=600.0, merge=Merge.MAXIMUM)
 counter = partial(Family, kind=Kind.COUNTER, source="statsd", reader="dag_processor")
-file_gauge = partial(gauge, labels=OF_FILE, ttl=900.0, merge=Merge.NEWEST)
+file_gauge = partial(gauge, labels=OF_FILE, ttl=900.0, merge=Merge.NEWEST, periodic=True)
 
 HEARTBEATS = counter(
     "airflow_dag_processor_heartbeats_total",
@@ -74,7 +74,7 @@ ACTIONS = ("start", "finish", "stop", "timeout", "terminate")
 PROCESSES = counter(
     "airflow_dag_processor_processes_total",
     help="What became of the processes that parse files; 3.x reports how they end only where they are stopped",
-    labels=("action",),
+    labels=("action", "team"),
     origin="dag_processing.processes",
     closed={"action": ACTIONS},
     audience="developers of Airflow who look at the processes that parse files",
@@ -82,17 +82,19 @@ PROCESSES = counter(
 TIMEOUTS = counter(
     "airflow_dag_processor_timeouts_total",
     help="Processes that were killed since their file took too long; the label is empty in plain StatsD",
-    labels=("file",),
+    labels=("bundle", "file", "team"),
     origin="dag_processing.processor_timeouts",
 )
 CALLBACKS = counter(
     "airflow_dag_processor_callbacks_total",
     help="Callbacks that the DAG processor was asked to run, other than those of SLAs",
+    labels=("team",),
     origin="dag_processing.other_callback_count",
 )
 CALLBACK_ONLY = counter(
     "airflow_dag_processor_callback_only_runs_total",
     help="Processes that only ran callbacks and parsed no file",
+    labels=("team",),
     origin="dag_processing.callback_only_count",
     since="3.3",
     audience="developers of Airflow who look at the processes that parse files",
@@ -122,7 +124,7 @@ REFRESH_ERRORS = counter(
 VERSIONS = counter(
     "airflow_dag_versions_total",
     help="Versions of DAGs that were written, by whether they are new or an older one was updated",
-    labels=("action",),
+    labels=("action", "dag_id", "bundle"),
     origin="dag.serialization.version_created, dag.serialization.version_updated",
     since="3.4",
     closed={"action": ("created", "updated")},

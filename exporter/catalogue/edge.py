@@ -4,7 +4,9 @@ from functools import partial
 
 from exporter.family import Family, Kind
 
-gauge = partial(Family, kind=Kind.GAUGE, source="statsd", reader="edge", labels=("worker",), ttl=180.0, cap=5_000)
+gauge = partial(
+    Family, kind=Kind.GAUGE, source="statsd", reader="edge", labels=("worker", "team"), ttl=180.0, cap=5_000
+)
 counter = partial(Family, kind=Kind.COUNTER, source="statsd", reader="edge", cap=10_000)
 
 STATUS = gauge(
@@ -46,21 +48,21 @@ QUEUES = gauge(
 HEARTBEATS = counter(
     "airflow_edge_worker_heartbeats_total",
     help="Heartbeats of the worker",
-    labels=("worker",),
+    labels=("worker", "team"),
     origin="edge_worker.heartbeat_count",
     audience="those who run Edge workers and compare queues and workers",
 )
 TASK_STARTS = counter(
     "airflow_edge_worker_task_starts_total",
     help="Task instances that edge workers started",
-    labels=("queue", "dag_id"),
+    labels=("queue", "dag_id", "team"),
     origin="edge_worker.ti.start",
     audience="those who run Edge workers and compare queues and workers",
 )
 TASK_FINISHES = counter(
     "airflow_edge_worker_task_finishes_total",
     help="Task instances that ended on edge workers, by the state they ended in",
-    labels=("queue", "dag_id", "state"),
+    labels=("queue", "dag_id", "state", "team"),
     origin="edge_worker.ti.finish",
     audience="those who run Edge workers and compare queues and workers",
 )

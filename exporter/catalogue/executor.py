@@ -40,6 +40,7 @@ ADOPT_DURATION = histogram(
 CELERY_TIMEOUTS = counter(
     "airflow_celery_task_timeout_errors_total",
     help="Task instances that could not be handed to Celery's broker in time",
+    labels=("team",),
     origin="celery.task_timeout_error",
 )
 CELERY_COMMAND_FAILURES = counter(
@@ -50,6 +51,7 @@ CELERY_COMMAND_FAILURES = counter(
 EDGE_SYNC_DURATION = histogram(
     "airflow_edge_executor_sync_duration_seconds",
     help="How long a heartbeat of the edge executor took",
+    labels=("team",),
     origin="edge_executor.sync.duration",
     audience="those who run Edge workers and compare queues and workers",
 )
@@ -57,14 +59,14 @@ OPERATIONS = ("creation", "deletion", "patching")
 POD_REQUESTS = counter(
     "airflow_kubernetes_executor_pod_requests_total",
     help="Calls of the Kubernetes API for pods, by operation and by HTTP status or error",
-    labels=("operation", "status"),
+    labels=("operation", "status", "team"),
     origin="kubernetes_executor.pod_{creation,deletion,patching}_status",
     closed={"operation": OPERATIONS},
 )
 POD_REQUEST_DURATION = histogram(
     "airflow_kubernetes_executor_pod_request_duration_seconds",
     help="How long calls of the Kubernetes API for pods took",
-    labels=("operation",),
+    labels=("operation", "team"),
     origin="kubernetes_executor.pod_{creation,deletion,patching}",
     closed={"operation": OPERATIONS},
 )
@@ -74,6 +76,13 @@ POD_BATCH_DURATION = histogram(
     origin="kubernetes_executor.pod_creation_batch_duration",
     since="3.4",
     audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+)
+POD_BATCH_SIZE = gauge(
+    "airflow_kubernetes_executor_pod_creation_batch_size",
+    help="Pods that the executor created in its newest loop; of several schedulers the largest number",
+    origin="kubernetes_executor.pod_creation_batch_size",
+    since="3.4",
+    merge=Merge.MAXIMUM,
 )
 CLEAR_NOT_LAUNCHED_DURATION = histogram(
     "airflow_kubernetes_executor_clear_not_launched_queued_tasks_duration_seconds",
@@ -93,5 +102,6 @@ FAMILIES = (
     POD_REQUESTS,
     POD_REQUEST_DURATION,
     POD_BATCH_DURATION,
+    POD_BATCH_SIZE,
     CLEAR_NOT_LAUNCHED_DURATION,
 )

@@ -96,34 +96,35 @@ LOAD_FILESYSTEMS_DURATION = histogram(
 OPENLINEAGE_FAILURES = counter(
     "airflow_openlineage_emit_failures_total",
     help="OpenLineage events that could not be emitted",
+    labels=("team",),
     origin="ol.emit.failed",
     audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EMIT_DURATION = histogram(
     "airflow_openlineage_emit_duration_seconds",
     help="How long attempts to emit an OpenLineage event took",
-    labels=("event_type", "transport"),
+    labels=("event_type", "transport", "team"),
     origin="ol.emit.attempts",
     audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EXTRACT_DURATION = histogram(
     "airflow_openlineage_extract_duration_seconds",
     help="How long it took to extract an OpenLineage event",
-    labels=("event_type",),
+    labels=("event_type", "team"),
     origin="ol.extract",
     audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EVENTS = counter(
     "airflow_openlineage_events_total",
     help="OpenLineage events whose size was reported",
-    labels=("event_type", "operator"),
+    labels=("event_type", "operator", "team"),
     origin="ol.event.size",
     audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EVENT_BYTES = counter(
     "airflow_openlineage_event_bytes_total",
     help="Bytes of the OpenLineage events",
-    labels=("event_type", "operator"),
+    labels=("event_type", "operator", "team"),
     origin="ol.event.size",
     audience="those who run OpenLineage, to see what it emits and what that costs",
 )

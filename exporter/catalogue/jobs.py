@@ -57,11 +57,13 @@ SLA_EMAIL_FAILURES = ended(
 ASSET_UPDATES = counter(
     "airflow_asset_updates_total",
     help="Updates of assets",
+    labels=("team",),
     origin="asset.updates (2.x: dataset.updates)",
 )
 ASSET_RUNS = counter(
     "airflow_asset_triggered_dag_runs_total",
     help="DAG runs that updates of assets triggered",
+    labels=("team",),
     origin="asset.triggered_dagruns (2.x: dataset.triggered_dagruns)",
 )
 ASSETS_ORPHANED = gauge(
@@ -90,13 +92,13 @@ DEADLINES_MET = OF_DEADLINE(
 DEADLINE_CALLBACKS = counter(
     "airflow_deadline_callbacks_total",
     help="Callbacks of missed deadlines, by how they ended",
-    labels=("status",),
+    labels=("status", "team"),
     origin="deadline_alerts.callback_{status}",
     since="3.1",
     cap=50,
     audience="authors of deadlines, to see whether callbacks work",
 )
-RESUMABLE = partial(counter, labels=("operator",), since="3.3")
+RESUMABLE = partial(counter, labels=("operator", "team"), since="3.3")
 RESUMABLE_SUBMITTED = RESUMABLE(
     "airflow_resumable_job_fresh_submits_total",
     help="Jobs that resumable operators submitted for the first time; the label is empty in plain StatsD",

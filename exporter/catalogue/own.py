@@ -166,6 +166,20 @@ STATSD_REFUSED = counter(
     "airflow_exporter_statsd_refused_connections_total",
     help="StatsD connections that were closed because too many are open",
 )
+STATSD_CONNECTIONS = gauge(
+    "airflow_exporter_statsd_connections",
+    help="StatsD connections (TCP, Unix streams) that are open",
+)
+STATSD_CLOSED = counter(
+    "airflow_exporter_statsd_closed_connections_total",
+    help="StatsD connections that the exporter closed: idle for too long, or idle for longest when room was needed",
+    labels=("reason",),
+    closed={"reason": ("idle", "room")},
+)
+STATSD_ACCEPT_FAILURES = counter(
+    "airflow_exporter_statsd_accept_failures_total",
+    help="Times that a StatsD connection could not be accepted, mostly because file descriptors ran out",
+)
 STATSD_RELAYED = counter(
     "airflow_exporter_statsd_relayed_packets_total",
     help="Datagrams passed on to another StatsD",
@@ -173,6 +187,10 @@ STATSD_RELAYED = counter(
 STATSD_RELAY_LOST = counter(
     "airflow_exporter_statsd_relay_lost_packets_total",
     help="Datagrams for another StatsD that could not be sent at once",
+)
+STATSD_RELAY_UP = gauge(
+    "airflow_exporter_statsd_relay_up",
+    help="Whether the address of the other StatsD is known; 0 while its name does not resolve",
 )
 
 PROCESS_CPU = counter(
@@ -217,9 +235,13 @@ STATSD_FAMILIES = (
     STATSD_UNMAPPED,
     STATSD_LOST,
     STATSD_BUFFER,
+    STATSD_CONNECTIONS,
     STATSD_REFUSED,
+    STATSD_CLOSED,
+    STATSD_ACCEPT_FAILURES,
     STATSD_RELAYED,
     STATSD_RELAY_LOST,
+    STATSD_RELAY_UP,
 )
 PROCESS_FAMILIES = (
     PROCESS_CPU,

@@ -51,12 +51,13 @@ EXECUTOR_HEARTBEAT_DURATION = histogram(
 DEPENDENCY_CHECK_DURATION = histogram(
     "airflow_scheduler_dependency_check_duration_seconds",
     help="How long it took to check the dependencies of all tasks of one DAG run",
+    labels=("team",),
     origin="dagrun.dependency-check",
 )
 DAG_DEPENDENCY_CHECK_SECONDS = counter(
     "airflow_dag_dependency_check_seconds_total",
     help="Seconds that schedulers spent on checking the dependencies of the DAG's tasks",
-    labels=("dag_id",),
+    labels=("dag_id", "team"),
     origin="dagrun.dependency-check",
 )
 TASKS = gauge(
@@ -69,8 +70,8 @@ TASKS = gauge(
 )
 DAG_RUNS = gauge(
     "airflow_scheduler_dag_runs",
-    help="DAG runs by state, as schedulers count them in the database",
-    labels=("state",),
+    help="DAG runs by state, as schedulers count them; with dag_id where Airflow's dagrun_metrics_per_dag_id is on",
+    labels=("dag_id", "state"),
     origin="scheduler.dagruns.running, scheduler.dagruns.queued",
     since="3.2",
     closed={"state": ("running", "queued")},
@@ -86,18 +87,20 @@ ORPHANED_TASKS = counter(
 KILLED_EXTERNALLY = counter(
     "airflow_scheduler_tasks_killed_externally_total",
     help="Task instances that ended without Airflow's doing; the labels are empty in plain StatsD",
-    labels=("dag_id", "task_id"),
+    labels=("dag_id", "task_id", "team"),
     origin="scheduler.tasks.killed_externally",
 )
 WITHOUT_HEARTBEAT = counter(
     "airflow_task_instances_without_heartbeat_killed_total",
     help="Running task instances that were failed since they sent no heartbeat; the labels are empty in plain StatsD",
-    labels=("dag_id", "task_id"),
+    labels=("dag_id", "task_id", "team"),
     origin="task_instances_without_heartbeats_killed (2.x: zombies_killed)",
 )
 LOOP_EXCEPTIONS = counter(
     "airflow_scheduler_loop_exceptions_total",
-    help="Exceptions that ended a loop of the scheduler",
+    help="Exceptions that ended a loop of the scheduler, by the exception's class; it is empty in plain StatsD",
+    labels=("exception_class",),
+    cap=100,
     origin="scheduler.loop_exceptions",
     since="3.4",
     audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
@@ -111,10 +114,19 @@ EXECUTOR_EVENTS_PROCESSED = counter(
 )
 EXECUTOR_EVENTS_FAILED = counter(
     "airflow_scheduler_executor_events_failed_total",
-    help="Events of executors that schedulers could not deal with",
+    help="Times that dealing with executors' events failed, by the exception's class; it is empty in plain StatsD",
+    labels=("exception_class",),
+    cap=100,
     origin="scheduler.executor_events.failed",
     since="3.4",
     audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+)
+EXECUTOR_EVENTS_BATCH = gauge(
+    "airflow_scheduler_executor_events_batch_size",
+    help="Events of executors in the newest batch that a scheduler dealt with; of several schedulers the largest batch",
+    origin="scheduler.executor_events.batch_size",
+    since="3.4",
+    merge=Merge.MAXIMUM,
 )
 ZOMBIES_DETECTED = counter(
     "airflow_scheduler_zombies_detected_total",
@@ -128,7 +140,7 @@ ZOMBIES_DETECTED = counter(
 CALLBACK_EXCEPTIONS = counter(
     "airflow_dag_callback_exceptions_total",
     help="Callbacks of DAGs that failed; the label is empty in plain StatsD",
-    labels=("dag_id",),
+    labels=("dag_id", "team"),
     origin="dag.callback_exceptions",
 )
 COLLECT_DB_DAGS_DURATION = histogram(
@@ -156,6 +168,7 @@ FAMILIES = (
     LOOP_EXCEPTIONS,
     EXECUTOR_EVENTS_PROCESSED,
     EXECUTOR_EVENTS_FAILED,
+    EXECUTOR_EVENTS_BATCH,
     ZOMBIES_DETECTED,
     CALLBACK_EXCEPTIONS,
     COLLECT_DB_DAGS_DURATION,

@@ -7,7 +7,7 @@ from exporter.family import Family, Kind
 BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 gauge = partial(
-    Family, kind=Kind.GAUGE, source="statsd", reader="triggerer", labels=("hostname",), ttl=120.0, cap=1_000
+    Family, kind=Kind.GAUGE, source="statsd", reader="triggerer", labels=("hostname", "team"), ttl=120.0, cap=1_000
 )
 counter = partial(Family, kind=Kind.COUNTER, source="statsd", reader="triggerer")
 histogram = partial(Family, kind=Kind.HISTOGRAM, source="statsd", reader="triggerer", buckets=BUCKETS)
@@ -15,6 +15,7 @@ histogram = partial(Family, kind=Kind.HISTOGRAM, source="statsd", reader="trigge
 HEARTBEATS = counter(
     "airflow_triggerer_heartbeats_total",
     help="Heartbeats of all triggerers",
+    labels=("team",),
     origin="triggerer_heartbeat",
 )
 RUNNING = gauge(
@@ -31,16 +32,19 @@ CAPACITY_LEFT = gauge(
 SUCCEEDED = counter(
     "airflow_triggers_succeeded_total",
     help="Triggers that fired an event",
+    labels=("team",),
     origin="triggers.succeeded",
 )
 FAILED = counter(
     "airflow_triggers_failed_total",
     help="Triggers that ended in an error before they fired an event",
+    labels=("team",),
     origin="triggers.failed",
 )
 BLOCKED_MAIN_THREAD = counter(
     "airflow_triggers_blocked_main_thread_total",
     help="Times that a trigger held up all others of its triggerer, most likely since it is not asynchronous",
+    labels=("team",),
     origin="triggers.blocked_main_thread",
 )
 STATE_MISMATCH = counter(

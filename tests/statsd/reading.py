@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from exporter.catalogue import FAMILIES
 from tests.statsd.streams import Line, Stream
 
 Key = tuple[str, tuple[str, ...]]
@@ -57,7 +58,7 @@ WITHOUT_IDS = {
 WITH_STATE = {
     "scheduler.tasks.executable": ("airflow_scheduler_tasks", ("executable",)),
     "scheduler.tasks.starving": ("airflow_scheduler_tasks", ("starving",)),
-    "scheduler.dagruns.running": ("airflow_scheduler_dag_runs", ("running",)),
+    "scheduler.dagruns.running": ("airflow_scheduler_dag_runs", ("", "running")),
     "scheduler.orphaned_tasks.adopted": ("airflow_scheduler_orphaned_tasks_total", ("adopted",)),
     "scheduler.orphaned_tasks.cleared": ("airflow_scheduler_orphaned_tasks_total", ("cleared",)),
     "scheduler.dag_bag.cache_hit": ("airflow_dag_bag_cache_requests_total", ("scheduler", "hit")),
@@ -100,6 +101,7 @@ OPERATORS = {
     "operator_failures": "airflow_operator_failures_total",
     "task_instance_created": "airflow_task_instances_created_total",
 }
+LABELS = {family.name: family.labels for family in FAMILIES}
 USAGE = {"cpu": "airflow_task_cpu_usage_ratio", "mem": "airflow_task_memory_usage_ratio"}
 
 
@@ -117,7 +119,8 @@ class Reading:
         for line in lines:
             if line.name.startswith("datadog."):
                 continue
-            for family, labels, value in self._interpret(line):
+            for family, ids, value in self._interpret(line):
+                labels = (*ids, "") if len(ids) < len(LABELS[family]) else ids  # no recording is of several teams
                 gauge = line.type == "g" or family == "airflow_dag_processor_file_duration_seconds"
                 key = (family, labels)
                 self.values[key] = value if gauge else self.values[key] + value
@@ -142,7 +145,7 @@ class Reading:
         elif usage := re.fullmatch(f"task.(cpu|mem)_usage.{DAG}.(.+)", name):
             yield USAGE[usage[1]], (usage["dag"], usage[3]), value / 100
         elif queries := re.fullmatch(r"dag_processing.last_num_of_db_queries.(.+)", name):
-            yield "airflow_dag_processor_file_db_queries", ("", queries[1]), value
+            yield "airflow_dag_processor_file_db_queries", ("", f"{queries[1]}.py"), value
         elif self._tagged:
             yield from self._interpret_tags(name, tags, value)
         else:
@@ -174,9 +177,10 @@ class Reading:
         if name == "dag_processing.last_duration":
             yield from self._parse(tags.get("bundle_name", ""), tags["file_name"], value)
         elif name == "dag_processing.last_run.seconds_ago":
-            yield "airflow_dag_processor_file_last_run_age_seconds", (tags["bundle_name"], tags["file_name"]), value
-        elif self._old and (file := re.fullmatch(r"dag_processing\.last_run\.seconds_ago\.(.+)", name)):
-            yield "airflow_dag_processor_file_last_run_age_seconds", ("", file[1]), value
+            file = f"{tags['file_name']}.py"
+            yield "airflow_dag_processor_file_last_run_age_seconds", (tags["bundle_name"], file), value
+        elif self._old and (match := re.fullmatch(r"dag_processing\.last_run\.seconds_ago\.(.+)", name)):
+            yield "airflow_dag_processor_file_last_run_age_seconds", ("", f"{match[1]}.py"), value
 
     def _interpret_ids(self, name: str, value: float) -> Iterator[Fact]:
         """Without tags: the same events by the names with ids in them."""
@@ -191,7 +195,7 @@ class Reading:
         elif triggerer := re.fullmatch(r"(triggers\.running|triggerer\.capacity_left)\.(.+)", name):
             yield TRIGGERER[triggerer[1]], (triggerer[2],), value
         elif file := re.fullmatch(r"dag_processing\.last_run\.seconds_ago\.(.+)", name):
-            yield "airflow_dag_processor_file_last_run_age_seconds", ("", file[1]), value
+            yield "airflow_dag_processor_file_last_run_age_seconds", ("", f"{file[1]}.py"), value
         elif file := re.fullmatch(
             r"dag_processing\.last_duration\." + ("()" if self._old else r"(.+)\.") + "(.+)", name
         ):
@@ -254,7 +258,7 @@ class Reading:
     def _parse(self, bundle: str, file: str, value: float) -> Iterator[Fact]:
         seconds = self._unit("file", value)
         yield "airflow_dag_processor_parse_duration_seconds", (), seconds
-        yield "airflow_dag_processor_file_duration_seconds", (bundle, file), seconds
+        yield "airflow_dag_processor_file_duration_seconds", (bundle, f"{file}.py"), seconds
 
     def _unit(self, group: str, value: float) -> float:
         return value * 1000 if group in self._seconds else value

@@ -92,14 +92,14 @@ def test_two_underscores_are_dots_again_where_known_ids_tell() -> None:
     directory.tell_dags(["etl"])
     directory.tell_try("etl", "extract.pull")
     found = Names(directory, PLAIN).resolve(Signature("airflow.ti.start.etl.extract__pull", Type.COUNTER))
-    assert found.targets[0].labels == ("etl",)
+    assert found.targets[0].labels == ("etl", "")
     assert not found.ambiguous
     assert Names(Directory(), PLAIN).resolve(Signature("airflow.ti.start.etl.extract__pull", Type.COUNTER)).ambiguous
 
 
 def test_a_name_without_tags_that_has_ids_elsewhere_never_counts_in_plain_mode() -> None:
     assert resolve("pool.open_slots", "g", how=PLAIN).drop == "twin"
-    assert resolve("pool.open_slots.default_pool", "g", how=PLAIN).targets[0].labels == ("default_pool",)
+    assert resolve("pool.open_slots.default_pool", "g", how=PLAIN).targets[0].labels == ("default_pool", "")
 
 
 @pytest.mark.parametrize(("release", "drop"), [("2.11.2", ""), ("3.2.1", ""), ("3.3.2", "twin")])

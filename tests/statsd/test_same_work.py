@@ -44,14 +44,14 @@ def expect(sender: Sender) -> Series:
         'airflow_dag_run_failed_seconds_total{dag_id="sales.eu"}': 30.0,
         'airflow_pool_open_slots{pool="etl"}': 7,
         'airflow_pool_occupied_slots{pool="etl",state="running"}': 3,
-        f'airflow_executor_slots{{executor="{executor}",team="",state="open"}}': 29,
+        f'airflow_executor_slots{{executor="{executor}",state="open"}}': 29,
         'airflow_triggerer_running_triggers{hostname="t1.example"}': 4,
         "airflow_scheduler_loop_duration_seconds{}": 0.25,
         f"airflow_task_{wait[0]}_duration_seconds{{{wait[1]}}}": 1.5,
         f'airflow_dag_{wait[0]}_seconds_total{{dag_id="sales.eu"}}': 1.5,
         f'airflow_dag_{wait[0]}_tries_total{{dag_id="sales.eu"}}': 1,
         "airflow_dag_processor_parse_duration_seconds{}": 0.75,
-        f'airflow_dag_processor_file_duration_seconds{{bundle="{bundle}",file="sales"}}': 0.75,
+        f'airflow_dag_processor_file_duration_seconds{{bundle="{bundle}",file="sales.py"}}': 0.75,
     }
     return series
 
@@ -60,7 +60,8 @@ def replay(names: Names, sender: Sender) -> Series:
     series: Series = defaultdict(float)
     for signature, value in work(sender):
         for family, labels, action, scale, plus in names.resolve(signature).targets:
-            pairs = ",".join(f'{name}="{label}"' for name, label in zip(family.labels, labels, strict=True))
+            named = zip(family.labels, labels, strict=True)
+            pairs = ",".join(f'{name}="{label}"' for name, label in named if name != "team" or label)
             key = f"{family.name}{{{pairs}}}"
             amount = value * scale + plus
             series[key] = amount if action is Action.SET else series[key] + amount

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.family import OTHER, Family, Kind, Labels
-from exporter.ledger import Ledger, Row
+from exporter.ledger import Ledger, Row, fold
 from exporter.reading import Change
 
 TRIES = Family("airflow_task_tries_total", Kind.COUNTER, "Tries that ran", ("dag_id", "task_id"), cap=10)
@@ -409,3 +409,8 @@ def test_a_histogram_equals_its_observations_whatever_was_given_up_or_restored(
     limits = (-math.inf, 1.0, 60.0, math.inf)
     assert counts == [sum(low < value <= high for value in seen) for low, high in pairwise(limits)]
     assert total == pytest.approx(math.fsum(seen))
+
+
+def test_a_team_folds_last_because_there_are_few() -> None:
+    family = Family("airflow_starts_total", Kind.COUNTER, "Starts", ("dag_id", "team"))
+    assert list(fold(family, ("etl", "red"))) == [(OTHER, "red"), (OTHER, OTHER)]

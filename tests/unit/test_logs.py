@@ -301,3 +301,17 @@ class TestCapture:
             except ValueError:
                 log.exception("a fault")
         assert lines[0].endswith('error a fault err="ValueError: broken"')
+
+
+def test_an_error_that_ends_a_thread_is_a_log_line_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    stream = io.StringIO()
+    configure(stream=stream)
+    hide("correct horse battery")
+    thread = threading.Thread(target=fail, args=(RuntimeError("correct horse battery"),), name="lonely")
+    thread.start()
+    thread.join()
+    assert "level=error" in stream.getvalue()
+    assert "the thread lonely ended" in stream.getvalue()
+    assert "RuntimeError" in stream.getvalue()
+    assert "correct horse" not in stream.getvalue()

@@ -33,7 +33,10 @@ def resolve(
 
 
 def labels(resolution: Resolution, place: int = 0) -> tuple[str, ...]:
-    return resolution.targets[place].labels
+    """The values of the labels, without that of the team where there is none."""
+    target = resolution.targets[place]
+    last = target.family.labels[-1:], target.labels[-1:]
+    return target.labels[:-1] if last == (("team",), ("",)) else target.labels
 
 
 def names(resolution: Resolution) -> list[str]:
@@ -237,8 +240,8 @@ class TestPrefix:
 
     def test_airflow_under_another_prefix_is_said_to_be_so(self) -> None:
         found = Names(Directory(), PLAIN_2).resolve(Signature("prod.scheduler_heartbeat", Type.COUNTER))
-        assert found.drop == "unmapped"
-        assert "statsd_prefix" in found.note
+        assert found.drop == "undecided"
+        assert "--statsd.prefix" in found.note
 
     def test_the_clients_own_telemetry_is_set_apart(self) -> None:
         found = Names(Directory(), PLAIN_2).resolve(Signature("datadog.dogstatsd.client.metrics", Type.COUNTER))

@@ -55,6 +55,7 @@ class DagsReader:
         found = self._scope.select(self._airflow.dags())
         self._overview.dags = {dag.dag_id: dag for dag in found}
         self._overview.directory.tell_dags(self._overview.dags)
+        self._overview.directory.tell_files("dags", ((dag.bundle, dag.file) for dag in found))
         if self._adapts:
             self.interval = max(self._often, SELDOM) if len(found) > MANY else self._often
         return Reading(dag_tables(found, self._airflow.major), dags=frozenset(self._overview.dags))

@@ -90,13 +90,16 @@ class ImportErrorsReader:
     help = "DAG files that cannot be imported"
     families: Sequence[Family] = (instance.IMPORT_ERRORS, instance.IMPORT_ERROR_TIMESTAMP)
 
-    def __init__(self, airflow: Airflow, interval: float) -> None:
+    def __init__(self, airflow: Airflow, overview: Overview, interval: float) -> None:
         self.interval = interval
         self._airflow = airflow
+        self._overview = overview
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        return Reading(import_error_tables(self._airflow.import_errors()))
+        broken = self._airflow.import_errors()
+        self._overview.directory.tell_files("import_errors", ((file.bundle, file.file) for file in broken))
+        return Reading(import_error_tables(broken))
 
 
 def import_error_tables(files: Sequence[BrokenFile]) -> dict[Family, dict[Labels, float]]:

@@ -95,7 +95,7 @@ class AirflowSource:
             TasksReader(airflow, self._choose_finder(airflow), memory, overview, scope, self._every("tasks")),
             PoolsReader(airflow, self._every("pools")),
             ConfigReader(airflow, overview, self._settings.limits, self._every("config", seldom)),
-            ImportErrorsReader(airflow, self._every("import_errors", slower)),
+            ImportErrorsReader(airflow, overview, self._every("import_errors", slower)),
             DagWarningsReader(airflow, self._every("dag_warnings", slower)),
             BackfillsReader(airflow, overview, self._every("backfills", slower)),
             HistoryReader(airflow, memory, overview, self._every("run_history")),

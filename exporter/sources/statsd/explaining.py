@@ -32,7 +32,9 @@ def fill_directory(directory: Directory, settings: AirflowSettings) -> None:
         directory.tell_version(airflow.version)
         config = airflow.config() or {}
         directory.tell_metrics({key: config[section, key] for section, key in config if section == "metrics"})
-        directory.tell_dags(dag.dag_id for dag in airflow.dags())
+        dags = airflow.dags()
+        directory.tell_dags(dag.dag_id for dag in dags)
+        directory.tell_files("dags", ((dag.bundle, dag.file) for dag in dags))
     finally:
         client.close()
 
@@ -79,6 +81,8 @@ def explain_many(datagrams: list[bytes], resolver: Resolver) -> Iterator[str]:
     if isinstance(resolver, Names):
         resolver.settle()
     yield from summarize(datagrams, resolver).lines()
+    if isinstance(resolver, Names):
+        yield from (f"note: {remark}" for remark in resolver.remarks)
 
 
 def listen(address: str, seconds: float) -> list[bytes]:

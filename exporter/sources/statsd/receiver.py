@@ -7,13 +7,14 @@ part of a batch, or not at all while batches come full: few, large reads are wha
 from __future__ import annotations
 
 import gc
+import logging
 import selectors
 import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.sources.statsd.absorber import Absorber
@@ -22,19 +23,26 @@ from exporter.sources.statsd.batches import Batches, Reader, Singles, find_call,
 from exporter.sources.statsd.rest import LONGEST, SHORTEST, Rest
 from exporter.sources.statsd.sharing import bind_port
 from exporter.sources.statsd.sockets import bind_inet, bind_unix
-from exporter.sources.statsd.streams import Streams
+from exporter.sources.statsd.streams import ConnectionCounts, Streams
 from exporter.sources.statsd.turns import shorten_turns
+
+log = logging.getLogger(__name__)
 
 LEARNED = 2_000
 """After how many new meanings what is there is taken out of the garbage collector's sight."""
 SWEEP = 1.0
 """Seconds between sweeps, and the longest wait."""
+LAST_READS = 1.0
+"""Seconds for which what has arrived is read when reception is to end: senders may never pause."""
 TRANSPORTS = ("udp", "tcp", "unixgram", "unix")
 
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """Where to listen; empty is nowhere. `buffer` is the receive buffer to ask for in bytes, 0 for the system's own."""
+    """Where to listen; empty is nowhere. `buffer` is the receive buffer to ask for in bytes, 0 for the system's own.
+
+    Connections that are silent for `idle` seconds are closed; 0 leaves them open.
+    """
 
     udp: str = ""
     tcp: str = ""
@@ -42,25 +50,46 @@ class Listeners:
     unix: Path | None = None
     mode: int = 0o660
     buffer: int = 0
+    idle: float = 0.0
+
+
+@dataclass(slots=True)
+class ReceptionCounts:
+    """What came. It goes on when a receiver takes the place of one that ended."""
+
+    packets: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(TRANSPORTS, 0)))
+    lost: int = 0
+    """Datagrams that the kernel threw away before the present sockets were opened."""
+    connections: ConnectionCounts = field(default_factory=ConnectionCounts)
 
 
 class Receiver:
     """Receives from `start` to `stop`. Its counts may be read by any thread."""
 
     def __init__(
-        self, listeners: Listeners, absorber: Absorber, relay: Callable[[Sequence[bytes]], None] | None = None
+        self,
+        listeners: Listeners,
+        absorber: Absorber,
+        relay: Callable[[Sequence[bytes]], None] | None = None,
+        counts: ReceptionCounts | None = None,
     ) -> None:
         self.listeners = listeners
         self._absorber = absorber
         self.relay = relay
         self._selector = selectors.DefaultSelector()
-        self._streams = Streams(self._selector, self._take)
+        self.counts = counts or ReceptionCounts()
+        self._streams = Streams(self._selector, self._take, self.counts.connections, idle=listeners.idle)
         self._sockets: list[socket.socket] = []
         self._readers: list[tuple[str, Reader]] = []
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._tasks: list[Callable[[], None]] = []
-        self.packets: Counter[str] = Counter(dict.fromkeys(TRANSPORTS, 0))
+        self._ended = False
+        self._lock = threading.Lock()
+        """Held while a task is added and when reception ends, so that no task is left behind."""
+        self.failure = ""
+        """Why reception ended, where an error ended it."""
+        self.packets = self.counts.packets
         self._rest: Rest | None = None
         self._brisk = False
         """Whether the last read brought something of a queue that is too short for a rest."""
@@ -71,12 +100,12 @@ class Receiver:
     @property
     def lost(self) -> int:
         """Datagrams that the kernel threw away because the buffer was full."""
-        return sum(reader.lost for _, reader in self._readers)
+        return self.counts.lost + sum(reader.lost for _, reader in self._readers)
 
     @property
-    def refused(self) -> int:
-        """Connections that were closed because there are too many."""
-        return self._streams.refused
+    def connections(self) -> int:
+        """Connections that are open."""
+        return self._streams.connections
 
     @property
     def alive(self) -> bool:
@@ -99,9 +128,12 @@ class Receiver:
         if self._thread is not None:
             self._thread.join()
 
-    def call(self, task: Callable[[], None]) -> None:
-        """Let the receiving thread do something between two batches, soon."""
-        self._tasks.append(task)
+    def call(self, task: Callable[[], None]) -> bool:
+        """Let the receiving thread do something between two batches, soon; False where reception has ended."""
+        with self._lock:
+            if not self._ended:
+                self._tasks.append(task)
+            return not self._ended
 
     def _bind(self) -> None:
         wanted = self.listeners
@@ -130,9 +162,20 @@ class Receiver:
         shorten_turns()
         try:
             self._receive()
+        except Exception as error:
+            # The supervisor's next read finds the thread ended, reports it, and starts reception again.
+            self.failure = f"{type(error).__name__}: {error}"
+            log.exception("StatsD: the receiving thread ended by an error that is not foreseen; it is started again")
         finally:
-            # After an error the supervisor's next read finds the thread dead and connects anew.
-            self._close()
+            self._finish()
+
+    def _finish(self) -> None:
+        """Close the sockets, and do what was asked for meanwhile."""
+        self.counts.lost, self._readers = self.lost, []
+        self._close()
+        with self._lock:
+            self._ended = True
+        self._do_tasks()
 
     def _receive(self) -> None:
         swept = polled = time.monotonic()
@@ -144,6 +187,8 @@ class Receiver:
                 swept = now
                 self._absorber.sweep()
                 self._settle()
+            if now >= self._streams.due:
+                self._streams.sweep(now)
             self._do_tasks()
             if not arrived:
                 if self._rest:
@@ -155,10 +200,10 @@ class Receiver:
             if arrived and not any(reader.behind for _, reader in self._readers):
                 self._take_rest(arrived)
                 arrived = 0
-        while self._read_all():
+        end = time.monotonic() + LAST_READS
+        while self._read_all() and time.monotonic() < end:
             pass
         self._streams.close()
-        self._do_tasks()
 
     def _take_rest(self, arrived: int) -> None:
         if self._rest and not self._brisk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from exporter.catalogue import own
@@ -10,8 +11,10 @@ from exporter.reading import Reader, ReaderError, Reading
 from exporter.settings import ReceptionSettings
 from exporter.sources.statsd.absorber import Absorber
 from exporter.sources.statsd.event import DROPS, REJECTIONS, Resolver, Type
-from exporter.sources.statsd.receiver import TRANSPORTS, Listeners, Receiver
+from exporter.sources.statsd.names import Names
+from exporter.sources.statsd.receiver import TRANSPORTS, Listeners, Receiver, ReceptionCounts
 from exporter.sources.statsd.relay import Relay
+from exporter.sources.statsd.streams import CLOSE_REASONS
 
 INTERVAL = 10.0
 SHOWN = 20
@@ -28,6 +31,7 @@ class StatsdSource:
         self.relay_address = relay_address
         self.absorber = absorber
         self.receiver: Receiver | None = None
+        self.counts = ReceptionCounts()
         self.relay = Relay(relay_address) if relay_address else None
         self.readers: Sequence[Reader] = (Reception(self),)
 
@@ -41,14 +45,8 @@ class StatsdSource:
         if self.receiver and self.receiver.alive:
             return
         if self.relay:
-            self.relay.close()
-            try:
-                self.relay.open()
-            except OSError as error:
-                raise ReaderError(
-                    "unreachable", f"cannot relay StatsD to {self.relay_address}: {error.strerror}; check the address"
-                ) from error
-        receiver = Receiver(self.listeners, self.absorber, self.relay)
+            self.relay.open()
+        receiver = Receiver(self.listeners, self.absorber, self.relay, self.counts)
         receiver.start()
         self.receiver = receiver
 
@@ -69,15 +67,13 @@ class StatsdSource:
             configure()
             self.absorber.change(resolver)
 
-        if self.receiver and self.receiver.alive:
-            self.receiver.call(apply)
-        else:
+        if not (self.receiver and self.receiver.call(apply)):
             apply()
 
     def tables(self) -> dict[Family, dict[Labels, float]]:
         """The exporter's own families of StatsD, as they are now. Any thread may ask."""
         absorber, receiver = self.absorber, self.receiver
-        rejected, dropped = absorber.rejected, absorber.dropped
+        rejected, dropped = self.count_rejected(), absorber.dropped
         tables: dict[Family, dict[Labels, float]] = {
             own.STATSD_LINES: {(): absorber.lines},
             own.STATSD_EVENTS: {(own.STATSD_TYPES[one.value],): absorber.events[one] for one in Type},
@@ -90,11 +86,30 @@ class StatsdSource:
             tables[own.STATSD_PACKETS] = {(one,): receiver.packets[one] for one in TRANSPORTS}
             tables[own.STATSD_LOST] = {(): receiver.lost}
             tables[own.STATSD_BUFFER] = {(): receiver.granted}
-            tables[own.STATSD_REFUSED] = {(): receiver.refused}
+            tables |= self._list_connections(receiver)
         if self.relay:
+            tables[own.STATSD_RELAY_UP] = {(): int(self.relay.ready)}
             tables[own.STATSD_RELAYED] = {(): self.relay.packets}
             tables[own.STATSD_RELAY_LOST] = {(): self.relay.lost}
         return tables
+
+    def _list_connections(self, receiver: Receiver) -> dict[Family, dict[Labels, float]]:
+        counts = self.counts.connections
+        return {
+            own.STATSD_CONNECTIONS: {(): receiver.connections},
+            own.STATSD_REFUSED: {(): counts.refused},
+            own.STATSD_CLOSED: {(reason,): counts.closed[reason] for reason in CLOSE_REASONS},
+            own.STATSD_ACCEPT_FAILURES: {(): counts.accept_failures},
+        }
+
+    def count_rejected(self) -> Counter[str]:
+        """Lines that were refused, by reason: those that were read, and those that a connection cut off."""
+        return self.absorber.rejected + Counter(too_long=self.counts.connections.too_long)
+
+
+def list_remarks(resolver: Resolver) -> list[str]:
+    """What a resolver has to say of how Airflow sends; nothing where it is a user's mapping."""
+    return resolver.remarks if isinstance(resolver, Names) else []
 
 
 def find_listeners(settings: ReceptionSettings) -> Listeners:
@@ -106,6 +121,7 @@ def find_listeners(settings: ReceptionSettings) -> Listeners:
         unix=settings.listen_unix,
         mode=settings.unix_socket_mode,
         buffer=settings.receive_buffer,
+        idle=settings.idle_timeout,
     )
 
 
@@ -124,15 +140,22 @@ class Reception:
         """Tell what came. Raises ReaderError where nothing is received any more."""
         receiver = self._source.receiver
         if receiver is None or not receiver.alive:
-            raise ReaderError("unreachable", "the receiving thread ended; it is started anew, the log says why")
+            why = f" ({receiver.failure})" if receiver and receiver.failure else ""
+            raise ReaderError("unreachable", f"the receiving thread ended{why}; it is started again, see the log")
         return Reading(notes=tuple(self._tell(receiver)))
 
     def _tell(self, receiver: Receiver) -> Iterator[str]:
         absorber = self._source.absorber
         yield f"{sum(receiver.packets.values())} packets, {absorber.lines} lines, {receiver.lost} lost by the kernel"
-        for what, counts in (("rejected", absorber.rejected), ("dropped", absorber.dropped)):
+        for what, counts in (("rejected", self._source.count_rejected()), ("dropped", absorber.dropped)):
             if counts:
                 yield f"{what}: " + ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+        relay = self._source.relay
+        if relay:
+            yield f"relayed to {relay.address}: {relay.packets} packets, {relay.lost} lost; {relay.problem}".rstrip(
+                "; "
+            )
+        yield from list_remarks(absorber.resolver)
         if absorber.unmapped:
             names = list(absorber.unmapped)[:SHOWN]
             yield f"names that nothing knows ({len(absorber.unmapped)}): " + ", ".join(names)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
+from exporter.directory import Directory
 from exporter.family import Family, Kind, Labels
 from exporter.sources.statsd.event import Action, Resolution, Target
 from exporter.sources.statsd.names.custom import LONGEST_VALUE
@@ -24,6 +25,8 @@ TAGS = {
     "state": ("state", "prior_state"),
 }
 """Under which tags a variable is sent, the newest first; others under their own names."""
+ENDINGS = (".py", ".zip")
+"""Endings of the files in which Airflow looks for DAGs."""
 ORDER = ("fed_by_api", "unclear", "denied")
 """Why nothing is fed, the weightiest first."""
 
@@ -31,12 +34,15 @@ ORDER = ("fed_by_api", "unclear", "denied")
 class Feeding:
     """Makes targets. `api_feeds` are families that the API feeds, so that StatsD must not."""
 
-    def __init__(self, api_feeds: frozenset[Family], *, task_labels: bool) -> None:
+    def __init__(self, api_feeds: frozenset[Family], directory: Directory, *, task_labels: bool) -> None:
+        self._directory = directory
         self._api_feeds = api_feeds
         self._task_labels = task_labels
 
     def feed(self, event: Event, rule: str, values: Mapping[str, str], now: Circumstances) -> Resolution:
         """What becomes of an event that counts."""
+        if values.get("file"):
+            values = {**values, "file": self._directory.find_file(values.get("bundle", ""), values["file"])}
         scale = find_scale(event.unit, now)
         targets: list[Target] = []
         refused: Counter[str] = Counter()
@@ -97,8 +103,16 @@ def read_tags(event: Event, tags: Mapping[str, str]) -> dict[str, str]:
     return values
 
 
+def read_team(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The team of a line, which Airflow adds in multi-team mode. It says nothing of whether other tags are sent."""
+    team = next((value for tag, value in tags if tag == "team_name"), "")
+    return {"team": clean("team", team)} if team else {}
+
+
 def clean(variable: str, value: str) -> str:
-    """A value as a label has it: of a file only its name, nothing longer than Airflow's ids."""
-    if variable == "file" and ("/" in value or value.endswith(".py")):
-        value = PurePosixPath(value).stem
+    """A value as a label has it: of a file only its name, with its ending; nothing longer than Airflow's ids."""
+    if variable == "file":
+        value = PurePosixPath(value).name
+        # Most of Airflow's names leave the ending out, and nearly all DAG files have this one.
+        value += "" if value.endswith(ENDINGS) or not value else ".py"
     return value[:LONGEST_VALUE]

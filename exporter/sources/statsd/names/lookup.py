@@ -10,7 +10,7 @@ from exporter.sources.statsd.names.terms import Event, Pattern
 
 OPEN_HEADS = frozenset({"airflow", "task", "records_processed"})
 """First parts of Airflow's names that users' names may have too."""
-FURTHER_HEADS = frozenset({"managed_agent", "common_ai", "dag_bag"})
+FURTHER_HEADS = frozenset({"dag_bag"})
 """First parts of names that are Airflow's though none of them feeds anything."""
 
 

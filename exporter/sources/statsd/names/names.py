@@ -12,10 +12,12 @@ from exporter.settings import StatsdSettings
 from exporter.sources.statsd.event import ALL, Resolution, Signature, Type
 from exporter.sources.statsd.lines import CLIENT_TELEMETRY
 from exporter.sources.statsd.names.custom import Custom
-from exporter.sources.statsd.names.feeding import Feeding, clean, read_tags
+from exporter.sources.statsd.names.feeding import Feeding, clean, read_tags, read_team
 from exporter.sources.statsd.names.ids import Ids, Split
-from exporter.sources.statsd.names.lookup import Found, Lookup
+from exporter.sources.statsd.names.lookup import OPEN_HEADS, Found, Lookup
+from exporter.sources.statsd.names.prefixes import MIN_SIGNS, Finding, Prefixes, Verdict, list_tails, spell
 from exporter.sources.statsd.names.stream import Stream
+from exporter.sources.statsd.names.table import EVENTS
 from exporter.sources.statsd.names.terms import Event, Unit, covers
 
 TIMERS = (Type.TIMER, Type.HISTOGRAM, Type.DISTRIBUTION)
@@ -39,9 +41,12 @@ class Names:
         self._directory = directory
         self._lookup = Lookup()
         self._stream = Stream(directory, settings)
+        self._configured = settings.prefix
+        same = previous if previous and previous._configured == settings.prefix else None
+        self._prefixes: Prefixes = same._prefixes if same else Prefixes(event.name for event in EVENTS)
         self._ids: Ids = previous._ids if previous else Ids(directory)
         self._custom: Custom = Custom(settings, previous._custom if previous else None)
-        self._feeding = Feeding(api_feeds, task_labels=settings.task_labels)
+        self._feeding = Feeding(api_feeds, directory, task_labels=settings.task_labels)
 
     dialects = ALL
     """How lines are to be read for it."""
@@ -49,7 +54,12 @@ class Names:
     @property
     def revision(self) -> int:
         """Grows when resolutions may differ from those given before."""
-        return self._directory.spelling + self._stream.revision + self._ids.revision
+        return self._directory.spelling + self._stream.revision + self._ids.revision + self._prefixes.revision
+
+    @property
+    def remarks(self) -> list[str]:
+        """What users should know of how Airflow sends, in sentences."""
+        return self._prefixes.remarks()
 
     def resolve(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature. Never raises; memory is bounded."""
@@ -59,29 +69,53 @@ class Names:
         if signature.dialect:
             self._stream.note_client(datadog=signature.dialect == "datadog")
         self._stream.note_name()
-        for prefix in self._stream.prefixes:
-            if signature.name.startswith(prefix):
-                return self._resolve_own(signature.name[len(prefix) :], signature)
-        return self._resolve_stranger(signature)
+        self._prefixes.tell_known(self._stream.prefixes)
+        for prefix, name in self._prefixes.cut(signature.name):
+            found = self._lookup.find(name)
+            if found is not None:
+                if found.ids is None:
+                    self._prefixes.confirm(prefix, name)
+                return self._mark(prefix, self._resolve_event(found, signature))
+        return self._resolve_unknown(signature)
 
     def settle(self) -> None:
         """Take what is not clear yet for what is most likely, as `explain` does for single lines."""
         self._stream.settle()
 
-    def _resolve_own(self, name: str, signature: Signature) -> Resolution:
-        found = self._lookup.find(name)
+    def _resolve_unknown(self, signature: Signature) -> Resolution:
+        """A name that is not Airflow's under any prefix that is known: Airflow's under another, or a user's."""
+        finding = self._prefixes.search(signature.name)
+        found = self._lookup.find(finding.name) if finding.verdict is Verdict.RECOGNISED else None
         if found is not None:
-            return self._resolve_event(found, signature)
-        if self._lookup.is_reserved(name) and not (name.startswith("edge_worker.") and signature.tags):
-            return Resolution("", drop="unmapped", note="Airflow's, by its first part, but not a name that is known")
-        return self._custom.resolve(name, signature, self._stream.circumstances)
+            return self._mark(finding.prefix, self._resolve_event(found, signature))
+        if any(self._lookup.find(name) for _, name in self._prefixes.cut_foreign(signature.name)):
+            return Resolution("", drop="unmapped", note="another Airflow's: the known prefix is in use")
+        if self._may_be_airflows(signature.name):
+            return Resolution("", drop="undecided", note=describe_doubt(finding))
+        return self._resolve_custom(signature, describe_doubt(finding) if finding.name else "")
 
-    def _resolve_stranger(self, signature: Signature) -> Resolution:
-        """A name without Airflow's prefix: users' own, unless it is Airflow's under another prefix."""
-        for name in (signature.name, signature.name.partition(".")[2]):
-            if self._lookup.find(name) is not None:
-                return Resolution("", drop="unmapped", note=f"Airflow's {name}, but statsd_prefix is another")
-        return self._custom.resolve(signature.name, signature, self._stream.circumstances)
+    def _may_be_airflows(self, name: str) -> bool:
+        """Whether a name may prove to be Airflow's in a moment: only while the stream has just begun."""
+        if not self._stream.patient or self._prefixes.confirmed:
+            return False
+        tails = (tail for _, tail in list_tails(name) if tail.partition(".")[0] not in OPEN_HEADS)
+        return any(self._lookup.find(tail) for tail in tails)
+
+    def _resolve_custom(self, signature: Signature, doubt: str) -> Resolution:
+        """A name that is taken for a user's, unless it begins as only Airflow's do."""
+        own = self._prefixes.cut(signature.name)
+        name = own[0][1] if own else signature.name
+        if own and self._lookup.is_reserved(name) and not (name.startswith("edge_worker.") and signature.tags):
+            note = doubt or "Airflow's, by its first part, but not a name that is known"
+            return Resolution("", drop="unmapped", note=note)
+        resolution = self._custom.resolve(name, signature, self._stream.circumstances)
+        return resolution._replace(note=join(doubt, resolution.note)) if doubt else resolution
+
+    def _mark(self, prefix: str, resolution: Resolution) -> Resolution:
+        """Say of what came under a prefix that nothing but the names showed that it did."""
+        if prefix not in self._prefixes.recognised:
+            return resolution
+        return resolution._replace(note=join(f"{spell([prefix])} was recognised as Airflow's", resolution.note))
 
     def _resolve_event(self, found: Found, signature: Signature) -> Resolution:
         event = found.event
@@ -91,25 +125,26 @@ class Names:
             return Resolution(event.name, drop="conflict", note=f"sent as {signature.type}, Airflow sends {event.type}")
         self._stream.note_release(event.releases)
         values = read_tags(event, dict(signature.tags))
-        if event.twins and (values or (found.ids is None and event.variables)):
+        if event.twins and (values or (found.ids is None and event.variables and not event.tags_optional)):
             self._stream.note_tags(sent=bool(values))
         if event.bare_alone or event.legacy_alone:
             self._stream.note_form(event, legacy=found.ids is not None)
         if "dag_id" in values and self._stream.release[0] == 2:
             self._ids.learn(values["dag_id"])
+        team = read_team(signature.tags)
         if found.ids is None:
-            return self._resolve_modern(event, values)
-        return self._resolve_legacy(event, found, values)
+            return self._resolve_modern(event, values, team)
+        return self._resolve_legacy(event, found, values, team)
 
-    def _resolve_modern(self, event: Event, values: dict[str, str]) -> Resolution:
+    def _resolve_modern(self, event: Event, values: dict[str, str], team: dict[str, str]) -> Resolution:
         if event.unit is Unit.FILE and values.get("bundle"):
             self._stream.note_release("3.2+")
         if values or event.plain_suffices:
-            return self._feed(event, event.name, values)
+            return self._feed(event, event.name, values | team)
         if event.needs:
             return Resolution(event.name, drop="unclear", note=event.note)
         if not event.legacy or not event.twins or self._stream.tagged:
-            return self._feed(event, event.name, values)
+            return self._feed(event, event.name, values | team)
         if self._stream.tagged is None:
             return Resolution(event.name, drop="undecided", note=NOT_YET)
         if event.bare_alone:
@@ -125,7 +160,7 @@ class Names:
             return Resolution(event.name, drop="undecided", note="held back until it is clear that it comes alone")
         return self._feed(event, event.name, {})
 
-    def _resolve_legacy(self, event: Event, found: Found, values: dict[str, str]) -> Resolution:
+    def _resolve_legacy(self, event: Event, found: Found, values: dict[str, str], team: dict[str, str]) -> Resolution:
         split = self._split(found)
         rule = f"{event.name} (legacy name)"
         if split is None:
@@ -133,7 +168,9 @@ class Names:
         if list(split.values) == ["dag_id"]:
             self._ids.learn(split.values["dag_id"])
         if self._counts(event):
-            values = {name: clean(name, value) for name, value in split.values.items()} | values
+            if "file" in split.values:
+                values.pop("file", None)  # a tag that is left over, with the path in which "_" stands for "/"
+            values = {name: clean(name, value) for name, value in split.values.items()} | values | team
             return self._feed(event, rule, values)._replace(ambiguous=split.ambiguous)
         if self._stream.tagged is None and not event.plain_suffices:
             return Resolution(rule, drop="undecided", note=NOT_YET)
@@ -163,3 +200,17 @@ class Names:
         if not self._stream.knows_scale(event.unit):
             return Resolution(rule, drop="unknown_unit", note=UNIT_NOT_YET)
         return self._feeding.feed(event, rule, values, self._stream.circumstances)
+
+
+def describe_doubt(finding: Finding) -> str:
+    """Why a name that holds one of Airflow's is not taken for it."""
+    if not finding.name:
+        return "held back until it is clear whether the names that come are Airflow's; --statsd.prefix says so at once"
+    return (
+        f"Airflow's {finding.name} with {spell([finding.prefix])}: taken for it once {MIN_SIGNS} different names of "
+        "Airflow came with that prefix; --statsd.prefix says so at once"
+    )
+
+
+def join(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)

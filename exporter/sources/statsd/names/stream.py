@@ -42,7 +42,8 @@ def read_told(directory: Directory, settings: StatsdSettings) -> Told:
         mode == "datadog" and read_flag(directory.metrics, "statsd_datadog_metrics_tags") is not False
     )
     consistent = read_flag(directory.metrics, "timer_unit_consistency")
-    names = dict.fromkeys((settings.prefix, directory.metrics.get("statsd_prefix") or settings.prefix))
+    configured = [name.strip() for name in settings.prefix.split(",")]
+    names = dict.fromkeys([*configured, directory.metrics.get("statsd_prefix") or configured[0]])
     return Told(
         release,
         mode,

@@ -92,6 +92,8 @@ class Event:
     """Both names are sent, so that only one of them counts."""
     bare_alone: str = ""
     """Releases that send the modern name alone where there is one executor only."""
+    tags_optional: bool = False
+    """The modern name may come without tags even where tags are sent."""
     legacy_alone: bool = False
     """The legacy name may come without its twin even where tags are sent."""
     needs: tuple[str, ...] = ()

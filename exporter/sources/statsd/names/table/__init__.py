@@ -3,7 +3,7 @@
 Resolution, the matrix in the docs, tests and `explain` derive from it.
 """
 
-from exporter.sources.statsd.names.table import dag_processor, executor, internals, jobs, runs, scheduler, tasks
+from exporter.sources.statsd.names.table import agents, dag_processor, executor, internals, jobs, runs, scheduler, tasks
 
 EVENTS = (
     *runs.EVENTS,
@@ -13,4 +13,5 @@ EVENTS = (
     *dag_processor.EVENTS,
     *jobs.EVENTS,
     *internals.EVENTS,
+    *agents.EVENTS,
 )

@@ -51,7 +51,7 @@ EVENTS = (
         needs=("action",),
         note="not fed by plain StatsD, which does not tell what became of the process",
     ),
-    counter("dag_processing.processor_timeouts", dag_processor.TIMEOUTS, tags=("file",)),
+    counter("dag_processing.processor_timeouts", dag_processor.TIMEOUTS, tags=("bundle", "file")),
     Event(
         "dag_file_processor_timeouts",
         Type.COUNTER,
@@ -65,6 +65,14 @@ EVENTS = (
     counter("dag_processing.sla_callback_count", dag_processor.SLA_CALLBACKS, "2.x"),
     counter("dag_processing.manager_stalls", dag_processor.MANAGER_STALLS, "2.x"),
     counter("dag_file_refresh_error", dag_processor.REFRESH_ERRORS, "2.x", tags=("file",)),
-    counter("dag.serialization.version_created", dag_processor.VERSIONS, DEV, action="created"),
-    counter("dag.serialization.version_updated", dag_processor.VERSIONS, DEV, action="updated"),
+    *(
+        Event(
+            f"dag.serialization.version_{action}",
+            Type.COUNTER,
+            feeds=(Feed(dag_processor.VERSIONS, const={"action": action}),),
+            legacy=(f"dag.serialization.version_{action}.{{dag_id}}.{{bundle}}",),
+            releases=DEV,
+        )
+        for action in ("created", "updated")
+    ),
 )

@@ -6,7 +6,7 @@ behind it too; with several, every release sends only the latter.
 
 from exporter.catalogue import edge, executor
 from exporter.sources.statsd.event import Type
-from exporter.sources.statsd.names.table.scheduler import DEV, counter, stopwatch
+from exporter.sources.statsd.names.table.scheduler import DEV, counter, gauge, stopwatch
 from exporter.sources.statsd.names.terms import Event, Feed
 
 OPERATIONS = ("creation", "deletion", "patching")
@@ -50,6 +50,7 @@ EVENTS = (
         for operation in OPERATIONS
     ),
     stopwatch("kubernetes_executor.pod_creation_batch_duration", executor.POD_BATCH_DURATION, DEV),
+    gauge("kubernetes_executor.pod_creation_batch_size", executor.POD_BATCH_SIZE, DEV),
     stopwatch(
         "kubernetes_executor.clear_not_launched_queued_tasks.duration", executor.CLEAR_NOT_LAUNCHED_DURATION, "2.x"
     ),
