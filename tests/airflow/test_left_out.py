@@ -14,6 +14,7 @@ from exporter.settings import AirflowSettings
 from exporter.sources.airflow import client as client_module
 from exporter.sources.airflow.client import Client
 from exporter.sources.airflow.dialect import connect
+from exporter.sources.airflow.left_out import MAX_AGE, LeftOut
 from tests.airflow.stub import Answer, Asked, Stub, serve
 
 KEYS = {
@@ -198,3 +199,16 @@ def test_a_cursor_is_used_again_once_every_row_is_served(reach: Reach) -> None:
 def test_of_the_newest_run_alone_the_next_one_is_taken_where_it_is_not_served(reach: Reach) -> None:
     with serve(Airflow("3.3.2", bad=0)) as stub:
         assert next(run.dag_id for run in reach(stub).dag_runs_recent("d", limit=1)) == "d1"
+
+
+def test_a_list_that_is_read_no_more_counts_no_more_after_a_while() -> None:
+    now = [0.0]
+    left_out = LeftOut(lambda: now[0])
+    left_out.record("dagRuns", "of d", 2)
+    left_out.record("dagRuns", "of e", 1)
+    left_out.record("pools", "", 0)
+    assert left_out.count() == {"dagRuns": 3, "pools": 0}
+    left_out.record("dagRuns", "of e", 0)
+    assert left_out.count() == {"dagRuns": 2, "pools": 0}
+    now[0] = MAX_AGE + 1
+    assert left_out.count() == {"dagRuns": 0, "pools": 0}
