@@ -1,4 +1,4 @@
-"""Readers that ask for one DAG after another keep what they have and pass over those that are answered with an error."""
+"""Readers that ask for one DAG after another pass over those that are answered with an error and keep the others."""
 
 from __future__ import annotations
 
