@@ -172,6 +172,15 @@ def test_which_errors_are_about_one_object(error: ReaderError, about_one: bool) 
     assert is_about_one(error) is about_one
 
 
+def test_what_is_said_of_an_object_is_what_airflow_said_of_it() -> None:
+    error = AnswerError(
+        "not_found", "dagRuns: HTTP 404 (no such DAG): check that airflow.url is right", 404, "no such DAG"
+    )
+    later = RetryLater(lambda: 0.0)
+    later.fail("d", error)
+    assert later.messages() == ["d: HTTP 404 (no such DAG)"]
+
+
 def test_a_pause_ends() -> None:
     now = [0.0]
     later = RetryLater(lambda: now[0])

@@ -42,6 +42,13 @@ def is_about_one(error: ReaderError) -> bool:
     return isinstance(error, AnswerError) and error.status in ABOUT_ONE
 
 
+def describe(error: ReaderError) -> str:
+    """What Airflow answered about one object; the advice for errors about all of Airflow would mislead."""
+    if is_about_one(error) and isinstance(error, AnswerError) and error.detail:
+        return f"HTTP {error.status} ({error.detail})"
+    return str(error)
+
+
 class Refusal(NamedTuple):
     """Since when a question was answered with an error, and how often."""
 
@@ -109,9 +116,10 @@ class RetryLater:
         """The object could not be read; logged as a warning the first time."""
         before = self._pauses.get(key)
         length = min(2 * before.length, LONGEST_PAUSE) if before else FIRST_PAUSE
-        self._pauses[key] = Pause(self._clock() + length, length, str(error))
+        said = describe(error)
+        self._pauses[key] = Pause(self._clock() + length, length, said)
         level = logging.DEBUG if before else logging.WARNING
-        log.log(level, "%s is passed over and asked for again in %.0f s: %s", key, length, error)
+        log.log(level, "%s is passed over and asked for again in %.0f s: %s", key, length, said)
 
     def keep(self, keys: Collection[str]) -> None:
         """Forget objects that are no longer to be read."""
