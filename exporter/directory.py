@@ -7,13 +7,16 @@ it stays empty, and every part of it says "not known". Pieces are replaced whole
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 TASKS_OF_DAG = 5_000
 """How many task ids of one DAG are remembered."""
 TRIES = 100_000
 """How many tries are remembered by UUID: the oldest are forgotten first."""
+DAG_KEPT = 86_400.0
+"""For how many seconds a DAG is known that lists lack: a list may be short for a moment."""
 
 
 NOT_IN_STATSD = re.compile(r"[^a-zA-Z0-9_.-]")
@@ -30,19 +33,21 @@ class Named(NamedTuple):
 class Directory:
     """Ids that are known to exist, and which Airflow they belong to."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.version = ""
         """Airflow's release, for example 3.3.2; empty while it is not known."""
         self.metrics: Mapping[str, str] = {}
         """Section `[metrics]` of Airflow's configuration, where `/config` shows it."""
         self.dag_ids: frozenset[str] | None = None
-        """All DAGs; None while they are not known."""
+        """All DAGs that were listed within the last day; None while they are not known."""
         self.spelling = 0
         """Grows whenever names that hold ids may have to be read otherwise: by ids with dots, release or settings."""
         self.polls = 0
         """How often all tries were told of that were active, or had ended since the poll before."""
         self._files: Mapping[tuple[str, str], str] = {}
         self._listed_files: dict[str, frozenset[tuple[str, str]]] = {}
+        self._clock = clock
+        self._listed: dict[str, float] = {}
         self._tasks: dict[str, set[str]] = {}
         self._tries: dict[str, Named] = {}
 
@@ -59,8 +64,11 @@ class Directory:
             self.spelling += 1
 
     def tell_dags(self, dag_ids: Iterable[str]) -> None:
-        """The list of all DAGs was read; task ids of others are forgotten."""
-        known = frozenset(dag_ids)
+        """The list of all DAGs was read; those that lists have lacked for a day are forgotten, with their task ids."""
+        now = self._clock()
+        self._listed = {dag_id: moment for dag_id, moment in self._listed.items() if now - moment < DAG_KEPT}
+        self._listed |= dict.fromkeys(dag_ids, now)
+        known = frozenset(self._listed)
         if known != self.dag_ids:
             self.spelling += self.dag_ids is None or any("." in dag_id for dag_id in known ^ self.dag_ids)
             self.dag_ids = known

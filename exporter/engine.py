@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from exporter.catalogue import COARSE, FAMILIES
 from exporter.directory import Directory
 from exporter.events import Events
-from exporter.family import Family, Kind
+from exporter.family import Family, Kind, Labels
 from exporter.keeping import Keeper, Nothing
 from exporter.ledger import Ledger, Row
 from exporter.reading import Source
@@ -38,6 +38,14 @@ OWN_SHARE = 0.8
 """The part of the time that a source may take that reads this machine."""
 WAIT = 30.0
 """Seconds after which a source that is slow to stop is mentioned."""
+
+
+@runtime_checkable
+class Accounting(Protocol):
+    """A source that has families of the exporter's own."""
+
+    def tables(self) -> Mapping[Family, dict[Labels, float]]:
+        """Their whole state; any thread may ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +125,9 @@ class Engine:
             skew = getattr(unit.source, "clock_skew", None)
             if skew is not None:
                 self.telemetry.clock_skew[unit.source.name] = skew
-        statsd = find_statsd(unit.source for unit in self._units)
-        self.telemetry.refresh(self.status(), statsd.tables() if statsd else None)
+        # Only some sources have families of their own.
+        tables = [unit.source.tables() for unit in self._units if isinstance(unit.source, Accounting)]
+        self.telemetry.refresh(self.status(), {family: values for one in tables for family, values in one.items()})
 
     def _adopt(self, settings: Settings, sources: Iterable[Source]) -> None:
         self.settings = settings

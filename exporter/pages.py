@@ -118,12 +118,13 @@ def latest(source: SourceStatus) -> float | None:
 
 
 def find_message(source: SourceStatus) -> str:
-    """What the first failing reader said."""
+    """What the first failing reader said, else what the first one passes over."""
     failing = [reader for reader in source.readers if reader.outcome not in ("", "ok")]
+    failing += [reader for reader in source.readers if reader.outcome == "ok" and reader.unanswered]
     if not failing:
         return ""
     more = f" (and {len(failing) - 1} more)" if len(failing) > 1 else ""
-    return f"{failing[0].name}: {failing[0].message or failing[0].outcome}{more}"
+    return f"{failing[0].name}: {find_problem(failing[0]) or failing[0].outcome}{more}"
 
 
 def show_sources(sources: Sequence[SourceStatus], now: float) -> str:
@@ -159,8 +160,15 @@ def show_reader(source: SourceStatus, reader: ReaderStatus, now: float) -> list[
         tell_age(reader.last_attempt, now),
         keep_whole(tell_duration(reader.duration)) if reader.last_attempt is not None else "",
         keep_whole(tell_duration(reader.interval) + stretched),
-        reader.message if reader.outcome != "ok" else "",
+        find_problem(reader),
     ]
+
+
+def find_problem(reader: ReaderStatus) -> str:
+    """What the last failure said, or which objects are passed over, and why."""
+    if reader.outcome != "ok" or not reader.unanswered:
+        return reader.message if reader.outcome != "ok" else ""
+    return f"{reader.unanswered} passed over: {reader.message}"
 
 
 def show_outcome(outcome: str) -> Markup:

@@ -42,7 +42,9 @@ class Reading:
     the page of the source's last cycles; `again` asks for another read at once, to catch up in bounded steps.
     `moment` is when it was read, on the clock by which memories age, and `forget` says for a space before which
     moment a key was last written that is to be forgotten. `dags` are all DAGs that there are, where the reading
-    tells: counters of others are forgotten too.
+    is a complete list of them: what was counted of others is forgotten after a day, with what is remembered of them in
+    `dag_spaces`, whose keys are DAG ids. `unanswered` names each object that the reader passes over now because it was
+    answered with an error, and says why.
     """
 
     tables: Tables = field(default_factory=dict)
@@ -53,6 +55,8 @@ class Reading:
     moment: float = 0.0
     forget: Mapping[str, float] = field(default_factory=dict)
     dags: frozenset[str] | None = None
+    dag_spaces: Sequence[str] = ()
+    unanswered: Sequence[str] = ()
 
 
 NOTHING = Reading()
@@ -103,6 +107,12 @@ class Source(Protocol):
 
     name: str
     readers: Sequence[Reader]
+    vital: str
+    """The reader without whose data the source counts as down; empty where the success of any reader will do."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the other side does not accept our credentials now."""
 
     def connect(self) -> None:
         """Make or check the connection, before the first reader and after a failure. Raises ReaderError."""

@@ -31,8 +31,10 @@ class ReaderStatus:
     outcome: str = ""
     """"ok", one of reading.REASONS, or empty before the first attempt."""
     message: str = ""
-    """What the last failure said."""
+    """What the last failure said, or what is said of some of the objects that are passed over."""
     duration: float = 0.0
+    unanswered: int = 0
+    """How many objects the newest successful read passed over because Airflow answered each with an error."""
 
 
 @dataclass(frozen=True, slots=True)

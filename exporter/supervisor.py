@@ -11,64 +11,31 @@ import logging
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from exporter import logs
-from exporter.family import OTHER, Labels
+from exporter.family import Labels
 from exporter.keeping import Keeper, StateError
 from exporter.ledger import Ledger
-from exporter.reading import NOTHING, Reader, ReaderError, Reading, Source
+from exporter.reading import NOTHING, Memories, Reader, ReaderError, Reading, Source
 from exporter.status import Cycle, ReaderStatus, SourceStatus
 from exporter.store import Store
+from exporter.track import MESSAGES, Result, Track, summarize
 
 log = logging.getLogger(__name__)
 
-CYCLES = 20
-"""How many of a reader's last cycles are kept for the page of sources."""
 LIFE = 3
 """For how many intervals data is exposed that was not renewed."""
 SHARE = 0.1
 """The part of the time for which a source may keep the other side busy."""
-USUAL = 5
-"""How many reads of a reader tell how long one usually takes."""
 RECONNECT = 300.0
 """How often the connection is checked while all goes well, in seconds; it finds upgrades."""
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0)
 """How long to wait before connecting anew, after one failure, two, and so on, in seconds."""
 LASTING = frozenset({"forbidden", "rate_limited", "deadline", "state_file", "internal", "bad_request"})
-"""Failures that a new connection does not cure."""
+"""Failures that a new connection does not cure; after any other one the connection is checked at once."""
 CONNECTION = "connection"
-
-
-@dataclass(slots=True)
-class Track:
-    """How one reader fares."""
-
-    status: ReaderStatus
-    due: float = 0.0
-    """Monotonic seconds."""
-    took: deque[float] = field(default_factory=lambda: deque([0.0] * USUAL, maxlen=USUAL))
-    """How many seconds the last reads took; 0 before the first, so that slow ones after a start do not decide alone."""
-    usual: float = 0.0
-    """How long a read takes, in seconds: neither one slow read counts, nor slow ones before the last quick one."""
-    failures: int = 0
-    cycles: deque[Cycle] = field(default_factory=lambda: deque(maxlen=CYCLES))
-
-    def note_duration(self, seconds: float) -> None:
-        """A read succeeded, and took so long."""
-        self.took.append(seconds)
-        self.usual = min(sorted(self.took)[USUAL // 2], seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came of one attempt."""
-
-    outcome: str = "ok"
-    message: str = ""
-    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +92,16 @@ class Supervisor:
         readers = tuple(track.status for track in tracks)
         cycles = sorted((cycle for track in tracks for cycle in tuple(track.cycles)), key=lambda cycle: -cycle.started)
         detail = str(self._source)
-        up = self._connected and any(one.outcome == "ok" for one in readers if one.name != CONNECTION)
-        return SourceStatus(self._source.name, up, self._attempted, detail, readers, tuple(cycles))
+        return SourceStatus(self._source.name, self._is_up(), self._attempted, detail, readers, tuple(cycles))
+
+    def _is_up(self) -> bool:
+        """Whether the source is there: what it says of single objects, or of one list, does not matter."""
+        if not self._connected or self._source.refused:
+            return False
+        if self._source.vital:
+            track = self._tracks.get(self._source.vital)
+            return track is not None and self._clock() < track.fresh_until
+        return any(one.status.outcome == "ok" for one in list(self._tracks.values()) if one.status.name != CONNECTION)
 
     def run_due(self) -> float:
         """Do all that is due; returns in how many seconds something is due again."""
@@ -134,9 +109,11 @@ class Supervisor:
             self._attempted = True
             self._promote()
             return max(0.0, self._tracks[CONNECTION].due - self._clock())
-        for reader in self._source.readers:
+        readers = self._source.readers
+        for reader in readers:
             track = self._track(reader)
-            if self._stop.is_set() or not self._connected:
+            # A check of the connection may find another release, which has readers of its own.
+            if self._stop.is_set() or not self._connect() or self._source.readers is not readers:
                 break
             if track.due <= self._clock():
                 self._cycle(reader, track)
@@ -174,15 +151,16 @@ class Supervisor:
             self._commit(reading)
             if reading.tables:
                 self._store.publish(reading.tables, expires=self._clock() + self._life(self._pause(reader)))
-            for note in reading.notes:
+            for note in (*reading.notes, *reading.unanswered[:MESSAGES]):
                 log.debug("%s: %s", reader.name, note)
             return reading
 
         result = self._guard(track, read_and_commit)
         pause = self._pause(reader)
         if result.outcome == "ok":
+            track.fresh_until = self._clock() + self._life(pause)
             if reader.families:
-                self._store.keep(reader.families, self._clock() + self._life(pause))
+                self._store.keep(reader.families, track.fresh_until)
         else:
             pause = min(pause, reader.interval * track.failures)
         if (track.status.interval, track.status.pause) != (reader.interval, pause):
@@ -190,7 +168,8 @@ class Supervisor:
         track.due = self._clock() + (0.0 if result.again else pause)
         if result.outcome != "ok":
             self._promote()
-            self._connected = self._connected and result.outcome in LASTING
+            if result.outcome not in LASTING:
+                self._tracks[CONNECTION].due = self._clock()
 
     def _pause(self, reader: Reader) -> float:
         """The reader's interval; longer for the slowest, where all together would keep the other side too busy."""
@@ -205,25 +184,22 @@ class Supervisor:
         return LIFE * (pause + turns)
 
     def _commit(self, reading: Reading) -> None:
-        removed = self._forget_dags(reading.dags)
+        removed, memories = self._forget_dags(reading)
         staged = self._ledger.stage(reading.changes)
         rows = self._ledger.rows(staged) if self._manner.persists else []
-        if rows or reading.memories or reading.forget or removed:
-            self._state.commit(rows, reading.memories, moment=reading.moment, forget=reading.forget, removed=removed)
+        if rows or memories or reading.forget or removed:
+            self._state.commit(rows, memories, moment=reading.moment, forget=reading.forget, removed=removed)
         self._ledger.adopt(staged)
 
-    def _forget_dags(self, dags: frozenset[str] | None) -> list[tuple[str, Labels]]:
-        """Drop what was counted of DAGs that were deleted, so that they do not fill the families for ever."""
-        if dags is None:
-            return []
-        removed: list[tuple[str, Labels]] = []
-        for family in self._ledger.tables:
-            if family.labels[:1] == ("dag_id",):
-                gone = self._ledger.forget(
-                    family, lambda labels: labels[0] not in dags and labels[0] not in ("", OTHER)
-                )
-                removed += [(family.name, labels) for labels in gone]
-        return removed
+    def _forget_dags(self, reading: Reading) -> tuple[list[tuple[str, Labels]], Memories]:
+        """Drop what was counted of DAGs that are gone for good, so that they do not fill the families for ever."""
+        if reading.dags is None:
+            return [], reading.memories
+        # A worker, which has no list of DAGs, must not pay for what this imports.
+        from exporter import absent_dags  # noqa: PLC0415
+
+        verdict = absent_dags.judge(reading.dags, reading.dag_spaces, self._ledger, self._state, self._wall())
+        return absent_dags.forget(self._ledger, verdict.gone), {**reading.memories, **verdict.memories}
 
     def _promote(self) -> None:
         """Let series show their value that were born at zero, though nothing new was read."""
@@ -237,8 +213,7 @@ class Supervisor:
         started, begun = self._wall(), self._clock()
         with logs.capture() as lines:
             try:
-                reading = attempt()
-                result = Result(again=reading is not None and reading.again)
+                result = summarize(attempt())
             except ReaderError as error:
                 result = Result(error.reason, str(error))
             except StateError as error:
@@ -265,6 +240,7 @@ class Supervisor:
             outcome=result.outcome,
             message=result.message,
             duration=duration,
+            unanswered=result.unanswered,
         )
         name = f"{self._source.name}/{before.name}"
         if not succeeded:

@@ -124,7 +124,14 @@ def source_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
 def reader_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
     """The families by reader; a reader that was never tried is absent."""
     tables: dict[Family, Values] = {
-        family: {} for family in (own.READER_SUCCESS, own.READER_LAST_SUCCESS, own.READER_DURATION, own.READER_INTERVAL)
+        family: {}
+        for family in (
+            own.READER_SUCCESS,
+            own.READER_LAST_SUCCESS,
+            own.READER_DURATION,
+            own.READER_INTERVAL,
+            own.READER_UNANSWERED,
+        )
     }
     for status in statuses:
         for one in status.readers:
@@ -134,6 +141,7 @@ def reader_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
             tables[own.READER_SUCCESS][labels] = int(one.outcome == "ok")
             tables[own.READER_DURATION][labels] = one.duration
             tables[own.READER_INTERVAL][labels] = one.pause
+            tables[own.READER_UNANSWERED][labels] = one.unanswered
             if one.last_success is not None:
                 tables[own.READER_LAST_SUCCESS][labels] = one.last_success
     return tables

@@ -23,7 +23,11 @@ UI_INFO = gauge(
 )
 SOURCE_UP = gauge(
     "airflow_exporter_source_up",
-    help="Whether the source's newest attempt to connect and to read anything at all went well",
+    help=(
+        "Whether the source is there: the newest attempt to connect went well, its credentials are accepted, and "
+        "something was read. Of Airflow its health has to be, within three intervals; an error about one object or one "
+        "list does not count"
+    ),
     labels=("source",),
 )
 SOURCE_LAST_SUCCESS = gauge(
@@ -61,6 +65,15 @@ READER_INTERVAL = gauge(
     labels=READER,
     origin=BY_READER,
 )
+READER_UNANSWERED = gauge(
+    "airflow_exporter_reader_unanswered_objects",
+    help=(
+        "DAGs that the reader passes over because Airflow answers an error for each: it asks for them again less and "
+        "less often, up to an hour apart"
+    ),
+    labels=READER,
+    origin=BY_READER,
+)
 CLOCK_SKEW = gauge(
     "airflow_exporter_clock_skew_seconds",
     help="How far Airflow's clock is ahead of the exporter's, to about a second",
@@ -89,6 +102,15 @@ API_REQUEST_DURATION = Family(
     help="How long Airflow's API took to answer",
     labels=("endpoint",),
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+    cap=200,
+)
+API_UNREADABLE_ROWS = gauge(
+    "airflow_exporter_api_unreadable_rows",
+    help=(
+        "Rows that are left out of the lists that the exporter read last: Airflow answers HTTP 500 for them, or they "
+        "cannot be decoded"
+    ),
+    labels=("endpoint",),
     cap=200,
 )
 HTTP_REASONS = ("refused", "failed_handshakes", "overdue", "unauthorized", "limited")
@@ -261,11 +283,13 @@ FAMILIES = (
     READER_LAST_SUCCESS,
     READER_DURATION,
     READER_INTERVAL,
+    READER_UNANSWERED,
     CLOCK_SKEW,
     SERIES,
     SERIES_DROPPED,
     API_REQUESTS,
     API_REQUEST_DURATION,
+    API_UNREADABLE_ROWS,
     HTTP_REJECTED,
     HTTP_CONNECTIONS,
     WEB_CONFIG_FAILURES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -164,6 +165,30 @@ def test_the_reason_of_a_status(
     assert error.reason == reason
     assert f"HTTP {status} (so it is)" in str(error)
     assert telemetry.requests == [("pools", str(status))]
+
+
+@MAJORS
+def test_whether_credentials_are_refused_is_known_until_a_request_that_needs_them_is_answered(
+    major: int, connect: Callable[..., Client]
+) -> None:
+    health = {2: Call(at.V1_HEALTH), 3: Call(at.V2_HEALTH)}[major]
+    answers = script(Answer({}), Answer({}, 401), Answer({}), Answer({"detail": "Forbidden"}, 403), Answer({}))
+    with serve(answers) as stub:
+        client = connect(stub.url, major)
+        seen = []
+        for call in (POOLS[major], POOLS[major], health, POOLS[major], POOLS[major]):
+            with suppress(ReaderError):
+                client.get(call)
+            seen.append(client.refused)
+    assert seen == [False, True, True, True, False]
+
+
+def test_an_answer_is_taken_as_it_is_by_one_who_is_not_patient(
+    connect: Callable[..., Client], telemetry: Telemetry
+) -> None:
+    with serve(script(Answer({}, 500))) as stub, pytest.raises(ReaderError):
+        connect(stub.url).get(POOLS[3], patient=False)
+    assert telemetry.requests == [("pools", "500")]
 
 
 def test_forbidden_names_the_permission_that_is_missing(connect: Callable[..., Client]) -> None:

@@ -36,6 +36,8 @@ class FakeSource:
     """A connection that always is there, or never."""
 
     name = "airflow"
+    vital = ""
+    refused = False
     clock_skew: float | None = 2.5
 
     def __init__(self, *, reachable: bool = True) -> None:

@@ -104,6 +104,11 @@ class TestLanding:
         assert "1 of 3 ok" in text
         assert "runs: 403: the user may not read DAG runs (and 1 more)" in text
 
+    def test_tells_what_a_reader_passes_over_where_none_fails(self) -> None:
+        partial = make_reader("run_history", unanswered=2, message="etl: HTTP 404; load: HTTP 500")
+        for page in (show_landing([make_source(partial)], "/metrics", NOW), show_sources([make_source(partial)], NOW)):
+            assert "2 passed over: etl: HTTP 404; load: HTTP 500" in Outline(page).text
+
     def test_says_so_where_no_source_is_enabled(self) -> None:
         assert "No source is enabled" in Outline(show_landing([], "/metrics", NOW)).text
 

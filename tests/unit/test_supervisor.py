@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from exporter.catalogue import instance, tasks
+from exporter.catalogue import instance, own, tasks
 from exporter.family import Family
 from exporter.ledger import Ledger, Row
 from exporter.reading import NOTHING, Change, ReaderError, Reading
 from exporter.state import State, StateError
 from exporter.store import Store
-from exporter.supervisor import CYCLES, LIFE, Supervisor, all_attempted, find_ceiling
+from exporter.supervisor import LIFE, Supervisor, all_attempted, find_ceiling
+from exporter.telemetry import reader_tables
+from exporter.track import CYCLES
 
 INFO = {instance.INFO: {("3.3.2",): 1.0}}
 
@@ -40,6 +42,8 @@ class FakeReader:
 
 class FakeSource:
     name = "airflow"
+    vital = ""
+    refused = False
 
     def __init__(self, *readers: FakeReader) -> None:
         self.readers = readers
@@ -169,6 +173,79 @@ def test_a_dead_airflow_is_asked_again_ever_more_slowly_and_counts_as_attempted(
     bench.source.failure = None
     bench.run(30.0)
     assert bench.supervisor.status().up
+
+
+class TestUp:
+    """What makes a source count as down."""
+
+    def make(self) -> tuple[Bench, FakeReader, FakeReader]:
+        health, other = FakeReader("health", lambda: Reading(INFO)), FakeReader("other", Reading)
+        bench = Bench(health, other)
+        bench.source.vital = "health"
+        bench.run()
+        return bench, health, other
+
+    @pytest.mark.parametrize("reason", ["not_found", "server_error", "bad_request", "timeout", "bad_reply"])
+    def test_a_reader_that_fails_while_the_connection_holds_does_not(self, reason: str) -> None:
+        bench, _, other = self.make()
+        other.read = lambda: fail(reason)
+        for _ in range(10):
+            bench.run(10.0)
+            assert bench.supervisor.status().up
+
+    def test_a_connection_that_fails_does_at_once(self) -> None:
+        bench, health, _ = self.make()
+        health.read = lambda: fail("unreachable")
+        bench.source.failure = ReaderError("unreachable", "nobody listens")
+        bench.run(10.0)
+        assert not bench.supervisor.status().up
+
+    def test_credentials_that_are_refused_do_at_once(self) -> None:
+        bench, _, _ = self.make()
+        bench.source.refused = True
+        assert not bench.supervisor.status().up
+
+    def test_the_vital_reader_does_when_its_data_has_gone_though_the_others_work(self) -> None:
+        bench, health, _ = self.make()
+        health.read = lambda: fail("server_error")
+        up = []
+        for _ in range(5):
+            bench.run(10.0)
+            up.append(bench.supervisor.status().up)
+        assert up == [True, True, False, False, False]
+        assert bench.outcomes()["other"] == "ok"
+        health.read = lambda: Reading(INFO)
+        bench.run(60.0)
+        assert bench.supervisor.status().up
+
+    def test_before_the_vital_reader_was_read_the_source_is_down(self) -> None:
+        bench = Bench(FakeReader("health", lambda: fail("timeout")), FakeReader("other", Reading))
+        bench.source.vital = "health"
+        bench.run()
+        assert not bench.supervisor.status().up
+
+
+def test_objects_that_are_passed_over_are_counted_and_some_of_them_named() -> None:
+    bench = Bench(FakeReader("a", lambda: Reading(INFO, unanswered=[f"d{number}: HTTP 404" for number in range(5)])))
+    bench.run()
+    status = next(one for one in bench.supervisor.status().readers if one.name == "a")
+    assert (status.outcome, status.unanswered) == ("ok", 5)
+    assert status.message == "d0: HTTP 404; d1: HTTP 404; d2: HTTP 404 (and 2 more)"
+    assert reader_tables([bench.supervisor.status()])[own.READER_UNANSWERED][("airflow", "a")] == 5
+
+
+def test_a_failing_connection_keeps_the_readers_that_follow_from_waiting_for_their_timeouts() -> None:
+    asked: list[str] = []
+
+    def read() -> Reading:
+        asked.append("")
+        bench.source.failure = ReaderError("timeout", "no answer")
+        return fail("timeout")
+
+    bench = Bench(FakeReader("a", Reading), FakeReader("b", read), FakeReader("c", read))
+    bench.run()
+    assert len(asked) == 1
+    assert not bench.supervisor.status().up
 
 
 def test_a_failure_that_a_new_connection_may_cure_connects_anew() -> None:
@@ -312,15 +389,72 @@ def test_a_series_born_at_zero_shows_its_value_though_every_read_fails(dead: boo
     ]
 
 
-def test_what_was_counted_of_a_deleted_dag_is_forgotten() -> None:
-    counted = [Change(tasks.TRIES, (dag_id, "t")) for dag_id in ("gone", "there", "_other")]
-    readings = [Reading(changes=counted), Reading(dags=frozenset({"there"}))]
-    bench = Bench(FakeReader("a", lambda: readings.pop(0)))
-    bench.run()
-    bench.run(10.0)
-    kept = {("there", "t"), ("_other", "t")}
-    assert {series.labels for series in bench.ledger.tables[tasks.TRIES].series} == kept
+def count_of_dags(bench: Bench) -> set[tuple[str, ...]]:
+    """The series in memory, which are those of the state file."""
+    kept = {series.labels for series in bench.ledger.tables[tasks.TRIES].series}
     assert {row.labels for row in bench.state.ledger()} == kept
+    return kept
+
+
+class Lists:
+    """Two readers: one counts a try of some DAGs once, the other lists all DAGs, on a wall clock of its own."""
+
+    def __init__(self, *counted: str, state: State | None = None) -> None:
+        self.changes = [Change(tasks.TRIES, (dag_id, "t")) for dag_id in counted]
+        self.listed: frozenset[str] | None = None
+        self.bench = Bench(FakeReader("a", self.read), state=state)
+        self.wall = self.bench.supervisor._wall = Clock()
+
+    def read(self) -> Reading:
+        changes, self.changes = self.changes, []
+        return Reading(changes=changes, dags=self.listed, dag_spaces=("dag_history",))
+
+    def pass_time(self, hours: float, *listed: str, complete: bool = True) -> set[tuple[str, ...]]:
+        """Read a list every ten minutes."""
+        self.listed = frozenset(listed) if complete else None
+        for _ in range(int(hours * 6)):
+            self.wall.now += 600.0
+            self.bench.run(600.0)
+        return count_of_dags(self.bench)
+
+
+def test_a_dag_is_forgotten_when_complete_lists_have_lacked_it_for_a_day() -> None:
+    lists = Lists("gone", "there", "_other")
+    lists.bench.state.commit([], {"dag_history": {b"gone": b"1", b"there": b"2"}})
+    lists.pass_time(1.0, "gone", "there")
+    assert ("gone", "t") in lists.pass_time(23.5, "there")
+    assert lists.pass_time(1.0, "there") == {("there", "t"), ("_other", "t")}
+    assert lists.bench.state.recall_all("dag_history") == {b"there": b"2"}
+    assert lists.bench.state.recall_all("dags.absent") == {}
+
+
+@pytest.mark.parametrize("listed", [(), ("there",)])
+def test_a_dag_that_comes_back_within_a_day_goes_on_where_it_was(listed: tuple[str, ...]) -> None:
+    lists = Lists("late", "there")
+    lists.pass_time(23.0, *listed)
+    lists.pass_time(1.0, "late", "there")
+    kept = lists.pass_time(23.0, *listed)
+    assert kept == {("late", "t"), ("there", "t")}
+    series = lists.bench.ledger.series(tasks.TRIES, ("late", "t"))
+    assert series is not None
+    assert series.cells == [1]
+
+
+def test_a_list_of_which_rows_were_lost_forgets_nothing() -> None:
+    lists = Lists("unreadable", "there")
+    assert lists.pass_time(60.0, "there", complete=False) == {("unreadable", "t"), ("there", "t")}
+
+
+def test_a_restart_neither_begins_the_day_again_nor_shortens_it(tmp_path: Path) -> None:
+    before = Lists("gone", state=State(tmp_path / "state.db"))
+    before.pass_time(20.0, "there")
+    wall = before.wall.now
+    before.bench.state.close()
+    after = Lists(state=State(tmp_path / "state.db"))
+    after.bench.ledger.restore(after.bench.state.ledger())
+    after.wall.now = wall + 3 * 86_400.0  # what was listed meanwhile is not known
+    assert after.pass_time(3.0, "there") == {("gone", "t")}
+    assert after.pass_time(2.0, "there") == set()
 
 
 def test_the_last_cycles_are_kept_newest_first() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from exporter.sources.airflow.left_out import LeftOut
 from exporter.sources.airflow.replies import (
     Backfill,
     BrokenFile,
@@ -16,14 +17,18 @@ from exporter.sources.airflow.replies import (
     Pool,
     TaskInstance,
 )
+from exporter.sources.airflow.walk import Rows
 
 
 class Airflow(Protocol):
     """One Airflow, of whichever release. Every call may raise ReaderError.
 
-    A list is complete when it is returned: every page of a walk came, or the call raised.
+    A list is complete when it is returned: every page of a walk came, or the call raised. Rows that Airflow cannot
+    serve, or that cannot be decoded, are left out and counted in `left_out`.
     """
 
+    left_out: LeftOut
+    """Rows that are left out of lists."""
     version: str
     """As the version endpoint says it, for example 3.3.2."""
     major: int
@@ -39,7 +44,7 @@ class Airflow(Protocol):
     def config(self) -> Mapping[tuple[str, str], str] | None:
         """Airflow's configuration by (section, key); None where expose_config is off or the role may not."""
 
-    def dags(self) -> Sequence[Dag]: ...
+    def dags(self) -> Rows[Dag]: ...
 
     def pools(self) -> Sequence[Pool]: ...
 

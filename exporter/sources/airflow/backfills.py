@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from exporter.catalogue import runs
 from exporter.family import Family, Labels
-from exporter.reading import Reading
+from exporter.reading import ReaderError, Reading
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.overview import Overview
+from exporter.sources.airflow.refusals import RetryLater, is_about_one
 from exporter.sources.airflow.replies import Backfill
 
 
@@ -19,16 +21,33 @@ class BackfillsReader:
     help = "Backfills under way: their active runs and their own limit (3.x)"
     families: Sequence[Family] = (runs.BACKFILL_RUNS, runs.BACKFILL_MAX_ACTIVE_RUNS, runs.BACKFILL_OLDEST_START)
 
-    def __init__(self, airflow: Airflow, overview: Overview, interval: float) -> None:
+    def __init__(
+        self, airflow: Airflow, overview: Overview, interval: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.interval = interval
         self._airflow = airflow
         self._overview = overview
+        self._later: RetryLater = RetryLater(clock)
 
     def read(self) -> Reading:
-        """Read once. Raises ReaderError."""
+        """Read once; a DAG whose backfills Airflow answers with an error is passed over. Raises ReaderError."""
         active = self._overview.backfilled
-        found = [one for dag_id in sorted({labels[0] for labels in active}) for one in self._airflow.backfills(dag_id)]
-        return Reading({runs.BACKFILL_RUNS: {**active}, **backfill_tables(found)})
+        dag_ids = sorted({labels[0] for labels in active})
+        self._later.keep(dag_ids)
+        found = [one for dag_id in filter(self._later.is_due, dag_ids) for one in self._ask(dag_id)]
+        tables = {runs.BACKFILL_RUNS: {**active}, **backfill_tables(found)}
+        return Reading(tables, unanswered=self._later.messages())
+
+    def _ask(self, dag_id: str) -> Sequence[Backfill]:
+        try:
+            found = self._airflow.backfills(dag_id)
+        except ReaderError as error:
+            if not is_about_one(error):
+                raise
+            self._later.fail(dag_id, error)
+            return ()
+        self._later.succeed(dag_id)
+        return found
 
 
 def backfill_tables(found: Sequence[Backfill]) -> dict[Family, dict[Labels, float]]:

@@ -54,6 +54,8 @@ class Client:
         self.url = base_url(settings)
         self.skew: float | None = None
         """How far the server's clock is ahead of ours, in seconds, to half a second; None before the first answer."""
+        self.refused = False
+        """Whether the newest request that needed credentials was refused for want of valid ones."""
         self._settings = settings
         self._on_request = on_request
         self._deadline: float | None = None
@@ -84,16 +86,24 @@ class Client:
         self._major = major
         self._credentials = self._chosen[major]
 
-    def get(self, call: Call) -> bytes:
-        """Read an endpoint: its JSON, not yet decoded. Raises ReaderError."""
-        reply = self.ask(call)
-        return judge(call.endpoint, reply, str(self._credentials))
+    def get(self, call: Call, *, patient: bool = True) -> bytes:
+        """Read an endpoint: its JSON, not yet decoded. Raises ReaderError.
 
-    def ask(self, call: Call) -> Reply:
+        If `patient`, a failure that may pass is asked for again.
+        """
+        try:
+            body = judge(call.endpoint, self.ask(call, patient=patient), str(self._credentials))
+        except ReaderError as error:
+            self.refused = error.reason == "unauthorized" or self.refused
+            raise
+        self.refused = self.refused and not call.endpoint.permission
+        return body
+
+    def ask(self, call: Call, *, patient: bool = True) -> Reply:
         """Read an endpoint and answer whatever the status. Raises ReaderError where there is no answer."""
-        reply = self._ask_once(call)
+        reply = self._ask_once(call, patient=patient)
         if self._credentials.renew(reply):
-            reply = self._ask_once(call)
+            reply = self._ask_once(call, patient=patient)
         return reply
 
     def server_time(self, endpoint: Endpoint) -> float:
@@ -103,10 +113,10 @@ class Client:
         # Some proxies take the header away. Our own clock is the best guess then.
         return read_date(reply) or float(int(time.time()))
 
-    def _ask_once(self, call: Call) -> Reply:
+    def _ask_once(self, call: Call, *, patient: bool) -> Reply:
         headers = self._headers()
         transport = self._generated if self._generated and self._major >= 3 else self._plain
-        return self._persist(call.endpoint.name, partial(transport.send, call, headers))
+        return self._persist(call.endpoint.name, partial(transport.send, call, headers), patient=patient)
 
     def _headers(self) -> Headers:
         extra = self._extra.read() if self._extra else {}
@@ -122,8 +132,11 @@ class Client:
             return self._persist(form.name, partial(self._plain.submit, complete))
         return self._attempt(form.name, partial(self._plain.submit, complete))
 
-    def _persist(self, name: str, send: Callable[[float], Reply]) -> Reply:
-        """Send, and send again where that may help and the deadline leaves time for it."""
+    def _persist(self, name: str, send: Callable[[float], Reply], *, patient: bool = True) -> Reply:
+        """Send, and send again where that may help and the deadline leaves time for it.
+
+        Who is not `patient` takes every answer as it is.
+        """
         for attempt, pause in enumerate(BACKOFF):
             try:
                 reply = self._attempt(name, send)
@@ -131,7 +144,7 @@ class Client:
                 if attempt or not is_broken_off(error):
                     raise
                 continue
-            if reply.status not in PASSING or INVALID in reply.body:
+            if not patient or reply.status not in PASSING or INVALID in reply.body:
                 return reply
             wait = read_retry_after(reply, pause)
             if wait >= self._seconds_left():

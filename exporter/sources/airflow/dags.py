@@ -9,6 +9,7 @@ from contextlib import suppress
 from exporter.catalogue import dags
 from exporter.family import Family, Labels
 from exporter.reading import Reading
+from exporter.sources.airflow import history
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.replies import Dag
@@ -52,13 +53,20 @@ class DagsReader:
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        found = self._scope.select(self._airflow.dags())
-        self._overview.dags = {dag.dag_id: dag for dag in found}
-        self._overview.directory.tell_dags(self._overview.dags)
-        self._overview.directory.tell_files("dags", ((dag.bundle, dag.file) for dag in found))
+        rows = self._airflow.dags()
+        found = self._scope.select(rows)
+        listed = {dag.dag_id: dag for dag in found}
+        # What cannot be read now is not gone.
+        self._overview.dags = listed if rows.complete else {**(self._overview.dags or {}), **listed}
+        self._overview.directory.tell_dags(listed)
+        self._overview.directory.tell_files("dags", ((dag.bundle, dag.file) for dag in self._overview.dags.values()))
         if self._adapts:
             self.interval = max(self._often, SELDOM) if len(found) > MANY else self._often
-        return Reading(dag_tables(found, self._airflow.major), dags=frozenset(self._overview.dags))
+        return Reading(
+            dag_tables(found, self._airflow.major),
+            dags=frozenset(listed) if rows.complete else None,
+            dag_spaces=(history.SPACE,),
+        )
 
 
 def state_of(dag: Dag) -> str:

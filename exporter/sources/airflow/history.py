@@ -13,9 +13,10 @@ import msgspec
 
 from exporter.catalogue import dags
 from exporter.family import Family, Labels
-from exporter.reading import Memory, Reading
+from exporter.reading import Memory, ReaderError, Reading
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.overview import Overview
+from exporter.sources.airflow.refusals import RetryLater, is_about_one
 from exporter.sources.airflow.replies import RUNS_ENDED, Dag, DagRun
 
 SPACE = "dag_history"
@@ -23,6 +24,10 @@ NEWEST = 25
 """How many runs of a DAG are looked at when it is first seen."""
 SHARE = 0.03
 """The part of its interval for which one read goes on asking."""
+MAX_FAILURES = 5
+"""After how many DAGs that could not be asked for a read leaves the others to the next one."""
+ABOUT_A_DAG = ("timeout", "bad_reply", "forbidden")
+"""Reasons of errors that may be about one DAG or about all of Airflow: the next read begins with others."""
 
 FAMILIES: Sequence[Family] = (
     dags.LAST_RUN_STATE,
@@ -102,14 +107,17 @@ def recall_histories(memory: Memory) -> dict[str, DagHistory]:
     return {key.decode(): decode(value) for key, value in memory.recall_all(SPACE).items()}
 
 
-def write_histories(histories: Mapping[str, DagHistory | None]) -> dict[bytes, bytes | None]:
+def write_histories(histories: Mapping[str, DagHistory]) -> dict[bytes, bytes | None]:
     """What to remember."""
     encode = msgspec.msgpack.Encoder().encode
-    return {dag_id.encode(): encode(one) if one else None for dag_id, one in histories.items()}
+    return {dag_id.encode(): encode(one) for dag_id, one in histories.items()}
 
 
 class HistoryReader:
-    """Asks for the newest runs of the DAGs that nothing is known of, a few at each read."""
+    """Asks for the newest runs of the DAGs that nothing is known of, a few at each read.
+
+    A DAG whose runs Airflow answers with an error is passed over, and asked for again later.
+    """
 
     name = "run_history"
     help = "Last success and state of each DAG from before the exporter saw it, asked once a DAG"
@@ -128,6 +136,7 @@ class HistoryReader:
         self._memory = memory
         self._overview = overview
         self._clock = clock
+        self._later: RetryLater = RetryLater(clock)
 
     def read(self) -> Reading:
         """Ask for one DAG at least, and for as many as there is time for. Raises ReaderError."""
@@ -137,15 +146,35 @@ class HistoryReader:
         histories = recall_histories(self._memory)
         missing = [dag for dag in known.values() if not histories.get(dag.dag_id, DagHistory()).asked]
         missing.sort(key=lambda dag: (dag.is_stale, dag.is_paused))
-        found: dict[str, DagHistory | None] = {dag_id: None for dag_id in histories if dag_id not in known}
+        self._later.keep({dag.dag_id for dag in missing})
+        found = self._ask_in_time(dag.dag_id for dag in missing)
+        notes = [f"asked for {len(found)} DAGs, {len(missing) - len(found)} remain"] if missing else []
+        return Reading(memories={SPACE: write_histories(found)}, notes=notes, unanswered=self._later.messages())
+
+    def _ask_in_time(self, dag_ids: Iterable[str]) -> dict[str, DagHistory]:
+        """The histories of the first of these, as many as there is time for. Raises ReaderError."""
+        found: dict[str, DagHistory] = {}
+        failures = 0
         end = self._clock() + self.interval * SHARE
-        for dag in missing:
-            found[dag.dag_id] = self._ask(dag.dag_id)
-            if self._clock() >= end:
+        for dag_id in filter(self._later.is_due, dag_ids):
+            try:
+                found[dag_id] = self._ask(dag_id)
+                self._later.succeed(dag_id)
+            except ReaderError as error:
+                failures += 1
+                if not self._pass_over(dag_id, error):
+                    if not found:
+                        raise
+                    break
+            if self._clock() >= end or failures >= MAX_FAILURES:
                 break
-        asked = sum(1 for one in found.values() if one)
-        notes = [f"asked for {asked} DAGs, {len(missing) - asked} remain"] if missing else []
-        return Reading(memories={SPACE: write_histories(found)}, notes=notes)
+        return found
+
+    def _pass_over(self, dag_id: str, error: ReaderError) -> bool:
+        """Put off a DAG that could not be asked for; whether the others may still be asked for."""
+        if is_about_one(error) or error.reason in ABOUT_A_DAG:
+            self._later.fail(dag_id, error)
+        return is_about_one(error)
 
     def _ask(self, dag_id: str) -> DagHistory:
         runs = list(self._airflow.dag_runs_recent(dag_id, limit=NEWEST))

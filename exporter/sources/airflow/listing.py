@@ -2,9 +2,9 @@
 
 Runs are listed: each that ended, each whose active task instances changed, and at times those that stand still, since
 what began and ended in them between two polls shows nowhere else. Of a run that was listed before, only what was
-touched since is asked for. A poll lists as many as it has time for, up to the first one that fails; the others wait
-for the next poll, and one that fails again and again goes last and is given up in the end. What was listed counts as
-known only once it was committed.
+touched since is asked for. A poll lists as many as it has time for; the others, and those that fail, wait for the next
+poll. One that fails again and again goes last and is given up in the end. What was listed counts as known only once it
+was committed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from exporter.reading import Memory, ReaderError
 from exporter.sources.airflow.api import AirflowByRun
 from exporter.sources.airflow.ended import Found, Key
 from exporter.sources.airflow.overview import Overview
-from exporter.sources.airflow.refusals import ABOUT_THE_QUESTION, Refusals
+from exporter.sources.airflow.refusals import MAX_FAILURES, Refusals, is_about_one, is_about_question
 from exporter.sources.airflow.replies import DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import OVERLAP, SPACE, Window, hold, open_window, read_cursor, write_cursor
@@ -174,11 +174,13 @@ class ByRun:
     def _list_in_time(self, keys: Sequence[Key]) -> Listing:
         """What ended in the first of these runs, as many as there is time for.
 
-        Raises ReaderError if it is none, unless the failure may be about that run alone: the next poll lists it last.
+        One that fails is passed over, and listed last by the next poll. Raises ReaderError if there are none, and the
+        failure is not about that run alone.
         """
         end = self._clock() + SECONDS
         found: dict[Key, Sequence[TaskInstance]] = {}
         unanswered: set[Key] = set()
+        failures = 0
         for key in self._refusals.put_last(keys)[:LISTINGS]:
             try:
                 found[key] = self._list(key)
@@ -188,14 +190,17 @@ class ByRun:
                     found[key] = ()
                     unanswered.add(key)
                     continue
-                if not found and error.reason not in ABOUT_THE_QUESTION:
+                if not found and not is_about_question(error):
                     raise
-                log.warning("what ended in runs is read up to %s %s: %s", *key, error)
-                return Listing(found, frozenset(unanswered), failed=True)
-            self._refusals.answer(key)
+                log.warning("what ended in %s %s is asked for again: %s", *key, error)
+                failures += 1
+                if not is_about_one(error) or failures >= MAX_FAILURES:
+                    break
+            else:
+                self._refusals.answer(key)
             if self._clock() >= end:
                 break
-        return Listing(found, frozenset(unanswered))
+        return Listing(found, frozenset(unanswered), failed=failures > 0)
 
     def _list(self, key: Key) -> Sequence[TaskInstance]:
         since = self._read[key] - OVERLAP if key in self._read else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exporter.catalogue import FAMILIES
+from exporter.catalogue import FAMILIES, own
 from exporter.directory import Directory
-from exporter.family import Kind
+from exporter.family import Family, Kind, Labels
 from exporter.reading import Memory, Reader
 from exporter.settings import AirflowSettings
 from exporter.sources.airflow.api import Airflow
@@ -24,6 +24,7 @@ from exporter.sources.airflow.instance import (
     ImportErrorsReader,
     JobsReader,
 )
+from exporter.sources.airflow.left_out import LeftOut
 from exporter.sources.airflow.listing import ByRun
 from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.pools import PoolsReader
@@ -45,6 +46,7 @@ class AirflowSource:
     """One Airflow, whatever its release; a new connection makes the readers anew for the release it finds."""
 
     name = "airflow"
+    vital = HealthReader.name
 
     def __init__(
         self, settings: AirflowSettings, memory: Memory, directory: Directory, on_request: OnRequest = ignore
@@ -56,6 +58,7 @@ class AirflowSource:
         self._scope = Scope(settings)
         self._overview = Overview(directory=directory)
         self._client = Client(settings, on_request)
+        self._left_out = LeftOut()
 
     def __str__(self) -> str:
         return f"Airflow {self.version}".rstrip() + f" at {shown(self._client.url)}"
@@ -65,12 +68,22 @@ class AirflowSource:
         """How far Airflow's clock is ahead of ours, in seconds; None until a reply told."""
         return self._client.skew
 
+    @property
+    def refused(self) -> bool:
+        """Whether Airflow does not accept our credentials now."""
+        return self._client.refused
+
+    def tables(self) -> dict[Family, dict[Labels, float]]:
+        """What the exporter tells of itself: the rows that are left out of Airflow's lists."""
+        return {own.API_UNREADABLE_ROWS: {(endpoint,): rows for endpoint, rows in self._left_out.count().items()}}
+
     def connect(self) -> None:
         """Find out which Airflow is there. Raises ReaderError."""
         airflow = connect(self._settings, client=self._client).airflow
         if airflow.version != self.version:
             self.version = airflow.version
             self._overview.directory.tell_version(airflow.version)
+            self._left_out = airflow.left_out
             self.readers = self._make_readers(airflow)
 
     def begin(self, deadline: float) -> None:

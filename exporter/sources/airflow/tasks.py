@@ -22,7 +22,7 @@ from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.ended import Finder, Key
 from exporter.sources.airflow.overview import Overview, find_cleared
-from exporter.sources.airflow.refusals import ABOUT_THE_QUESTION, Refusals
+from exporter.sources.airflow.refusals import MAX_FAILURES, Refusals, is_about_one, is_about_question
 from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.settlement import give_up, settle, settle_deleted
@@ -156,9 +156,11 @@ class TasksReader:
     def _ask_in_time(self, keys: Sequence[bytes], poll: Poll) -> dict[bytes, Finding]:
         """Findings of the first of these, as many as there is time to ask for.
 
-        Raises ReaderError if it is none, unless the failure may be about that one alone: the next poll asks it last.
+        One that fails is passed over, and asked last by the next poll. Raises ReaderError if there are none, and the
+        failure is not about that one alone.
         """
         findings: dict[bytes, Finding] = {}
+        failures = 0
         if keys and self._airflow.major >= 3:
             # How a try ended that was cleared shows only beside the time of the clear.
             self._overview.cleared = find_cleared(self._airflow.dag_runs_active())
@@ -171,11 +173,14 @@ class TasksReader:
                     log.warning("the tries of %s are given up, they are not told: %s", describe(key, poll), error)
                     findings[key] = give_up(poll.rows.get(key), poll.known.get(key), poll.window.edge)
                     continue
-                if not findings and error.reason not in ABOUT_THE_QUESTION:
+                if not findings and not is_about_question(error):
                     raise
                 log.warning("the tries of %s are asked for again: %s", describe(key, poll), error)
-                break
-            self._refusals.answer(key)
+                failures += 1
+                if not is_about_one(error) or failures >= MAX_FAILURES:
+                    break
+            else:
+                self._refusals.answer(key)
             if self._clock() >= end:
                 break
         return findings

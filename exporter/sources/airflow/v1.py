@@ -5,15 +5,14 @@ It has neither cursors nor an order of task instances, and a query for them by t
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
+from dataclasses import replace
 
 from exporter.reading import ReaderError
 from exporter.sources.airflow import decode, walk
 from exporter.sources.airflow import endpoints as at
 from exporter.sources.airflow.failures import AnswerError
-from exporter.sources.airflow.reads import ALL_RUNS, ALL_TASKS, Reads, is_hidden, run_key, task_key, whole
+from exporter.sources.airflow.reads import ALL_RUNS, ALL_TASKS, ListSpec, Reads, is_hidden, run_key, task_key, whole
 from exporter.sources.airflow.replies import (
     RUNS_ACTIVE,
     RUNS_ENDED,
@@ -30,6 +29,7 @@ from exporter.sources.airflow.replies import (
     TaskInstance,
 )
 from exporter.sources.airflow.transport import Call, Value
+from exporter.sources.airflow.walk import Rows
 
 # Without this list each row costs the server a look into its serialised DAG: 340 ms a page instead of 50.
 DAG_FIELDS = [
@@ -51,10 +51,9 @@ DAG_FIELDS = [
 STATES = tuple(state for state in TIS_ACTIVE if state != "awaiting_input")
 
 
-log = logging.getLogger(__name__)
-
-MOST_POOLS = 100
-"""How many pools are read one by one."""
+RUNS = ListSpec(at.V1_DAG_RUNS, decode.DAG_RUNS, run_key, ALL_RUNS)
+TASKS = ListSpec(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, task_key, ALL_TASKS)
+"""The lists of all DAGs."""
 
 
 class V1(Reads):
@@ -77,43 +76,15 @@ class V1(Reads):
                 return None
             raise
 
-    def dags(self) -> Sequence[Dag]:
+    def dags(self) -> Rows[Dag]:
         query: dict[str, Value] = {"only_active": False, "order_by": "dag_id", "fields": DAG_FIELDS}
         return self.read_all(at.V1_DAGS, decode.DAGS, lambda dag: dag.dag_id, query)
 
     def pools(self) -> Sequence[Pool]:
-        try:
-            return self.read_all(at.V1_POOLS, decode.POOLS, lambda pool: pool.name, {"order_by": "name"})
-        except AnswerError as error:
-            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise
-            return self._pools_one_by_one(error)
-
-    def _pools_one_by_one(self, error: AnswerError) -> list[Pool]:
-        """Every pool but unlimited ones: this release answers 500 to a list that holds one. Raises ReaderError."""
-        fetch = self.fetch(at.V1_POOLS, decode.POOLS)
-        found: list[Pool] = []
-        total: int | None = None
-        for offset in range(MOST_POOLS):
-            if total is not None and offset >= total:
-                break
-            try:
-                page = fetch({"order_by": "name", "limit": 1, "offset": offset})
-            except AnswerError as again:
-                if again.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-                    raise
-                continue
-            total = page.total
-            found.extend(page.rows)
-            if not page.rows:
-                break
-        if not found:
-            raise error
-        log.debug("unlimited pools are left out: this Airflow cannot list them")
-        return found
+        return self.read_all(at.V1_POOLS, decode.POOLS, lambda pool: pool.name, {"order_by": "name"})
 
     def import_errors(self) -> Sequence[BrokenFile]:
-        return self.read_all(at.V1_IMPORT_ERRORS, decode.IMPORT_ERRORS, lambda file: file.file)
+        return self.read_all(at.V1_IMPORT_ERRORS, decode.IMPORT_ERRORS, lambda file: file.file, {})
 
     def dag_warnings(self) -> Sequence[DagWarning]:
         query: dict[str, Value] = {"order_by": "dag_id"}
@@ -123,34 +94,36 @@ class V1(Reads):
         return ()
 
     def dag_runs_active(self) -> Sequence[DagRun]:
-        fetch = self.fetch(at.V1_DAG_RUNS, decode.DAG_RUNS, ALL_RUNS)
-        return walk.walk_offsets(fetch, {"state": list(RUNS_ACTIVE), "order_by": "id"}, run_key)
+        query: dict[str, Value] = {"state": list(RUNS_ACTIVE), "order_by": "id"}
+        return self.read_list(replace(RUNS, part="active"), lambda fetch: walk.walk_offsets(fetch, query, run_key))
 
     def dag_runs_ended(self, since: float) -> Sequence[DagRun]:
-        fetch = self.fetch(at.V1_DAG_RUNS, decode.DAG_RUNS, ALL_RUNS)
-        return walk.walk_slices(fetch, {"state": list(RUNS_ENDED)}, walk.Window(since), run_key, self.server_time)
+        query: dict[str, Value] = {"state": list(RUNS_ENDED)}
+        return self.read_list(
+            replace(RUNS, part="ended"),
+            lambda fetch: walk.walk_slices(fetch, query, walk.Window(since), run_key, self.server_time),
+            ordered=False,
+        )
 
     def dag_runs_recent(self, dag_id: str, *, limit: int, state: str | None = None) -> Sequence[DagRun]:
-        query: dict[str, Value] = {"order_by": "-execution_date", "limit": min(limit, walk.PAGE)}
-        if state:
-            query["state"] = [state]
-        return self.fetch(at.V1_DAG_RUNS, decode.DAG_RUNS, {"dag_id": dag_id})(query).rows
+        return self.read_newest(replace(RUNS, names={"dag_id": dag_id}), "-execution_date", limit, state)
 
     def task_instances_active(self) -> Sequence[TaskInstance]:
-        fetch = self.fetch(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, ALL_TASKS)
-
-        def read(states: Sequence[str]) -> list[TaskInstance]:
-            return walk.walk_offsets(fetch, {"state": list(states)}, task_key)
+        def read(states: Sequence[str]) -> Rows[TaskInstance]:
+            spec = replace(TASKS, part=" ".join(states))
+            query: dict[str, Value] = {"state": list(states)}
+            return self.read_list(spec, lambda fetch: walk.walk_offsets(fetch, query, task_key), ordered=False)
 
         return self.with_known_states(STATES, read, task_key)
 
     def task_instances_ended_of_run(
         self, dag_id: str, run_id: str, since: float | None = None
     ) -> Sequence[TaskInstance] | None:
-        fetch = self.fetch(at.V1_TASK_INSTANCES, decode.TASK_INSTANCES, {"dag_id": dag_id, "dag_run_id": run_id})
+        spec = replace(TASKS, names={"dag_id": dag_id, "dag_run_id": run_id}, part="ended")
         touched = {} if since is None else walk.Window(since).query()
+        query: dict[str, Value] = {"state": list(TIS_ENDED), **touched}
         try:
-            return walk.walk_until_complete(fetch, {"state": list(TIS_ENDED), **touched}, task_key)
+            return self.read_list(spec, lambda fetch: walk.walk_until_complete(fetch, query, task_key), ordered=False)
         except AnswerError as error:
             if self.is_gone(error):
                 return None
@@ -163,7 +136,8 @@ class V1(Reads):
             endpoint, names = at.V1_MAPPED_TRIES, {**names, "map_index": map_index}
         try:
             # A task instance that is gone has no tries: this release answers 200 even so.
-            return walk.walk_offsets(self.fetch(endpoint, decode.TASK_INSTANCES, names), {}, whole) or None
+            spec = ListSpec(endpoint, decode.TASK_INSTANCES, whole, names)
+            return self.read_list(spec, lambda fetch: walk.walk_offsets(fetch, {}, whole), ordered=False) or None
         except AnswerError as error:
             if self.is_gone(error):
                 return None

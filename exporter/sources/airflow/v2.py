@@ -6,16 +6,27 @@ Lists are walked by cursor where the release has them (task instances from 3.2, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from http import HTTPStatus
 from typing import TypeVar
 
 from exporter.reading import ReaderError
 from exporter.sources.airflow import decode, walk
 from exporter.sources.airflow import endpoints as at
 from exporter.sources.airflow.client import Client
-from exporter.sources.airflow.decode import List
 from exporter.sources.airflow.endpoints import Endpoint
 from exporter.sources.airflow.failures import AnswerError
-from exporter.sources.airflow.reads import ALL_RUNS, ALL_TASKS, Reads, is_hidden, job_key, run_key, task_key
+from exporter.sources.airflow.reads import (
+    ALL_RUNS,
+    ALL_TASKS,
+    ListSpec,
+    Reads,
+    is_hidden,
+    job_key,
+    run_key,
+    task_key,
+    whole,
+)
 from exporter.sources.airflow.replies import (
     RUNS_ACTIVE,
     RUNS_ENDED,
@@ -32,11 +43,13 @@ from exporter.sources.airflow.replies import (
     TaskInstance,
 )
 from exporter.sources.airflow.transport import Call, Value
+from exporter.sources.airflow.walk import Rows
 
 T = TypeVar("T")
 
-EVERYWHERE = {at.V2_DAG_RUNS: ALL_RUNS, at.V2_TASK_INSTANCES: ALL_TASKS}
-"""The names that stand for the lists of all DAGs."""
+RUNS = ListSpec(at.V2_DAG_RUNS, decode.DAG_RUNS, run_key, ALL_RUNS)
+TASKS = ListSpec(at.V2_TASK_INSTANCES, decode.TASK_INSTANCES, task_key, ALL_TASKS)
+"""The lists of all DAGs."""
 
 
 class V2(Reads):
@@ -63,7 +76,7 @@ class V2(Reads):
                 return None
             raise
 
-    def dags(self) -> Sequence[Dag]:
+    def dags(self) -> Rows[Dag]:
         query: dict[str, Value] = {"exclude_stale": False, "order_by": ["dag_id"]}
         return self.read_all(at.V2_DAGS, decode.DAGS, lambda dag: dag.dag_id, query)
 
@@ -80,23 +93,20 @@ class V2(Reads):
 
     def backfills(self, dag_id: str) -> Sequence[Backfill]:
         query: dict[str, Value] = {"dag_id": dag_id, "order_by": ["id"]}
-        return self.read_all(at.V2_BACKFILLS, decode.BACKFILLS, lambda backfill: backfill.id, query)
+        return self.read_all(at.V2_BACKFILLS, decode.BACKFILLS, lambda backfill: backfill.id, query, part=dag_id)
 
     def dag_runs_active(self) -> Sequence[DagRun]:
-        return self._read_active(at.V2_DAG_RUNS, decode.DAG_RUNS, RUNS_ACTIVE, run_key)
+        return self._read_active(RUNS, RUNS_ACTIVE)
 
     def dag_runs_ended(self, since: float) -> Sequence[DagRun]:
-        return self._read_ended(at.V2_DAG_RUNS, decode.DAG_RUNS, RUNS_ENDED, run_key, walk.Window(since))
+        return self._read_ended(replace(RUNS, part="ended"), RUNS_ENDED, walk.Window(since))
 
     def dag_runs_recent(self, dag_id: str, *, limit: int, state: str | None = None) -> Sequence[DagRun]:
-        query: dict[str, Value] = {"order_by": ["-run_after"], "limit": min(limit, walk.PAGE)}
-        if state:
-            query["state"] = [state]
-        return self.fetch(at.V2_DAG_RUNS, decode.DAG_RUNS, {"dag_id": dag_id})(query).rows
+        return self.read_newest(replace(RUNS, names={"dag_id": dag_id}), "-run_after", limit, state)
 
     def task_instances_active(self) -> Sequence[TaskInstance]:
-        def read(states: Sequence[str]) -> list[TaskInstance]:
-            return self._read_active(at.V2_TASK_INSTANCES, decode.TASK_INSTANCES, states, task_key)
+        def read(states: Sequence[str]) -> Rows[TaskInstance]:
+            return self._read_active(TASKS, states)
 
         return self.with_known_states(TIS_ACTIVE, read, task_key)
 
@@ -108,8 +118,8 @@ class V2(Reads):
         due_since: float | None = None,
     ) -> Sequence[TaskInstance]:
         more: walk.Query = {} if due_since is None else {"run_after_gte": walk.moment(due_since)}
-        window = walk.Window(since, until)
-        return self._read_ended(at.V2_TASK_INSTANCES, decode.TASK_INSTANCES, TIS_ENDED, task_key, window, more)
+        part = "ended" if due_since is None else "ended of young runs"
+        return self._read_ended(replace(TASKS, part=part), TIS_ENDED, walk.Window(since, until), more)
 
     def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[TaskInstance] | None:
         names: dict[str, str | int] = {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task_id}
@@ -118,45 +128,54 @@ class V2(Reads):
             endpoint, names = at.V2_MAPPED_TRIES, {**names, "map_index": map_index}
         try:
             # All tries come at once: the endpoint knows neither limit nor offset.
-            return self.fetch(endpoint, decode.TASK_INSTANCES, names)({}).rows
+            spec = ListSpec(endpoint, decode.TASK_INSTANCES, whole, names)
+            return self.read_list(spec, walk.read_one_page, ordered=False)
         except AnswerError as error:
             if self.is_gone(error):
                 return None
             raise
 
-    def _read_active(
-        self, endpoint: Endpoint, rows: List[T], states: Sequence[str], identify: walk.Identify[T]
-    ) -> list[T]:
+    def _read_active(self, spec: ListSpec[T], states: Sequence[str]) -> Rows[T]:
+        spec = replace(spec, part=" ".join(states))
         query: dict[str, Value] = {"state": list(states)}
-        found = self._walk_keyset(endpoint, rows, query, identify)
+        found = self._walk_keyset(spec, query)
         if found is not None:
             return found
-        return walk.walk_offsets(
-            self.fetch(endpoint, rows, EVERYWHERE[endpoint]), {**query, "order_by": ["id"]}, identify
-        )
+        query["order_by"] = ["id"]
+        return self.read_list(spec, lambda fetch: walk.walk_offsets(fetch, query, spec.identify))
 
     def _read_ended(
-        self,
-        endpoint: Endpoint,
-        rows: List[T],
-        states: Sequence[str],
-        identify: walk.Identify[T],
-        window: walk.Window,
-        more: walk.Query | None = None,
-    ) -> list[T]:
+        self, spec: ListSpec[T], states: Sequence[str], window: walk.Window, more: walk.Query | None = None
+    ) -> Rows[T]:
         query: dict[str, Value] = {"state": list(states), **(more or {})}
-        found = self._walk_keyset(endpoint, rows, {**query, **window.query()}, identify)
+        found = self._walk_keyset(spec, {**query, **window.query()})
         if found is not None:
             return found
-        fetch = self.fetch(endpoint, rows, EVERYWHERE[endpoint])
-        return walk.walk_slices(fetch, query, window, identify, self.server_time)
+        query["order_by"] = ["id"]
+        return self.read_list(
+            spec,
+            lambda fetch: walk.walk_slices(fetch, query, window, spec.identify, self.server_time),
+            ordered=False,
+        )
 
-    def _walk_keyset(
-        self, endpoint: Endpoint, rows: List[T], query: walk.Query, identify: walk.Identify[T]
-    ) -> list[T] | None:
-        if endpoint in self._without_cursor:
+    def _walk_keyset(self, spec: ListSpec[T], query: walk.Query) -> Rows[T] | None:
+        """Walk by cursor; None where this release has none, and where Airflow does not serve some row of the list.
+
+        Nothing leads a cursor past such a row.
+        """
+        if spec.endpoint in self._without_cursor or self.is_troubled(spec):
             return None
-        found = walk.walk_keyset(self.fetch(endpoint, rows, EVERYWHERE[endpoint]), query, identify)
+        try:
+            found = self.read_list(spec, lambda fetch: self._walk_by_cursor(fetch, spec, query), ordered=False)
+        except AnswerError as error:
+            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            self.trouble(spec)
+            return None
+        return None if spec.endpoint in self._without_cursor else found
+
+    def _walk_by_cursor(self, fetch: walk.Fetch[T], spec: ListSpec[T], query: walk.Query) -> Rows[T]:
+        found = walk.walk_keyset(fetch, query, spec.identify)
         if found is None:
-            self._without_cursor.add(endpoint)
-        return found
+            self._without_cursor.add(spec.endpoint)
+        return Rows() if found is None else found

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import UTC, datetime
 from math import ceil
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from exporter.reading import ReaderError
 from exporter.sources.airflow.decode import Page
@@ -38,6 +38,31 @@ MAX_PAGES = 2_000
 MAX_SPLIT = 64
 
 
+class Rows(list[T]):
+    """The rows of a list.
+
+    `lost` is how many of it could not be read, `complete` says whether these are all that there are.
+    """
+
+    def __init__(self, rows: Iterable[T] = (), lost: int = 0, *, complete: bool = True) -> None:
+        super().__init__(rows)
+        self.lost = lost
+        self.complete = complete and not lost
+
+
+class Collected(NamedTuple, Generic[T]):
+    """What one walk by offset found: distinct rows, how many could not be read, and how many the server counts."""
+
+    rows: dict[Hashable, T]
+    lost: int
+    total: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing but what could not be read."""
+        return len(self.rows) + self.lost >= self.total
+
+
 class Window(NamedTuple):
     """A span of time in Unix seconds on the server's clock, both ends included; `until` None is open."""
 
@@ -61,12 +86,13 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def walk_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T] | None:
+def walk_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T] | None:
     """Walk by cursor in the order of ids: misses no row that stays. None where the server knows no cursors.
 
     A row whose id changes meanwhile may come twice: its newer state wins.
     """
     rows: dict[Hashable, T] = {}
+    lost = 0
     cursor, seen = "", set[str]()
     while cursor not in seen:
         seen.add(cursor)
@@ -74,55 +100,63 @@ def walk_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]
         if not page.keyset:
             return None
         rows.update((identify(row), row) for row in page.rows)
+        lost += page.lost
         if page.cursor is None:
-            return list(rows.values())
+            return Rows(rows.values(), lost)
         cursor = page.cursor
         breathe()
     raise ReaderError("bad_reply", "the walk by cursor goes in circles: does a proxy before Airflow cache replies?")
 
 
-def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]:
+def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]:
     """Walk by offset: for lists that hardly change, and for those of which a row may be missed once.
 
     As many distinct rows must come as the server counts; else everything is walked once more. What comes is one whole
     walk, so that nothing is in it which changed between two; if neither is whole, all that both found.
     """
     rows: dict[Hashable, T] = {}
+    lost = 0
     for limit in LIMITS[:2]:
-        found, total = collect_offsets(fetch, query, identify, limit)
-        if len(found) >= total:
-            return list(found.values())
-        rows.update(found)
-    return list(rows.values())
+        found = collect_offsets(fetch, query, identify, limit)
+        if found.is_whole:
+            return Rows(found.rows.values(), found.lost)
+        rows.update(found.rows)
+        lost = found.lost
+    return Rows(rows.values(), lost, complete=False)
 
 
-def walk_until_complete(fetch: Fetch[T], query: Query, identify: Identify[T]) -> list[T]:
+def walk_until_complete(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]:
     """Walk by offset, again and again until as many distinct rows came as the server counts: for rows in no order."""
     rows: dict[Hashable, T] = {}
-    total = 0
+    found = Collected[T]({}, 0, 0)
     for limit in LIMITS:
-        found, total = collect_offsets(fetch, query, identify, limit)
-        rows.update(found)
-        if len(rows) >= total:
-            break
-    else:
-        log.warning("only %d of %d rows of a list in no order were found", len(rows), total)
-    return list(rows.values())
+        found = collect_offsets(fetch, query, identify, limit)
+        rows.update(found.rows)
+        if len(rows) + found.lost >= found.total:
+            return Rows(rows.values(), found.lost)
+    log.warning("only %d of %d rows of a list in no order were found", len(rows), found.total - found.lost)
+    return Rows(rows.values(), found.lost, complete=False)
 
 
-def collect_offsets(fetch: Fetch[T], query: Query, identify: Identify[T], limit: int) -> tuple[dict[Hashable, T], int]:
-    """The distinct rows of one walk by offset, and how many there should be. Raises ReaderError."""
+def collect_offsets(fetch: Fetch[T], query: Query, identify: Identify[T], limit: int) -> Collected[T]:
+    """What one walk by offset finds. Raises ReaderError."""
     rows: dict[Hashable, T] = {}
-    offset = 0
+    offset = lost = 0
     for _ in range(MAX_PAGES):
         page = fetch({**query, "limit": limit, **({"offset": offset} if offset else {})})
         rows.update((identify(row), row) for row in page.rows)
-        read = len(page.rows) + page.lost
-        offset += read
+        lost += page.lost
+        offset += len(page.rows) + page.lost
         if is_last(page, offset, limit):
-            return rows, (page.total or 0) - page.lost
+            return Collected(rows, lost, page.total or 0)
         breathe()
     raise ReaderError("bad_reply", f"a list has no end after {MAX_PAGES} pages")
+
+
+def read_one_page(fetch: Fetch[T], query: Query | None = None) -> Rows[T]:
+    """One page, whatever follows it."""
+    page = fetch(query or {})
+    return Rows(page.rows, page.lost)
 
 
 def is_last(page: Page[T], offset: int, limit: int) -> bool:
@@ -133,13 +167,14 @@ def is_last(page: Page[T], offset: int, limit: int) -> bool:
 
 def walk_slices(
     fetch: Fetch[T], query: Query, window: Window, identify: Identify[T], clock: Callable[[], float]
-) -> list[T]:
+) -> Rows[T]:
     """Walk windows of `updated_at`, split until each fits one page: complete whatever the order of the rows.
 
     A row that is touched meanwhile moves to the last window, which is read last and stays open if `window`
     is. `clock` is the server's, asked only where an open window must be split.
     """
     rows: dict[Hashable, T] = {}
+    lost = 0
     pending = [window]
     now: float | None = None
     while pending:
@@ -147,6 +182,7 @@ def walk_slices(
         page = fetch({**query, **part.query(), "limit": PAGE})
         if fits(page):
             rows.update((identify(row), row) for row in page.rows)
+            lost += page.lost
             continue
         if part.until is None and now is None:
             now = clock()
@@ -154,9 +190,11 @@ def walk_slices(
         if parts:
             pending.extend(reversed(parts))
         else:
-            rows.update((identify(row), row) for row in walk_until_complete(fetch, {**query, **part.query()}, identify))
+            found = walk_until_complete(fetch, {**query, **part.query()}, identify)
+            rows.update((identify(row), row) for row in found)
+            lost += found.lost
         breathe()
-    return list(rows.values())
+    return Rows(rows.values(), lost)
 
 
 def split(window: Window, page: Page[T], now: float) -> list[Window]:

@@ -90,6 +90,8 @@ class NamesSource:
     """The other exporter: a source of its own, so that one that is slow keeps nothing else waiting."""
 
     name = "task_names"
+    vital = ""
+    refused = False
 
     def __init__(self, reader: NamesReader, url: str) -> None:
         self.readers: Sequence[Reader] = (reader,)

@@ -29,6 +29,8 @@ class HostSource:
     """This machine. It has no connection: what there is to check is that /proc is there."""
 
     name = "host"
+    vital = ""
+    refused = False
 
     def __init__(self, settings: HostSettings, airflow: AirflowSettings, names: Names | None) -> None:
         self._settings = settings

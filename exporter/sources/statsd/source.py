@@ -25,6 +25,8 @@ class StatsdSource:
     """Receives StatsD from `connect` to `close`."""
 
     name = "statsd"
+    vital = ""
+    refused = False
 
     def __init__(self, listeners: Listeners, absorber: Absorber, relay_address: str = "") -> None:
         self.listeners = listeners
