@@ -20,6 +20,7 @@ from exporter.family import OTHER, Labels
 from exporter.keeping import Keeper, StateError
 from exporter.ledger import Ledger
 from exporter.reading import NOTHING, Reader, ReaderError, Reading, Source
+from exporter.redaction import redact_foreign
 from exporter.status import Cycle, ReaderStatus, SourceStatus
 from exporter.store import Store
 
@@ -245,7 +246,8 @@ class Supervisor:
                 result = Result("state_file", str(error))
             except Exception as error:
                 log.exception("%s: %s failed in a way that is not foreseen", self._source.name, track.status.name)
-                result = Result("internal", f"{type(error).__name__}: {error}; please report it with the log")
+                said = redact_foreign(f"{type(error).__name__}: {error}")
+                result = Result("internal", f"{said}; please report it with the log")
             duration = self._clock() - begun
             self._record(track, result, started, duration)
         track.cycles.appendleft(Cycle(track.status.name, started, duration, result.outcome, tuple(lines)))

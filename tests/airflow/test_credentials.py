@@ -14,12 +14,13 @@ import pytest
 
 from exporter import logs
 from exporter.reading import ReaderError
+from exporter.secretfile import SecretFile, clean_token
 from exporter.settings import AirflowSettings, OAuth2Settings
 from exporter.sources.airflow import client as client_module
 from exporter.sources.airflow import endpoints as at
 from exporter.sources.airflow import tokens
 from exporter.sources.airflow.client import Client
-from exporter.sources.airflow.credentials import TokenFile, parse_headers
+from exporter.sources.airflow.credentials import GivenToken, parse_headers
 from exporter.sources.airflow.transport import Call
 from tests.airflow.stub import Answer, Asked, Stub, serve
 
@@ -451,10 +452,10 @@ def test_a_token_that_changes_while_it_is_refused_is_tried_at_once(connect: Conn
 
 def test_a_secret_from_a_file_never_shows_in_a_log_line(tmp_path: Path) -> None:
     path = tmp_path / "token"
-    path.write_text("a token like no other\n")
-    TokenFile(path).headers()
+    path.write_text("a-token-like-no-other\n")
+    GivenToken(SecretFile(path, "the token file", clean_token)).headers()
     parse_headers("X-Api-Key: quite-a-secret-key", "a file")
-    assert logs.redact("sent a token like no other and quite-a-secret-key") == "sent *** and ***"
+    assert logs.redact("sent a-token-like-no-other and quite-a-secret-key") == "sent *** and ***"
 
 
 @pytest.mark.parametrize(

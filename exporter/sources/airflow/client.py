@@ -21,13 +21,15 @@ from exporter.sources.airflow import session, tokens
 from exporter.sources.airflow.credentials import (
     Credentials,
     ExtraHeaders,
+    GivenToken,
     Headers,
+    HeadersOnly,
     Nobody,
     Password,
-    TokenFile,
+    find_token,
 )
 from exporter.sources.airflow.endpoints import Endpoint
-from exporter.sources.airflow.failures import REQUEST_ERRORS, explain, is_broken_off, judge
+from exporter.sources.airflow.failures import REQUEST_ERRORS, Identity, explain, is_broken_off, judge
 from exporter.sources.airflow.transport import Call, Form, Generated, Plain, Reply, base_url
 
 OnRequest = Callable[[str, str, float], None]
@@ -87,7 +89,7 @@ class Client:
     def get(self, call: Call) -> bytes:
         """Read an endpoint: its JSON, not yet decoded. Raises ReaderError."""
         reply = self.ask(call)
-        return judge(call.endpoint, reply, str(self._credentials))
+        return judge(call.endpoint, reply, self._identify())
 
     def ask(self, call: Call) -> Reply:
         """Read an endpoint and answer whatever the status. Raises ReaderError where there is no answer."""
@@ -99,9 +101,12 @@ class Client:
     def server_time(self, endpoint: Endpoint) -> float:
         """The server's clock, in Unix seconds rounded down, from the Date header of a reply of a cheap endpoint."""
         reply = self._persist(endpoint.name, partial(self._plain.send, Call(endpoint), self._headers()))
-        judge(endpoint, reply, str(self._credentials))
+        judge(endpoint, reply, self._identify())
         # Some proxies take the header away. Our own clock is the best guess then.
         return read_date(reply) or float(int(time.time()))
+
+    def _identify(self) -> Identity:
+        return Identity(str(self._credentials), self._credentials.advice)
 
     def _ask_once(self, call: Call) -> Reply:
         headers = self._headers()
@@ -175,26 +180,31 @@ class Client:
     def _choose_credentials(self, major: int) -> Credentials:
         """The way to be let in that is configured, as this major version of Airflow (0: not known yet) takes it."""
         settings = self._settings
-        if settings.token_file:
-            return TokenFile(settings.token_file)
+        if token := find_token(settings):
+            return GivenToken(token)
         if settings.oauth2:
-            oauth2, secret = settings.oauth2, tokens.secret_file(settings.oauth2.client_secret_file)
+            oauth2, secret = settings.oauth2, tokens.find_client_secret(settings.oauth2)
             return tokens.Bearer(
                 lambda: tokens.ask_identity_provider(self._submit, oauth2, secret),
                 f"the token of client {oauth2.client_id!r}",
+                lambda: "check airflow.oauth2, and that Airflow takes tokens of this provider and audience",
             )
+        nobody = HeadersOnly(self._extra.path) if self._extra else Nobody()
         if major == 0:
-            return Nobody()
+            return nobody
         if settings.username:
             password = Password(settings)
             if major < 3:
                 return session.Session(self._submit, self.url, password)
             return tokens.Bearer(
-                lambda: tokens.ask_with_password(self._submit, self.url, password), f"the token of {password}"
+                lambda: tokens.ask_with_password(self._submit, self.url, password),
+                f"the token of {password}",
+                lambda: password.advice,
             )
         if major < 3 or self._extra:
-            return Nobody()
-        return tokens.Bearer(lambda: tokens.ask_without_password(self._submit, self.url), str(Nobody()))
+            return nobody
+        ask = partial(tokens.ask_without_password, self._submit, self.url)
+        return tokens.Bearer(ask, str(nobody), lambda: nobody.advice)
 
 
 def read_date(reply: Reply) -> float | None:
