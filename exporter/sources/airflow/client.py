@@ -18,6 +18,7 @@ from exporter import __version__
 from exporter.reading import ReaderError
 from exporter.settings import AirflowSettings
 from exporter.sources.airflow import session, tokens
+from exporter.sources.airflow.clock import ServerClock
 from exporter.sources.airflow.credentials import (
     Credentials,
     ExtraHeaders,
@@ -54,8 +55,7 @@ class Client:
 
     def __init__(self, settings: AirflowSettings, on_request: OnRequest = ignore) -> None:
         self.url = base_url(settings)
-        self.skew: float | None = None
-        """How far the server's clock is ahead of ours, in seconds, to half a second; None before the first answer."""
+        self._clock = ServerClock()
         self._settings = settings
         self._on_request = on_request
         self._deadline: float | None = None
@@ -65,6 +65,11 @@ class Client:
         self._major = 0
         self._credentials = self._choose_credentials(0)
         self._chosen = {0: self._credentials}
+
+    @property
+    def skew(self) -> float | None:
+        """How far the server's clock is ahead of ours, in seconds, to half a second; None before the first answer."""
+        return self._clock.skew
 
     def begin(self, deadline: float) -> None:
         """Say until when (monotonic seconds) all requests that follow may take."""
@@ -99,11 +104,13 @@ class Client:
         return reply
 
     def server_time(self, endpoint: Endpoint) -> float:
-        """The server's clock, in Unix seconds rounded down, from the Date header of a reply of a cheap endpoint."""
+        """What the server's clock shows at least, in Unix seconds, by the Date headers of a cheap endpoint and before.
+
+        Some proxies take the header away: our own clock is the best guess then.
+        """
         reply = self._persist(endpoint.name, partial(self._plain.send, Call(endpoint), self._headers()))
         judge(endpoint, reply, self._identify())
-        # Some proxies take the header away. Our own clock is the best guess then.
-        return read_date(reply) or float(int(time.time()))
+        return self._clock.read(time.time())
 
     def _identify(self) -> Identity:
         return Identity(str(self._credentials), self._credentials.advice)
@@ -156,7 +163,7 @@ class Client:
             self._on_request(name, "error", time.monotonic() - began)
             raise self._explain(name, error, timeout) from error
         self._on_request(name, str(reply.status), time.monotonic() - began)
-        self._compare_clocks(reply, (began_at + time.time()) / 2)
+        self._compare_clocks(reply, began_at)
         return reply
 
     def _explain(self, name: str, error: Exception, timeout: float) -> ReaderError:
@@ -171,11 +178,10 @@ class Client:
             return self._settings.timeout
         return min(self._settings.timeout, self._deadline - time.monotonic())
 
-    def _compare_clocks(self, reply: Reply, middle: float) -> None:
+    def _compare_clocks(self, reply: Reply, began: float) -> None:
         date = read_date(reply)
         if date is not None:
-            # The header has whole seconds, rounded down.
-            self.skew = date + 0.5 - middle
+            self._clock.note(date, began, time.time())
 
     def _choose_credentials(self, major: int) -> Credentials:
         """The way to be let in that is configured, as this major version of Airflow (0: not known yet) takes it."""
@@ -208,9 +214,11 @@ class Client:
 
 
 def read_date(reply: Reply) -> float | None:
-    """The Date header in Unix seconds."""
-    with suppress(ValueError):
-        return parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
+    """The Date header in Unix seconds, with the seconds for which a cache has kept the reply."""
+    with suppress(ValueError, OverflowError):
+        date = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
+        age = reply.headers.get("Age", "")
+        return date + (int(age) if age.isascii() and age.isdecimal() and len(age) < 10 else 0)
     return None
 
 
