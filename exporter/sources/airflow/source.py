@@ -65,6 +65,11 @@ class AirflowSource:
         """How far Airflow's clock is ahead of ours, in seconds; None until a reply told."""
         return self._client.skew
 
+    def summary(self) -> dict[str, object]:
+        """What was found, for the log: the release, and the number of DAGs once they were read."""
+        dags = self._overview.dags
+        return {"version": self.version, **({"dags": len(dags)} if dags is not None else {})}
+
     def connect(self) -> None:
         """Find out which Airflow is there. Raises ReaderError."""
         airflow = connect(self._settings, client=self._client).airflow
