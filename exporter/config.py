@@ -153,7 +153,8 @@ def find_credential_problems(given: set[str]) -> Iterator[str]:
     passwords = sorted(given & {PASSWORD, "airflow.password_file"})
     ways = {
         "a user and a password": bool(given & {"airflow.username", *passwords}),
-        "a token": bool(given & {TOKEN, "airflow.token_file"}),
+        "a token file": "airflow.token_file" in given,
+        "a token in a variable": TOKEN in given and "airflow.token_file" not in given,
         "OAuth2": any(key.startswith("airflow.oauth2.") for key in given),
     }
     chosen = [way for way, is_given in ways.items() if is_given]

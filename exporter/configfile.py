@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.option import Names, Option
 from exporter.options import BY_KEY, OPTIONS
-from exporter.values import quote
+from exporter.values import SECRET_FILE, parse_secret_file, quote
 
 Lines = dict[str, int]
 STRICT = ConfigDict(extra="forbid")
@@ -128,6 +128,8 @@ def make_type(option: Option, folder: Path) -> Any:  # noqa: ANN401 - made at ru
 
 
 def parse(option: Option, folder: Path, raw: object) -> Any:  # noqa: ANN401 - whatever its form makes
+    if option.form is SECRET_FILE and isinstance(raw, str):
+        return parse_secret_file(str(folder / raw), raw)
     if option.form.is_path and isinstance(raw, str):
         raw = str(folder / raw)
     return option.form.parse(raw)

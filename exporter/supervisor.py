@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from exporter import logs
@@ -104,9 +104,7 @@ class Supervisor:
         self._clock = clock
         self._wall = wall
         self._tracks = {CONNECTION: Track(ReaderStatus(CONNECTION, "The connection itself", RECONNECT, RECONNECT))}
-        self._connected = False
-        self._attempted = False
-        self._introduced = False
+        self._connected = self._attempted = self._introduced = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
 
@@ -147,15 +145,11 @@ class Supervisor:
         return max(0.0, min(track.due for track in self._tracks.values()) - self._clock())
 
     def _introduce(self) -> None:
-        """Log once, after the first round in which a reader succeeded, what is read."""
-        names = [track.status.name for track in self._tracks.values() if track.status.outcome == "ok"]
-        read = [name for name in names if name != CONNECTION]
-        if self._introduced or not self._connected or not read:
-            return
-        self._introduced = True
-        found: Mapping[str, object] = getattr(self._source, "summary", dict)()
-        fields = {"source": self._source.name, "from": str(self._source), "readers": len(read), **found}
-        log.info("the first read succeeded", extra=fields)
+        """Log what is read, once, after the first round in which a reader succeeded."""
+        if not self._introduced and self.status().up:
+            self._introduced = True
+            fields = {"from": str(self._source), **getattr(self._source, "summary", dict)()}
+            log.info("%s: the first read succeeded", self._source.name, extra=fields)
 
     def _run(self) -> None:
         while not self._stop.wait(self.run_due()):

@@ -28,6 +28,7 @@ MILLISECONDS = {
 DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,9}}){unit})?" for unit in MILLISECONDS) + r"\Z")
 NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?\Z")
 LEADING_FLAGS = re.compile(r"\A\(\?[aiLmsux]+\)")
+PLAIN_PATH = re.compile(r"/?(?:[a-z0-9._-]{1,32}/)+[a-z0-9._-]{1,32}\Z")
 SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -211,10 +212,11 @@ def parse_readable_file(raw: object) -> Path:
     return check_readable(path, mode)
 
 
-def parse_secret_file(raw: object) -> Path:
-    """A file of a secret, or a pipe. What is no path may be the secret itself, so that it is not repeated."""
+def parse_secret_file(raw: object, written: str = "") -> Path:
+    """A file of a secret, or a pipe. What was written and is no path may be the secret itself: it is not repeated."""
     path = Path(parse_text(raw))
-    is_path = "/" in str(raw) and path.parent.is_dir()
+    written = written or str(raw)
+    is_path = "/" in written and (path.parent.is_dir() or PLAIN_PATH.match(written))
     mode = find_mode(path, str(path) if is_path else "of this name (it is not shown, as it may be the secret itself)")
     return path if stat.S_ISFIFO(mode) and os.access(path, os.R_OK) else check_readable(path, mode)
 
