@@ -474,6 +474,45 @@ def test_a_token_file_that_holds_no_token(content: bytes | None, says: str, conn
     assert says in fail(connect("http://127.0.0.1:9", 3, token_file=path))
 
 
+@pytest.mark.parametrize("major", [2, 3])
+def test_the_error_of_a_bad_token_names_where_it_is(
+    major: int, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("expired")
+    monkeypatch.setenv("A_TOKEN", "expired")
+    with serve(guard("other")) as stub:
+        by_file = fail(connect(stub.url, major, token_file=path), major)
+        by_variable = fail(connect(stub.url, major, token_environment="A_TOKEN"), major)
+    assert f"check {path}: the token may have expired" in by_file
+    assert "the token in the variable A_TOKEN was not accepted: check the variable A_TOKEN" in by_variable
+    assert "username" not in by_file + by_variable
+
+
+@pytest.mark.parametrize("text", ["Bearer one\n", '"one"', '{"access_token": "one"}', "TOKEN=one", "\ufeffone\r\n"])
+def test_a_token_file_as_tools_write_it_is_sent_as_a_token(text: str, connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(text, encoding="utf-8")
+    with serve(guard("one")) as stub:
+        read(connect(stub.url, 3, token_file=path))
+
+
+def test_the_error_of_bad_headers_names_their_file(connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "headers"
+    path.write_text("Cookie: session=old")
+    with serve(guard("other")) as stub:
+        said = fail(connect(stub.url, 3, headers_file=path))
+    assert f"a request with the headers in {path} was not accepted: check the headers in {path}" in said
+    assert "username" not in said
+
+
+def test_a_refused_password_that_looks_wrapped_is_said_to(with_password: Connect, password_file: Path) -> None:
+    with serve(Airflow3()) as stub:
+        rewrite(password_file, f'"{PASSWORD}"')
+        said = fail(with_password(stub.url, 3))
+    assert f"check airflow.username, and the password in {password_file}, of which quotes or NAME= are taken" in said
+
+
 # ---- OAuth2 ---------------------------------------------------------------------------------------
 
 
@@ -528,6 +567,13 @@ def test_a_client_that_the_provider_does_not_know(
         settings.client_secret_file.write_text("wrong")
         text = fail(connect("http://127.0.0.1:9", 3, oauth2=settings))
     assert f"{issuer.url} gave no token (HTTP 401: invalid_client): check airflow.oauth2" in text
+
+
+def test_a_client_secret_from_the_environment(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET", "secret\n")
+    with serve(Provider()) as issuer, serve(guard("token-1")) as stub:
+        settings = OAuth2Settings(f"{issuer.url}/token", "us", client_secret_environment="A_SECRET")
+        read(connect(stub.url, 3, oauth2=settings))
 
 
 def test_the_same_token_serves_while_the_version_is_found_out_and_after(
