@@ -1,7 +1,7 @@
-"""Passwords that wait to be checked: a check takes long by design, and whoever guesses must not keep others out.
+"""Passwords that wait to be checked: a check takes long by design, and clients that guess must not keep others out.
 
 One check runs at a time, in a thread of its own. Next comes an attempt from the address with the fewest wrong passwords
-of late, among these one from which somebody has logged in, among these the one that has waited longest. Attempts with
+of late, among these one from which a login succeeded before, among these the one that has waited longest. Attempts with
 the same credentials share one check.
 """
 
@@ -30,7 +30,7 @@ IPV6_PREFIX = 64
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """Credentials that wait for their check, and who waits for the result."""
+    """Credentials that wait for their check, and the addresses that wait for the result."""
 
     keyring: Keyring
     credentials: Credentials
@@ -55,7 +55,7 @@ class LoginQueue:
         self._welcome: dict[str, None] = {}
 
     async def verify(self, keyring: Keyring, credentials: Credentials, client: str) -> bool | None:
-        """Whether the credentials are right; None where too many wait, of whom this client is one of the worst."""
+        """Whether the credentials are right; None where there is no room for this attempt in the queue."""
         attempt = self._find_same(keyring, credentials) or self._join(keyring, credentials, find_network(client))
         if attempt is None:
             return None

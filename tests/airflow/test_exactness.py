@@ -245,7 +245,7 @@ def test_polls_that_have_little_time_count_later_what_they_could_not_ask_for(
     assert compare(exporter, airflow.truth) == {}
 
 
-def tell_wrong_time(airflow: Any, wrong: Callable[[], float]) -> None:
+def send_wrong_dates(airflow: Any, wrong: Callable[[], float]) -> None:
     """Let replies carry a Date header that is off by `wrong()` seconds, as one of several proxies may."""
     clock = ServerClock()
 
@@ -262,7 +262,7 @@ def tell_wrong_time(airflow: Any, wrong: Callable[[], float]) -> None:
 def test_a_date_that_is_wrong_for_two_minutes_loses_nothing(ahead: float, seed: int, way: str) -> None:
     airflow = model.Model(seed, clears=False)
     begun = airflow.now
-    tell_wrong_time(airflow, lambda: ahead * (60 <= airflow.now - begun < 180))
+    send_wrong_dates(airflow, lambda: ahead * (60 <= airflow.now - begun < 180))
     exporter = Exporter(airflow, way)
     exporter.begin()
     for _ in range(40):

@@ -1,4 +1,4 @@
-"""Many clients with wrong passwords: whoever has the right one gets in, logged in before or not."""
+"""Many clients with wrong passwords: a client with the right one gets in, whether it logged in before or not."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_who_has_logged_in_before_comes_before_who_has_not() -> None:
     assert order == ["right", "a0", "b"]
 
 
-def test_a_check_that_fails_keeps_nobody_else_waiting() -> None:
+def test_a_check_that_fails_does_not_block_the_next() -> None:
     class Broken(Checker):
         def verify(self, credentials: Credentials) -> bool:
             if credentials.password == b"bad":

@@ -158,7 +158,7 @@ def test_a_pipe_is_read_once_and_kept(pipe: Path) -> None:
     writer.join()
 
 
-def test_a_pipe_that_nobody_writes_to_is_given_up(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_without_a_writer_is_given_up(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secretfile, "PIPE_TIMEOUT", 0.05)
     with pytest.raises(ReaderError, match="it is a pipe whose writer did not end within"):
         make_file(pipe).read()

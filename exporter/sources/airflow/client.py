@@ -195,9 +195,9 @@ class Client:
                 f"the token of client {oauth2.client_id!r}",
                 lambda: "check airflow.oauth2, and that Airflow takes tokens of this provider and audience",
             )
-        nobody = HeadersOnly(self._extra.path) if self._extra else Nobody()
+        without = HeadersOnly(self._extra.path) if self._extra else Nobody()
         if major == 0:
-            return nobody
+            return without
         if settings.username:
             password = Password(settings)
             if major < 3:
@@ -208,9 +208,9 @@ class Client:
                 lambda: password.advice,
             )
         if major < 3 or self._extra:
-            return nobody
+            return without
         ask = partial(tokens.ask_without_password, self._submit, self.url)
-        return tokens.Bearer(ask, str(nobody), lambda: nobody.advice)
+        return tokens.Bearer(ask, str(without), lambda: without.advice)
 
 
 def read_date(reply: Reply) -> float | None:
