@@ -1,4 +1,4 @@
-# `make` shows what there is. Needs Python 3.11 to 3.13, git and make; everything else is set up here.
+# `make` shows what there is. Needs Python 3.11 to 3.14, git and make; everything else is set up here.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -13,12 +13,12 @@ BENCH_ARGS ?=
 export AIRFLOW_VERSIONS E2E_MINUTES
 
 # The first Python that suits and can make environments; commands that exist but do not run (shims) are passed over.
-SUITS := import ensurepip, sqlite3, ssl, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+SUITS := import ensurepip, sqlite3, ssl, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 define FIND_PYTHON
-for python in $(PYTHON) python3 python3.12 python3.13 python3.11 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.1[123].*/bin/python3; do \
+for python in $(PYTHON) python3 python3.12 python3.13 python3.14 python3.11 $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.1[1234].*/bin/python3; do \
   if "$$python" -c '$(SUITS)' >/dev/null 2>&1; then break; fi; python=; \
 done; \
-[ -n "$$python" ] || { echo "error: no Python 3.11, 3.12 or 3.13 with its venv module found;" \
+[ -n "$$python" ] || { echo "error: no Python 3.11 to 3.14 with its venv module found;" \
   "install one (Debian: apt-get install python3-venv) or run: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
 endef
 

@@ -12,9 +12,8 @@ from typing import NoReturn
 
 import click
 
-from exporter import __version__, config
-from exporter.option import Option
-from exporter.options import OPTIONS
+from exporter import __version__, config, flags
+from exporter.flags import FLAGS, FlagCommand, collect
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EPILOG = "Without a command it serves: airflow-exporter --airflow.url=URL is airflow-exporter serve --airflow.url=URL."
@@ -27,32 +26,6 @@ class ServingGroup(click.Group):
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
-
-
-def make_flag(option: Option) -> click.Option:
-    return click.Option(
-        ["/".join(filter(None, (option.flag, option.negative_flag))), name_parameter(option)],
-        default=None,
-        type=bool if option.negative_flag else str,
-        multiple=option.repeatable,
-        metavar=None if option.negative_flag else option.form.metavar,
-        help=describe(option),
-    )
-
-
-def name_parameter(option: Option) -> str:
-    return option.key.replace(".", "__")
-
-
-def describe(option: Option) -> str:
-    default = option.show(option.default)
-    return f"{option.help}. [{option.variable}{f'; default: {default}' if default else ''}]"
-
-
-def collect(parameters: Mapping[str, object]) -> dict[str, object]:
-    """The flags that were given, as written, by option."""
-    found = {option.key: parameters.get(name_parameter(option)) for option in OPTIONS}
-    return {key: value for key, value in found.items() if value is not None and value != ()}
 
 
 def load(parameters: Mapping[str, object]) -> config.Configuration:
@@ -75,9 +48,6 @@ def describe_system() -> str:
     return f"{system.sysname} {system.release} {system.machine}"
 
 
-FLAGS = tuple(make_flag(option) for option in OPTIONS if option.flag)
-"""All that can be configured by flags, once for all commands: there are many of both."""
-
 EXPLAINED = (
     click.Argument(["lines"], nargs=-1),
     click.Option(["--capture"], type=click.Path(), help="Sum up a file: lines, or JSON objects with a payload."),
@@ -88,7 +58,14 @@ EXPLAINED = (
         ["--with-api"], is_flag=True, help="Ask Airflow's API for its release, its settings and its DAGs first."
     ),
 )
-"""What `explain` takes beside them."""
+"""What `explain` takes beside the flags of `serve`."""
+
+OFFLINE = click.Option(
+    ["--offline"],
+    is_flag=True,
+    help="Ask nothing of the network: check only the configuration, the files that it names, mapping and web "
+    "configuration; for use in CI.",
+)
 
 
 @click.group(cls=ServingGroup, epilog=EPILOG, context_settings=CONTEXT)
@@ -99,7 +76,7 @@ def main() -> None:
     """Prometheus exporter for Apache Airflow."""
 
 
-@main.command(params=list(FLAGS))
+@main.command(cls=FlagCommand, params=list(FLAGS))
 def serve(**parameters: object) -> None:
     """Read Airflow on a timer and serve what was read at /metrics."""
     configuration = load(parameters)
@@ -111,19 +88,22 @@ def serve(**parameters: object) -> None:
         fail(*error.problems)
 
 
-@main.command(params=list(FLAGS))
-def check(**parameters: object) -> None:
-    """Try the configuration, the connection, the credentials and each permission; exit 1 where one is missing."""
+@main.command(cls=FlagCommand, shows=flags.matters_to_check, params=[OFFLINE, *FLAGS])
+def check(*, offline: bool, **parameters: object) -> None:
+    """Try the configuration, the connection, the credentials and each permission.
+
+    Exit code: 0 where all is well, 1 where something is wrong, 2 for a flag that does not exist.
+    """
     from exporter.diagnosis import diagnose
 
     sound = True
-    for finding in diagnose(load(parameters)):
+    for finding in diagnose(load(parameters), offline=offline):
         sound = sound and finding.sound
         click.echo(finding)
     sys.exit(0 if sound else 1)
 
 
-@main.command(params=list(FLAGS))
+@main.command(cls=FlagCommand, shows=flags.matters_to_once, params=list(FLAGS))
 def once(**parameters: object) -> None:
     """Read everything once and print it as /metrics would."""
     from exporter.application import scrape_once
@@ -144,7 +124,7 @@ def metrics(form: str) -> None:
     click.echo(FORMATS[form](FAMILIES))
 
 
-@main.command(params=list(FLAGS))
+@main.command(cls=FlagCommand, shows=flags.matters_to_probe, params=list(FLAGS))
 def probe(**parameters: object) -> None:
     """Ask a running exporter whether it is healthy; for container health checks.
 
@@ -158,7 +138,7 @@ def probe(**parameters: object) -> None:
         fail(problem)
 
 
-@main.command(params=[*EXPLAINED, *FLAGS])
+@main.command(cls=FlagCommand, shows=flags.matters_to_explain, params=[*EXPLAINED, *FLAGS])
 def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, with_api: bool, **given: object) -> None:
     """Say what becomes of StatsD LINES: event, metric, labels, value and unit, or why they are dropped.
 
@@ -224,7 +204,10 @@ def hash_password() -> None:
     if sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
-        password = sys.stdin.readline().rstrip("\r\n")
+        password, _, rest = sys.stdin.read().lstrip("\ufeff").partition("\n")
+        password = password.rstrip("\r")
+        if rest.strip():
+            fail("the input has several lines: give the password alone, on one line")
     if not password or len(password.encode()) > 72:
         fail("a password has 1 to 72 bytes: bcrypt looks at no more")
     click.echo(bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=10)).decode())

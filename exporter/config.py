@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter.option import VARIABLE_PREFIX, Option
-from exporter.options import BY_KEY, CONFIG_FILE, OPTIONS, PASSWORD
+from exporter.options import BY_KEY, CLIENT_SECRET, CONFIG_FILE, OPTIONS, PASSWORD, TOKEN
 from exporter.settings import (
     AirflowSettings,
     HostSettings,
@@ -24,6 +24,7 @@ from exporter.settings import (
 )
 from exporter.statsdoptions import MAPPING_CONFIG
 from exporter.urls import API_SUFFIX
+from exporter.values import Form
 
 DEFAULT = "default"
 
@@ -83,7 +84,11 @@ def gather(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple
 
 
 def read_flags(flags: Mapping[str, object], problems: list[str]) -> Layer:
-    return {key: parse(BY_KEY[key], raw, BY_KEY[key].flag, problems) for key, raw in flags.items()}
+    return {key: parse_flag(BY_KEY[key], raw, problems) for key, raw in flags.items()}
+
+
+def parse_flag(option: Option, raw: object, problems: list[str]) -> Given:
+    return parse(option, raw, option.flag, problems, option.flag_form)
 
 
 def read_environment(environment: Mapping[str, str], problems: list[str]) -> Layer:
@@ -95,9 +100,9 @@ def read_environment(environment: Mapping[str, str], problems: list[str]) -> Lay
     }
 
 
-def parse(option: Option, raw: object, origin: str, problems: list[str]) -> Given:
+def parse(option: Option, raw: object, origin: str, problems: list[str], form: Form | None = None) -> Given:
     try:
-        return Given(option.form.parse(raw), origin, raw)
+        return Given((form or option.form).parse(raw), origin, raw)
     except ValueError as error:
         problems.append(f"{origin}: {error}")
         return Given(None, origin, raw)
@@ -149,13 +154,15 @@ def find_credential_problems(given: set[str]) -> Iterator[str]:
     ways = {
         "a user and a password": bool(given & {"airflow.username", *passwords}),
         "a token file": "airflow.token_file" in given,
+        "a token in a variable": TOKEN in given and "airflow.token_file" not in given,
         "OAuth2": any(key.startswith("airflow.oauth2.") for key in given),
     }
     chosen = [way for way, is_given in ways.items() if is_given]
     if len(chosen) > 1:
         yield f"airflow: more than one way to sign in ({', '.join(chosen)}); keep one"
-    if len(passwords) > 1:
-        yield f"airflow: the password is given twice; keep {name('airflow.password_file')} or {name(PASSWORD)}"
+    for noun, key in (("password", PASSWORD), ("token", TOKEN), ("client secret", CLIENT_SECRET)):
+        if {key, f"{key}_file"} <= given:
+            yield f"airflow: the {noun} is given twice; keep {name(f'{key}_file')} or {name(key)}"
     if "airflow.username" in given and not passwords:
         yield f"airflow: a user without a password; add {name('airflow.password_file')} or {name(PASSWORD)}"
     if passwords and "airflow.username" not in given:
@@ -163,8 +170,9 @@ def find_credential_problems(given: set[str]) -> Iterator[str]:
 
 
 def find_oauth2_problems(given: set[str]) -> Iterator[str]:
-    needed = ("airflow.oauth2.token_url", "airflow.oauth2.client_id", "airflow.oauth2.client_secret_file")
-    missing = [name(key) for key in needed if key not in given]
+    needed = ("airflow.oauth2.token_url", "airflow.oauth2.client_id", f"{CLIENT_SECRET}_file")
+    present = given | ({f"{CLIENT_SECRET}_file"} if CLIENT_SECRET in given else set())
+    missing = [name(key) for key in needed if key not in present]
     if missing and any(key.startswith("airflow.oauth2.") for key in given):
         yield f"airflow: OAuth2 is half given; add {' and '.join(missing)}"
 
@@ -213,11 +221,14 @@ def build(given: Layer) -> Settings:
 
 def build_airflow(values: Mapping[str, Any]) -> AirflowSettings:
     given = pick(values, "airflow.")
-    password = given.pop("password")
+    password, token = given.pop("password"), given.pop("token")
+    oauth2 = pick(values, "airflow.oauth2.")
+    oauth2["client_secret_environment"] = BY_KEY[CLIENT_SECRET].variable if oauth2.pop("client_secret") else ""
     return AirflowSettings(
         **given,
         password_environment=BY_KEY[PASSWORD].variable if password else "",
-        oauth2=OAuth2Settings(**pick(values, "airflow.oauth2.")) if values["airflow.oauth2.token_url"] else None,
+        token_environment=BY_KEY[TOKEN].variable if token else "",
+        oauth2=OAuth2Settings(**oauth2) if oauth2["token_url"] else None,
         limits={key: value for key, value in pick(values, "airflow.limits.").items() if value is not None},
     )
 
@@ -247,6 +258,9 @@ def describe(given: Layer) -> Iterator[Setting]:
 
 def find_notices(given: Layer, environment: Mapping[str, str]) -> Iterator[str]:
     """What is not wrong but worth a line in the log."""
+    collectors = [option for option in OPTIONS if option.key.startswith("collector.")]
+    if not any(given[one.key].value if one.key in given else one.default for one in collectors):
+        yield "collector: every collector is off, so that nothing is read; leave at least one of them on"
     url = given.get("airflow.url")
     if url and API_SUFFIX.search(str(url.written)):
         yield f"{url.origin}: the path of the API itself is left out of the URL; {url.value} is used"

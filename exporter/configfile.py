@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from exporter.option import Names, Option
 from exporter.options import BY_KEY, OPTIONS
-from exporter.values import quote
+from exporter.values import SECRET_FILE, parse_secret_file, quote
 
 Lines = dict[str, int]
 STRICT = ConfigDict(extra="forbid")
@@ -128,6 +128,8 @@ def make_type(option: Option, folder: Path) -> Any:  # noqa: ANN401 - made at ru
 
 
 def parse(option: Option, folder: Path, raw: object) -> Any:  # noqa: ANN401 - whatever its form makes
+    if option.form is SECRET_FILE and isinstance(raw, str):
+        return parse_secret_file(str(folder / raw), raw)
     if option.form.is_path and isinstance(raw, str):
         raw = str(folder / raw)
     return option.form.parse(raw)
@@ -165,10 +167,20 @@ def explain_unknown(place: str) -> str:
     if place in BY_KEY and BY_KEY[place].secret:
         return f"a secret has no place in this file; use {place}_file or the variable {BY_KEY[place].variable}"
     keys = [known.key for known in OPTIONS if known.by_file]
+    by_flag = {known.flag.removeprefix("--"): known.key for known in OPTIONS if known.flag and known.by_file}
+    meant = by_flag.get(place.removeprefix("--"), place)
+    if meant in keys:
+        return f"is a name with dots or of a flag; in this file each level is a key of its own: {nest(meant)}"
     namesakes = [key for key in keys if key.rpartition(".")[2] == place.rpartition(".")[2]]
     if len(namesakes) == 1:
         return f"is not an option; did you mean {namesakes[0]}?"
     return f"is not an option{suggest(place, {*keys, *(key.rpartition('.')[0] for key in keys)})}"
+
+
+def nest(key: str) -> str:
+    """How an option is written in the file, on one line."""
+    *sections, last = key.split(".")
+    return "`" + "".join(f"{section}: {{" for section in sections) + f"{last}: VALUE" + "}" * len(sections) + "`"
 
 
 def suggest(name: str, known: Collection[str]) -> str:

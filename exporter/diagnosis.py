@@ -10,10 +10,13 @@ from typing import NamedTuple
 from exporter import logs, webconfig
 from exporter.config import Configuration
 from exporter.reading import ReaderError
-from exporter.settings import AirflowSettings
+from exporter.secretfile import SecretFile, clean_password
+from exporter.settings import AirflowSettings, Settings
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.client import Client
+from exporter.sources.airflow.credentials import ExtraHeaders, Password, find_token
 from exporter.sources.airflow.dialect import connect
+from exporter.sources.airflow.tokens import find_client_secret
 from exporter.webrules import WebConfigError
 
 SKEW = 2.0
@@ -44,8 +47,11 @@ class Step(NamedTuple):
     say: Callable[[object], str]
 
 
-def diagnose(configuration: Configuration) -> Iterator[Finding]:
-    """Try everything, in the order in which it is needed; ends early where the rest depends on what failed."""
+def diagnose(configuration: Configuration, *, offline: bool = False) -> Iterator[Finding]:
+    """Try everything, in the order in which it is needed; ends early where the rest depends on what failed.
+
+    `offline` leaves out what asks the network.
+    """
     settings = configuration.settings
     logs.configure("error", settings.log_format)
     given = {entry.origin.partition(":")[0] for entry in configuration.entries if entry.origin != "default"}
@@ -57,7 +63,10 @@ def diagnose(configuration: Configuration) -> Iterator[Finding]:
     yield from diagnose_web(settings.web.config_file)
     if settings.statsd.mapping_config:
         yield from diagnose_mapping(settings.statsd.mapping_config)
-    if settings.collectors["airflow"]:
+    yield from diagnose_secrets(settings)
+    if offline:
+        yield Finding("ok", "offline", "nothing was asked of the network")
+    elif settings.collectors["airflow"]:
         yield from diagnose_airflow(settings.airflow)
 
 
@@ -69,6 +78,34 @@ def diagnose_mapping(path: Path) -> Iterator[Finding]:
     yield Finding("ok", "mapping file", f"{path}: {mapper.describe()}")
     for doubt in mapper.list_doubts():
         yield Finding("note", "mapping file", doubt)
+
+
+def diagnose_secrets(settings: Settings) -> Iterator[Finding]:
+    """Every secret that is configured, read as it will be used: empty files are no fault of a configuration in CI."""
+    for tried, read in list_secrets(settings):
+        try:
+            read()
+        except ReaderError as error:
+            result = "note" if "is empty" in str(error) else "FAILED"
+            yield Finding(result, tried, str(error))
+        else:
+            yield Finding("ok", tried, "read")
+
+
+def list_secrets(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Each secret that is configured: what it is called, and what reads it."""
+    airflow, host = settings.airflow, settings.host
+    if token := find_token(airflow):
+        yield "token", token.read
+    if airflow.username:
+        yield "password", Password(airflow).read
+    if airflow.oauth2:
+        yield "client secret", find_client_secret(airflow.oauth2).read
+    if airflow.headers_file:
+        yield "headers file", ExtraHeaders(airflow.headers_file).read
+    if host.task_names_password_file:
+        file = SecretFile(host.task_names_password_file, "the password file", clean_password)
+        yield "password for task names", file.read
 
 
 def diagnose_airflow(settings: AirflowSettings) -> Iterator[Finding]:

@@ -13,14 +13,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.connections import Counts
+from exporter.logins import LoginQueue
 from exporter.passwords import Credentials, Keyring, read_credentials
 from exporter.protection import Rules
 from exporter.webrules import RateLimit
 
 log = logging.getLogger(__name__)
 
-QUEUE = 32
-"""How many password checks may wait; more are turned away, whoever asks."""
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="airflow-exporter", charset="UTF-8"'}
 RETRY = {"Retry-After": "1"}
 
@@ -60,10 +59,9 @@ class Gate:
         self._app = app
         self._rules = rules
         self._counts = counts
-        self._checks = checks
+        self._logins = LoginQueue(checks)
         self._headers = headers
         self._bucket: Bucket | None = None
-        self._waiting = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         rules = self._rules()
@@ -90,25 +88,25 @@ class Gate:
         if not keyring:
             return None
         credentials = read_credentials(Headers(scope=scope).get("authorization", ""))
-        if credentials and keyring.recall(credentials):
+        right = await self._verify(credentials, keyring, name_client(scope)) if credentials else False
+        if right:
             return None
-        if credentials and self._waiting >= QUEUE:
+        if right is None:
             self._counts.limited += 1
             return PlainTextResponse("Too many logins at once.\n", 503, RETRY)
-        if credentials and await self._verify(credentials, keyring):
-            return None
         self._counts.unauthorized += 1
         if credentials:
             # The name is left out: people type passwords there.
             log.warning("refused a request: wrong user or password", extra={"client": name_client(scope)})
         return PlainTextResponse("Unauthorized.\n", 401, CHALLENGE)
 
-    async def _verify(self, credentials: Credentials, keyring: Keyring) -> bool:
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._checks, keyring.verify, credentials)
-        finally:
-            self._waiting -= 1
+    async def _verify(self, credentials: Credentials, keyring: Keyring, client: str) -> bool | None:
+        """Whether they are right, without a check where that was found out not long ago; None: no room to wait."""
+        if keyring.recall(credentials):
+            return True
+        if keyring.recall_wrong(credentials):
+            return False
+        return await self._logins.verify(keyring, credentials, client)
 
 
 def is_public(scope: Scope) -> bool:

@@ -30,7 +30,7 @@ OPTIONS = (
     Option("host.task_names_username", values.TEXT, "User to sign in as at that exporter", ""),
     Option(
         "host.task_names_password_file",
-        values.READABLE_FILE,
+        values.SECRET_FILE,
         "File that holds that user's password, read anew each time",
     ),
     Option(

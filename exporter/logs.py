@@ -15,6 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from exporter.redaction import hide, redact, redact_foreign
+
+__all__ = ["capture", "configure", "hide", "redact"]
+
 LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -33,45 +37,14 @@ REMEMBERED = 500
 """How many different messages are watched for repetitions."""
 CAPTURED_LINES = 100
 CAPTURED_LENGTH = 500
-
-HIDDEN = "***"
-SHORTEST_SECRET = 8
-"""A shorter secret is not searched for: hiding every "a", or every "airflow", would leave no log to read."""
-MOST_SECRETS = 100
-"""How many secrets are searched for; those of long ago are forgotten first."""
-SECRETS = (
-    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
-    re.compile(r"(?i)(?<=\bbearer )[\w.~+/=-]{16,}"),
-    re.compile(r"(?i)(?<=authorization: basic )[\w+/=-]+"),
-    re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"),
-    re.compile(r"""(?i)(?<=password=)[^\s&,;'"]+"""),
-)
-"""What looks like a secret wherever it comes from: URL credentials, tokens, form fields."""
+MAX_TRACE = 1 << 16
+"""Characters of a traceback that are logged."""
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+\Z")
 KEY = re.compile(r"[^A-Za-z0-9_]")
 
-known_secrets: dict[str, None] = {}
 captured = threading.local()
-
-
-def hide(secret: str) -> None:
-    """Never show this text in a log line from now on."""
-    if len(secret) >= SHORTEST_SECRET:
-        known_secrets.pop(secret, None)
-        known_secrets[secret] = None
-        while len(known_secrets) > MOST_SECRETS:
-            known_secrets.pop(next(iter(known_secrets)))
-
-
-def redact(text: str) -> str:
-    """The text without known secrets and without what looks like one."""
-    for secret in sorted(known_secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    for pattern in SECRETS:
-        text = pattern.sub(HIDDEN, text)
-    return text
 
 
 def configure(level: str = "info", form: str = "logfmt", stream: TextIO | None = None) -> None:
@@ -124,8 +97,8 @@ def read_extras(record: logging.LogRecord) -> dict[str, str]:
     extras = {KEY.sub("_", key): redact(tell(value)) for key, value in vars(record).items() if key not in STANDARD}
     if record.exc_info and record.exc_info[1]:
         error = record.exc_info[1]
-        extras["err"] = redact(f"{type(error).__name__}: {error}")
-        extras["trace"] = redact(logging.Formatter().formatException(record.exc_info))
+        extras["err"] = redact_foreign(f"{type(error).__name__}: {error}")
+        extras["trace"] = redact_foreign(logging.Formatter().formatException(record.exc_info), MAX_TRACE)
     return extras
 
 

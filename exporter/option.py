@@ -37,6 +37,8 @@ class Option:
     by_variable: bool = True
     by_file: bool = True
     secret: bool = False
+    flag_form: Form | None = None
+    """What a flag may hold, where that is less than what a variable or the file may."""
 
     @property
     def flag(self) -> str:

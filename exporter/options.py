@@ -12,6 +12,8 @@ from exporter.settings import Settings
 DEFAULTS = Settings()
 CONFIG_FILE = "config.file"
 PASSWORD = "airflow.password"  # noqa: S105 - the option's name
+TOKEN = "airflow.token"  # noqa: S105 - the option's name
+CLIENT_SECRET = "airflow.oauth2.client_secret"  # noqa: S105 - the option's name
 
 
 def load_families() -> tuple[Family, ...]:
@@ -60,7 +62,7 @@ OPTIONS = (
         "User to sign in as; the password comes from --airflow.password-file or the variable of the password",
         DEFAULTS.airflow.username,
     ),
-    Option("airflow.password_file", values.READABLE_FILE, "File that holds the password, read anew when it changes"),
+    Option("airflow.password_file", values.SECRET_FILE, "File that holds the password, read anew when it changes"),
     Option(
         PASSWORD,
         values.TEXT,
@@ -71,8 +73,16 @@ OPTIONS = (
     ),
     Option(
         "airflow.token_file",
-        values.READABLE_FILE,
+        values.SECRET_FILE,
         "File that holds a bearer token, instead of user and password; read anew when it changes",
+    ),
+    Option(
+        TOKEN,
+        values.TEXT,
+        "Bearer token, where no file holds it; there is no flag, because every user of the machine could read it",
+        by_flag=False,
+        by_file=False,
+        secret=True,
     ),
     Option(
         "airflow.oauth2.token_url",
@@ -80,12 +90,20 @@ OPTIONS = (
         "Token endpoint of an identity provider, for the OAuth2 client credentials grant",
     ),
     Option("airflow.oauth2.client_id", values.TEXT, "OAuth2 client id"),
-    Option("airflow.oauth2.client_secret_file", values.READABLE_FILE, "File that holds the OAuth2 client secret"),
+    Option("airflow.oauth2.client_secret_file", values.SECRET_FILE, "File that holds the OAuth2 client secret"),
+    Option(
+        CLIENT_SECRET,
+        values.TEXT,
+        "OAuth2 client secret, where no file holds it; there is no flag, for the same reason",
+        by_flag=False,
+        by_file=False,
+        secret=True,
+    ),
     Option("airflow.oauth2.scope", values.TEXT, "OAuth2 scope to ask for", ""),
     Option("airflow.oauth2.audience", values.TEXT, "OAuth2 audience to ask for", ""),
     Option(
         "airflow.headers_file",
-        values.READABLE_FILE,
+        values.SECRET_FILE,
         "File of headers sent with every request, one `Name: value` a line; read anew when it changes",
     ),
     Option(
@@ -112,8 +130,10 @@ OPTIONS = (
     Option(
         "airflow.proxy_url",
         urls.PROXY_URL,
-        "HTTP proxy to reach Airflow through, instead of what HTTP_PROXY and its kin say",
+        "HTTP proxy to reach Airflow through, instead of what HTTP_PROXY and the like say; "
+        "with a user and a password only by the variable or the file",
         DEFAULTS.airflow.proxy_url,
+        flag_form=urls.PUBLIC_PROXY_URL,
     ),
     Option("airflow.timeout", values.duration(0.1), "How long one request may take", DEFAULTS.airflow.timeout),
     Option(
@@ -213,7 +233,7 @@ OPTIONS = (
     ),
     Option(
         "log.level",
-        values.choice("debug", "info", "warn", "error"),
+        values.choice("debug", "info", "warn", "error", aliases={"warning": "warn"}),
         "Least severity that is logged",
         DEFAULTS.log_level,
     ),

@@ -14,6 +14,8 @@ LONGEST = 72
 """Bytes of a password that bcrypt looks at."""
 REMEMBERED = 100
 """How many successful logins are kept, so that not every scrape costs a bcrypt check."""
+REFUSALS_REMEMBERED = 1_000
+"""How many refused credentials are kept, so that a client that comes again with them costs no check."""
 FILLER = b"." * 22
 
 
@@ -49,6 +51,7 @@ class Keyring:
         self._highest = max(map(read_cost, self._users.values()), default=0)
         self._secret = os.urandom(32)
         self._known: dict[bytes, None] = {}
+        self._refused: dict[bytes, None] = {}
 
     def __len__(self) -> int:
         return len(self._users)
@@ -57,14 +60,19 @@ class Keyring:
         """Whether `verify` has accepted exactly these credentials not long ago."""
         return self._digest(credentials) in self._known
 
+    def recall_wrong(self, credentials: Credentials) -> bool:
+        """Whether `verify` has refused exactly these credentials: a client with a wrong password comes again."""
+        return self._digest(credentials) in self._refused
+
     def verify(self, credentials: Credentials) -> bool:
         """Check a password. Called by one thread at a time."""
         password = credentials.password[:LONGEST]
         hashed = self._users.get(credentials.user)
         if hashed is not None and matches(password, hashed):
-            self._remember(credentials)
+            self._remember(self._known, credentials, REMEMBERED)
             return True
         self._waste(password, hashed)
+        self._remember(self._refused, credentials, REFUSALS_REMEMBERED)
         return False
 
     def _waste(self, password: bytes, hashed: bytes | None) -> None:
@@ -77,10 +85,10 @@ class Keyring:
         for cost in costs:
             matches(password, b"$2b$%02d$" % cost + FILLER + b"." * 31)
 
-    def _remember(self, credentials: Credentials) -> None:
-        while len(self._known) >= REMEMBERED:
-            self._known.pop(next(iter(self._known)))
-        self._known[self._digest(credentials)] = None
+    def _remember(self, found: dict[bytes, None], credentials: Credentials, limit: int) -> None:
+        while len(found) >= limit:
+            found.pop(next(iter(found)))
+        found[self._digest(credentials)] = None
 
     def _digest(self, credentials: Credentials) -> bytes:
         user, password = credentials

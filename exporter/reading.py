@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from exporter.family import Family, Labels
+from exporter.redaction import redact
 
 Tables = Mapping[Family, Mapping[Labels, float]]
 """The whole state of some families."""
@@ -64,10 +65,14 @@ NOTHING = Reading()
 
 
 class ReaderError(Exception):
-    """A reader could not read. `reason` is one of REASONS; the message says what to do."""
+    """A reader could not read. `reason` is one of REASONS; the message says what to do.
+
+    The message is kept, logged and shown on pages: it holds no secret. What a server or a library said must
+    have passed `redaction.redact_foreign` before it becomes part of a message.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(redact(message))
         self.reason = reason
 
 

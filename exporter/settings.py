@@ -19,9 +19,11 @@ class OAuth2Settings:
 
     token_url: str
     client_id: str
-    client_secret_file: Path
+    client_secret_file: Path | None = None
     scope: str = ""
     audience: str = ""
+    client_secret_environment: str = ""
+    """The environment variable that holds the secret, where no file does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class AirflowSettings:
     password_environment: str = ""
     """The environment variable that holds the password, where no file does."""
     token_file: Path | None = None
+    token_environment: str = ""
+    """The environment variable that holds the token, where no file does."""
     oauth2: OAuth2Settings | None = None
     headers_file: Path | None = None
     """YAML or `Name: value` lines, sent with every request; read anew when it changes."""

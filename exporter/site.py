@@ -45,6 +45,8 @@ HEADERS = {
     "X-Frame-Options": "deny",
 }
 """What every answer carries, unless the web configuration says otherwise."""
+UNSUPPORTED = frozenset({"collect[]", "exclude[]"})
+"""How node_exporter and others choose collectors at a scrape: what is read here does not depend on scrapes."""
 MAX_TRIES = 200
 """How many tries one request may ask for."""
 MAX_SCRAPES = 40
@@ -80,6 +82,8 @@ class Endpoints:
         self._reloading = asyncio.Lock()
 
     async def show_metrics(self, request: Request) -> Response:
+        if unknown := request.query_params.keys() & UNSUPPORTED:
+            return PlainTextResponse(f"{min(unknown)} is not supported: use name[]=FAMILY for single families.\n", 400)
         form = choose_format(request.headers.get("accept", ""))
         headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
         packed = wants_gzip(request.headers.get("accept-encoding", ""))

@@ -19,6 +19,7 @@ from exporter.family import Labels
 from exporter.keeping import Keeper, StateError
 from exporter.ledger import Ledger
 from exporter.reading import NOTHING, Memories, Reader, ReaderError, Reading, Source
+from exporter.redaction import redact_foreign
 from exporter.status import Cycle, ReaderStatus, SourceStatus
 from exporter.store import Store
 from exporter.track import MESSAGES, Result, Track, summarize
@@ -70,8 +71,7 @@ class Supervisor:
         self._clock = clock
         self._wall = wall
         self._tracks = {CONNECTION: Track(ReaderStatus(CONNECTION, "The connection itself", RECONNECT, RECONNECT))}
-        self._connected = False
-        self._attempted = False
+        self._connected = self._attempted = self._introduced = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
 
@@ -118,7 +118,15 @@ class Supervisor:
             if track.due <= self._clock():
                 self._cycle(reader, track)
         self._attempted = True
+        self._introduce()
         return max(0.0, min(track.due for track in self._tracks.values()) - self._clock())
+
+    def _introduce(self) -> None:
+        """Log what is read, once, after the first round in which a reader succeeded."""
+        if not self._introduced and self.status().up:
+            self._introduced = True
+            fields = {"from": str(self._source), **getattr(self._source, "summary", dict)()}
+            log.info("%s: the first read succeeded", self._source.name, extra=fields)
 
     def _run(self) -> None:
         while not self._stop.wait(self.run_due()):
@@ -220,7 +228,8 @@ class Supervisor:
                 result = Result("state_file", str(error))
             except Exception as error:
                 log.exception("%s: %s failed in a way that is not foreseen", self._source.name, track.status.name)
-                result = Result("internal", f"{type(error).__name__}: {error}; please report it with the log")
+                said = redact_foreign(f"{type(error).__name__}: {error}")
+                result = Result("internal", f"{said}; please report it with the log")
             duration = self._clock() - begun
             self._record(track, result, started, duration)
         track.cycles.appendleft(Cycle(track.status.name, started, duration, result.outcome, tuple(lines)))

@@ -20,6 +20,7 @@ Report = Callable[[str, str], None]
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 POLICIES = {
     "NoClientCert": ssl.CERT_NONE,
+    "RequestClientCert": ssl.CERT_NONE,
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
@@ -175,8 +176,7 @@ def set_client_policy(context: ssl.SSLContext, settings: TLSSettings, report: Re
                 report(name, "has no effect without client_auth_type: RequireAndVerifyClientCert")
         return
     if not given:
-        # Go would fall back to the system's authorities: whoever has any public certificate would get in.
-        report("client_auth_type", "missing client_ca_file: whose client certificates are to be accepted?")
+        use_system_authorities(context, policy, report)
         return
     authorities = read_pem("client_ca", settings.client_ca, settings.client_ca_file, report)
     if not authorities:
@@ -186,6 +186,16 @@ def set_client_policy(context: ssl.SSLContext, settings: TLSSettings, report: Re
         return
     context.verify_mode = policy
     load_authorities(context, authorities)
+
+
+def use_system_authorities(context: ssl.SSLContext, policy: ssl.VerifyMode, report: Report) -> None:
+    """What the toolkit does without authorities of its own: harmless only where a client needs no certificate."""
+    if policy is ssl.CERT_REQUIRED:
+        # Anyone with any public certificate would get in.
+        report("client_auth_type", "missing client_ca_file: whose client certificates are to be accepted?")
+        return
+    context.verify_mode = policy
+    context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
 
 
 def set_versions(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:
@@ -223,6 +233,8 @@ def set_curve(context: ssl.SSLContext, settings: TLSSettings, report: Report) ->
     unknown = [name for name in settings.curve_preferences if name not in CURVES]
     for name in unknown:
         report("curve_preferences", f"unknown curve {name!r}; use one of {', '.join(CURVES)}")
+    if not set(CURVES) - set(settings.curve_preferences):
+        return  # no restriction: OpenSSL's own list has them all
     if len(settings.curve_preferences) > 1:
         report("curve_preferences", "this server can offer one curve or OpenSSL's own list, no list of yours; name one")
     elif settings.curve_preferences and not unknown:

@@ -54,6 +54,17 @@ def parse_proxy_url(raw: object) -> str:
     return urlunsplit(split_url(raw))
 
 
+def parse_public_proxy_url(raw: object) -> str:
+    """A proxy as a flag may give it: every user of the machine can read flags."""
+    parts = split_url(raw)
+    if "@" in parts.netloc:
+        raise ValueError(
+            "a proxy's user and password in a flag can be read by every user of the machine; give the URL by the "
+            "variable AIRFLOW_EXPORTER_AIRFLOW_PROXY_URL or the file of --config.file"
+        )
+    return urlunsplit(parts)
+
+
 def mask_url(url: str) -> str:
     """The URL without what may be secret in it: user, password and query."""
     parts = urlsplit(url)
@@ -64,3 +75,4 @@ def mask_url(url: str) -> str:
 BASE_URL = Form("URL", parse_base_url, mask_url)
 ENDPOINT_URL = Form("URL", parse_endpoint_url, mask_url)
 PROXY_URL = Form("URL", parse_proxy_url, mask_url)
+PUBLIC_PROXY_URL = Form("URL", parse_public_proxy_url, mask_url)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +28,7 @@ MILLISECONDS = {
 DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,9}}){unit})?" for unit in MILLISECONDS) + r"\Z")
 NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?\Z")
 LEADING_FLAGS = re.compile(r"\A\(\?[aiLmsux]+\)")
+PLAIN_PATH = re.compile(r"/?(?:[a-z0-9._-]{1,32}/)+[a-z0-9._-]{1,32}\Z")
 SWITCHES = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -124,10 +126,12 @@ def whole(minimum: int) -> Form:
     return Form("NUMBER", parse)
 
 
-def choice(*names: str) -> Form:
-    """One of a few words."""
+def choice(*names: str, aliases: Mapping[str, str] | None = None) -> Form:
+    """One of a few words, or another word for one of them."""
 
     def parse(raw: object) -> str:
+        if isinstance(raw, str) and aliases:
+            raw = aliases.get(raw.lower(), raw.lower())
         if raw not in names:
             raise ValueError(f"{quote(raw)} is none of {', '.join(names)}")
         return str(raw)
@@ -200,9 +204,36 @@ def show_regex(pattern: re.Pattern[str]) -> str:
 
 
 def parse_readable_file(raw: object) -> Path:
+    """A file that is read now and perhaps again: a pipe will not do."""
     path = Path(parse_text(raw))
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
+    mode = find_mode(path, str(path))
+    if stat.S_ISFIFO(mode):
+        raise ValueError(f"{path} is a pipe, which can be read only once; give the name of a file")
+    return check_readable(path, mode)
+
+
+def parse_secret_file(raw: object, written: str = "") -> Path:
+    """A file of a secret, or a pipe. What was written and is no path may be the secret itself: it is not repeated."""
+    path = Path(parse_text(raw))
+    written = written or str(raw)
+    is_path = "/" in written and (path.parent.is_dir() or PLAIN_PATH.match(written))
+    mode = find_mode(path, str(path) if is_path else "of this name (it is not shown, as it may be the secret itself)")
+    return path if stat.S_ISFIFO(mode) and os.access(path, os.R_OK) else check_readable(path, mode)
+
+
+def find_mode(path: Path, shown: str) -> int:
+    """What kind of file it is. Raises ValueError with the reason where there is none, or none that can be seen."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"there is no file {shown}") from None
+    except OSError as error:
+        raise ValueError(f"the file {shown} cannot be reached: {error.strerror}") from None
+
+
+def check_readable(path: Path, mode: int) -> Path:
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is a {'folder' if stat.S_ISDIR(mode) else 'device or socket'}; give a file's name")
     if not os.access(path, os.R_OK):
         raise ValueError(f"the file {path} is not readable by this user")
     return path
@@ -248,6 +279,7 @@ MODE = Form("MODE", parse_mode, lambda mode: f"{mode:03o}")
 URL_PATH = Form("PATH", parse_url_path)
 REGEX = Form("REGEX", parse_regex, show_regex)
 READABLE_FILE = Form("FILE", parse_readable_file, is_path=True)
+SECRET_FILE = Form("FILE", parse_secret_file, is_path=True)
 FOLDER = Form("FOLDER", parse_folder, is_path=True)
 OWN_FILE = Form("FILE", parse_own_file, is_path=True)
 BUCKETS = Form("[BOUND, ...]", parse_buckets, show_buckets)

@@ -17,8 +17,8 @@ from exporter.values import parse_duration
 Parser = Callable[[yaml.Node], Any]
 Section = Mapping[str, Parser]
 
-CLIENT_AUTH_TYPES = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
-UNVERIFIED = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
+CLIENT_AUTH_TYPES = ("NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
+UNVERIFIED = ("RequireAnyClientCert", "RequireClientCert")
 VERSIONS = ("TLS12", "TLS13")
 OLD_VERSIONS = ("TLS10", "TLS11")
 BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}\Z")
@@ -64,7 +64,7 @@ def parse_client_auth(node: yaml.Node) -> str:
     text = parse_text(node) or "NoClientCert"
     if text in UNVERIFIED:
         raise ValueError(
-            f"{text} takes certificates without verifying them, which this server cannot do; "
+            f"{text} takes any certificate without verifying it, which this server cannot do; "
             "use RequireAndVerifyClientCert or VerifyClientCertIfGiven"
         )
     if text not in CLIENT_AUTH_TYPES:

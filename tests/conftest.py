@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from exporter import redaction
 
 GOLDEN = Path(__file__).parent / "golden"
 NOT_RUN = "a program is missing"
@@ -27,6 +29,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = Counter(str(report.longrepr[-1]) for report in skipped if NOT_RUN in str(report.longrepr))
     for reason, tests in reasons.items():
         terminalreporter.write_sep("!", f"{tests} tests did NOT run: {reason}", red=True, bold=True)
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_secrets() -> Iterator[None]:
+    """What one test used as a secret must not be taken out of the messages of another."""
+    yield
+    redaction.known_secrets.clear()
 
 
 @pytest.fixture

@@ -14,12 +14,13 @@ import pytest
 
 from exporter import logs
 from exporter.reading import ReaderError
+from exporter.secretfile import SecretFile, clean_token
 from exporter.settings import AirflowSettings, OAuth2Settings
 from exporter.sources.airflow import client as client_module
 from exporter.sources.airflow import endpoints as at
 from exporter.sources.airflow import tokens
 from exporter.sources.airflow.client import Client
-from exporter.sources.airflow.credentials import TokenFile, parse_headers
+from exporter.sources.airflow.credentials import GivenToken, parse_headers
 from exporter.sources.airflow.transport import Call
 from tests.airflow.stub import Answer, Asked, Stub, serve
 
@@ -451,10 +452,10 @@ def test_a_token_that_changes_while_it_is_refused_is_tried_at_once(connect: Conn
 
 def test_a_secret_from_a_file_never_shows_in_a_log_line(tmp_path: Path) -> None:
     path = tmp_path / "token"
-    path.write_text("a token like no other\n")
-    TokenFile(path).headers()
+    path.write_text("a-token-like-no-other\n")
+    GivenToken(SecretFile(path, "the token file", clean_token)).headers()
     parse_headers("X-Api-Key: quite-a-secret-key", "a file")
-    assert logs.redact("sent a token like no other and quite-a-secret-key") == "sent *** and ***"
+    assert logs.redact("sent a-token-like-no-other and quite-a-secret-key") == "sent *** and ***"
 
 
 @pytest.mark.parametrize(
@@ -471,6 +472,45 @@ def test_a_token_file_that_holds_no_token(content: bytes | None, says: str, conn
     if content is not None:
         path.write_bytes(content)
     assert says in fail(connect("http://127.0.0.1:9", 3, token_file=path))
+
+
+@pytest.mark.parametrize("major", [2, 3])
+def test_the_error_of_a_bad_token_names_where_it_is(
+    major: int, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("expired")
+    monkeypatch.setenv("A_TOKEN", "expired")
+    with serve(guard("other")) as stub:
+        by_file = fail(connect(stub.url, major, token_file=path), major)
+        by_variable = fail(connect(stub.url, major, token_environment="A_TOKEN"), major)
+    assert f"check {path}: the token may have expired" in by_file
+    assert "the token in the variable A_TOKEN was not accepted: check the variable A_TOKEN" in by_variable
+    assert "username" not in by_file + by_variable
+
+
+@pytest.mark.parametrize("text", ["Bearer one\n", '"one"', '{"access_token": "one"}', "TOKEN=one", "\ufeffone\r\n"])
+def test_a_token_file_as_tools_write_it_is_sent_as_a_token(text: str, connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(text, encoding="utf-8")
+    with serve(guard("one")) as stub:
+        read(connect(stub.url, 3, token_file=path))
+
+
+def test_the_error_of_bad_headers_names_their_file(connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "headers"
+    path.write_text("Cookie: session=old")
+    with serve(guard("other")) as stub:
+        said = fail(connect(stub.url, 3, headers_file=path))
+    assert f"a request with the headers in {path} was not accepted: check the headers in {path}" in said
+    assert "username" not in said
+
+
+def test_a_refused_password_that_looks_wrapped_is_said_to(with_password: Connect, password_file: Path) -> None:
+    with serve(Airflow3()) as stub:
+        rewrite(password_file, f'"{PASSWORD}"')
+        said = fail(with_password(stub.url, 3))
+    assert f"check airflow.username, and the password in {password_file}, of which quotes or NAME= are taken" in said
 
 
 # ---- OAuth2 ---------------------------------------------------------------------------------------
@@ -527,6 +567,13 @@ def test_a_client_that_the_provider_does_not_know(
         settings.client_secret_file.write_text("wrong")
         text = fail(connect("http://127.0.0.1:9", 3, oauth2=settings))
     assert f"{issuer.url} gave no token (HTTP 401: invalid_client): check airflow.oauth2" in text
+
+
+def test_a_client_secret_from_the_environment(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET", "secret\n")
+    with serve(Provider()) as issuer, serve(guard("token-1")) as stub:
+        settings = OAuth2Settings(f"{issuer.url}/token", "us", client_secret_environment="A_SECRET")
+        read(connect(stub.url, 3, oauth2=settings))
 
 
 def test_the_same_token_serves_while_the_version_is_found_out_and_after(

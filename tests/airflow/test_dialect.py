@@ -125,7 +125,7 @@ def test_airflow_2_has_no_v2(reach: Reach) -> None:
         (Answer(b"<html><title>Log in</title>"), "unauthorized", "a login page"),
         (Answer({"detail": "who?"}, 401), "unauthorized", "was not accepted"),
         (Answer({}, 502), "server_error", "HTTP 502"),
-        (Answer({"version": 3}), "bad_reply", "no Airflow's"),
+        (Answer({"version": 3}), "bad_reply", "not from Airflow's API"),
         (
             Answer(status=301, headers={"Location": "https://x.example/api/v2/version"}),
             "bad_reply",

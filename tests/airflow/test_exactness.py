@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ from exporter.reading import Reader
 from exporter.settings import AirflowSettings
 from exporter.sources.airflow import listing
 from exporter.sources.airflow import tasks as tasks_reader
+from exporter.sources.airflow.clock import ServerClock
 from exporter.sources.airflow.ended import ByTime, Finder
 from exporter.sources.airflow.listing import ByRun
 from exporter.sources.airflow.overview import Overview
@@ -241,3 +243,57 @@ def test_polls_that_have_little_time_count_later_what_they_could_not_ask_for(
             break
         exporter.poll()
     assert compare(exporter, airflow.truth) == {}
+
+
+def send_wrong_dates(airflow: Any, wrong: Callable[[], float]) -> None:
+    """Let replies carry a Date header that is off by `wrong()` seconds, as one of several proxies may."""
+    clock = ServerClock()
+
+    def server_time() -> float:
+        clock.note(float(int(airflow.now + wrong())), airflow.now, airflow.now)
+        return clock.read(airflow.now)
+
+    airflow.server_time = server_time
+
+
+@WAYS
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("ahead", [300.0, -300.0, 5_000.0, -90_000.0])
+def test_a_date_that_is_wrong_for_two_minutes_loses_nothing(ahead: float, seed: int, way: str) -> None:
+    airflow = model.Model(seed, clears=False)
+    begun = airflow.now
+    send_wrong_dates(airflow, lambda: ahead * (60 <= airflow.now - begun < 180))
+    exporter = Exporter(airflow, way)
+    exporter.begin()
+    for _ in range(40):
+        airflow.pass_time(10.0)
+        exporter.poll()
+    end_well(exporter)
+    assert airflow.truth["tries"] > 150
+    assert compare(exporter, airflow.truth) == {}
+
+
+@WAYS
+@pytest.mark.parametrize("seconds", [-3_600.0, -300.0, -30.0, 30.0, 300.0, 3_600.0])
+def test_a_clock_that_is_always_different_or_put_right_loses_nothing(seconds: float, way: str) -> None:
+    """The rows go by Airflow's clock, which steps by as much in the middle; ours stays."""
+    airflow = model.Model(1, clears=False)
+    ours = airflow.now
+    clock = ServerClock()
+    skew = [seconds]
+
+    def server_time() -> float:
+        now = airflow.now - skew[0]
+        clock.note(float(int(airflow.now)), now, now)
+        return clock.read(now)
+
+    airflow.server_time = server_time
+    exporter = Exporter(airflow, way)
+    exporter.begin()
+    airflow.truth.clear()
+    for _ in range(30):
+        airflow.pass_time(10.0)
+        exporter.poll()
+    assert airflow.now > ours
+    end_well(exporter)
+    assert {name: found for name, found in compare(exporter, airflow.truth).items() if found[0] < found[1]} == {}

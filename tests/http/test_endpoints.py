@@ -72,6 +72,12 @@ class TestMetrics:
         assert b"airflow_test_slots" in body
         assert b"airflow_test_heartbeats" not in body
 
+    @pytest.mark.parametrize("query", ["collect[]=pools", "name[]=airflow_test_slots&collect[]=cpu", "exclude[]=pools"])
+    def test_a_choice_of_collectors_is_answered_with_what_to_use(self, address: str, query: str) -> None:
+        reply = ask(address, f"/metrics?{query}")
+        assert reply.status == 400
+        assert reply.body.endswith(b"is not supported: use name[]=FAMILY for single families.\n")
+
     def test_head_has_the_headers_of_get_and_renders_nothing(self, serve: Serve) -> None:
         def render(_store: Store, _form: Format, _names: frozenset[str]) -> Iterator[bytes]:
             pytest.fail("a HEAD request must not count as an exposure")

@@ -114,7 +114,7 @@ class TestUsers:
             finish.set()
 
     def test_only_so_many_guesses_wait(self, serve: Serve, web_config: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("exporter.gate.QUEUE", 0)
+        monkeypatch.setattr("exporter.logins.MAX_WAITING", 0)
         server = serve(config_file=web_config(USERS))
         assert ask(server.addresses[0], headers=sign_in("prometheus", "guess")).status == 503
         assert server.counts.limited == 1

@@ -15,9 +15,11 @@ import bcrypt
 import pytest
 from click.testing import CliRunner, Result
 
+import exporter
 from exporter import __version__
 from exporter.catalogue import FAMILIES
 from exporter.cli import main
+from exporter.flags import TOPICS
 from exporter.options import OPTIONS
 
 HEAVY = ("pydantic", "requests", "prometheus_client", "airflow_client", "yaml")
@@ -99,6 +101,40 @@ def test_help_of_serve_names_every_flag_and_variable() -> None:
     assert [option.key for option in OPTIONS if option.flag and option.variable not in output] == []
 
 
+HELP = {
+    "check": (("--airflow.url", "--offline", "--web.config.file"), ("--web.listen-address", "--log.level")),
+    "once": (("--airflow.url", "--host.machine"), ("--statsd.prefix", "--web.config.file", "--state.file")),
+    "probe": (("--web.listen-address", "--config.file"), ("--airflow.url", "--web.config.file", "--statsd.prefix")),
+    "explain": (("--statsd.prefix", "--with-api", "--airflow.url"), ("--host.machine", "--web.listen-address")),
+}
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_help_has_the_flags_that_matter_to_a_command(command: str) -> None:
+    output = CliRunner().invoke(main, [command, "--help"], terminal_width=300).output
+    shown, hidden = HELP[command]
+    assert [flag for flag in shown if flag not in output] == []
+    assert [flag for flag in hidden if f"{flag} " in output] == []
+    assert "Every other flag of `serve` is accepted" in output
+
+
+def test_help_is_grouped_by_topic() -> None:
+    output = CliRunner().invoke(main, ["serve", "--help"]).output
+    headings = [line for line in output.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings[:3] == ["Options:", "Configuration file:", "What is read:"]
+    assert set(headings) == {"Options:", *(f"{topic}:" for topic in TOPICS.values())}
+
+
+@pytest.mark.parametrize("command", ["check", "once", "probe", "explain"])
+def test_every_command_takes_every_flag(command: str) -> None:
+    assert invoke(command, "--statsd.prefix=x", "--web.listen-address=127.0.0.1:1", "--nope").exit_code == 2
+    assert "--nope" in invoke(command, "--statsd.prefix=x", "--host.interval=5s", "--nope").stderr
+
+
+def test_the_package_is_typed() -> None:
+    assert (Path(exporter.__file__).parent / "py.typed").is_file()
+
+
 def test_a_command_that_does_not_exist_is_an_error_of_usage() -> None:
     assert invoke("server").exit_code == 2
 
@@ -174,7 +210,12 @@ def test_a_password_from_a_pipe_is_hashed_for_the_web_configuration() -> None:
     assert bcrypt.checkpw(b"correct horse", hashed.encode())
 
 
-@pytest.mark.parametrize("password", ["", "x" * 73])
+def test_a_byte_order_mark_is_no_part_of_a_password() -> None:
+    hashed = invoke("hash-password", stdin="\ufeffcorrect horse\r\n").stdout.strip()
+    assert bcrypt.checkpw(b"correct horse", hashed.encode())
+
+
+@pytest.mark.parametrize("password", ["", "x" * 73, "two\nlines"])
 def test_a_password_that_bcrypt_cannot_take_is_refused(password: str) -> None:
     result = invoke("hash-password", stdin=password + "\n")
     assert (result.exit_code, result.stdout) == (1, "")

@@ -155,9 +155,84 @@ def test_the_password_has_no_flag() -> None:
 
 def test_credentials_of_a_proxy_are_masked_wherever_it_comes_from(tmp_path: Path) -> None:
     written = "http://user:hunter2@proxy:3128"
-    for found in (load(airflow__proxy_url=written), load(f"airflow: {{proxy_url: '{written}'}}", folder=tmp_path)):
+    variable = {"AIRFLOW_EXPORTER_AIRFLOW_PROXY_URL": written}
+    for found in (config.load({}, variable), load(f"airflow: {{proxy_url: '{written}'}}", folder=tmp_path)):
         assert found.settings.airflow.proxy_url == written
         assert find(found, "airflow.proxy_url").value == "http://***@proxy:3128"
+
+
+def test_credentials_of_a_proxy_are_refused_in_a_flag_that_everybody_can_read() -> None:
+    (problem,) = find_problems({"airflow.proxy_url": "http://user:hunter2@proxy:3128"})
+    assert "the variable AIRFLOW_EXPORTER_AIRFLOW_PROXY_URL or the file" in problem
+    assert "hunter2" not in problem
+    assert load(airflow__proxy_url="http://proxy:3128").settings.airflow.proxy_url == "http://proxy:3128"
+
+
+def test_a_token_and_a_client_secret_come_from_the_environment_and_stay_there() -> None:
+    variable = "AIRFLOW_EXPORTER_AIRFLOW_TOKEN"
+    found = config.load({}, {variable: "hunter2"})
+    assert found.settings.airflow.token_environment == variable
+    assert find(found, "airflow.token") == Setting("airflow.token", "***", variable)
+    secret = "AIRFLOW_EXPORTER_AIRFLOW_OAUTH2_CLIENT_SECRET"
+    flags: dict[str, object] = {"airflow.oauth2.token_url": "https://idp.example/t", "airflow.oauth2.client_id": "me"}
+    also = config.load(flags, {secret: "hunter2"})
+    assert also.settings.airflow.oauth2
+    assert also.settings.airflow.oauth2.client_secret_environment == secret
+    assert also.settings.airflow.oauth2.client_secret_file is None
+    assert "hunter2" not in repr((found, also))
+
+
+def test_a_token_or_a_client_secret_given_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("t", encoding="utf-8")
+    given: dict[str, object] = {
+        "airflow.oauth2.token_url": "https://idp.example/t",
+        "airflow.oauth2.client_id": "me",
+        "airflow.oauth2.client_secret_file": str(tmp_path / "t"),
+    }
+    problems = find_problems(given, {"AIRFLOW_EXPORTER_AIRFLOW_OAUTH2_CLIENT_SECRET": "s"})
+    (problem,) = problems
+    start = "airflow: the client secret is given twice; keep --airflow.oauth2.client-secret-file or "
+    assert problem == f"{start}AIRFLOW_EXPORTER_AIRFLOW_OAUTH2_CLIENT_SECRET"
+    twice = find_problems({"airflow.token_file": str(tmp_path / "t")}, {"AIRFLOW_EXPORTER_AIRFLOW_TOKEN": "s"})
+    assert twice == ("airflow: the token is given twice; keep --airflow.token-file or AIRFLOW_EXPORTER_AIRFLOW_TOKEN",)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("airflow.url: http://x", "`airflow: {url: VALUE}`"),
+        ("airflow.limits.parallelism: 5", "`airflow: {limits: {parallelism: VALUE}}`"),
+        ("airflow: {limits.parallelism: 5}", "`airflow: {limits: {parallelism: VALUE}}`"),
+        ("web.listen-address: ':1'", "`web: {listen_address: VALUE}`"),
+        ("task-labels: false", "`airflow: {task_labels: VALUE}`"),
+        ("'--log.level': info", "`log: {level: VALUE}`"),
+    ],
+)
+def test_a_name_with_dots_in_the_file_is_answered_with_how_to_nest_it(text: str, shown: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text(text, encoding="utf-8")
+    (problem,) = find_problems({"config.file": str(tmp_path / "config.yml")})
+    assert problem.endswith(f"in this file each level is a key of its own: {shown}")
+    assert "did you mean" not in problem
+
+
+@pytest.mark.parametrize("written", ["warn", "warning", "WARNING", "Warn"])
+def test_the_level_has_the_names_that_people_write(written: str) -> None:
+    assert load(log__level=written).settings.log_level == "warn"
+
+
+def test_a_secret_in_the_file_in_place_of_its_path_is_not_repeated(tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text("airflow: {token_file: hunter2}", encoding="utf-8")
+    (problem,) = find_problems({"config.file": str(tmp_path / "config.yml")})
+    assert "there is no file of this name" in problem
+    assert "hunter2" not in problem
+
+
+def test_an_exporter_that_reads_nothing_is_noticed() -> None:
+    off = dict.fromkeys(("collector.airflow", "collector.statsd", "collector.host"), "false")
+    assert config.load(off, {}).notices == (
+        "collector: every collector is off, so that nothing is read; leave at least one of them on",
+    )
+    assert config.load(off | {"collector.host": "true"}, {}).notices == ()
 
 
 def test_oauth2_is_taken_whole(tmp_path: Path) -> None:

@@ -215,3 +215,50 @@ def test_without_the_airflow_source_nothing_is_asked(airflow: FakeAirflow) -> No
 def test_without_a_state_file_it_says_what_that_means(airflow: FakeAirflow, tmp_path: Path) -> None:
     assert "counters start at zero" in find_lines(check(), "state file")[0]
     assert find_lines(check(f"--state.file={tmp_path / 'state'}"), "state file") == []
+
+
+# ---- without a network ------------------------------------------------------------------------------
+
+
+def test_offline_asks_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object, **__: object) -> None:
+        pytest.fail("it asked the network")
+
+    monkeypatch.setattr(diagnosis, "connect", fail)
+    monkeypatch.setattr("socket.socket.connect", fail)
+    token = tmp_path / "token"
+    token.write_text("Bearer abc\n")
+    result = check("--offline", f"--airflow.token-file={token}", "--airflow.url=http://airflow.invalid")
+    assert result.exit_code == 0, result.output
+    assert find_lines(result, "token") == ["ok: read"]
+    assert find_lines(result, "offline") == ["ok: nothing was asked of the network"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "line"),
+    [
+        ("", 0, "note: the token file PATH is empty"),
+        ("a b", 1, "FAILED: the token file PATH holds a space: write the token alone into it, on one line"),
+    ],
+)
+def test_offline_reads_secrets(content: str, code: int, line: str, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(content)
+    result = check("--offline", f"--airflow.token-file={token}")
+    assert (result.exit_code, find_lines(result, "token")) == (code, [line.replace("PATH", str(token))])
+
+
+@pytest.mark.parametrize(
+    ("option", "content"),
+    [
+        ("web.config.file", "tls_server_config: {cert_file: nowhere}"),
+        ("statsd.mapping-config", "mappings: [{match: a}]"),
+        ("config.file", "airflow: {interval: soon}"),
+    ],
+)
+def test_offline_finds_what_is_wrong_in_each_file(option: str, content: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.yml"
+    path.write_text(content)
+    result = check("--offline", f"--{option}={path}")
+    assert result.exit_code == 1
+    assert str(path) in result.output or option in result.output

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter import logs
-from exporter.logs import CAPTURED_LENGTH, CAPTURED_LINES, HIDDEN, REMEMBERED, WINDOW, capture, configure, hide, redact
+from exporter import logs, redaction
+from exporter.logs import CAPTURED_LENGTH, CAPTURED_LINES, REMEMBERED, WINDOW, capture, configure, hide, redact
+from exporter.redaction import HIDDEN
 
 log = logging.getLogger("exporter.sources.airflow")
 
@@ -23,15 +24,15 @@ def _as_before() -> Iterator[None]:
     names = ("", "exporter", "uvicorn")
     levels = {name: logging.getLogger(name).level for name in names}
     root = logging.getLogger()
-    handlers, secrets = list(root.handlers), dict(logs.known_secrets)
+    handlers, secrets = list(root.handlers), dict(redaction.known_secrets)
     yield
     for handler in set(root.handlers) - set(handlers):
         root.removeHandler(handler)
     logging.captureWarnings(capture=False)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-    logs.known_secrets.clear()
-    logs.known_secrets.update(secrets)
+    redaction.known_secrets.clear()
+    redaction.known_secrets.update(secrets)
 
 
 def fail(error: Exception) -> None:
@@ -238,10 +239,10 @@ class TestSecrets:
         assert redact("airflow works") == "airflow works"
 
     def test_the_oldest_are_forgotten_where_there_are_ever_new_ones(self) -> None:
-        for number in range(logs.MOST_SECRETS + 1):
+        for number in range(redaction.MAX_SECRETS + 1):
             hide(f"token number {number:06}")
         assert redact("token number 000001") == HIDDEN
-        assert len(logs.known_secrets) == logs.MOST_SECRETS
+        assert len(redaction.known_secrets) == redaction.MAX_SECRETS
 
 
 class TestCapture:

@@ -478,7 +478,19 @@ def test_it_logs_when_a_reader_turns_bad_and_when_it_works_again(caplog: pytest.
     assert messages == [
         "airflow/a failed (forbidden): too slow; raise --airflow.timeout",
         "airflow/a works again",
+        "airflow: the first read succeeded",
     ]
+
+
+def test_the_first_success_of_a_source_is_logged_once_with_what_was_read(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(FakeReader("a", lambda: Reading(INFO)))
+    bench.source.summary = lambda: {"version": "3.3.2", "dags": 42}  # type: ignore[attr-defined]
+    with caplog.at_level("INFO"):
+        for _ in range(3):
+            bench.run(10.0)
+    (record,) = caplog.records
+    assert record.getMessage() == "airflow: the first read succeeded"
+    assert (vars(record)["version"], vars(record)["dags"]) == ("3.3.2", 42)
 
 
 def test_the_sources_own_thread_commits_to_a_state_file_opened_by_another(tmp_path: Path) -> None:

@@ -161,6 +161,32 @@ class TestTLS:
     def test_policies(self, tmp_path: Path, policy: str, mode: ssl.VerifyMode) -> None:
         assert self.build(tmp_path, f"client_auth_type: {policy}", "client_ca_file: ca.crt").verify_mode is mode
 
+    @pytest.mark.parametrize(
+        ("lines", "mode"),
+        [
+            (["client_auth_type: RequestClientCert"], ssl.CERT_NONE),
+            (["client_auth_type: VerifyClientCertIfGiven"], ssl.CERT_OPTIONAL),
+            (["curve_preferences: [CurveP521, CurveP384, CurveP256, X25519]"], ssl.CERT_NONE),
+        ],
+    )
+    def test_what_the_toolkit_takes_and_lets_in_the_same_clients(
+        self, tmp_path: Path, lines: list[str], mode: ssl.VerifyMode
+    ) -> None:
+        assert self.build(tmp_path, *lines).verify_mode is mode
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            ["client_auth_type: RequireAnyClientCert"],
+            ["client_auth_type: RequireAndVerifyClientCert"],
+            ["client_auth_type: RequestClientCert", "client_allowed_sans: [prometheus]"],
+            ["curve_preferences: [CurveP521, CurveP384]"],
+        ],
+    )
+    def test_what_would_let_in_others_is_still_refused(self, tmp_path: Path, lines: list[str]) -> None:
+        with pytest.raises(WebConfigError):
+            self.build(tmp_path, *lines)
+
     def test_authorities_may_have_comments_in_any_script(self, tmp_path: Path) -> None:
         path = tmp_path / "ca.crt"
         path.write_bytes("# Türk Güven\n".encode() + path.read_bytes())

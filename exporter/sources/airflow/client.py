@@ -18,16 +18,19 @@ from exporter import __version__
 from exporter.reading import ReaderError
 from exporter.settings import AirflowSettings
 from exporter.sources.airflow import session, tokens
+from exporter.sources.airflow.clock import ServerClock
 from exporter.sources.airflow.credentials import (
     Credentials,
     ExtraHeaders,
+    GivenToken,
     Headers,
+    HeadersOnly,
     Nobody,
     Password,
-    TokenFile,
+    find_token,
 )
 from exporter.sources.airflow.endpoints import Endpoint
-from exporter.sources.airflow.failures import REQUEST_ERRORS, explain, is_broken_off, judge
+from exporter.sources.airflow.failures import REQUEST_ERRORS, Identity, explain, is_broken_off, judge
 from exporter.sources.airflow.transport import Call, Form, Generated, Plain, Reply, base_url
 
 OnRequest = Callable[[str, str, float], None]
@@ -52,10 +55,9 @@ class Client:
 
     def __init__(self, settings: AirflowSettings, on_request: OnRequest = ignore) -> None:
         self.url = base_url(settings)
-        self.skew: float | None = None
-        """How far the server's clock is ahead of ours, in seconds, to half a second; None before the first answer."""
         self.refused = False
         """Whether the newest request that needed credentials was refused for want of valid ones."""
+        self._clock = ServerClock()
         self._settings = settings
         self._on_request = on_request
         self._deadline: float | None = None
@@ -65,6 +67,11 @@ class Client:
         self._major = 0
         self._credentials = self._choose_credentials(0)
         self._chosen = {0: self._credentials}
+
+    @property
+    def skew(self) -> float | None:
+        """How far the server's clock is ahead of ours, in seconds, to half a second; None before the first answer."""
+        return self._clock.skew
 
     def begin(self, deadline: float) -> None:
         """Say until when (monotonic seconds) all requests that follow may take."""
@@ -92,7 +99,7 @@ class Client:
         If `patient`, a failure that may pass is asked for again.
         """
         try:
-            body = judge(call.endpoint, self.ask(call, patient=patient), str(self._credentials))
+            body = judge(call.endpoint, self.ask(call, patient=patient), self._identify())
         except ReaderError as error:
             self.refused = error.reason == "unauthorized" or self.refused
             raise
@@ -107,11 +114,16 @@ class Client:
         return reply
 
     def server_time(self, endpoint: Endpoint) -> float:
-        """The server's clock, in Unix seconds rounded down, from the Date header of a reply of a cheap endpoint."""
+        """What the server's clock shows at least, in Unix seconds, by the Date headers of a cheap endpoint and before.
+
+        Some proxies take the header away: our own clock is the best guess then.
+        """
         reply = self._persist(endpoint.name, partial(self._plain.send, Call(endpoint), self._headers()))
-        judge(endpoint, reply, str(self._credentials))
-        # Some proxies take the header away. Our own clock is the best guess then.
-        return read_date(reply) or float(int(time.time()))
+        judge(endpoint, reply, self._identify())
+        return self._clock.read(time.time())
+
+    def _identify(self) -> Identity:
+        return Identity(str(self._credentials), self._credentials.advice)
 
     def _ask_once(self, call: Call, *, patient: bool) -> Reply:
         headers = self._headers()
@@ -164,7 +176,7 @@ class Client:
             self._on_request(name, "error", time.monotonic() - began)
             raise self._explain(name, error, timeout) from error
         self._on_request(name, str(reply.status), time.monotonic() - began)
-        self._compare_clocks(reply, (began_at + time.time()) / 2)
+        self._compare_clocks(reply, began_at)
         return reply
 
     def _explain(self, name: str, error: Exception, timeout: float) -> ReaderError:
@@ -179,41 +191,47 @@ class Client:
             return self._settings.timeout
         return min(self._settings.timeout, self._deadline - time.monotonic())
 
-    def _compare_clocks(self, reply: Reply, middle: float) -> None:
+    def _compare_clocks(self, reply: Reply, began: float) -> None:
         date = read_date(reply)
         if date is not None:
-            # The header has whole seconds, rounded down.
-            self.skew = date + 0.5 - middle
+            self._clock.note(date, began, time.time())
 
     def _choose_credentials(self, major: int) -> Credentials:
         """The way to be let in that is configured, as this major version of Airflow (0: not known yet) takes it."""
         settings = self._settings
-        if settings.token_file:
-            return TokenFile(settings.token_file)
+        if token := find_token(settings):
+            return GivenToken(token)
         if settings.oauth2:
-            oauth2, secret = settings.oauth2, tokens.secret_file(settings.oauth2.client_secret_file)
+            oauth2, secret = settings.oauth2, tokens.find_client_secret(settings.oauth2)
             return tokens.Bearer(
                 lambda: tokens.ask_identity_provider(self._submit, oauth2, secret),
                 f"the token of client {oauth2.client_id!r}",
+                lambda: "check airflow.oauth2, and that Airflow takes tokens of this provider and audience",
             )
+        without = HeadersOnly(self._extra.path) if self._extra else Nobody()
         if major == 0:
-            return Nobody()
+            return without
         if settings.username:
             password = Password(settings)
             if major < 3:
                 return session.Session(self._submit, self.url, password)
             return tokens.Bearer(
-                lambda: tokens.ask_with_password(self._submit, self.url, password), f"the token of {password}"
+                lambda: tokens.ask_with_password(self._submit, self.url, password),
+                f"the token of {password}",
+                lambda: password.advice,
             )
         if major < 3 or self._extra:
-            return Nobody()
-        return tokens.Bearer(lambda: tokens.ask_without_password(self._submit, self.url), str(Nobody()))
+            return without
+        ask = partial(tokens.ask_without_password, self._submit, self.url)
+        return tokens.Bearer(ask, str(without), lambda: without.advice)
 
 
 def read_date(reply: Reply) -> float | None:
-    """The Date header in Unix seconds."""
-    with suppress(ValueError):
-        return parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
+    """The Date header in Unix seconds, with the seconds for which a cache has kept the reply."""
+    with suppress(ValueError, OverflowError):
+        date = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
+        age = reply.headers.get("Age", "")
+        return date + (int(age) if age.isascii() and age.isdecimal() and len(age) < 10 else 0)
     return None
 
 

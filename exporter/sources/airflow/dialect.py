@@ -13,12 +13,16 @@ from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.client import Client, OnRequest, ignore
 from exporter.sources.airflow.decode import decode_version
 from exporter.sources.airflow.endpoints import Endpoint
-from exporter.sources.airflow.failures import judge, shown
+from exporter.sources.airflow.failures import Identity, cite, judge, shown
 from exporter.sources.airflow.transport import Call, Reply
 from exporter.sources.airflow.v1 import V1
 from exporter.sources.airflow.v2 import V2
 
 __all__ = ["Client", "Connection", "connect", "detect"]
+
+
+LONGEST_VERSION = 60
+"""Characters of a version that are kept: it becomes a label."""
 
 
 class Connection(NamedTuple):
@@ -56,7 +60,8 @@ def detect(client: Client) -> Airflow:
 
 def read_version(reply: Reply) -> str | None:
     """The version that a reply states; None where it states none."""
-    return decode_version(reply.body) if reply.status == 200 else None
+    version = decode_version(reply.body) if reply.status == 200 else None
+    return cite(version, LONGEST_VERSION) if version else None
 
 
 def explain_strangers(client: Client, reply: Reply, older: Reply) -> ReaderError:
@@ -72,7 +77,8 @@ def explain_strangers(client: Client, reply: Reply, older: Reply) -> ReaderError
 def judged(endpoint: Endpoint, reply: Reply) -> ReaderError:
     """The error that a reply stands for."""
     try:
-        judge(endpoint, reply, "the request")
+        judge(endpoint, reply, Identity("the request"))
     except ReaderError as error:
         return error
-    return ReaderError("bad_reply", f"{endpoint.name}: this is JSON, but no Airflow's: {reply.body[:60]!r}")
+    said = cite(reply.body.decode("utf-8", "replace"), 60)
+    return ReaderError("bad_reply", f"{endpoint.name}: the reply is JSON, but not from Airflow's API: {said!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -21,6 +22,7 @@ from urllib3.exceptions import (
 from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 
 from exporter.reading import ReaderError
+from exporter.redaction import redact_foreign
 from exporter.sources.airflow.endpoints import Endpoint
 from exporter.sources.airflow.transport import BodyTooLargeError, Reply
 
@@ -30,6 +32,13 @@ NOBODY = "a request without credentials"
 LOGIN_WORDS = re.compile(r"log[ -]?in|sign[ -]?in|sso|oauth|saml|auth", re.IGNORECASE)
 REQUEST_ERRORS = (requests.RequestException, HTTPError, OSError, BodyTooLargeError)
 """Everything that the transports raise."""
+
+
+class Identity(NamedTuple):
+    """Whose credentials went with a request, and what to check where they are refused."""
+
+    name: str
+    advice: str = "check the credentials"
 
 
 class AnswerError(ReaderError):
@@ -103,7 +112,12 @@ def tidy(error: BaseException) -> str:
     text = re.sub(
         r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Connection(Pool)?\([^)]*\): ", "", str(error) or type(error).__name__
     )
-    return " ".join(text.split())[:EXCERPT]
+    return cite(text)
+
+
+def cite(text: str, limit: int = EXCERPT) -> str:
+    """What a server or a library said, without secrets, on one line, in at most `limit` characters."""
+    return " ".join(redact_foreign(text).split())[:limit]
 
 
 def shown(url: str) -> str:
@@ -112,8 +126,8 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def judge(endpoint: Endpoint, reply: Reply, who: str) -> bytes:
-    """The body of a reply that is JSON and says 200. `who` tells whose credentials went with the request.
+def judge(endpoint: Endpoint, reply: Reply, who: Identity) -> bytes:
+    """The body of a reply that is JSON and says 200.
 
     Raises ReaderError otherwise, with the reason that the status stands for.
     """
@@ -138,30 +152,30 @@ EXPLANATIONS = {
     400: ("bad_request", "this Airflow does not know a parameter that was asked for"),
     401: ("unauthorized", "check the credentials"),
     404: ("not_found", "check that airflow.url is the base URL of Airflow; it may also just have been upgraded"),
-    407: ("unauthorized", "the proxy wants credentials: put them into its URL"),
+    407: ("unauthorized", "the proxy wants credentials: put them into its URL, in the variable or the file"),
     414: ("bad_request", "a proxy before Airflow allows only shorter URLs"),
     422: ("bad_request", "this Airflow does not know a parameter that was asked for"),
     429: ("rate_limited", "it is asked too often: raise airflow.interval"),
 }
 
 
-def explain_403(endpoint: Endpoint, detail: str, who: str) -> tuple[str, str]:
+def explain_403(endpoint: Endpoint, detail: str, who: Identity) -> tuple[str, str]:
     """The reason and advice for a 403: a bad token or a missing permission."""
     if is_bad_token(detail):
         return "unauthorized", explain_401(who)
     if not endpoint.permission:
         return "forbidden", "something before Airflow does not let this request pass"
-    if who == NOBODY:
+    if who.name == NOBODY:
         return "unauthorized", explain_401(who)
-    advice = f"{who} may not read this: its role needs “can read on {endpoint.permission}”"
+    advice = f"{who.name} may not read this: its role needs “can read on {endpoint.permission}”"
     if endpoint.path.startswith("/api/v1"):
         return "forbidden", f"{advice}. Airflow 2 says the same when it does not know the user or the password"
     return "forbidden", f"{advice} (simple auth manager: role viewer)"
 
 
-def explain_401(who: str) -> str:
+def explain_401(who: Identity) -> str:
     """What to do when credentials, or their absence, are refused."""
-    return f"{who} was not accepted: check airflow.username and its password, or the token"
+    return f"{who.name} was not accepted: {who.advice}"
 
 
 def is_bad_token(detail: str) -> bool:
@@ -195,7 +209,7 @@ def describe_page(reply: Reply) -> str:
         return f"HTTP {reply.status} with an empty reply instead of JSON"
     text = reply.body[:CHUNK].decode("utf-8", "replace")
     if "<" not in text[:100]:
-        return f"HTTP {reply.status} with {' '.join(text.split())[:60]!r} instead of JSON"
+        return f"HTTP {reply.status} with {cite(text, 60)!r} instead of JSON"
     page = f"an HTML page titled {find_title(text)!r}"
     if is_login_page(reply):
         return f"{page}, a login page, instead of JSON: credentials are missing or not accepted before Airflow"
@@ -205,13 +219,13 @@ def describe_page(reply: Reply) -> str:
 def find_title(text: str) -> str:
     """The title of an HTML page."""
     found = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    return " ".join(found.group(1).split())[:80] if found else ""
+    return cite(found.group(1), 80) if found else ""
 
 
 def redirected(endpoint: Endpoint, reply: Reply) -> ReaderError:
     """Where a redirect leads: to a login page, or to the URL that should be configured."""
     target = urlsplit(reply.headers.get("Location", ""))
-    where = shown(target.geturl()) + target.path if target.netloc else target.path
+    where = cite(shown(target.geturl()) + target.path if target.netloc else target.path)
     if leads_to_login(reply):
         message = f"{endpoint.name}: redirected to a login page ({where}): credentials are missing or not accepted"
         return AnswerError("unauthorized", message, reply.status)
@@ -232,9 +246,9 @@ def read_detail(reply: Reply) -> str:
     text = reply.body[:CHUNK].decode("utf-8", "replace")
     try:
         content = json.loads(text)
-    except ValueError:
-        return find_title(text)[:EXCERPT]
+    except (ValueError, RecursionError):
+        return find_title(text)
     if not isinstance(content, dict):
         return ""
     detail = content.get("detail") or content.get("title") or content.get("error") or ""
-    return " ".join((detail if isinstance(detail, str) else json.dumps(detail)).split())[:EXCERPT]
+    return cite(detail if isinstance(detail, str) else json.dumps(detail))

@@ -7,6 +7,7 @@ import re
 from http.cookies import CookieError, SimpleCookie
 
 from exporter.reading import ReaderError
+from exporter.redaction import SHORTEST_SECRET, hide
 from exporter.sources.airflow.credentials import Basic, Headers, Password, Submit
 from exporter.sources.airflow.transport import Form, Reply
 
@@ -31,6 +32,11 @@ class Session:
 
     def __str__(self) -> str:
         return str(self._password)
+
+    @property
+    def advice(self) -> str:
+        """What to do where the user is refused."""
+        return self._password.advice
 
     def __repr__(self) -> str:
         return f"Session({self._password!r})"
@@ -74,7 +80,8 @@ class Session:
         if answer.status == 429:
             raise ReaderError("rate_limited", "Airflow limits logins: it was asked too often, try again in a minute")
         if answer.status in (302, 303) and not is_elsewhere(answer):
-            raise ReaderError("unauthorized", f"Airflow refused {self._password} or its password")
+            message = f"Airflow refused {self._password} or its password: {self._password.advice}"
+            raise ReaderError("unauthorized", message)
         cookies |= read_cookies(answer)
         if not is_elsewhere(answer) or not cookies:
             raise FormUnusableError
@@ -110,4 +117,7 @@ def read_cookies(reply: Reply) -> dict[str, str]:
 
 def cookie_headers(cookies: dict[str, str]) -> Headers:
     """The header that sends cookies back."""
+    for value in cookies.values():
+        if len(value) >= SHORTEST_SECRET:
+            hide(value)
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}

@@ -77,6 +77,11 @@ class AirflowSource:
         """What the exporter tells of itself: the rows that are left out of Airflow's lists."""
         return {own.API_UNREADABLE_ROWS: {(endpoint,): rows for endpoint, rows in self._left_out.count().items()}}
 
+    def summary(self) -> dict[str, object]:
+        """What was found, for the log: the release, and the number of DAGs once they were read."""
+        dags = self._overview.dags
+        return {"version": self.version, **({"dags": len(dags)} if dags is not None else {})}
+
     def connect(self) -> None:
         """Find out which Airflow is there. Raises ReaderError."""
         airflow = connect(self._settings, client=self._client).airflow

@@ -6,21 +6,20 @@ import base64
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from exporter.reading import ReaderError
+from exporter.secretfile import Secret, SecretFile, SecretVariable, check_header_value, clean_client_secret
 from exporter.settings import OAuth2Settings
 from exporter.sources.airflow.credentials import (
     Headers,
     Password,
     Submit,
-    WatchedFile,
     basic_headers,
-    check_secret,
+    bearer_headers,
     is_refusal,
 )
-from exporter.sources.airflow.failures import read_detail, shown
+from exporter.sources.airflow.failures import cite, read_detail, shown
 from exporter.sources.airflow.transport import Form, Reply
 
 RENEW_AT = 0.8
@@ -45,10 +44,16 @@ class Bearer:
     """A token that `fetch` makes, kept until most of its life is over or Airflow refuses it."""
 
     def __init__(
-        self, fetch: Callable[[], Token | None], whose: str, now: Callable[[], float] = time.monotonic
+        self,
+        fetch: Callable[[], Token | None],
+        whose: str,
+        advise: Callable[[], str],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`whose` the token is and what to do where it is refused go into messages."""
         self._fetch = fetch
         self._whose = whose
+        self._advise = advise
         self._now = now
         self._token: Token | None = None
         self._fetched = 0.0
@@ -57,10 +62,15 @@ class Bearer:
     def __str__(self) -> str:
         return self._whose
 
+    @property
+    def advice(self) -> str:
+        """What to do where the token is refused."""
+        return self._advise()
+
     def headers(self) -> Headers:
         if self._now() >= self._renewal:
             self._replace()
-        return {"Authorization": f"Bearer {self._token.value}"} if self._token else {}
+        return bearer_headers(self._token.value) if self._token else {}
 
     def renew(self, reply: Reply) -> bool:
         if not is_refusal(reply) or self._now() - self._fetched < SETTLE:
@@ -91,8 +101,9 @@ def ask_with_password(submit: Submit, base: str, password: Password) -> Token:
     content = {"username": password.username, "password": password.read()}
     reply = submit(Form("token", "POST", f"{base}/auth/token", json=content))
     if reply.status in (400, 401, 403, 422):
-        said = read_detail(reply)
-        raise ReaderError("unauthorized", f"Airflow refused {password} or its password (HTTP {reply.status}: {said})")
+        said = f"HTTP {reply.status}: {read_detail(reply)}"
+        message = f"Airflow refused {password} or its password ({said}): {password.advice}"
+        raise ReaderError("unauthorized", message)
     return parse_airflow_token(reply, base)
 
 
@@ -120,11 +131,11 @@ def read_field(reply: Reply, name: str) -> str:
     """A text field of a JSON reply. Raises ReaderError (bad_reply) without quoting the reply."""
     try:
         value = json.loads(reply.body)[name]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         value = None
     if not isinstance(value, str) or not value:
         raise ReaderError("bad_reply", f"the reply of {shown(reply.url)} to a request for a token has no {name!r}")
-    return check_secret(value, f"the token of {shown(reply.url)}")
+    return check_header_value(value, f"the token of {shown(reply.url)}")
 
 
 def jwt_life(token: str) -> float | None:
@@ -133,12 +144,12 @@ def jwt_life(token: str) -> float | None:
     try:
         content = json.loads(base64.urlsafe_b64decode(payload[0] + "=" * (-len(payload[0]) % 4)))
         life = float(content["exp"]) - float(content["iat"])
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
         return None
     return life if life > 0 else None
 
 
-def ask_identity_provider(submit: Submit, settings: OAuth2Settings, secret: WatchedFile) -> Token:
+def ask_identity_provider(submit: Submit, settings: OAuth2Settings, secret: Secret) -> Token:
     """Ask for a token by the client credentials grant. Raises ReaderError."""
     reply = submit(oauth2_form(settings, secret.read(), in_header=False))
     if reply.status in (400, 401):
@@ -157,7 +168,7 @@ def read_life(reply: Reply) -> float | None:
     """How many seconds a token lives by `expires_in`; None where it does not say."""
     try:
         return float(json.loads(reply.body)["expires_in"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -176,11 +187,13 @@ def oauth2_form(settings: OAuth2Settings, secret: str, *, in_header: bool) -> Fo
 def oauth2_error(reply: Reply) -> str:
     """The error code of a refusal, for a message."""
     try:
-        return f": {json.loads(reply.body)['error']}"
-    except (ValueError, KeyError, TypeError):
+        return f": {cite(str(json.loads(reply.body)['error']))}"
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 
-def secret_file(path: Path) -> WatchedFile:
+def find_client_secret(settings: OAuth2Settings) -> Secret:
     """Where the client's secret is."""
-    return WatchedFile(path, "the client secret file")
+    if settings.client_secret_file:
+        return SecretFile(settings.client_secret_file, "the client secret file", clean_client_secret)
+    return SecretVariable(settings.client_secret_environment, clean_client_secret)

@@ -6,6 +6,7 @@ ask again, is the client's business. Both raise what urllib3 and requests raise.
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import certifi
 import requests
@@ -23,6 +24,7 @@ from urllib3 import HTTPHeaderDict
 from urllib3.exceptions import InsecureRequestWarning, ReadTimeoutError, SSLError
 from urllib3.util import Timeout, make_headers
 
+from exporter.redaction import hide
 from exporter.sources.airflow.endpoints import Endpoint
 
 if TYPE_CHECKING:
@@ -208,9 +210,20 @@ def base_url(settings: AirflowSettings) -> str:
 
 def proxy_for(settings: AirflowSettings, url: str) -> str:
     """The proxy for a URL: ours, else the environment's (HTTPS_PROXY, NO_PROXY …), else none."""
-    if settings.proxy_url:
-        return settings.proxy_url
-    return select_proxy(url, get_environ_proxies(url)) or ""
+    proxy = settings.proxy_url or select_proxy(url, get_environ_proxies(url)) or ""
+    hide_password(proxy)
+    return proxy
+
+
+def hide_password(url: str) -> None:
+    """Never show the password in a URL, nor what the header has of it."""
+    password = urlsplit(url).password
+    if not password:
+        return
+    hide(password)
+    user, secret = unquote(urlsplit(url).username or ""), unquote(password)
+    hide(secret)
+    hide(base64.b64encode(f"{user}:{secret}".encode()).decode())
 
 
 def authorities(settings: AirflowSettings | None) -> str:

@@ -10,12 +10,13 @@ import http.client
 import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from exporter.directory import Directory, Named
 from exporter.family import Family
 from exporter.reading import Reader, ReaderError, Reading
+from exporter.redaction import hide, redact_foreign
+from exporter.secretfile import SecretFile, clean_password
 from exporter.settings import HostSettings
 
 TIMEOUT = 5.0
@@ -42,6 +43,8 @@ class NamesReader:
         self._settings = settings
         self._directory = directory
         self._find_nameless = find_nameless
+        file = settings.task_names_password_file
+        self._password = SecretFile(file, "the password file", clean_password) if file else None
 
     def read(self) -> Reading:
         """One round. Raises ReaderError."""
@@ -68,22 +71,25 @@ class NamesReader:
             finally:
                 connection.close()
         except ssl.SSLError as error:
-            raise ReaderError("tls", f"{where.netloc}: {error}") from error
+            raise ReaderError("tls", f"{where.netloc}: {redact_foreign(str(error))}") from error
         except TimeoutError as error:
             raise ReaderError("timeout", f"{where.netloc} did not answer within {TIMEOUT:.0f} s") from error
         except (OSError, http.client.HTTPException) as error:
-            raise ReaderError("unreachable", f"{where.netloc}: {error}; is that exporter running?") from error
+            said = redact_foreign(str(error))
+            raise ReaderError("unreachable", f"{where.netloc}: {said}; is that exporter running?") from error
         if reply.status != http.client.OK:
-            raise ReaderError(explain(reply.status), f"{where.netloc} answered {reply.status} {reply.reason}")
+            said = f"{reply.status} {redact_foreign(reply.reason)}"
+            raise ReaderError(explain(reply.status), f"{where.netloc} answered {said}")
         return content
 
     def _headers(self) -> Mapping[str, str]:
         """Raises ReaderError without the password's file."""
-        file = self._settings.task_names_password_file
-        if file is None:
+        if self._password is None:
             return {}
-        pair = f"{self._settings.task_names_username}:{read_secret(file)}"
-        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+        pair = f"{self._settings.task_names_username}:{self._password.read()}"
+        encoded = base64.b64encode(pair.encode()).decode()
+        hide(encoded)
+        return {"Authorization": f"Basic {encoded}"}
 
 
 class NamesSource:
@@ -116,7 +122,8 @@ def decode(content: bytes) -> dict[str, Named]:
         tries = json.loads(content)["tries"]
         return {uuid: Named(take_text(ids["dag_id"]), take_text(ids["task_id"])) for uuid, ids in tries.items()}
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ReaderError("bad_reply", f"the answer is not that of an exporter's {PATH}: {error}") from error
+        said = redact_foreign(str(error))
+        raise ReaderError("bad_reply", f"the answer is not that of an exporter's {PATH}: {said}") from error
 
 
 def take_text(value: object) -> str:
@@ -129,15 +136,6 @@ def take_text(value: object) -> str:
 def explain(status: int) -> str:
     """One of reading.REASONS."""
     return REASONS.get(status, "server_error" if status >= 500 else "bad_request")
-
-
-def read_secret(path: Path) -> str:
-    """Raises ReaderError."""
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ReaderError("unauthorized", f"the password file {path} cannot be read: {why}") from error
 
 
 def open_connection(settings: HostSettings) -> http.client.HTTPConnection:
