@@ -17,6 +17,7 @@ from exporter.sources.airflow.client import Client
 from exporter.sources.airflow.credentials import ExtraHeaders, Password, find_token
 from exporter.sources.airflow.dialect import connect
 from exporter.sources.airflow.tokens import find_client_secret
+from exporter.sources.airflow.walk import Rows
 from exporter.webrules import WebConfigError
 
 SKEW = 2.0
@@ -191,7 +192,9 @@ def count(noun: str, one: str = "", several: str = "s") -> Callable[[object], st
     def say(found: object) -> str:
         if not isinstance(found, Sequence):
             return "nothing to read here"
-        return f"{len(found)} {noun}{one if len(found) == 1 else several}"
+        lost = found.lost if isinstance(found, Rows) else 0
+        left = f"; {lost} left out: Airflow answers HTTP 500 for them, or they cannot be decoded" if lost else ""
+        return f"{len(found)} {noun}{one if len(found) == 1 else several}{left}"
 
     return say
 

@@ -16,6 +16,7 @@ from exporter.settings import AirflowSettings
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.dialect import Connection
 from exporter.sources.airflow.replies import TaskInstance
+from exporter.sources.airflow.walk import Rows
 
 
 class FakeAirflow:
@@ -215,6 +216,13 @@ def test_without_the_airflow_source_nothing_is_asked(airflow: FakeAirflow) -> No
 def test_without_a_state_file_it_says_what_that_means(airflow: FakeAirflow, tmp_path: Path) -> None:
     assert "counters start at zero" in find_lines(check(), "state file")[0]
     assert find_lines(check(f"--state.file={tmp_path / 'state'}"), "state file") == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"), [(0, "1 pool"), (2, "1 pool; 2 left out: Airflow answers HTTP 500 for them")]
+)
+def test_rows_that_are_left_out_are_said(lost: int, said: str) -> None:
+    assert diagnosis.count("pool")(Rows([object()], lost)).startswith(said)
 
 
 # ---- without a network ------------------------------------------------------------------------------
