@@ -41,7 +41,7 @@ class Feeding:
 
     def feed(self, event: Event, rule: str, values: Mapping[str, str], now: Circumstances) -> Resolution:
         """What becomes of an event that counts."""
-        if values.get("file"):
+        if "file" in values:
             values = {**values, "file": self._directory.find_file(values.get("bundle", ""), values["file"])}
         scale = find_scale(event.unit, now)
         targets: list[Target] = []
@@ -105,8 +105,10 @@ def read_tags(event: Event, tags: Mapping[str, str]) -> dict[str, str]:
 
 def read_team(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The team of a line, which Airflow adds in multi-team mode. It says nothing of whether other tags are sent."""
-    team = next((value for tag, value in tags if tag == "team_name"), "")
-    return {"team": clean("team", team)} if team else {}
+    for tag, value in tags:
+        if tag == "team_name" and value:
+            return {"team": clean("team", value)}
+    return {}
 
 
 def clean(variable: str, value: str) -> str:

@@ -103,8 +103,8 @@ class Names:
 
     def _resolve_custom(self, signature: Signature, doubt: str) -> Resolution:
         """A name that is taken for a user's, unless it begins as only Airflow's do."""
-        own = self._prefixes.cut(signature.name)
-        name = own[0][1] if own else signature.name
+        own = next(self._prefixes.cut(signature.name), None)
+        name = own[1] if own else signature.name
         if own and self._lookup.is_reserved(name) and not (name.startswith("edge_worker.") and signature.tags):
             note = doubt or "Airflow's, by its first part, but not a name that is known"
             return Resolution("", drop="unmapped", note=note)

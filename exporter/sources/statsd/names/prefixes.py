@@ -71,13 +71,15 @@ class Prefixes:
 
     def tell_known(self, known: tuple[str, ...]) -> None:
         """Set the prefixes that the API or the configuration shows, with their dots."""
-        if known != self._known:
+        if known is not self._known:
             self._known = known
             self._order()
 
-    def cut(self, name: str) -> list[tuple[str, str]]:
-        """Each known or recognised prefix that a name has, with the rest of the name; the longest prefix first."""
-        return [(prefix, name[len(prefix) :]) for prefix in self._ordered if name.startswith(prefix)]
+    def cut(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield each known or recognised prefix that a name has, with the rest of the name; the longest first."""
+        for prefix in self._ordered:
+            if name.startswith(prefix):
+                yield prefix, name[len(prefix) :]
 
     def confirm(self, prefix: str, name: str) -> None:
         """Note that a name of Airflow came under a prefix that is known."""
