@@ -6,7 +6,7 @@ Everything that does not depend on the value is worked out once for each signatu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -78,6 +78,10 @@ class Resolution(NamedTuple):
     """What was put right, for `explain`: a unit, a split of dots, a twin."""
     ambiguous: bool = False
     """The ids could be split in several ways."""
+    plan: Hashable = None
+    """Equal for resolutions whose targets differ in nothing but their labels; None where that is not known."""
+    claim: Callable[[], object] | None = None
+    """Takes the name of a family that does not exist yet. To be called once a value counts: a refused one takes none."""
 
 
 class Dialects(NamedTuple):
@@ -107,8 +111,11 @@ class Resolver(Protocol):
     def revision(self) -> int:
         """Grows when resolutions may differ from those given before."""
 
+    def find(self, signature: Signature) -> Resolution:
+        """Say what becomes of all lines of that signature. Never raises, and takes no name: `claim` does."""
+
     def resolve(self, signature: Signature) -> Resolution:
-        """Say what becomes of all lines of that signature. Never raises."""
+        """The same, and take the name of a family that does not exist yet."""
 
 
 DROPS = (

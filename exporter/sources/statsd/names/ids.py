@@ -55,8 +55,10 @@ class Ids:
         `spelled`: dots inside values may have been sent as two underscores.
         """
         segments = text.split(".")
-        if len(segments) < len(variables) or not all(segments):
+        if len(segments) < len(variables) or "" in segments:
             return None
+        if len(segments) == len(variables):
+            return self._take_only(variables, segments, spelled=spelled and "__" in text)
         ways = list(list_ways(variables, segments))
         if not ways:
             return None
@@ -65,6 +67,16 @@ class Ids:
         rivals = sum(rank == best for rank, _, _ in ranked)
         values = {name: self._undo(name, value, chosen, spelled=spelled) for name, value in chosen.items()}
         return Split(values, rivals > 1 or self._hides_dots(values, spelled=spelled))
+
+    def _take_only(self, variables: Sequence[str], segments: Sequence[str], *, spelled: bool) -> Split | None:
+        """The values where each is one segment, so that there is one way."""
+        way = dict(zip(variables, segments, strict=True))
+        if "state" in way and variables[-1] != "state" and way["state"] not in STATES:
+            return None
+        if not spelled:
+            return Split(way, ambiguous=False)
+        values = {name: self._undo(name, value, way, spelled=True) for name, value in way.items()}
+        return Split(values, self._hides_dots(values, spelled=True))
 
     def _rank(self, way: dict[str, str]) -> tuple[int, int]:
         """How much of a split is known; of several known DAGs the one with the longest id is meant."""

@@ -114,6 +114,11 @@ class Event:
         return tuple(dict.fromkeys([*named, *self.tags]))
 
     @cached_property
+    def by_state(self) -> bool:
+        """Whether what it feeds depends on the state in it."""
+        return bool(self.states) or any(feed.only for feed in self.feeds)
+
+    @cached_property
     def plain_suffices(self) -> bool:
         """Whether the modern name without tags says all that is taken of it, in every mode."""
         labels = {label for feed in self.feeds for label in feed.family.labels if label not in feed.const}
