@@ -32,7 +32,7 @@ class Plain:
     revision = 0
     dialects = ALL
 
-    def resolve(self, signature: Signature) -> Resolution:
+    def find(self, signature: Signature) -> Resolution:
         return Resolution("plain", (Target(JOBS, (signature.name,), Action.ADD),))
 
 
