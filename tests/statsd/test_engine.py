@@ -32,6 +32,9 @@ class Plain:
     revision = 0
     dialects = ALL
 
+    def take_spellings(self) -> None:
+        """No id is spelled otherwise here."""
+
     def find(self, signature: Signature) -> Resolution:
         return Resolution("plain", (Target(JOBS, (signature.name,), Action.ADD),))
 

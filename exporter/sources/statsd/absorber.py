@@ -87,7 +87,7 @@ class Absorber:
         now = self._clock()
         if self._meanings.outdated and now >= self._renewed + PAUSE:
             self._renewed = now
-            self._meanings.forget()
+            self._meanings.renew()
 
     def absorb(self, batch: Sequence[bytes], senders: Senders) -> None:
         """Take each line of each datagram."""

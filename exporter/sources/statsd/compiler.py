@@ -7,7 +7,7 @@ in ids only costs little more than its series.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from exporter.family import Family, Kind, Labels
@@ -40,6 +40,7 @@ class Tables(Protocol):
     def observe(self, series: Any, value: float, weight: float) -> None: ...  # noqa: ANN401
     def touch(self, family: Family, series: Any) -> None: ...  # noqa: ANN401
     def sweep(self) -> bool: ...
+    def respell(self, spell: Callable[[tuple[str, ...], Labels], Labels]) -> None: ...
 
 
 class Feed(NamedTuple):

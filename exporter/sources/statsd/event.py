@@ -6,7 +6,7 @@ Everything that does not depend on the value is worked out once for each signatu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -84,6 +84,24 @@ class Resolution(NamedTuple):
     """Takes the name of a family that does not exist yet. To be called once a value counts: a refused one takes none."""
 
 
+class Spellings(NamedTuple):
+    """Ids that were taken for others at first: two underscores in them were a dot."""
+
+    dags: Mapping[str, str]
+    tasks: Mapping[tuple[str, str], str]
+    """By the right id of their DAG and what they were taken for."""
+
+    def apply(self, names: tuple[str, ...], labels: Labels) -> Labels:
+        """The right values of these labels."""
+        place = names.index("dag_id")
+        dag_id = self.dags.get(labels[place], labels[place])
+        right = [*labels[:place], dag_id, *labels[place + 1 :]]
+        if "task_id" in names:
+            place = names.index("task_id")
+            right[place] = self.tasks.get((dag_id, labels[place]), labels[place])
+        return tuple(right)
+
+
 class Dialects(NamedTuple):
     """Which ways of writing tags are read. All are by default, as in statsd_exporter."""
 
@@ -116,6 +134,9 @@ class Resolver(Protocol):
 
     def resolve(self, signature: Signature) -> Resolution:
         """The same, and take the name of a family that does not exist yet."""
+
+    def take_spellings(self) -> Spellings | None:
+        """Ids that were given out and have proved to be spelled otherwise; each once, None without any."""
 
 
 DROPS = (

@@ -19,6 +19,7 @@ class Meanings:
     """Asks the resolver and finds the series. What did not come for a whole generation of others is forgotten."""
 
     def __init__(self, tables: Tables, resolver: Resolver) -> None:
+        self._tables = tables
         self._resolver = resolver
         self.revision = resolver.revision
         self.young: dict[bytes, Meaning] = {}
@@ -53,6 +54,13 @@ class Meanings:
         self._capped.clear()
         self._compiler.forget()
         self.revision = self._resolver.revision
+
+    def renew(self) -> None:
+        """The resolver knows more: work out every meaning again, and put right what is known to be wrong."""
+        spellings = self._resolver.take_spellings()
+        if spellings:
+            self._tables.respell(spellings.apply)
+        self.forget()
 
     def forget_capped(self) -> None:
         """Ask again for what there was no room for."""

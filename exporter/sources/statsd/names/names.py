@@ -11,7 +11,7 @@ from typing import NamedTuple
 from exporter.directory import Directory
 from exporter.family import Family
 from exporter.settings import StatsdSettings
-from exporter.sources.statsd.event import ALL, Resolution, Signature, Type
+from exporter.sources.statsd.event import ALL, Resolution, Signature, Spellings, Type
 from exporter.sources.statsd.lines import CLIENT_TELEMETRY
 from exporter.sources.statsd.names.custom import LONGEST_VALUE, Custom
 from exporter.sources.statsd.names.feeding import Feeding, clean, read_tags
@@ -88,6 +88,10 @@ class Names:
                 return self._resolve_own(signature.name[len(prefix) :], signature)
         return self._resolve_stranger(signature)
 
+    def take_spellings(self) -> Spellings | None:
+        """DAGs and tasks that were taken for others before their dots were known."""
+        return self._ids.take_spellings(spelled=self._look().spelled)
+
     def settle(self) -> None:
         """Take what is not clear yet for what is most likely, as `explain` does for single lines."""
         self._stream.settle()
@@ -117,17 +121,21 @@ class Names:
         tagged, legacy = bool(values), found.ids is not None
         self._note(event, tagged=tagged, legacy=legacy)
         moment = self._look()
-        if moment.old and "dag_id" in values:
-            self._ids.learn(values["dag_id"])
-        ambiguous = False
+        if "dag_id" in values and (moment.old or "__" in values["dag_id"]):
+            self._ids.learn(values["dag_id"], certain=True)
+        split = None
         if legacy:
             split = self._split(found, moment)
             if split is None:
                 return Resolution(name_legacy(event), drop="unmapped", note="too few parts for the ids in the name")
-            values, ambiguous = merge(split.values, values, found.ids or ""), split.ambiguous
+            values = merge(split.values, values, found.ids or "")
         key = make_key(event, values, signature.type, legacy=legacy, tagged=tagged)
         plan = self._plans.get(key) or self._make_plan(key, values)
-        return plan.fill(values, ambiguous=ambiguous)
+        if split is None:
+            return plan.fill(values)
+        if split.doubtful and plan.feeds:
+            self._ids.note_doubtful(values)
+        return plan.fill(values, ambiguous=split.ambiguous)
 
     def _note(self, event: Event, *, tagged: bool, legacy: bool) -> None:
         """What a name shows of the stream as a whole; it does so once for all names of an event."""
@@ -146,9 +154,9 @@ class Names:
         revision = self._stream.revision + self._directory.spelling
         if revision != self._moment.revision:
             self._plans.clear()
-            release = self._stream.known_release
-            spelled = not release or covers("3.3+", release)
-            self._moment = Moment(revision, self._stream.release[0] == 2, spelled)
+            release, old = self._stream.known_release, self._stream.release[0] == 2
+            spelled = not old and (not release or covers("3.3+", release))
+            self._moment = Moment(revision, old, spelled)
         return self._moment
 
     def _make_plan(self, key: PlanKey, values: dict[str, str]) -> Plan:

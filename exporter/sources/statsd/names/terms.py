@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from exporter.family import Family
@@ -140,6 +140,7 @@ def parse_release(text: str) -> Release:
     return tuple(int(part) for part in match[0].split(".")[:3]) if match else ()
 
 
+@lru_cache(maxsize=1_000)
 def covers(releases: str, release: Release) -> bool:
     """Whether the releases that are told as text hold that one; a release told in part stands for its newest."""
     return not releases or any(covers_range(part.strip(), release) for part in releases.split(","))
