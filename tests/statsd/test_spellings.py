@@ -1,4 +1,4 @@
-"""Airflow 3.3 writes dots of ids as two underscores: one DAG is one DAG, as soon as anything shows how it is spelled."""
+"""Airflow 3.3 writes dots of ids as two underscores: a DAG is one DAG as soon as anything shows how it is spelled."""
 
 from __future__ import annotations
 
