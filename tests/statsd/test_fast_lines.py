@@ -35,8 +35,8 @@ TAILS = st.sampled_from(
         "c|#k:v|@0.1",
         "c|@0.1|#k",
         "c|#",
+        *("c|T1", "c|c:id", "c|c:id:c", "c|e:x", "c:2|c", "c|", "c|#k:v,#l:w", "c|#é:x", "ms|card:low", "c\r", "c|#|"),
     ]
-    + ["c|T1", "c|c:id", "c|c:id:c", "c|e:x", "c:2|c", "c|", "c|#k:v,#l:w", "c|#é:x", "ms|card:low", "c\r", "c|#|"]
 )
 LINES = st.builds("{}:{}|{}".format, NAMES, VALUES, TAILS).map(str.encode) | st.binary(max_size=60)
 LINES |= st.text("ab:|#,=@c[]g1.-ms_", max_size=40).map(str.encode)

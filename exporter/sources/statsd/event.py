@@ -81,7 +81,7 @@ class Resolution(NamedTuple):
     plan: Hashable = None
     """Equal for resolutions whose targets differ in nothing but their labels; None where that is not known."""
     claim: Callable[[], object] | None = None
-    """Takes the name of a family that does not exist yet: to be called once a value counts, so that no other takes it."""
+    """Takes the name of a family that does not exist yet: to be called only where a value counts."""
 
 
 class Spellings(NamedTuple):
