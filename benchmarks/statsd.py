@@ -7,6 +7,7 @@ else the sender is what gives way first. Without --peer there is nothing to comp
 missed.
 
 Each dialect is a part of its own, and so are the `figures` that hold whatever the load: --parts chooses some of them.
+--cold measures something else: what a line costs that is new (statsd_cold.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.statsd_cold import DAGS, measure_cold
 from benchmarks.statsd_report import Figures, Holding, Result, find_missed, write_figures, write_row
 from benchmarks.statsd_subjects import (
     MAPPING,
@@ -190,6 +192,15 @@ def read_rates(text: str) -> list[int]:
     return [int(one) for one in text.split(",")]
 
 
+def report_cold(sides: dict[str, Run], dags: int) -> int:
+    """Measure what new lines cost, and say which goals were missed."""
+    starts = {side: lambda extra, run=run: run(0, extra) for side, run in sides.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        missed = list(measure_cold(Path(folder), starts, dags))
+    print("\nEvery goal is met." if not missed else "\nMissed:\n" + "\n".join(missed))
+    return 1 if missed else 0
+
+
 def main() -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.statsd", description=__doc__)
@@ -203,12 +214,15 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4.0, help="how long each load lasts")
     parser.add_argument("--dags", type=int, default=1_000)
     parser.add_argument("--parts", type=lambda text: text.split(","), default=PARTS, help=f"of {','.join(PARTS)}")
+    parser.add_argument("--cold", action="store_true", help="what new lines cost, and nothing else")
     parser.add_argument("--quick", action="store_true", help="plain lines, one each, and the figures only")
     options = parser.parse_args()
     dialects = [one for one in SPELLINGS if one in options.parts and (one == "plain" or not options.quick)]
     sides: dict[str, Run] = {"ours": lambda buffer, extra: run_ours(buffer, [*options.ours, *extra])}
     if options.peer:
         sides["peer"] = lambda buffer, _: run_peer(options.peer, buffer, options.peer_argument)
+    if options.cold:
+        return report_cold(sides, options.dags if options.quick else DAGS)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.dags, options.seconds, options.climb)
         print("| load | ours, µs a line | lost | scrapes | peer, µs a line | lost | scrapes | ratio |")

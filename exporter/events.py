@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from exporter.family import Family, Kind, Labels
 from exporter.ledger import coarsen
+from exporter.respelling import Spell, respell
 from exporter.shares import Gauge, Window
 from exporter.store import Series, Store, Table, clean_labels
 
@@ -96,6 +97,7 @@ class Events:
     def find(self, family: Family, labels: Labels) -> Series | None:
         """The series to change, made where it is new: a coarser one, or for gauges none, once the cap is reached.
 
+        A family that came at run time exists from its first series on: one that gets none takes no name.
         Raises ValueError where the name is taken, there are too many families or the labels do not fit.
         """
         live = self._live.get(family) or self._open(family)
@@ -103,6 +105,7 @@ class Events:
         if series is None:
             placed = self._place(live, clean_labels(family, labels))
             if placed is None:
+                self._close_empty(live)
                 return None
             series = live.known.get(placed) or self._add(live, placed)
         if family.ttl:
@@ -143,6 +146,13 @@ class Events:
                 gone = self._expire(family, live, now) or gone
         return gone
 
+    def respell(self, spell: Spell) -> None:
+        """Let the series of DAGs go on under other labels. Whatever held one of them has to find it again."""
+        for family, live in self._live.items():
+            if family.declared and "dag_id" in family.labels:
+                for series in respell(live, spell):
+                    series.exposed_at = GONE
+
     def _open(self, family: Family) -> Live:
         if not family.declared:
             if self._came >= FAMILIES:
@@ -157,10 +167,20 @@ class Events:
         self._store.attach(live.table)
         return live
 
+    def _close_empty(self, live: Live) -> None:
+        """Let go of a family that was opened for a series which there is no room for."""
+        family = live.table.family
+        if not live.known and not family.declared:
+            self._forget(family)
+            # Its name is in no exposition, so that what was refused cannot be shown under it; the source counts it.
+            self.refused.pop(family, None)
+
     def _place(self, live: Live, labels: Labels) -> Labels | None:
         family, known = live.table.family, live.known
+        if labels in known:
+            return labels
         cap = self._store.cap(family) if family.declared or self._grown < SERIES else 0
-        if labels in known or len(known) < cap:
+        if len(known) < cap:
             return labels
         if family.kind is Kind.GAUGE or not labels:
             self.refused[family] += 1

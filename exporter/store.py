@@ -32,8 +32,7 @@ class Series:
     def __init__(self, labels: Labels, cells: list[float], *, shown: bool = True) -> None:
         # A DAG and a task are in many series: their ids are kept once.
         self.labels = tuple(map(intern, map(str, labels)))
-        self.value: float | list[float]
-        self.cells = cells
+        self.value: float | list[float] = cells if len(cells) > 1 else cells[0]
         self.shown = shown
         self.exposed_at = 0.0
         self.text = b""

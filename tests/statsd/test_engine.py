@@ -32,7 +32,10 @@ class Plain:
     revision = 0
     dialects = ALL
 
-    def resolve(self, signature: Signature) -> Resolution:
+    def take_spellings(self) -> None:
+        """No id is spelled otherwise here."""
+
+    def find(self, signature: Signature) -> Resolution:
         return Resolution("plain", (Target(JOBS, (signature.name,), Action.ADD),))
 
 

@@ -28,7 +28,10 @@ class Plain:
         self.revision = 0
         self.asked = 0
 
-    def resolve(self, signature: Signature) -> Resolution:
+    def take_spellings(self) -> None:
+        """No id is spelled otherwise here."""
+
+    def find(self, signature: Signature) -> Resolution:
         self.asked += 1
         if signature.name.startswith("x"):
             return Resolution("", drop="undecided" if signature.name.startswith("xx") else "unmapped")
@@ -181,7 +184,7 @@ def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch
 
 def test_a_line_may_feed_several_families_and_only_what_fits_it(world: World) -> None:
     class Both(Plain):
-        def resolve(self, signature: Signature) -> Resolution:
+        def find(self, signature: Signature) -> Resolution:
             self.asked += 1
             labels = (signature.name,)
             return Resolution(
@@ -203,7 +206,7 @@ def test_a_line_may_feed_several_families_and_only_what_fits_it(world: World) ->
 
 def test_a_line_may_feed_several_counters_and_several_histograms(world: World) -> None:
     class All(Plain):
-        def resolve(self, signature: Signature) -> Resolution:
+        def find(self, signature: Signature) -> Resolution:
             as_it_is = (Target(EVENTS, (name,), Action.ADD) for name in ("one", "two"))
             observed = (Target(SECONDS, (name,), Action.OBSERVE, 0.001) for name in ("one", "two"))
             return Resolution("all", (*as_it_is, Target(EVENTS, ("three",), Action.ADD, 2, 1), *observed))

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from exporter.sources.statsd import lines
-from exporter.sources.statsd.event import Action, Resolver, Type
+from exporter.sources.statsd.event import Action, Resolver, Sample, Type
+from exporter.sources.statsd.fast_lines import FastParser
 from exporter.sources.statsd.meanings import Cell, Feed, Meaning, Meanings, Tables, is_stale, tidy
 
 NUMBERS = 20_000
@@ -41,6 +42,7 @@ class Absorber:
         self._tables = tables
         self._clock = clock
         self._meanings = Meanings(tables, resolver)
+        self._parser = FastParser(resolver.dialects)
         self.resolver = resolver
         self._renewed = -math.inf
         self._numbers: dict[bytes, float] = {}
@@ -75,6 +77,7 @@ class Absorber:
     def change(self, resolver: Resolver) -> None:
         """Resolve by another resolver from now on."""
         self._meanings.change(resolver)
+        self._parser = FastParser(resolver.dialects)
         self.resolver = resolver
 
     def sweep(self) -> None:
@@ -84,7 +87,7 @@ class Absorber:
         now = self._clock()
         if self._meanings.outdated and now >= self._renewed + PAUSE:
             self._renewed = now
-            self._meanings.forget()
+            self._meanings.renew()
 
     def absorb(self, batch: Sequence[bytes], senders: Senders) -> None:
         """Take each line of each datagram."""
@@ -141,21 +144,41 @@ class Absorber:
 
     def _read(self, line: bytes, senders: Senders, place: int) -> bool:
         """Read a whole line, the cold path; says whether there was nothing in it."""
-        if not line.strip():
-            return True
         name, _, rest = line.partition(b":")
         raw, _, tail = rest.partition(b"|")
         key = name + b"\n" + tail
         known = self._meanings.recall(key)
+        sample = self._parser.parse(name, raw, tail)
+        if sample is None:
+            return self._read_odd(line, known, senders, place)
+        meaning = known or self._learn(sample, key if len(line) <= LONGEST else b"")
+        meaning[0][0] += 1
+        self._take(meaning, tidy(sample.value), senders, place, relative=sample.relative)
+        return False
+
+    def _read_odd(self, line: bytes, known: Meaning | None, senders: Senders, place: int) -> bool:
+        """Read a line of any form; says whether there was nothing in it. Only a line with one value has a meaning."""
+        if not line.strip():
+            return True
+        name, _, rest = line.partition(b":")
+        raw, _, tail = rest.partition(b"|")
         parsed = lines.parse(line, self.resolver.dialects)
         self.rejected.update(parsed.rejected)
+        kept = name + b"\n" + tail if b":" not in raw and len(parsed.samples) == 1 and len(line) <= LONGEST else b""
         for sample in parsed.samples:
-            meaning = known or self._meanings.resolve(sample.signature)
+            meaning = known or self._learn(sample, kept)
             meaning[0][0] += 1
             self._take(meaning, tidy(sample.value), senders, place, relative=sample.relative)
-            if not known and b":" not in raw and len(parsed.samples) == 1 and len(line) <= LONGEST:
-                self._meanings.keep(key, meaning)
         return False
+
+    def _learn(self, sample: Sample, key: bytes) -> Meaning:
+        """What a sample does; remembered under the key, if there is one and every target takes the value."""
+        meaning, refused = self._meanings.resolve(sample.signature, tidy(sample.value))
+        if refused:
+            self.rejected["bad_value"] += refused
+        elif key:
+            self._meanings.keep(key, meaning)
+        return meaning
 
     def _take(self, meaning: Meaning, value: float, senders: Senders, place: int, *, relative: bool) -> None:
         """What a value does that may be of any kind."""

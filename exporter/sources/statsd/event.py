@@ -6,7 +6,7 @@ Everything that does not depend on the value is worked out once for each signatu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -78,6 +78,28 @@ class Resolution(NamedTuple):
     """What was put right, for `explain`: a unit, a split of dots, a twin."""
     ambiguous: bool = False
     """The ids could be split in several ways."""
+    plan: Hashable = None
+    """Equal for resolutions whose targets differ in nothing but their labels; None where that is not known."""
+    claim: Callable[[], object] | None = None
+    """Takes the name of a family that does not exist yet: to be called only where a value counts."""
+
+
+class Spellings(NamedTuple):
+    """Ids that were taken for others at first: two underscores in them were a dot."""
+
+    dags: Mapping[str, str]
+    tasks: Mapping[tuple[str, str], str]
+    """By the right id of their DAG and what they were taken for."""
+
+    def apply(self, names: tuple[str, ...], labels: Labels) -> Labels:
+        """The right values of these labels."""
+        place = names.index("dag_id")
+        dag_id = self.dags.get(labels[place], labels[place])
+        right = [*labels[:place], dag_id, *labels[place + 1 :]]
+        if "task_id" in names:
+            place = names.index("task_id")
+            right[place] = self.tasks.get((dag_id, labels[place]), labels[place])
+        return tuple(right)
 
 
 class Dialects(NamedTuple):
@@ -107,8 +129,14 @@ class Resolver(Protocol):
     def revision(self) -> int:
         """Grows when resolutions may differ from those given before."""
 
+    def find(self, signature: Signature) -> Resolution:
+        """Say what becomes of all lines of that signature. Never raises, and takes no name: `claim` does."""
+
     def resolve(self, signature: Signature) -> Resolution:
-        """Say what becomes of all lines of that signature. Never raises."""
+        """The same, and take the name of a family that does not exist yet."""
+
+    def take_spellings(self) -> Spellings | None:
+        """Ids that were given out and have proved to be spelled otherwise; each once, None without any."""
 
 
 DROPS = (

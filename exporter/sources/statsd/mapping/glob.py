@@ -53,20 +53,37 @@ class Globs:
         node.index = index if node.index is None else node.index
 
     def _walk(self, node: Node, segments: list[str], place: int, caught: list[str]) -> Iterator[Found]:
-        if place == len(segments):
-            if node.index is not None:
-                yield node.index, caught
-            return
-        left = len(segments) - place - 1
-        literal = node.next.get(segments[place])
-        if literal is not None and literal.fits(left):
-            also = [*caught, "*"] if segments[place] == "*" else caught
-            yield from self._walk(literal, segments, place + 1, also)
-            if not self._returning or segments[place] == "*":
+        count = len(segments)
+        while place < count:
+            segment = segments[place]
+            left = count - place - 1
+            literal, star = node.next.get(segment), node.next.get("*")
+            literal = literal if literal is not None and literal.fits(left) else None
+            star = star if star is not None and star.fits(left) else None
+            place += 1
+            if segment == "*" or (literal is not None and star is not None):
+                yield from self._fork(literal, star, segments, place, caught)
                 return
-        star = node.next.get("*")
-        if star is not None and star.fits(left):
-            yield from self._walk(star, segments, place + 1, [*caught, segments[place]])
+            if literal is not None:
+                node = literal
+            elif star is not None:
+                node, caught = star, [*caught, segment]
+            else:
+                return
+        if node.index is not None:
+            yield node.index, caught
+
+    def _fork(
+        self, literal: Node | None, star: Node | None, segments: list[str], place: int, caught: list[str]
+    ) -> Iterator[Found]:
+        """Go on where a segment may be meant literally or be caught; `place` is that of the next one."""
+        segment = segments[place - 1]
+        if literal is not None:
+            yield from self._walk(literal, segments, place, [*caught, "*"] if segment == "*" else caught)
+            if not self._returning or segment == "*":
+                return
+        if star is not None:
+            yield from self._walk(star, segments, place, [*caught, segment])
 
 
 def needs_return(patterns: Sequence[str]) -> bool:

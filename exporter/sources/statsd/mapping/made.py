@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from exporter.family import Family, FamilyError, Kind
 from exporter.sources.statsd.mapping.file import Options
 
@@ -15,8 +17,8 @@ HELP = "Received over StatsD"
 PARTS = {Kind.HISTOGRAM: ("_sum", "_count", "_bucket"), Kind.SUMMARY: ("_sum", "_count")}
 
 
-class RefusedError(Exception):
-    """Why no family is made: one of DROPS."""
+Claim = Callable[[], object] | None
+"""Takes the name of a family that is new; None where it exists."""
 
 
 class Families:
@@ -26,18 +28,24 @@ class Families:
         self._kinds: dict[str, Kind] = {}
         self._made: dict[tuple[str, tuple[str, ...]], Family] = {}
 
-    def find(self, name: str, labels: tuple[str, ...], kind: Kind, options: Options, ttl: float, text: str) -> Family:
-        """The family of a name with these labels; made if it is new. Raises RefusedError."""
+    def find(
+        self, name: str, labels: tuple[str, ...], kind: Kind, options: Options, ttl: float, text: str
+    ) -> tuple[Family | str, Claim]:
+        """The family of a name with these labels, with what takes its name if it is new; or why there is none, one of
+        DROPS.
+        """
         if self._kinds.get(name, kind) is not kind:
-            raise RefusedError("conflict")
+            return "conflict", None
         known = self._made.get((name, labels))
-        return known or self._make(name, labels, kind, options, ttl, text)
+        return (known, None) if known else self._make(name, labels, kind, options, ttl, text)
 
-    def _make(self, name: str, labels: tuple[str, ...], kind: Kind, options: Options, ttl: float, text: str) -> Family:
+    def _make(
+        self, name: str, labels: tuple[str, ...], kind: Kind, options: Options, ttl: float, text: str
+    ) -> tuple[Family | str, Claim]:
         if self._collides(name, kind):
-            raise RefusedError("conflict")
+            return "conflict", None
         if len(self._made) >= SHAPES or (name not in self._kinds and len(self._kinds) >= NAMES):
-            raise RefusedError("capped")
+            return "capped", None
         try:
             family = Family(
                 name=name,
@@ -53,11 +61,14 @@ class Families:
                 ttl=ttl,
                 declared=False,
             )
-        except FamilyError as error:
-            raise RefusedError("conflict") from error
-        self._kinds[name] = kind
-        self._made[name, labels] = family
-        return family
+        except FamilyError:
+            return "conflict", None
+        return family, lambda: self._keep(family)
+
+    def _keep(self, family: Family) -> None:
+        """Take the name of a family: from here on it has this kind."""
+        self._kinds[family.name] = family.kind
+        self._made[family.name, family.labels] = family
 
     def _collides(self, name: str, kind: Kind) -> bool:
         """Whether a row of one family would look like a row of another."""

@@ -11,7 +11,7 @@ from exporter.sources.statsd.event import PEER, Action, Resolution, Signature, T
 from exporter.sources.statsd.mapping.escape import escape
 from exporter.sources.statsd.mapping.file import MappingError, MappingFile, Options, Rule, read
 from exporter.sources.statsd.mapping.glob import Globs, needs_return
-from exporter.sources.statsd.mapping.made import Families, RefusedError
+from exporter.sources.statsd.mapping.made import Families
 from exporter.sources.statsd.mapping.pattern import LONGEST
 from exporter.sources.statsd.mapping.template import Fill, fill_glob, fill_regex, find_empty_glob, find_empty_regex
 
@@ -46,15 +46,25 @@ class Mapper:
         self._globs = {kind: self._index(globs, kind) for kind in (*METRIC_TYPES.values(), OBSERVER)}
 
     def resolve(self, signature: Signature) -> Resolution:
-        """Say what becomes of all lines of that signature. Never raises."""
+        """Say what becomes of all lines of that signature, and take the name of a family that is new."""
+        found = self.find(signature)
+        if found.claim:
+            found.claim()
+        return found
+
+    def find(self, signature: Signature) -> Resolution:
+        """Say what becomes of all lines of that signature. Never raises, and takes no name."""
         match = self.match(signature.name, METRIC_TYPES.get(signature.type, OBSERVER))
-        title = match.rule.title if match else ""
-        if match and match.rule.drop:
-            return Resolution(title, drop="mapped_drop")
-        try:
-            return Resolution(title, (self._target(signature, match),))
-        except RefusedError as refusal:
-            return Resolution(title, drop=str(refusal))
+        if match is None:
+            return self._resolve_unmapped(signature)
+        rule = match.rule
+        if rule.drop:
+            return Resolution(rule.title, drop="mapped_drop")
+        labels = merge_labels(signature, match)
+        return self._resolve_named(rule.title, signature.type, escape(match.name), labels, rule)
+
+    def take_spellings(self) -> None:
+        """A mapping file says how ids are spelled."""
 
     def match(self, name: str, metric_type: str) -> Match | None:
         """The mapping that a StatsD name belongs to: globs first, then regular expressions in their order."""
@@ -84,21 +94,33 @@ class Mapper:
         patterns = [(rule.position, rule.match) for rule in rules if fits(rule, metric_type)]
         return Globs(patterns, ordered=self.file.defaults.ordered, returning=self._returning)
 
-    def _target(self, signature: Signature, match: Match | None) -> Target:
-        rule = match.rule if match else None
-        options = rule.options if rule else self.file.defaults.options
-        name = escape(match.name if match else signature.name)
+    def _resolve_unmapped(self, signature: Signature) -> Resolution:
+        labels = merge_labels(signature, None)
+        return self._resolve_named("", signature.type, escape(signature.name), labels, None)
+
+    def _resolve_named(
+        self, title: str, sent: Type, name: str, labels: dict[str, str], rule: Rule | None
+    ) -> Resolution:
+        """The resolution by the name and the labels that the metric has in the end."""
         if not name:
-            raise RefusedError("no_name")
-        kind = find_kind(signature.type, options)
-        scale = (rule.scale if rule else 1.0) * (0.001 if signature.type is Type.TIMER else 1.0)
-        if kind is Kind.COUNTER and scale < 0:
-            raise RefusedError("conflict")
-        labels = merge_labels(signature, match)
+            return Resolution(title, drop="no_name")
+        defaults = self.file.defaults
+        kind = find_kind(sent, rule.options if rule else defaults.options)
         names = tuple(sorted(labels))
-        ttl = rule.ttl if rule else self.file.defaults.ttl
-        family = self.families.find(name, names, kind, options, ttl, rule.help if rule else "")
-        return Target(family, tuple(labels[label] for label in names), ACTIONS.get(kind, Action.OBSERVE), scale)
+        family, claim = self.families.find(
+            name,
+            names,
+            kind,
+            rule.options if rule else defaults.options,
+            rule.ttl if rule else defaults.ttl,
+            rule.help if rule else "",
+        )
+        if isinstance(family, str):
+            return Resolution(title, drop=family)
+        scale = (rule.scale if rule else 1.0) * (0.001 if sent is Type.TIMER else 1.0)
+        values = tuple([labels[label] for label in names])
+        target = Target(family, values, ACTIONS.get(kind, Action.OBSERVE), scale)
+        return Resolution(title, (target,), plan=(family, scale), claim=claim)
 
 
 def load(path: Path, before: Mapper | None = None) -> Mapper:
@@ -130,7 +152,8 @@ def fits(rule: Rule, metric_type: str) -> bool:
 
 
 def fill(rule: Rule, filled: Fill) -> Match:
-    return Match(rule, filled(rule.name), {label: filled(value) for label, value in rule.labels.items()})
+    name = filled(rule.name) if "$" in rule.name else rule.name
+    return Match(rule, name, {label: filled(value) if "$" in value else value for label, value in rule.labels.items()})
 
 
 def find_kind(kind: Type, options: Options) -> Kind:

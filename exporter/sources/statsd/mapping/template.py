@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from exporter.sources.statsd.mapping.pattern import Caught, Pattern
 
@@ -18,12 +19,30 @@ Fill = Callable[[str], str]
 
 def fill_glob(captures: Sequence[str]) -> Fill:
     """`$1_x` refers to `1_x`, which nothing is called: it is empty, as every unknown reference."""
+    many = len(captures)
 
-    def find(reference: re.Match[str]) -> str:
-        number = int(reference[1]) if reference[1].isdecimal() and len(reference[1]) < 5 else 0
-        return captures[number - 1] if 1 <= number <= len(captures) else ""
+    def fill(template: str) -> str:
+        parts, lone = read_glob_template(template)
+        if lone:
+            return captures[lone - 1] if lone <= many else ""
+        return "".join([
+            part if isinstance(part, str) else captures[part - 1] if 1 <= part <= many else "" for part in parts
+        ])  # fmt: skip
 
-    return lambda template: GLOB_REFERENCE.sub(find, template)
+    return fill
+
+
+@lru_cache(maxsize=10_000)
+def read_glob_template(template: str) -> tuple[tuple[str | int, ...], int]:
+    """A template's texts and the numbers of what it refers to, 0 for nothing; and the number, if it is only that."""
+    pieces = GLOB_REFERENCE.split(template)
+    parts = tuple(number_glob(piece) if place % 2 else piece for place, piece in enumerate(pieces))
+    only = len(parts) == 3 and not parts[0] and not parts[2]
+    return parts, parts[1] if only and isinstance(parts[1], int) else 0
+
+
+def number_glob(reference: str) -> int:
+    return int(reference) if reference.isdecimal() and len(reference) < 5 else 0
 
 
 def find_empty_glob(template: str, stars: int) -> list[str]:

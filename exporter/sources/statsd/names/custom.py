@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from exporter.catalogue import FAMILIES, custom
 from exporter.family import TARGET_LABELS, Family, Kind, Labels
@@ -29,6 +29,7 @@ KINDS = {
     Type.HISTOGRAM: Kind.HISTOGRAM,
     Type.DISTRIBUTION: Kind.HISTOGRAM,
 }
+Claim = Callable[[], object] | None
 ACTIONS = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET, Kind.HISTOGRAM: Action.OBSERVE}
 
 
@@ -42,43 +43,49 @@ class Custom:
         self._taken: dict[str, str] = previous._taken if previous else list_taken()
 
     def resolve(self, name: str, signature: Signature, now: Circumstances) -> Resolution:
-        """What becomes of a metric of users; its name comes without Airflow's prefix."""
+        """What becomes of a metric of users; its name comes without Airflow's prefix. A new family is only claimed."""
         rule = f"custom: {name}"
         if not self._admits(name):
             return Resolution(rule, drop="denied")
         labels = pick_labels(signature.tags)
         kind = KINDS[signature.type]
-        family = self._find(name, signature.type, kind, tuple(labels))
+        family, claim = self._find(name, signature.type, kind, tuple(labels))
         if isinstance(family, str):
             return Resolution(rule, drop=family)
         timer = signature.type is Type.TIMER
         scale = find_scale(Unit.CUSTOM, now) if timer else 1.0
         values: Labels = tuple(labels.values())
-        return Resolution(rule, (Target(family, values, ACTIONS[kind], scale),), note=describe(scale, timer=timer))
+        note = describe(scale, timer=timer)
+        return Resolution(
+            rule, (Target(family, values, ACTIONS[kind], scale),), note=note, plan=(family, scale), claim=claim
+        )
 
     def _admits(self, name: str) -> bool:
         if self._allow is not None and not self._allow.fullmatch(name):
             return False
         return self._deny is None or not self._deny.fullmatch(name)
 
-    def _find(self, sent: str, sent_type: Type, kind: Kind, labels: tuple[str, ...]) -> Family | str:
-        """The family, made if need be; or why there is none, one of DROPS."""
+    def _find(self, sent: str, sent_type: Type, kind: Kind, labels: tuple[str, ...]) -> tuple[Family | str, Claim]:
+        """The family, with what takes its name if it is new; or why there is none, one of DROPS."""
         name = make_name(sent, sent_type)
         known = self._families.get((name, labels))
         if known is not None:
-            return known if known.kind is kind else "conflict"
+            return (known if known.kind is kind else "conflict"), None
         samples = list_samples(name, kind)
         if self._kinds.get(name, kind) is not kind or any(self._taken.get(one, name) != name for one in samples):
-            return "conflict"
+            return "conflict", None
         if name not in self._kinds and name in self._taken:
-            return "conflict"
+            return "conflict", None
         if len(self._families) >= MOST_FAMILIES:
-            return "capped"
+            return "capped", None
         family = make_family(name, kind, sent, labels)
-        self._kinds[name] = kind
-        self._taken.update(dict.fromkeys(samples, name))
-        self._families[name, labels] = family
-        return family
+        return family, lambda: self._keep(family)
+
+    def _keep(self, family: Family) -> None:
+        """Take the names of a family from which on it exists."""
+        self._kinds[family.name] = family.kind
+        self._taken.update(dict.fromkeys(list_samples(family.name, family.kind), family.name))
+        self._families[family.name, family.labels] = family
 
 
 def list_taken() -> dict[str, str]:

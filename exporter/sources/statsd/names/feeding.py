@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from exporter.directory import Directory
-from exporter.family import Family, Kind, Labels
-from exporter.sources.statsd.event import Action, Resolution, Target
+from exporter.family import Family, Kind
+from exporter.sources.statsd.event import Action
 from exporter.sources.statsd.names.custom import LONGEST_VALUE
+from exporter.sources.statsd.names.plans import LabelSource, Plan, PlannedFeed
 from exporter.sources.statsd.names.terms import Event, Feed, Part, Unit, covers
 from exporter.sources.statsd.names.units import Circumstances, find_scale
 
@@ -32,19 +32,16 @@ ORDER = ("fed_by_api", "unclear", "denied")
 
 
 class Feeding:
-    """Makes targets. `api_feeds` are families that the API feeds, so that StatsD must not."""
+    """Makes plans. `api_feeds` are families that the API feeds, so that StatsD must not."""
 
-    def __init__(self, api_feeds: frozenset[Family], directory: Directory, *, task_labels: bool) -> None:
-        self._directory = directory
+    def __init__(self, api_feeds: frozenset[Family], *, task_labels: bool) -> None:
         self._api_feeds = api_feeds
         self._task_labels = task_labels
 
-    def feed(self, event: Event, rule: str, values: Mapping[str, str], now: Circumstances) -> Resolution:
-        """What becomes of an event that counts."""
-        if "file" in values:
-            values = {**values, "file": self._directory.find_file(values.get("bundle", ""), values["file"])}
+    def plan(self, event: Event, rule: str, values: Mapping[str, str], now: Circumstances) -> Plan:
+        """What becomes of an event that counts, whatever its ids: only the state in `values` matters here."""
         scale = find_scale(event.unit, now)
-        targets: list[Target] = []
+        feeds: list[PlannedFeed] = []
         refused: Counter[str] = Counter()
         for feed in event.feeds:
             if feed.only and values.get("state", "") not in feed.only:
@@ -53,11 +50,11 @@ class Feeding:
             if reason:
                 refused[reason] += 1
             else:
-                targets.append(make_target(feed, self._label(feed, values), scale))
-        if targets:
-            return Resolution(rule, tuple(targets), note=describe_unit(event.unit, scale))
+                feeds.append(plan_feed(feed, self._pick_labels(feed), scale))
+        if feeds:
+            return Plan(rule, tuple(feeds), note=describe_unit(event.unit, scale))
         drop = next((reason for reason in ORDER if refused[reason]), "")
-        return Resolution(rule, drop=drop or say_unfed(event, values))
+        return Plan(rule, drop=drop or say_unfed(event, values), counts=True)
 
     def _refuse(self, feed: Feed, now: Circumstances) -> str:
         """Why a feed is left out, one of DROPS; empty where it is not."""
@@ -69,10 +66,11 @@ class Feeding:
         merged = not self._task_labels and feed.family.kind is Kind.GAUGE and "task_id" in feed.family.labels
         return "denied" if merged else ""
 
-    def _label(self, feed: Feed, values: Mapping[str, str]) -> Labels:
+    def _pick_labels(self, feed: Feed) -> tuple[LabelSource, ...]:
         hidden = () if self._task_labels else ("task_id",)
         return tuple(
-            "" if label in hidden else feed.const.get(label, values.get(label, "")) for label in feed.family.labels
+            (label, "") if label not in feed.const and label not in hidden else ("", feed.const.get(label, ""))
+            for label in feed.family.labels
         )
 
 
@@ -80,11 +78,11 @@ def say_unfed(event: Event, values: Mapping[str, str]) -> str:
     return "zero_series" if values.get("state") in event.states else "unmapped"
 
 
-def make_target(feed: Feed, labels: Labels, scale: float) -> Target:
+def plan_feed(feed: Feed, labels: tuple[LabelSource, ...], scale: float) -> PlannedFeed:
     if feed.part is Part.COUNT:
-        return Target(feed.family, labels, Action.ADD, 0.0, 1.0)
+        return PlannedFeed(feed.family, labels, Action.ADD, 0.0, 1.0)
     action = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET}.get(feed.family.kind, Action.OBSERVE)
-    return Target(feed.family, labels, action, scale * 0.01 if feed.percent else scale)
+    return PlannedFeed(feed.family, labels, action, scale * 0.01 if feed.percent else scale)
 
 
 def describe_unit(unit: Unit, scale: float) -> str:
@@ -95,11 +93,12 @@ def describe_unit(unit: Unit, scale: float) -> str:
 
 def read_tags(event: Event, tags: Mapping[str, str]) -> dict[str, str]:
     """The variables of an event that its tags tell."""
-    values = {}
+    values: dict[str, str] = {}
     for variable in event.variables:
-        tag = next((tag for tag in TAGS.get(variable, (variable,)) if tag in tags), None)
-        if tag is not None:
-            values[variable] = clean(variable, tags[tag])
+        for tag in TAGS.get(variable) or (variable,):
+            if tag in tags:
+                values[variable] = clean(variable, tags[tag])
+                break
     return values
 
 

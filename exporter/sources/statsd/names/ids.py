@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, islice
 from typing import NamedTuple
 
 from exporter.directory import Directory
+from exporter.sources.statsd.event import Spellings
 
 LEARNED = 10_000
 """How many ids are learned from names that hold nothing else, and from tags."""
@@ -26,6 +27,8 @@ class Split(NamedTuple):
     values: dict[str, str]
     ambiguous: bool
     """They could be others."""
+    doubtful: bool = False
+    """Two underscores in the ids may be a dot, and nothing known tells."""
 
 
 class Ids:
@@ -38,12 +41,14 @@ class Ids:
         self._spelling = -1
         self._dags: dict[str, str] = {}
         self._tasks: dict[tuple[str, str], str] = {}
+        self._doubtful: set[tuple[str, str]] = set()
+        """DAGs and tasks that were given out as they were sent, though two underscores in them may be a dot."""
 
-    def learn(self, dag_id: str) -> None:
+    def learn(self, dag_id: str, *, certain: bool = False) -> None:
         """Remember a DAG's id. Only one with a dot is likely to change how others are split; two underscores may be
-        a dot, so they teach nothing.
+        a dot, so they teach nothing unless it is `certain` that they are none.
         """
-        if "__" not in dag_id and dag_id not in self._learned and len(self._learned) < LEARNED:
+        if (certain or "__" not in dag_id) and dag_id not in self._learned and len(self._learned) < LEARNED:
             self._learned.add(dag_id)
             if "." in dag_id:
                 self._spelling = -1
@@ -55,8 +60,10 @@ class Ids:
         `spelled`: dots inside values may have been sent as two underscores.
         """
         segments = text.split(".")
-        if len(segments) < len(variables) or not all(segments):
+        if len(segments) < len(variables) or "" in segments:
             return None
+        if len(segments) == len(variables):
+            return self._take_only(variables, segments, spelled=spelled and "__" in text)
         ways = list(list_ways(variables, segments))
         if not ways:
             return None
@@ -64,7 +71,45 @@ class Ids:
         best, _, chosen = max(ranked, key=lambda one: one[:2])
         rivals = sum(rank == best for rank, _, _ in ranked)
         values = {name: self._undo(name, value, chosen, spelled=spelled) for name, value in chosen.items()}
-        return Split(values, rivals > 1 or self._hides_dots(values, spelled=spelled))
+        doubtful = self._hides_dots(values, spelled=spelled)
+        return Split(values, rivals > 1 or doubtful, doubtful)
+
+    def note_doubtful(self, values: Mapping[str, str]) -> None:
+        """Series are made of ids that may prove to be spelled otherwise."""
+        if len(self._doubtful) < LEARNED:
+            self._doubtful.add((values.get("dag_id", ""), values.get("task_id", "")))
+
+    def take_spellings(self, *, spelled: bool) -> Spellings | None:
+        """What doubtful ids have proved to be by now; each once, None without any. Unless dots are `spelled` by two
+        underscores, nothing was doubtful.
+        """
+        if not spelled:
+            self._doubtful.clear()
+        dags: dict[str, str] = {}
+        tasks: dict[tuple[str, str], str] = {}
+        for dag_id, task_id in list(self._doubtful):
+            right_dag = self._restore_dag(dag_id)
+            right_task = self._restore_task(right_dag, task_id) if "__" in task_id else task_id
+            if right_dag != dag_id:
+                dags[dag_id] = right_dag
+            if right_task != task_id:
+                tasks[right_dag, task_id] = right_task
+            if (right_dag, right_task) != (dag_id, task_id):
+                self._doubtful.discard((dag_id, task_id))
+                if "__" in right_task:
+                    self._doubtful.add((right_dag, right_task))
+        return Spellings(dags, tasks) if dags or tasks else None
+
+    def _take_only(self, variables: Sequence[str], segments: Sequence[str], *, spelled: bool) -> Split | None:
+        """The values where each is one segment, so that there is one way."""
+        way = dict(zip(variables, segments, strict=True))
+        if "state" in way and variables[-1] != "state" and way["state"] not in STATES:
+            return None
+        if not spelled:
+            return Split(way, ambiguous=False)
+        values = {name: self._undo(name, value, way, spelled=True) for name, value in way.items()}
+        doubtful = self._hides_dots(values, spelled=True)
+        return Split(values, doubtful, doubtful)
 
     def _rank(self, way: dict[str, str]) -> tuple[int, int]:
         """How much of a split is known; of several known DAGs the one with the longest id is meant."""

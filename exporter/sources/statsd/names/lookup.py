@@ -23,29 +23,45 @@ class Found(NamedTuple):
     """The legacy names that fit, the likeliest first."""
 
 
+class Legacy:
+    """The legacy name of an event, and the other legacy names of it that fit wherever this one does."""
+
+    __slots__ = ("event", "fixed", "patterns", "prefix", "suffix")
+
+    def __init__(self, event: Event, pattern: Pattern) -> None:
+        self.event = event
+        self.prefix, self.suffix = pattern.prefix, pattern.suffix
+        self.fixed = len(pattern.prefix) + len(pattern.suffix)
+        """Characters that are not ids."""
+        self.patterns = tuple(
+            one for one in event.patterns if (one.prefix, one.suffix) == (pattern.prefix, pattern.suffix)
+        )
+
+
 class Lookup:
     """Finds events by names."""
 
     def __init__(self, events: Iterable[Event] = EVENTS) -> None:
         known = tuple(events)
-        self._modern = {event.name: event for event in known}
-        self._legacy: dict[str, list[tuple[Pattern, Event]]] = {}
+        self._modern = {event.name: Found(event) for event in known}
+        self._legacy: dict[str, tuple[Legacy, ...]] = {}
         patterns = [(pattern, event) for event in known for pattern in event.patterns]
         for pattern, owner in sorted(patterns, key=lambda one: -len(one[0].prefix + one[0].suffix)):
-            self._legacy.setdefault(find_head(pattern.prefix), []).append((pattern, owner))
+            head = find_head(pattern.prefix)
+            self._legacy[head] = (*self._legacy.get(head, ()), Legacy(owner, pattern))
+        self._headless = self._legacy.pop("", ())
+        self._legacy = {head: (*found, *self._headless) for head, found in self._legacy.items()}
         names = (text for event in known for text in (event.name, *event.legacy))
         self._heads = {name.partition(".")[0] for name in names if "." in name} - OPEN_HEADS | FURTHER_HEADS
 
     def find(self, name: str) -> Found | None:
         """The event of that name, without Airflow's prefix; None where it is none of Airflow's."""
-        event = self._modern.get(name)
-        if event is not None:
-            return Found(event)
-        for pattern, candidate in (*self._legacy.get(find_head(name), ()), *self._legacy.get("", ())):
-            ids = pattern.extract(name)
-            if ids is not None:
-                same = tuple(one for one in candidate.patterns if one.extract(name) == ids)
-                return Found(candidate, ids, same)
+        found = self._modern.get(name)
+        if found is not None:
+            return found
+        for legacy in self._legacy.get(find_head(name), self._headless):
+            if name.startswith(legacy.prefix) and name.endswith(legacy.suffix) and len(name) > legacy.fixed:
+                return Found(legacy.event, name[len(legacy.prefix) : len(name) - len(legacy.suffix)], legacy.patterns)
         return None
 
     def is_reserved(self, name: str) -> bool:

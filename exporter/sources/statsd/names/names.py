@@ -6,15 +6,18 @@ modern name counts; where they are not, the legacy name does, since the modern o
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from exporter.directory import Directory
 from exporter.family import Family
 from exporter.settings import StatsdSettings
-from exporter.sources.statsd.event import ALL, Resolution, Signature, Type
+from exporter.sources.statsd.event import ALL, Resolution, Signature, Spellings, Type
 from exporter.sources.statsd.lines import CLIENT_TELEMETRY
-from exporter.sources.statsd.names.custom import Custom
+from exporter.sources.statsd.names.custom import LONGEST_VALUE, Custom
 from exporter.sources.statsd.names.feeding import Feeding, clean, read_tags, read_team
 from exporter.sources.statsd.names.ids import Ids, Split
 from exporter.sources.statsd.names.lookup import OPEN_HEADS, Found, Lookup
+from exporter.sources.statsd.names.plans import MAX_PLANS, Plan, PlanKey, make_key
 from exporter.sources.statsd.names.prefixes import MIN_SIGNS, Finding, Prefixes, Verdict, list_tails, spell
 from exporter.sources.statsd.names.stream import Stream
 from exporter.sources.statsd.names.table import EVENTS
@@ -22,7 +25,18 @@ from exporter.sources.statsd.names.terms import Event, Unit, covers
 
 TIMERS = (Type.TIMER, Type.HISTOGRAM, Type.DISTRIBUTION)
 NOT_YET = "held back until it is clear whether Airflow sends tags; the configuration can say so"
+ONLY_DAG = ("dag_id",)
 UNIT_NOT_YET = "held back until it is clear whether it is in seconds; the configuration can say so"
+
+
+class Moment(NamedTuple):
+    """What is known of the stream as a whole, as far as ids are read by it. Plans hold for one revision."""
+
+    revision: int
+    old: bool
+    """Airflow 2 sends."""
+    spelled: bool
+    """Dots in ids may come as two underscores."""
 
 
 class Names:
@@ -46,7 +60,10 @@ class Names:
         self._prefixes: Prefixes = same._prefixes if same else Prefixes(event.name for event in EVENTS)
         self._ids: Ids = previous._ids if previous else Ids(directory)
         self._custom: Custom = Custom(settings, previous._custom if previous else None)
-        self._feeding = Feeding(api_feeds, directory, task_labels=settings.task_labels)
+        self._feeding = Feeding(api_feeds, task_labels=settings.task_labels)
+        self._noted: set[tuple[Event, bool, bool]] = set()
+        self._plans: dict[PlanKey, Plan] = {}
+        self._moment = Moment(-1, old=False, spelled=False)
 
     dialects = ALL
     """How lines are to be read for it."""
@@ -62,6 +79,13 @@ class Names:
         return self._prefixes.remarks()
 
     def resolve(self, signature: Signature) -> Resolution:
+        """Say what becomes of all lines of that signature, and take the name of a family of users that is new."""
+        found = self.find(signature)
+        if found.claim:
+            found.claim()
+        return found
+
+    def find(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature. Never raises; memory is bounded."""
         if signature.name.startswith(CLIENT_TELEMETRY):
             self._stream.note_client(datadog=True)
@@ -77,6 +101,10 @@ class Names:
                     self._prefixes.confirm(prefix, name)
                 return self._mark(prefix, self._resolve_event(found, signature))
         return self._resolve_unknown(signature)
+
+    def take_spellings(self) -> Spellings | None:
+        """DAGs and tasks that were taken for others before their dots were known."""
+        return self._ids.take_spellings(spelled=self._look().spelled)
 
     def settle(self) -> None:
         """Take what is not clear yet for what is most likely, as `explain` does for single lines."""
@@ -123,58 +151,97 @@ class Names:
             return Resolution(event.name, drop=event.drop, note=event.note)
         if signature.type is not event.type and not (event.type is Type.TIMER and signature.type in TIMERS):
             return Resolution(event.name, drop="conflict", note=f"sent as {signature.type}, Airflow sends {event.type}")
+        values = read_tags(event, dict(signature.tags)) if signature.tags else {}
+        tagged, legacy = bool(values), found.ids is not None
+        self._note(event, tagged=tagged, legacy=legacy)
+        moment = self._look()
+        if "dag_id" in values and (moment.old or "__" in values["dag_id"]):
+            self._ids.learn(values["dag_id"], certain=True)
+        split = None
+        if legacy:
+            split = self._split(found, moment)
+            if split is None:
+                return Resolution(name_legacy(event), drop="unmapped", note="too few parts for the ids in the name")
+            values = merge(split.values, values, found.ids or "")
+        key = make_key(event, values, signature.type, legacy=legacy, tagged=tagged)
+        plan = self._plans.get(key) or self._make_plan(key, values)
+        self._complete(values, signature)
+        if split is None:
+            return plan.fill(values)
+        if split.doubtful and plan.feeds:
+            self._ids.note_doubtful(values)
+        return plan.fill(values, ambiguous=split.ambiguous)
+
+    def _complete(self, values: dict[str, str], signature: Signature) -> None:
+        """Add what is not in the variables of an event: the team, and the path of a file as Airflow's API has it."""
+        if signature.tags:
+            values.update(read_team(signature.tags))
+        if "file" in values:
+            values["file"] = self._directory.find_file(values.get("bundle", ""), values["file"])
+
+    def _note(self, event: Event, *, tagged: bool, legacy: bool) -> None:
+        """What a name shows of the stream as a whole; it does so once for all names of an event."""
+        form = event, tagged, legacy
+        if form in self._noted:
+            return
+        self._noted.add(form)
         self._stream.note_release(event.releases)
-        values = read_tags(event, dict(signature.tags))
-        if event.twins and (values or (found.ids is None and event.variables and not event.tags_optional)):
-            self._stream.note_tags(sent=bool(values))
+        if event.twins and (tagged or (not legacy and event.variables and not event.tags_optional)):
+            self._stream.note_tags(sent=tagged)
         if event.bare_alone or event.legacy_alone:
-            self._stream.note_form(event, legacy=found.ids is not None)
-        if "dag_id" in values and self._stream.release[0] == 2:
-            self._ids.learn(values["dag_id"])
-        team = read_team(signature.tags)
-        if found.ids is None:
-            return self._resolve_modern(event, values, team)
-        return self._resolve_legacy(event, found, values, team)
+            self._stream.note_form(event, legacy=legacy)
 
-    def _resolve_modern(self, event: Event, values: dict[str, str], team: dict[str, str]) -> Resolution:
-        if event.unit is Unit.FILE and values.get("bundle"):
+    def _look(self) -> Moment:
+        """What plans depend on; those that do not hold any more are forgotten."""
+        revision = self._stream.revision + self._directory.spelling
+        if revision != self._moment.revision:
+            self._plans.clear()
+            release, old = self._stream.known_release, self._stream.release[0] == 2
+            spelled = not old and (not release or covers("3.3+", release))
+            self._moment = Moment(revision, old, spelled)
+        return self._moment
+
+    def _make_plan(self, key: PlanKey, values: dict[str, str]) -> Plan:
+        known = values if key.legacy or key.tagged else {}
+        plan = self._plan_legacy(key, known) if key.legacy else self._plan_modern(key, known)
+        self._look()
+        if len(self._plans) >= MAX_PLANS:
+            self._plans.clear()
+        self._plans[key] = plan
+        return plan
+
+    def _plan_modern(self, key: PlanKey, values: dict[str, str]) -> Plan:
+        event = key.event
+        if event.unit is Unit.FILE and key.bundle:
             self._stream.note_release("3.2+")
-        if values or event.plain_suffices:
-            return self._feed(event, event.name, values | team)
+        if key.tagged or event.plain_suffices:
+            return self._feed(event, event.name, values)
         if event.needs:
-            return Resolution(event.name, drop="unclear", note=event.note)
+            return Plan(event.name, drop="unclear", note=event.note)
         if not event.legacy or not event.twins or self._stream.tagged:
-            return self._feed(event, event.name, values | team)
+            return self._feed(event, event.name, values)
         if self._stream.tagged is None:
-            return Resolution(event.name, drop="undecided", note=NOT_YET)
+            return Plan(event.name, drop="undecided", note=NOT_YET)
         if event.bare_alone:
-            return self._resolve_single(event)
-        return Resolution(event.name, drop="twin", note="without tags its legacy name counts, which has the ids")
+            return self._plan_single(event)
+        return Plan(event.name, drop="twin", note="without tags its legacy name counts, which has the ids")
 
-    def _resolve_single(self, event: Event) -> Resolution:
+    def _plan_single(self, event: Event) -> Plan:
         """The name without the executor: it counts where it comes alone."""
         release = self._stream.known_release
         if self._stream.has_seen(event, legacy=True) or (release and not covers(event.bare_alone, release)):
-            return Resolution(event.name, drop="twin", note="the name with the executor counts")
+            return Plan(event.name, drop="twin", note="the name with the executor counts")
         if self._stream.patient and not release:
-            return Resolution(event.name, drop="undecided", note="held back until it is clear that it comes alone")
+            return Plan(event.name, drop="undecided", note="held back until it is clear that it comes alone")
         return self._feed(event, event.name, {})
 
-    def _resolve_legacy(self, event: Event, found: Found, values: dict[str, str], team: dict[str, str]) -> Resolution:
-        split = self._split(found)
-        rule = f"{event.name} (legacy name)"
-        if split is None:
-            return Resolution(rule, drop="unmapped", note="too few parts for the ids in the name")
-        if list(split.values) == ["dag_id"]:
-            self._ids.learn(split.values["dag_id"])
+    def _plan_legacy(self, key: PlanKey, values: dict[str, str]) -> Plan:
+        event, rule = key.event, name_legacy(key.event)
         if self._counts(event):
-            if "file" in split.values:
-                values.pop("file", None)  # a tag that is left over, with the path in which "_" stands for "/"
-            values = {name: clean(name, value) for name, value in split.values.items()} | values | team
-            return self._feed(event, rule, values)._replace(ambiguous=split.ambiguous)
+            return self._feed(event, rule, values)
         if self._stream.tagged is None and not event.plain_suffices:
-            return Resolution(rule, drop="undecided", note=NOT_YET)
-        return Resolution(rule, drop="twin", note=f"{event.name} counts")
+            return Plan(rule, drop="undecided", note=NOT_YET)
+        return Plan(rule, drop="twin", note=f"{event.name} counts")
 
     def _counts(self, event: Event) -> bool:
         """Whether an event counts under its legacy name."""
@@ -186,20 +253,35 @@ class Names:
             return not self._stream.has_seen(event, legacy=False)
         return self._stream.tagged is False
 
-    def _split(self, found: Found) -> Split | None:
+    def _split(self, found: Found, moment: Moment) -> Split | None:
         """The ids in a legacy name; of several forms of it 2.x sends the shortest."""
-        release = self._stream.known_release
-        spelled = not release or covers("3.3+", release)
-        patterns = found.patterns[-1:] if self._stream.release[0] == 2 else found.patterns
-        splits = (self._ids.split(pattern.variables, found.ids or "", spelled=spelled) for pattern in patterns)
-        return next((split for split in splits if split is not None), None)
+        for pattern in found.patterns[-1:] if moment.old else found.patterns:
+            split = self._ids.split(pattern.variables, found.ids or "", spelled=moment.spelled)
+            if split is not None:
+                if pattern.variables == ONLY_DAG:
+                    self._ids.learn(split.values["dag_id"])
+                return split
+        return None
 
-    def _feed(self, event: Event, rule: str, values: dict[str, str]) -> Resolution:
+    def _feed(self, event: Event, rule: str, values: dict[str, str]) -> Plan:
         if event.unit is Unit.FILE and not values.get("bundle"):
             self._stream.note_release("2.x")
         if not self._stream.knows_scale(event.unit):
-            return Resolution(rule, drop="unknown_unit", note=UNIT_NOT_YET)
-        return self._feeding.feed(event, rule, values, self._stream.circumstances)
+            return Plan(rule, drop="unknown_unit", note=UNIT_NOT_YET, counts=True)
+        return self._feeding.plan(event, rule, values, self._stream.circumstances)
+
+
+def name_legacy(event: Event) -> str:
+    return f"{event.name} (legacy name)"
+
+
+def merge(ids: dict[str, str], tags: dict[str, str], text: str) -> dict[str, str]:
+    """Ids of a legacy name, which stand in this text, and what its tags say: they win."""
+    if "file" in ids or len(text) > LONGEST_VALUE:
+        ids = {name: clean(name, value) for name, value in ids.items()}
+        # In a tag that is left over, "_" stands for each "/" of the path.
+        tags = {name: value for name, value in tags.items() if name != "file" or name not in ids}
+    return ids | tags
 
 
 def describe_doubt(finding: Finding) -> str:

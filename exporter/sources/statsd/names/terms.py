@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from exporter.family import Family
@@ -116,6 +116,11 @@ class Event:
         return tuple(dict.fromkeys([*named, *self.tags]))
 
     @cached_property
+    def by_state(self) -> bool:
+        """Whether what it feeds depends on the state in it."""
+        return bool(self.states) or any(feed.only for feed in self.feeds)
+
+    @cached_property
     def plain_suffices(self) -> bool:
         """Whether the modern name without tags says all that is taken of it, in every mode."""
         labels = {label for feed in self.feeds for label in feed.family.labels if label not in feed.const}
@@ -137,6 +142,7 @@ def parse_release(text: str) -> Release:
     return tuple(int(part) for part in match[0].split(".")[:3]) if match else ()
 
 
+@lru_cache(maxsize=1_000)
 def covers(releases: str, release: Release) -> bool:
     """Whether the releases that are told as text hold that one; a release told in part stands for its newest."""
     return not releases or any(covers_range(part.strip(), release) for part in releases.split(","))

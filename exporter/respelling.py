@@ -1,0 +1,72 @@
+"""Series that turn out to be of something whose id is spelled otherwise: they go on under the right labels."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from exporter.family import Family, Labels
+from exporter.shares import Gauge
+from exporter.store import Series
+
+if TYPE_CHECKING:
+    from exporter.events import Live
+
+Spell = Callable[[tuple[str, ...], Labels], Labels]
+"""The right label values, by the names of the labels and their values so far."""
+
+
+def respell(live: Live, spell: Spell) -> list[Series]:
+    """Move the series of one family to the labels that are right; returns those that are no longer exposed.
+
+    Where there is one with these labels already, counts are added up, and of a gauge the other stays.
+    """
+    family, known = live.table.family, live.known
+    moved: dict[int, Series] = {}
+    for old in list(known.values()):
+        labels = spell(family.labels, old.labels)
+        if labels == old.labels:
+            continue
+        del known[old.labels]
+        live.shared.discard(old.labels)
+        seen = live.seen.pop(old.labels, None)
+        new = known.get(labels)
+        if new is None:
+            new = known[labels] = copy(family, labels, old)
+            if seen is not None:
+                live.seen[new.labels] = seen
+            if isinstance(new, Gauge) and len(new.shares) > 1:
+                live.shared.add(new.labels)
+        else:
+            add(new, old)
+        moved[id(old)] = new
+    if not moved:
+        return []
+    gone = [series for series in live.table.series if id(series) in moved]
+    live.table.series = list(known.values())
+    waiting = [moved.get(id(series), series) for series in live.hidden]
+    live.hidden = deque(dict.fromkeys(series for series in waiting if not series.shown))
+    return gone
+
+
+def copy(family: Family, labels: Labels, old: Series) -> Series:
+    """The same series with other labels; what was exposed under the old ones was exposed."""
+    if isinstance(old, Gauge):
+        gauge = Gauge(labels, family.merge)
+        gauge.shares, gauge.seen, gauge.value = old.shares, old.seen, old.value
+        return gauge
+    series = Series(labels, old.cells, shown=old.shown)
+    series.exposed_at = old.exposed_at
+    return series
+
+
+def add(new: Series, old: Series) -> None:
+    """Let a series go on with what another one counted. What had been shown is shown at once."""
+    if isinstance(new, Gauge):
+        return
+    if isinstance(new.value, list) and isinstance(old.value, list):
+        new.cells = [one + other for one, other in zip(new.value, old.value, strict=True)]
+    elif not isinstance(new.value, list) and not isinstance(old.value, list):
+        new.value += old.value
+    new.shown = new.shown or old.shown
