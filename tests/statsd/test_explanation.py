@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from exporter.cli import main
 from exporter.family import Family, Kind
+from exporter.sources.statsd import lines, mapping
 from exporter.sources.statsd.event import ALL, Action, Resolution, Sample, Signature, Target, Type
 from exporter.sources.statsd.explanation import Parser, Summary, explain, read_capture
 
@@ -37,7 +38,7 @@ class Names:
     revision = 0
     dialects = ALL
 
-    def resolve(self, signature: Signature) -> Resolution:
+    def find(self, signature: Signature) -> Resolution:
         match signature.name:
             case "loop":
                 return Resolution("scheduler loop", [Target(LOOP, (), Action.OBSERVE, 0.001)], note="seconds by ms")
@@ -84,6 +85,18 @@ def test_a_relative_gauge_moves_its_series() -> None:
 
 def test_each_line_of_a_datagram_is_explained_and_one_that_is_rejected_says_why() -> None:
     assert tell(b"bad:x|c\nslots:+3|g")[:3] == ["bad:x|c", "  rejected  bad_value", "slots:+3|g"]
+
+
+def test_a_refused_value_takes_no_name_and_says_so() -> None:
+    mapper = mapping.parse("")
+    parser = Parser(lines.split, lines.parse)
+    texts = [text for line in (b"jobs:-1|c", b"jobs:5|g") for text in explain(line, parser, mapper)]
+    assert texts[2].startswith("  rejected  bad_value")
+    assert texts[-1].startswith("  becomes   jobs")
+    summary = Summary(parser, mapping.parse(""))
+    for line in (b"jobs:-1|c", b"jobs:5|g"):
+        summary.take(line)
+    assert [line.split()[1:3] for line in summary.lines()][:2] == [["fed", "jobs"], ["rejected", "bad_value"]]
 
 
 def test_a_summary_counts_families_drops_and_rejections_with_examples() -> None:

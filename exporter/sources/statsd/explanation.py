@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from exporter.sources.statsd.compiler import takes
 from exporter.sources.statsd.event import Action, Dialects, Resolution, Resolver, Sample, Signature, Target, Type
 
 UNITS = {Type.TIMER: " ms"}
@@ -45,7 +46,7 @@ def explain(datagram: bytes, parser: Parser, resolver: Resolver) -> Iterator[str
 def explain_sample(sample: Sample, resolver: Resolver) -> Iterator[str]:
     """Yield what becomes of one value."""
     signature = sample.signature
-    resolution = resolver.resolve(signature)
+    resolution = resolve(sample, resolver)
     yield f"  sent      {describe_signature(signature)} = {spell_sent(sample)}"
     if resolution.rule:
         yield f"  matches   {resolution.rule}"
@@ -55,7 +56,23 @@ def explain_sample(sample: Sample, resolver: Resolver) -> Iterator[str]:
         yield "  note      its ids could be split at other dots: this is the most plausible way"
     if resolution.drop:
         yield f"  dropped   {resolution.drop}"
-    yield from (f"  becomes   {describe_target(target, sample)}" for target in resolution.targets)
+    for target in resolution.targets:
+        if counts_in(sample, target):
+            yield f"  becomes   {describe_target(target, sample)}"
+        else:
+            yield f"  rejected  bad_value: {target.family.name} could not take it back"
+
+
+def resolve(sample: Sample, resolver: Resolver) -> Resolution:
+    """What becomes of a value. It takes the name of a family only where it counts, as in the server."""
+    resolution = resolver.find(sample.signature)
+    if resolution.claim and any(counts_in(sample, target) for target in resolution.targets):
+        resolution.claim()
+    return resolution
+
+
+def counts_in(sample: Sample, target: Target) -> bool:
+    return takes(target, sample.value, 1.0 / sample.signature.rate)
 
 
 def describe_signature(signature: Signature) -> str:
@@ -100,7 +117,11 @@ class Summary:
             for reason in parsed.rejected:
                 self._count(("rejected", reason), line)
             for sample in parsed.samples:
-                for group in name_groups(self._resolver.resolve(sample.signature)):
+                resolution = resolve(sample, self._resolver)
+                if resolution.targets and not any(counts_in(sample, target) for target in resolution.targets):
+                    self._count(("rejected", "bad_value"), line)
+                    continue
+                for group in name_groups(resolution):
                     self._count(group, line)
 
     def lines(self) -> Iterator[str]:
