@@ -144,6 +144,34 @@ def metrics(form: str) -> None:
     click.echo(FORMATS[form](FAMILIES))
 
 
+@main.command()
+@click.option("--identity", default="airflow", show_default=True, help="Labels that say which Airflow it is.")
+@click.option("--format", "form", type=click.Choice(["prometheus", "kubernetes"]), default="prometheus", show_default=True)
+@click.option("--output", type=click.Path(file_okay=False), help="Folder for rules, dashboards and Alertmanager's files.")
+def rules(identity: str, form: str, output: str | None) -> None:
+    """Print the rules and alerts of this release, or write them into a folder, with the dashboards and Alertmanager's files.
+
+    Which Airflow a metric is of is the label airflow, so it must be unique. Where one ruler watches several clusters whose
+    Airflows have the same names, --identity=airflow,cluster,namespace writes all of it with further labels.
+    """
+    from pathlib import Path
+
+    from exporter import bundle
+    from exporter.identity import IdentityError, parse_identity
+
+    try:
+        further = parse_identity(identity)[1:]
+    except IdentityError as error:
+        fail(f"--identity={error}")
+    if output is None:
+        click.echo(bundle.join_objects(further) if form == "kubernetes" else bundle.join_rules(further), nl=False)
+        return
+    try:
+        click.echo(f"{bundle.write_folder(Path(output), form, further)} files written to {output}")
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+
+
 @main.command(params=list(FLAGS))
 def probe(**parameters: object) -> None:
     """Ask a running exporter whether it is healthy; for container health checks.
