@@ -38,6 +38,8 @@ WHERE = re.compile(r'(\{\{ define "airflow\.where" \}\})(.*)(\{\{ end \}\}\n)')
 """The template that names the Airflow of a notification."""
 LISTS = frozenset({"group_by", "equal"})
 """Keys of Alertmanager's configuration whose lists of labels say what belongs together."""
+Json = dict[str, Any] | list[Any] | str | float | None
+"""A value of a dashboard."""
 Edit = tuple[int, int, str]
 """Where a text begins, where it ends, and what takes its place."""
 
@@ -190,7 +192,7 @@ def _chain_variables(variables: Sequence[dict[str, Any]], further: Sequence[str]
             yield {**variable, **named, "query": query, "definition": query}
 
 
-def _rewrite_strings(value: Any, further: Sequence[str], key: str = "") -> Any:
+def _rewrite_strings(value: Json, further: Sequence[str], key: str = "") -> Json:
     """Every string of a dashboard; expressions keep the further labels where they keep `airflow`."""
     if isinstance(value, dict):
         return {name: _rewrite_strings(inner, further, name) for name, inner in value.items()}

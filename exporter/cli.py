@@ -78,6 +78,9 @@ def describe_system() -> str:
 FLAGS = tuple(make_flag(option) for option in OPTIONS if option.flag)
 """All that can be configured by flags, once for all commands: there are many of both."""
 
+RULE_FORMATS = ("prometheus", "kubernetes")
+"""Plain files of rules, or PrometheusRule objects."""
+
 EXPLAINED = (
     click.Argument(["lines"], nargs=-1),
     click.Option(["--capture"], type=click.Path(), help="Sum up a file: lines, or JSON objects with a payload."),
@@ -146,13 +149,15 @@ def metrics(form: str) -> None:
 
 @main.command()
 @click.option("--identity", default="airflow", show_default=True, help="Labels that say which Airflow it is.")
-@click.option("--format", "form", type=click.Choice(["prometheus", "kubernetes"]), default="prometheus", show_default=True)
-@click.option("--output", type=click.Path(file_okay=False), help="Folder for rules, dashboards and Alertmanager's files.")
+@click.option("--format", "form", type=click.Choice(RULE_FORMATS), default=RULE_FORMATS[0], show_default=True)
+@click.option(
+    "--output", type=click.Path(file_okay=False), help="Folder to write to, with dashboards and Alertmanager's."
+)
 def rules(identity: str, form: str, output: str | None) -> None:
-    """Print the rules and alerts of this release, or write them into a folder, with the dashboards and Alertmanager's files.
+    """Print the rules and alerts of this release, or write them with the dashboards and Alertmanager's configuration.
 
-    Which Airflow a metric is of is the label airflow, so it must be unique. Where one ruler watches several clusters whose
-    Airflows have the same names, --identity=airflow,cluster,namespace writes all of it with further labels.
+    The label airflow says which Airflow a metric belongs to, so it must be unique. Where one ruler evaluates several
+    clusters whose Airflows have the same names, --identity=airflow,cluster,namespace writes all with further labels.
     """
     from pathlib import Path
 

@@ -1,8 +1,8 @@
 """Rewrites PromQL, alert texts and dashboards so that further labels, beside `airflow`, say which Airflow it is.
 
 Aggregations and vector matching name the labels that they keep: `by (airflow, dag_id)` becomes
-`by (airflow, cluster, dag_id)`. `without` and `ignoring` name what they drop, and stay. PromQL is read token by token, so
-that strings, comments and matchers are never mistaken for such a list.
+`by (airflow, cluster, dag_id)`. `without` and `ignoring` name what they drop, and stay. PromQL is read token by token,
+so that strings, comments and matchers are never mistaken for such a list.
 """
 
 from __future__ import annotations
@@ -63,15 +63,12 @@ def rewrite_promql(expression: str, further: Sequence[str]) -> str:
 
 def _rewrite_tokens(tokens: Sequence[str], labels: str) -> Iterator[str]:
     """Yield the tokens; `airflow` within parentheses after a keyword that keeps labels becomes all of them."""
-    keyword, inside = "", False
-    for token in tokens:
-        if token == "(":
-            inside = keyword in KEEPING
-        elif token == ")":
-            inside = False
-        yield labels if inside and token == AIRFLOW else token
-        if not (token.isspace() or token.startswith("#")):
-            keyword = token.lower()
+    before, inside = "", False
+    for word in tokens:
+        inside = before in KEEPING if word == "(" else inside and word != ")"
+        yield labels if inside and word == AIRFLOW else word
+        if not (word.isspace() or word.startswith("#")):
+            before = word.lower()
 
 
 def rewrite_template(text: str, further: Sequence[str]) -> str:

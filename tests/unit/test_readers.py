@@ -17,6 +17,7 @@ from exporter.sources.airflow.dags import dag_tables
 from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.instance import (
     count_alive,
+    executor_table,
     find_limits,
     health_tables,
     import_error_tables,
@@ -84,6 +85,26 @@ class TestLimits:
 
     def test_an_unknown_limit_is_absent(self) -> None:
         assert not any(limit_tables({}, 1).values())
+
+
+class TestExecutors:
+    """`[core] executor` as Airflow 2.10 to 3.3 write it."""
+
+    @pytest.mark.parametrize(
+        ("setting", "executors"),
+        [
+            ("", []),
+            ("LocalExecutor", [("LocalExecutor", "", "true")]),
+            ("CeleryExecutor, EdgeExecutor", [("CeleryExecutor", "", "true"), ("EdgeExecutor", "", "false")]),
+            ("fast:LocalExecutor", [("LocalExecutor", "", "true")]),
+            ("my.company.executors.LocalExecutor", [("LocalExecutor", "", "true")]),
+            ("fast:my.FastExecutor,LocalExecutor", [("FastExecutor", "", "true"), ("LocalExecutor", "", "false")]),
+            ("LocalExecutor;red=CeleryExecutor", [("LocalExecutor", "", "true"), ("CeleryExecutor", "red", "true")]),
+            ("=LocalExecutor", [("LocalExecutor", "", "true")]),
+        ],
+    )
+    def test_they_are_read_as_airflow_reads_them(self, setting: str, executors: list[tuple[str, str, str]]) -> None:
+        assert executor_table(setting) == dict.fromkeys(executors, 1)
 
     @pytest.mark.parametrize(("text", "limit"), [("16", 16), ("16,4", 16), ("many", None), ("", None)])
     def test_an_autoscaled_worker_has_its_upper_limit(self, text: str, limit: float | None) -> None:
