@@ -139,7 +139,7 @@ def _edit(text: str, edits: Iterator[Edit]) -> str:
     return text
 
 
-def _walk_pairs(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+def _walk_pairs(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
     """Yield each key with its value, at any depth."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
@@ -150,7 +150,7 @@ def _walk_pairs(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
             yield from _walk_pairs(item)
 
 
-def _find_rule_edits(document: yaml.Node, text: str, further: Sequence[str]) -> Iterator[Edit]:
+def _find_rule_edits(document: yaml.Node | None, text: str, further: Sequence[str]) -> Iterator[Edit]:
     """Expressions, and the texts of annotations."""
     for key, value in _walk_pairs(document):
         if key == "expr":
@@ -165,7 +165,7 @@ def _replace(node: yaml.Node, text: str, rewrite: Callable[[str, Sequence[str]],
     return start, end, rewrite(text[start:end], further)
 
 
-def _find_list_edits(document: yaml.Node, further: Sequence[str]) -> Iterator[Edit]:
+def _find_list_edits(document: yaml.Node | None, further: Sequence[str]) -> Iterator[Edit]:
     for key, value in _walk_pairs(document):
         if key in LISTS:
             yield from (

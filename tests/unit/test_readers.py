@@ -130,6 +130,11 @@ class TestDags:
         tables = dag_tables([Dag(dag_id="d", max_active_tasks=4)], major)
         assert {family for family in tables if tables[family] == {("d",): 4}} == {told}
 
+    def test_only_a_dag_that_airflow_pauses_for_failing_has_such_a_limit(self) -> None:
+        found = [Dag(dag_id="d", max_consecutive_failed_dag_runs=3), Dag(dag_id="e", max_consecutive_failed_dag_runs=0)]
+        tables = dag_tables([*found, Dag(dag_id="f")], 3)
+        assert tables[dags.MAX_CONSECUTIVE_FAILED_RUNS] == {("d",): 3}
+
     def test_owners_and_tags_come_sorted(self) -> None:
         tables = dag_tables([Dag(dag_id="d", owners=("z", "a"), tags=("y", "b"))], 3)
         assert list(tables[dags.DAG_INFO]) == [("d", "a,z", "b,y", "", "", "")]
