@@ -56,7 +56,7 @@ def test_it_has_the_labels_by_which_it_is_routed(alert: Rule) -> None:
     assert (labels["severity"] == "critical") == (name in CRITICAL)
 
 
-@each_alert
+@each_labelled_alert
 def test_its_labels_are_fixed_and_owners_come_from_its_expression(alert: Rule) -> None:
     """A ruler may refuse templates in labels, as vmalert refuses `query` there."""
     assert not any("{{" in value for value in alert["labels"].values())
