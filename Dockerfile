@@ -6,6 +6,11 @@ WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY exporter exporter
 COPY docs/runbooks docs/runbooks
+COPY prometheus/rules prometheus/rules
+COPY prometheus/alerts prometheus/alerts
+COPY alertmanager/alertmanager.yml alertmanager/
+COPY alertmanager/templates alertmanager/templates
+COPY grafana/dashboards grafana/dashboards
 # The environment gets no pip of its own: nothing in the image can install anything.
 RUN python -m venv --without-pip /opt/exporter \
     && python -m pip --python /opt/exporter/bin/python install --no-cache-dir --disable-pip-version-check \

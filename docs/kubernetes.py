@@ -9,29 +9,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from exporter.bundle import name_of, write_object
+
 PROMETHEUS = Path(__file__).parents[1] / "prometheus"
 FOLDER = PROMETHEUS / "kubernetes"
-HEAD = """# Generated from prometheus/{source} by python -m docs.kubernetes: change that one.
-apiVersion: monitoring.coreos.com/v1
-kind: PrometheusRule
-metadata:
-  name: airflow-{name}
-  labels:
-    app.kubernetes.io/name: airflow-metrics-exporter
-spec:
-"""
+GENERATOR = "python -m docs.kubernetes"
 
 
 def write(path: Path) -> str:
     """The object that holds a file of rules."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    source = f"{path.parent.name}/{path.name}"
-    return HEAD.format(source=source, name=name_of(path)) + "".join(f"  {line}".rstrip() + "\n" for line in lines)
-
-
-def name_of(path: Path) -> str:
-    """Of `rules/tasks.yml` it is rules-tasks."""
-    return f"{path.parent.name}-{path.stem}"
+    return write_object(path, generator=GENERATOR)
 
 
 def find_outdated() -> Iterator[tuple[Path, str | None]]:

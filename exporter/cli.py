@@ -48,6 +48,9 @@ def describe_system() -> str:
     return f"{system.sysname} {system.release} {system.machine}"
 
 
+RULE_FORMATS = ("prometheus", "kubernetes")
+"""Plain files of rules, or PrometheusRule objects."""
+
 EXPLAINED = (
     click.Argument(["lines"], nargs=-1),
     click.Option(["--capture"], type=click.Path(), help="Sum up a file: lines, or JSON objects with a payload."),
@@ -122,6 +125,36 @@ def metrics(form: str) -> None:
     from exporter.listing import FORMATS
 
     click.echo(FORMATS[form](FAMILIES))
+
+
+@main.command()
+@click.option("--identity", default="airflow", show_default=True, help="Labels that say which Airflow it is.")
+@click.option("--format", "form", type=click.Choice(RULE_FORMATS), default=RULE_FORMATS[0], show_default=True)
+@click.option(
+    "--output", type=click.Path(file_okay=False), help="Folder to write to, with dashboards and Alertmanager's."
+)
+def rules(identity: str, form: str, output: str | None) -> None:
+    """Print the rules and alerts of this release, or write them with the dashboards and Alertmanager's configuration.
+
+    The label airflow says which Airflow a metric belongs to, so it must be unique. Where one ruler evaluates several
+    clusters whose Airflows have the same names, --identity=airflow,cluster,namespace writes all with further labels.
+    """
+    from pathlib import Path
+
+    from exporter import bundle
+    from exporter.identity import IdentityError, parse_identity
+
+    try:
+        further = parse_identity(identity)[1:]
+    except IdentityError as error:
+        fail(f"--identity={error}")
+    if output is None:
+        click.echo(bundle.join_objects(further) if form == "kubernetes" else bundle.join_rules(further), nl=False)
+        return
+    try:
+        click.echo(f"{bundle.write_folder(Path(output), form, further)} files written to {output}")
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
 
 
 @main.command(cls=FlagCommand, shows=flags.matters_to_probe, params=list(FLAGS))

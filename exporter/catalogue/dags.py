@@ -91,6 +91,12 @@ CONSECUTIVE_FAILED_RUNS = history(
     help="Runs that failed since the DAG's last success (of the newest 25 when the exporter first saw the DAG)",
     origin="/dagRuns: state",
 )
+MAX_CONSECUTIVE_FAILED_RUNS = gauge(
+    "airflow_dag_max_consecutive_failed_runs",
+    help="After how many failed runs in a row Airflow pauses the DAG; absent where it never does",
+    labels=("dag_id",),
+    origin="/dags: max_consecutive_failed_dag_runs",
+)
 
 FAMILIES = (
     DAGS,
@@ -107,4 +113,5 @@ FAMILIES = (
     DAG_MAX_ACTIVE_RUNS,
     DAG_MAX_ACTIVE_TASKS,
     RUN_ACTIVE_TASKS_MAX,
+    MAX_CONSECUTIVE_FAILED_RUNS,
 )

@@ -70,6 +70,15 @@ PARALLELISM_SLOTS = gauge(
     reader="config",
     origin="/config: core.parallelism, or the configuration; /jobs",
 )
+EXECUTOR_INFO = gauge(
+    "airflow_executor_info",
+    help="1 for each executor of `[core] executor`, by its class; default is true for the one that tasks use unless "
+    "they name another, team is empty for executors of all teams",
+    labels=("executor", "team", "default"),
+    reader="config",
+    origin="/config: core.executor",
+    closed={"default": ("true", "false")},
+)
 WORKER_CONCURRENCY = gauge(
     "airflow_worker_concurrency",
     help="Task instances that one Celery worker may run; with autoscaling the upper limit",
@@ -92,6 +101,7 @@ FAMILIES = (
     IMPORT_ERROR_TIMESTAMP,
     DAG_WARNINGS,
     PARALLELISM_SLOTS,
+    EXECUTOR_INFO,
     WORKER_CONCURRENCY,
     TRIGGERER_CAPACITY,
 )

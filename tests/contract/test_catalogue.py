@@ -26,6 +26,8 @@ NOT_RECORDED = {
     "airflow_task_tries_cleared_total": "nothing was cleared",
     "airflow_task_try_duration_seconds": "only for DAGs that the configuration names",
     "airflow_dag_objective_seconds": "no DAG had such a tag",
+    "airflow_executor_info": "the recorded configuration names no executor",
+    "airflow_dag_max_consecutive_failed_runs": "Airflow paused no DAG for failing",
     "airflow_pool_oldest_waiting_timestamp_seconds": "2.x does not tell, and nothing waited on 3.3 then",
 }
 

@@ -153,13 +153,14 @@ def triggered(stage: Stage, dag_id: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def run_to_the_end(stage: Stage, dag_id: str) -> Iterator[None]:
-    """A run of a DAG that ends by itself; over when it has ended."""
-    run_id = stage.console.trigger(dag_id)
+def run_to_the_end(stage: Stage, *dag_ids: str) -> Iterator[None]:
+    """A run of each of these DAGs, which ends by itself; over when all have ended."""
+    runs = {dag_id: stage.console.trigger(dag_id) for dag_id in dag_ids}
     yield
-    query = f"select 1 from dag_run where run_id = '{run_id}' and dag_id = '{dag_id}' and end_date is not null"
-    with contextlib.suppress(TimeoutError):  # the alert's end is what is looked at: it is in the table
-        wait_until(lambda: bool(stage.airflow.query(query)), 180, f"the run of {dag_id} has ended")
+    for dag_id, run_id in runs.items():
+        query = f"select 1 from dag_run where run_id = '{run_id}' and dag_id = '{dag_id}' and end_date is not null"
+        with contextlib.suppress(TimeoutError):  # the alert's end is what is looked at: it is in the table
+            wait_until(lambda query=query: bool(stage.airflow.query(query)), 180, f"the run of {dag_id} has ended")
 
 
 @contextlib.contextmanager

@@ -107,7 +107,11 @@ class Play:
     def fall_and_stop(self) -> None:
         """Most of all outcomes are failures, triggerer and DAG processor stop."""
         self.act(
-            Cause("24 tasks fail at once", {"AirflowTaskFailureRatioHigh": {}}, run_to_the_end(self.stage, "flop")),
+            Cause(
+                "24 tasks of two DAGs fail at once",
+                {"AirflowTaskFailureRatioHigh": {}},
+                run_to_the_end(self.stage, "flop", "flop_again"),
+            ),
             self.stop("triggerer", "AirflowTriggererHeartbeatOld"),
             self.stop("dag-processor", "AirflowDagProcessorHeartbeatOld"),
         )

@@ -15,12 +15,20 @@ CGROUP = "only where the machine has a control group with such a limit"
 NETWORK = "tasks are in the network namespace of their host"
 RELAY = "the exporter passes nothing on to another StatsD"
 READABLE = "only where the kernel keeps something from the exporter's user"
+UNLIMITED = "Airflow pauses none of these DAGs for failing"
+QUEUED = "what could start is queued at once: LocalExecutor of Airflow 3 takes any number"
 ALONE = "one scheduler alone never finds the critical section taken"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 EMPTY: Mapping[str, str] = {
     "airflow-concurrency: Limits of Airflow as a whole C": CELERY,
     "rule airflow:worker_slots": CELERY,
+    "alert AirflowNoProgress: airflow:worker_slots": CELERY,
+    "alert AirflowDagRunsFailingInARow: airflow_dag_max_consecutive_failed_runs": UNLIMITED,
+    "rule airflow:oldest_waiting_for_parallelism": QUEUED,
+    "alert AirflowTasksWaitingForParallelism: airflow:oldest_waiting_for_parallelism": QUEUED,
+    "rule airflow:task_instances_startable": QUEUED,
+    "alert AirflowNoProgress: airflow:task_instances_startable": QUEUED,
     "airflow-executor: Kubernetes": KUBERNETES,
     "airflow-executor: Edge workers": EDGE,
     "rule airflow_worker:edge_slots_used": EDGE,

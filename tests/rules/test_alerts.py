@@ -50,11 +50,26 @@ def minutes(duration: str) -> int:
 def test_it_has_the_labels_by_which_it_is_routed(alert: Rule) -> None:
     name, labels = alert["alert"], alert["labels"]
     assert name.startswith("Airflow") or name == "Watchdog"
-    assert labels.keys() - {"owners"} == {"severity", "component"}
-    assert "owners" not in labels or "dag_id" in alert["annotations"]["dag_url"]
+    assert labels.keys() == {"severity", "component"}
     assert labels["component"] in COMPONENTS
     assert labels["severity"] in {"critical", "warning", "info"} or (name, labels["severity"]) == ("Watchdog", "none")
     assert (labels["severity"] == "critical") == (name in CRITICAL)
+
+
+@each_labelled_alert
+def test_its_labels_are_fixed_and_owners_come_from_its_expression(alert: Rule) -> None:
+    """A ruler may refuse templates in labels, as vmalert refuses `query` there."""
+    assert not any("{{" in value for value in alert["labels"].values())
+    owned = alert["labels"]["component"] in {"dag", "task"} and "$labels.dag_id" in alert["annotations"]["description"]
+    assert ("owners" in LABELS.of(alert["expr"])) == owned
+
+
+@each_labelled_alert
+def test_its_description_reads_well_without_the_label(alert: Rule) -> None:
+    assert "Airflow{{ with $labels.airflow }} {{ . }}{{ end }}" in alert["annotations"]["description"] or (
+        "(Airflow{{ with $labels.airflow }}" in alert["annotations"]["description"]
+    )
+    assert "Airflow {{ $labels.airflow" not in alert["annotations"]["description"]
 
 
 @each_alert

@@ -17,6 +17,7 @@ from exporter.sources.airflow.dags import dag_tables
 from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.instance import (
     count_alive,
+    executor_table,
     find_limits,
     health_tables,
     import_error_tables,
@@ -85,6 +86,26 @@ class TestLimits:
     def test_an_unknown_limit_is_absent(self) -> None:
         assert not any(limit_tables({}, 1).values())
 
+
+class TestExecutors:
+    """`[core] executor` as Airflow 2.10 to 3.3 write it."""
+
+    @pytest.mark.parametrize(
+        ("setting", "executors"),
+        [
+            ("", []),
+            ("LocalExecutor", [("LocalExecutor", "", "true")]),
+            ("CeleryExecutor, EdgeExecutor", [("CeleryExecutor", "", "true"), ("EdgeExecutor", "", "false")]),
+            ("fast:LocalExecutor", [("LocalExecutor", "", "true")]),
+            ("my.company.executors.LocalExecutor", [("LocalExecutor", "", "true")]),
+            ("fast:my.FastExecutor,LocalExecutor", [("FastExecutor", "", "true"), ("LocalExecutor", "", "false")]),
+            ("LocalExecutor;red=CeleryExecutor", [("LocalExecutor", "", "true"), ("CeleryExecutor", "red", "true")]),
+            ("=LocalExecutor", [("LocalExecutor", "", "true")]),
+        ],
+    )
+    def test_they_are_read_as_airflow_reads_them(self, setting: str, executors: list[tuple[str, str, str]]) -> None:
+        assert executor_table(setting) == dict.fromkeys(executors, 1)
+
     @pytest.mark.parametrize(("text", "limit"), [("16", 16), ("16,4", 16), ("many", None), ("", None)])
     def test_an_autoscaled_worker_has_its_upper_limit(self, text: str, limit: float | None) -> None:
         assert find_limits({("celery", "worker_concurrency"): text}).get("worker_concurrency") == limit
@@ -108,6 +129,11 @@ class TestDags:
     def test_the_limit_on_tasks_is_told_as_the_release_enforces_it(self, major: int, told: object) -> None:
         tables = dag_tables([Dag(dag_id="d", max_active_tasks=4)], major)
         assert {family for family in tables if tables[family] == {("d",): 4}} == {told}
+
+    def test_only_a_dag_that_airflow_pauses_for_failing_has_such_a_limit(self) -> None:
+        found = [Dag(dag_id="d", max_consecutive_failed_dag_runs=3), Dag(dag_id="e", max_consecutive_failed_dag_runs=0)]
+        tables = dag_tables([*found, Dag(dag_id="f")], 3)
+        assert tables[dags.MAX_CONSECUTIVE_FAILED_RUNS] == {("d",): 3}
 
     def test_owners_and_tags_come_sorted(self) -> None:
         tables = dag_tables([Dag(dag_id="d", owners=("z", "a"), tags=("y", "b"))], 3)

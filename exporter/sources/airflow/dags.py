@@ -39,6 +39,7 @@ class DagsReader:
         dags.DAG_MAX_ACTIVE_RUNS,
         dags.DAG_MAX_ACTIVE_TASKS,
         dags.RUN_ACTIVE_TASKS_MAX,
+        dags.MAX_CONSECUTIVE_FAILED_RUNS,
     )
 
     def __init__(
@@ -111,4 +112,6 @@ def dag_tables(found: Sequence[Dag], major: int) -> dict[Family, dict[Labels, fl
     for family, field in optional:
         values = ((dag.dag_id, getattr(dag, field)) for dag in present)
         tables[family] = {(dag_id,): value for dag_id, value in values if value is not None}
+    pausing = {dag.dag_id: dag.max_consecutive_failed_dag_runs for dag in present}
+    tables[dags.MAX_CONSECUTIVE_FAILED_RUNS] = {(dag_id,): value for dag_id, value in pausing.items() if value}
     return tables

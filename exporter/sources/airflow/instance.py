@@ -23,6 +23,8 @@ LIMITS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "triggerer_capacity": (("triggerer", "capacity"), ("triggerer", "default_capacity")),
 }
 """Where Airflow's configuration has each limit; the newer place first."""
+EXECUTOR = ("core", "executor")
+"""Where it names the executors."""
 
 
 class HealthReader:
@@ -132,9 +134,10 @@ class ConfigReader:
     """Reads the limits of the whole Airflow from its configuration, or takes them from ours."""
 
     name = "config"
-    help = "Parallelism, worker concurrency and triggerer capacity"
+    help = "Parallelism, executors, worker concurrency and triggerer capacity"
     families: Sequence[Family] = (
         instance.PARALLELISM_SLOTS,
+        instance.EXECUTOR_INFO,
         instance.WORKER_CONCURRENCY,
         instance.TRIGGERER_CAPACITY,
     )
@@ -154,7 +157,9 @@ class ConfigReader:
             )
         limits = dict(self._limits) | find_limits(told or {})
         notes = [] if told is not None else ["/config is closed: limits come from the exporter's configuration"]
-        return Reading(limit_tables(limits, self._overview.live_schedulers), notes=notes)
+        tables = limit_tables(limits, self._overview.live_schedulers)
+        tables[instance.EXECUTOR_INFO] = executor_table((told or {}).get(EXECUTOR, ""))
+        return Reading(tables, notes=notes)
 
 
 def find_limits(config: Mapping[tuple[str, str], str]) -> dict[str, float]:
@@ -180,3 +185,18 @@ def limit_tables(limits: Mapping[str, float], schedulers: int | None) -> dict[Fa
     if "triggerer_capacity" in limits:
         tables[instance.TRIGGERER_CAPACITY][()] = limits["triggerer_capacity"]
     return tables
+
+
+def executor_table(setting: str) -> dict[Labels, float]:
+    """The executors that `[core] executor` names, as Airflow reads it.
+
+    A list separated by commas, the default first; `;` separates the lists of teams, each as `team=list`. An executor
+    is a class name, the path of a class, or `alias:` and one of these.
+    """
+    table: dict[Labels, float] = {}
+    for part in setting.split(";"):
+        team, _, names = part.rpartition("=")
+        for number, name in enumerate(filter(None, (name.strip() for name in names.split(",")))):
+            class_name = name.rpartition(":")[2].rpartition(".")[2]
+            table[class_name, team.strip(), "true" if number == 0 else "false"] = 1
+    return table

@@ -60,13 +60,14 @@ with declare("late", 15, tags=["critical", "slo:30s"]):
 
     report()
 
-with declare("flop"):
+for failing in ("flop", "flop_again"):
+    with declare(failing):
 
-    @task
-    def fall(number):
-        raise RuntimeError("ordered to fail")
+        @task
+        def fall(number):
+            raise RuntimeError("ordered to fail")
 
-    fall.expand(number=list(range(24)))
+        fall.expand(number=list(range(12)))
 
 with declare("narrow"):
 
