@@ -62,12 +62,13 @@ def hide(secret: str) -> None:
         known_secrets.pop(secret, None)
         known_secrets[secret] = None
         while len(known_secrets) > MOST_SECRETS:
-            known_secrets.pop(next(iter(known_secrets)))
+            # Any thread may do this: what was the oldest a moment ago may be gone.
+            known_secrets.pop(next(iter(tuple(known_secrets))), None)
 
 
 def redact(text: str) -> str:
     """The text without known secrets and without what looks like one."""
-    for secret in sorted(known_secrets, key=len, reverse=True):
+    for secret in sorted(tuple(known_secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     for pattern in SECRETS:
         text = pattern.sub(HIDDEN, text)

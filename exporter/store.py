@@ -165,7 +165,8 @@ class Store:
         """
         now = self.clock()
         known = self._tables.get
-        for head, families in list(self._kin.items()):
+        # Others register families meanwhile. list(….items()) is no one step: it makes tuples, so the collector may run.
+        for head, families in self._kin.copy().items():
             filled = list(filter(None, map(known, families)))
             if not filled:
                 continue

@@ -130,7 +130,8 @@ class Reception:
     def _tell(self, receiver: Receiver) -> Iterator[str]:
         absorber = self._source.absorber
         yield f"{sum(receiver.packets.values())} packets, {absorber.lines} lines, {receiver.lost} lost by the kernel"
-        for what, counts in (("rejected", absorber.rejected), ("dropped", absorber.dropped)):
+        # The receiving thread goes on counting: what it may add a reason to is copied first, in one step.
+        for what, counts in (("rejected", dict(absorber.rejected)), ("dropped", absorber.dropped)):
             if counts:
                 yield f"{what}: " + ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
         if absorber.unmapped:
