@@ -108,19 +108,26 @@ class Events:
         """Something was sent for a series of a family that expires."""
         self._live[family].seen[series.labels] = self.clock()
 
-    def observe(self, series: Series, value: float, weight: float) -> None:
-        """Take a value that stands for `weight` of them into a summary; a histogram's cells are the caller's."""
-        if isinstance(series, Window):
-            series.observe(value, weight, self.clock())
+    def observe(self, series: Series, value: float, weight: float) -> bool:
+        """Take a value that stands for `weight` of them into a summary; a histogram's cells are the caller's.
 
-    def set(self, family: Family, series: Series, sender: bytes, value: float, *, relative: bool) -> None:
-        """A sender tells its share of a gauge; a series of another kind is left alone.
+        Returns whether it was taken: not where the sum would leave the finite.
+        """
+        return not isinstance(series, Window) or series.observe(value, weight, self.clock())
 
-        Gauges of users' own names have one value, whoever sends it.
+    def set(self, family: Family, series: Series, sender: bytes, value: float, *, relative: bool) -> bool:
+        """A sender sets its share of a gauge; a series of another kind is left alone.
+
+        Gauges of users' own names have one value, whoever sends it. Returns whether the value was taken: not where
+        the gauge would leave the finite by a sum.
         """
         share = sender if family.declared else b""
-        if isinstance(series, Gauge) and series.set(share, value, self.clock(), relative=relative):
+        if not isinstance(series, Gauge):
+            return True
+        taken = series.set(share, value, self.clock(), relative=relative)
+        if len(series.shares) > 1:
             self._live[family].shared.add(series.labels)
+        return taken
 
     def sweep(self) -> bool:
         """Show what was hidden for long enough and remove what expired; says whether a series went."""

@@ -68,7 +68,7 @@ def hide(secret: str) -> None:
 
 def redact(text: str) -> str:
     """The text without known secrets and without what looks like one."""
-    for secret in sorted(tuple(known_secrets), key=len, reverse=True):
+    for secret in sorted(known_secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     for pattern in SECRETS:
         text = pattern.sub(HIDDEN, text)

@@ -103,7 +103,7 @@ class Telemetry:
         dropped: Values = {(family.name,): 0 for family in families}
         ledgers: tuple[Counting, ...] = (self._ledger, *self._ledgers)
         for counts in (self._store.dropped, *(one.folded for one in ledgers), *(one.refused for one in ledgers)):
-            # Other threads count meanwhile, and a family that is new to them must not end the walk: one step copies all.
+            # Other threads count meanwhile; a family that is new to them must not end the walk: one step copies all.
             for family, count in dict(counts).items():
                 labels = (family.name,)
                 dropped[labels] = dropped.get(labels, 0) + count

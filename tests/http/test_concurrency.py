@@ -20,7 +20,6 @@ from exporter.settings import ReceptionSettings, Setting, Settings
 from exporter.sources.statsd import resolvers
 from exporter.sources.statsd.event import ALL, Action, Resolution, Signature, Target
 from exporter.web import Server, Site
-
 from tests.http.conftest import Serve
 
 SETTINGS = Settings(
