@@ -7,14 +7,18 @@ What was not sent for as long as its family's `ttl` is removed, from a list that
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
-from exporter.family import Family, Kind, Labels
+from exporter.family import OTHER, Family, Kind, Labels
 from exporter.ledger import coarsen
+from exporter.live_rows import FamilySpec, LiveRow, Shape
 from exporter.shares import Gauge, Window
-from exporter.store import Series, Store, Table, clean_labels
+from exporter.store import Kept, Series, Store, Table, clean_labels
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 10
 """Into how many parts a TTL is split: so much later at most a series goes."""
@@ -28,13 +32,26 @@ REVEALED = 5_000
 """How many series of a family are shown in one sweep: it must not take longer than the receive buffer has room."""
 
 
+class Waiting:
+    """Series of an earlier process, each with when it was last sent in monotonic seconds, until they are made again."""
+
+    __slots__ = ("rows", "spec")
+
+    def __init__(self, spec: FamilySpec) -> None:
+        self.spec = spec
+        self.rows: dict[Labels, tuple[LiveRow, float]] = {}
+
+
 class Live:
     """One family's table, and what the sweep has to know of it."""
 
-    __slots__ = ("due", "hidden", "known", "seen", "shared", "table")
+    __slots__ = ("due", "hidden", "known", "row", "seen", "shared", "table", "waiting")
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self.row = 0
+        """The family's row in the state file; 0 for none."""
+        self.waiting: dict[Labels, tuple[LiveRow, float]] = {}
         self.known: dict[Labels, Series] = {}
         self.hidden: deque[Series] = deque()
         """The oldest first: none is exposed before one that is older."""
@@ -59,9 +76,15 @@ class Events:
         hold: float = 30.0,
         buckets: Mapping[Family, tuple[float, ...]] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        persistent: bool = False,
     ) -> None:
         self._store = store
-        self._hold = hold
+        self.hold = hold
+        self._persistent = persistent
+        self._waiting: dict[tuple[str, tuple[str, ...]], Waiting] = {}
+        self._gone: deque[Series] = deque()
+        self.discarded: deque[int] = deque()
+        """Rows of the state file that are of no use any more."""
         self._buckets = dict(buckets or {})
         self.clock = clock
         self._live: dict[Family, Live] = {}
@@ -75,7 +98,7 @@ class Events:
     def configure(self, hold: float, buckets: Mapping[Family, tuple[float, ...]]) -> None:
         """Go on with other settings: histograms whose buckets changed start anew."""
         changed = [one for one in self._live if buckets.get(one) != self._buckets.get(one)]
-        self._hold, self._buckets = hold, dict(buckets)
+        self.hold, self._buckets = hold, dict(buckets)
         for family in changed:
             self._forget(family)
 
@@ -83,6 +106,49 @@ class Events:
         """Forget every family."""
         for family in list(self._live):
             self._forget(family)
+        for waiting in self._waiting.values():
+            self._discard(waiting.rows)
+        self._waiting.clear()
+
+    def hold_back(self, spec: FamilySpec, row: LiveRow, seen: float) -> None:
+        """Let a series that an earlier process kept go on once it is made; `seen` is when it was last sent."""
+        waiting = self._waiting.setdefault((spec.name, spec.labels), Waiting(spec))
+        if waiting.spec.shape != spec.shape or row.labels in waiting.rows:
+            self.discarded.append(row.id)
+        else:
+            waiting.rows[row.labels] = row, seen
+
+    def restore(self, find_family: Callable[[FamilySpec], Family | None]) -> int:
+        """Make what earlier processes kept, as far as the families are there and the caps leave room; returns how many.
+
+        Only before anything is received.
+        """
+        restored = 0
+        for waiting in list(self._waiting.values()):
+            family = find_family(waiting.spec)
+            try:
+                live = self._open(family) if family else None
+            except ValueError:
+                continue
+            # What was folded comes first: others may fold into it.
+            for labels in sorted(live.waiting, key=lambda labels: OTHER not in labels) if live else ():
+                if live and self._has_room(live, labels):
+                    self._add(live, labels)
+                    restored += 1
+            if live:
+                self._discard(live.waiting)
+                live.waiting = {}
+        return restored
+
+    def list_kept(self) -> list[Live]:
+        """The tables of what only grows. Any thread may ask."""
+        return [live for family, live in self._live.copy().items() if family.kind is not Kind.GAUGE]
+
+    def take_gone(self) -> list[int]:
+        """Rows of the state file that have to go, each once. Only one thread may ask."""
+        gone = [self.discarded.popleft() for _ in range(len(self.discarded))]
+        removed = [self._gone.popleft() for _ in range(len(self._gone))]
+        return gone + [one.row for one in removed if isinstance(one, Kept | Window) and one.row]
 
     def find(self, family: Family, labels: Labels) -> Series | None:
         """The series to change, made where it is new: a coarser one, or for gauges none, once the cap is reached.
@@ -152,8 +218,31 @@ class Events:
             self._came -= not family.declared
             raise
         live = self._live[family] = Live(Table(family, [], buckets=self._buckets.get(family)))
+        live.table.kept = self._persistent and family.kind in (Kind.COUNTER, Kind.HISTOGRAM)
+        self._claim(live)
         self._store.attach(live.table)
         return live
+
+    def _claim(self, live: Live) -> None:
+        """Find what an earlier process kept of a family; cells of another kind or other buckets cannot go on."""
+        family = live.table.family
+        waiting = self._waiting.pop((family.name, family.labels), None)
+        if waiting is None:
+            return
+        shape: Shape = family.kind, tuple(map(float, live.table.buckets))
+        if waiting.spec.shape == shape:
+            live.waiting = waiting.rows
+        else:
+            log.warning("%s has another kind or other buckets than before: it starts at zero", family.name)
+            self._discard(waiting.rows)
+
+    def _discard(self, waiting: Mapping[Labels, tuple[LiveRow, float]]) -> None:
+        self.discarded.extend(row.id for row, _ in waiting.values())
+
+    def _has_room(self, live: Live, labels: Labels) -> bool:
+        family = live.table.family
+        cap = self._store.cap(family) if family.declared or self._grown < SERIES else 0
+        return len(live.known) < (cap * 1.1 if OTHER in labels else cap)
 
     def _place(self, live: Live, labels: Labels) -> Labels | None:
         family, known = live.table.family, live.known
@@ -168,12 +257,24 @@ class Events:
 
     def _add(self, live: Live, labels: Labels) -> Series:
         series = self._make(live.table, labels)
+        self._resume(live, series)
         live.known[series.labels] = series
         live.table.series.append(series)
         self._grown += not live.table.family.declared
         if not series.shown:
             live.hidden.append(series)
         return series
+
+    def _resume(self, live: Live, series: Series) -> None:
+        """Let a series go on where an earlier process stopped, if it was there."""
+        row, seen = live.waiting.pop(series.labels, (None, 0.0))
+        if row is None or not isinstance(series, Kept | Window):
+            return
+        series.resume(row.cells)
+        live.row, series.row = row.family, row.id
+        series.shown = series.shown or row.shown
+        if live.table.family.ttl:
+            live.seen[series.labels] = seen
 
     def _make(self, table: Table, labels: Labels) -> Series:
         family = table.family
@@ -182,12 +283,16 @@ class Events:
         if family.kind is Kind.SUMMARY:
             return Window(labels, family, self.clock())
         width = 1 if family.kind is Kind.COUNTER else len(table.buckets) + 2
-        return Series(labels, [0] * width, shown=not family.declared)
+        make = Kept if self._persistent else Series
+        return make(labels, [0] * width, shown=not family.declared)
 
     def _reveal(self, live: Live, now: float) -> None:
         hidden = live.hidden
         for _ in range(min(len(hidden), REVEALED)):
-            if not 0 < hidden[0].exposed_at <= now - self._hold:
+            if not (self._persistent or 0 < hidden[0].exposed_at <= now - self.hold):
+                break
+            # What is kept is shown by whoever writes the state file, once that is written.
+            if self._persistent and not hidden[0].shown:
                 break
             hidden.popleft().shown = True
 
@@ -209,7 +314,7 @@ class Events:
             return False
         self._grown -= 0 if family.declared else len(dead)
         for labels in dead:
-            live.known.pop(labels).exposed_at = GONE
+            self._remove(live.known.pop(labels))
             live.seen.pop(labels, None)
             live.shared.discard(labels)
         live.table.series = list(live.known.values())
@@ -218,9 +323,16 @@ class Events:
             self._forget(family)
         return True
 
+    def _remove(self, series: Series) -> None:
+        series.exposed_at = GONE
+        if self._persistent and not isinstance(series, Gauge):
+            self._gone.append(series)
+
     def _forget(self, family: Family) -> None:
-        for series in self._live.pop(family).known.values():
-            series.exposed_at = GONE
+        live = self._live.pop(family)
+        self._discard(live.waiting)
+        for series in live.known.values():
+            self._remove(series)
             self._grown -= not family.declared
         if family.declared:
             self._store.withdraw([family])

@@ -112,8 +112,8 @@ class Ledger:
     def stage(self, changes: Iterable[Change]) -> Staged:
         """Work out the new cells without touching what is exposed.
 
-        A negative change, one that is no finite number and one that would take a sum out of the finite are refused: they
-        could not be taken back. Without any
+        A negative change, one that is no finite number and one that would take a sum out of the finite are refused:
+        they could not be taken back. Without any
         changes it still has to be called now and then, for series that have been exposed as 0 for long enough.
         Raises ValueError where labels do not fit their family.
         """

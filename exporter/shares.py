@@ -124,7 +124,7 @@ class Window(Series):
     The window moves in `age_buckets` steps. One thread adds, any may read.
     """
 
-    __slots__ = ("_count", "_ends", "_family", "_parts", "_seen", "_step", "_sum")
+    __slots__ = ("_count", "_ends", "_family", "_parts", "_seen", "_step", "_sum", "kept", "row")
 
     def __init__(self, labels: Labels, family: Family, now: float) -> None:
         super().__init__(labels, [0])
@@ -137,6 +137,10 @@ class Window(Series):
         self._sum: float = 0
         self._count: float = 0
         self._seen = 0
+        self.kept: float | list[float] | None = None
+        """Sum and count that the state file has; they are exposed where there is one."""
+        self.row = 0
+        """The row in the state file; 0 for none."""
 
     def observe(self, value: float, weight: float, now: float) -> bool:
         """Take a value that stands for `weight` of them; returns whether the sum could take it."""
@@ -168,11 +172,21 @@ class Window(Series):
         """The quantiles (NaN of an empty window), then sum and count."""
         values = sorted(value for part in list(self._parts) for value in list(part))
         wanted = (quantile for quantile, _ in self._family.objectives)
-        return [*(pick(values, quantile) for quantile in wanted), self._sum, self._count]
+        sums = self.kept if isinstance(self.kept, list) else [self._sum, self._count]
+        return [*(pick(values, quantile) for quantile in wanted), *sums]
 
     @cells.setter
     def cells(self, cells: list[float]) -> None:
         """What the base class sets at first: nothing was observed."""
+
+    def take(self) -> list[float]:
+        """Sum and count as they are now."""
+        return [self._sum, self._count]
+
+    def resume(self, sums: list[float]) -> None:
+        """Go on with the sum and count of an earlier process; the window begins empty."""
+        self._sum, self._count = sums
+        self.kept = [*sums]
 
 
 def may_move(before: float, by: float) -> bool:

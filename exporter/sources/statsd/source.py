@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from exporter.catalogue import own
 from exporter.family import Family, Labels
@@ -18,18 +19,28 @@ SHOWN = 20
 """How many unmapped names are told."""
 
 
+class Saver(Reader, Protocol):
+    """Keeps what was received in the state file."""
+
+    def finish(self) -> None:
+        """Write the rest, once nothing is received any more."""
+
+
 class StatsdSource:
     """Receives StatsD from `connect` to `close`."""
 
     name = "statsd"
 
-    def __init__(self, listeners: Listeners, absorber: Absorber, relay_address: str = "") -> None:
+    def __init__(
+        self, listeners: Listeners, absorber: Absorber, relay_address: str = "", saver: Saver | None = None
+    ) -> None:
         self.listeners = listeners
         self.relay_address = relay_address
         self.absorber = absorber
         self.receiver: Receiver | None = None
         self.relay = Relay(relay_address) if relay_address else None
-        self.readers: Sequence[Reader] = (Reception(self),)
+        self.saver = saver
+        self.readers: Sequence[Reader] = (Reception(self), saver) if saver else (Reception(self),)
 
     def __str__(self) -> str:
         wanted = self.listeners
@@ -56,9 +67,11 @@ class StatsdSource:
         """Nothing here takes long."""
 
     def close(self) -> None:
-        """Take what has arrived, and close the sockets."""
+        """Take what has arrived, close the sockets, and write what is to be kept."""
         if self.receiver:
             self.receiver.stop()
+        if self.saver:
+            self.saver.finish()
         if self.relay:
             self.relay.close()
 

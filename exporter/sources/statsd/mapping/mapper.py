@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.family import Kind
+from exporter.family import Family, Kind
+from exporter.live_rows import FamilySpec
 from exporter.sources.statsd.event import PEER, Action, Resolution, Signature, Target, Type
 from exporter.sources.statsd.mapping.escape import escape
 from exporter.sources.statsd.mapping.file import MappingError, MappingFile, Options, Rule, read
@@ -55,6 +56,21 @@ class Mapper:
             return Resolution(title, (self._target(signature, match),))
         except RefusedError as refusal:
             return Resolution(title, drop=str(refusal))
+
+    def restore_family(self, spec: FamilySpec) -> Family | None:
+        """The family that an earlier process made by the same file; None where another has its name."""
+        defaults = self.file.defaults.options
+        options = Options(
+            spec.kind,
+            spec.buckets or defaults.buckets,
+            spec.objectives or defaults.quantiles,
+            spec.max_age,
+            spec.age_buckets,
+        )
+        try:
+            return self.families.find(spec.name, spec.labels, spec.kind, options, spec.ttl, spec.help)
+        except RefusedError:
+            return None
 
     def match(self, name: str, metric_type: str) -> Match | None:
         """The mapping that a StatsD name belongs to: globs first, then regular expressions in their order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from exporter.catalogue import FAMILIES, custom
 from exporter.family import TARGET_LABELS, Family, Kind, Labels
@@ -67,6 +68,18 @@ class Custom:
         known = self._families.get((name, labels))
         if known is not None:
             return known if known.kind is kind else "conflict"
+        return self._make(name, labels, make_family(name, kind, sent, labels))
+
+    def restore_family(self, name: str, kind: Kind, labels: tuple[str, ...], text: str) -> Family | None:
+        """A family that was made by an earlier process; None where it would not be made so now."""
+        known = self._families.get((name, labels))
+        if known is not None or kind not in ACTIONS or not name.startswith(custom.PREFIX):
+            return known
+        made = self._make(name, labels, replace(make_family(name, kind, "", labels), help=text))
+        return made if isinstance(made, Family) else None
+
+    def _make(self, name: str, labels: tuple[str, ...], family: Family) -> Family | str:
+        kind = family.kind
         samples = list_samples(name, kind)
         if self._kinds.get(name, kind) is not kind or any(self._taken.get(one, name) != name for one in samples):
             return "conflict"
@@ -74,7 +87,6 @@ class Custom:
             return "conflict"
         if len(self._families) >= MOST_FAMILIES:
             return "capped"
-        family = make_family(name, kind, sent, labels)
         self._kinds[name] = kind
         self._taken.update(dict.fromkeys(samples, name))
         self._families[name, labels] = family

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from exporter.directory import Directory
 from exporter.family import Family
+from exporter.live_rows import FamilySpec
 from exporter.settings import StatsdSettings
 from exporter.sources.statsd.event import ALL, Resolution, Signature, Type
 from exporter.sources.statsd.lines import CLIENT_TELEMETRY
@@ -63,6 +64,10 @@ class Names:
             if signature.name.startswith(prefix):
                 return self._resolve_own(signature.name[len(prefix) :], signature)
         return self._resolve_stranger(signature)
+
+    def restore_family(self, spec: FamilySpec) -> Family | None:
+        """The family of users' metrics that an earlier process made; None where it would not be made so now."""
+        return self._custom.restore_family(spec.name, spec.kind, spec.labels, spec.help)
 
     def settle(self) -> None:
         """Take what is not clear yet for what is most likely, as `explain` does for single lines."""
