@@ -7,18 +7,16 @@ What was not sent for as long as its family's `ttl` is removed, from a list that
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from exporter.family import OTHER, Family, Kind, Labels
 from exporter.ledger import coarsen
-from exporter.live_rows import FamilySpec, LiveRow, Shape
+from exporter.live_rows import FamilySpec
+from exporter.live_waiting import Waiting, WaitingRows
 from exporter.shares import Gauge, Window
 from exporter.store import Kept, Series, Store, Table, clean_labels
-
-log = logging.getLogger(__name__)
 
 PATIENCE = 10
 """Into how many parts a TTL is split: so much later at most a series goes."""
@@ -32,16 +30,6 @@ REVEALED = 5_000
 """How many series of a family are shown in one sweep: it must not take longer than the receive buffer has room."""
 
 
-class Waiting:
-    """Series of an earlier process, each with when it was last sent in monotonic seconds, until they are made again."""
-
-    __slots__ = ("rows", "spec")
-
-    def __init__(self, spec: FamilySpec) -> None:
-        self.spec = spec
-        self.rows: dict[Labels, tuple[LiveRow, float]] = {}
-
-
 class Live:
     """One family's table, and what the sweep has to know of it."""
 
@@ -51,7 +39,8 @@ class Live:
         self.table = table
         self.row = 0
         """The family's row in the state file; 0 for none."""
-        self.waiting: dict[Labels, tuple[LiveRow, float]] = {}
+        self.waiting: WaitingRows = {}
+        """Series that an earlier process kept and that are not made yet."""
         self.known: dict[Labels, Series] = {}
         self.hidden: deque[Series] = deque()
         """The oldest first: none is exposed before one that is older."""
@@ -67,7 +56,7 @@ class Live:
 
 
 class Events:
-    """The families that one event source feeds."""
+    """The families that one event source feeds; `persistent` where the state file keeps what only grows."""
 
     def __init__(
         self,
@@ -81,10 +70,9 @@ class Events:
         self._store = store
         self.hold = hold
         self._persistent = persistent
-        self._waiting: dict[tuple[str, tuple[str, ...]], Waiting] = {}
+        self.waiting = Waiting()
+        """What an earlier process kept."""
         self._gone: deque[Series] = deque()
-        self.discarded: deque[int] = deque()
-        """Rows of the state file that are of no use any more."""
         self._buckets = dict(buckets or {})
         self.clock = clock
         self._live: dict[Family, Live] = {}
@@ -106,17 +94,7 @@ class Events:
         """Forget every family."""
         for family in list(self._live):
             self._forget(family)
-        for waiting in self._waiting.values():
-            self._discard(waiting.rows)
-        self._waiting.clear()
-
-    def hold_back(self, spec: FamilySpec, row: LiveRow, seen: float) -> None:
-        """Let a series that an earlier process kept go on once it is made; `seen` is when it was last sent."""
-        waiting = self._waiting.setdefault((spec.name, spec.labels), Waiting(spec))
-        if waiting.spec.shape != spec.shape or row.labels in waiting.rows:
-            self.discarded.append(row.id)
-        else:
-            waiting.rows[row.labels] = row, seen
+        self.waiting.clear()
 
     def restore(self, find_family: Callable[[FamilySpec], Family | None]) -> int:
         """Make what earlier processes kept, as far as the families are there and the caps leave room; returns how many.
@@ -124,20 +102,18 @@ class Events:
         Only before anything is received.
         """
         restored = 0
-        for waiting in list(self._waiting.values()):
-            family = find_family(waiting.spec)
+        for family in filter(None, map(find_family, self.waiting.list_families())):
             try:
-                live = self._open(family) if family else None
+                live = self._live.get(family) or self._open(family)
             except ValueError:
                 continue
             # What was folded comes first: others may fold into it.
-            for labels in sorted(live.waiting, key=lambda labels: OTHER not in labels) if live else ():
-                if live and self._has_room(live, labels):
+            for labels in sorted(live.waiting, key=lambda labels: OTHER not in labels):
+                if self._has_room(live, labels):
                     self._add(live, labels)
                     restored += 1
-            if live:
-                self._discard(live.waiting)
-                live.waiting = {}
+            self.waiting.discard(live.waiting)
+            live.waiting = {}
         return restored
 
     def list_kept(self) -> list[Live]:
@@ -146,8 +122,9 @@ class Events:
 
     def take_gone(self) -> list[int]:
         """Rows of the state file that have to go, each once. Only one thread may ask."""
-        gone = [self.discarded.popleft() for _ in range(len(self.discarded))]
+        discarded = self.waiting.discarded
         removed = [self._gone.popleft() for _ in range(len(self._gone))]
+        gone = [discarded.popleft() for _ in range(len(discarded))]
         return gone + [one.row for one in removed if isinstance(one, Kept | Window) and one.row]
 
     def find(self, family: Family, labels: Labels) -> Series | None:
@@ -219,25 +196,9 @@ class Events:
             raise
         live = self._live[family] = Live(Table(family, [], buckets=self._buckets.get(family)))
         live.table.kept = self._persistent and family.kind in (Kind.COUNTER, Kind.HISTOGRAM)
-        self._claim(live)
+        live.waiting = self.waiting.claim(live.table)
         self._store.attach(live.table)
         return live
-
-    def _claim(self, live: Live) -> None:
-        """Find what an earlier process kept of a family; cells of another kind or other buckets cannot go on."""
-        family = live.table.family
-        waiting = self._waiting.pop((family.name, family.labels), None)
-        if waiting is None:
-            return
-        shape: Shape = family.kind, tuple(map(float, live.table.buckets))
-        if waiting.spec.shape == shape:
-            live.waiting = waiting.rows
-        else:
-            log.warning("%s has another kind or other buckets than before: it starts at zero", family.name)
-            self._discard(waiting.rows)
-
-    def _discard(self, waiting: Mapping[Labels, tuple[LiveRow, float]]) -> None:
-        self.discarded.extend(row.id for row, _ in waiting.values())
 
     def _has_room(self, live: Live, labels: Labels) -> bool:
         family = live.table.family
@@ -289,10 +250,9 @@ class Events:
     def _reveal(self, live: Live, now: float) -> None:
         hidden = live.hidden
         for _ in range(min(len(hidden), REVEALED)):
-            if not (self._persistent or 0 < hidden[0].exposed_at <= now - self.hold):
-                break
-            # What is kept is shown by whoever writes the state file, once that is written.
-            if self._persistent and not hidden[0].shown:
+            # What is kept is shown by the thread that writes the state file, once that is written.
+            first = hidden[0]
+            if not (first.shown if self._persistent else 0 < first.exposed_at <= now - self.hold):
                 break
             hidden.popleft().shown = True
 
@@ -330,7 +290,7 @@ class Events:
 
     def _forget(self, family: Family) -> None:
         live = self._live.pop(family)
-        self._discard(live.waiting)
+        self.waiting.discard(live.waiting)
         for series in live.known.values():
             self._remove(series)
             self._grown -= not family.declared

@@ -86,7 +86,7 @@ class LiveSaver:
         contents = self._state.read_live()
         self._numbers = count(contents.newest + 1)
         stale = [row.id for row in contents.rows if not self._hold_back(contents.families[row.family], row)]
-        self._events.discarded.extend((*stale, *contents.lost))
+        self._events.waiting.discarded.extend((*stale, *contents.lost))
         before = self._state.recall(SPACE, [CONFIGURED]).get(CONFIGURED, b"")
         self.configuration, self._written_configuration = configuration, before
         waiting = len(contents.rows) - len(stale)
@@ -100,7 +100,7 @@ class LiveSaver:
         silent = max(0.0, self._wall() - row.changed)
         if silent > (min(spec.ttl, MAX_SILENCE) if spec.ttl else MAX_SILENCE):
             return False
-        self._events.hold_back(spec, row, self._events.clock() - silent)
+        self._events.waiting.hold_back(spec, row, self._events.clock() - silent)
         return True
 
     def read(self) -> Reading:
@@ -168,7 +168,7 @@ class LiveSaver:
                 self._state.write_live(changes, memories)
         except StateError:
             self._owed.update(dict.fromkeys(one.series for one in changed))
-            self._events.discarded.extend(changes.gone)
+            self._events.waiting.discarded.extend(changes.gone)
             for fresh in self._fresh:
                 fresh.row = 0
             raise

@@ -192,8 +192,14 @@ def test_mapped_families_go_on_with_kind_labels_and_buckets(mapped: Settings) ->
         before = process.scrape()
     with run(mapped) as process:
         after = b"".join(render(process.engine.store, Format.TEXT)).decode()
-        ours = [line for line in before.splitlines() if "jobs_" in line and "quantile" not in line and "exporter" not in line]
-        assert {'jobs_done{job="a"} 3', 'jobs_lasted_bucket{job="a",le="10.0"} 1', 'jobs_took_sum{job="a"} 2.0'} <= set(ours)
+        ours = [
+            line
+            for line in before.splitlines()
+            if "jobs_" in line and "quantile" not in line and "exporter" not in line
+        ]
+        assert {'jobs_done{job="a"} 3', 'jobs_lasted_bucket{job="a",le="10.0"} 1', 'jobs_took_sum{job="a"} 2.0'} <= set(
+            ours
+        )
         assert set(ours) <= set(after.splitlines())
         process.send(*LINES)
         process.save()
