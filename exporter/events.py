@@ -251,8 +251,7 @@ class Events:
         hidden = live.hidden
         for _ in range(min(len(hidden), REVEALED)):
             # What is kept is shown by the thread that writes the state file, once that is written.
-            first = hidden[0]
-            if not (first.shown if self._persistent else 0 < first.exposed_at <= now - self.hold):
+            if not (hidden[0].shown if self._persistent else 0 < hidden[0].exposed_at <= now - self.hold):
                 break
             hidden.popleft().shown = True
 

@@ -136,6 +136,9 @@ class LiveSaver:
             for start in range(0, len(series), CHUNK):
                 for one in pick_candidates(series[start : start + CHUNK]):
                     shown = one.shown or 0 < one.exposed_at <= ripe
+                    if one.value == one.kept and shown == one.shown and one.row and one not in self._owed:
+                        # It is not shown, and waits to be exposed as 0.
+                        continue
                     cells = one.take()
                     if cells != one.kept or shown != one.shown or not one.row or one in self._owed:
                         found.append(Changed(one, live, cells, shown))
