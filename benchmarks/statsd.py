@@ -86,7 +86,7 @@ class Bench:
         self.seconds = seconds
         self._climb = climb
         self._folder = folder
-        self._program = compile_sender(folder)
+        self.program = compile_sender(folder)
         self._traffic: dict[tuple[str, bool, int], tuple[Path, int]] = {}
 
     def write(self, dialect: str, *, packed: bool = False, dags: int = 0) -> tuple[Path, int]:
@@ -101,7 +101,7 @@ class Bench:
         """Send everything, and again once the exporter has had the time to go by what it learned from the stream."""
         path, count = self.write(dialect, dags=dags)
         for pause in (PAUSE + 2.0, 0.0):
-            send(self._program, path, subject.udp, WARM, count)
+            send(self.program, path, subject.udp, WARM, count)
             wait_until_drained(subject.udp)
             time.sleep(pause)
 
@@ -111,7 +111,7 @@ class Bench:
         count = int(load.rate * (seconds or self.seconds))
         lost_before, cpu_before = read_loss(subject), read_cpu(subject.pid)
         with Scraper(subject.web) if load.scraped else nullcontext() as scraper:
-            sent = send(self._program, path, subject.udp, load.rate, count)
+            sent = send(self.program, path, subject.udp, load.rate, count)
             wait_until_drained(subject.udp)
         cpu, lost = read_cpu(subject.pid) - cpu_before, share(read_loss(subject), lost_before, sent.datagrams)
         taken = sent.lines * (1 - lost)

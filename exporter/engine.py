@@ -13,6 +13,7 @@ from exporter.events import Events
 from exporter.family import Family, Kind, Labels
 from exporter.keeping import Keeper, Nothing
 from exporter.ledger import Ledger, Row
+from exporter.live_rows import FamilySpec
 from exporter.reading import Source
 from exporter.settings import Settings
 from exporter.status import SourceStatus
@@ -21,6 +22,8 @@ from exporter.supervisor import Manner, Supervisor, all_attempted
 from exporter.telemetry import Counting, Telemetry
 
 if TYPE_CHECKING:
+    from exporter.live_saver import LiveSaver
+    from exporter.sources.statsd.event import Resolver
     from exporter.sources.statsd.source import StatsdSource
 
 log = logging.getLogger(__name__)
@@ -66,11 +69,16 @@ class Engine:
         self._state = open_state(settings)
         self.directory = Directory()
         self._ledgers: list[Counting] = []
-        self._events = Events(self.store, hold=settings.birth_hold, buckets=find_buckets(settings))
-        self.telemetry = Telemetry(self.store, persistent=settings.state_file is not None, ledgers=self._ledgers)
+        persistent = settings.state_file is not None
+        self._events = Events(
+            self.store, hold=settings.birth_hold, buckets=find_buckets(settings), persistent=persistent
+        )
+        self._saver = build_saver(self._events, self._state) if persistent else None
+        self.telemetry = Telemetry(self.store, persistent=persistent, ledgers=self._ledgers, state=self._state)
         self.telemetry.seed(list_sources(settings))
         self._units: tuple[Unit, ...] = ()
         self._carried: dict[str, list[Row]] = {}
+        self._limit(settings)
         self._adopt(settings, self._build_sources(settings))
 
     def start(self) -> None:
@@ -90,6 +98,7 @@ class Engine:
 
         Raises StateError, after which nothing is read any more.
         """
+        self._limit(settings)
         sources = self._build_sources(settings)
         for unit in self._units:
             if unit.source.name in UNBROKEN and unit.source in sources:
@@ -129,10 +138,12 @@ class Engine:
         tables = [unit.source.tables() for unit in self._units if isinstance(unit.source, Accounting)]
         self.telemetry.refresh(self.status(), {family: values for one in tables for family, values in one.items()})
 
+    def _limit(self, settings: Settings) -> None:
+        self.store.limit({BY_NAME[name]: cap for name, cap in settings.caps.items()})
+
     def _adopt(self, settings: Settings, sources: Iterable[Source]) -> None:
         self.settings = settings
         self.telemetry.ui_url = find_ui(settings)
-        self.store.limit({BY_NAME[name]: cap for name, cap in settings.caps.items()})
         running = {id(unit.source): unit for unit in self._units if unit.source.name in UNBROKEN}
         self._units = tuple(running.get(id(source)) or self._build_unit(source) for source in sources)
         self._ledgers[:] = [*(unit.ledger for unit in self._units), self._events]
@@ -158,7 +169,7 @@ class Engine:
         if not settings.collectors.get("statsd"):
             return []
         from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415
-        from exporter.sources.statsd.resolvers import make_resolver  # noqa: PLC0415
+        from exporter.sources.statsd.resolvers import describe_feeding, make_resolver  # noqa: PLC0415
         from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
 
         old = find_statsd(unit.source for unit in self._units)
@@ -166,11 +177,33 @@ class Engine:
         wanted, relay = find_listeners(settings.reception), settings.reception.relay_address
         if old is None:
             self._prepare(settings)
-            return [StatsdSource(wanted, Absorber(self._events, resolver), relay)]
+            self._restore(settings, resolver)
+            return [StatsdSource(wanted, Absorber(self._events, resolver), relay, self._saver)]
+        if self._saver:
+            self._saver.configuration = describe_feeding(settings)
         anew = type(resolver) is not type(old.absorber.resolver)
         old.change(resolver, lambda: self._prepare(settings, anew=anew))
         unchanged = (old.listeners, old.relay_address) == (wanted, relay)
-        return [old if unchanged else StatsdSource(wanted, old.absorber, relay)]
+        return [old if unchanged else StatsdSource(wanted, old.absorber, relay, self._saver)]
+
+    def _restore(self, settings: Settings, resolver: Resolver) -> None:
+        """Let StatsD's counters go on where an earlier process stopped, before the first datagram is taken."""
+        from exporter.sources.statsd.resolvers import describe_feeding  # noqa: PLC0415
+
+        if self._saver is None:
+            return
+        restore = getattr(resolver, "restore_family", lambda _: None)
+        by_api = settings.collectors.get("airflow", False)
+
+        def find_family(spec: FamilySpec) -> Family | None:
+            if not spec.declared:
+                found: Family | None = restore(spec)
+                return found
+            family = BY_NAME.get(spec.name)
+            fed_by_api = family is not None and family.source != "statsd" and by_api
+            return None if family is None or fed_by_api or family.labels != spec.labels else family
+
+        self._saver.restore(describe_feeding(settings), find_family)
 
     def _prepare(self, settings: Settings, *, anew: bool = False) -> None:
         """Get the tables of events ready for a resolver; `anew` where the same names now mean other things."""
@@ -223,6 +256,13 @@ def open_state(settings: Settings) -> Keeper:
     from exporter.state import State  # noqa: PLC0415
 
     return State(settings.state_file)
+
+
+def build_saver(events: Events, state: Keeper) -> LiveSaver:
+    """What keeps StatsD's counters in the state file."""
+    from exporter.live_saver import LiveSaver  # noqa: PLC0415
+
+    return LiveSaver(events, state)
 
 
 def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:

@@ -11,11 +11,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
-from exporter.family import Family, Kind, Labels
+from exporter.family import OTHER, Family, Kind, Labels
 from exporter.ledger import coarsen
+from exporter.live_rows import FamilySpec
+from exporter.live_waiting import Waiting, WaitingRows
 from exporter.respelling import Spell, respell
 from exporter.shares import Gauge, Window
-from exporter.store import Series, Store, Table, clean_labels
+from exporter.store import Kept, Series, Store, Table, clean_labels
 
 PATIENCE = 10
 """Into how many parts a TTL is split: so much later at most a series goes."""
@@ -34,10 +36,14 @@ REVEALED = 5_000
 class Live:
     """One family's table, and what the sweep has to know of it."""
 
-    __slots__ = ("due", "hidden", "known", "seen", "shared", "table")
+    __slots__ = ("due", "hidden", "known", "row", "seen", "shared", "table", "waiting")
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self.row = 0
+        """The family's row in the state file; 0 for none."""
+        self.waiting: WaitingRows = {}
+        """Series that an earlier process kept and that are not made yet."""
         self.known: dict[Labels, Series] = {}
         self.hidden: deque[Series] = deque()
         """The oldest first: none is exposed before one that is older."""
@@ -60,7 +66,7 @@ class Live:
 
 
 class Events:
-    """The families that one event source feeds."""
+    """The families that one event source feeds; `persistent` where the state file keeps what only grows."""
 
     def __init__(
         self,
@@ -69,9 +75,14 @@ class Events:
         hold: float = 30.0,
         buckets: Mapping[Family, tuple[float, ...]] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        persistent: bool = False,
     ) -> None:
         self._store = store
-        self._hold = hold
+        self.hold = hold
+        self._persistent = persistent
+        self.waiting = Waiting()
+        """What an earlier process kept."""
+        self._gone: deque[Series] = deque()
         self._buckets = dict(buckets or {})
         self.clock = clock
         self._live: dict[Family, Live] = {}
@@ -85,7 +96,7 @@ class Events:
     def configure(self, hold: float, buckets: Mapping[Family, tuple[float, ...]]) -> None:
         """Go on with other settings: histograms whose buckets changed start anew."""
         changed = [one for one in self._live if buckets.get(one) != self._buckets.get(one)]
-        self._hold, self._buckets = hold, dict(buckets)
+        self.hold, self._buckets = hold, dict(buckets)
         for family in changed:
             self._forget(family)
 
@@ -93,6 +104,38 @@ class Events:
         """Forget every family."""
         for family in list(self._live):
             self._forget(family)
+        self.waiting.clear()
+
+    def restore(self, find_family: Callable[[FamilySpec], Family | None]) -> int:
+        """Make what earlier processes kept, as far as the families are there and the caps leave room; returns how many.
+
+        Only before anything is received.
+        """
+        restored = 0
+        for family in filter(None, map(find_family, self.waiting.list_families())):
+            try:
+                live = self._live.get(family) or self._open(family)
+            except ValueError:
+                continue
+            # What was folded comes first: others may fold into it.
+            for labels in sorted(live.waiting, key=lambda labels: OTHER not in labels):
+                if self._has_room(live, labels):
+                    self._add(live, labels)
+                    restored += 1
+            self.waiting.discard(live.waiting)
+            live.waiting = {}
+        return restored
+
+    def list_kept(self) -> list[Live]:
+        """The tables of what only grows. Any thread may ask."""
+        return [live for family, live in self._live.copy().items() if family.kind is not Kind.GAUGE]
+
+    def take_gone(self) -> list[int]:
+        """Rows of the state file that have to go, each once. Only one thread may ask."""
+        discarded = self.waiting.discarded
+        removed = [self._gone.popleft() for _ in range(len(self._gone))]
+        gone = [discarded.popleft() for _ in range(len(discarded))]
+        return gone + [one.row for one in removed if isinstance(one, Kept | Window) and one.row]
 
     def find(self, family: Family, labels: Labels) -> Series | None:
         """The series to change, made where it is new: a coarser one, or for gauges none, once the cap is reached.
@@ -120,19 +163,26 @@ class Events:
         """Something was sent for a series of a family that expires."""
         self._live[family].seen[series.labels] = self.clock()
 
-    def observe(self, series: Series, value: float, weight: float) -> None:
-        """Take a value that stands for `weight` of them into a summary; a histogram's cells are the caller's."""
-        if isinstance(series, Window):
-            series.observe(value, weight, self.clock())
+    def observe(self, series: Series, value: float, weight: float) -> bool:
+        """Take a value that stands for `weight` of them into a summary; a histogram's cells are the caller's.
 
-    def set(self, family: Family, series: Series, sender: bytes, value: float, *, relative: bool) -> None:
-        """A sender tells its share of a gauge; a series of another kind is left alone.
+        Returns whether it was taken: not where the sum would leave the finite.
+        """
+        return not isinstance(series, Window) or series.observe(value, weight, self.clock())
 
-        Gauges of users' own names have one value, whoever sends it.
+    def set(self, family: Family, series: Series, sender: bytes, value: float, *, relative: bool) -> bool:
+        """A sender sets its share of a gauge; a series of another kind is left alone.
+
+        Gauges of users' own names have one value, whoever sends it. Returns whether the value was taken: not where
+        the gauge would leave the finite by a sum.
         """
         share = sender if family.declared else b""
-        if isinstance(series, Gauge) and series.set(share, value, self.clock(), relative=relative):
+        if not isinstance(series, Gauge):
+            return True
+        taken = series.set(share, value, self.clock(), relative=relative)
+        if len(series.shares) > 1:
             self._live[family].shared.add(series.labels)
+        return taken
 
     def sweep(self) -> bool:
         """Show what was hidden for long enough and remove what expired; says whether a series went."""
@@ -151,7 +201,7 @@ class Events:
         for family, live in self._live.items():
             if family.declared and "dag_id" in family.labels:
                 for series in respell(live, spell):
-                    series.exposed_at = GONE
+                    self._remove(series)
 
     def _open(self, family: Family) -> Live:
         if not family.declared:
@@ -164,6 +214,8 @@ class Events:
             self._came -= not family.declared
             raise
         live = self._live[family] = Live(Table(family, [], buckets=self._buckets.get(family)))
+        live.table.kept = self._persistent and family.kind in (Kind.COUNTER, Kind.HISTOGRAM)
+        live.waiting = self.waiting.claim(live.table)
         self._store.attach(live.table)
         return live
 
@@ -174,6 +226,11 @@ class Events:
             self._forget(family)
             # Its name is in no exposition, so that what was refused cannot be shown under it; the source counts it.
             self.refused.pop(family, None)
+
+    def _has_room(self, live: Live, labels: Labels) -> bool:
+        family = live.table.family
+        cap = self._store.cap(family) if family.declared or self._grown < SERIES else 0
+        return len(live.known) < (cap * 1.1 if OTHER in labels else cap)
 
     def _place(self, live: Live, labels: Labels) -> Labels | None:
         family, known = live.table.family, live.known
@@ -190,12 +247,24 @@ class Events:
 
     def _add(self, live: Live, labels: Labels) -> Series:
         series = self._make(live.table, labels)
+        self._resume(live, series)
         live.known[series.labels] = series
         live.table.series.append(series)
         self._grown += not live.table.family.declared
         if not series.shown:
             live.hidden.append(series)
         return series
+
+    def _resume(self, live: Live, series: Series) -> None:
+        """Let a series go on where an earlier process stopped, if it was there."""
+        row, seen = live.waiting.pop(series.labels, (None, 0.0))
+        if row is None or not isinstance(series, Kept | Window):
+            return
+        series.resume(row.cells)
+        live.row, series.row = row.family, row.id
+        series.shown = series.shown or row.shown
+        if live.table.family.ttl:
+            live.seen[series.labels] = seen
 
     def _make(self, table: Table, labels: Labels) -> Series:
         family = table.family
@@ -204,12 +273,14 @@ class Events:
         if family.kind is Kind.SUMMARY:
             return Window(labels, family, self.clock())
         width = 1 if family.kind is Kind.COUNTER else len(table.buckets) + 2
-        return Series(labels, [0] * width, shown=not family.declared)
+        make = Kept if self._persistent else Series
+        return make(labels, [0] * width, shown=not family.declared)
 
     def _reveal(self, live: Live, now: float) -> None:
         hidden = live.hidden
         for _ in range(min(len(hidden), REVEALED)):
-            if not 0 < hidden[0].exposed_at <= now - self._hold:
+            # What is kept is shown by the thread that writes the state file, once that is written.
+            if not (hidden[0].shown if self._persistent else 0 < hidden[0].exposed_at <= now - self.hold):
                 break
             hidden.popleft().shown = True
 
@@ -231,7 +302,7 @@ class Events:
             return False
         self._grown -= 0 if family.declared else len(dead)
         for labels in dead:
-            live.known.pop(labels).exposed_at = GONE
+            self._remove(live.known.pop(labels))
             live.seen.pop(labels, None)
             live.shared.discard(labels)
         live.table.series = list(live.known.values())
@@ -240,9 +311,16 @@ class Events:
             self._forget(family)
         return True
 
+    def _remove(self, series: Series) -> None:
+        series.exposed_at = GONE
+        if self._persistent and not isinstance(series, Gauge):
+            self._gone.append(series)
+
     def _forget(self, family: Family) -> None:
-        for series in self._live.pop(family).known.values():
-            series.exposed_at = GONE
+        live = self._live.pop(family)
+        self.waiting.discard(live.waiting)
+        for series in live.known.values():
+            self._remove(series)
             self._grown -= not family.declared
         if family.declared:
             self._store.withdraw([family])

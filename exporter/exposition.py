@@ -13,9 +13,10 @@ from functools import lru_cache
 from itertools import accumulate
 from math import isfinite
 from threading import Lock
+from typing import cast
 
 from exporter.family import Family, Kind, Labels
-from exporter.store import Scope, Series, Store, Table, sample_names
+from exporter.store import Kept, Scope, Series, Store, Table, sample_names
 
 CHUNK = 64 * 1024
 """Bytes after which `render` hands over what it has."""
@@ -118,6 +119,8 @@ class Rendering:
         if not (series.shown or self._truth):
             self._hidden.append(series)
             return [0] * len(series.cells)
+        if isinstance(series, Kept):
+            return series.kept if isinstance(series.kept, list) else [series.kept]
         value = series.value
         return value if isinstance(value, list) else series.cells
 
@@ -155,7 +158,11 @@ def write_singles(table: Table, block: Iterable[Series], rendering: Rendering) -
     """Write counters or gauges."""
     name = table.family.name.encode()
     # What was never written, or is not shown, has None as its `written`.
-    lines = [each.text if each.value == each.written else write_line(table, each, rendering) for each in block]
+    if table.kept:
+        kept = cast("Iterable[Kept]", block)
+        lines = [each.text if each.kept == each.written else write_line(table, each, rendering) for each in kept]
+    else:
+        lines = [each.text if each.value == each.written else write_line(table, each, rendering) for each in block]
     return name + name.join(lines)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from exporter.ledger import Row
+from exporter.live_rows import LiveChanges, LiveContents
 from exporter.reading import Memories, Memory
 
 
@@ -15,6 +16,11 @@ class StateError(Exception):
 
 class Keeper(Memory, Protocol):
     """Keeps what a cycle changes; see state.State."""
+
+    generation: int
+    lost_rows: int
+    recoveries: int
+    last_write: float
 
     def ledger(self) -> Iterator[Row]:
         """Every series that was committed."""
@@ -30,12 +36,26 @@ class Keeper(Memory, Protocol):
     ) -> None:
         """Write one cycle in one transaction. Raises StateError where nothing was written."""
 
+    def read_live(self) -> LiveContents:
+        """What was kept of live tables."""
+
+    def write_live(self, changes: LiveChanges, memories: Memories) -> None:
+        """Write what changed of live tables in one transaction. Raises StateError where nothing was written."""
+
+    def verify(self) -> None:
+        """Make sure that what is written is found again. Raises StateError."""
+
     def close(self) -> None:
         """Keep nothing any more."""
 
 
 class Nothing:
     """For an exporter whose sources have nothing that outlives it: a worker's need not load a database."""
+
+    generation = 0
+    lost_rows = 0
+    recoveries = 0
+    last_write = 0.0
 
     def ledger(self) -> Iterator[Row]:
         """Nothing was committed."""
@@ -59,6 +79,19 @@ class Nothing:
         removed: Iterable[tuple[str, tuple[str, ...]]] = (),
     ) -> None:
         """Nothing is written."""
+
+    def read_live(self) -> LiveContents:
+        """Nothing was kept."""
+        return LiveContents()
+
+    def write_live(self, changes: LiveChanges, memories: Memories) -> None:
+        """Nothing is written."""
+
+    def lose(self, space: str, keys: Iterable[bytes]) -> None:
+        """Nothing is remembered."""
+
+    def verify(self) -> None:
+        """There is no file."""
 
     def close(self) -> None:
         """There is nothing to close."""

@@ -10,7 +10,7 @@ Prometheus scraping a little later sees it too, and a crash in between never loo
 
 from __future__ import annotations
 
-import math
+import sys
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -25,6 +25,8 @@ from exporter.store import Scope, Series, Table, clean_labels
 
 EXACT = 2**53
 """Up to here whole numbers are kept as integers; a float is exact up to here too."""
+LARGEST = sys.float_info.max
+"""The largest number that a counter can be, or grow by."""
 
 
 class Row(NamedTuple):
@@ -110,14 +112,15 @@ class Ledger:
     def stage(self, changes: Iterable[Change]) -> Staged:
         """Work out the new cells without touching what is exposed.
 
-        A negative change or one that is no finite number is refused: it could not be taken back. Without any
+        A negative change, one that is no finite number and one that would take a sum out of the finite are refused:
+        they could not be taken back. Without any
         changes it still has to be called now and then, for series that have been exposed as 0 for long enough.
         Raises ValueError where labels do not fit their family.
         """
         staged = Staged({}, self._ripe(), Counter(), Counter())
         sizes = {family: len(known) for family, known in self._series.items()}
         for family, wanted, value in changes:
-            if not 0 <= value < math.inf:
+            if not 0 <= value <= LARGEST:
                 staged.refused[family] += 1
                 continue
             labels = self._place(family, wanted, staged, sizes[family])
@@ -127,7 +130,8 @@ class Ledger:
                 sizes[family] += known is None
                 cells = list(known.cells) if known else [0] * self._width(family)
                 staged.cells[family, labels] = cells
-            self._record(family, cells, value)
+            if not self._record(family, cells, value):
+                staged.refused[family] += 1
         return staged
 
     def rows(self, staged: Staged) -> list[Row]:
@@ -210,10 +214,14 @@ class Ledger:
     def _width(self, family: Family) -> int:
         return 1 if family.kind is not Kind.HISTOGRAM else len(self.tables[family].buckets) + 2
 
-    def _record(self, family: Family, cells: list[float], value: float) -> None:
+    def _record(self, family: Family, cells: list[float], value: float) -> bool:
+        """Count a change; says whether the sum could take it: not where it would leave the finite."""
+        if not cells[-1] + value <= LARGEST:
+            return False
         if family.kind is Kind.HISTOGRAM:
             cells[bisect_left(self.tables[family].buckets, value)] += 1
         cells[-1] = tidy(cells[-1] + value)
+        return True
 
 
 def fold(family: Family, labels: Labels) -> Iterator[Labels]:

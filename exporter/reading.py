@@ -25,6 +25,9 @@ class Memory(Protocol):
     def recall_all(self, space: str) -> dict[bytes, bytes]:
         """Everything remembered in a space."""
 
+    def lose(self, space: str, keys: Iterable[bytes]) -> None:
+        """Remove, count and report entries that cannot be decoded."""
+
 
 class Change(NamedTuple):
     """One thing that happened: a counter grows by `value`, a histogram observes it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exporter.family import Family, Labels
 from exporter.shares import Gauge
-from exporter.store import Series
+from exporter.store import Kept, Series
 
 if TYPE_CHECKING:
     from exporter.events import Live
@@ -56,8 +56,10 @@ def copy(family: Family, labels: Labels, old: Series) -> Series:
         gauge = Gauge(labels, family.merge)
         gauge.shares, gauge.seen, gauge.value = old.shares, old.seen, old.value
         return gauge
-    series = Series(labels, old.cells, shown=old.shown)
+    series = type(old)(labels, old.cells, shown=old.shown)
     series.exposed_at = old.exposed_at
+    if isinstance(series, Kept) and isinstance(old, Kept):
+        series.kept = old.kept
     return series
 
 
@@ -65,8 +67,14 @@ def add(new: Series, old: Series) -> None:
     """Let a series go on with what another one counted. What had been shown is shown at once."""
     if isinstance(new, Gauge):
         return
-    if isinstance(new.value, list) and isinstance(old.value, list):
-        new.cells = [one + other for one, other in zip(new.value, old.value, strict=True)]
-    elif not isinstance(new.value, list) and not isinstance(old.value, list):
-        new.value += old.value
+    new.value = add_up(new.value, old.value)
+    if isinstance(new, Kept) and isinstance(old, Kept):
+        new.kept = add_up(new.kept, old.kept)
     new.shown = new.shown or old.shown
+
+
+def add_up(one: float | list[float], other: float | list[float]) -> float | list[float]:
+    """The sum of two values of one family, cell by cell for a histogram."""
+    if isinstance(one, list) and isinstance(other, list):
+        return [left + right for left, right in zip(one, other, strict=True)]
+    return one if isinstance(one, list) or isinstance(other, list) else one + other

@@ -73,16 +73,30 @@ class Gauge(Series):
         self.seen = 0.0
 
     def set(self, sender: bytes, value: float, now: float, *, relative: bool = False) -> bool:
-        """A sender says what its share is, or by how much it moved; returns whether there are several senders."""
+        """A sender says what its share is, or by how much it moved.
+
+        Returns whether that was taken: its share stays what it was where a sum would leave the finite.
+        """
         share = self.shares.get(sender)
         if share is None:
             share = self._admit(sender, now)
         share.come(now)
-        share.value = share.value + value if relative else value
         self.seen = now
+        before, share.value = share.value, share.value + value if relative else value
         several = len(self.shares) > 1
+        if (relative and not may_move(before, value)) or (several and self._leaves_finite()):
+            share.value = before
+            return False
         self.value = self.combine() if several else share.value
-        return several
+        return True
+
+    def _leaves_finite(self) -> bool:
+        """Whether a sum of the shares, or of some of them, is no number or endless though none of them is."""
+        if self.merge is not Merge.SUM:
+            return False
+        endless = {share.value for share in self.shares.values() if math.isinf(share.value)}
+        total = sum(abs(share.value) for share in self.shares.values() if math.isfinite(share.value))
+        return len(endless) > 1 or not math.isfinite(total)
 
     def _admit(self, sender: bytes, now: float) -> Share:
         if len(self.shares) >= SENDERS:
@@ -119,7 +133,7 @@ class Window(Series):
     The window moves in `age_buckets` steps. One thread adds, any may read.
     """
 
-    __slots__ = ("_count", "_ends", "_family", "_parts", "_seen", "_step", "_sum")
+    __slots__ = ("_count", "_ends", "_family", "_parts", "_seen", "_step", "_sum", "kept", "row")
 
     def __init__(self, labels: Labels, family: Family, now: float) -> None:
         super().__init__(labels, [0])
@@ -132,11 +146,18 @@ class Window(Series):
         self._sum: float = 0
         self._count: float = 0
         self._seen = 0
+        self.kept: float | list[float] | None = None
+        """Sum and count that the state file has; they are exposed where there is one."""
+        self.row = 0
+        """The row in the state file; 0 for none."""
 
-    def observe(self, value: float, weight: float, now: float) -> None:
-        """Take a value that stands for `weight` of them."""
+    def observe(self, value: float, weight: float, now: float) -> bool:
+        """Take a value that stands for `weight` of them; returns whether the sum could take it."""
         self.turn(now)
-        self._sum += value * weight
+        total = self._sum + value * weight
+        if not math.isfinite(total):
+            return False
+        self._sum = total
         self._count += weight
         newest = self._parts[-1]
         self._seen += 1
@@ -144,6 +165,7 @@ class Window(Series):
             newest.append(value)
         elif (place := random.randrange(self._seen)) < SAMPLES:  # noqa: S311 - a sample, no secret
             newest[place] = value
+        return True
 
     def turn(self, now: float) -> None:
         """Let what is too old drop out."""
@@ -159,11 +181,27 @@ class Window(Series):
         """The quantiles (NaN of an empty window), then sum and count."""
         values = sorted(value for part in list(self._parts) for value in list(part))
         wanted = (quantile for quantile, _ in self._family.objectives)
-        return [*(pick(values, quantile) for quantile in wanted), self._sum, self._count]
+        sums = self.kept if isinstance(self.kept, list) else [self._sum, self._count]
+        return [*(pick(values, quantile) for quantile in wanted), *sums]
 
     @cells.setter
     def cells(self, cells: list[float]) -> None:
         """What the base class sets at first: nothing was observed."""
+
+    def take(self) -> list[float]:
+        """Sum and count as they are now."""
+        return [self._sum, self._count]
+
+    def resume(self, sums: list[float]) -> None:
+        """Go on with the sum and count of an earlier process; the window begins empty."""
+        self._sum, self._count = sums
+        self.kept = [*sums]
+
+
+def may_move(before: float, by: float) -> bool:
+    """Whether a share that is moved stays a number, and finite where both are."""
+    after = before + by
+    return math.isfinite(after) or (math.isinf(after) and (math.isinf(before) or math.isinf(by)))
 
 
 def pick(values: list[float], quantile: float) -> float:

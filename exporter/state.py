@@ -6,7 +6,9 @@ Without a file the same database lives in memory and ends with the process.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +16,16 @@ from threading import RLock
 
 import msgspec
 
+from exporter import live_file
 from exporter.keeping import StateError
 from exporter.ledger import Row
+from exporter.live_file import decode_row
+from exporter.live_rows import LiveChanges, LiveContents
 from exporter.reading import Memories
+from exporter.state_errors import ADVICE, explained
+from exporter.state_recovery import WatchedFile, put_back, save_content, set_aside
+
+log = logging.getLogger(__name__)
 
 APPLICATION = 0x41464D58
 """What marks a SQLite file as ours ("AFMX")."""
@@ -32,6 +41,7 @@ CREATE TABLE IF NOT EXISTS memory (
     PRIMARY KEY (space, key)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS memory_touched ON memory (space, touched);
+{live_file.SCHEMA}
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
@@ -39,17 +49,6 @@ COMMIT;
 PATIENCE = 5.0
 """Seconds to wait for another process to let go of the file: a predecessor that is still ending."""
 BATCH = 500
-
-ADVICE = {
-    sqlite3.SQLITE_BUSY: "another process uses it; every exporter needs a file of its own",
-    sqlite3.SQLITE_CANTOPEN: "its folder has to exist and to be writable",
-    sqlite3.SQLITE_CORRUPT: "move it away to start counting from zero",
-    sqlite3.SQLITE_FULL: "make room on its disk",
-    sqlite3.SQLITE_IOERR: "look after its disk",
-    sqlite3.SQLITE_NOTADB: "move it away to start counting from zero",
-    sqlite3.SQLITE_PERM: "it has to be writable",
-    sqlite3.SQLITE_READONLY: "it has to be writable",
-}
 
 
 class State:
@@ -61,8 +60,17 @@ class State:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self._lock = RLock()
+        self.generation = 0
+        """Grows when the file lost what it had: whoever has rows in memory writes all of them again."""
+        self.lost_rows = 0
+        """How many rows could not be decoded, and were removed."""
+        self.recoveries = 0
+        """How often the file was deleted, replaced or overwritten, and was put back."""
+        self.last_write = 0.0
+        """Unix seconds; 0 before the first."""
         with explained(path):
             self._db = connect(path)
+        self._watched = WatchedFile(path) if path else None
 
     def close(self) -> None:
         """Close the database; a later call on this object is an error."""
@@ -70,12 +78,46 @@ class State:
             self._db.close()
 
     def ledger(self) -> Iterator[Row]:
-        """Every series that was committed."""
-        with self._turn():
+        """Every series that was committed; rows that cannot be decoded are removed and counted."""
+        rows: list[Row] = []
+        lost: list[tuple[object, object]] = []
+        with self._turn(), self._db:
             query = "SELECT family, labels, cells, shown, shape FROM ledger"
             for family, labels, cells, shown, shape in self._db.execute(query):
-                decoded = msgspec.msgpack.decode(labels, type=tuple[str, ...])
-                yield Row(family, decoded, msgspec.msgpack.decode(cells, type=list[int | float]), bool(shown), shape)
+                try:
+                    rows.append(decode_row(family, labels, cells, shown, shape))
+                except (msgspec.MsgspecError, TypeError, ValueError):
+                    lost.append((family, labels))
+            self._db.executemany("DELETE FROM ledger WHERE family IS ? AND labels IS ?", lost)
+        self._report_lost(len(lost), "series", "they start at zero")
+        return iter(rows)
+
+    def read_live(self) -> LiveContents:
+        """What was kept of live tables; rows that cannot be decoded are removed and counted."""
+        with self._turn(), self._db:
+            found = live_file.read(self._db)
+            live_file.remove(self._db, found.lost)
+        self._report_lost(len(found.lost), "series of StatsD", "they start at zero")
+        return found
+
+    def write_live(self, changes: LiveChanges, memories: Memories) -> None:
+        """Write what changed of live tables in one transaction. Raises StateError where nothing was written."""
+        with self._turn("; counters of StatsD go on, but are not kept"), self._writing():
+            live_file.write(self._db, changes)
+            for space, entries in memories.items():
+                self._remember(space, entries, 0.0)
+
+    def lose(self, space: str, keys: Iterable[bytes]) -> None:
+        """Remove what was remembered but cannot be decoded, so that it does not fail its reader for ever."""
+        wanted = list(keys)
+        with self._turn(), self._db:
+            self._remember(space, dict.fromkeys(wanted), 0.0)
+        self._report_lost(len(wanted), f"entries of {space}", "Airflow is asked again where it can be")
+
+    def verify(self) -> None:
+        """Put the file back where it was deleted, replaced or overwritten. Raises StateError where it cannot be."""
+        with self._turn():
+            self._check()
 
     def recall(self, space: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         """The remembered values of those keys that are known."""
@@ -109,7 +151,7 @@ class State:
         goes, both on the reader's clock: ours may be set while we run. `removed` are ledger series that are gone;
         one that is in `rows` too was born again. Raises StateError where nothing was written.
         """
-        with self._turn("; this cycle was not counted, the next one will try again"), self._db:
+        with self._turn("; this cycle was not counted, the next one will try again"), self._writing():
             self._remove(removed)
             self._write(rows)
             for space, entries in memories.items():
@@ -122,6 +164,56 @@ class State:
         # One connection has one transaction: another thread's rows must not be committed or undone with ours.
         with self._lock, explained(self.path, effect):
             yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction, into a file that is the one at our path."""
+        self._check()
+        with self._db:
+            yield
+        self.last_write = time.time()
+        if self._watched:
+            self._watched.note()
+
+    def _check(self) -> None:
+        change = self._watched.find_change() if self._watched else ""
+        if self._watched and change:
+            self._renew(self._watched, change)
+
+    def _renew(self, watched: WatchedFile, change: str) -> None:
+        """Write everything that is known into a new file at our path."""
+        spare = watched.path.with_name(f"{watched.path.name}.new")
+        sound = save_content(self._db, spare)
+        aside = set_aside(watched, change)
+        self._db.close()
+        if sound:
+            put_back(watched, spare)
+        else:
+            spare.unlink(missing_ok=True)
+            watched.log.unlink(missing_ok=True)
+        self._db = connect(watched.path)
+        watched.note()
+        self.recoveries += 1
+        self.generation += change == "overwritten" or not sound
+        kept = f"; the other file is kept as {aside}" if aside else ""
+        log.warning(
+            "state file %s was %s while it was in use: it was written again%s. Stop the exporter before you touch it",
+            watched.path,
+            change,
+            kept,
+        )
+
+    def _report_lost(self, count: int, what: str, effect: str) -> None:
+        if count:
+            self.lost_rows += count
+            log.error(
+                "state file %s: %d %s could not be decoded and were removed; %s. "
+                "Check its disk; if it comes again, move the file away to start counting from zero",
+                self.path,
+                count,
+                what,
+                effect,
+            )
 
     def _remove(self, removed: Iterable[tuple[str, tuple[str, ...]]]) -> None:
         self._db.executemany(
@@ -145,19 +237,6 @@ class State:
             "DELETE FROM memory WHERE space = ? AND key = ?",
             [(space, key) for key, value in entries.items() if value is None],
         )
-
-
-@contextmanager
-def explained(path: Path | None, effect: str = "") -> Iterator[None]:
-    """Turn what SQLite and the decoder raise into a StateError that says what to do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        advice = f"; {ADVICE[code]}" if code in ADVICE else ""
-        raise StateError(f"state file {path}: {error}{advice}{effect}") from error
-    except msgspec.MsgspecError as error:
-        raise StateError(f"state file {path}: {error}; {ADVICE[sqlite3.SQLITE_CORRUPT]}") from error
 
 
 def connect(path: Path | None) -> sqlite3.Connection:

@@ -49,14 +49,39 @@ class Series:
         self.value = cells if len(cells) > 1 else cells[0]
 
 
+class Kept(Series):
+    """A counter or histogram that outlives the process: `value` goes ahead, `kept` is exposed.
+
+    `kept` is what the state file has, so that after a crash no counter is lower than what was scraped; `row` is its
+    row there, 0 for none yet.
+    """
+
+    __slots__ = ("kept", "row")
+
+    def __init__(self, labels: Labels, cells: list[float], *, shown: bool = True) -> None:
+        super().__init__(labels, cells, shown=shown)
+        self.kept: float | list[float] = self.take()
+        self.row = 0
+
+    def take(self) -> float | list[float]:
+        """The value as it is now."""
+        value = self.value
+        return value.copy() if isinstance(value, list) else value
+
+    def resume(self, cells: list[float]) -> None:
+        """Go on where an earlier process stopped."""
+        self.cells = cells
+        self.kept = self.take()
+
+
 class Table:
     """The series of one family under one scope, valid until `expires` (monotonic seconds).
 
     `buckets` are a histogram's upper bounds as configured, without +Inf. `form` belongs to exposition: what the lines
-    of all its histograms have in common.
+    of all its histograms have in common. `kept` says that its series are all of class Kept.
     """
 
-    __slots__ = ("buckets", "expires", "family", "form", "scope", "series")
+    __slots__ = ("buckets", "expires", "family", "form", "kept", "scope", "series")
 
     def __init__(
         self,
@@ -73,6 +98,7 @@ class Table:
         self.scope = scope
         self.buckets = family.buckets if buckets is None else buckets
         self.form = ""
+        self.kept = False
 
 
 class Store:
@@ -164,7 +190,8 @@ class Store:
         """
         now = self.clock()
         known = self._tables.get
-        for head, families in list(self._kin.items()):
+        # Others register families meanwhile. list(….items()) is no one step: it makes tuples, so the collector may run.
+        for head, families in self._kin.copy().items():
             filled = list(filter(None, map(known, families)))
             if not filled:
                 continue

@@ -66,6 +66,7 @@ class Supervisor:
         self._store = store
         self._ledger = ledger
         self._state = state
+        self._generation = state.generation
         self._manner = manner or Manner()
         self._on_error = on_error
         self._clock = clock
@@ -192,11 +193,17 @@ class Supervisor:
         return LIFE * (pause + turns)
 
     def _commit(self, reading: Reading) -> None:
+        self._state.verify()
+        generation = self._state.generation
         removed, memories = self._forget_dags(reading)
         staged = self._ledger.stage(reading.changes)
         rows = self._ledger.rows(staged) if self._manner.persists else []
+        if generation != self._generation and self._manner.persists:
+            # The file lost what it had: all that was counted is written once more.
+            rows = [*self._ledger.dump(), *rows]
         if rows or memories or reading.forget or removed:
             self._state.commit(rows, memories, moment=reading.moment, forget=reading.forget, removed=removed)
+        self._generation = generation
         self._ledger.adopt(staged)
 
     def _forget_dags(self, reading: Reading) -> tuple[list[tuple[str, Labels]], Memories]:

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from exporter import __version__
 from exporter.catalogue import own
 from exporter.family import Family, Kind, Labels
+from exporter.keeping import Keeper
 from exporter.ledger import Ledger
 from exporter.process import measure
 from exporter.reading import REASONS, Change
@@ -40,9 +41,12 @@ class Served(NamedTuple):
 class Telemetry:
     """Collects events from any thread; `refresh`, called before a scrape, turns them into series."""
 
-    def __init__(self, store: Store, *, persistent: bool, ledgers: Sequence[Counting] = ()) -> None:
+    def __init__(
+        self, store: Store, *, persistent: bool, ledgers: Sequence[Counting] = (), state: Keeper | None = None
+    ) -> None:
         self._store = store
         self._persistent = persistent
+        self._state = state
         self._ledgers = ledgers
         growing = [family for family in own.FAMILIES if family.kind is not Kind.GAUGE]
         counted = (own.SOURCE_ERRORS, own.API_REQUESTS, own.API_REQUEST_DURATION)
@@ -89,6 +93,8 @@ class Telemetry:
         tables[own.UI_INFO] = {(self.ui_url,): 1} if self.ui_url else {}
         tables[own.CLOCK_SKEW] = {(source,): skew for source, skew in self.clock_skew.items()}
         tables[own.STATE_PERSISTENT] = {(): int(self._persistent)}
+        if self._persistent and self._state:
+            tables |= state_tables(self._state)
         tables[own.CONFIG_RELOAD_SUCCESSFUL] = {(): int(self.reloaded)}
         tables[own.CONFIG_RELOAD_TIMESTAMP] = {(): self.reloaded_at}
         tables |= process_tables() | dict(more or {})
@@ -103,7 +109,8 @@ class Telemetry:
         dropped: Values = {(family.name,): 0 for family in families}
         ledgers: tuple[Counting, ...] = (self._ledger, *self._ledgers)
         for counts in (self._store.dropped, *(one.folded for one in ledgers), *(one.refused for one in ledgers)):
-            for family, count in counts.items():
+            # Other threads count meanwhile; a family that is new to them must not end the walk: one step copies all.
+            for family, count in dict(counts).items():
                 labels = (family.name,)
                 dropped[labels] = dropped.get(labels, 0) + count
         return dropped
@@ -145,6 +152,15 @@ def reader_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
             if one.last_success is not None:
                 tables[own.READER_LAST_SUCCESS][labels] = one.last_success
     return tables
+
+
+def state_tables(state: Keeper) -> dict[Family, Values]:
+    """The families of the state file."""
+    return {
+        own.STATE_LAST_WRITE: {(): state.last_write} if state.last_write else {},
+        own.STATE_RECOVERIES: {(): state.recoveries},
+        own.STATE_LOST_ROWS: {(): state.lost_rows},
+    }
 
 
 def served_tables(served: Served) -> dict[Family, Values]:

@@ -132,6 +132,18 @@ STATE_PERSISTENT = gauge(
     "airflow_exporter_state_persistent",
     help="Whether counters outlive a restart: 0 where no state file is configured",
 )
+STATE_LAST_WRITE = gauge(
+    "airflow_exporter_state_last_write_timestamp_seconds",
+    help="When the state file was last written with success; absent without a state file and until then",
+)
+STATE_RECOVERIES = counter(
+    "airflow_exporter_state_recoveries_total",
+    help="Times that the state file was deleted, replaced or overwritten while it was in use, and was written again",
+)
+STATE_LOST_ROWS = counter(
+    "airflow_exporter_state_lost_rows_total",
+    help="Entries of the state file that could not be decoded and were removed; the log says which",
+)
 CONFIG_RELOAD_SUCCESSFUL = gauge(
     "airflow_exporter_config_last_reload_successful",
     help="Whether the newest attempt to read the configuration went well",
@@ -294,6 +306,9 @@ FAMILIES = (
     HTTP_CONNECTIONS,
     WEB_CONFIG_FAILURES,
     STATE_PERSISTENT,
+    STATE_LAST_WRITE,
+    STATE_RECOVERIES,
+    STATE_LOST_ROWS,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,
     *STATSD_FAMILIES,

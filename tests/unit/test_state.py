@@ -271,14 +271,6 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
         State(tmp_path / "missing" / "state.db")
 
 
-def test_cells_that_cannot_be_decoded_are_a_damaged_file(state: State) -> None:
-    state.commit([ROW], {})
-    with state._db:
-        state._db.execute("UPDATE ledger SET cells = X'C1'")
-    with pytest.raises(StateError, match="move it away"):
-        list(state.ledger())
-
-
 def test_every_question_to_a_broken_database_is_answered_with_a_state_error(state: State) -> None:
     state._db.executescript("DROP TABLE ledger; DROP TABLE memory")
     for ask in (

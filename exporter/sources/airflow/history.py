@@ -17,6 +17,7 @@ from exporter.reading import Memory, ReaderError, Reading
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.refusals import RetryLater, is_about_one
+from exporter.sources.airflow.remembered import decode_all
 from exporter.sources.airflow.replies import RUNS_ENDED, Dag, DagRun
 
 SPACE = "dag_history"
@@ -104,7 +105,10 @@ def history_tables(
 def recall_histories(memory: Memory) -> dict[str, DagHistory]:
     """Everything remembered, by DAG."""
     decode = msgspec.msgpack.Decoder(DagHistory).decode
-    return {key.decode(): decode(value) for key, value in memory.recall_all(SPACE).items()}
+    found = memory.recall_all(SPACE)
+    readable = decode_all(memory, SPACE, {key: key for key in found}, bytes.decode)
+    known = decode_all(memory, SPACE, {key: found[key] for key in readable}, decode)
+    return {readable[key]: history for key, history in known.items()}
 
 
 def write_histories(histories: Mapping[str, DagHistory]) -> dict[bytes, bytes | None]:

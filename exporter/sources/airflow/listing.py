@@ -21,6 +21,7 @@ from exporter.sources.airflow.api import AirflowByRun
 from exporter.sources.airflow.ended import Found, Key
 from exporter.sources.airflow.overview import Overview
 from exporter.sources.airflow.refusals import MAX_FAILURES, Refusals, is_about_one, is_about_question
+from exporter.sources.airflow.remembered import decode_all
 from exporter.sources.airflow.replies import DagRun, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import OVERLAP, SPACE, Window, hold, open_window, read_cursor, write_cursor
@@ -139,7 +140,8 @@ class ByRun:
     def _adopt(self) -> int:
         """Take what the last find listed as known, if it was committed; the number of the last one that was."""
         found = self._memory.recall(SPACE, [SERIAL])
-        serial = msgspec.msgpack.decode(found[SERIAL], type=int) if found else 0
+        known = decode_all(self._memory, SPACE, found, msgspec.msgpack.Decoder(int).decode)
+        serial = known.get(SERIAL, 0)
         look, self._look = self._look, None
         if look is not None and look.serial == serial:
             self._signs, self._pauses, self._read = look.signs, look.pauses, look.read

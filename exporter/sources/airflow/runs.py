@@ -14,6 +14,7 @@ from exporter.reading import Change, Memory, Reading
 from exporter.sources.airflow import history
 from exporter.sources.airflow.api import Airflow
 from exporter.sources.airflow.overview import Overview, find_cleared
+from exporter.sources.airflow.remembered import decode_all
 from exporter.sources.airflow.replies import DagRun
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.window import RETENTION, Window, open_window, read_cursor, write_cursor
@@ -75,7 +76,7 @@ class RunsReader:
 
     def _recall(self, keys: Iterable[bytes]) -> dict[bytes, Reached]:
         decode = msgspec.msgpack.Decoder(Reached).decode
-        return {key: decode(value) for key, value in self._memory.recall(SPACE, keys).items()}
+        return decode_all(self._memory, SPACE, self._memory.recall(SPACE, keys), decode)
 
 
 def identify(run: DagRun) -> bytes:

@@ -23,6 +23,7 @@ from exporter.sources.airflow.effects import count
 from exporter.sources.airflow.ended import Finder, Key
 from exporter.sources.airflow.overview import Overview, find_cleared
 from exporter.sources.airflow.refusals import MAX_FAILURES, Refusals, is_about_one, is_about_question
+from exporter.sources.airflow.remembered import decode_all
 from exporter.sources.airflow.replies import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.scope import Scope
 from exporter.sources.airflow.settlement import give_up, settle, settle_deleted
@@ -125,10 +126,10 @@ class TasksReader:
 
     def _recall(self, rows: Rows) -> dict[bytes, Record]:
         """Everything active, and what is remembered of the rows."""
-        found = self._memory.recall_all(ACTIVE)
-        found.update(self._memory.recall(SETTLED, (key for key in rows if key not in found)))
         decode = msgspec.msgpack.Decoder(Record).decode
-        return {key: decode(value) for key, value in found.items()}
+        found = decode_all(self._memory, ACTIVE, self._memory.recall_all(ACTIVE), decode)
+        settled = self._memory.recall(SETTLED, (key for key in rows if key not in found))
+        return found | decode_all(self._memory, SETTLED, settled, decode)
 
     def _settle(self, poll: Poll, vanished: Sequence[bytes]) -> tuple[dict[bytes, Finding], int, frozenset[Key]]:
         """A finding for each task instance that can be told of, how many were asked for, and the runs of those left."""

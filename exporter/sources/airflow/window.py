@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.reading import Memory
+from exporter.sources.airflow.remembered import decode_all
 
 OVERLAP = 120.0
 """How far a poll looks back before the last complete one, in seconds: rows are committed up to seconds after
@@ -58,7 +59,7 @@ def hold(window: Window) -> Window:
 def read_cursor(memory: Memory, name: str) -> Cursor | None:
     """The cursor that the last committed poll left."""
     found = memory.recall(SPACE, [name.encode()])
-    return msgspec.msgpack.decode(found[name.encode()], type=Cursor) if found else None
+    return decode_all(memory, SPACE, found, msgspec.msgpack.Decoder(Cursor).decode).get(name.encode())
 
 
 def write_cursor(name: str, window: Window) -> dict[bytes, bytes | None]:

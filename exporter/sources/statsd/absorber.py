@@ -28,7 +28,8 @@ LONGEST = 256
 """Bytes up to which a line's meaning is kept: longer ones are read each time."""
 PAUSE = 10.0
 """Seconds between times that every meaning is worked out anew, because the resolver knows more."""
-LARGEST = 1e300
+LARGEST = 1e100
+"""A larger number is added with care, on the cold path: it alone can take a sum out of the finite."""
 DIGITS = range(ord("0"), ord("9") + 1)
 
 Senders = Callable[[int], bytes]
@@ -199,31 +200,37 @@ class Absorber:
         for family, action, series, scale, plus, weight, bounds in feeds:
             amount = value * scale + plus
             if action is Action.SET:
-                self._tables.set(family, series, senders(place), amount, relative=relative)
+                # A gauge may be endless if it is sent so, but not because it was scaled.
+                scaled_out = amount != value and not math.isfinite(amount)
+                if scaled_out or not self._tables.set(family, series, senders(place), amount, relative=relative):
+                    self.rejected["overflow"] += 1
                 continue
             if action is Action.ADD:
                 self._add(series, amount)
             elif bounds:
                 self._observe(series.value, bounds, amount, weight)  # type: ignore[arg-type]
-            elif math.isfinite(amount):
-                self._tables.observe(series, amount, weight)
-            else:
-                self.rejected["bad_value"] += 1
+            elif not self._tables.observe(series, amount, weight):
+                self.rejected["overflow"] += 1
             if family.ttl:
                 self._tables.touch(family, series)
 
     def _add(self, series: Cell, amount: float) -> None:
-        if 0 <= amount < math.inf:
-            series.value += amount  # type: ignore[operator]
-        else:
+        if not amount >= 0:
             self.rejected["bad_value"] += 1
+            return
+        total = series.value + amount  # type: ignore[operator]
+        if total < math.inf:
+            series.value = total
+        else:
+            self.rejected["overflow"] += 1
 
     def _observe(self, cells: list[float], bounds: tuple[float, ...], amount: float, weight: float) -> None:
-        if math.isfinite(amount):
+        total = cells[-1] + amount * weight
+        if math.isfinite(total):
             cells[bisect_left(bounds, amount)] += weight
-            cells[-1] += amount * weight
+            cells[-1] = total
         else:
-            self.rejected["bad_value"] += 1
+            self.rejected["overflow"] += 1
 
 
 def cut(batch: Sequence[bytes], senders: Senders) -> tuple[Sequence[bytes], Senders]:

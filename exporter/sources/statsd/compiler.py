@@ -19,6 +19,8 @@ MAX_OBSERVATIONS = 1_000
 """How many ways to observe are shared."""
 EXACT = 2**53
 """Up to here floats are exact."""
+MODEST = 1e100
+"""Up to here a scale, or what is added after it, cannot take what the warm path adds out of the finite."""
 LARGEST_VALUE = 1e300
 LARGEST_SCALE = 1e8
 """The largest value by the largest scale is still a number."""
@@ -36,8 +38,8 @@ class Tables(Protocol):
 
     def find(self, family: Family, labels: Labels) -> Cell | None: ...
     def bounds(self, family: Family) -> tuple[float, ...]: ...
-    def set(self, family: Family, series: Any, sender: bytes, value: float, *, relative: bool) -> None: ...  # noqa: ANN401
-    def observe(self, series: Any, value: float, weight: float) -> None: ...  # noqa: ANN401
+    def set(self, family: Family, series: Any, sender: bytes, value: float, *, relative: bool) -> bool: ...  # noqa: ANN401
+    def observe(self, series: Any, value: float, weight: float) -> bool: ...  # noqa: ANN401
     def touch(self, family: Family, series: Any) -> None: ...  # noqa: ANN401
     def sweep(self) -> bool: ...
     def respell(self, spell: Callable[[tuple[str, ...], Labels], Labels]) -> None: ...
@@ -169,7 +171,8 @@ class Compiler:
         adds: list[tuple[int, float, float]] = []
         others: list[tuple[int, Feed]] = []
         for place, feed in enumerate(feeds):
-            simple = kind is not Type.GAUGE and not feed.family.ttl and feed.scale >= 0 and feed.plus >= 0
+            modest = 0 <= feed.scale <= MODEST and 0 <= feed.plus <= MODEST
+            simple = kind is not Type.GAUGE and not feed.family.ttl and modest
             if simple and feed.action is Action.ADD:
                 if counter < 0 and (feed.scale, feed.plus) == (1, 0):
                     counter = place

@@ -168,6 +168,7 @@ REJECTIONS = (
     "no_name",
     "no_value",
     "bad_value",
+    "overflow",
     "bad_type",
     "set_type",
     "bad_rate",
@@ -178,4 +179,7 @@ REJECTIONS = (
     "event",
     "service_check",
 )
-"""Why a line is refused as a whole: the closed set of the label `reason`."""
+"""Why a line is refused as a whole: the closed set of the label `reason`.
+
+`overflow`: the value is a number, but with it a sum would not be finite any more; the sum stays what it is.
+"""

@@ -93,7 +93,7 @@ class Meanings:
         """How many events came by type, and how many of them were dropped by reason. Any thread may ask."""
         events: Counter[Type] = Counter()
         dropped: Counter[str] = Counter()
-        for (kind, drop), (many,) in list(self._compiler.tallies.items()):
+        for (kind, drop), (many,) in self._compiler.tallies.copy().items():
             events[kind] += many
             if drop and many:
                 dropped[drop] += many

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from exporter.catalogue import FAMILIES
 from exporter.directory import Directory
 from exporter.settings import Settings
@@ -17,3 +19,12 @@ def make_resolver(settings: Settings, directory: Directory, before: Resolver | N
     of_api = settings.collectors.get("airflow", False)
     api_feeds = frozenset(family for family in FAMILIES if of_api and family.source == "airflow")
     return Names(directory, settings.statsd, api_feeds, before if isinstance(before, Names) else None)
+
+
+def describe_feeding(settings: Settings) -> bytes:
+    """What decides which families StatsD feeds, in short: equal where the same lines feed the same series."""
+    statsd = settings.statsd
+    if statsd.mapping_config:
+        return hashlib.sha256(statsd.mapping_config.read_bytes()).digest()
+    chosen = (statsd.prefix, statsd.allow, statsd.deny, statsd.task_labels, settings.collectors.get("airflow", False))
+    return hashlib.sha256(repr(chosen).encode()).digest()

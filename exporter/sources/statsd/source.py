@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from exporter.catalogue import own
 from exporter.family import Family, Labels
@@ -21,6 +22,13 @@ SHOWN = 20
 """How many unmapped names are told."""
 
 
+class Saver(Reader, Protocol):
+    """Keeps what was received in the state file."""
+
+    def finish(self) -> None:
+        """Write the rest, once nothing is received any more."""
+
+
 class StatsdSource:
     """Receives StatsD from `connect` to `close`."""
 
@@ -28,14 +36,17 @@ class StatsdSource:
     vital = ""
     refused = False
 
-    def __init__(self, listeners: Listeners, absorber: Absorber, relay_address: str = "") -> None:
+    def __init__(
+        self, listeners: Listeners, absorber: Absorber, relay_address: str = "", saver: Saver | None = None
+    ) -> None:
         self.listeners = listeners
         self.relay_address = relay_address
         self.absorber = absorber
         self.receiver: Receiver | None = None
         self.counts = ReceptionCounts()
         self.relay = Relay(relay_address) if relay_address else None
-        self.readers: Sequence[Reader] = (Reception(self),)
+        self.saver = saver
+        self.readers: Sequence[Reader] = (Reception(self), saver) if saver else (Reception(self),)
 
     def __str__(self) -> str:
         wanted = self.listeners
@@ -56,9 +67,11 @@ class StatsdSource:
         """Nothing here takes long."""
 
     def close(self) -> None:
-        """Take what has arrived, and close the sockets."""
+        """Take what has arrived, close the sockets, and write what is to be kept."""
         if self.receiver:
             self.receiver.stop()
+        if self.saver:
+            self.saver.finish()
         if self.relay:
             self.relay.close()
 
@@ -149,7 +162,8 @@ class Reception:
     def _tell(self, receiver: Receiver) -> Iterator[str]:
         absorber = self._source.absorber
         yield f"{sum(receiver.packets.values())} packets, {absorber.lines} lines, {receiver.lost} lost by the kernel"
-        for what, counts in (("rejected", self._source.count_rejected()), ("dropped", absorber.dropped)):
+        # The receiving thread goes on counting: what it may add a reason to is copied first, in one step.
+        for what, counts in (("rejected", dict(self._source.count_rejected())), ("dropped", absorber.dropped)):
             if counts:
                 yield f"{what}: " + ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
         relay = self._source.relay

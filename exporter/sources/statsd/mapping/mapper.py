@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.family import Kind
+from exporter.family import Family, Kind
+from exporter.live_rows import FamilySpec
 from exporter.sources.statsd.event import PEER, Action, Resolution, Signature, Target, Type
 from exporter.sources.statsd.mapping.escape import escape
 from exporter.sources.statsd.mapping.file import MappingError, MappingFile, Options, Rule, read
@@ -65,6 +66,23 @@ class Mapper:
 
     def take_spellings(self) -> None:
         """A mapping file says how ids are spelled."""
+
+    def restore_family(self, spec: FamilySpec) -> Family | None:
+        """The family that an earlier process made by the same file; None where another has its name."""
+        defaults = self.file.defaults.options
+        options = Options(
+            spec.kind,
+            spec.buckets or defaults.buckets,
+            spec.objectives or defaults.quantiles,
+            spec.max_age,
+            spec.age_buckets,
+        )
+        family, claim = self.families.find(spec.name, spec.labels, spec.kind, options, spec.ttl, spec.help)
+        if isinstance(family, str):
+            return None
+        if claim:
+            claim()
+        return family
 
     def match(self, name: str, metric_type: str) -> Match | None:
         """The mapping that a StatsD name belongs to: globs first, then regular expressions in their order."""

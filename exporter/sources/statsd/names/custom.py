@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from exporter.catalogue import FAMILIES, custom
 from exporter.family import TARGET_LABELS, Family, Kind, Labels
@@ -71,15 +72,31 @@ class Custom:
         known = self._families.get((name, labels))
         if known is not None:
             return (known if known.kind is kind else "conflict"), None
-        samples = list_samples(name, kind)
-        if self._kinds.get(name, kind) is not kind or any(self._taken.get(one, name) != name for one in samples):
-            return "conflict", None
-        if name not in self._kinds and name in self._taken:
-            return "conflict", None
-        if len(self._families) >= MOST_FAMILIES:
-            return "capped", None
         family = make_family(name, kind, sent, labels)
-        return family, lambda: self._keep(family)
+        refusal = self._refuse(family)
+        return (refusal, None) if refusal else (family, lambda: self._keep(family))
+
+    def restore_family(self, name: str, kind: Kind, labels: tuple[str, ...], text: str) -> Family | None:
+        """A family that was made by an earlier process; None where it would not be made so now."""
+        known = self._families.get((name, labels))
+        if known is not None or kind not in ACTIONS or not name.startswith(custom.PREFIX):
+            return known
+        family = replace(make_family(name, kind, "", labels), help=text)
+        if self._refuse(family):
+            return None
+        self._keep(family)
+        return family
+
+    def _refuse(self, family: Family) -> str:
+        """Why a new family cannot have its name, one of DROPS; empty where it can."""
+        name, samples = family.name, list_samples(family.name, family.kind)
+        if self._kinds.get(name, family.kind) is not family.kind or any(
+            self._taken.get(one, name) != name for one in samples
+        ):
+            return "conflict"
+        if name not in self._kinds and name in self._taken:
+            return "conflict"
+        return "capped" if len(self._families) >= MOST_FAMILIES else ""
 
     def _keep(self, family: Family) -> None:
         """Take the names of a family from which on it exists."""

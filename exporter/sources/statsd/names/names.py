@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from exporter.directory import Directory
 from exporter.family import Family
+from exporter.live_rows import FamilySpec
 from exporter.settings import StatsdSettings
 from exporter.sources.statsd.event import ALL, Resolution, Signature, Spellings, Type
 from exporter.sources.statsd.lines import CLIENT_TELEMETRY
@@ -105,6 +106,10 @@ class Names:
     def take_spellings(self) -> Spellings | None:
         """DAGs and tasks that were taken for others before their dots were known."""
         return self._ids.take_spellings(spelled=self._look().spelled)
+
+    def restore_family(self, spec: FamilySpec) -> Family | None:
+        """The family of users' metrics that an earlier process made; None where it would not be made so now."""
+        return self._custom.restore_family(spec.name, spec.kind, spec.labels, spec.help)
 
     def settle(self) -> None:
         """Take what is not clear yet for what is most likely, as `explain` does for single lines."""
