@@ -51,7 +51,8 @@ def hide(secret: str) -> None:
         known_secrets.pop(secret, None)
         known_secrets[secret] = None
         while len(known_secrets) > MAX_SECRETS:
-            known_secrets.pop(next(iter(known_secrets)), None)
+            # Any thread may do this: what was the oldest a moment ago may be gone.
+            known_secrets.pop(next(iter(tuple(known_secrets)), ""), None)
 
 
 def redact(text: str) -> str:
