@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, cast
 
 from exporter.catalogue import COARSE, FAMILIES
 from exporter.directory import Directory
 from exporter.events import Events
-from exporter.family import Family, Kind, Labels
+from exporter.family import Family, Kind
 from exporter.keeping import Keeper, Nothing
 from exporter.ledger import Ledger, Row
 from exporter.live_rows import FamilySpec
@@ -19,7 +19,7 @@ from exporter.settings import Settings
 from exporter.status import SourceStatus
 from exporter.store import Store
 from exporter.supervisor import Manner, Supervisor, all_attempted
-from exporter.telemetry import Counting, Telemetry
+from exporter.telemetry import Accounting, Counting, Telemetry
 
 if TYPE_CHECKING:
     from exporter.live_saver import LiveSaver
@@ -41,14 +41,6 @@ OWN_SHARE = 0.8
 """The part of the time that a source may take that reads this machine."""
 WAIT = 30.0
 """Seconds after which a source that is slow to stop is mentioned."""
-
-
-@runtime_checkable
-class Accounting(Protocol):
-    """A source that has families of the exporter's own."""
-
-    def tables(self) -> Mapping[Family, dict[Labels, float]]:
-        """Their whole state; any thread may ask."""
 
 
 @dataclass(frozen=True, slots=True)

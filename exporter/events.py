@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from exporter.family import OTHER, Family, Kind, Labels
 from exporter.ledger import coarsen
 from exporter.live_rows import FamilySpec
-from exporter.live_waiting import Waiting, WaitingRows
+from exporter.live_table import Live
+from exporter.live_waiting import Waiting
 from exporter.respelling import Spell, respell
 from exporter.shares import Gauge, Window
 from exporter.store import Kept, Series, Store, Table, clean_labels
@@ -31,38 +32,6 @@ SERIES = 200_000
 """How many series all of them may have together."""
 REVEALED = 5_000
 """How many series of a family are shown in one sweep: it must not take longer than the receive buffer has room."""
-
-
-class Live:
-    """One family's table, and what the sweep has to know of it."""
-
-    __slots__ = ("due", "hidden", "known", "row", "seen", "shared", "table", "waiting")
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-        self.row = 0
-        """The family's row in the state file; 0 for none."""
-        self.waiting: WaitingRows = {}
-        """Series that an earlier process kept and that are not made yet."""
-        self.known: dict[Labels, Series] = {}
-        self.hidden: deque[Series] = deque()
-        """The oldest first: none is exposed before one that is older."""
-        self.seen: dict[Labels, float] = {}
-        """When a series was last sent, where its family expires; gauges know it themselves."""
-        self.shared: set[Labels] = set()
-        """Gauges that have several senders."""
-        self.due = 0.0
-
-    def touched(self, series: Series) -> float:
-        """When it was last sent, in monotonic seconds."""
-        return series.seen if isinstance(series, Gauge) else self.seen.get(series.labels, 0.0)
-
-    def ends(self, series: Series) -> float:
-        """When it expires unless it is sent again, in monotonic seconds."""
-        ttl = self.table.family.ttl
-        if self.table.family.periodic and isinstance(series, Gauge):
-            return min(series.lapses(ttl), series.seen + ttl)
-        return self.touched(series) + ttl
 
 
 class Events:

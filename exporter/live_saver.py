@@ -18,11 +18,12 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from exporter.events import Events, Live
+from exporter.events import Events
 from exporter.family import Family
 from exporter.keeping import Keeper, StateError
 from exporter.live_file import describe_family, encode_cells
 from exporter.live_rows import FamilySpec, LiveChanges, LiveRow
+from exporter.live_table import Live
 from exporter.reading import NOTHING, Reading
 from exporter.shares import Window
 from exporter.store import Kept, Series

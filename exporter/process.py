@@ -7,7 +7,7 @@ import resource
 import time
 from pathlib import Path
 
-from exporter.catalogue import own
+from exporter.catalogue import own_process
 from exporter.family import Family
 
 SELF = Path("/proc/self")
@@ -17,8 +17,8 @@ def measure(folder: Path = SELF) -> dict[Family, float]:
     """The families of our own process. Linux tells without psutil, which a worker's exporter need not load then."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     values: dict[Family, float] = {
-        own.PROCESS_CPU: used.ru_utime + used.ru_stime,
-        own.PROCESS_MAX_FDS: resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        own_process.CPU: used.ru_utime + used.ru_stime,
+        own_process.MAX_FDS: resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
     try:
         return values | read(folder)
@@ -34,10 +34,10 @@ def read(folder: Path) -> dict[Family, float]:
     boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     page = os.sysconf("SC_PAGE_SIZE")
     return {
-        own.PROCESS_RESIDENT_MEMORY: resident * page,
-        own.PROCESS_VIRTUAL_MEMORY: virtual * page,
-        own.PROCESS_START_TIME: round(boot + started, 2),
-        own.PROCESS_OPEN_FDS: len(os.listdir(folder / "fd")),  # noqa: PTH208 - a Path for each of hundreds is dear
+        own_process.RESIDENT_MEMORY: resident * page,
+        own_process.VIRTUAL_MEMORY: virtual * page,
+        own_process.START_TIME: round(boot + started, 2),
+        own_process.OPEN_FDS: len(os.listdir(folder / "fd")),  # noqa: PTH208 - a Path for each of hundreds is dear
     }
 
 
@@ -48,8 +48,8 @@ def ask() -> dict[Family, float]:
     process = psutil.Process()
     memory = process.memory_info()
     return {
-        own.PROCESS_RESIDENT_MEMORY: memory.rss,
-        own.PROCESS_VIRTUAL_MEMORY: memory.vms,
-        own.PROCESS_START_TIME: process.create_time(),
-        own.PROCESS_OPEN_FDS: process.num_fds(),
+        own_process.RESIDENT_MEMORY: memory.rss,
+        own_process.VIRTUAL_MEMORY: memory.vms,
+        own_process.START_TIME: process.create_time(),
+        own_process.OPEN_FDS: process.num_fds(),
     }

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from exporter.family import Family, Labels
+from exporter.live_table import Live
 from exporter.shares import Gauge
 from exporter.store import Kept, Series
-
-if TYPE_CHECKING:
-    from exporter.events import Live
 
 Spell = Callable[[tuple[str, ...], Labels], Labels]
 """The right label values, by the names of the labels and their values so far."""

@@ -6,7 +6,7 @@ import platform
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from exporter import __version__
 from exporter.catalogue import own
@@ -36,6 +36,14 @@ class Served(NamedTuple):
     rejected: Mapping[str, int]
     connections: int
     config_failures: int
+
+
+@runtime_checkable
+class Accounting(Protocol):
+    """A source that has families of the exporter's own."""
+
+    def tables(self) -> Mapping[Family, dict[Labels, float]]:
+        """Their whole state; any thread may ask."""
 
 
 class Telemetry:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from exporter.catalogue import own_process
 from exporter.family import Family, Kind
 from exporter.reading import REASONS
 
@@ -227,38 +228,6 @@ STATSD_RELAY_UP = gauge(
     help="Whether the address of the other StatsD is known; 0 while its name does not resolve",
 )
 
-PROCESS_CPU = counter(
-    "process_cpu_seconds_total",
-    help="CPU time that the exporter used, user and system",
-    origin="/proc/self/stat",
-)
-PROCESS_RESIDENT_MEMORY = gauge(
-    "process_resident_memory_bytes",
-    help="Resident memory of the exporter",
-    origin="/proc/self/stat",
-)
-PROCESS_VIRTUAL_MEMORY = gauge(
-    "process_virtual_memory_bytes",
-    help="Virtual memory of the exporter",
-    origin="/proc/self/stat",
-    audience="tools that expect the standard metrics of a process",
-)
-PROCESS_START_TIME = gauge(
-    "process_start_time_seconds",
-    help="When the exporter was started, in Unix seconds",
-    origin="/proc/self/stat, /proc/stat",
-)
-PROCESS_OPEN_FDS = gauge(
-    "process_open_fds",
-    help="File descriptors that the exporter has open",
-    origin="/proc/self/fd",
-)
-PROCESS_MAX_FDS = gauge(
-    "process_max_fds",
-    help="File descriptors that the exporter may have open",
-    origin="/proc/self/limits",
-)
-
 STATSD_FAMILIES = (
     STATSD_PACKETS,
     STATSD_LINES,
@@ -276,14 +245,6 @@ STATSD_FAMILIES = (
     STATSD_RELAYED,
     STATSD_RELAY_LOST,
     STATSD_RELAY_UP,
-)
-PROCESS_FAMILIES = (
-    PROCESS_CPU,
-    PROCESS_RESIDENT_MEMORY,
-    PROCESS_VIRTUAL_MEMORY,
-    PROCESS_START_TIME,
-    PROCESS_OPEN_FDS,
-    PROCESS_MAX_FDS,
 )
 FAMILIES = (
     BUILD_INFO,
@@ -312,5 +273,5 @@ FAMILIES = (
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,
     *STATSD_FAMILIES,
-    *PROCESS_FAMILIES,
+    *own_process.FAMILIES,
 )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from demo.processes import process_table
@@ -158,9 +159,14 @@ def run_to_the_end(stage: Stage, *dag_ids: str) -> Iterator[None]:
     runs = {dag_id: stage.console.trigger(dag_id) for dag_id in dag_ids}
     yield
     for dag_id, run_id in runs.items():
-        query = f"select 1 from dag_run where run_id = '{run_id}' and dag_id = '{dag_id}' and end_date is not null"
         with contextlib.suppress(TimeoutError):  # the alert's end is what is looked at: it is in the table
-            wait_until(lambda query=query: bool(stage.airflow.query(query)), 180, f"the run of {dag_id} has ended")
+            wait_until(partial(has_ended, stage, dag_id, run_id), 180, f"the run of {dag_id} has ended")
+
+
+def has_ended(stage: Stage, dag_id: str, run_id: str) -> bool:
+    """Whether a run is over, by Airflow's database."""
+    query = f"select 1 from dag_run where run_id = '{run_id}' and dag_id = '{dag_id}' and end_date is not null"
+    return bool(stage.airflow.query(query))
 
 
 @contextlib.contextmanager

@@ -117,3 +117,12 @@ def clean(variable: str, value: str) -> str:
         # Most of Airflow's names leave the ending out, and nearly all DAG files have this one.
         value += "" if value.endswith(ENDINGS) or not value else ".py"
     return value[:LONGEST_VALUE]
+
+
+def merge(ids: dict[str, str], tags: dict[str, str], text: str) -> dict[str, str]:
+    """Ids of a legacy name, which stand in this text, and what its tags say: they win."""
+    if "file" in ids or len(text) > LONGEST_VALUE:
+        ids = {name: clean(name, value) for name, value in ids.items()}
+        # In a tag that is left over, "_" stands for each "/" of the path.
+        tags = {name: value for name, value in tags.items() if name != "file" or name not in ids}
+    return ids | tags

@@ -14,8 +14,8 @@ from exporter.live_rows import FamilySpec
 from exporter.settings import StatsdSettings
 from exporter.sources.statsd.event import ALL, Resolution, Signature, Spellings, Type
 from exporter.sources.statsd.lines import CLIENT_TELEMETRY
-from exporter.sources.statsd.names.custom import LONGEST_VALUE, Custom
-from exporter.sources.statsd.names.feeding import Feeding, clean, read_tags, read_team
+from exporter.sources.statsd.names.custom import Custom
+from exporter.sources.statsd.names.feeding import Feeding, merge, read_tags, read_team
 from exporter.sources.statsd.names.ids import Ids, Split
 from exporter.sources.statsd.names.lookup import OPEN_HEADS, Found, Lookup
 from exporter.sources.statsd.names.plans import MAX_PLANS, Plan, PlanKey, make_key
@@ -278,15 +278,6 @@ class Names:
 
 def name_legacy(event: Event) -> str:
     return f"{event.name} (legacy name)"
-
-
-def merge(ids: dict[str, str], tags: dict[str, str], text: str) -> dict[str, str]:
-    """Ids of a legacy name, which stand in this text, and what its tags say: they win."""
-    if "file" in ids or len(text) > LONGEST_VALUE:
-        ids = {name: clean(name, value) for name, value in ids.items()}
-        # In a tag that is left over, "_" stands for each "/" of the path.
-        tags = {name: value for name, value in tags.items() if name != "file" or name not in ids}
-    return ids | tags
 
 
 def describe_doubt(finding: Finding) -> str:
