@@ -27,8 +27,8 @@ TAKEN = frozenset(
 """Labels that tell apart what belongs to one Airflow."""
 NAMED = "{{ with $labels.airflow }} {{ . }}{{ end }}"
 """How texts of alerts name their Airflow."""
-LINKED = "var-airflow={{ $labels.airflow | urlquery }}"
-"""How links of alerts choose the Airflow of a dashboard."""
+LINKED = re.compile(r"(var-)?airflow=\{\{ \$labels\.airflow \| urlquery \}\}")
+"""How links of alerts choose the Airflow of a dashboard or a runbook."""
 QUERIED = re.compile(r'(\w+\{airflow=%q)((?:,\w+=%q)*\}" \$labels\.airflow)')
 """How templates of alerts ask for a series of their Airflow."""
 CHOSEN = 'airflow="$airflow"'
@@ -74,11 +74,15 @@ def _rewrite_tokens(tokens: Sequence[str], labels: str) -> Iterator[str]:
 def rewrite_template(text: str, further: Sequence[str]) -> str:
     """A text of an alert: names, links and queries go by the further labels too."""
     named = "".join(f"{{{{ with $labels.{label} }}}} {label}={{{{ . }}}}{{{{ end }}}}" for label in further)
-    linked = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in further)
     matchers = "".join(f",{label}=%q" for label in further)
     values = "".join(f" $labels.{label}" for label in further)
-    text = text.replace(NAMED, NAMED + named).replace(LINKED, LINKED + linked)
+    text = LINKED.sub(lambda link: link[0] + choose_in_link(link[1] or "", further), text.replace(NAMED, NAMED + named))
     return QUERIED.sub(lambda found: found[1] + matchers + found[2] + values, text)
+
+
+def choose_in_link(prefix: str, further: Sequence[str]) -> str:
+    """The parameters of a link for further labels."""
+    return "".join(f"&{prefix}{label}={{{{ $labels.{label} | urlquery }}}}" for label in further)
 
 
 def rewrite_query(text: str, further: Sequence[str]) -> str:

@@ -19,21 +19,35 @@ if TYPE_CHECKING:
 
 FENCE = re.compile(r"^```(promql|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLACEHOLDER = re.compile(r"\$([a-z]\w*)")
+NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
+AIRFLOW = "airflow"
+CHOSEN = 'airflow="$airflow"'
+"""How queries choose the Airflow that an alert is about."""
 WORD = re.compile(r"\b([A-Z]\w+)\b")
 
 
 def fill_labels(text: str, labels: Mapping[str, str]) -> str:
     """Put the values of an alert's labels in the place of `$label` in queries and commands, quoted for each.
 
-    A label that is not given stays as `$label`.
+    A label that is not given stays as `$label`. Labels without a place go beside `airflow`: they say which it is.
     """
+
+    further = sorted(labels.keys() - set(list_placeholders(text)))
+    beside = "".join(f', {name}="${name}"' for name in further)
 
     def fill(fence: re.Match[str]) -> str:
         quote = quote_argument if fence[1] == "console" else quote_promql
-        filled = PLACEHOLDER.sub(lambda found: quote(labels[found[1]]) if found[1] in labels else found[0], fence[2])
+        block = fence[2].replace(CHOSEN, CHOSEN + beside)
+        filled = PLACEHOLDER.sub(lambda found: quote(labels[found[1]]) if found[1] in labels else found[0], block)
         return f"```{fence[1]}\n{filled}```"
 
     return FENCE.sub(fill, text)
+
+
+def choose_labels(text: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Of the parameters of a request, those that are labels: for a placeholder, or beside `airflow`."""
+    wanted = list_placeholders(text)
+    return {name: value for name, value in given.items() if name in wanted or (AIRFLOW in wanted and NAME.match(name))}
 
 
 def quote_promql(value: str) -> str:

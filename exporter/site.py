@@ -28,7 +28,7 @@ from exporter import exposition, pages
 from exporter.compression import compress
 from exporter.directory import Named
 from exporter.exposition import Format, choose_format
-from exporter.runbook_pages import fill_labels, find_title, list_placeholders, show_runbook
+from exporter.runbook_pages import choose_labels, fill_labels, find_title, show_runbook
 from exporter.runbooks import list_runbooks, read_runbook
 from exporter.settings import Setting
 from exporter.status import SourceStatus
@@ -127,7 +127,7 @@ class Endpoints:
         text = read_runbook(request.path_params["name"])
         if text is None:
             return PlainTextResponse("There is no runbook of that name; /runbooks lists those that there are.\n", 404)
-        labels = {name: request.query_params[name] for name in list_placeholders(text) if name in request.query_params}
+        labels = choose_labels(text, request.query_params)
         vary = {"Vary": "Accept"}
         if "text/html" not in request.headers.get("accept", ""):
             return PlainTextResponse(fill_labels(text, labels), headers=vary)

@@ -4,7 +4,15 @@ from functools import partial
 
 from exporter.family import Family, Kind
 
-counter = partial(Family, kind=Kind.COUNTER, source="statsd", reader="agents", since="3.0", cap=1_000)
+counter = partial(
+    Family,
+    kind=Kind.COUNTER,
+    source="statsd",
+    reader="agents",
+    since="3.0",
+    cap=1_000,
+    audience="authors of DAGs with agents, to see which answer and which tools they call",
+)
 
 FAILOVERS = counter(
     "airflow_managed_agent_failovers_total",

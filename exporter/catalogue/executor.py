@@ -81,6 +81,7 @@ POD_BATCH_SIZE = gauge(
     "airflow_kubernetes_executor_pod_creation_batch_size",
     help="Pods that the executor created in its newest loop; of several schedulers the largest number",
     origin="kubernetes_executor.pod_creation_batch_size",
+    audience="users of Airflow 3.4 and newer, whose names of StatsD these are",
     since="3.4",
     merge=Merge.MAXIMUM,
 )

@@ -125,6 +125,7 @@ EXECUTOR_EVENTS_BATCH = gauge(
     "airflow_scheduler_executor_events_batch_size",
     help="Events of executors in the newest batch that a scheduler dealt with; of several schedulers the largest batch",
     origin="scheduler.executor_events.batch_size",
+    audience="users of Airflow 3.4 and newer, whose names of StatsD these are",
     since="3.4",
     merge=Merge.MAXIMUM,
 )

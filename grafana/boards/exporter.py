@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana.boards.annotation import CHANGES
 from grafana.boards.dashboard import Dashboard, Row
 from grafana.boards.draw import graph, stat
-from grafana.boards.exporter_cost import COST, HOST
+from grafana.boards.exporter_cost import COST, HOST, KEPT
 from grafana.boards.exporter_statsd import STATSD
 from grafana.boards.panel import (
     ANY_IS_BAD,
@@ -216,6 +216,6 @@ DASHBOARD = Dashboard(
     "Airflow / The exporter",
     "Does the exporter read everything, how old is what it shows, what was lost, and what does it cost?",
     COMMON,
-    [HEALTH, API, STATSD, HOST, COST],
+    [HEALTH, API, KEPT, STATSD, HOST, COST],
     CHANGES,
 )

@@ -60,6 +60,51 @@ HOST = Row(
         ),
     ],
 )
+KEPT = Row(
+    "What Airflow does not answer, and the state file",
+    [
+        graph(
+            "Rows that Airflow cannot serve",
+            "Rows of Airflow's lists that are left out because Airflow answers HTTP 500 for them, by endpoint.",
+            Query(f"max by(endpoint) ({pick('airflow_exporter_api_unreadable_rows')}) > 0", "{{endpoint}}"),
+            "short",
+            width=6,
+            decimals=0,
+            no_value="none, or the API is not read",
+        ),
+        graph(
+            "Objects without an answer",
+            "DAGs, runs and task instances for which Airflow answers with an error: the reader goes on without them.",
+            Query(f"max by(reader) ({pick('airflow_exporter_reader_unanswered_objects')}) > 0", "{{reader}}"),
+            "short",
+            width=6,
+            decimals=0,
+            no_value="none, or the API is not read",
+        ),
+        graph(
+            "Age of the state file",
+            "Time since counters were last written to the state file, by exporter. A restart loses what came later.",
+            Query(
+                f"clamp_min(time() - ({pick('airflow_exporter_state_last_write_timestamp_seconds')} > 0), 0)",
+                "{{instance}}",
+            ),
+            "s",
+            width=6,
+            no_value="no exporter has a state file",
+        ),
+        graph(
+            "State file put back, rows lost",
+            "How often a state file was deleted or replaced while in use and written again, and rows of it that could"
+            " not be read, a minute.",
+            [
+                Query(f"60 * sum({host_rate('airflow_exporter_state_recoveries_total')})", "put back"),
+                Query(f"60 * sum({host_rate('airflow_exporter_state_lost_rows_total')})", "rows lost"),
+            ],
+            "short",
+            width=6,
+        ),
+    ],
+)
 COST = Row(
     "What it costs",
     [

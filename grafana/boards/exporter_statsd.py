@@ -84,6 +84,30 @@ STATSD = Row(
             no_value=NO_STATSD,
         ),
         graph(
+            "StatsD connections",
+            "Connections over TCP and Unix stream sockets, by exporter, and whether the address of the other StatsD that"
+            " lines are passed on to is known (1) or not (0).",
+            [
+                Query(f"sum by(instance) ({pick('airflow_exporter_statsd_connections')})", "open, {{instance}}"),
+                Query(f"min by(instance) ({pick('airflow_exporter_statsd_relay_up')})", "relay known, {{instance}}"),
+            ],
+            "short",
+            width=12,
+            decimals=0,
+            no_value=NO_STATSD,
+        ),
+        graph(
+            "StatsD connections closed, a minute",
+            "Connections that the exporter closed, by reason, and connections that it could not accept.",
+            [
+                Query(occurring("airflow_exporter_statsd_closed_connections_total", "reason"), "{{reason}}"),
+                Query(f"60 * sum({host_rate('airflow_exporter_statsd_accept_failures_total')})", "not accepted"),
+            ],
+            "short",
+            width=12,
+            no_value="none was closed, or needs StatsD",
+        ),
+        graph(
             "Lost and unreadable, a minute",
             "Datagrams that the kernel threw away since the buffer was full, and StatsD lines that could not be read.",
             [

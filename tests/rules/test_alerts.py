@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from exporter.runbook_pages import list_placeholders
 from tests.contract.promql import Labels
 from tests.rules.rulefiles import ALERTS, CASES, ROOT, RUNBOOKS, SETTINGS, THRESHOLD, Rule, load
 
@@ -93,7 +94,12 @@ def test_its_annotations_are_complete(alert: Rule) -> None:
     assert "{{" not in notes["summary"]
     assert notes["summary"].endswith(".")
     assert 'query "airflow:links:info"' in notes["runbook_url"]
-    assert notes["runbook_url"].endswith(f'label "runbooks" }}}}{{{{ end }}}}/{alert["alert"]}.md')
+    page, _, query = notes["runbook_url"].partition("?")
+    assert page.endswith(f'label "runbooks" }}}}{{{{ end }}}}/{alert["alert"]}.md')
+    labels = list_placeholders((RUNBOOKS / f"{alert['alert']}.md").read_text(encoding="utf-8"))
+    assert sorted(filter(None, query.split("&"))) == [
+        f"{label}={{{{ $labels.{label} | urlquery }}}}" for label in labels
+    ]
     if alert["alert"] not in WITHOUT_AIRFLOW:
         assert "$labels.airflow" in notes["description"]
 
