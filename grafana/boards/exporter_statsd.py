@@ -85,7 +85,7 @@ STATSD = Row(
         ),
         graph(
             "StatsD connections",
-            "Connections over TCP and Unix stream sockets, by exporter, and whether the address of the other StatsD that"
+            "Connections over TCP and Unix stream sockets, by exporter, and whether the address of the StatsD that"
             " lines are passed on to is known (1) or not (0).",
             [
                 Query(f"sum by(instance) ({pick('airflow_exporter_statsd_connections')})", "open, {{instance}}"),
