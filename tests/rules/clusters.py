@@ -13,8 +13,8 @@ from typing import Any
 from tests.rules.rulefiles import load
 
 CLUSTERS = ("east", "west")
-LINKED = re.compile(r"(var-airflow=[\w-]+)")
-LINKED_NOWHERE = re.compile(r"(var-airflow=)")
+LINKED = re.compile(r"(?P<link>\b(?P<prefix>var-)?airflow=[\w-]+)")
+LINKED_NOWHERE = re.compile(r"(?P<link>\b(?P<prefix>var-)?airflow=)")
 
 
 def double(path: Path, rules: Path) -> dict[str, Any]:
@@ -52,8 +52,11 @@ def move_sample(sample: dict[str, Any]) -> list[dict[str, Any]]:
 def move_alert(alert: dict[str, Any]) -> list[dict[str, Any]]:
     """The alert in each cluster: in its label, its text and its links."""
     if "airflow" not in alert["exp_labels"]:
-        linked = LINKED_NOWHERE.sub(r"\1&var-cluster=", alert["exp_annotations"]["dashboard_url"])
-        return [{**alert, "exp_annotations": {**alert["exp_annotations"], "dashboard_url": linked}}]
+        links = {
+            name: LINKED_NOWHERE.sub(r"\g<link>&\g<prefix>cluster=", alert["exp_annotations"][name])
+            for name in ("dashboard_url", "runbook_url")
+        }
+        return [{**alert, "exp_annotations": alert["exp_annotations"] | links}]
     airflow = alert["exp_labels"]["airflow"]
     return [
         {
@@ -67,5 +70,5 @@ def move_alert(alert: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def name_in_text(text: str, airflow: str, cluster: str) -> str:
-    text = LINKED.sub(rf"\1&var-cluster={cluster}", text)
+    text = LINKED.sub(rf"\g<link>&\g<prefix>cluster={cluster}", text)
     return re.sub(rf"(Airflow {re.escape(airflow)})\b", rf"\1 cluster={cluster}", text)

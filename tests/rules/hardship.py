@@ -106,7 +106,7 @@ def list_labelled(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def move_alert(alert: dict[str, Any]) -> dict[str, Any]:
     """The same alert for the other Airflow: in its label, its text and its links."""
     name = alert["exp_labels"]["airflow"]
-    named = re.compile(rf"(Airflow |var-airflow=){re.escape(name)}\b")
+    named = re.compile(rf"(Airflow |\bairflow=|var-airflow=){re.escape(name)}\b")
     return {
         "exp_labels": {**alert["exp_labels"], "airflow": name + TOO},
         "exp_annotations": {key: named.sub(rf"\1{name}{TOO}", text) for key, text in alert["exp_annotations"].items()},

@@ -112,9 +112,9 @@ def test_a_mapping_file_may_use_the_names_of_families_that_nothing_feeds_also_af
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.connect(wait_for_receiver(engine)._sockets[0].getsockname())
         for settings, line in (
-            (told, 'airflow_pool_open_slots{pool="a"} 5'),
+            (told, 'airflow_pool_open_slots{pool="a",team=""} 5'),
             (mapped, 'airflow_pool_open_slots{name="a"} 5'),
-            (told, 'airflow_pool_open_slots{pool="a"} 5'),
+            (told, 'airflow_pool_open_slots{pool="a",team=""} 5'),
         ):
             engine.replace(settings)
             # The receiving thread takes the change up within a quarter of a second.

@@ -31,7 +31,10 @@ class Resolver:
     def __init__(self) -> None:
         self.fails = False
 
-    def resolve(self, signature: Signature) -> Resolution:
+    def take_spellings(self) -> None:
+        return None
+
+    def find(self, signature: Signature) -> Resolution:
         if self.fails:
             raise RuntimeError("boom")
         return Resolution("", drop="unmapped")

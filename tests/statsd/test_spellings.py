@@ -43,7 +43,7 @@ class World:
 
     def scrape(self) -> list[str]:
         text = b"".join(render(self.store, Format.TEXT)).decode()
-        return [line for line in text.splitlines() if not line.startswith("#")]
+        return [line.replace(',team=""', "") for line in text.splitlines() if not line.startswith("#")]
 
     def find(self, name: str) -> list[str]:
         return [line for line in self.scrape() if line.startswith(name + "{")]

@@ -35,7 +35,10 @@ class Plain:
     revision = 0
     dialects = ALL
 
-    def resolve(self, signature: Signature) -> Resolution:
+    def take_spellings(self) -> None:
+        return None
+
+    def find(self, signature: Signature) -> Resolution:
         labels = (signature.name,)
         if signature.type is Type.COUNTER:
             target = Target(COUNTED, labels, Action.ADD)

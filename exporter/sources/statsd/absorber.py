@@ -176,7 +176,7 @@ class Absorber:
         """What a sample does; remembered under the key, if there is one and every target takes the value."""
         meaning, refused = self._meanings.resolve(sample.signature, tidy(sample.value))
         if refused:
-            self.rejected["bad_value"] += refused
+            self.rejected.update(refused)
         elif key:
             self._meanings.keep(key, meaning)
         return meaning

@@ -97,8 +97,8 @@ class Compiled(NamedTuple):
     """None where no target has a series."""
     drop: str = ""
     """Why a target that would take the value has no series, one of DROPS."""
-    refused: int = 0
-    """How many targets do not take the value."""
+    refused: tuple[str, ...] = ()
+    """Why targets do not take the value, one of REJECTIONS for each that does not."""
 
 
 class Compiler:
@@ -140,10 +140,12 @@ class Compiler:
 
     def _compile_slowly(self, kind: Type, found: Resolution, value: float, rate: float) -> Compiled:
         feeds: list[Feed] = []
-        drop, refused = "", 0
+        drop = ""
+        refused: list[str] = []
         for target in found.targets:
-            if not takes(target, value, 1.0 / rate):
-                refused += 1
+            refusal = refuse(target, value, 1.0 / rate)
+            if refusal:
+                refused.append(refusal)
                 continue
             try:
                 series = self._tables.find(target.family, target.labels)
@@ -156,7 +158,7 @@ class Compiler:
             feeds.append(self._feed(target, series, 1.0 / rate))
         if not feeds:
             tally = self.tally(kind, "")
-            return Compiled((tally, None, None, None, (), ()) if refused and not drop else None, drop, refused)
+            return Compiled((tally, None, None, None, (), ()) if refused and not drop else None, drop, tuple(refused))
         if found.claim:
             found.claim()
         recipe = self._prepare(kind, feeds)
@@ -164,7 +166,7 @@ class Compiler:
             if len(self._recipes) >= MAX_RECIPES:
                 self._recipes.clear()
             self._recipes[found.plan, kind, rate] = recipe
-        return Compiled(assemble(recipe, [feed.series for feed in feeds]), drop, refused)
+        return Compiled(assemble(recipe, [feed.series for feed in feeds]), drop, tuple(refused))
 
     def _prepare(self, kind: Type, feeds: Sequence[Feed]) -> Recipe:
         counter, cells, how = -1, -1, None
@@ -213,13 +215,17 @@ def assemble(recipe: Recipe, series: Sequence[Any]) -> Meaning:
     )
 
 
-def takes(target: Target, value: float, events: float) -> bool:
-    """Whether a value counts in a target: what could not be taken back does not."""
+def refuse(target: Target, value: float, events: float) -> str:
+    """Why a value does not count in a target, one of REJECTIONS; empty where it does."""
+    amount = value * target.scale + target.plus
     if target.action is Action.SET:
-        return True
+        # A gauge may be endless if it is sent so, but not because it was scaled.
+        return "" if amount == value or math.isfinite(amount) else "overflow"
     if target.action is Action.ADD:
-        return 0 <= value * tidy(target.scale * tidy(events)) + tidy(target.plus * tidy(events)) < math.inf
-    return math.isfinite(value * target.scale + target.plus)
+        amount = value * tidy(target.scale * tidy(events)) + tidy(target.plus * tidy(events))
+        if not amount >= 0:
+            return "bad_value"
+    return "" if math.isfinite(amount) else "overflow"
 
 
 def is_stale(feeds: Sequence[Feed]) -> bool:

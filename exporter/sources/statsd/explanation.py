@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from exporter.sources.statsd.compiler import takes
+from exporter.sources.statsd.compiler import refuse
 from exporter.sources.statsd.event import Action, Dialects, Resolution, Resolver, Sample, Signature, Target, Type
 
 UNITS = {Type.TIMER: " ms"}
@@ -57,22 +57,24 @@ def explain_sample(sample: Sample, resolver: Resolver) -> Iterator[str]:
     if resolution.drop:
         yield f"  dropped   {resolution.drop}"
     for target in resolution.targets:
-        if counts_in(sample, target):
-            yield f"  becomes   {describe_target(target, sample)}"
+        refusal = find_refusal(sample, target)
+        if refusal:
+            yield f"  rejected  {refusal}: {target.family.name} could not take it back"
         else:
-            yield f"  rejected  bad_value: {target.family.name} could not take it back"
+            yield f"  becomes   {describe_target(target, sample)}"
 
 
 def resolve(sample: Sample, resolver: Resolver) -> Resolution:
     """What becomes of a value. It takes the name of a family only where it counts, as in the server."""
     resolution = resolver.find(sample.signature)
-    if resolution.claim and any(counts_in(sample, target) for target in resolution.targets):
+    if resolution.claim and not all(find_refusal(sample, target) for target in resolution.targets):
         resolution.claim()
     return resolution
 
 
-def counts_in(sample: Sample, target: Target) -> bool:
-    return takes(target, sample.value, 1.0 / sample.signature.rate)
+def find_refusal(sample: Sample, target: Target) -> str:
+    """Why a value does not count in a series; empty where it does."""
+    return refuse(target, sample.value, 1.0 / sample.signature.rate)
 
 
 def describe_signature(signature: Signature) -> str:
@@ -118,8 +120,9 @@ class Summary:
                 self._count(("rejected", reason), line)
             for sample in parsed.samples:
                 resolution = resolve(sample, self._resolver)
-                if resolution.targets and not any(counts_in(sample, target) for target in resolution.targets):
-                    self._count(("rejected", "bad_value"), line)
+                refusals = [find_refusal(sample, target) for target in resolution.targets]
+                if refusals and all(refusals):
+                    self._count(("rejected", refusals[0]), line)
                     continue
                 for group in name_groups(resolution):
                     self._count(group, line)

@@ -99,8 +99,8 @@ class Meanings:
                 dropped[drop] += many
         return events, dropped
 
-    def resolve(self, signature: Signature, value: float) -> tuple[Meaning, int]:
-        """Work out what lines with that signature do, and how many targets refuse the value of this one.
+    def resolve(self, signature: Signature, value: float) -> tuple[Meaning, tuple[str, ...]]:
+        """Work out what lines with that signature do, and why targets refuse the value of this one.
 
         A series that the value would not count in is not made, nor is the name of a family taken for it. So where any
         refuses it, the meaning holds for this line only.
@@ -109,7 +109,7 @@ class Meanings:
         found = self._resolver.find(signature)
         self.ambiguous += found.ambiguous
         if not found.targets:
-            return self._drop_unfed(signature, found.drop), 0
+            return self._drop_unfed(signature, found.drop), ()
         made = self._compiler.compile(signature.type, found, value, signature.rate)
         return (made.meaning or self._drop(signature.type, made.drop)), made.refused
 
