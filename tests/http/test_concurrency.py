@@ -41,7 +41,10 @@ class EverNew:
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
 
-    def resolve(self, signature: Signature) -> Resolution:
+    def take_spellings(self) -> None:
+        return None
+
+    def find(self, signature: Signature) -> Resolution:
         gauge = signature.type.value == "g"
         family = self._families.get(signature.name) or Family(
             signature.name, Kind.GAUGE if gauge else Kind.COUNTER, "", labels=("of",), cap=1, declared=False
