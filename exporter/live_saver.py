@@ -165,8 +165,8 @@ class LiveSaver:
         return changes
 
     def _write(self, changes: LiveChanges, changed: Sequence[Changed]) -> None:
-        anew = self.configuration != self._written_configuration or changes.everything
-        memories = {SPACE: {CONFIGURED: self.configuration}} if anew else {}
+        reconfigured = self.configuration != self._written_configuration or changes.everything
+        memories = {SPACE: {CONFIGURED: self.configuration}} if reconfigured else {}
         try:
             if changes or memories:
                 self._state.write_live(changes, memories)
