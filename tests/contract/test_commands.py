@@ -115,7 +115,7 @@ def try_exporter(words: tuple[str, ...], place: Place) -> None:
 def run_exporter(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "exporter", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=clean_environment(),
+        cwd=folder, capture_output=True, text=True, timeout=60, check=False, env=clean_environment(),
     )  # fmt: skip
 
 
