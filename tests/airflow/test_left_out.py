@@ -25,6 +25,7 @@ KEYS = {
     "dagRuns": "dag_runs",
     "taskInstances": "task_instances",
     "backfills": "backfills",
+    "jobs": "jobs",
 }
 BAD = 37
 
@@ -86,6 +87,7 @@ LISTS_OF_3 = {
         1_800_000_000.0, due_since=1_799_999_000.0
     ),
     "backfills": lambda airflow: airflow.backfills("d"),
+    "jobs": lambda airflow: airflow.jobs(),
 }
 RELEASES = {"2.11.2": LISTS | LISTS_OF_2, "3.0.6": LISTS | LISTS_OF_3, "3.3.2": LISTS | LISTS_OF_3}
 CASES = [(version, name) for version, lists in RELEASES.items() for name in lists]
