@@ -72,6 +72,10 @@ e2e-compose: $(VENV)/.dev ## docker-compose.yaml on the Docker engine that is th
 e2e-alerts: $(VENV)/.dev ## real causes fire the shipped alerts, a healthy Airflow none (HEALTHY=60m: a whole hour)
 	$(BIN)/python -m pytest tests/e2e_alerts -m e2e -n 2 -rP -v $(PYTEST_ARGS)
 
+.PHONY: slow
+slow: $(VENV)/.dev ## tests that need minutes of CPU: rules made harder, further seeds of the model of Airflow
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m slow $(PYTEST_ARGS)
+
 .PHONY: bounds
 bounds: $(VENV)/.dev ## 3,000 processes titled as Airflow's, looked at in time while all cores are busy
 	$(BIN)/python -m pytest tests/host -m bounds -v -s $(PYTEST_ARGS)

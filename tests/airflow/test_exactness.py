@@ -126,6 +126,11 @@ def compare(exporter: Exporter, truth: Counter[tuple[str, ...]]) -> dict[str, tu
     return {name: (counted[name], true[name]) for name in true if counted[name] != true[name]}
 
 
+def seeds(count: int) -> list[Any]:
+    """Seeds of the model: the first for each run of the tests, the others for `make slow`."""
+    return [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, count))]
+
+
 WAYS = pytest.mark.parametrize("way", ["by time", "by run"])
 
 
@@ -139,7 +144,7 @@ def end_well(exporter: Exporter) -> None:
 
 
 @WAYS
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 @pytest.mark.parametrize("pause", [5.0, 30.0])
 def test_without_clears_nothing_differs(seed: int, pause: float, way: str) -> None:
     airflow = model.Model(seed, clears=False)
@@ -154,7 +159,7 @@ def test_without_clears_nothing_differs(seed: int, pause: float, way: str) -> No
 
 
 @WAYS
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_failing_polls_kills_and_an_hour_away_lose_nothing(seed: int, way: str, tmp_path: Path) -> None:
     airflow = model.Model(seed, clears=False, failing=0.05)
     exporter = Exporter(airflow, way, tmp_path / "state.db")
@@ -171,7 +176,7 @@ def test_failing_polls_kills_and_an_hour_away_lose_nothing(seed: int, way: str, 
 
 
 @WAYS
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_with_clears_every_try_is_counted_and_only_fates_that_the_api_hides_differ(seed: int, way: str) -> None:
     airflow = model.Model(seed)
     exporter = Exporter(airflow, way)
@@ -201,7 +206,7 @@ def test_a_try_deleted_while_it_ran_is_counted_as_cleared_and_unaccounted(way: s
 
 
 @WAYS
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 def test_what_ended_under_faults_is_counted_two_complete_polls_later(seed: int, way: str, tmp_path: Path) -> None:
     """The DAGs are paused at the end, so that runs stay as they are: nothing happens that makes them be read again."""
     airflow = model.Model(seed, clears=False)
@@ -222,7 +227,7 @@ def test_what_ended_under_faults_is_counted_two_complete_polls_later(seed: int, 
 
 
 @WAYS
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_polls_that_have_little_time_count_later_what_they_could_not_ask_for(
     seed: int, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -257,7 +262,7 @@ def send_wrong_dates(airflow: Any, wrong: Callable[[], float]) -> None:
 
 
 @WAYS
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 @pytest.mark.parametrize("ahead", [300.0, -300.0, 5_000.0, -90_000.0])
 def test_a_date_that_is_wrong_for_two_minutes_loses_nothing(ahead: float, seed: int, way: str) -> None:
     airflow = model.Model(seed, clears=False)

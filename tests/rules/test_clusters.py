@@ -44,6 +44,7 @@ def run(program: Path, *arguments: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 def test_each_cluster_has_its_own_alerts_and_figures(promtool: Path, rules: Path, path: Path, tmp_path: Path) -> None:
     doubled = tmp_path / path.name

@@ -33,6 +33,7 @@ def test_its_tests_pass(promtool: Path, path: Path) -> None:
     run(promtool, "test", "rules", path)
 
 
+@pytest.mark.slow
 @each_file
 def test_they_pass_with_two_replicas_restarts_and_two_airflows(promtool: Path, path: Path, tmp_path: Path) -> None:
     harder = tmp_path / path.name
