@@ -83,6 +83,7 @@ class Stub(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True  # headers and body are two writes: the second would wait 40 ms
     protocol_version = "HTTP/1.1"
     server: Stub
 
