@@ -38,7 +38,7 @@ MODES: Mapping[str, Mapping[str, str]] = {
 CHOSEN = os.environ.get("E2E_STATSD_MODES", " ".join(MODES)).split()
 DEFERRED = {"deferred", "deferred_twice", "impatient", "rescheduled", "rescheduled_soft", "too_late"}
 """Tasks that 2.x times piece by piece, and of which a sensor's reported seconds are those of each poke."""
-ENDED_BY_SCHEDULER = {"killed", "endless"} | DEFERRED
+ENDED_BY_SCHEDULER = {"killed", "killed_twice", "killed_for_good", "endless"} | DEFERRED
 """Tasks whose process dies without a word, or that fail while they wait without one: nobody tells of such tries."""
 SKIPPED = {"skip_itself", "poked_soft"}
 """Tasks that skip themselves: 3.x sends no task.duration for them."""
