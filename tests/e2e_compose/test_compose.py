@@ -231,7 +231,7 @@ def kept(stack: Stack, tmp_path_factory: pytest.TempPathFactory, report: Report)
 
 
 def test_counters_go_on_over_down_and_up(stack: Stack, kept: dict[str, Any]) -> None:
-    wait_for("counters that went on", lambda: stack.query(f"{TRIES} > {kept['tries']}"), 120)
+    wait_for("counters that went on", lambda: stack.query(f"{TRIES} > {kept['tries']}"), 240)
 
 
 def test_prometheus_keeps_its_data_over_down_and_up(stack: Stack, kept: dict[str, Any]) -> None:
