@@ -142,12 +142,12 @@ class Subject:
         reply.raise_for_status()
         return parse(reply.content.decode("utf-8"))
 
-    def last_success(self, exposition: Exposition, reader: str) -> float:
-        """When this reader of Airflow last committed what it read, as the exposition says, by the machine's clock."""
+    def last_success(self, exposition: Exposition, reader: str, source: str = "airflow") -> float:
+        """When a reader last committed what it read, as the exposition says, by the machine's clock."""
         told = (
             value
             for series, value in exposition.items()
-            if series.name == SUCCESS and (series.label("source"), series.label("reader")) == ("airflow", reader)
+            if series.name == SUCCESS and (series.label("source"), series.label("reader")) == (source, reader)
         )
         return next(told, 0.0) - self.clock_offset
 

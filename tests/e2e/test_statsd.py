@@ -19,6 +19,7 @@ import pytest
 
 from demo.environment import release
 from demo.workdir import free_port
+from exporter.live_saver import MAX_INTERVAL
 from tests.e2e.arena import SETTINGS, Ground, calm_down, open_ground
 from tests.e2e.database import Database, quote
 from tests.e2e.subject import Exposition, Subject
@@ -104,13 +105,21 @@ def work(ground: Ground, mode: str, port: int, folder: Path) -> Exposition:
         time.sleep(SECONDS)
         calm_down(ground.console, ground.database, ground.audit, say)
         subject.scrape()
-        time.sleep(2 * BIRTH_HOLD + 2)
-        subject.scrape()
-        time.sleep(1)
+        wait_written(subject)
         ground.database.execute(f"insert into e2e_span values ({quote(mode)}, {quote(since)}, clock_timestamp())")
         return subject.scrape()
     finally:
         subject.close()
+
+
+def wait_written(subject: Subject) -> None:
+    """Wait until what was exposed as 0 a moment ago is exposed with its value: that is decided when it is written."""
+    held = time.time() + BIRTH_HOLD + 1
+    end = held + MAX_INTERVAL + 30
+    while subject.last_success(subject.scrape(), "state_file", "statsd") <= held:
+        if time.time() > end:
+            raise AssertionError(f"nothing was written to the state file for a minute: see {subject.log}")
+        time.sleep(0.5)
 
 
 def change_settings(ground: Ground, settings: dict[str, str]) -> bool:
