@@ -46,31 +46,31 @@ unit: $(VENV)/.dev ## all tests but e2e and benchmarks
 
 .PHONY: e2e
 e2e: $(VENV)/.dev ## the exactness test on real Airflows (AIRFLOW_VERSIONS, E2E_MINUTES; half an hour or so)
-	$(BIN)/python -m pytest tests/e2e/test_exactness.py -m e2e -v $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/exactness/test_exactness.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: e2e-statsd
 e2e-statsd: $(VENV)/.dev ## what real Airflows send over StatsD, without the API, against their databases
-	$(BIN)/python -m pytest tests/e2e/test_statsd.py -m e2e -v $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/exactness/test_statsd.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: e2e-host
 e2e-host: $(VENV)/.dev ## what tasks use on real Airflows, held against their own account (AIRFLOW_VERSIONS)
-	$(BIN)/python -m pytest tests/e2e_host/test_usage.py -m e2e -v $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/host/test_usage.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: e2e-workers
 e2e-workers: $(VENV)/.dev ## how many workers are counted with Celery and Redis, against the processes (AIRFLOW_VERSIONS)
-	$(BIN)/python -m pytest tests/e2e_host/test_workers.py -m e2e -v $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/host/test_workers.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: e2e-boards
 e2e-boards: $(VENV)/.dev ## every query of dashboards and rules returns data, over a real Airflow (E2E_BOARDS_MINUTES)
-	$(BIN)/python -m pytest tests/e2e_boards -m e2e -v -s $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/dashboards -m e2e -v -s $(PYTEST_ARGS)
 
 .PHONY: e2e-compose
 e2e-compose: $(VENV)/.dev ## docker-compose.yaml on the Docker engine that is there: healthy, scraped, alerted, recovered
-	$(BIN)/python -m pytest tests/e2e_compose -m e2e -v -s $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/compose -m e2e -v -s $(PYTEST_ARGS)
 
 .PHONY: e2e-alerts
 e2e-alerts: $(VENV)/.dev ## real causes fire the shipped alerts, a healthy Airflow none (HEALTHY=60m: a whole hour)
-	$(BIN)/python -m pytest tests/e2e_alerts -m e2e -n 2 -rP -v $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/alerts -m e2e -n 2 -rP -v $(PYTEST_ARGS)
 
 .PHONY: slow
 slow: $(VENV)/.dev ## tests that need minutes of CPU: rules made harder, further seeds of the model of Airflow
@@ -78,7 +78,7 @@ slow: $(VENV)/.dev ## tests that need minutes of CPU: rules made harder, further
 
 .PHONY: bounds
 bounds: $(VENV)/.dev ## 3,000 processes titled as Airflow's, looked at in time while all cores are busy
-	$(BIN)/python -m pytest tests/host -m bounds -v -s $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/integration/host -m bounds -v -s $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run

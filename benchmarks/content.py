@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-    from exporter.family import Family
+    from exporter.metrics.family import Family
 
 LINES_A_DAG = 50
 TASKS = 10
@@ -85,11 +85,12 @@ class Ours:
     """The exporter's ledger, store and exposition."""
 
     def __init__(self) -> None:
-        from exporter import compression, exposition  # noqa: PLC0415 - each holder's process has its own code only
-        from exporter.family import Family, Kind  # noqa: PLC0415
-        from exporter.ledger import Ledger  # noqa: PLC0415
-        from exporter.reading import Change  # noqa: PLC0415
-        from exporter.store import Store  # noqa: PLC0415
+        from exporter.metrics.family import Family, Kind  # noqa: PLC0415
+        from exporter.metrics.reading import Change  # noqa: PLC0415
+        from exporter.store import exposition  # noqa: PLC0415 - each holder's process has its own code only
+        from exporter.store.ledger import Ledger  # noqa: PLC0415
+        from exporter.store.store import Store  # noqa: PLC0415
+        from exporter.web import compression  # noqa: PLC0415 - each holder's process has its own code only
 
         self._exposition, self._compress, self._change = exposition, compression.compress, Change
         self._families = {

@@ -25,7 +25,7 @@ import requests
 
 from benchmarks.history import AIRFLOW, CHOSEN_DAG, CHOSEN_TASK, HOUR, Kept, Series, exposed, series_of, write
 from tests.contract.promql import Labels, walk
-from tests.e2e.prometheus import Prometheus, find_prometheus
+from tests.e2e.exactness.prometheus import Prometheus, find_prometheus
 from tests.grafana import boards
 
 GOAL_SECONDS = 1.0

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import requests
 
-from exporter.catalogue import FAMILIES
-from exporter.family import Family, Kind
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.family import Family, Kind
 
 AIRFLOW, JOB = "production", "airflow"
 CHOSEN_DAG, CHOSEN_TASK = "dag_00000", "task_0"

@@ -38,8 +38,8 @@ class Occupied(NamedTuple):
 def serve_ours(port: int, lines: int) -> None:
     """Serve invented metrics with everything loaded that the exporter loads."""
     import exporter.application  # noqa: F401, PLC0415 - each process has its own code only, this one all that serve has
-    from exporter.settings import WebSettings  # noqa: PLC0415
-    from exporter.web import Server, Site  # noqa: PLC0415
+    from exporter.config.settings import WebSettings  # noqa: PLC0415
+    from exporter.web.server import Server, Site  # noqa: PLC0415
 
     holder = fill("ours", lines)
     assert isinstance(holder, Ours)

@@ -40,7 +40,7 @@ from benchmarks.statsd_subjects import (
     wait_until_drained,
 )
 from benchmarks.statsd_traffic import SPELLINGS, compile_sender, list_events, send, write_traffic
-from exporter.sources.statsd.absorber import PAUSE
+from exporter.sources.statsd.aggregator import PAUSE
 
 PARTS = (*SPELLINGS, "figures")
 RATES = (2_500, 20_000, 100_000)

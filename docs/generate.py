@@ -14,11 +14,11 @@ from click.testing import CliRunner
 
 from docs.matrix import write_events, write_matrix
 from docs.rulesheet import write_alerts, write_thresholds
-from exporter.catalogue import FAMILIES
 from exporter.cli import main as command
-from exporter.listing import list_markdown
-from exporter.option import VARIABLE_PREFIX, Option
-from exporter.options import OPTIONS
+from exporter.commands.metrics import list_markdown
+from exporter.config.option import VARIABLE_PREFIX, Option
+from exporter.config.options import OPTIONS
+from exporter.metrics.catalogue import FAMILIES
 
 FOLDER = Path(__file__).parent
 EXAMPLE = FOLDER.parent / "examples" / "exporter.yml"

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.bundle import name_of, write_object
+from exporter.commands.bundle import name_of, write_object
 
 PROMETHEUS = Path(__file__).parents[1] / "prometheus"
 FOLDER = PROMETHEUS / "kubernetes"

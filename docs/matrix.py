@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from exporter.catalogue import FAMILIES
-from exporter.family import Family
-from exporter.sources.statsd.names import EVENTS
-from exporter.sources.statsd.names.terms import Event, Release, covers, parse_release
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.family import Family
+from exporter.sources.statsd.airflow_names import EVENTS
+from exporter.sources.statsd.airflow_names.event import Event, Release, covers, parse_release
 
 
 class Span(NamedTuple):

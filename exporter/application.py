@@ -11,13 +11,13 @@ from dataclasses import asdict, replace
 from queue import Empty, SimpleQueue
 
 from exporter import __version__, logs
-from exporter.config import ConfigError, Configuration
+from exporter.collect.telemetry import Served
+from exporter.config.loader import ConfigError, Configuration
+from exporter.config.settings import Settings
 from exporter.engine import Engine
-from exporter.exposition import Format, render
-from exporter.keeping import StateError
-from exporter.settings import Settings
-from exporter.telemetry import Served
-from exporter.web import AddressError, Server, Site, WebConfigError
+from exporter.store.exposition import Format, render
+from exporter.store.persistence.state_store import StateError
+from exporter.web.server import AddressError, Server, Site, WebConfigError
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ from typing import NoReturn
 
 import click
 
-from exporter import __version__, config, flags
-from exporter.flags import FLAGS, FlagCommand, collect
+from exporter import __version__
+from exporter.config import flags, loader
+from exporter.config.flags import FLAGS, FlagCommand, collect
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EPILOG = "Without a command it serves: airflow-exporter --airflow.url=URL is airflow-exporter serve --airflow.url=URL."
@@ -28,11 +29,11 @@ class ServingGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-def load(parameters: Mapping[str, object]) -> config.Configuration:
+def load(parameters: Mapping[str, object]) -> loader.Configuration:
     """The configuration; where it is wrong every error is printed and the process ends with 1."""
     try:
-        return config.load(collect(parameters), os.environ)
-    except config.ConfigError as error:
+        return loader.load(collect(parameters), os.environ)
+    except loader.ConfigError as error:
         fail(*error.problems)
 
 
@@ -86,7 +87,7 @@ def serve(**parameters: object) -> None:
     from exporter.application import Application, StartError
 
     try:
-        Application(configuration, lambda: config.load(collect(parameters), os.environ)).run()
+        Application(configuration, lambda: loader.load(collect(parameters), os.environ)).run()
     except StartError as error:
         fail(*error.problems)
 
@@ -97,7 +98,7 @@ def check(*, offline: bool, **parameters: object) -> None:
 
     Exit code: 0 where all is well, 1 where something is wrong, 2 for a flag that does not exist.
     """
-    from exporter.diagnosis import diagnose
+    from exporter.commands.check import diagnose
 
     sound = True
     for finding in diagnose(load(parameters), offline=offline):
@@ -121,8 +122,8 @@ def once(**parameters: object) -> None:
 @click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
 def metrics(form: str) -> None:
     """List every metric: name, type, labels and meaning."""
-    from exporter.catalogue import FAMILIES
-    from exporter.listing import FORMATS
+    from exporter.commands.metrics import FORMATS
+    from exporter.metrics.catalogue import FAMILIES
 
     click.echo(FORMATS[form](FAMILIES))
 
@@ -141,8 +142,8 @@ def rules(identity: str, form: str, output: str | None) -> None:
     """
     from pathlib import Path
 
-    from exporter import bundle
-    from exporter.identity import IdentityError, parse_identity
+    from exporter.commands import bundle
+    from exporter.commands.identity import IdentityError, parse_identity
 
     try:
         further = parse_identity(identity)[1:]
@@ -163,9 +164,9 @@ def probe(**parameters: object) -> None:
 
     Give it the flags of `serve`, or better, set both by variables.
     """
-    from exporter.probe import find_problem
+    from exporter.commands.probe import find_problem
 
-    address = config.find_listen_address(collect(parameters), os.environ)
+    address = loader.find_listen_address(collect(parameters), os.environ)
     problem = find_problem(address)
     if problem:
         fail(problem)
@@ -179,7 +180,7 @@ def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, w
     """
     from pathlib import Path
 
-    from exporter.sources.statsd import explaining
+    from exporter.commands import explain as explaining
 
     settings = load(given).settings
     if listen and not settings.reception.listen_udp:
@@ -214,8 +215,8 @@ def runbooks(name: str | None, output: str | None, form: str) -> None:
     """
     from pathlib import Path
 
-    from exporter.runbook_pages import write_copy
-    from exporter.runbooks import list_runbooks, read_runbook
+    from exporter.web.runbook_files import list_runbooks, read_runbook
+    from exporter.web.runbook_pages import write_copy
 
     if output:
         try:

@@ -7,24 +7,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from exporter.catalogue import COARSE, FAMILIES
-from exporter.directory import Directory
-from exporter.events import Events
-from exporter.family import Family, Kind
-from exporter.keeping import Keeper, Nothing
-from exporter.ledger import Ledger, Row
-from exporter.live_rows import FamilySpec
-from exporter.reading import Source
-from exporter.settings import Settings
-from exporter.status import SourceStatus
-from exporter.store import Store
-from exporter.supervisor import Manner, Supervisor, all_attempted
-from exporter.telemetry import Accounting, Counting, Telemetry
+from exporter.collect.status import SourceStatus
+from exporter.collect.supervisor import Manner, Supervisor, all_attempted
+from exporter.collect.telemetry import Accounting, Counting, Telemetry
+from exporter.config.settings import Settings
+from exporter.metrics.catalogue import COARSE, FAMILIES
+from exporter.metrics.family import Family, Kind
+from exporter.metrics.reading import Source
+from exporter.sources.directory import Directory
+from exporter.store.ledger import Ledger, Row
+from exporter.store.live_tables import Events
+from exporter.store.persistence.live_rows import FamilySpec
+from exporter.store.persistence.state_store import Keeper, Nothing
+from exporter.store.store import Store
 
 if TYPE_CHECKING:
-    from exporter.live_saver import LiveSaver
-    from exporter.sources.statsd.event import Resolver
+    from exporter.sources.statsd.model import Resolver
     from exporter.sources.statsd.source import StatsdSource
+    from exporter.store.persistence.live_saver import LiveSaver
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class Engine:
         """The source that runs already, where it listens as before: it goes on without losing a packet."""
         if not settings.collectors.get("statsd"):
             return []
-        from exporter.sources.statsd.absorber import Absorber  # noqa: PLC0415
+        from exporter.sources.statsd.aggregator import Absorber  # noqa: PLC0415
         from exporter.sources.statsd.resolvers import describe_feeding, make_resolver  # noqa: PLC0415
         from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
 
@@ -245,14 +245,14 @@ def open_state(settings: Settings) -> Keeper:
     if settings.state_file is None and not set(list_sources(settings)) - STATELESS:
         return Nothing()
     # An exporter on a worker must not pay for what it imports.
-    from exporter.state import State  # noqa: PLC0415
+    from exporter.store.persistence.state_file import State  # noqa: PLC0415
 
     return State(settings.state_file)
 
 
 def build_saver(events: Events, state: Keeper) -> LiveSaver:
     """What keeps StatsD's counters in the state file."""
-    from exporter.live_saver import LiveSaver  # noqa: PLC0415
+    from exporter.store.persistence.live_saver import LiveSaver  # noqa: PLC0415
 
     return LiveSaver(events, state)
 

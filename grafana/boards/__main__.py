@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from grafana.boards import concurrency, dag, executor, exporter, overview, scheduler, task, workers
+from grafana.boards.pages import concurrency, dag, executor, exporter, overview, scheduler, task, workers
 
 FOLDER = Path(__file__).resolve().parent.parent / "dashboards"
 PAGES = (overview, dag, task, concurrency, scheduler, workers, executor, exporter)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from exporter import bundle
+from exporter.commands import bundle
 
 
 def test_it_groups_and_holds_back_within_one_cluster(amtool: Path, tmp_path: Path) -> None:

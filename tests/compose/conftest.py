@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.conftest import NOT_RUN
-from tests.e2e_compose.stack import ROOT, EngineError, find_compose
+from tests.e2e.compose.stack import ROOT, EngineError, find_compose
 
 
 def find_program(name: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e_compose.hurry import PAUSE, SHORTER, hurried
+from tests.e2e.compose.hurry import PAUSE, SHORTER, hurried
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from exporter import config
+from exporter.config import loader
 
 USED = re.compile(r"\$\{(\w+):[-+]([^${}]*)")
 SHOWN = re.compile(r"^#?([A-Z_]+)=(.*)$", re.MULTILINE)
@@ -54,5 +54,5 @@ def test_the_exporter_reads_its_file(root: Path, tmp_path: Path) -> None:
     text = read(root, "compose/exporter.yml").replace("/run/passwords/exporter-password", str(tmp_path / "password"))
     (tmp_path / "password").write_text("secret")
     (tmp_path / "exporter.yml").write_text(text)
-    airflow = config.load({"config.file": str(tmp_path / "exporter.yml")}, {}).settings.airflow
+    airflow = loader.load({"config.file": str(tmp_path / "exporter.yml")}, {}).settings.airflow
     assert (airflow.url, airflow.username) == ("http://airflow-api-server:8080", "exporter")

@@ -15,8 +15,8 @@ from typing import Any
 import promql_parser as ast
 import yaml
 
-from exporter.catalogue import FAMILIES
-from exporter.family import Kind
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.family import Kind
 
 RULES = Path(__file__).resolve().parents[2] / "prometheus" / "rules"
 TARGET = frozenset({"airflow", "instance", "job"})

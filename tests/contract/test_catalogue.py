@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.catalogue import FAMILIES
-from exporter.family import Kind
-from exporter.sources.airflow import backfills, dags, history, instance, pools, runs, tasks
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.family import Kind
+from exporter.sources.airflow.readers import backfills, dags, history, instance, pools, runs, tasks
 from exporter.sources.airflow.source import LEDGER
 
 GOLDEN = Path(__file__).parents[1] / "golden"

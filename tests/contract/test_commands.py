@@ -26,7 +26,7 @@ import yaml
 
 from demo.airflow import _arguments as parse_demo_arguments
 from exporter.cli import main
-from exporter.options import OPTIONS
+from exporter.config.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from docs import generate
-from exporter import config
-from exporter.catalogue import FAMILIES
-from exporter.options import OPTIONS
+from exporter.config import loader
+from exporter.config.options import OPTIONS
+from exporter.metrics.catalogue import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "exporter.yml"
@@ -54,8 +54,8 @@ def test_every_metric_is_in_the_docs() -> None:
 
 
 def test_the_example_configuration_sets_nothing_but_the_url() -> None:
-    example = config.load({"config.file": str(EXAMPLE)}, {}).settings
-    assert example == config.load({"airflow.url": "http://localhost:8080"}, {}).settings
+    example = loader.load({"config.file": str(EXAMPLE)}, {}).settings
+    assert example == loader.load({"airflow.url": "http://localhost:8080"}, {}).settings
 
 
 def test_what_the_example_shows_as_a_comment_is_an_option_too() -> None:

@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from docs.matrix import API, SPANS, exists, is_fed, is_sent, name_releases
-from exporter.catalogue import FAMILIES
-from exporter.family import Family, Kind
-from exporter.sources.statsd.event import DROPS, Type
-from exporter.sources.statsd.names import EVENTS
-from exporter.sources.statsd.names.lookup import Lookup
-from exporter.sources.statsd.names.terms import Event
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.family import Family, Kind
+from exporter.sources.statsd.airflow_names import EVENTS
+from exporter.sources.statsd.airflow_names.event import Event
+from exporter.sources.statsd.airflow_names.lookup import Lookup
+from exporter.sources.statsd.model import DROPS, Type
 
 OF_STATSD = [family for family in FAMILIES if family.source == "statsd"]
 BY_NAME = {family.name: family for family in FAMILIES}

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.directory import Directory
-from exporter.settings import StatsdSettings
-from exporter.sources.statsd.lines import parse
-from exporter.sources.statsd.names import Names
+from exporter.config.settings import StatsdSettings
+from exporter.sources.directory import Directory
+from exporter.sources.statsd.airflow_names import Names
+from exporter.sources.statsd.parser import parse
 
 GUIDE = (Path(__file__).parents[2] / "docs/migrating.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| `(airflow_\w+)` \| `(airflow_\w+)` \|", GUIDE, re.MULTILINE))

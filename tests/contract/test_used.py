@@ -8,8 +8,8 @@ from pathlib import Path
 import promql_parser as ast
 import pytest
 
-from exporter.catalogue import FAMILIES
-from exporter.family import Family, Kind
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.family import Family, Kind
 from tests.contract.promql import RULES, rules, walk
 from tests.grafana.boards import annotation_queries, panel_queries, substitute, variable_queries
 

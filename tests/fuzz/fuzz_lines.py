@@ -8,8 +8,8 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["exporter.sources.statsd"]):
-    from exporter.sources.statsd.event import PEER, REJECTIONS
-    from exporter.sources.statsd.lines import parse, split
+    from exporter.sources.statsd.model import PEER, REJECTIONS
+    from exporter.sources.statsd.parser import parse, split
 
 
 def check(datagram: bytes) -> None:

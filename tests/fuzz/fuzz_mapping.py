@@ -7,8 +7,8 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["exporter.sources.statsd"]):
-    from exporter.sources.statsd.event import Signature, Type
     from exporter.sources.statsd.mapping import MappingError, parse
+    from exporter.sources.statsd.model import Signature, Type
 
 
 def check(data: bytes) -> None:

@@ -12,16 +12,16 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["exporter.sources.statsd", "exporter.events"]):
-    from exporter.catalogue import FAMILIES
-    from exporter.directory import Directory
-    from exporter.events import Events
-    from exporter.exposition import Format, render
-    from exporter.settings import StatsdSettings
-    from exporter.sources.statsd.absorber import Absorber
-    from exporter.sources.statsd.event import DROPS, REJECTIONS
-    from exporter.sources.statsd.names import EVENTS, Names
-    from exporter.store import Store
+with atheris.instrument_imports(include=["exporter.sources.statsd", "exporter.store.live_tables"]):
+    from exporter.config.settings import StatsdSettings
+    from exporter.metrics.catalogue import FAMILIES
+    from exporter.sources.directory import Directory
+    from exporter.sources.statsd.aggregator import Absorber
+    from exporter.sources.statsd.airflow_names import EVENTS, Names
+    from exporter.sources.statsd.model import DROPS, REJECTIONS
+    from exporter.store.exposition import Format, render
+    from exporter.store.live_tables import Events
+    from exporter.store.store import Store
 
 WORDS = sorted({word for event in EVENTS for name in (event.name, *event.legacy) for word in (name, *name.split("."))})
 TAGS = sorted({variable for event in EVENTS for variable in event.variables} | {"le", "quantile", "job", "instance"})

@@ -9,23 +9,23 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exporter.catalogue import FAMILIES
+from exporter.config.dag_filter import Scope
+from exporter.config.settings import AirflowSettings, Settings
 from exporter.engine import find_buckets
-from exporter.exposition import Format, render
-from exporter.ledger import Ledger
-from exporter.reading import Change
-from exporter.settings import AirflowSettings, Settings
-from exporter.sources.airflow.dags import dag_tables
-from exporter.sources.airflow.effects import count
-from exporter.sources.airflow.history import DagHistory, history_tables
-from exporter.sources.airflow.replies import Dag, DagRun, TaskInstance
-from exporter.sources.airflow.runs import count as count_run
-from exporter.sources.airflow.runs import state_tables as run_tables
-from exporter.sources.airflow.scope import Scope
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.reading import Change
+from exporter.sources.airflow.api.models import Dag, DagRun, TaskInstance
+from exporter.sources.airflow.counting.changes import count
+from exporter.sources.airflow.counting.rows import Ended, Fate, Outcome
+from exporter.sources.airflow.readers.dags import dag_tables
+from exporter.sources.airflow.readers.history import DagHistory, history_tables
+from exporter.sources.airflow.readers.runs import count as count_run
+from exporter.sources.airflow.readers.runs import state_tables as run_tables
+from exporter.sources.airflow.readers.tasks import state_tables as task_tables
 from exporter.sources.airflow.source import LEDGER
-from exporter.sources.airflow.tasks import state_tables as task_tables
-from exporter.sources.airflow.tries import Ended, Fate, Outcome
-from exporter.store import Store
+from exporter.store.exposition import Format, render
+from exporter.store.ledger import Ledger
+from exporter.store.store import Store
 
 DAGS = [f"team_{number % 40}_pipeline_{number}" for number in range(2_000)]
 ACTIVE = 300

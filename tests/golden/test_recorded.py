@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from exporter.config.settings import AirflowSettings, Settings
 from exporter.engine import Engine
-from exporter.exposition import Format, render
-from exporter.settings import AirflowSettings, Settings
-from tests.airflow.stub import Answer, Asked, serve
+from exporter.store.exposition import Format, render
+from tests.integration.airflow.stub import Answer, Asked, serve
 
 GOLDEN = Path(__file__).parent
 DATA = GOLDEN.parent / "data" / "api"

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exporter.catalogue import FAMILIES
-from exporter.family import Family
+from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.family import Family
 
 GRAFANA = Path(__file__).resolve().parents[2] / "grafana"
 FILES = sorted((GRAFANA / "dashboards").glob("*.json"))

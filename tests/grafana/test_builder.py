@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from grafana.boards.dashboard import Dashboard, Row
-from grafana.boards.draw import graph, stat
-from grafana.boards.link import airflow, board
-from grafana.boards.panel import override
-from grafana.boards.promql import busiest, increase, largest, one, or_zero, pick, quantile, rate, total
-from grafana.boards.table import Column, Key, table
-from grafana.boards.variable import COMMON, POOL
+from grafana.boards.kit.dashboard import Dashboard, Row
+from grafana.boards.kit.draw import graph, stat
+from grafana.boards.kit.link import airflow, board
+from grafana.boards.kit.panel import override
+from grafana.boards.kit.promql import busiest, increase, largest, one, or_zero, pick, quantile, rate, total
+from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.variable import COMMON, POOL
 
 
 @pytest.mark.parametrize(

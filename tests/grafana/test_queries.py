@@ -9,7 +9,7 @@ from typing import Any
 import promql_parser as ast
 import pytest
 
-from exporter.family import Kind
+from exporter.metrics.family import Kind
 from tests.contract.promql import Labels, walk
 from tests.grafana.boards import Query, annotation_queries, families, panel_queries, variable_queries
 

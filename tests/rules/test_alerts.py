@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from exporter.runbook_pages import list_placeholders
+from exporter.web.runbook_pages import list_placeholders
 from tests.contract.promql import Labels
 from tests.rules.rulefiles import ALERTS, CASES, ROOT, RUNBOOKS, SETTINGS, THRESHOLD, Rule, load
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from exporter import bundle
 from exporter.cli import main
+from exporter.commands import bundle
 from tests.contract.promql import walk
 from tests.rules.clusters import CLUSTERS, double
 from tests.rules.rulefiles import PROMETHEUS, TESTS, load

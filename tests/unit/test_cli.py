@@ -17,10 +17,10 @@ from click.testing import CliRunner, Result
 
 import exporter
 from exporter import __version__
-from exporter.catalogue import FAMILIES
 from exporter.cli import main
-from exporter.flags import TOPICS
-from exporter.options import OPTIONS
+from exporter.config.flags import TOPICS
+from exporter.config.options import OPTIONS
+from exporter.metrics.catalogue import FAMILIES
 
 HEAVY = ("pydantic", "requests", "prometheus_client", "airflow_client", "yaml")
 
@@ -239,7 +239,9 @@ def test_a_password_that_bcrypt_cannot_take_is_refused(password: str) -> None:
 def test_configuration_and_probe_import_nothing_heavy() -> None:
     script = f"""
 import sys
-from exporter import cli, config, probe
+from exporter import cli
+from exporter.config import loader as config
+from exporter.commands import probe
 config.load({{"collector.airflow": "false"}}, {{}})
 print([name for name in {HEAVY} if name in sys.modules])
 """

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from exporter.catalogue import dags, own, tasks
+from exporter.config.settings import AirflowSettings, Settings
 from exporter.engine import Engine
-from exporter.exposition import Format, render
-from exporter.family import Family
-from exporter.reading import Change, Reader, ReaderError, Reading
-from exporter.settings import AirflowSettings, Settings
-from exporter.state import StateError
+from exporter.metrics.catalogue import exporter
+from exporter.metrics.catalogue.api import dags, tasks
+from exporter.metrics.family import Family
+from exporter.metrics.reading import Change, Reader, ReaderError, Reading
+from exporter.store.exposition import Format, render
+from exporter.store.persistence.state_file import StateError
 
 LABELS = ("etl", "load")
 
@@ -90,7 +91,7 @@ def test_the_exporters_own_families_tell_of_the_source() -> None:
     lines = show(engine)
     assert 'airflow_exporter_source_up{source="airflow"} 1' in lines
     assert 'airflow_exporter_clock_skew_seconds{source="airflow"} 2.5' in lines
-    assert f"{own.STATE_PERSISTENT.name} 0" in lines
+    assert f"{exporter.STATE_PERSISTENT.name} 0" in lines
     assert engine.stop(1)
 
 
@@ -174,7 +175,7 @@ def test_counters_go_on_through_a_reload(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 def test_two_exporters_cannot_use_one_state_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.state.PATIENCE", 0.05)
+    monkeypatch.setattr("exporter.store.persistence.state_file.PATIENCE", 0.05)
     settings = Settings(state_file=tmp_path / "state")
     engine = Engine(settings)
     with pytest.raises(StateError):

@@ -175,7 +175,7 @@ class TestRepetitions:
         log.error("no answer")
         log.warning("no answer", extra={"reader": "runs"})
         log.warning("no answer at all")
-        logging.getLogger("exporter.web").warning("no answer")
+        logging.getLogger("exporter.web.server").warning("no answer")
         assert len(console.lines) == 5
 
     def test_of_debug_messages_are_all_shown(self) -> None:

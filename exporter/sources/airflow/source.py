@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exporter.catalogue import FAMILIES, own
-from exporter.directory import Directory
-from exporter.family import Family, Kind, Labels
-from exporter.reading import Memory, Reader
-from exporter.settings import AirflowSettings
-from exporter.sources.airflow.api import Airflow
-from exporter.sources.airflow.backfills import BackfillsReader
-from exporter.sources.airflow.client import Client, OnRequest, ignore
-from exporter.sources.airflow.dags import DagsReader
-from exporter.sources.airflow.dialect import connect
-from exporter.sources.airflow.ended import ByTime, Finder
-from exporter.sources.airflow.failures import shown
-from exporter.sources.airflow.history import HistoryReader
-from exporter.sources.airflow.instance import (
+from exporter.config.dag_filter import Scope
+from exporter.config.settings import AirflowSettings
+from exporter.metrics.catalogue import FAMILIES, exporter
+from exporter.metrics.family import Family, Kind, Labels
+from exporter.metrics.reading import Memory, Reader
+from exporter.sources.airflow.api.detect import connect
+from exporter.sources.airflow.api.left_out import LeftOut
+from exporter.sources.airflow.api.protocol import Airflow
+from exporter.sources.airflow.api.v1 import V1
+from exporter.sources.airflow.api.v2 import V2
+from exporter.sources.airflow.counting.by_run import ByRun
+from exporter.sources.airflow.counting.by_time import ByTime, Finder
+from exporter.sources.airflow.http.client import Client, OnRequest, ignore
+from exporter.sources.airflow.http.errors import shown
+from exporter.sources.airflow.readers.backfills import BackfillsReader
+from exporter.sources.airflow.readers.dags import DagsReader
+from exporter.sources.airflow.readers.history import HistoryReader
+from exporter.sources.airflow.readers.instance import (
     ConfigReader,
     DagWarningsReader,
     HealthReader,
     ImportErrorsReader,
     JobsReader,
 )
-from exporter.sources.airflow.left_out import LeftOut
-from exporter.sources.airflow.listing import ByRun
-from exporter.sources.airflow.overview import Overview
-from exporter.sources.airflow.pools import PoolsReader
-from exporter.sources.airflow.runs import RunsReader
-from exporter.sources.airflow.scope import Scope
-from exporter.sources.airflow.tasks import TasksReader
-from exporter.sources.airflow.v1 import V1
-from exporter.sources.airflow.v2 import V2
+from exporter.sources.airflow.readers.pools import PoolsReader
+from exporter.sources.airflow.readers.runs import RunsReader
+from exporter.sources.airflow.readers.tasks import TasksReader
+from exporter.sources.airflow.shared import Overview
+from exporter.sources.directory import Directory
 
 LEDGER = tuple(family for family in FAMILIES if family.source == "airflow" and family.kind is not Kind.GAUGE)
 """The families that only grow."""
@@ -75,7 +75,7 @@ class AirflowSource:
 
     def tables(self) -> dict[Family, dict[Labels, float]]:
         """What the exporter tells of itself: the rows that are left out of Airflow's lists."""
-        return {own.API_UNREADABLE_ROWS: {(endpoint,): rows for endpoint, rows in self._left_out.count().items()}}
+        return {exporter.API_UNREADABLE_ROWS: {(endpoint,): rows for endpoint, rows in self._left_out.count().items()}}
 
     def summary(self) -> dict[str, object]:
         """What was found, for the log: the release, and the number of DAGs once they were read."""

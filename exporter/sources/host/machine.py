@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from exporter.catalogue import host
-from exporter.family import Family, Labels
-from exporter.reading import Reading
-from exporter.sources.host import kernel, procfs
-from exporter.sources.host.cgroups import Groups
-from exporter.sources.host.procfs import LARGEST, PAGE, MalformedError, UnreadableError
+from exporter.metrics.catalogue.host import machine
+from exporter.metrics.family import Family, Labels
+from exporter.metrics.reading import Reading
+from exporter.sources.host.proc import machine_files, procfs
+from exporter.sources.host.proc.cgroups import Groups
+from exporter.sources.host.proc.procfs import LARGEST, PAGE, MalformedError, UnreadableError
 
 Sample = tuple[Family, Labels, float]
 LARGE = 16 * LARGEST
@@ -29,7 +29,7 @@ class MachineReader:
 
     name = "machine"
     help = "CPU, memory, disks and network of the machine, and the limits of control groups"
-    families: Sequence[Family] = host.FAMILIES
+    families: Sequence[Family] = machine.FAMILIES
 
     def __init__(
         self, procfs_root: Path, sysfs_root: Path, root: Path, interval: float, members: Callable[[], Iterable[int]]
@@ -39,7 +39,7 @@ class MachineReader:
         self._root = root
         self._groups = Groups(sysfs_root / "fs" / "cgroup")
         self._members = members
-        self._cpu: kernel.Cpu | None = None
+        self._cpu: machine_files.Cpu | None = None
         self._parts: Mapping[str, Callable[[], Iterator[Sample]]] = {
             "cpu": self._read_cpu,
             "load": self._read_load,
@@ -55,19 +55,19 @@ class MachineReader:
     def read(self) -> Reading:
         """Read every part; what cannot be read is absent, and said."""
         tables: dict[Family, dict[Labels, float]] = {family: {} for family in self.families}
-        tables[host.UNREADABLE] = {(part, reason): 0 for part in host.PARTS for reason in host.REASONS}
+        tables[machine.UNREADABLE] = {(part, reason): 0 for part in machine.PARTS for reason in machine.REASONS}
         notes = []
         for part, read in self._parts.items():
             try:
                 samples = list(read())
             except (UnreadableError, MalformedError) as error:
                 reason = explain(error)
-                tables[host.UNREADABLE][part, reason] = 1
+                tables[machine.UNREADABLE][part, reason] = 1
                 notes.append(f"{part}: {error if reason == 'failed' else reason}")
                 continue
             for family, labels, value in samples:
                 tables[family][labels] = value
-                if family is host.UNREADABLE:
+                if family is machine.UNREADABLE:
                     notes.append(f"{labels[0]}: {HINTS.get(labels[1], labels[1])}")
         return Reading(tables=tables, notes=notes)
 
@@ -75,60 +75,61 @@ class MachineReader:
         return procfs.read(f"{self._procfs}/{name}", size)
 
     def _read_cpu(self) -> Iterator[Sample]:
-        now = kernel.parse_cpu(self._file("stat", LARGE))
+        now = machine_files.parse_cpu(self._file("stat", LARGE))
         before, self._cpu = self._cpu, now
         for mode, seconds in now.modes.items():
-            yield host.CPU, (mode,), seconds
-        yield host.CPUS, (), now.number
-        usage = kernel.find_usage(before, now) if before else None
+            yield machine.CPU, (mode,), seconds
+        yield machine.CPUS, (), now.number
+        usage = machine_files.find_usage(before, now) if before else None
         if usage is not None:
-            yield host.CPU_USAGE, (), usage
+            yield machine.CPU_USAGE, (), usage
 
     def _read_load(self) -> Iterator[Sample]:
-        loads = kernel.parse_load(self._file("loadavg"))
+        loads = machine_files.parse_load(self._file("loadavg"))
         yield from (
-            (family, (), load) for family, load in zip((host.LOAD1, host.LOAD5, host.LOAD15), loads, strict=True)
+            (family, (), load)
+            for family, load in zip((machine.LOAD1, machine.LOAD5, machine.LOAD15), loads, strict=True)
         )
 
     def _read_memory(self) -> Iterator[Sample]:
-        memory = kernel.parse_memory(self._file("meminfo"))
+        memory = machine_files.parse_memory(self._file("meminfo"))
         free, buffers = memory["MemFree"], memory.get("Buffers", 0)
         cached = memory.get("Cached", 0) + memory.get("SReclaimable", 0)
         used = max(0, memory["MemTotal"] - free - buffers - cached)
-        for state, value in zip(host.MEMORY_STATES, (used, free, buffers, cached), strict=True):
-            yield host.MEMORY, (state,), value
+        for state, value in zip(machine.MEMORY_STATES, (used, free, buffers, cached), strict=True):
+            yield machine.MEMORY, (state,), value
         if "MemAvailable" in memory:
-            yield host.AVAILABLE, (), memory["MemAvailable"]
+            yield machine.AVAILABLE, (), memory["MemAvailable"]
         swap, unused = memory.get("SwapTotal", 0), memory.get("SwapFree", 0)
-        yield host.SWAP, ("used",), swap - unused
-        yield host.SWAP, ("free",), unused
+        yield machine.SWAP, ("used",), swap - unused
+        yield machine.SWAP, ("free",), unused
 
     def _read_vmstat(self) -> Iterator[Sample]:
-        found = kernel.parse_numbers(self._file("vmstat"))
+        found = machine_files.parse_numbers(self._file("vmstat"))
         for family, name, unit in (
-            (host.SWAPPED_IN, "pswpin", PAGE),
-            (host.SWAPPED_OUT, "pswpout", PAGE),
-            (host.OOM_KILLS, "oom_kill", 1),
+            (machine.SWAPPED_IN, "pswpin", PAGE),
+            (machine.SWAPPED_OUT, "pswpout", PAGE),
+            (machine.OOM_KILLS, "oom_kill", 1),
         ):
             if name in found:
                 yield family, (), found[name] * unit
 
     def _read_disks(self) -> Iterator[Sample]:
-        for name, disk in kernel.parse_disks(self._file("diskstats", LARGE)).items():
-            yield host.DISK_READ, (name,), disk.read_bytes
-            yield host.DISK_WRITTEN, (name,), disk.written_bytes
-            yield host.DISK_READS, (name,), disk.reads
-            yield host.DISK_WRITES, (name,), disk.writes
-            yield host.DISK_READ_TIME, (name,), disk.read_seconds
-            yield host.DISK_WRITE_TIME, (name,), disk.write_seconds
-            yield host.DISK_BUSY, (name,), disk.busy_seconds
+        for name, disk in machine_files.parse_disks(self._file("diskstats", LARGE)).items():
+            yield machine.DISK_READ, (name,), disk.read_bytes
+            yield machine.DISK_WRITTEN, (name,), disk.written_bytes
+            yield machine.DISK_READS, (name,), disk.reads
+            yield machine.DISK_WRITES, (name,), disk.writes
+            yield machine.DISK_READ_TIME, (name,), disk.read_seconds
+            yield machine.DISK_WRITE_TIME, (name,), disk.write_seconds
+            yield machine.DISK_BUSY, (name,), disk.busy_seconds
 
     def _read_filesystems(self) -> Iterator[Sample]:
         try:
             text = self._file("1/mounts", LARGE)
         except UnreadableError:
             text = self._file("self/mounts", LARGE)
-        for mount in kernel.parse_mounts(text):
+        for mount in machine_files.parse_mounts(text):
             labels = (mount.device, mount.point, mount.fstype)
             try:
                 found = os.statvfs(f"{str(self._root).rstrip('/')}{mount.point}")
@@ -136,10 +137,10 @@ class MachineReader:
                 # It is another namespace's, or was unmounted meanwhile.
                 continue
             if found.f_blocks:
-                yield host.FILESYSTEM_SIZE, labels, found.f_blocks * found.f_frsize
-                yield host.FILESYSTEM_AVAILABLE, labels, found.f_bavail * found.f_frsize
-                yield host.FILESYSTEM_FILES, labels, found.f_files
-                yield host.FILESYSTEM_FILES_FREE, labels, found.f_ffree
+                yield machine.FILESYSTEM_SIZE, labels, found.f_blocks * found.f_frsize
+                yield machine.FILESYSTEM_AVAILABLE, labels, found.f_bavail * found.f_frsize
+                yield machine.FILESYSTEM_FILES, labels, found.f_files
+                yield machine.FILESYSTEM_FILES_FREE, labels, found.f_ffree
 
     def _read_network(self) -> Iterator[Sample]:
         try:
@@ -148,16 +149,16 @@ class MachineReader:
             text = self._file("net/dev", LARGE)
         for name, traffic in procfs.parse_traffic(text).items():
             if name != "lo":
-                yield host.RECEIVED, (name,), traffic.received
-                yield host.SENT, (name,), traffic.sent
+                yield machine.RECEIVED, (name,), traffic.received
+                yield machine.SENT, (name,), traffic.sent
 
     def _read_pressure(self) -> Iterator[Sample]:
         for resource in RESOURCES:
-            pressure = kernel.parse_pressure(self._file(f"pressure/{resource}"))
+            pressure = machine_files.parse_pressure(self._file(f"pressure/{resource}"))
             if pressure.some is not None:
-                yield host.PRESSURE_WAITING, (resource,), pressure.some
+                yield machine.PRESSURE_WAITING, (resource,), pressure.some
             if pressure.full is not None and resource != "cpu":
-                yield host.PRESSURE_STALLED, (resource,), pressure.full
+                yield machine.PRESSURE_STALLED, (resource,), pressure.full
 
     def _read_cgroups(self) -> Iterator[Sample]:
         self._groups.set_view(self._read_membership("self") or {}, self._read_mounts())
@@ -167,7 +168,7 @@ class MachineReader:
             for family, value in figures.items():
                 yield family, (path,), value
         for reason in sorted(groups.unreadable):
-            yield host.UNREADABLE, ("cgroups", reason), 1
+            yield machine.UNREADABLE, ("cgroups", reason), 1
 
     def _read_membership(self, pid: int | str) -> Mapping[str, str] | None:
         """The control groups of a process; None where it has ended or they are kept from us.
@@ -175,7 +176,7 @@ class MachineReader:
         Raises UnreadableError where nothing can be opened, as without descriptors.
         """
         try:
-            return kernel.parse_cgroups(self._file(f"{pid}/cgroup"))
+            return machine_files.parse_cgroups(self._file(f"{pid}/cgroup"))
         except UnreadableError as error:
             if error.reason == "failed":
                 raise
@@ -192,4 +193,4 @@ def explain(error: UnreadableError | MalformedError) -> str:
     """One of catalogue.host.REASONS."""
     if isinstance(error, MalformedError):
         return "malformed"
-    return error.reason if error.reason in host.REASONS else "missing"
+    return error.reason if error.reason in machine.REASONS else "missing"

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exporter.directory import Directory, Named
-from exporter.family import OTHER, Labels
-from exporter.reading import Reader, ReaderError, Source
-from exporter.settings import AirflowSettings, HostSettings, Settings
-from exporter.sources.airflow.scope import Scope
-from exporter.sources.host.census import Census
-from exporter.sources.host.details import Details
-from exporter.sources.host.files import Files
-from exporter.sources.host.kinship import Kinship
+from exporter.config.dag_filter import Scope
+from exporter.config.settings import AirflowSettings, HostSettings, Settings
+from exporter.metrics.family import OTHER, Labels
+from exporter.metrics.reading import Reader, ReaderError, Source
+from exporter.sources.directory import Directory, Named
 from exporter.sources.host.machine import MachineReader
-from exporter.sources.host.names import NamesReader, NamesSource
-from exporter.sources.host.network import Network
-from exporter.sources.host.owners import UNKNOWN, Component
-from exporter.sources.host.processes import Observer, ProcessesReader, TasksReader
-from exporter.sources.host.procfs import UnreadableError
-from exporter.sources.host.tries import Names, Tries
+from exporter.sources.host.name_client import NamesReader, NamesSource
+from exporter.sources.host.proc.files import Files
+from exporter.sources.host.proc.procfs import UnreadableError
+from exporter.sources.host.processes.attribution import Kinship
+from exporter.sources.host.processes.memory import Details
+from exporter.sources.host.processes.network import Network
+from exporter.sources.host.processes.owners import UNKNOWN, Component
+from exporter.sources.host.processes.process_table import Census
+from exporter.sources.host.processes.task_usage import Names, Tries
+from exporter.sources.host.readers import Observer, ProcessesReader, TasksReader
 
 WEIGHING = 0.02
 """The part of the interval in which memory is weighed: the rest of it is spread over later cycles."""

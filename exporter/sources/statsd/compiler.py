@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from exporter.family import Family, Kind, Labels
-from exporter.sources.statsd.event import Action, Resolution, Target, Type
+from exporter.metrics.family import Family, Kind, Labels
+from exporter.sources.statsd.model import Action, Resolution, Target, Type
 
 MAX_RECIPES = 2_000
 """How many recipes are remembered, one for each plan and sample rate."""
@@ -34,7 +34,7 @@ class Cell(Protocol):
 
 
 class Tables(Protocol):
-    """The live tables (exporter/events.py), which take back the series that they found."""
+    """The live tables (exporter/store/live_tables.py), which take back the series that they found."""
 
     def find(self, family: Family, labels: Labels) -> Cell | None: ...
     def bounds(self, family: Family) -> tuple[float, ...]: ...

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
-from exporter.catalogue import FAMILIES
-from exporter.directory import Directory
-from exporter.settings import Settings
-from exporter.sources.statsd.event import Resolver
+from exporter.config.settings import Settings
+from exporter.metrics.catalogue import FAMILIES
+from exporter.sources.directory import Directory
+from exporter.sources.statsd.airflow_names import Names
 from exporter.sources.statsd.mapping import Mapper, load
-from exporter.sources.statsd.names import Names
+from exporter.sources.statsd.model import Resolver
 
 
 def make_resolver(settings: Settings, directory: Directory, before: Resolver | None = None) -> Resolver:

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from exporter.catalogue import own
-from exporter.family import Family, Labels
-from exporter.reading import Reader, ReaderError, Reading
-from exporter.settings import ReceptionSettings
-from exporter.sources.statsd.absorber import Absorber
-from exporter.sources.statsd.event import DROPS, REJECTIONS, Resolver, Type
-from exporter.sources.statsd.names import Names
-from exporter.sources.statsd.receiver import TRANSPORTS, Listeners, Receiver, ReceptionCounts
-from exporter.sources.statsd.relay import Relay
-from exporter.sources.statsd.streams import CLOSE_REASONS
+from exporter.config.settings import ReceptionSettings
+from exporter.metrics.catalogue import exporter
+from exporter.metrics.family import Family, Labels
+from exporter.metrics.reading import Reader, ReaderError, Reading
+from exporter.sources.statsd.aggregator import Absorber
+from exporter.sources.statsd.airflow_names import Names
+from exporter.sources.statsd.model import DROPS, REJECTIONS, Resolver, Type
+from exporter.sources.statsd.receive.receiver import TRANSPORTS, Listeners, Receiver, ReceptionCounts
+from exporter.sources.statsd.receive.relay import Relay
+from exporter.sources.statsd.receive.tcp import CLOSE_REASONS
 
 INTERVAL = 10.0
 SHOWN = 20
@@ -90,31 +90,31 @@ class StatsdSource:
         absorber, receiver = self.absorber, self.receiver
         rejected, dropped = self.count_rejected(), absorber.dropped
         tables: dict[Family, dict[Labels, float]] = {
-            own.STATSD_LINES: {(): absorber.lines},
-            own.STATSD_EVENTS: {(own.STATSD_TYPES[one.value],): absorber.events[one] for one in Type},
-            own.STATSD_REJECTED: {(reason,): rejected[reason] for reason in REJECTIONS},
-            own.STATSD_DROPPED: {(reason,): dropped[reason] for reason in DROPS},
-            own.STATSD_AMBIGUOUS: {(): absorber.ambiguous},
-            own.STATSD_UNMAPPED: {(): len(absorber.unmapped)},
+            exporter.STATSD_LINES: {(): absorber.lines},
+            exporter.STATSD_EVENTS: {(exporter.STATSD_TYPES[one.value],): absorber.events[one] for one in Type},
+            exporter.STATSD_REJECTED: {(reason,): rejected[reason] for reason in REJECTIONS},
+            exporter.STATSD_DROPPED: {(reason,): dropped[reason] for reason in DROPS},
+            exporter.STATSD_AMBIGUOUS: {(): absorber.ambiguous},
+            exporter.STATSD_UNMAPPED: {(): len(absorber.unmapped)},
         }
         if receiver:
-            tables[own.STATSD_PACKETS] = {(one,): receiver.packets[one] for one in TRANSPORTS}
-            tables[own.STATSD_LOST] = {(): receiver.lost}
-            tables[own.STATSD_BUFFER] = {(): receiver.granted}
+            tables[exporter.STATSD_PACKETS] = {(one,): receiver.packets[one] for one in TRANSPORTS}
+            tables[exporter.STATSD_LOST] = {(): receiver.lost}
+            tables[exporter.STATSD_BUFFER] = {(): receiver.granted}
             tables |= self._list_connections(receiver)
         if self.relay:
-            tables[own.STATSD_RELAY_UP] = {(): int(self.relay.ready)}
-            tables[own.STATSD_RELAYED] = {(): self.relay.packets}
-            tables[own.STATSD_RELAY_LOST] = {(): self.relay.lost}
+            tables[exporter.STATSD_RELAY_UP] = {(): int(self.relay.ready)}
+            tables[exporter.STATSD_RELAYED] = {(): self.relay.packets}
+            tables[exporter.STATSD_RELAY_LOST] = {(): self.relay.lost}
         return tables
 
     def _list_connections(self, receiver: Receiver) -> dict[Family, dict[Labels, float]]:
         counts = self.counts.connections
         return {
-            own.STATSD_CONNECTIONS: {(): receiver.connections},
-            own.STATSD_REFUSED: {(): counts.refused},
-            own.STATSD_CLOSED: {(reason,): counts.closed[reason] for reason in CLOSE_REASONS},
-            own.STATSD_ACCEPT_FAILURES: {(): counts.accept_failures},
+            exporter.STATSD_CONNECTIONS: {(): receiver.connections},
+            exporter.STATSD_REFUSED: {(): counts.refused},
+            exporter.STATSD_CLOSED: {(reason,): counts.closed[reason] for reason in CLOSE_REASONS},
+            exporter.STATSD_ACCEPT_FAILURES: {(): counts.accept_failures},
         }
 
     def count_rejected(self) -> Counter[str]:

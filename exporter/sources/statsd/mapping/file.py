@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from exporter.family import Kind
-from exporter.sources.statsd.mapping.pattern import Pattern, PatternError, compile_pattern
+from exporter.metrics.family import Kind
 from exporter.sources.statsd.mapping.reader import Reader
+from exporter.sources.statsd.mapping.regex import Pattern, PatternError, compile_pattern
 
 SEGMENTS = 100
 """A pattern of more segments is a mistake."""

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.family import Family, Kind
-from exporter.live_rows import FamilySpec
-from exporter.sources.statsd.event import PEER, Action, Resolution, Signature, Target, Type
+from exporter.metrics.family import Family, Kind
 from exporter.sources.statsd.mapping.escape import escape
+from exporter.sources.statsd.mapping.families import Families
 from exporter.sources.statsd.mapping.file import MappingError, MappingFile, Options, Rule, read
 from exporter.sources.statsd.mapping.glob import Globs, needs_return
-from exporter.sources.statsd.mapping.made import Families
-from exporter.sources.statsd.mapping.pattern import LONGEST
+from exporter.sources.statsd.mapping.regex import LONGEST
 from exporter.sources.statsd.mapping.template import Fill, fill_glob, fill_regex, find_empty_glob, find_empty_regex
+from exporter.sources.statsd.model import PEER, Action, Resolution, Signature, Target, Type
+from exporter.store.persistence.live_rows import FamilySpec
 
 METRIC_TYPES = {Type.COUNTER: "counter", Type.GAUGE: "gauge"}
 OBSERVER = "observer"

@@ -1,0 +1,102 @@
+"""What the command `explain` does: lines, a capture, or what arrives for a while, against the configuration."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from exporter.commands.explain_text import Parser, Summary, explain, read_capture
+from exporter.config.settings import AirflowSettings, Settings
+from exporter.metrics.reading import ReaderError
+from exporter.sources.directory import Directory
+from exporter.sources.statsd import parser
+from exporter.sources.statsd.airflow_names import Names
+from exporter.sources.statsd.model import Resolver
+from exporter.sources.statsd.resolvers import make_resolver
+
+PARSER = Parser(parser.split, parser.parse)
+DATAGRAM = 65_535
+
+
+def fill_directory(directory: Directory, settings: AirflowSettings) -> None:
+    """Read from the API what names are resolved by: the release, `[metrics]` and the DAGs. Raises ReaderError."""
+    # Who explains without the API does not pay for its client.
+    from exporter.sources.airflow.api.detect import connect  # noqa: PLC0415
+    from exporter.sources.airflow.http.client import Client  # noqa: PLC0415
+
+    client = Client(settings)
+    try:
+        airflow = connect(settings, client=client).airflow
+        directory.tell_version(airflow.version)
+        config = airflow.config() or {}
+        directory.tell_metrics({key: config[section, key] for section, key in config if section == "metrics"})
+        dags = airflow.dags()
+        directory.tell_dags(dag.dag_id for dag in dags)
+        directory.tell_files("dags", ((dag.bundle, dag.file) for dag in dags))
+    finally:
+        client.close()
+
+
+def prepare(settings: Settings, *, ask_api: bool) -> tuple[Resolver, str]:
+    """The resolver that a server with these settings has, and why the API could not be asked."""
+    directory = Directory()
+    problem = ""
+    if ask_api:
+        try:
+            fill_directory(directory, settings.airflow)
+        except ReaderError as error:
+            problem = f"Airflow's API was not read, so ids and release are guessed: {error}"
+    return make_resolver(settings, directory), problem
+
+
+def explain_lines(texts: Iterable[bytes], resolver: Resolver) -> Iterator[str]:
+    """Yield what becomes of each line; all are looked at first, since they tell the dialect together."""
+    datagrams = list(texts)
+    summarize(datagrams, resolver)
+    if isinstance(resolver, Names):
+        resolver.settle()
+    for datagram in datagrams:
+        yield from explain(datagram, PARSER, resolver)
+
+
+def summarize(datagrams: Iterable[bytes], resolver: Resolver) -> Summary:
+    """What becomes of many lines, in groups."""
+    summary = Summary(PARSER, resolver)
+    for datagram in datagrams:
+        summary.take(datagram)
+    return summary
+
+
+def explain_capture(path: Path, resolver: Resolver) -> Iterator[str]:
+    """Yield a summary of a file of lines or of recorded datagrams. Raises OSError."""
+    datagrams = list(read_capture(path.read_bytes().splitlines()))
+    yield from explain_many(datagrams, resolver)
+
+
+def explain_many(datagrams: list[bytes], resolver: Resolver) -> Iterator[str]:
+    """Yield a summary, made once the whole has told what it is."""
+    summarize(datagrams, resolver)
+    if isinstance(resolver, Names):
+        resolver.settle()
+    yield from summarize(datagrams, resolver).lines()
+    if isinstance(resolver, Names):
+        yield from (f"note: {remark}" for remark in resolver.remarks)
+
+
+def listen(address: str, seconds: float) -> list[bytes]:
+    """Every datagram that arrives at a UDP address for a while. Raises OSError."""
+    host, _, port = address.rpartition(":")
+    found: list[bytes] = []
+    place = socket.getaddrinfo(host.strip("[]") or None, int(port), type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[0]
+    with socket.socket(place[0], socket.SOCK_DGRAM) as receiver:
+        receiver.bind(place[4])
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            receiver.settimeout(left)
+            try:
+                found.append(receiver.recv(DATAGRAM))
+            except TimeoutError:
+                break
+    return found

@@ -1,0 +1,166 @@
+"""What becomes of a line, in words: how a user finds out why a metric is missing, or has the value that it has."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from exporter.sources.statsd.compiler import refuse
+from exporter.sources.statsd.model import Action, Dialects, Resolution, Resolver, Sample, Signature, Target, Type
+
+UNITS = {Type.TIMER: " ms"}
+VERBS = {Action.ADD: "adds", Action.SET: "is set to", Action.OBSERVE: "observes"}
+EXAMPLES = 3
+"""How many lines are shown of each group in a summary."""
+
+
+class Parsed(Protocol):
+    """What parsing one line gives."""
+
+    @property
+    def samples(self) -> Sequence[Sample]: ...
+
+    @property
+    def rejected(self) -> Sequence[str]: ...
+
+
+class Parser(NamedTuple):
+    """How datagrams become lines, and lines samples."""
+
+    split: Callable[[bytes], Iterable[bytes]]
+    parse: Callable[[bytes, Dialects], Parsed]
+
+
+def explain(datagram: bytes, parser: Parser, resolver: Resolver) -> Iterator[str]:
+    """Yield the lines of text that say what becomes of a datagram."""
+    for line in parser.split(datagram):
+        yield line.decode(errors="replace")
+        parsed = parser.parse(line, resolver.dialects)
+        yield from (f"  rejected  {reason}" for reason in parsed.rejected)
+        for sample in parsed.samples:
+            yield from explain_sample(sample, resolver)
+
+
+def explain_sample(sample: Sample, resolver: Resolver) -> Iterator[str]:
+    """Yield what becomes of one value."""
+    signature = sample.signature
+    resolution = resolve(sample, resolver)
+    yield f"  sent      {describe_signature(signature)} = {spell_sent(sample)}"
+    if resolution.rule:
+        yield f"  matches   {resolution.rule}"
+    if resolution.note:
+        yield f"  note      {resolution.note}"
+    if resolution.ambiguous:
+        yield "  note      its ids could be split at other dots: this is the most plausible way"
+    if resolution.drop:
+        yield f"  dropped   {resolution.drop}"
+    for target in resolution.targets:
+        refusal = find_refusal(sample, target)
+        if refusal:
+            yield f"  rejected  {refusal}: {target.family.name} could not take it back"
+        else:
+            yield f"  becomes   {describe_target(target, sample)}"
+
+
+def resolve(sample: Sample, resolver: Resolver) -> Resolution:
+    """What becomes of a value. It takes the name of a family only where it counts, as in the server."""
+    resolution = resolver.find(sample.signature)
+    if resolution.claim and not all(find_refusal(sample, target) for target in resolution.targets):
+        resolution.claim()
+    return resolution
+
+
+def find_refusal(sample: Sample, target: Target) -> str:
+    """Why a value does not count in a series; empty where it does."""
+    return refuse(target, sample.value, 1.0 / sample.signature.rate)
+
+
+def describe_signature(signature: Signature) -> str:
+    """Name, type, rate and tags."""
+    tags = ", ".join(f"{name}={value}" for name, value in signature.tags) or "no tags"
+    rate = "" if signature.rate == 1.0 else f", sampled at {signature.rate:g}"
+    return f"{signature.name} ({signature.type.name.lower()}, {tags}{rate})"
+
+
+def spell_sent(sample: Sample) -> str:
+    """The value with the unit that its type claims."""
+    sign = "+" if sample.relative and sample.value >= 0 else ""
+    return f"{sign}{sample.value:g}{UNITS.get(sample.signature.type, '')}"
+
+
+def describe_target(target: Target, sample: Sample) -> str:
+    """A series and what the value does to it."""
+    family = target.family
+    labels = ", ".join(f'{name}="{value}"' for name, value in zip(family.labels, target.labels, strict=True))
+    value = sample.value * target.scale + target.plus
+    unit = next((f" {unit}" for unit in ("seconds", "bytes") if f"_{unit}" in family.name), "")
+    verb = "moves by" if sample.relative and target.action is Action.SET else VERBS[target.action]
+    times = ""
+    if sample.signature.rate != 1.0 and target.action is not Action.SET:
+        times = f", counted {1 / sample.signature.rate:g} times"
+    return f"{family.name}{{{labels}}} ({family.kind}) {verb} {value:g}{unit}{times}"
+
+
+class Summary:
+    """What became of many lines, in groups: what a capture or a while of listening shows."""
+
+    def __init__(self, parser: Parser, resolver: Resolver) -> None:
+        self._parser = parser
+        self._resolver = resolver
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[tuple[str, str], list[str]] = {}
+
+    def take(self, datagram: bytes) -> None:
+        """Add a datagram."""
+        for line in self._parser.split(datagram):
+            parsed = self._parser.parse(line, self._resolver.dialects)
+            for reason in parsed.rejected:
+                self._count(("rejected", reason), line)
+            for sample in parsed.samples:
+                resolution = resolve(sample, self._resolver)
+                refusals = [find_refusal(sample, target) for target in resolution.targets]
+                if refusals and all(refusals):
+                    self._count(("rejected", refusals[0]), line)
+                    continue
+                for group in name_groups(resolution):
+                    self._count(group, line)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the groups, what is fed first, the frequent before the rare."""
+        order = {"fed": 0, "dropped": 1, "rejected": 2}
+        for group in sorted(self._counts, key=lambda group: (order[group[0]], -self._counts[group], group[1])):
+            kind, what = group
+            yield f"{self._counts[group]:>9}  {kind:<8}  {what}"
+            if kind != "fed":
+                yield from (f"{'':>21}{example}" for example in self._examples[group])
+
+    def _count(self, group: tuple[str, str], line: bytes) -> None:
+        self._counts[group] += 1
+        examples = self._examples.setdefault(group, [])
+        text = line.decode(errors="replace")
+        name = text.partition(":")[0]
+        if len(examples) < EXAMPLES and not any(one.startswith(f"{name}:") for one in examples):
+            examples.append(text)
+
+
+def name_groups(resolution: Resolution) -> Iterator[tuple[str, str]]:
+    """The families that are fed, or why none is."""
+    if resolution.drop:
+        yield "dropped", resolution.drop
+    yield from (("fed", name) for name in dict.fromkeys(target.family.name for target in resolution.targets))
+
+
+def read_capture(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the datagrams of a capture: JSON objects with a `payload`, or the lines themselves."""
+    for line in lines:
+        text = line.rstrip(b"\r\n")
+        if text.startswith(b"{"):
+            try:
+                yield str(json.loads(text)["payload"]).encode()
+                continue
+            except (ValueError, KeyError, TypeError):
+                pass
+        if text:
+            yield text

@@ -1,0 +1,242 @@
+"""Secrets as people keep them: in a file, behind a pipe, in a variable, and with what tools write around them.
+
+What is unmistakably not part of a secret is left out (a byte order mark, `Bearer `, JSON around a token). The rest is
+refused with what to write instead; no message repeats a secret.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import re
+import select
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from exporter.metrics.reading import ReaderError
+from exporter.redaction import hide
+
+MAX_SIZE = 1 << 20
+"""Bytes of a secret's file that are read."""
+PIPE_TIMEOUT = 10.0
+"""Seconds in which a pipe must have given all that it has."""
+MAX_LAYERS = 5
+"""How many wrappings around one another are taken off a token."""
+TOKEN_KEYS = ("access_token", "accessToken", "token", "id_token", "jwt")
+PASSWORD_KEYS = ("password", "Password")
+CLIENT_SECRET_KEYS = ("client_secret", "clientSecret", "secret", "password")
+BEARER = re.compile(r"(?:authorization\s*[:=]\s*)?bearer\s+(\S.*)", re.IGNORECASE | re.DOTALL)
+ASSIGNMENT = re.compile(r"(?:export\s+)?[A-Za-z_][\w.-]*(?:\s*:\s+|\s*=\s*)([^=\s].*)", re.DOTALL)
+PASSWORD_ASSIGNMENT = re.compile(r"(?:export\s+)?(?:[A-Z0-9_]*_)?PASS(?:WORD|WD)?=(.+)")
+SECRET_ASSIGNMENT = re.compile(r"(?:export\s+)?(?:[A-Z0-9_]*_)?SECRET=(.+)")
+WRAPPED = re.compile(r"""(['"]).*\1|(?:export\s+)?[A-Za-z_]\w*=[^=].*""", re.DOTALL)
+
+Clean = Callable[[str, str], str]
+"""Takes a text and what it is for a message; returns the secret in it. Raises ReaderError."""
+
+read_pipes: dict[tuple[int, int], bytes] = {}
+"""What pipes gave, by device and inode: each can be read once only, and a reload needs it again."""
+
+
+class Secret(Protocol):
+    """Something that is secret, and where it is kept."""
+
+    def read(self) -> str:
+        """The secret. Raises ReaderError (unauthorized) where there is none."""
+
+    def __str__(self) -> str:
+        """Where it is kept."""
+
+
+class SecretFile:
+    """A secret in a file, which is read again when it changes; a pipe is read once."""
+
+    def __init__(self, path: Path, what: str, clean: Clean) -> None:
+        """`what` names the file in messages; `clean` finds the secret in its text."""
+        self.path = path
+        self._what = what
+        self._clean = clean
+        self._stamp: tuple[int, int, int] | None = None
+        self._secret = ""
+
+    def __repr__(self) -> str:
+        return f"SecretFile({str(self.path)!r})"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def read(self) -> str:
+        """The secret in its present text. Raises ReaderError (unauthorized) where there is none to read."""
+        name = f"{self._what} {self.path}"
+        try:
+            found = self.path.stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if stamp != self._stamp:
+                self._secret = self._clean(decode_text(read_bytes(self.path, found), name), name)
+                self._stamp = (0, 0, 0) if stat.S_ISFIFO(found.st_mode) else stamp
+        except OSError as error:
+            self._stamp = None
+            raise ReaderError("unauthorized", f"{name} cannot be read: {error.strerror or error}") from error
+        hide(self._secret)
+        return self._secret
+
+
+class SecretVariable:
+    """A secret in an environment variable."""
+
+    def __init__(self, name: str, clean: Clean) -> None:
+        self._name = name
+        self._clean = clean
+
+    def __repr__(self) -> str:
+        return f"SecretVariable({self._name!r})"
+
+    def __str__(self) -> str:
+        return f"the variable {self._name}"
+
+    def read(self) -> str:
+        """Raises ReaderError (unauthorized) where the variable holds none."""
+        secret = self._clean(os.environ.get(self._name, ""), str(self))
+        hide(secret)
+        return secret
+
+
+def read_bytes(path: Path, found: os.stat_result) -> bytes:
+    """What a file or a pipe holds. Raises OSError with the true reason where it is neither."""
+    if stat.S_ISFIFO(found.st_mode):
+        key = (found.st_dev, found.st_ino)
+        if key not in read_pipes:
+            read_pipes[key] = read_pipe(path)
+        return read_pipes[key]
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(0, "it is neither a file nor a pipe")
+    with path.open("rb") as file:
+        return file.read(MAX_SIZE)
+
+
+def read_pipe(path: Path) -> bytes:
+    """All that a pipe gives until its writers have gone. Raises OSError where that takes longer than PIPE_TIMEOUT."""
+    until = time.monotonic() + PIPE_TIMEOUT
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        content = b""
+        while events := poll.poll(max(0.0, until - time.monotonic()) * 1000):
+            piece = os.read(descriptor, MAX_SIZE) if events[0][1] & select.POLLIN else b""
+            content += piece
+            if not piece or len(content) > MAX_SIZE:
+                return content[:MAX_SIZE]
+    finally:
+        os.close(descriptor)
+    raise OSError(0, f"it is a pipe whose writer did not end within {PIPE_TIMEOUT:.0f} s")
+
+
+def decode_text(data: bytes, what: str) -> str:
+    """Text in UTF-8, or in UTF-16 with a byte order mark, without that mark. Raises ReaderError (unauthorized)."""
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ReaderError("unauthorized", f"{what} cannot be read: it is not UTF-8") from error
+    if "\0" in text:
+        raise ReaderError("unauthorized", f"{what} holds binary data, not text")
+    return text
+
+
+def clean_token(text: str, what: str) -> str:
+    """The bearer token in a text. Raises ReaderError (unauthorized) that says what to write."""
+    token = text.strip()
+    for _ in range(MAX_LAYERS):
+        token = unwrap_token(token, what).strip()
+    refuse_unsuitable(token, what, "token")
+    if any(character.isspace() for character in token):
+        raise refusal(what, "a space", "token")
+    return check_header_value(token, what)
+
+
+def unwrap_token(token: str, what: str) -> str:
+    """The token with one wrapping taken off: JSON, quotes, `Bearer `, `NAME=`; none of these is part of a token."""
+    if token.startswith("{"):
+        return take_field(token, what, TOKEN_KEYS)
+    if len(token) > 1 and token[0] == token[-1] and token[0] in "'\"":
+        return token[1:-1]
+    match = BEARER.fullmatch(token) or ASSIGNMENT.fullmatch(token)
+    return match[1] if match else token
+
+
+def clean_password(text: str, what: str) -> str:
+    """The password in a text: nearly every character may be part of one. Raises ReaderError (unauthorized)."""
+    return clean_line(text, what, "password", PASSWORD_KEYS, PASSWORD_ASSIGNMENT)
+
+
+def clean_client_secret(text: str, what: str) -> str:
+    """The OAuth2 client secret in a text. Raises ReaderError (unauthorized)."""
+    return clean_line(text, what, "client secret", CLIENT_SECRET_KEYS, SECRET_ASSIGNMENT)
+
+
+def clean_line(text: str, what: str, noun: str, keys: tuple[str, ...], assignment: re.Pattern[str]) -> str:
+    secret = text.strip()
+    if secret.startswith("{") and secret.endswith("}") and is_object(secret):
+        secret = take_field(secret, what, keys)
+    match = assignment.fullmatch(secret)
+    secret = match[1] if match else secret
+    refuse_unsuitable(secret, what, noun)
+    return secret
+
+
+def clean_headers(text: str, what: str) -> str:
+    """The text of a file of headers. Raises ReaderError (unauthorized) where it is empty."""
+    if not text.strip():
+        raise ReaderError("unauthorized", f"{what} is empty")
+    return text.strip()
+
+
+def looks_wrapped(secret: str) -> bool:
+    """Whether quotes or `NAME=` around it were probably not meant as part of a secret."""
+    return len(secret) > 1 and bool(WRAPPED.fullmatch(secret))
+
+
+def is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def take_field(text: str, what: str, keys: tuple[str, ...]) -> str:
+    """The first of these fields that a JSON object has."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = {}
+    found = [content[key] for key in keys if isinstance(content.get(key), str)]
+    if not found:
+        names = " or ".join(map(repr, keys[:3]))
+        raise ReaderError("unauthorized", f"{what} holds JSON without {names}: write the value alone into it")
+    return str(found[0])
+
+
+def refuse_unsuitable(secret: str, what: str, noun: str) -> None:
+    """Raise ReaderError (unauthorized) for what cannot be a secret."""
+    if not secret:
+        raise ReaderError("unauthorized", f"{what} is empty")
+    if secret.startswith("<") and secret.endswith(">"):
+        raise refusal(what, "a web page", noun)
+    if len(secret.splitlines()) > 1:
+        raise refusal(what, "several lines", noun)
+
+
+def refusal(what: str, found: str, noun: str) -> ReaderError:
+    return ReaderError("unauthorized", f"{what} holds {found}: write the {noun} alone into it, on one line")
+
+
+def check_header_value(value: str, what: str) -> str:
+    """A value that fits into a header. Raises ReaderError without quoting it, as every library would."""
+    if not value.isascii() or not value.isprintable():
+        raise ReaderError("unauthorized", f"{what} holds several lines, or characters that no header takes")
+    return value

@@ -1,0 +1,99 @@
+"""DAG runs: those that are active, and each that ended, counted once."""
+
+from functools import partial
+
+from exporter.metrics.family import Family, Kind
+
+RUN_TYPES = ("scheduled", "manual", "backfill", "asset_triggered", "dataset_triggered")
+BUCKETS = (1.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0)
+
+gauge = partial(Family, kind=Kind.GAUGE, source="airflow", reader="runs")
+counter = partial(Family, kind=Kind.COUNTER, source="airflow", reader="runs", cap=20_000)
+histogram = partial(
+    Family, kind=Kind.HISTOGRAM, source="airflow", reader="runs", labels=("dag_id",), buckets=BUCKETS, cap=5_000
+)
+
+RUNS = gauge(
+    "airflow_dag_runs",
+    help="Runs that are queued or running",
+    labels=("dag_id", "run_type", "state"),
+    origin="/dagRuns?state=queued&state=running",
+)
+OLDEST_STATE_ENTRY = gauge(
+    "airflow_dag_run_oldest_state_entry_timestamp_seconds",
+    help="Since when the run that is longest in this state has been in it (2.x tells it of running ones only)",
+    labels=("dag_id", "state"),
+    origin="/dagRuns: queued_at, start_date",
+)
+OLDEST_UNFINISHED = gauge(
+    "airflow_dag_run_oldest_unfinished_run_after_timestamp_seconds",
+    help="When the oldest scheduled run that has not ended was due; absent where none is unfinished",
+    labels=("dag_id",),
+    origin="/dagRuns: run_after (2.x: data_interval_end)",
+    audience="those who count lateness from the due date alone; dashboards and alerts go by …_wanted_timestamp_seconds",
+)
+OLDEST_UNFINISHED_WANTED = gauge(
+    "airflow_dag_run_oldest_unfinished_wanted_timestamp_seconds",
+    help="Since when the scheduled run that is longest unfinished has been wanted: since it was due, or was created or "
+    "cleared after that (2.x: or started)",
+    labels=("dag_id",),
+    origin="/dagRuns: run_after, queued_at (2.x: data_interval_end, start_date)",
+)
+FINISHED = counter(
+    "airflow_dag_runs_finished_total",
+    help="Runs that ended, by the state they ended in; a run that was cleared ends anew",
+    labels=("dag_id", "run_type", "state"),
+    origin="/dagRuns: state, end_date",
+)
+DURATION = histogram(
+    "airflow_dag_run_duration_seconds",
+    help="How long runs that ended in success took, from start to end",
+    origin="/dagRuns: end_date - start_date",
+)
+SCHEDULE_DELAY = histogram(
+    "airflow_dag_run_schedule_delay_seconds",
+    help="How late scheduled runs started after they were due; runs that were cleared are left out",
+    origin="/dagRuns: start_date - run_after",
+)
+SINCE_RUN_AFTER = histogram(
+    "airflow_dag_run_since_run_after_seconds",
+    help="How long after they were due scheduled runs ended; runs that were cleared are left out",
+    origin="/dagRuns: end_date - run_after",
+)
+BACKFILL_RUNS = gauge(
+    "airflow_backfill_runs",
+    help="Runs of backfills under way that are queued or running",
+    labels=("dag_id", "state"),
+    reader="backfills",
+    origin="/dagRuns?state=queued&state=running: run_type",
+)
+BACKFILL_MAX_ACTIVE_RUNS = gauge(
+    "airflow_backfill_max_active_runs",
+    help="Runs that the DAG's unfinished backfills may have active at once, all of them together",
+    labels=("dag_id",),
+    reader="backfills",
+    origin="/backfills: max_active_runs",
+    since="3.0",
+)
+BACKFILL_OLDEST_START = gauge(
+    "airflow_backfill_oldest_created_timestamp_seconds",
+    help="When the DAG's oldest unfinished backfill was created",
+    labels=("dag_id",),
+    reader="backfills",
+    origin="/backfills: created_at",
+    since="3.0",
+)
+
+FAMILIES = (
+    RUNS,
+    OLDEST_STATE_ENTRY,
+    OLDEST_UNFINISHED,
+    OLDEST_UNFINISHED_WANTED,
+    FINISHED,
+    DURATION,
+    SCHEDULE_DELAY,
+    SINCE_RUN_AFTER,
+    BACKFILL_RUNS,
+    BACKFILL_MAX_ACTIVE_RUNS,
+    BACKFILL_OLDEST_START,
+)

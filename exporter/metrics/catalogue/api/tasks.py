@@ -1,0 +1,180 @@
+"""Task instances: those that are active, and each try and each outcome, counted once.
+
+A try ran if its row has a pid or a hostname. An outcome is a terminal state that was reached.
+"""
+
+from functools import partial
+
+from exporter.metrics.family import Family, Kind
+
+DURATION_BUCKETS = (1.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0)
+WAIT_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 86400.0)
+PER_TASK = 100_000
+PER_DAG = 10_000
+
+gauge = partial(Family, kind=Kind.GAUGE, source="airflow", reader="tasks")
+counter = partial(
+    Family, kind=Kind.COUNTER, source="airflow", reader="tasks", labels=("dag_id", "task_id"), cap=PER_TASK
+)
+histogram = partial(Family, kind=Kind.HISTOGRAM, source="airflow", reader="tasks")
+ROWS = "/taskInstances"
+
+ACTIVE = gauge(
+    "airflow_task_instances",
+    help="Task instances that are in an active state, scheduled to up_for_retry",
+    labels=("dag_id", "pool", "queue", "state"),
+    origin=f"{ROWS}: state",
+    cap=50_000,
+)
+OLDEST_STATE_ENTRY = gauge(
+    "airflow_task_instance_oldest_state_entry_timestamp_seconds",
+    help="Since when the task instance that is longest in this state has been in it, where Airflow says so",
+    labels=("dag_id", "state"),
+    origin=f"{ROWS}: scheduled_when (3.x), queued_when, start_date",
+)
+FINISHED = counter(
+    "airflow_task_instances_finished_total",
+    help="Outcomes: task instances that ended in success or failed for good; marking and clearing make new ones",
+    labels=("dag_id", "task_id", "state"),
+    origin=f"{ROWS}: state, end_date",
+)
+NOT_RUN = counter(
+    "airflow_task_instances_not_run_total",
+    help="Outcomes: task instances that ended skipped, upstream_failed or removed",
+    labels=("dag_id", "state"),
+    origin=f"{ROWS}: state, end_date",
+    cap=PER_DAG,
+)
+TRIES = counter(
+    "airflow_task_tries_total",
+    help="Tries that ran and ended, however they ended",
+    origin=f"{ROWS}: try_number, pid, hostname",
+)
+TRIES_FAILED = counter(
+    "airflow_task_tries_failed_total",
+    help="Tries that failed, those that are tried again included",
+    origin=f"{ROWS}: state; /tries",
+)
+RETRIES = counter(
+    "airflow_task_retries_total",
+    help="Tries that failed and are followed by a retry",
+    origin=f"{ROWS}: state up_for_retry; /tries",
+)
+TRIES_CLEARED = counter(
+    "airflow_task_tries_cleared_total",
+    help="Tries that were cleared or deleted while they ran; they did not fail",
+    origin=f"{ROWS}: state restarting, max_tries; /tries",
+)
+RUN_SECONDS = counter(
+    "airflow_task_run_seconds_total",
+    help="Seconds that tries used from start to end, deferred time included",
+    origin=f"{ROWS}: end_date - start_date",
+)
+FAILED_SECONDS = counter(
+    "airflow_task_failed_seconds_total",
+    help="Seconds that failed tries used",
+    origin=f"{ROWS}: end_date - start_date",
+)
+DURATION = histogram(
+    "airflow_task_duration_seconds",
+    help="How long tries that ended in success took (a rescheduled sensor: its last poke)",
+    labels=("dag_id",),
+    origin=f"{ROWS}: end_date - start_date",
+    buckets=DURATION_BUCKETS,
+    cap=5_000,
+)
+TASK_DURATION = histogram(
+    "airflow_task_try_duration_seconds",
+    help="How long tries that ended in success took, for each task of the DAGs that the configuration names",
+    labels=("dag_id", "task_id"),
+    origin=f"{ROWS}: end_date - start_date",
+    buckets=DURATION_BUCKETS,
+    cap=2_000,
+)
+QUEUED_DURATION = histogram(
+    "airflow_task_queued_duration_seconds",
+    help="How long tries waited from queued to running",
+    labels=("queue",),
+    origin=f"{ROWS}: start_date - queued_when",
+    buckets=WAIT_BUCKETS,
+    cap=500,
+)
+SCHEDULED_DURATION = histogram(
+    "airflow_task_scheduled_duration_seconds",
+    help="How long tries waited from scheduled to queued, which is for a pool slot or a limit",
+    labels=("pool",),
+    origin=f"{ROWS}: queued_when - scheduled_when",
+    since="3.0",
+    buckets=WAIT_BUCKETS,
+    cap=500,
+)
+DAG_QUEUED_SECONDS = counter(
+    "airflow_dag_queued_seconds_total",
+    help="Seconds that the DAG's tries waited from queued to running",
+    labels=("dag_id",),
+    origin=f"{ROWS}: start_date - queued_when",
+    cap=PER_DAG,
+)
+DAG_QUEUED_TRIES = counter(
+    "airflow_dag_queued_tries_total",
+    help="Tries of the DAG whose wait from queued to running is known",
+    labels=("dag_id",),
+    origin=f"{ROWS}: queued_when",
+    cap=PER_DAG,
+)
+DAG_SCHEDULED_SECONDS = counter(
+    "airflow_dag_scheduled_seconds_total",
+    help="Seconds that the DAG's tries waited from scheduled to queued",
+    labels=("dag_id",),
+    origin=f"{ROWS}: queued_when - scheduled_when",
+    since="3.0",
+    cap=PER_DAG,
+)
+DAG_SCHEDULED_TRIES = counter(
+    "airflow_dag_scheduled_tries_total",
+    help="Tries of the DAG whose wait from scheduled to queued is known",
+    labels=("dag_id",),
+    origin=f"{ROWS}: scheduled_when",
+    since="3.0",
+    cap=PER_DAG,
+)
+WAITS = ("queued", "scheduled")
+WAIT_REASONS = ("unknown", "renewed")
+WAIT_UNOBSERVABLE = counter(
+    "airflow_task_wait_unobservable_total",
+    help="Tries whose wait cannot be told: its beginning is unknown, or it was renewed after the end (deferred tries)",
+    labels=("wait", "reason"),
+    origin=f"{ROWS}: queued_when, scheduled_when",
+    closed={"wait": WAITS, "reason": WAIT_REASONS},
+)
+UNACCOUNTED_REASONS = ("deleted", "not_in_history", "unanswered")
+UNACCOUNTED = counter(
+    "airflow_task_tries_unaccounted_total",
+    help="Tries that are known to have been but whose end Airflow no longer tells",
+    labels=("reason",),
+    origin="/tries",
+    closed={"reason": UNACCOUNTED_REASONS},
+)
+
+FAMILIES = (
+    ACTIVE,
+    OLDEST_STATE_ENTRY,
+    FINISHED,
+    NOT_RUN,
+    TRIES,
+    TRIES_FAILED,
+    RETRIES,
+    TRIES_CLEARED,
+    RUN_SECONDS,
+    FAILED_SECONDS,
+    DURATION,
+    TASK_DURATION,
+    QUEUED_DURATION,
+    SCHEDULED_DURATION,
+    DAG_QUEUED_SECONDS,
+    DAG_QUEUED_TRIES,
+    DAG_SCHEDULED_SECONDS,
+    DAG_SCHEDULED_TRIES,
+    WAIT_UNOBSERVABLE,
+    UNACCOUNTED,
+)

@@ -1,0 +1,152 @@
+"""The DAG processor, as it reports itself over StatsD.
+
+Several processors either share the files by bundle or read the same ones; only of the queue is the sum right in both
+cases, since each has a queue of its own. Of totals the largest report is shown, which never counts a file twice.
+A file is named as the API names it (its path in the bundle) where that is known, otherwise by its name alone.
+"""
+
+from functools import partial
+
+from exporter.metrics.family import Family, Kind, Merge
+
+PARSE_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+OF_FILE = ("bundle", "file", "team")
+
+gauge = partial(Family, kind=Kind.GAUGE, source="statsd", reader="dag_processor", ttl=600.0, merge=Merge.MAXIMUM)
+counter = partial(Family, kind=Kind.COUNTER, source="statsd", reader="dag_processor")
+file_gauge = partial(gauge, labels=OF_FILE, ttl=900.0, merge=Merge.NEWEST, periodic=True)
+
+HEARTBEATS = counter(
+    "airflow_dag_processor_heartbeats_total",
+    help="Heartbeats of all DAG processors",
+    origin="dag_processor_heartbeat",
+    since="3.0",
+)
+DAGS = gauge(
+    "airflow_dag_processor_dags",
+    help="DAGs found in the newest pass over all files",
+    origin="dagbag_size",
+)
+TOTAL_PARSE_DURATION = gauge(
+    "airflow_dag_processor_total_parse_duration_seconds",
+    help="How long the newest pass over all files took",
+    origin="dag_processing.total_parse_time",
+)
+QUEUED_FILES = gauge(
+    "airflow_dag_processor_queued_files",
+    help="Files that wait to be parsed, over all DAG processors",
+    origin="dag_processing.file_path_queue_size",
+    merge=Merge.SUM,
+)
+QUEUE_UPDATES = counter(
+    "airflow_dag_processor_queue_updates_total",
+    help="Times that the folder was scanned and all its files were queued",
+    origin="dag_processing.file_path_queue_update_count",
+    audience="those who look at why a new DAG file is not found",
+)
+PARSE_DURATION = Family(
+    "airflow_dag_processor_parse_duration_seconds",
+    Kind.HISTOGRAM,
+    help="How long it took to parse a file",
+    source="statsd",
+    reader="dag_processor",
+    origin="dag_processing.last_duration",
+    buckets=PARSE_BUCKETS,
+)
+FILE_DURATION = file_gauge(
+    "airflow_dag_processor_file_duration_seconds",
+    help="How long the file took to parse, the last time",
+    origin="dag_processing.last_duration",
+)
+FILE_LAST_RUN_AGE = file_gauge(
+    "airflow_dag_processor_file_last_run_age_seconds",
+    help="How long ago the file was last parsed when Airflow reported it; it stands still until the next report",
+    origin="dag_processing.last_run.seconds_ago",
+)
+FILE_DB_QUERIES = file_gauge(
+    "airflow_dag_processor_file_db_queries",
+    help="Queries to Airflow's database while the file was parsed, the last time",
+    origin="dag_processing.last_num_of_db_queries",
+    until="2.11",
+    audience="those who still run Airflow 2, to find files that query Airflow's database while they are parsed",
+)
+ACTIONS = ("start", "finish", "stop", "timeout", "terminate")
+PROCESSES = counter(
+    "airflow_dag_processor_processes_total",
+    help="What became of the processes that parse files; 3.x reports how they end only where they are stopped",
+    labels=("action", "team"),
+    origin="dag_processing.processes",
+    closed={"action": ACTIONS},
+    audience="developers of Airflow who look at the processes that parse files",
+)
+TIMEOUTS = counter(
+    "airflow_dag_processor_timeouts_total",
+    help="Processes that were killed since their file took too long; the label is empty in plain StatsD",
+    labels=("bundle", "file", "team"),
+    origin="dag_processing.processor_timeouts",
+)
+CALLBACKS = counter(
+    "airflow_dag_processor_callbacks_total",
+    help="Callbacks that the DAG processor was asked to run, other than those of SLAs",
+    labels=("team",),
+    origin="dag_processing.other_callback_count",
+)
+CALLBACK_ONLY = counter(
+    "airflow_dag_processor_callback_only_runs_total",
+    help="Processes that only ran callbacks and parsed no file",
+    labels=("team",),
+    origin="dag_processing.callback_only_count",
+    since="3.3",
+    audience="developers of Airflow who look at the processes that parse files",
+)
+SLA_CALLBACKS = counter(
+    "airflow_dag_processor_sla_callbacks_total",
+    help="Callbacks of missed SLAs that the DAG processor was asked to run",
+    origin="dag_processing.sla_callback_count",
+    until="2.11",
+    audience="those who still run Airflow 2 with SLAs",
+)
+MANAGER_STALLS = counter(
+    "airflow_dag_processor_manager_stalls_total",
+    help="Times that the manager of the DAG processor stalled",
+    origin="dag_processing.manager_stalls",
+    until="2.11",
+    audience="those who still run Airflow 2",
+)
+REFRESH_ERRORS = counter(
+    "airflow_dag_processor_refresh_errors_total",
+    help="DAG files that could not be loaded; the label is empty in plain StatsD",
+    labels=("file",),
+    origin="dag_file_refresh_error",
+    until="2.11",
+    audience="those who still run Airflow 2; airflow_import_errors counts files of all releases",
+)
+VERSIONS = counter(
+    "airflow_dag_versions_total",
+    help="Versions of DAGs that were written, by whether they are new or an older one was updated",
+    labels=("action", "dag_id", "bundle"),
+    origin="dag.serialization.version_created, dag.serialization.version_updated",
+    since="3.4",
+    closed={"action": ("created", "updated")},
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+)
+
+FAMILIES = (
+    HEARTBEATS,
+    DAGS,
+    TOTAL_PARSE_DURATION,
+    QUEUED_FILES,
+    QUEUE_UPDATES,
+    PARSE_DURATION,
+    FILE_DURATION,
+    FILE_LAST_RUN_AGE,
+    FILE_DB_QUERIES,
+    PROCESSES,
+    TIMEOUTS,
+    CALLBACKS,
+    CALLBACK_ONLY,
+    SLA_CALLBACKS,
+    MANAGER_STALLS,
+    REFRESH_ERRORS,
+    VERSIONS,
+)

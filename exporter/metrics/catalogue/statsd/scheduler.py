@@ -1,0 +1,176 @@
+"""The scheduler, as it reports itself over StatsD.
+
+Gauges that every scheduler works out from the same database say the same thing several times: the newest report
+counts. `airflow_scheduler_tasks` is what each scheduler found in its own last loop; the largest finding is shown,
+since the schedulers look at the same waiting tasks and a sum would count these more than once.
+"""
+
+from functools import partial
+
+from exporter.metrics.family import Family, Kind, Merge
+
+LOOP_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+gauge = partial(Family, kind=Kind.GAUGE, source="statsd", reader="scheduler", ttl=120.0)
+counter = partial(Family, kind=Kind.COUNTER, source="statsd", reader="scheduler")
+histogram = partial(Family, kind=Kind.HISTOGRAM, source="statsd", reader="scheduler", buckets=LOOP_BUCKETS)
+
+HEARTBEATS = counter(
+    "airflow_scheduler_heartbeats_total",
+    help="Heartbeats of all schedulers",
+    origin="scheduler_heartbeat",
+)
+LOOP_DURATION = histogram(
+    "airflow_scheduler_loop_duration_seconds",
+    help="How long a loop of the scheduler took",
+    origin="scheduler.scheduler_loop_duration",
+)
+CRITICAL_SECTION_DURATION = histogram(
+    "airflow_scheduler_critical_section_duration_seconds",
+    help="How long a scheduler was in the critical section, in which only one may hand tasks to executors",
+    origin="scheduler.critical_section_duration",
+)
+CRITICAL_SECTION_QUERY_DURATION = histogram(
+    "airflow_scheduler_critical_section_query_duration_seconds",
+    help="How long the query for task instances in the critical section took",
+    origin="scheduler.critical_section_query_duration",
+)
+CRITICAL_SECTION_BUSY = counter(
+    "airflow_scheduler_critical_section_busy_total",
+    help="Times that a scheduler found the critical section taken by another",
+    origin="scheduler.critical_section_busy",
+)
+EXECUTOR_HEARTBEAT_DURATION = histogram(
+    "airflow_scheduler_executor_heartbeat_duration_seconds",
+    help="How long the executor's heartbeat took in a scheduler's loop",
+    labels=("executor",),
+    origin="scheduler.executor_heartbeat_duration",
+    since="3.3",
+    cap=100,
+)
+DEPENDENCY_CHECK_DURATION = histogram(
+    "airflow_scheduler_dependency_check_duration_seconds",
+    help="How long it took to check the dependencies of all tasks of one DAG run",
+    labels=("team",),
+    origin="dagrun.dependency-check",
+)
+DAG_DEPENDENCY_CHECK_SECONDS = counter(
+    "airflow_dag_dependency_check_seconds_total",
+    help="Seconds that schedulers spent on checking the dependencies of the DAG's tasks",
+    labels=("dag_id", "team"),
+    origin="dagrun.dependency-check",
+)
+TASKS = gauge(
+    "airflow_scheduler_tasks",
+    help="Task instances that the newest loop handed to executors (executable) or left for want of a slot (starving)",
+    labels=("state",),
+    origin="scheduler.tasks.executable, scheduler.tasks.starving",
+    closed={"state": ("executable", "starving")},
+    merge=Merge.MAXIMUM,
+)
+DAG_RUNS = gauge(
+    "airflow_scheduler_dag_runs",
+    help="DAG runs by state, as schedulers count them; with dag_id where Airflow's dagrun_metrics_per_dag_id is on",
+    labels=("dag_id", "state"),
+    origin="scheduler.dagruns.running, scheduler.dagruns.queued",
+    since="3.2",
+    closed={"state": ("running", "queued")},
+    audience="those who read StatsD without the API, which counts runs by DAG",
+)
+ORPHANED_TASKS = counter(
+    "airflow_scheduler_orphaned_tasks_total",
+    help="Task instances of dead schedulers that another one took over (adopted) or reset (cleared)",
+    labels=("action",),
+    origin="scheduler.orphaned_tasks.adopted, scheduler.orphaned_tasks.cleared",
+    closed={"action": ("adopted", "cleared")},
+)
+KILLED_EXTERNALLY = counter(
+    "airflow_scheduler_tasks_killed_externally_total",
+    help="Task instances that ended without Airflow's doing; the labels are empty in plain StatsD",
+    labels=("dag_id", "task_id", "team"),
+    origin="scheduler.tasks.killed_externally",
+)
+WITHOUT_HEARTBEAT = counter(
+    "airflow_task_instances_without_heartbeat_killed_total",
+    help="Running task instances that were failed since they sent no heartbeat; the labels are empty in plain StatsD",
+    labels=("dag_id", "task_id", "team"),
+    origin="task_instances_without_heartbeats_killed (2.x: zombies_killed)",
+)
+LOOP_EXCEPTIONS = counter(
+    "airflow_scheduler_loop_exceptions_total",
+    help="Exceptions that ended a loop of the scheduler, by the exception's class; it is empty in plain StatsD",
+    labels=("exception_class",),
+    cap=100,
+    origin="scheduler.loop_exceptions",
+    since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+)
+EXECUTOR_EVENTS_PROCESSED = counter(
+    "airflow_scheduler_executor_events_processed_total",
+    help="Events of executors that schedulers dealt with",
+    origin="scheduler.executor_events.processed",
+    since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+)
+EXECUTOR_EVENTS_FAILED = counter(
+    "airflow_scheduler_executor_events_failed_total",
+    help="Times that dealing with executors' events failed, by the exception's class; it is empty in plain StatsD",
+    labels=("exception_class",),
+    cap=100,
+    origin="scheduler.executor_events.failed",
+    since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+)
+EXECUTOR_EVENTS_BATCH = gauge(
+    "airflow_scheduler_executor_events_batch_size",
+    help="Events of executors in the newest batch that a scheduler dealt with; of several schedulers the largest batch",
+    origin="scheduler.executor_events.batch_size",
+    audience="users of Airflow 3.4 and newer, whose names of StatsD these are",
+    since="3.4",
+    merge=Merge.MAXIMUM,
+)
+ZOMBIES_DETECTED = counter(
+    "airflow_scheduler_zombies_detected_total",
+    help="Running task instances that were found without a living process, by reason",
+    labels=("reason",),
+    origin="scheduler.zombies.detected",
+    since="3.4",
+    cap=100,
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+)
+CALLBACK_EXCEPTIONS = counter(
+    "airflow_dag_callback_exceptions_total",
+    help="Callbacks of DAGs that failed; the label is empty in plain StatsD",
+    labels=("dag_id", "team"),
+    origin="dag.callback_exceptions",
+)
+COLLECT_DB_DAGS_DURATION = histogram(
+    "airflow_collect_db_dags_duration_seconds",
+    help="How long it took to read all serialized DAGs from the database",
+    origin="collect_db_dags",
+    until="2.11",
+    audience="those who still run Airflow 2 with slow schedulers",
+)
+
+FAMILIES = (
+    HEARTBEATS,
+    LOOP_DURATION,
+    CRITICAL_SECTION_DURATION,
+    CRITICAL_SECTION_QUERY_DURATION,
+    CRITICAL_SECTION_BUSY,
+    EXECUTOR_HEARTBEAT_DURATION,
+    DEPENDENCY_CHECK_DURATION,
+    DAG_DEPENDENCY_CHECK_SECONDS,
+    TASKS,
+    DAG_RUNS,
+    ORPHANED_TASKS,
+    KILLED_EXTERNALLY,
+    WITHOUT_HEARTBEAT,
+    LOOP_EXCEPTIONS,
+    EXECUTOR_EVENTS_PROCESSED,
+    EXECUTOR_EVENTS_FAILED,
+    EXECUTOR_EVENTS_BATCH,
+    ZOMBIES_DETECTED,
+    CALLBACK_EXCEPTIONS,
+    COLLECT_DB_DAGS_DURATION,
+)

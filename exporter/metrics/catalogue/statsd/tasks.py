@@ -1,0 +1,197 @@
+"""What only StatsD tells of runs, tasks and pools, or tells otherwise than the API.
+
+Where a family here stands in for one of the API that StatsD cannot feed exactly, it is left out while the API is on.
+"""
+
+from functools import partial
+
+from exporter.metrics.family import Family, Kind, Merge
+
+DURATION_BUCKETS = (1.0, 10.0, 60.0, 600.0, 3600.0, 21600.0)
+DELAY_BUCKETS = (1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86400.0)
+
+gauge = partial(Family, kind=Kind.GAUGE, source="statsd", reader="tasks", ttl=120.0)
+counter = partial(Family, kind=Kind.COUNTER, source="statsd", reader="tasks")
+histogram = partial(Family, kind=Kind.HISTOGRAM, source="statsd", reader="tasks", buckets=DELAY_BUCKETS)
+
+STARTS = counter(
+    "airflow_task_starts_total",
+    help="Task instances that began to run, rescheduled and resumed ones anew each time",
+    labels=("dag_id", "team"),
+    origin="ti.start",
+    audience="those who read StatsD without the API, which counts tries and outcomes exactly",
+)
+RESCHEDULES = counter(
+    "airflow_task_reschedules_total",
+    help="Times that sensors gave up their slot until later, over all DAGs",
+    labels=("team",),
+    origin="ti.finish: state up_for_reschedule",
+)
+DEFERRALS = counter(
+    "airflow_task_deferrals_total",
+    help="Times that tasks handed their wait to the triggerer, over all DAGs",
+    labels=("team",),
+    origin="ti.finish: state deferred",
+)
+EXECUTION_DURATION = histogram(
+    "airflow_task_execution_duration_seconds",
+    help="How long task instances ran, however they ended; on 2.x each poke and each resumption by itself",
+    labels=("dag_id", "team"),
+    origin="task.duration",
+    buckets=DURATION_BUCKETS,
+    cap=5_000,
+    audience="those who read StatsD without the API, which counts tries and outcomes exactly",
+)
+SUCCESSES = counter(
+    "airflow_task_instance_successes_total",
+    help="Task instances that succeeded, as Airflow counts them for all DAGs together",
+    labels=("team",),
+    origin="ti_successes",
+    audience="those who compare with Airflow's own totals, as older dashboards show them",
+)
+FAILURES = counter(
+    "airflow_task_instance_failures_total",
+    help="Failures of task instances as Airflow counts them: every try, but of 3.0 to 3.1.7 only what schedulers saw",
+    labels=("team",),
+    origin="ti_failures",
+    audience="those who compare with Airflow's own totals, as older dashboards show them",
+)
+OPERATOR_SUCCESSES = counter(
+    "airflow_operator_successes_total",
+    help="Task instances of the operator that succeeded",
+    labels=("operator", "team"),
+    origin="operator_successes",
+    cap=1_000,
+    audience="authors of operators, beside airflow_operator_failures_total",
+)
+OPERATOR_FAILURES = counter(
+    "airflow_operator_failures_total",
+    help="Tries of the operator that failed; of 3.0 to 3.1.7 only those that schedulers saw",
+    labels=("operator", "team"),
+    origin="operator_failures",
+    cap=1_000,
+)
+CREATED = counter(
+    "airflow_task_instances_created_total",
+    help="Task instances that were created, by operator",
+    labels=("operator", "team"),
+    origin="task_instance_created",
+    cap=1_000,
+    audience="authors of operators, to see which are used",
+)
+REMOVED = counter(
+    "airflow_task_instances_removed_total",
+    help="Task instances whose task is no longer in the DAG",
+    labels=("dag_id", "team"),
+    origin="task_removed_from_dag",
+    audience="authors of DAGs whose tasks come and go",
+)
+RESTORED = counter(
+    "airflow_task_instances_restored_total",
+    help="Removed task instances whose task is in the DAG again",
+    labels=("dag_id", "team"),
+    origin="task_restored_to_dag",
+    audience="authors of DAGs whose tasks come and go",
+)
+PREVIOUSLY_SUCCEEDED = counter(
+    "airflow_task_instances_previously_succeeded_total",
+    help="Task instances that were to run but had succeeded before",
+    labels=("team",),
+    origin="previously_succeeded",
+    audience="developers of Airflow: it stays near 0",
+)
+ACTIVE = gauge(
+    "airflow_task_active_instances",
+    help="Instances of the task by state; absent where there are none",
+    labels=("dag_id", "task_id", "queue", "state", "team"),
+    origin="ti.scheduled, ti.queued, ti.running, ti.deferred",
+    since="3.0",
+    closed={"state": ("scheduled", "queued", "running", "deferred")},
+    cap=20_000,
+)
+CPU_USAGE = gauge(
+    "airflow_task_cpu_usage_ratio",
+    help="CPUs that the task's own process uses, of its running instances the one reported with the most",
+    labels=("dag_id", "task_id"),
+    origin="task.cpu_usage",
+    until="2.11",
+    cap=20_000,
+    merge=Merge.MAXIMUM,
+    audience="those who still run Airflow 2; the host source measures all releases",
+)
+MEMORY_USAGE = gauge(
+    "airflow_task_memory_usage_ratio",
+    help="Share of its host's memory that the task's own process uses, of its running instances the most",
+    labels=("dag_id", "task_id"),
+    origin="task.mem_usage",
+    until="2.11",
+    cap=20_000,
+    merge=Merge.MAXIMUM,
+    audience="those who still run Airflow 2; the host source measures all releases",
+)
+RUN_FAILED_SECONDS = counter(
+    "airflow_dag_run_failed_seconds_total",
+    help="Seconds that runs of the DAG which failed took",
+    labels=("dag_id", "team"),
+    origin="dagrun.duration.failed",
+    audience="those who account for the time of failed runs; dashboards show that of failed tries",
+)
+FIRST_TASK_SCHEDULING_DELAY = histogram(
+    "airflow_dag_run_first_task_scheduling_delay_seconds",
+    help="How long after a run was due its first task started, over all DAGs",
+    labels=("team",),
+    origin="dagrun.first_task_scheduling_delay",
+)
+FIRST_TASK_START_DELAY = histogram(
+    "airflow_dag_run_first_task_start_delay_seconds",
+    help="How long after a run was queued its first task started, over all DAGs",
+    labels=("team",),
+    origin="dagrun.first_task_start_delay",
+    since="3.2",
+)
+POOL_OPEN = gauge(
+    "airflow_pool_open_slots",
+    help="Slots of the pool that are free; +Inf where it is unlimited",
+    labels=("pool", "team"),
+    origin="pool.open_slots",
+    cap=2_000,
+)
+POOL_DEFERRED = gauge(
+    "airflow_pool_deferred_slots",
+    help="Slots of the pool's deferred task instances, whether or not the pool counts them as occupied",
+    labels=("pool", "team"),
+    origin="pool.deferred_slots",
+    cap=2_000,
+)
+POOL_STARVING = gauge(
+    "airflow_pool_starving_tasks",
+    help="Task instances that the newest loop of a scheduler left for want of a slot in the pool",
+    labels=("pool", "team"),
+    origin="pool.starving_tasks",
+    cap=2_000,
+    merge=Merge.MAXIMUM,
+)
+
+FAMILIES = (
+    STARTS,
+    RESCHEDULES,
+    DEFERRALS,
+    EXECUTION_DURATION,
+    SUCCESSES,
+    FAILURES,
+    OPERATOR_SUCCESSES,
+    OPERATOR_FAILURES,
+    CREATED,
+    REMOVED,
+    RESTORED,
+    PREVIOUSLY_SUCCEEDED,
+    ACTIVE,
+    CPU_USAGE,
+    MEMORY_USAGE,
+    RUN_FAILED_SECONDS,
+    FIRST_TASK_SCHEDULING_DELAY,
+    FIRST_TASK_START_DELAY,
+    POOL_OPEN,
+    POOL_DEFERRED,
+    POOL_STARVING,
+)

@@ -1,0 +1,82 @@
+"""Triggerers, as they report themselves over StatsD: each under its host's name, so its newest report counts."""
+
+from functools import partial
+
+from exporter.metrics.family import Family, Kind
+
+BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+gauge = partial(
+    Family, kind=Kind.GAUGE, source="statsd", reader="triggerer", labels=("hostname", "team"), ttl=120.0, cap=1_000
+)
+counter = partial(Family, kind=Kind.COUNTER, source="statsd", reader="triggerer")
+histogram = partial(Family, kind=Kind.HISTOGRAM, source="statsd", reader="triggerer", buckets=BUCKETS)
+
+HEARTBEATS = counter(
+    "airflow_triggerer_heartbeats_total",
+    help="Heartbeats of all triggerers",
+    labels=("team",),
+    origin="triggerer_heartbeat",
+)
+RUNNING = gauge(
+    "airflow_triggerer_running_triggers",
+    help="Triggers that the triggerer runs",
+    origin="triggers.running",
+)
+CAPACITY_LEFT = gauge(
+    "airflow_triggerer_capacity_left",
+    help="Triggers that the triggerer could run besides those it runs",
+    origin="triggerer.capacity_left",
+    since="3.0",
+)
+SUCCEEDED = counter(
+    "airflow_triggers_succeeded_total",
+    help="Triggers that fired an event",
+    labels=("team",),
+    origin="triggers.succeeded",
+)
+FAILED = counter(
+    "airflow_triggers_failed_total",
+    help="Triggers that ended in an error before they fired an event",
+    labels=("team",),
+    origin="triggers.failed",
+)
+BLOCKED_MAIN_THREAD = counter(
+    "airflow_triggers_blocked_main_thread_total",
+    help="Times that a trigger held up all others of its triggerer, most likely since it is not asynchronous",
+    labels=("team",),
+    origin="triggers.blocked_main_thread",
+)
+STATE_MISMATCH = counter(
+    "airflow_triggers_state_mismatch_total",
+    help="Triggers whose task instance was no longer in the state that they were made for",
+    origin="triggers.state_mismatch",
+    since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+)
+CREATION_DURATION = histogram(
+    "airflow_triggerer_batch_creation_duration_seconds",
+    help="How long it took a triggerer to make a batch of triggers",
+    origin="triggerer.batch_trigger_creation_duration",
+    since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+)
+QUEUE_DELAY = histogram(
+    "airflow_triggerer_queue_delay_seconds",
+    help="How long triggers waited for a triggerer",
+    origin="triggerer.trigger_queue_delay",
+    since="3.4",
+    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+)
+
+FAMILIES = (
+    HEARTBEATS,
+    RUNNING,
+    CAPACITY_LEFT,
+    SUCCEEDED,
+    FAILED,
+    BLOCKED_MAIN_THREAD,
+    STATE_MISMATCH,
+    CREATION_DURATION,
+    QUEUE_DELAY,
+)

@@ -1,0 +1,218 @@
+"""Walks over lists of many pages, complete or an error.
+
+A `fetch` reads one page for some query. Rows that move while a list is walked may come twice or be
+missed by offsets; each kind of walk says what it is good for.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from datetime import UTC, datetime
+from math import ceil
+from typing import Generic, NamedTuple, TypeVar
+
+from exporter.metrics.reading import ReaderError
+from exporter.sources.airflow.api.decode import Page
+from exporter.sources.airflow.http.transport import Value
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Query = Mapping[str, Value]
+Fetch = Callable[[Query], Page[T]]
+Identify = Callable[[T], Hashable]
+
+PAGE = 100
+"""Rows to ask for: Airflow's default maximum."""
+NARROW = 0.001
+"""Seconds; a slice of this width is not split any further."""
+FILL = 0.7
+"""How full the pages of a split are meant to be: times of change are not spread evenly."""
+LIMITS = (100, 83, 97, 61, 89, 71, 100, 53)
+"""Page sizes of walks by offset over rows in no order, one after the other until all that the server counts is found.
+
+They differ, since a database may leave out the same row each time at the same edge of a page."""
+MAX_PAGES = 2_000
+MAX_SPLIT = 64
+
+
+class Rows(list[T]):
+    """The rows of a list.
+
+    `lost` is how many of it could not be read, `complete` says whether these are all that there are.
+    """
+
+    def __init__(self, rows: Iterable[T] = (), lost: int = 0, *, complete: bool = True) -> None:
+        super().__init__(rows)
+        self.lost = lost
+        self.complete = complete and not lost
+
+
+class Collected(NamedTuple, Generic[T]):
+    """What one walk by offset found: distinct rows, how many could not be read, and how many the server counts."""
+
+    rows: dict[Hashable, T]
+    lost: int
+    total: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing but what could not be read."""
+        return len(self.rows) + self.lost >= self.total
+
+
+class Window(NamedTuple):
+    """A span of time in Unix seconds on the server's clock, both ends included; `until` None is open."""
+
+    since: float
+    until: float | None = None
+
+    def query(self) -> dict[str, Value]:
+        """The filter by `updated_at` that the window stands for."""
+        upper = {} if self.until is None else {"updated_at_lte": moment(self.until)}
+        return {"updated_at_gte": moment(self.since), **upper}
+
+    def split(self, parts: int, now: float) -> list[Window]:
+        """Windows of equal width that touch each other; the last stays open if this one is."""
+        end = now if self.until is None else self.until
+        edges = [self.since + (end - self.since) * number / parts for number in range(parts)]
+        return [Window(low, high) for low, high in zip(edges, [*edges[1:], self.until], strict=True)]
+
+
+def moment(seconds: float) -> datetime:
+    """A time as the API takes it."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def walk_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T] | None:
+    """Walk by cursor in the order of ids: misses no row that stays. None where the server knows no cursors.
+
+    A row whose id changes meanwhile may come twice: its newer state wins.
+    """
+    rows: dict[Hashable, T] = {}
+    lost = 0
+    cursor, seen = "", set[str]()
+    while cursor not in seen:
+        seen.add(cursor)
+        page = fetch({**query, "cursor": cursor, "order_by": ["id"], "limit": PAGE})
+        if not page.keyset:
+            return None
+        rows.update((identify(row), row) for row in page.rows)
+        lost += page.lost
+        if page.cursor is None:
+            return Rows(rows.values(), lost)
+        cursor = page.cursor
+        breathe()
+    raise ReaderError("bad_reply", "the walk by cursor goes in circles: does a proxy before Airflow cache replies?")
+
+
+def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]:
+    """Walk by offset: for lists that hardly change, and for those of which a row may be missed once.
+
+    As many distinct rows must come as the server counts; else everything is walked once more. What comes is one whole
+    walk, so that nothing is in it which changed between two; if neither is whole, all that both found.
+    """
+    rows: dict[Hashable, T] = {}
+    lost = 0
+    for limit in LIMITS[:2]:
+        found = collect_offsets(fetch, query, identify, limit)
+        if found.is_whole:
+            return Rows(found.rows.values(), found.lost)
+        rows.update(found.rows)
+        lost = found.lost
+    return Rows(rows.values(), lost, complete=False)
+
+
+def walk_until_complete(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]:
+    """Walk by offset, again and again until as many distinct rows came as the server counts: for rows in no order."""
+    rows: dict[Hashable, T] = {}
+    found = Collected[T]({}, 0, 0)
+    for limit in LIMITS:
+        found = collect_offsets(fetch, query, identify, limit)
+        rows.update(found.rows)
+        if len(rows) + found.lost >= found.total:
+            return Rows(rows.values(), found.lost)
+    log.warning("only %d of %d rows of a list in no order were found", len(rows), found.total - found.lost)
+    return Rows(rows.values(), found.lost, complete=False)
+
+
+def collect_offsets(fetch: Fetch[T], query: Query, identify: Identify[T], limit: int) -> Collected[T]:
+    """What one walk by offset finds. Raises ReaderError."""
+    rows: dict[Hashable, T] = {}
+    offset = lost = 0
+    for _ in range(MAX_PAGES):
+        page = fetch({**query, "limit": limit, **({"offset": offset} if offset else {})})
+        rows.update((identify(row), row) for row in page.rows)
+        lost += page.lost
+        offset += len(page.rows) + page.lost
+        if is_last(page, offset, limit):
+            return Collected(rows, lost, page.total or 0)
+        breathe()
+    raise ReaderError("bad_reply", f"a list has no end after {MAX_PAGES} pages")
+
+
+def read_one_page(fetch: Fetch[T], query: Query | None = None) -> Rows[T]:
+    """One page, whatever follows it."""
+    page = fetch(query or {})
+    return Rows(page.rows, page.lost)
+
+
+def is_last(page: Page[T], offset: int, limit: int) -> bool:
+    """Whether nothing follows a page that ends at this offset, however short the server cuts its pages."""
+    read = len(page.rows) + page.lost
+    return read == 0 or (read < limit if page.total is None else offset >= page.total)
+
+
+def walk_slices(
+    fetch: Fetch[T], query: Query, window: Window, identify: Identify[T], clock: Callable[[], float]
+) -> Rows[T]:
+    """Walk windows of `updated_at`, split until each fits one page: complete whatever the order of the rows.
+
+    A row that is touched meanwhile moves to the last window, which is read last and stays open if `window`
+    is. `clock` is the server's, asked only where an open window must be split.
+    """
+    rows: dict[Hashable, T] = {}
+    lost = 0
+    pending = [window]
+    now: float | None = None
+    while pending:
+        part = pending.pop()
+        page = fetch({**query, **part.query(), "limit": PAGE})
+        if fits(page):
+            rows.update((identify(row), row) for row in page.rows)
+            lost += page.lost
+            continue
+        if part.until is None and now is None:
+            now = clock()
+        parts = split(part, page, now or 0.0)
+        if parts:
+            pending.extend(reversed(parts))
+        else:
+            found = walk_until_complete(fetch, {**query, **part.query()}, identify)
+            rows.update((identify(row), row) for row in found)
+            lost += found.lost
+        breathe()
+    return Rows(rows.values(), lost)
+
+
+def split(window: Window, page: Page[T], now: float) -> list[Window]:
+    """Narrower windows in place of one that overflowed; none where it cannot be split."""
+    end = now if window.until is None else window.until
+    if end - window.since <= NARROW:
+        return []
+    capacity = max(1, len(page.rows) + page.lost)
+    wanted = ceil((page.total or 2 * capacity) / (capacity * FILL))
+    return window.split(min(max(2, wanted), MAX_SPLIT), now)
+
+
+def fits(page: Page[T]) -> bool:
+    """Whether a page surely holds every row of its window: a full one may have been cut."""
+    read = len(page.rows) + page.lost
+    return read < PAGE and (page.total is None or page.total <= read)
+
+
+def breathe() -> None:
+    """Let other threads run: decoding a page holds the interpreter."""
+    time.sleep(0)

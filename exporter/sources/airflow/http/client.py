@@ -1,0 +1,242 @@
+"""One Airflow, as a place that answers requests: time limits, retries, credentials, telemetry, clocks.
+
+Everything that goes wrong comes out as a ReaderError whose message says what to do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from functools import partial
+
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
+
+from exporter import __version__
+from exporter.config.settings import AirflowSettings
+from exporter.metrics.reading import ReaderError
+from exporter.sources.airflow.http import login_session, tokens
+from exporter.sources.airflow.http.clock import ServerClock
+from exporter.sources.airflow.http.credentials import (
+    Credentials,
+    ExtraHeaders,
+    GivenToken,
+    Headers,
+    HeadersOnly,
+    Nobody,
+    Password,
+    find_token,
+)
+from exporter.sources.airflow.http.endpoints import Endpoint
+from exporter.sources.airflow.http.errors import REQUEST_ERRORS, Identity, explain, is_broken_off, judge
+from exporter.sources.airflow.http.transport import Call, Form, Generated, Plain, Reply, base_url
+
+OnRequest = Callable[[str, str, float], None]
+"""Told of every request: the endpoint's short name, the HTTP status or "error", the seconds it took."""
+
+USER_AGENT = f"airflow-metrics-exporter/{__version__}"
+COMMON_HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
+BACKOFF = (0.5, 2.0)
+"""Seconds before the second and the third attempt of a request that met a 5xx or a 429."""
+PASSING = (429, 500, 502, 503, 504)
+"""Statuses that another attempt may cure."""
+INVALID = b"Failed validating"
+"""What Airflow 2 says where it cannot put a row into its own schema: it will say so again."""
+
+
+def ignore(endpoint: str, code: str, seconds: float) -> None:
+    """The telemetry of those who want none."""
+
+
+class Client:
+    """Requests to one Airflow. Not for several threads at once."""
+
+    def __init__(self, settings: AirflowSettings, on_request: OnRequest = ignore) -> None:
+        self.url = base_url(settings)
+        self.refused = False
+        """Whether the newest request that needed credentials was refused for want of valid ones."""
+        self._clock = ServerClock()
+        self._settings = settings
+        self._on_request = on_request
+        self._deadline: float | None = None
+        self._plain = Plain(settings)
+        self._generated: Generated | None = None
+        self._extra = ExtraHeaders(settings.headers_file) if settings.headers_file else None
+        self._major = 0
+        self._credentials = self._choose_credentials(0)
+        self._chosen = {0: self._credentials}
+
+    @property
+    def skew(self) -> float | None:
+        """How far the server's clock is ahead of ours, in seconds, to half a second; None before the first answer."""
+        return self._clock.skew
+
+    def begin(self, deadline: float) -> None:
+        """Say until when (monotonic seconds) all requests that follow may take."""
+        self._deadline = deadline
+
+    def close(self) -> None:
+        """Let go of sockets."""
+        self._plain.close()
+        if self._generated:
+            self._generated.close()
+
+    def speak(self, major: int) -> None:
+        """From now on, use the transport and the credentials of this major version of Airflow; 0: not known yet."""
+        if major >= 3 and self._generated is None:
+            self._generated = Generated(self._settings, USER_AGENT)
+        if major not in self._chosen:
+            independent = not isinstance(self._chosen[0], Nobody)
+            self._chosen[major] = self._chosen[0] if independent else self._choose_credentials(major)
+        self._major = major
+        self._credentials = self._chosen[major]
+
+    def get(self, call: Call, *, patient: bool = True) -> bytes:
+        """Read an endpoint: its JSON, not yet decoded. Raises ReaderError.
+
+        If `patient`, a failure that may pass is asked for again.
+        """
+        try:
+            body = judge(call.endpoint, self.ask(call, patient=patient), self._identify())
+        except ReaderError as error:
+            self.refused = error.reason == "unauthorized" or self.refused
+            raise
+        self.refused = self.refused and not call.endpoint.permission
+        return body
+
+    def ask(self, call: Call, *, patient: bool = True) -> Reply:
+        """Read an endpoint and answer whatever the status. Raises ReaderError where there is no answer."""
+        reply = self._ask_once(call, patient=patient)
+        if self._credentials.renew(reply):
+            reply = self._ask_once(call, patient=patient)
+        return reply
+
+    def server_time(self, endpoint: Endpoint) -> float:
+        """What the server's clock shows at least, in Unix seconds, by the Date headers of a cheap endpoint and before.
+
+        Some proxies take the header away: our own clock is the best guess then.
+        """
+        reply = self._persist(endpoint.name, partial(self._plain.send, Call(endpoint), self._headers()))
+        judge(endpoint, reply, self._identify())
+        return self._clock.read(time.time())
+
+    def _identify(self) -> Identity:
+        return Identity(str(self._credentials), self._credentials.advice)
+
+    def _ask_once(self, call: Call, *, patient: bool) -> Reply:
+        headers = self._headers()
+        transport = self._generated if self._generated and self._major >= 3 else self._plain
+        return self._persist(call.endpoint.name, partial(transport.send, call, headers), patient=patient)
+
+    def _headers(self) -> Headers:
+        extra = self._extra.read() if self._extra else {}
+        return {**COMMON_HEADERS, **self._credentials.headers(), **extra}
+
+    def _submit(self, form: Form) -> Reply:
+        """Send what asks to be let in; the extra headers go to Airflow only."""
+        headers = {**COMMON_HEADERS, "Accept": "*/*", **form.headers}
+        if self._extra and form.url.startswith(f"{self.url}/"):
+            headers |= self._extra.read()
+        complete = Form(form.name, form.method, form.url, form.fields, form.json, headers)
+        if form.method == "GET":
+            return self._persist(form.name, partial(self._plain.submit, complete))
+        return self._attempt(form.name, partial(self._plain.submit, complete))
+
+    def _persist(self, name: str, send: Callable[[float], Reply], *, patient: bool = True) -> Reply:
+        """Send, and send again where that may help and the deadline leaves time for it.
+
+        Who is not `patient` takes every answer as it is.
+        """
+        for attempt, pause in enumerate(BACKOFF):
+            try:
+                reply = self._attempt(name, send)
+            except ReaderError as error:
+                if attempt or not is_broken_off(error):
+                    raise
+                continue
+            if not patient or reply.status not in PASSING or INVALID in reply.body:
+                return reply
+            wait = read_retry_after(reply, pause)
+            if wait >= self._seconds_left():
+                return reply
+            time.sleep(wait)
+        return self._attempt(name, send)
+
+    def _attempt(self, name: str, send: Callable[[float], Reply]) -> Reply:
+        """Send once, within the time that is left. Raises ReaderError."""
+        timeout = self._seconds_left()
+        if timeout <= 0:
+            raise ReaderError("deadline", f"{name}: no time was left for it in this poll; see airflow.interval")
+        began, began_at = time.monotonic(), time.time()
+        try:
+            reply = send(timeout)
+        except REQUEST_ERRORS as error:
+            self._on_request(name, "error", time.monotonic() - began)
+            raise self._explain(name, error, timeout) from error
+        self._on_request(name, str(reply.status), time.monotonic() - began)
+        self._compare_clocks(reply, began_at)
+        return reply
+
+    def _explain(self, name: str, error: Exception, timeout: float) -> ReaderError:
+        found = explain(error, self.url)
+        if found.reason == "timeout" and timeout < self._settings.timeout:
+            return ReaderError("deadline", f"{name}: the poll's time was over after {timeout:.1f} s of waiting for it")
+        return ReaderError(found.reason, f"{name}: {found}")
+
+    def _seconds_left(self) -> float:
+        """How long a request may take now, in seconds."""
+        if self._deadline is None:
+            return self._settings.timeout
+        return min(self._settings.timeout, self._deadline - time.monotonic())
+
+    def _compare_clocks(self, reply: Reply, began: float) -> None:
+        date = read_date(reply)
+        if date is not None:
+            self._clock.note(date, began, time.time())
+
+    def _choose_credentials(self, major: int) -> Credentials:
+        """The way to be let in that is configured, as this major version of Airflow (0: not known yet) takes it."""
+        settings = self._settings
+        if token := find_token(settings):
+            return GivenToken(token)
+        if settings.oauth2:
+            oauth2, secret = settings.oauth2, tokens.find_client_secret(settings.oauth2)
+            return tokens.Bearer(
+                lambda: tokens.ask_identity_provider(self._submit, oauth2, secret),
+                f"the token of client {oauth2.client_id!r}",
+                lambda: "check airflow.oauth2, and that Airflow takes tokens of this provider and audience",
+            )
+        without = HeadersOnly(self._extra.path) if self._extra else Nobody()
+        if major == 0:
+            return without
+        if settings.username:
+            password = Password(settings)
+            if major < 3:
+                return login_session.Session(self._submit, self.url, password)
+            return tokens.Bearer(
+                lambda: tokens.ask_with_password(self._submit, self.url, password),
+                f"the token of {password}",
+                lambda: password.advice,
+            )
+        if major < 3 or self._extra:
+            return without
+        ask = partial(tokens.ask_without_password, self._submit, self.url)
+        return tokens.Bearer(ask, str(without), lambda: without.advice)
+
+
+def read_date(reply: Reply) -> float | None:
+    """The Date header in Unix seconds, with the seconds for which a cache has kept the reply."""
+    with suppress(ValueError, OverflowError):
+        date = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
+        age = reply.headers.get("Age", "")
+        return date + (int(age) if age.isascii() and age.isdecimal() and len(age) < 10 else 0)
+    return None
+
+
+def read_retry_after(reply: Reply, default: float) -> float:
+    """Seconds to wait by the Retry-After header, which holds seconds or a date."""
+    with suppress(InvalidHeader):
+        return Retry().parse_retry_after(reply.headers.get("Retry-After", ""))
+    return default

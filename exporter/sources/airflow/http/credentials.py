@@ -1,0 +1,248 @@
+"""The ways to be let in, as headers for the next request.
+
+Secrets are read from their files when they are needed and go nowhere else: not into messages, logs or reprs.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import yaml
+
+from exporter.config.secret_file import (
+    Secret,
+    SecretFile,
+    SecretVariable,
+    check_header_value,
+    clean_headers,
+    clean_password,
+    clean_token,
+    looks_wrapped,
+)
+from exporter.config.settings import AirflowSettings
+from exporter.metrics.reading import ReaderError
+from exporter.redaction import SHORTEST_SECRET, hide
+from exporter.sources.airflow.http.errors import NOBODY, is_bad_token, leads_to_login, read_detail
+from exporter.sources.airflow.http.transport import Form, Reply
+
+Submit = Callable[[Form], Reply]
+"""Sends a form and answers whatever the status; raises ReaderError where there is no answer."""
+
+Headers = Mapping[str, str]
+
+PLAIN_LINE = re.compile(r"(?P<name>[\w!#$%&'*+.^`|~-]+)\s*:(?:\s+|(?!/))(?P<value>[^\s|>{\[&*'\"].*)")
+SECRET_HEADER = re.compile(r"auth|cookie|key|pass|secret|session|token", re.IGNORECASE)
+"""Names of headers whose values hold a secret beside other things."""
+
+
+class Credentials(Protocol):
+    """One way to be let in."""
+
+    def headers(self) -> Headers:
+        """What to send with the next request, fetched or renewed first where needed. Raises ReaderError."""
+
+    def renew(self, reply: Reply) -> bool:
+        """Whether it is worth to ask once more, with new headers, after this refusal."""
+
+    def __str__(self) -> str:
+        """Whose they are, for messages."""
+
+    @property
+    def advice(self) -> str:
+        """What to check where they are refused, for messages."""
+
+
+def is_refusal(reply: Reply) -> bool:
+    """Whether a reply is about who asks, not about what they may: 401, 403 with a bad token, a login page."""
+    if reply.status == 403:
+        return is_bad_token(read_detail(reply))
+    return reply.status == 401 or leads_to_login(reply)
+
+
+class Nobody:
+    """No credentials."""
+
+    advice = "give the exporter a user and a password, a token or OAuth2 client credentials: see docs/permissions.md"
+
+    def __str__(self) -> str:
+        return NOBODY
+
+    def headers(self) -> Headers:
+        return {}
+
+    def renew(self, reply: Reply) -> bool:  # noqa: ARG002
+        return False
+
+
+class HeadersOnly(Nobody):
+    """No credentials but those that a file of headers may hold."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def advice(self) -> str:  # type: ignore[override]
+        return f"check the headers in {self._path}: they may have expired"
+
+    def __str__(self) -> str:
+        return f"a request with the headers in {self._path}"
+
+
+class GivenToken:
+    """A bearer token that something else keeps fresh."""
+
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
+        self._sent = ""
+
+    def __str__(self) -> str:
+        return f"the token in {self._secret}"
+
+    @property
+    def advice(self) -> str:
+        """What to do where it is refused."""
+        return f"check {self._secret}: the token may have expired, or be one of another Airflow"
+
+    def headers(self) -> Headers:
+        self._sent = self._secret.read()
+        return bearer_headers(self._sent)
+
+    def renew(self, reply: Reply) -> bool:
+        return is_refusal(reply) and self._secret.read() != self._sent
+
+
+def find_token(settings: AirflowSettings) -> Secret | None:
+    """Where the token is that was given, if one was."""
+    if settings.token_file:
+        return SecretFile(settings.token_file, "the token file", clean_token)
+    return SecretVariable(settings.token_environment, clean_token) if settings.token_environment else None
+
+
+class Password:
+    """A user and where the password is: in a file, read again when it changes, or in the environment."""
+
+    def __init__(self, settings: AirflowSettings) -> None:
+        self.username = settings.username
+        self._secret: Secret
+        if settings.password_file:
+            self._secret = SecretFile(settings.password_file, "the password file", clean_password)
+        else:
+            self._secret = SecretVariable(settings.password_environment, self._clean)
+
+    def __repr__(self) -> str:
+        return f"Password({self.username!r})"
+
+    def __str__(self) -> str:
+        return f"the user {self.username!r}"
+
+    @property
+    def advice(self) -> str:
+        """What to do where it is refused."""
+        advice = f"check airflow.username, and the password in {self._secret}"
+        try:
+            wrapped = looks_wrapped(self._secret.read())
+        except ReaderError:
+            return advice
+        return f"{advice}, of which quotes or NAME= are taken as a part: write it alone" if wrapped else advice
+
+    def read(self) -> str:
+        """The password. Raises ReaderError (unauthorized) where there is none."""
+        return self._secret.read()
+
+    def _clean(self, text: str, what: str) -> str:
+        """A password from a variable, without the end of line that a secret store may have left."""
+        password = text.rstrip("\r\n")
+        if not password:
+            message = f"there is no password for {self}: set airflow.password_file, or {what}"
+            raise ReaderError("unauthorized", message)
+        return password
+
+
+class Basic:
+    """User and password with each request: what Airflow 2 takes where the login form does not work."""
+
+    def __init__(self, password: Password) -> None:
+        self._password = password
+
+    def __str__(self) -> str:
+        return str(self._password)
+
+    @property
+    def advice(self) -> str:
+        """What to do where it is refused."""
+        return f"{self._password.advice}, and `[api] auth_backends` of Airflow"
+
+    def headers(self) -> Headers:
+        return basic_headers(self._password.username, self._password.read())
+
+    def renew(self, reply: Reply) -> bool:  # noqa: ARG002
+        return False
+
+
+class ExtraHeaders:
+    """Headers from a file, for every request to Airflow."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = SecretFile(path, "the headers file", clean_headers)
+        self._text = ""
+        self._headers: Headers = {}
+
+    def read(self) -> Headers:
+        """The headers. Raises ReaderError (unauthorized) where the file cannot be understood."""
+        text = self._file.read()
+        if text != self._text:
+            self._headers = parse_headers(text, f"the headers file {self._file.path}")
+            self._text = text
+        hide_values(self._headers)
+        return self._headers
+
+
+def parse_headers(text: str, place: str) -> Headers:
+    """Headers from `Name: value` lines, or from YAML where a line is no such line."""
+    headers = read_headers(text, place)
+    hide_values(headers)
+    return headers
+
+
+def read_headers(text: str, place: str) -> Headers:
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    matches = [PLAIN_LINE.fullmatch(line.strip()) for line in lines]
+    if all(matches):
+        return {match["name"]: check_header_value(match["value"], place) for match in matches if match}
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        # The error itself would quote the file.
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise ReaderError("unauthorized", f"{place}{where}: neither lines nor YAML") from None
+    if not isinstance(content, dict) or any(isinstance(value, dict | list) for value in content.values()):
+        raise ReaderError("unauthorized", f"{place} must hold `Name: value` lines")
+    return {str(name): check_header_value(str(value).strip(), place) for name, value in content.items()}
+
+
+def basic_headers(username: str, password: str) -> Headers:
+    """The header of HTTP basic authentication."""
+    pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+    hide(pair)
+    return {"Authorization": f"Basic {pair}"}
+
+
+def bearer_headers(token: str) -> Headers:
+    """The header of a bearer token."""
+    hide(token)
+    return {"Authorization": f"Bearer {token}"}
+
+
+def hide_values(headers: Headers) -> None:
+    """Never show these values, nor, of those that are likely to be secret, their parts."""
+    for name, value in headers.items():
+        parts = re.split(r"[\s;,=]+", value) if SECRET_HEADER.search(name) else []
+        for text in (value, *parts):
+            if len(text) >= SHORTEST_SECRET:
+                hide(text)

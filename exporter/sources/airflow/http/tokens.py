@@ -1,0 +1,199 @@
+"""Bearer tokens that we ask for ourselves, and renew well before they end: Airflow 3's own, and OAuth2's."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from exporter.config.secret_file import Secret, SecretFile, SecretVariable, check_header_value, clean_client_secret
+from exporter.config.settings import OAuth2Settings
+from exporter.metrics.reading import ReaderError
+from exporter.sources.airflow.http.credentials import (
+    Headers,
+    Password,
+    Submit,
+    basic_headers,
+    bearer_headers,
+    is_refusal,
+)
+from exporter.sources.airflow.http.errors import cite, read_detail, shown
+from exporter.sources.airflow.http.transport import Form, Reply
+
+RENEW_AT = 0.8
+"""Of a token's life: early enough to outlast an outage of its issuer."""
+SETTLE = 10.0
+"""Seconds in which a new token that is refused is not replaced: another would be refused as well."""
+RETRY = 30.0
+"""Seconds to wait before asking again for a token where the old one still serves."""
+
+
+class Token(NamedTuple):
+    """A token and how many seconds it lives; None where it does not say."""
+
+    value: str
+    life: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Token(life={self.life})"
+
+
+class Bearer:
+    """A token that `fetch` makes, kept until most of its life is over or Airflow refuses it."""
+
+    def __init__(
+        self,
+        fetch: Callable[[], Token | None],
+        whose: str,
+        advise: Callable[[], str],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`whose` the token is and what to do where it is refused go into messages."""
+        self._fetch = fetch
+        self._whose = whose
+        self._advise = advise
+        self._now = now
+        self._token: Token | None = None
+        self._fetched = 0.0
+        self._renewal = 0.0
+
+    def __str__(self) -> str:
+        return self._whose
+
+    @property
+    def advice(self) -> str:
+        """What to do where the token is refused."""
+        return self._advise()
+
+    def headers(self) -> Headers:
+        if self._now() >= self._renewal:
+            self._replace()
+        return bearer_headers(self._token.value) if self._token else {}
+
+    def renew(self, reply: Reply) -> bool:
+        if not is_refusal(reply) or self._now() - self._fetched < SETTLE:
+            return False
+        self._token = None
+        self._renewal = 0.0
+        return True
+
+    def _replace(self) -> None:
+        try:
+            token = self._fetch()
+        except ReaderError:
+            if not self._still_lives():
+                raise
+            self._renewal = self._now() + RETRY
+            return
+        self._token = token
+        self._fetched = self._now()
+        life = token.life if token and token.life is not None else float("inf")
+        self._renewal = self._fetched + life * RENEW_AT
+
+    def _still_lives(self) -> bool:
+        return self._token is not None and self._now() < self._fetched + (self._token.life or 0.0)
+
+
+def ask_with_password(submit: Submit, base: str, password: Password) -> Token:
+    """Ask Airflow 3 for a token: POST /auth/token. Raises ReaderError."""
+    content = {"username": password.username, "password": password.read()}
+    reply = submit(Form("token", "POST", f"{base}/auth/token", json=content))
+    if reply.status in (400, 401, 403, 422):
+        said = f"HTTP {reply.status}: {read_detail(reply)}"
+        message = f"Airflow refused {password} or its password ({said}): {password.advice}"
+        raise ReaderError("unauthorized", message)
+    return parse_airflow_token(reply, base)
+
+
+def ask_without_password(submit: Submit, base: str) -> Token | None:
+    """Ask for the token that SimpleAuthManager gives to everybody (simple_auth_manager_all_admins), if it does."""
+    reply = submit(Form("token", "GET", f"{base}/auth/token"))
+    return parse_airflow_token(reply, base) if reply.status in (200, 201) else None
+
+
+def parse_airflow_token(reply: Reply, base: str) -> Token:
+    """The token in a reply of /auth/token, with the life that its JWT states."""
+    if reply.status not in (200, 201):
+        hint = (
+            "its auth manager has no /auth/token: use airflow.token_file"
+            if reply.status in (404, 405)
+            else "see its log"
+        )
+        message = f"{shown(base)} gave no token (HTTP {reply.status}: {read_detail(reply)}): {hint}"
+        raise ReaderError("server_error" if reply.status >= 500 else "unauthorized", message)
+    value = read_field(reply, "access_token")
+    return Token(value, jwt_life(value))
+
+
+def read_field(reply: Reply, name: str) -> str:
+    """A text field of a JSON reply. Raises ReaderError (bad_reply) without quoting the reply."""
+    try:
+        value = json.loads(reply.body)[name]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        value = None
+    if not isinstance(value, str) or not value:
+        raise ReaderError("bad_reply", f"the reply of {shown(reply.url)} to a request for a token has no {name!r}")
+    return check_header_value(value, f"the token of {shown(reply.url)}")
+
+
+def jwt_life(token: str) -> float | None:
+    """How many seconds a JWT lives from its issue (`exp` - `iat`), unverified; None where it does not say."""
+    payload = token.split(".")[1:2]
+    try:
+        content = json.loads(base64.urlsafe_b64decode(payload[0] + "=" * (-len(payload[0]) % 4)))
+        life = float(content["exp"]) - float(content["iat"])
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return None
+    return life if life > 0 else None
+
+
+def ask_identity_provider(submit: Submit, settings: OAuth2Settings, secret: Secret) -> Token:
+    """Ask for a token by the client credentials grant. Raises ReaderError."""
+    reply = submit(oauth2_form(settings, secret.read(), in_header=False))
+    if reply.status in (400, 401):
+        # RFC 6749 leaves it to the provider whether the secret belongs into the form or into the header.
+        reply = submit(oauth2_form(settings, secret.read(), in_header=True))
+    where = shown(settings.token_url)
+    if reply.status != 200:
+        said = oauth2_error(reply)
+        reason = "server_error" if reply.status >= 500 else "unauthorized"
+        message = f"{where} gave no token (HTTP {reply.status}{said}): check airflow.oauth2"
+        raise ReaderError(reason, message)
+    return Token(read_field(reply, "access_token"), read_life(reply))
+
+
+def read_life(reply: Reply) -> float | None:
+    """How many seconds a token lives by `expires_in`; None where it does not say."""
+    try:
+        return float(json.loads(reply.body)["expires_in"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def oauth2_form(settings: OAuth2Settings, secret: str, *, in_header: bool) -> Form:
+    """The request of the client credentials grant."""
+    fields = {"grant_type": "client_credentials", "scope": settings.scope, "audience": settings.audience}
+    headers: Headers = {"Accept": "application/json"}
+    if in_header:
+        headers = {**headers, **basic_headers(settings.client_id, secret)}
+    else:
+        fields |= {"client_id": settings.client_id, "client_secret": secret}
+    filled = {name: value for name, value in fields.items() if value}
+    return Form("oauth2", "POST", settings.token_url, fields=filled, headers=headers)
+
+
+def oauth2_error(reply: Reply) -> str:
+    """The error code of a refusal, for a message."""
+    try:
+        return f": {cite(str(json.loads(reply.body)['error']))}"
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def find_client_secret(settings: OAuth2Settings) -> Secret:
+    """Where the client's secret is."""
+    if settings.client_secret_file:
+        return SecretFile(settings.client_secret_file, "the client secret file", clean_client_secret)
+    return SecretVariable(settings.client_secret_environment, clean_client_secret)

@@ -1,0 +1,259 @@
+"""The two ways a request goes out: requests, and the generated client of Airflow 3.
+
+Both answer with the raw bytes, follow no redirect and try once: what to make of an answer, and whether to
+ask again, is the client's business. Both raise what urllib3 and requests raise.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+import certifi
+import requests
+import urllib3
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3 import HTTPHeaderDict
+from urllib3.exceptions import InsecureRequestWarning, ReadTimeoutError, SSLError
+from urllib3.util import Timeout, make_headers
+
+from exporter.redaction import hide
+from exporter.sources.airflow.http.endpoints import Endpoint
+
+if TYPE_CHECKING:
+    from airflow_client.client import ApiClient
+
+    from exporter.config.settings import AirflowSettings
+
+Value = str | int | float | bool | list[str] | datetime
+"""Of a query parameter; a list is repeated."""
+
+BODY_LIMIT = 64 << 20
+CONNECT_TIMEOUT = 10.0
+CHUNK = 1 << 16
+
+
+class Reply(NamedTuple):
+    """An answer, whatever its status."""
+
+    status: int
+    headers: HTTPHeaderDict
+    body: bytes
+    url: str = ""
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, {len(self.body)} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One read of one endpoint."""
+
+    endpoint: Endpoint
+    names: Mapping[str, str | int] = field(default_factory=dict)
+    query: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A request of the ways to be let in: to any URL, with fields or JSON."""
+
+    name: str
+    method: str
+    url: str
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    json: Mapping[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class BodyTooLargeError(Exception):
+    """A body went over BODY_LIMIT."""
+
+
+class Plain:
+    """requests: for tokens, to find out the version, and for Airflow 2."""
+
+    def __init__(self, settings: AirflowSettings) -> None:
+        self._settings = settings
+        self._base = base_url(settings)
+        self._session = requests.Session()
+        # The session would add credentials from .netrc and keep cookies: only ours shall go out.
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        accept_insecure(settings)
+
+    def send(self, call: Call, headers: Mapping[str, str], timeout: float) -> Reply:
+        """Read an endpoint of /api/v1 or /api/v2."""
+        names = {name: quote(str(value), safe="") for name, value in call.names.items()}
+        url = self._base + call.endpoint.path.format_map(names)
+        query = {name: value_text(value) for name, value in call.query.items()}
+        return self._request("GET", url, headers, timeout, params=query)
+
+    def submit(self, form: Form, timeout: float) -> Reply:
+        """Send what asks to be let in."""
+        content: dict[str, Any] = {"json": dict(form.json)} if form.json is not None else {"data": dict(form.fields)}
+        return self._request(form.method, form.url, form.headers, timeout, **content)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _request(self, method: str, url: str, headers: Mapping[str, str], timeout: float, **content: Any) -> Reply:  # noqa: ANN401
+        until = time.monotonic() + timeout
+        response = self._session.request(
+            method,
+            url,
+            headers=dict(headers),
+            timeout=(min(timeout, CONNECT_TIMEOUT), timeout),
+            allow_redirects=False,
+            stream=True,
+            proxies=self._proxies(url),
+            **self._trust(url),
+            **content,
+        )
+        with response:
+            return read_reply(response.raw, until)
+
+    def _proxies(self, url: str) -> dict[str, str]:
+        proxy = proxy_for(self._settings, url)
+        return {"http": proxy, "https": proxy} if proxy else {}
+
+    def _trust(self, url: str) -> dict[str, Any]:
+        """Certificates: ours and our CA are for Airflow's host only, an identity provider has public ones."""
+        if urlsplit(url).netloc != urlsplit(self._base).netloc:
+            return {"verify": authorities(None)}
+        settings = self._settings
+        certificate, key = settings.client_certificate_file, settings.client_key_file
+        return {
+            "verify": not settings.insecure_skip_verify and authorities(settings),
+            "cert": (str(certificate), str(key or certificate)) if certificate else None,
+        }
+
+
+class Generated:
+    """apache-airflow-client: for Airflow 3. Making one imports it, which costs seconds and 41 MB."""
+
+    def __init__(self, settings: AirflowSettings, user_agent: str) -> None:
+        from airflow_client import client  # noqa: PLC0415
+
+        self._module: Any = client
+        self._base = base_url(settings)
+        self._client: ApiClient = client.ApiClient(client.Configuration(host=self._base, proxy=""))
+        self._client.user_agent = user_agent
+        self._client.rest_client.pool_manager = make_pool(settings)
+        self._apis: dict[str, Any] = {}
+        accept_insecure(settings)
+
+    def send(self, call: Call, headers: Mapping[str, str], timeout: float) -> Reply:
+        """Read an endpoint of /api/v2."""
+        until = time.monotonic() + timeout
+        api_name, _, method = call.endpoint.operation.partition(".")
+        api = self._apis.get(api_name) or self._apis.setdefault(api_name, self._make_api(api_name))
+        operation = getattr(api, f"{method}_without_preload_content")
+        timeouts = (min(timeout, CONNECT_TIMEOUT), timeout)
+        try:
+            response = operation(**call.names, **call.query, _request_timeout=timeouts, _headers=dict(headers))
+        except self._module.ApiException as error:
+            # The generated client wraps nothing but TLS errors.
+            raise SSLError(error.reason) from error
+        return read_reply(response, until)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.rest_client.pool_manager.clear()
+
+    def _make_api(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._module, name)(self._client)
+
+
+def read_reply(response: urllib3.BaseHTTPResponse, until: float) -> Reply:
+    """Read the whole body, however slowly it drips, by `until` (monotonic seconds) at the latest."""
+    try:
+        body = b"".join(read_chunks(response, until))
+    except BaseException:
+        response.close()
+        raise
+    response.release_conn()
+    return Reply(response.status, response.headers, body, response.url or "")
+
+
+def read_chunks(response: urllib3.BaseHTTPResponse, until: float) -> Iterator[bytes]:
+    """The body as it comes. Raises BodyTooLargeError, and ReadTimeoutError after `until`."""
+    size = 0
+    while chunk := response.read1(CHUNK, decode_content=True):
+        yield chunk
+        size += len(chunk)
+        if size > BODY_LIMIT:
+            raise BodyTooLargeError(f"more than {BODY_LIMIT >> 20} MiB")
+        if time.monotonic() > until:
+            raise ReadTimeoutError(None, response.url, "the body took too long")  # type: ignore[arg-type]
+
+
+def value_text(value: Value) -> str | int | float | list[str]:
+    """A value as /api/v1 and /api/v2 take it in a query."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def base_url(settings: AirflowSettings) -> str:
+    """Where Airflow is, without a slash at the end."""
+    return settings.url.rstrip("/")
+
+
+def proxy_for(settings: AirflowSettings, url: str) -> str:
+    """The proxy for a URL: ours, else the environment's (HTTPS_PROXY, NO_PROXY …), else none."""
+    proxy = settings.proxy_url or select_proxy(url, get_environ_proxies(url)) or ""
+    hide_password(proxy)
+    return proxy
+
+
+def hide_password(url: str) -> None:
+    """Never show the password in a URL, nor what the header has of it."""
+    password = urlsplit(url).password
+    if not password:
+        return
+    hide(password)
+    user, secret = unquote(urlsplit(url).username or ""), unquote(password)
+    hide(secret)
+    hide(base64.b64encode(f"{user}:{secret}".encode()).decode())
+
+
+def authorities(settings: AirflowSettings | None) -> str:
+    """The file of certificate authorities to trust: ours, else the environment's, else certifi's."""
+    if settings and settings.ca_file:
+        return str(settings.ca_file)
+    environment = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
+    return next(filter(None, environment), None) or certifi.where()
+
+
+def accept_insecure(settings: AirflowSettings) -> None:
+    """Say nothing about each unverified request, where the operator wants them."""
+    if settings.insecure_skip_verify:
+        urllib3.disable_warnings(InsecureRequestWarning)
+
+
+def make_pool(settings: AirflowSettings) -> urllib3.PoolManager:
+    """A pool of connections as the settings want it, that neither retries nor follows redirects."""
+    options: dict[str, Any] = {
+        "retries": False,
+        "timeout": Timeout(settings.timeout),
+        "cert_reqs": "CERT_NONE" if settings.insecure_skip_verify else "CERT_REQUIRED",
+        "ca_certs": None if settings.insecure_skip_verify else authorities(settings),
+        "cert_file": settings.client_certificate_file and str(settings.client_certificate_file),
+        "key_file": settings.client_key_file and str(settings.client_key_file),
+    }
+    proxy = proxy_for(settings, base_url(settings))
+    if not proxy:
+        return urllib3.PoolManager(**options)
+    user = urlsplit(proxy)
+    secret = f"{user.username}:{user.password or ''}" if user.username else None
+    proxy_headers = make_headers(proxy_basic_auth=secret) if secret else {}
+    return urllib3.ProxyManager(proxy, proxy_headers=proxy_headers, **options)

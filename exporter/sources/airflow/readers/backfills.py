@@ -1,0 +1,64 @@
+"""The reader of backfills: asked only for DAGs that have backfill runs under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from exporter.metrics.catalogue.api import runs
+from exporter.metrics.family import Family, Labels
+from exporter.metrics.reading import ReaderError, Reading
+from exporter.sources.airflow.api.models import Backfill
+from exporter.sources.airflow.api.protocol import Airflow
+from exporter.sources.airflow.counting.retry_later import RetryLater, is_about_one
+from exporter.sources.airflow.shared import Overview
+
+
+class BackfillsReader:
+    """Reads the progress and the limits of unfinished backfills."""
+
+    name = "backfills"
+    help = "Backfills under way: their active runs and their own limit (3.x)"
+    families: Sequence[Family] = (runs.BACKFILL_RUNS, runs.BACKFILL_MAX_ACTIVE_RUNS, runs.BACKFILL_OLDEST_START)
+
+    def __init__(
+        self, airflow: Airflow, overview: Overview, interval: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.interval = interval
+        self._airflow = airflow
+        self._overview = overview
+        self._later: RetryLater = RetryLater(clock)
+
+    def read(self) -> Reading:
+        """Read once; a DAG whose backfills Airflow answers with an error is passed over. Raises ReaderError."""
+        active = self._overview.backfilled
+        dag_ids = sorted({labels[0] for labels in active})
+        self._later.keep(dag_ids)
+        found = [one for dag_id in filter(self._later.is_due, dag_ids) for one in self._ask(dag_id)]
+        tables = {runs.BACKFILL_RUNS: {**active}, **backfill_tables(found)}
+        return Reading(tables, unanswered=self._later.messages())
+
+    def _ask(self, dag_id: str) -> Sequence[Backfill]:
+        try:
+            found = self._airflow.backfills(dag_id)
+        except ReaderError as error:
+            if not is_about_one(error):
+                raise
+            self._later.fail(dag_id, error)
+            return ()
+        self._later.succeed(dag_id)
+        return found
+
+
+def backfill_tables(found: Sequence[Backfill]) -> dict[Family, dict[Labels, float]]:
+    """The families of backfills that are not completed."""
+    limits: dict[Labels, float] = {}
+    oldest: dict[Labels, float] = {}
+    for one in found:
+        if one.completed_at is not None:
+            continue
+        labels = (one.dag_id,)
+        limits[labels] = limits.get(labels, 0) + (one.max_active_runs or 0)
+        if one.created_at is not None:
+            oldest[labels] = min(one.created_at, oldest.get(labels, one.created_at))
+    return {runs.BACKFILL_MAX_ACTIVE_RUNS: limits, runs.BACKFILL_OLDEST_START: oldest}

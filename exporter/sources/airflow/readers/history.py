@@ -1,0 +1,187 @@
+"""What is remembered of each DAG's finished runs: the last state, the last success, failures in a row.
+
+There is no bulk query for it: each DAG is asked for once, slowly, and then kept up to date by the runs that end.
+Backfill runs say nothing of how a DAG fares today and are left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from exporter.metrics.catalogue.api import dags
+from exporter.metrics.family import Family, Labels
+from exporter.metrics.reading import Memory, ReaderError, Reading
+from exporter.sources.airflow.api.models import RUNS_ENDED, Dag, DagRun
+from exporter.sources.airflow.api.protocol import Airflow
+from exporter.sources.airflow.counting.retry_later import RetryLater, is_about_one
+from exporter.sources.airflow.saved_entries import decode_all
+from exporter.sources.airflow.shared import Overview
+
+SPACE = "dag_history"
+NEWEST = 25
+"""How many runs of a DAG are looked at when it is first seen."""
+SHARE = 0.03
+"""The part of its interval for which one read goes on asking."""
+MAX_FAILURES = 5
+"""After how many DAGs that could not be asked for a read leaves the others to the next one."""
+ABOUT_A_DAG = ("timeout", "bad_reply", "forbidden")
+"""Reasons of errors that may be about one DAG or about all of Airflow: the next read begins with others."""
+
+FAMILIES: Sequence[Family] = (
+    dags.LAST_RUN_STATE,
+    dags.LAST_RUN_END,
+    dags.LAST_SUCCESS,
+    dags.LAST_SUCCESS_DATA,
+    dags.CONSECUTIVE_FAILED_RUNS,
+)
+
+
+class DagHistory(msgspec.Struct, frozen=True, array_like=True):
+    """Times are Unix seconds; `asked` says that the runs before the first one seen are known too."""
+
+    asked: bool = False
+    last_state: str = ""
+    last_end: float | None = None
+    last_success: float | None = None
+    last_success_data: float | None = None
+    consecutive_failed: int = 0
+
+
+def learn(history: DagHistory, run: DagRun) -> DagHistory:
+    """The history after one more run ended."""
+    if run.run_type == "backfill" or run.end_date is None or run.state not in RUNS_ENDED:
+        return history
+    newest = run.end_date >= (history.last_end or 0.0)
+    failed = history.consecutive_failed
+    if newest:
+        history = msgspec.structs.replace(history, last_state=run.state, last_end=run.end_date)
+        failed = 0 if run.state == "success" else failed + 1
+    if run.state != "success":
+        return msgspec.structs.replace(history, consecutive_failed=failed)
+    return msgspec.structs.replace(
+        history,
+        consecutive_failed=failed,
+        last_success=later(history.last_success, run.end_date),
+        last_success_data=later(history.last_success_data, run.data_interval_end),
+    )
+
+
+def later(one: float | None, other: float | None) -> float | None:
+    known = [moment for moment in (one, other) if moment is not None]
+    return max(known, default=None)
+
+
+def recount(runs: Iterable[DagRun]) -> DagHistory:
+    """The history that some runs make, in whichever order they come."""
+    history = DagHistory(asked=True)
+    for run in sorted(runs, key=lambda run: run.end_date or 0.0):
+        history = learn(history, run)
+    return history
+
+
+def history_tables(
+    histories: Mapping[str, DagHistory], known: Mapping[str, Dag] | None
+) -> dict[Family, dict[Labels, float]]:
+    """The families of the DAGs that are there; what is not known yet is absent, never 0."""
+    tables: dict[Family, dict[Labels, float]] = {family: {} for family in FAMILIES}
+    for dag_id, history in histories.items():
+        if known is not None and (dag_id not in known or known[dag_id].is_stale):
+            continue
+        if history.last_end is not None:
+            tables[dags.LAST_RUN_STATE][(dag_id, history.last_state)] = 1
+            tables[dags.LAST_RUN_END][(dag_id,)] = history.last_end
+        if history.last_success is not None:
+            tables[dags.LAST_SUCCESS][(dag_id,)] = history.last_success
+        if history.last_success_data is not None:
+            tables[dags.LAST_SUCCESS_DATA][(dag_id,)] = history.last_success_data
+        if history.asked and history.last_end is not None:
+            tables[dags.CONSECUTIVE_FAILED_RUNS][(dag_id,)] = history.consecutive_failed
+    return tables
+
+
+def recall_histories(memory: Memory) -> dict[str, DagHistory]:
+    """Everything remembered, by DAG."""
+    decode = msgspec.msgpack.Decoder(DagHistory).decode
+    found = memory.recall_all(SPACE)
+    readable = decode_all(memory, SPACE, {key: key for key in found}, bytes.decode)
+    known = decode_all(memory, SPACE, {key: found[key] for key in readable}, decode)
+    return {readable[key]: history for key, history in known.items()}
+
+
+def write_histories(histories: Mapping[str, DagHistory]) -> dict[bytes, bytes | None]:
+    """What to remember."""
+    encode = msgspec.msgpack.Encoder().encode
+    return {dag_id.encode(): encode(one) for dag_id, one in histories.items()}
+
+
+class HistoryReader:
+    """Asks for the newest runs of the DAGs that nothing is known of, a few at each read.
+
+    A DAG whose runs Airflow answers with an error is passed over, and asked for again later.
+    """
+
+    name = "run_history"
+    help = "Last success and state of each DAG from before the exporter saw it, asked once a DAG"
+    families: Sequence[Family] = ()
+
+    def __init__(
+        self,
+        airflow: Airflow,
+        memory: Memory,
+        overview: Overview,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.interval = interval
+        self._airflow = airflow
+        self._memory = memory
+        self._overview = overview
+        self._clock = clock
+        self._later: RetryLater = RetryLater(clock)
+
+    def read(self) -> Reading:
+        """Ask for one DAG at least, and for as many as there is time for. Raises ReaderError."""
+        known = self._overview.dags
+        if known is None:
+            return Reading(notes=["waits for the DAGs to be read"])
+        histories = recall_histories(self._memory)
+        missing = [dag for dag in known.values() if not histories.get(dag.dag_id, DagHistory()).asked]
+        missing.sort(key=lambda dag: (dag.is_stale, dag.is_paused))
+        self._later.keep({dag.dag_id for dag in missing})
+        found = self._ask_in_time(dag.dag_id for dag in missing)
+        notes = [f"asked for {len(found)} DAGs, {len(missing) - len(found)} remain"] if missing else []
+        return Reading(memories={SPACE: write_histories(found)}, notes=notes, unanswered=self._later.messages())
+
+    def _ask_in_time(self, dag_ids: Iterable[str]) -> dict[str, DagHistory]:
+        """The histories of the first of these, as many as there is time for. Raises ReaderError."""
+        found: dict[str, DagHistory] = {}
+        failures = 0
+        end = self._clock() + self.interval * SHARE
+        for dag_id in filter(self._later.is_due, dag_ids):
+            try:
+                found[dag_id] = self._ask(dag_id)
+                self._later.succeed(dag_id)
+            except ReaderError as error:
+                failures += 1
+                if not self._pass_over(dag_id, error):
+                    if not found:
+                        raise
+                    break
+            if self._clock() >= end or failures >= MAX_FAILURES:
+                break
+        return found
+
+    def _pass_over(self, dag_id: str, error: ReaderError) -> bool:
+        """Put off a DAG that could not be asked for; whether the others may still be asked for."""
+        if is_about_one(error) or error.reason in ABOUT_A_DAG:
+            self._later.fail(dag_id, error)
+        return is_about_one(error)
+
+    def _ask(self, dag_id: str) -> DagHistory:
+        runs = list(self._airflow.dag_runs_recent(dag_id, limit=NEWEST))
+        if len(runs) >= NEWEST and not any(run.state == "success" and run.run_type != "backfill" for run in runs):
+            runs += self._airflow.dag_runs_recent(dag_id, limit=1, state="success")
+        return recount(runs)

@@ -1,0 +1,35 @@
+"""What the readers of one Airflow have found out that other readers, and other sources, need to know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from exporter.metrics.family import Labels
+from exporter.sources.airflow.api.models import Dag, DagRun
+from exporter.sources.directory import Directory
+
+
+@dataclass(slots=True)
+class Overview:
+    """Replaced piece by piece by its readers; None where a piece was not read yet."""
+
+    dags: Mapping[str, Dag] | None = None
+    live_schedulers: int | None = None
+    active_runs: frozenset[tuple[str, str]] = frozenset()
+    """Runs that are queued or running, by DAG and run id."""
+    cleared: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """When tasks of active runs were last cleared, by DAG and run id, in Unix seconds, where Airflow tells (3.x)."""
+    directory: Directory = field(default_factory=Directory)
+    """What other sources may know too."""
+    backfilled: Mapping[Labels, float] = field(default_factory=dict)
+    """Active backfill runs by DAG and state."""
+
+
+def find_cleared(active: Iterable[DagRun]) -> dict[tuple[str, str], float]:
+    """When tasks of a run were last cleared: Airflow 3 then renews `queued_at`, though the run goes on."""
+    return {
+        (run.dag_id, run.run_id): run.queued_at
+        for run in active
+        if run.queued_at is not None and run.start_date is not None and run.queued_at > run.start_date
+    }

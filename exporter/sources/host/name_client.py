@@ -1,0 +1,149 @@
+"""The names of tries, asked of an exporter that reads Airflow's API: what a worker without it does.
+
+Only what is not known yet is asked for, in a few small requests a round.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlencode, urlsplit
+
+from exporter.config.secret_file import SecretFile, clean_password
+from exporter.config.settings import HostSettings
+from exporter.metrics.family import Family
+from exporter.metrics.reading import Reader, ReaderError, Reading
+from exporter.redaction import hide, redact_foreign
+from exporter.sources.directory import Directory, Named
+
+TIMEOUT = 5.0
+"""Seconds that one request may take."""
+PART = 100
+"""Tries that one request asks for."""
+MOST = 2_000
+"""Tries that one round asks for."""
+LARGEST = 1_000_000
+"""Bytes of an answer that are read."""
+PATH = "/tries"
+REASONS = {401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "rate_limited"}
+
+
+class NamesReader:
+    """Asks for the tries that have no name yet, and tells the directory."""
+
+    name = "names"
+    help = "Names of running tasks, from the exporter that reads Airflow's API"
+    families: Sequence[Family] = ()
+
+    def __init__(self, settings: HostSettings, directory: Directory, find_nameless: Callable[[], list[str]]) -> None:
+        self.interval = settings.interval
+        self._settings = settings
+        self._directory = directory
+        self._find_nameless = find_nameless
+        file = settings.task_names_password_file
+        self._password = SecretFile(file, "the password file", clean_password) if file else None
+
+    def read(self) -> Reading:
+        """One round. Raises ReaderError."""
+        wanted = self._find_nameless()[:MOST]
+        found = 0
+        for start in range(0, len(wanted), PART):
+            tries = decode(self._ask(wanted[start : start + PART]))
+            for uuid, named in tries.items():
+                self._directory.tell_try(named.dag_id, named.task_id, uuid)
+            found += len(tries)
+        self._directory.tell_poll()
+        return Reading(notes=[f"{found} of {len(wanted)} tries have a name"])
+
+    def _ask(self, uuids: list[str]) -> bytes:
+        """The answer to one request. Raises ReaderError."""
+        where = urlsplit(self._settings.task_names_from)
+        query = urlencode([("uuid", uuid) for uuid in uuids])
+        try:
+            connection = open_connection(self._settings)
+            try:
+                connection.request("GET", f"{where.path}{PATH}?{query}", headers=self._headers())
+                reply = connection.getresponse()
+                content = reply.read(LARGEST)
+            finally:
+                connection.close()
+        except ssl.SSLError as error:
+            raise ReaderError("tls", f"{where.netloc}: {redact_foreign(str(error))}") from error
+        except TimeoutError as error:
+            raise ReaderError("timeout", f"{where.netloc} did not answer within {TIMEOUT:.0f} s") from error
+        except (OSError, http.client.HTTPException) as error:
+            said = redact_foreign(str(error))
+            raise ReaderError("unreachable", f"{where.netloc}: {said}; is that exporter running?") from error
+        if reply.status != http.client.OK:
+            said = f"{reply.status} {redact_foreign(reply.reason)}"
+            raise ReaderError(explain(reply.status), f"{where.netloc} answered {said}")
+        return content
+
+    def _headers(self) -> Mapping[str, str]:
+        """Raises ReaderError without the password's file."""
+        if self._password is None:
+            return {}
+        pair = f"{self._settings.task_names_username}:{self._password.read()}"
+        encoded = base64.b64encode(pair.encode()).decode()
+        hide(encoded)
+        return {"Authorization": f"Basic {encoded}"}
+
+
+class NamesSource:
+    """The other exporter: a source of its own, so that one that is slow keeps nothing else waiting."""
+
+    name = "task_names"
+    vital = ""
+    refused = False
+
+    def __init__(self, reader: NamesReader, url: str) -> None:
+        self.readers: Sequence[Reader] = (reader,)
+        self._url = url
+
+    def __str__(self) -> str:
+        return f"the exporter at {self._url}"
+
+    def connect(self) -> None:
+        """Each request has a connection of its own: they are rare."""
+
+    def begin(self, deadline: float) -> None:
+        """A round has few requests, each with its own timeout."""
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+
+def decode(content: bytes) -> dict[str, Named]:
+    """The tries that the other exporter knows, by UUID. Raises ReaderError."""
+    try:
+        tries = json.loads(content)["tries"]
+        return {uuid: Named(take_text(ids["dag_id"]), take_text(ids["task_id"])) for uuid, ids in tries.items()}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        said = redact_foreign(str(error))
+        raise ReaderError("bad_reply", f"the answer is not that of an exporter's {PATH}: {said}") from error
+
+
+def take_text(value: object) -> str:
+    """Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def explain(status: int) -> str:
+    """One of reading.REASONS."""
+    return REASONS.get(status, "server_error" if status >= 500 else "bad_request")
+
+
+def open_connection(settings: HostSettings) -> http.client.HTTPConnection:
+    """Raises OSError where a certificate's file cannot be used."""
+    where = urlsplit(settings.task_names_from)
+    if where.scheme == "http":
+        return http.client.HTTPConnection(where.hostname or "", where.port, timeout=TIMEOUT)
+    context = ssl.create_default_context(cafile=settings.task_names_ca_file)
+    if settings.task_names_client_certificate_file:
+        context.load_cert_chain(settings.task_names_client_certificate_file, settings.task_names_client_key_file)
+    return http.client.HTTPSConnection(where.hostname or "", where.port, timeout=TIMEOUT, context=context)

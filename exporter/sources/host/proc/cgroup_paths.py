@@ -1,0 +1,145 @@
+"""Where a control group of `/proc/PID/cgroup` lies below a mounted hierarchy.
+
+Both that file and the root of a mount in `/proc/self/mountinfo` are relative to the cgroup namespace of the process
+that reads them: a group outside of it has a path such as `/../other`. Docker on cgroup v2 and Kubernetes give each
+container a namespace of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from exporter.sources.host.proc.machine_files import unescape
+
+UP = ".."
+MAX_SEARCHED_GROUPS = 20_000
+"""Groups in which our own process is looked for at most, to find where our namespace begins in a hierarchy."""
+
+FILESYSTEMS = ("cgroup", "cgroup2")
+
+
+class CgroupMount(NamedTuple):
+    """A line of `/proc/self/mountinfo`: the group that is mounted, and where."""
+
+    root: str
+    point: str
+
+
+class Place(NamedTuple):
+    """Where a group is: its path as the label shows it, the folder of its hierarchy and its own."""
+
+    path: str
+    root: Path
+    folder: Path
+
+    def list_levels(self) -> Iterator[Path]:
+        """The group's folder and those above it, up to the root of what is mounted."""
+        yield self.folder
+        if self.folder != self.root:
+            yield from (level for level in self.folder.parents if level.is_relative_to(self.root))
+
+
+class CgroupPaths:
+    """The hierarchies under a folder such as /sys/fs/cgroup, by controller; that of version 2 has the empty name."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._unified = root if (root / "cgroup.controllers").exists() else root / "unified"
+        self._own: Mapping[str, str] = {}
+        self._mounts: bytes | None = None
+        self._hierarchies: dict[str, Hierarchy] = {}
+
+    def set_view(self, own: Mapping[str, str], mounts: bytes) -> None:
+        """How this process sees control groups: its own membership, and the text of its `/proc/self/mountinfo`."""
+        if (own, mounts) != (self._own, self._mounts):
+            self._own, self._mounts = own, mounts
+            self._hierarchies.clear()
+
+    def locate(self, controller: str, path: str) -> Place | None:
+        """A group in the hierarchy of a controller; None where it lies outside of what is mounted."""
+        hierarchy = self._hierarchies.get(controller)
+        if hierarchy is None:
+            folder = self._root / controller if controller else self._unified
+            root = find_mount_root(parse_mountinfo(self._mounts or b""), folder)
+            hierarchy = self._hierarchies[controller] = Hierarchy(folder, root, self._own.get(controller, "/"))
+        return hierarchy.locate(path)
+
+
+class Hierarchy:
+    """One mounted hierarchy. `root` is the root of its mount, `own` our own group in it, as this process sees them."""
+
+    def __init__(self, folder: Path, root: str = "/", own: str = "/") -> None:
+        self.folder = folder
+        self._root_up, self._root_names = split(root)
+        self._own_up, self._own_names = split(own)
+        self._above: tuple[str, ...] | None = None
+
+    def locate(self, path: str) -> Place | None:
+        """A group; None where it lies outside of what is mounted, or where our namespace cannot be found in it."""
+        up, names = split(path)
+        below = self._find_below(up, names)
+        if below is None:
+            return None
+        # An operator knows a path that starts at the namespace's root; `/../other` would mean nothing to them.
+        return Place("/" + "/".join(below) if up else path, self.folder, self.folder.joinpath(*below))
+
+    def _find_below(self, up: int, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        """The names that lead from the mount's root to a group."""
+        if up == self._root_up:
+            length = len(self._root_names)
+            return names[length:] if names[:length] == self._root_names else None
+        if up > self._root_up or self._root_names or self._own_up >= self._root_up:
+            return None
+        above = self._find_above()[: self._root_up - up]
+        return above + names if len(above) == self._root_up - up else None
+
+    def _find_above(self) -> tuple[str, ...]:
+        """The names from the mount's root down to our namespace's: the folder that lists our own process has them."""
+        if self._above is None:
+            depth = self._root_up - self._own_up
+            pattern = "/".join(("*",) * depth + self._own_names)
+            found = find_folder_of(os.getpid(), islice(self.folder.glob(pattern), MAX_SEARCHED_GROUPS))
+            self._above = found.relative_to(self.folder).parts[:depth] if found else ()
+        return self._above
+
+
+def split(path: str) -> tuple[int, tuple[str, ...]]:
+    """How many levels a path goes up, and the names that it then goes down."""
+    names = tuple(name for name in path.split("/") if name)
+    up = 0
+    while up < len(names) and names[up] == UP:
+        up += 1
+    return up, names[up:]
+
+
+def find_folder_of(pid: int, folders: Iterable[Path]) -> Path | None:
+    """The group that lists a process. The kernel writes pids as the reader's PID namespace has them."""
+    wanted = str(pid)
+    for folder in folders:
+        try:
+            if wanted in (folder / "cgroup.procs").read_text().split():
+                return folder
+        except OSError:
+            # The group is gone, or what the pattern matched is a file.
+            continue
+    return None
+
+
+def parse_mountinfo(text: bytes) -> Iterator[CgroupMount]:
+    """The mounted control groups of both versions, in the order in which they were mounted."""
+    for line in text.splitlines():
+        before, _, after = line.partition(b" - ")
+        fields = before.split()
+        if len(fields) >= 5 and after.split(b" ", 1)[0].decode(errors="replace") in FILESYSTEMS:
+            yield CgroupMount(unescape(fields[3]), unescape(fields[4]))
+
+
+def find_mount_root(mounts: Iterable[CgroupMount], folder: Path) -> str:
+    """The root of what is mounted at a folder, `/` where that is not known. A later mount hides those before it."""
+    where = os.path.realpath(folder)
+    roots = [mount.root for mount in mounts if mount.point == where]
+    return roots[-1] if roots else "/"

@@ -1,0 +1,72 @@
+"""The /proc that is looked at, which may be that of a host, mounted elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from exporter.sources.host.proc import procfs
+from exporter.sources.host.proc.procfs import UnreadableError
+
+
+class Files:
+    """Reads files of processes; the only one that does."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._prefix = f"{root}/"
+
+    def read(self, pid: int, name: str, size: int = procfs.LARGEST) -> bytes:
+        """A file of a process. Raises UnreadableError."""
+        return procfs.read(f"{self._prefix}{pid}/{name}", size)
+
+    def open(self, pid: int, name: str) -> int:
+        """A descriptor of a file that is read again and again, with pread: closing it is up to the caller.
+
+        Raises UnreadableError.
+        """
+        try:
+            return os.open(f"{self._prefix}{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise procfs.unreadable(error) from error
+
+    def list_pids(self) -> list[int]:
+        """All processes, ascending. Raises UnreadableError."""
+        try:
+            return procfs.parse_pids(os.listdir(self.root))  # noqa: PTH208 - a Path for each of thousands is dear
+        except OSError as error:
+            raise procfs.unreadable(error) from error
+
+    def list_children(self, pid: int) -> list[int]:
+        """The children that the main thread of a process has; none where the kernel does not tell."""
+        try:
+            return [int(child) for child in self.read(pid, f"task/{pid}/children").split()]
+        except (UnreadableError, ValueError):
+            return []
+
+    def count_descriptors(self, pid: int) -> int:
+        """How many file descriptors a process has open. Raises UnreadableError."""
+        path = f"{self._prefix}{pid}/fd"
+        try:
+            # Linux tells the number as the folder's size from 6.2 on.
+            return os.stat(path).st_size if COUNTED else len(os.listdir(path))  # noqa: PTH116, PTH208 - hot
+        except OSError as error:
+            raise procfs.unreadable(error) from error
+
+    def find_namespace(self, pid: int | str) -> int:
+        """What names the network namespace of a process. Raises UnreadableError."""
+        try:
+            return os.stat(f"{self._prefix}{pid}/ns/net").st_ino  # noqa: PTH116 - hot
+        except OSError as error:
+            raise procfs.unreadable(error) from error
+
+
+def counts_descriptors() -> bool:
+    """Whether this kernel tells the number of descriptors as the size of the folder."""
+    try:
+        return os.stat("/proc/self/fd").st_size > 0  # noqa: PTH116
+    except OSError:
+        return False
+
+
+COUNTED = counts_descriptors()

@@ -1,0 +1,139 @@
+"""Whose a process is: by its own title, else by its nearest ancestor that has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from exporter.metrics.catalogue.host.processes import COMPONENTS
+from exporter.sources.directory import Named
+from exporter.sources.host.processes.owners import NAMELESS, Component, Owner, Try
+from exporter.sources.host.processes.process import SELDOM, Process
+from exporter.sources.host.processes.titles import SUPERVISORS, Title, Work
+
+Open = Callable[[str, str, Named | None], Try]
+"""Finds the try with this key, or makes it: key, UUID, name."""
+
+YOUNG = 3
+"""For how many looks a process is new enough to become another program."""
+POOLS = ("local_worker", "celery_pool")
+"""Components that do nothing but run one task after the other."""
+
+
+class Kinship:
+    """Decides by titles and parents; `open_try` keeps the tries."""
+
+    def __init__(self, open_try: Open) -> None:
+        self.components = {name: Component(name) for name in COMPONENTS}
+        self._open = open_try
+
+    def find_owner(self, process: Process, parent: Process | None) -> Owner | None:
+        """Whose it is now; None where Airflow has nothing to do with it."""
+        title, above = process.title, parent.owner if parent else None
+        if isinstance(above, Try) and not (title and title.work and title.work.uuid):
+            # Whatever a task starts is the task's, an Airflow command too.
+            return above
+        if title is None:
+            return process.owner or self._adopt(process, parent)
+        if parent is not None and above is not None and process.cmdline == parent.cmdline:
+            return self._recognize_fork(process, title, above)
+        if not title.component:
+            return self._find_task(process, title.work)
+        if title.component == "celery_pool":
+            is_airflow = isinstance(above, Component) and above.name in ("celery_worker", "celery_pool")
+            return self.components["celery_pool"] if is_airflow else process.owner
+        if title.component == "task_supervisor" and self._is_pool(process, above):
+            return self.components["celery_pool"]
+        return self.components[title.component]
+
+    def find_unseen(self, parent: Process) -> Owner | None:
+        """Whose a child was that came and went between two looks, by what its parent was doing."""
+        owner, title = parent.owner, parent.title
+        if not isinstance(owner, Component) or title is None:
+            return owner
+        if owner.name == "dag_processor":
+            return self.components["dag_file_processor"]
+        if owner.name not in SUPERVISORS:
+            return owner
+        works = [one.work for one in (parent.before, title) if one and one.work]
+        stem = f"{parent.stat.pid}:{parent.stat.start}"
+        tries = [self._open_work(work, f"{stem}:{work.dag_id}:{work.task_id}") for work in works]
+        # One that was never seen rather than one whose end was.
+        for found in sorted(tries, key=lambda each: each.spent > 0):
+            if found.live == 0:
+                return found
+        # Only tasks are children of those; which one it was, no title told.
+        return self._open("", "", NAMELESS) if owner.name in POOLS else owner
+
+    def find_heirs(self, process: Process, ended: Iterable[Process]) -> list[Owner]:
+        """To whom belongs what children used after they were last seen, or unseen: tasks before components."""
+        owners = list(dict.fromkeys(child.owner for child in ended if child.owner is not None))
+        tries: list[Owner] = [owner for owner in owners if isinstance(owner, Try)]
+        unseen = [] if owners else [self.find_unseen(process)]
+        return tries or owners[-1:] or [owner for owner in unseen if owner is not None]
+
+    def _adopt(self, process: Process, parent: Process | None) -> Owner | None:
+        """An untitled child is its parent's; that of a process that watches over a task is the task's."""
+        title = parent.title if parent else None
+        if title and title.work and watches_task(title):
+            return self._open_work(title.work, name_process(process))
+        return parent.owner if parent else None
+
+    def _recognize_fork(self, process: Process, title: Title, above: Owner) -> Owner:
+        """A child that has not yet a title of its own, or never gets one."""
+        if process.owner is not None and process.looks > 1:
+            return process.owner
+        if title.work and title.component in SUPERVISORS:
+            if watches_task(title):
+                return self._open_work(title.work, name_process(process))
+            return self.components["task_supervisor"]
+        return self.components["dag_file_processor"] if title.component == "dag_processor" else above
+
+    def _find_task(self, process: Process, work: Work | None) -> Owner:
+        if work is None:
+            return process.owner or self._open("", "", NAMELESS)
+        owner = process.owner
+        if not work.uuid and isinstance(owner, Try) and owner.named == (work.dag_id, work.task_id):
+            return owner
+        return self._open_work(work, name_process(process))
+
+    def _open_work(self, work: Work, key: str) -> Try:
+        if work.uuid:
+            return self._open(work.uuid, work.uuid, None)
+        return self._open(key, "", Named(work.dag_id, work.task_id))
+
+    def _is_pool(self, process: Process, above: Owner | None) -> bool:
+        """Whether a busy process is one of Celery's pool: it was, or its parent is the worker itself."""
+        return process.owner is self.components["celery_pool"] or above is self.components["celery_worker"]
+
+
+def watches_task(title: Title) -> bool:
+    """Whether children are tasks' own processes; a local worker of 2.x has supervisors as children."""
+    return bool(title.work and (title.work.uuid or title.component == "task_supervisor"))
+
+
+def name_process(process: Process) -> str:
+    return f"{process.stat.pid}:{process.stat.start}"
+
+
+def is_helper(process: Process, owner: Owner | None, parent: Process | None) -> bool:
+    """Whether a process that belongs to `owner` only helps a process of the same component: its parent.
+
+    Many keep their parent's title: a Celery worker of Airflow 3 has a child that deletes old DAG bundles, a triggerer
+    has one that runs the triggers. A helper remains one when its parent has ended without it.
+    """
+    if owner is None:
+        return False
+    return (process.helper and process.owner is owner) or (parent is not None and parent.owner is owner)
+
+
+def is_busy(process: Process) -> bool:
+    """Whether it is a task's, or runs tasks."""
+    owner = process.owner
+    return isinstance(owner, Try) or (isinstance(owner, Component) and owner.name in SUPERVISORS)
+
+
+def may_change(process: Process) -> bool:
+    """Whether a process that has a title may get another one at any time."""
+    if process.cmdline is None or process.looks <= YOUNG:
+        return True
+    return is_busy(process) or (process.owner is not None and process.looks % SELDOM == 0)

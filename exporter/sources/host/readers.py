@@ -1,0 +1,236 @@
+"""The readers of processes: one looks at all and reports, one glances at tasks in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from exporter.metrics.catalogue.host import processes, task_resources
+from exporter.metrics.family import Family, Kind, Labels
+from exporter.metrics.reading import NOTHING, Change, ReaderError, Reading
+from exporter.sources.host.proc import procfs
+from exporter.sources.host.proc.procfs import TICKS, UnreadableError
+from exporter.sources.host.processes.attribution import Kinship
+from exporter.sources.host.processes.memory import Details, Owned
+from exporter.sources.host.processes.network import Network
+from exporter.sources.host.processes.owners import Component, Owner, Try, Usage
+from exporter.sources.host.processes.process import Process
+from exporter.sources.host.processes.process_table import Census, OverrunError
+from exporter.sources.host.processes.task_usage import Tries
+
+Values = dict[Labels, float]
+SHARE = 0.8
+"""The part of its interval that a look may take."""
+QUICKEST = 0.5
+"""Seconds between two glances, where they are cheap: tasks start slower than that."""
+COST = 0.002
+"""The part of one CPU that glances may take."""
+TREMBLE = 2.0
+"""Seconds by which a clock that is not set may still be led."""
+ADVICE = "run as Airflow's user, or with CAP_SYS_PTRACE"
+NONE_SEEN = (
+    "no process of Airflow's is seen: where it runs in another container, share the machine's processes (pid: host, "
+    "hostPID: true) or see --path.procfs"
+)
+LEDGER = tuple(family for family in (*processes.FAMILIES, *task_resources.FAMILIES) if family.kind is not Kind.GAUGE)
+"""The families that only grow."""
+
+
+class Observer:
+    """What both readers share: the processes, the tries and the clock of the machine."""
+
+    def __init__(self, census: Census, kinship: Kinship, tries: Tries, details: Details, network: Network) -> None:
+        self.census = census
+        self.kinship = kinship
+        self.tries = tries
+        self.details = details
+        self.network = network
+
+
+class ProcessesReader:
+    """Looks at every process and reports what Airflow's used since the report before."""
+
+    name = "processes"
+    help = "Airflow's processes, by component, and the processes of running tasks"
+    families: Sequence[Family] = tuple(
+        family for family in (*processes.FAMILIES, *task_resources.FAMILIES) if family.kind is Kind.GAUGE
+    )
+
+    def __init__(self, observer: Observer, interval: float) -> None:
+        self.interval = interval
+        self.seen = 0
+        self.notes: tuple[str, ...] = ()
+        """What could not be read in the newest cycle, and what helps."""
+        self._observer = observer
+        self._boot = 0.0
+        """When the machine was started, in Unix seconds."""
+
+    def read(self) -> Reading:
+        """Look at all. Raises ReaderError where there is no time, or no /proc."""
+        one = self._observer
+        begun = time.monotonic()
+        try:
+            one.census.look(begun + self.interval * SHARE)
+        except OverrunError:
+            raise ReaderError("deadline", "the machine is too busy to look at all its processes in time") from None
+        except UnreadableError as error:
+            raise ReaderError("internal", f"the folder of processes cannot be listed: {error}") from error
+        uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+        owned = list(one.census.owned())
+        one.details.read(owned, uptime)
+        one.network.read(owned)
+        self.seen = len(one.census.processes)
+        self._boot = keep_moment(self._boot, time.time() - uptime)
+        unreadable = count_unreadable(owned)
+        unreadable |= {("stat", reason): number for reason, number in one.census.unmet.items()}
+        explained = owned or "failed" in one.census.unmet
+        self.notes = (*describe(unreadable), *(() if explained else (NONE_SEEN,)))
+        took = time.monotonic() - begun
+        return Reading(
+            tables={
+                **component_tables(owned, self._boot),
+                **self._task_tables(owned),
+                processes.SEEN: {(): self.seen},
+                processes.UNREADABLE: unreadable,
+            },
+            changes=[
+                Change(processes.STRANGERS, (), take(one.census.strangers).cpu / TICKS),
+                *report_components(one.kinship, owned),
+                *one.tries.report(),
+            ],
+            notes=[f"{self.seen} processes, {len(owned)} of Airflow's, in {took * 1000:.0f} ms", *self.notes],
+        )
+
+    def _task_tables(self, owned: Iterable[Owned]) -> dict[Family, Values]:
+        memory: Values = {}
+        for process, owner in owned:
+            labels = self._observer.tries.label(owner) if isinstance(owner, Try) else None
+            if labels is not None and process.pss is not None:
+                memory[labels] = memory.get(labels, 0) + process.pss
+        return {task_resources.MEMORY: memory, task_resources.PEAK: self._observer.tries.peaks.table(time.monotonic())}
+
+
+class TasksReader:
+    """Glances at tasks and those who run them, so that a short one is seen, and its highest memory known."""
+
+    name = "tasks"
+    help = "Running tasks, more often than all processes"
+    families: Sequence[Family] = ()
+
+    def __init__(self, observer: Observer, longest: float) -> None:
+        self.interval = QUICKEST
+        self._longest = longest
+        self._observer = observer
+
+    def read(self) -> Reading:
+        """Glance. Reports nothing: the other reader does. Raises ReaderError as sources do, which it never needs."""
+        begun, spent = time.monotonic(), time.thread_time()
+        census = self._observer.census
+        self._observer.details.read_peaks(census.glance(begun + self.interval))
+        spent = time.thread_time() - spent
+        self.interval = min(self._longest, max(QUICKEST, spent / COST))
+        return NOTHING
+
+
+def keep_moment(before: float, now: float) -> float:
+    """The moment as first worked out, unless the clock was set: a start that trembles would look like restarts."""
+    return before if abs(now - before) < TREMBLE else now
+
+
+def take(owner: Owner) -> Usage:
+    """What was used since this was last asked."""
+    used, owner.usage = owner.usage, Usage()
+    return used
+
+
+def report_components(kinship: Kinship, owned: Iterable[Owned]) -> Iterator[Change]:
+    """What components used since the report before; a series of what cannot be read does not begin at all."""
+    readable = {owner for process, owner in owned if process.read is not None}
+    for name, owner in kinship.components.items():
+        used = take(owner)
+        for family, value, certain in (
+            (processes.CPU, used.cpu / TICKS, True),
+            (processes.READ, used.read, owner in readable),
+            (processes.WRITTEN, used.written, owner in readable),
+            (processes.SWITCHES, used.switches, owner in readable),
+        ):
+            if value or certain:
+                yield Change(family, (name,), value)
+
+
+def component_tables(owned: Iterable[Owned], boot: float) -> dict[Family, Values]:
+    """The state of each component; `boot` is when the machine was started, in Unix seconds."""
+    groups: dict[str, list[Process]] = {}
+    for process, owner in owned:
+        if isinstance(owner, Component):
+            groups.setdefault(owner.name, []).append(process)
+    tables: dict[Family, Values] = {
+        family: {} for family in ProcessesReader.families if family.labels == ("component",)
+    }
+    tables[processes.PROCESSES] = {
+        (name,): sum(not process.helper for process in groups.get(name, ())) for name in processes.COMPONENTS
+    }
+    for name, group in groups.items():
+        for family, value in summarize(group, boot).items():
+            if value is not None:
+                tables[family][(name,)] = value
+    return tables
+
+
+def summarize(group: list[Process], boot: float) -> Mapping[Family, float | None]:
+    """The figures of one component's processes; None for what cannot be told."""
+    mains = [process for process in group if not process.helper] or group
+    starts = [boot + process.stat.start / TICKS for process in mains]
+    grown = [process.anonymous - process.settled for process in group if process.settled is not None]
+    fds = [process.fds for process in group]
+    return {
+        processes.RESIDENT: sum(process.stat.rss for process in group) * procfs.PAGE,
+        processes.PROPORTIONAL: sum_proportional(group),
+        processes.GROWTH: max(0, *grown, 0) if grown else None,
+        processes.OPEN_FDS: None if None in fds else sum(filter(None, fds)),
+        processes.OPEN_FDS_RATIO: max(filter(None, map(share_descriptors, group)), default=None),
+        processes.THREADS: sum(process.stat.threads for process in group),
+        processes.OLDEST_START: round(min(starts), 2),
+        processes.NEWEST_START: round(max(starts), 2),
+    }
+
+
+def share_descriptors(process: Process) -> float | None:
+    """What part of the file descriptors that it may have open the process has; None where it cannot be told."""
+    return None if process.fds is None or not process.fd_limit else process.fds / process.fd_limit
+
+
+def sum_proportional(group: Iterable[Process]) -> float | None:
+    """The proportional memory of all; who was not weighed yet counts like the others, None where one cannot be."""
+    weighed = resident = waiting = 0
+    for process in group:
+        if process.pss is not None:
+            weighed += process.pss
+            resident += process.stat.rss
+        elif process.weighed >= 0:
+            return None
+        else:
+            waiting += process.stat.rss
+    if not resident:
+        return weighed or None
+    return round(weighed * (1 + waiting / resident))
+
+
+def count_unreadable(owned: Iterable[Owned]) -> Values:
+    """How many of Airflow's processes keep which file from us, and why."""
+    counts: Values = {(file, reason): 0 for file in processes.UNREADABLE_FILES for reason in procfs.REASONS}
+    for process, _ in owned:
+        for file, reason in process.unreadable.items():
+            counts[file, reason] += 1
+    return counts
+
+
+def describe(unreadable: Values) -> Iterator[str]:
+    """What is missing and what helps, in words."""
+    for (file, reason), number in unreadable.items():
+        if number and (file, reason) == ("stat", "permission"):
+            yield f"{number:.0f} processes are hidden from us, /proc is mounted with hidepid: {ADVICE}"
+        elif number and reason == "permission":
+            yield f"/proc/PID/{file} of {number:.0f} processes is forbidden to us: {ADVICE}"
+        elif number:
+            yield f"/proc/PID/{file} of {number:.0f} processes: {reason}"

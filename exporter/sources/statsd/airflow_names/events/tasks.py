@@ -1,0 +1,166 @@
+"""Task instances: what the processes that run them report, and what schedulers say of them.
+
+A `ti.finish` comes from a process that ran the task. So success, failed, up_for_retry and skipped end a try;
+up_for_reschedule and deferred do not, the same try goes on later. 2.x sends a zero for every state at each start: those
+make series where the state can be reached, and nothing otherwise.
+"""
+
+from exporter.metrics.catalogue.api import tasks
+from exporter.metrics.catalogue.statsd import custom, scheduler
+from exporter.metrics.catalogue.statsd import tasks as execution
+from exporter.sources.statsd.airflow_names.event import Event, Feed, Part, Unit
+from exporter.sources.statsd.model import Type
+
+OF_TASK = ("dag_id", "task_id")
+FINISHING = "2.x, 3.1.8+"
+NEVER_FINISHED = (
+    "None", "none", "queued", "scheduled", "running", "removed", "restarting", "shutdown", "upstream_failed",
+    "awaiting_input",
+)  # fmt: skip
+
+EVENTS = (
+    Event(
+        "ti.start",
+        Type.COUNTER,
+        feeds=(Feed(execution.STARTS, stands_in_for=tasks.TRIES),),
+        legacy=("ti.start.{dag_id}.{task_id}",),
+        releases=FINISHING,
+    ),
+    Event(
+        "ti.finish",
+        Type.COUNTER,
+        feeds=(
+            Feed(tasks.FINISHED, only=("success", "failed")),
+            Feed(tasks.NOT_RUN, only=("skipped",)),
+            Feed(tasks.TRIES, only=("success", "failed", "up_for_retry", "skipped")),
+            Feed(tasks.TRIES_FAILED, only=("failed", "up_for_retry")),
+            Feed(tasks.RETRIES, only=("up_for_retry",)),
+            Feed(execution.RESCHEDULES, only=("up_for_reschedule",)),
+            Feed(execution.DEFERRALS, only=("deferred",)),
+        ),
+        legacy=("ti.finish.{dag_id}.{task_id}.{state}",),
+        releases=FINISHING,
+        states=NEVER_FINISHED,
+        note=(
+            "what no process ran is not reported: branch skips, upstream_failed, EmptyOperator, marks by hand, "
+            "and tasks that schedulers fail since their process died"
+        ),
+    ),
+    Event(
+        "task.duration",
+        Type.TIMER,
+        feeds=(
+            Feed(tasks.RUN_SECONDS),
+            Feed(execution.EXECUTION_DURATION, stands_in_for=tasks.DURATION),
+        ),
+        legacy=("dag.{dag_id}.{task_id}.duration",),
+        releases="2.x, 3.1.6+",
+        unit=Unit.TASK,
+        note=(
+            "from when the process has loaded the task, so less than the database says; 3.x: not of tasks that skip "
+            "themselves; 2.x: without deferred time, but with the pokes of rescheduled sensors"
+        ),
+    ),
+    Event(
+        "task.queued_duration",
+        Type.TIMER,
+        feeds=(
+            Feed(tasks.QUEUED_DURATION),
+            Feed(tasks.DAG_QUEUED_SECONDS),
+            Feed(tasks.DAG_QUEUED_TRIES, part=Part.COUNT),
+        ),
+        legacy=("dag.{dag_id}.{task_id}.queued_duration",),
+        releases="2.x",
+        unit=Unit.WAIT,
+        note="first tries only; without the queue, so that the label is empty",
+    ),
+    Event(
+        "task.scheduled_duration",
+        Type.TIMER,
+        feeds=(
+            Feed(tasks.SCHEDULED_DURATION, releases="3.0+"),
+            Feed(tasks.DAG_SCHEDULED_SECONDS, releases="3.0+"),
+            Feed(tasks.DAG_SCHEDULED_TRIES, part=Part.COUNT, releases="3.0+"),
+        ),
+        legacy=("dag.{dag_id}.{task_id}.scheduled_duration",),
+        tags=("queue",),
+        unit=Unit.WAIT,
+        note="first tries only; without the pool, so that the label is empty. 2.x counts from the task's first start",
+    ),
+    *(
+        Event(
+            f"ti.{state}",
+            Type.GAUGE,
+            feeds=(Feed(execution.ACTIVE, const={"state": state}),),
+            legacy=(f"ti.{state}.{{queue}}.{{dag_id}}.{{task_id}}",),
+            releases=releases,
+        )
+        for state, releases in {"running": "3.0+", "scheduled": "3.2+", "queued": "3.2+", "deferred": "3.2+"}.items()
+    ),
+    *(
+        Event(
+            f"task.{name}",
+            Type.GAUGE,
+            feeds=(Feed(family, percent=True),),
+            legacy=(f"task.{name}.{{dag_id}}.{{task_id}}",),
+            releases="2.x",
+            twins=False,
+        )
+        for name, family in {"cpu_usage": execution.CPU_USAGE, "mem_usage": execution.MEMORY_USAGE}.items()
+    ),
+    Event("ti_successes", Type.COUNTER, feeds=(Feed(execution.SUCCESSES),), tags=OF_TASK, releases="2.x, 3.1.6+"),
+    Event("ti_failures", Type.COUNTER, feeds=(Feed(execution.FAILURES),), tags=OF_TASK),
+    Event(
+        "operator_successes",
+        Type.COUNTER,
+        feeds=(Feed(execution.OPERATOR_SUCCESSES),),
+        legacy=("operator_successes_{operator}",),
+        tags=OF_TASK,
+        releases="2.x, 3.1.6+",
+    ),
+    Event(
+        "operator_failures",
+        Type.COUNTER,
+        feeds=(Feed(execution.OPERATOR_FAILURES),),
+        legacy=("operator_failures_{operator}",),
+        tags=OF_TASK,
+    ),
+    Event(
+        "task_instance_created",
+        Type.COUNTER,
+        feeds=(Feed(execution.CREATED),),
+        legacy=("task_instance_created_{operator}",),
+        tags=("dag_id", "run_type"),
+    ),
+    Event(
+        "task_removed_from_dag",
+        Type.COUNTER,
+        feeds=(Feed(execution.REMOVED),),
+        legacy=("task_removed_from_dag.{dag_id}",),
+        tags=("run_type",),
+    ),
+    Event(
+        "task_restored_to_dag",
+        Type.COUNTER,
+        feeds=(Feed(execution.RESTORED),),
+        legacy=("task_restored_to_dag.{dag_id}",),
+        tags=("run_type",),
+    ),
+    Event("previously_succeeded", Type.COUNTER, feeds=(Feed(execution.PREVIOUSLY_SUCCEEDED),), tags=OF_TASK),
+    Event(
+        "task_instances_without_heartbeats_killed",
+        Type.COUNTER,
+        feeds=(Feed(scheduler.WITHOUT_HEARTBEAT),),
+        tags=OF_TASK,
+        releases="3.0+",
+    ),
+    Event("zombies_killed", Type.COUNTER, feeds=(Feed(scheduler.WITHOUT_HEARTBEAT),), tags=OF_TASK, releases="2.x"),
+    Event(
+        "records_processed",
+        Type.COUNTER,
+        feeds=(Feed(custom.RECORDS_PROCESSED),),
+        legacy=("records_processed.{dag_id}.{task_id}",),
+        twins=False,
+        note="sent by users' tasks",
+    ),
+)

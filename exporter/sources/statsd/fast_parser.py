@@ -1,0 +1,81 @@
+"""StatsD lines of the ordinary form, read in one pass: one plain number, at most one kind of tags, no odd characters.
+
+A line that is not of this form gets None, and is read by `lines.parse`. What is read here is what `parse` gives for it,
+which a test holds for any line.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from exporter.sources.statsd.model import Dialects, Sample, Signature, Type
+from exporter.sources.statsd.parser import LINE_BYTES, list_dogstatsd_tags, list_tags, parse
+
+NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
+MAX_TAILS = 1_000
+"""How many spellings of type and sample rate are remembered."""
+MAX_TAIL_BYTES = 40
+"""Longer ones are not remembered."""
+SIGNS = b"+-"
+
+Tail = tuple[Type, float]
+"""Type and sample rate."""
+
+
+class FastParser:
+    """Reads lines for one set of dialects. What it remembers is bounded."""
+
+    def __init__(self, dialects: Dialects) -> None:
+        self.dialects = dialects
+        self._tails: dict[bytes, Tail | None] = {}
+
+    def parse(self, name: bytes, raw: bytes, tail: bytes) -> Sample | None:
+        """The sample of the line `name:raw|tail`, which has been cut at its first colon and the first bar after it."""
+        if not NUMBER.match(raw) or len(name) + len(tail) > LINE_BYTES - len(raw) - 2:
+            return None
+        value = float(raw)
+        front, mark, listed = tail.partition(b"|#")
+        known = self._tails[front] if front in self._tails else self._learn(front)
+        if known is None or math.isinf(value) or name[:1] == b"_":
+            return None
+        try:
+            head, tags = name.decode(), listed.decode()
+        except UnicodeDecodeError:
+            return None
+        kind, rate = known
+        signature = self._sign(head, kind, rate, tags if mark else None)
+        if signature is None:
+            return None
+        return Sample(signature, value, kind is Type.GAUGE and raw[0] in SIGNS)
+
+    def _sign(self, text: str, kind: Type, rate: float, listed: str | None) -> Signature | None:
+        """The signature by the text before the value, and the tags after it, where DogStatsD wrote some."""
+        if "[" in text or "]" in text or "#" in text:
+            return None
+        name, comma, inner = text.partition(",")
+        if not name:
+            return None
+        if listed is not None:
+            if comma or "|" in listed or not self.dialects.dogstatsd:
+                return None
+            tags = tuple(list_dogstatsd_tags(listed))
+            return Signature(name, kind, tags, rate, "datadog" if tags else "")
+        if comma:
+            if not inner or not self.dialects.influxdb:
+                return None
+            return Signature(name, kind, tuple(list_tags(inner, "=")), rate, "influxdb")
+        return Signature(name, kind, (), rate, "")
+
+    def _learn(self, tail: bytes) -> Tail | None:
+        """Type and rate of what follows a value, None where more is in it, or something is wrong with it."""
+        parsed = parse(b"x:1|" + tail, self.dialects)
+        found = None
+        if len(parsed.samples) == 1 and not parsed.rejected and not parsed.samples[0].signature.tags:
+            signature = parsed.samples[0].signature
+            found = signature.type, signature.rate
+        if len(tail) <= MAX_TAIL_BYTES:
+            if len(self._tails) >= MAX_TAILS:
+                self._tails.clear()
+            self._tails[tail] = found
+        return found

@@ -1,0 +1,78 @@
+"""Families made at run time: one for each name and its label names, never two kinds under one name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from exporter.metrics.family import Family, FamilyError, Kind
+from exporter.sources.statsd.mapping.file import Options
+
+NAMES = 20_000
+"""How many names are made at most: without a mapping every task of plain StatsD has names of its own."""
+SHAPES = 25_000
+"""How many families: names with different label names."""
+SERIES = 50_000
+"""How many series one of them may have."""
+HELP = "Received over StatsD"
+PARTS = {Kind.HISTOGRAM: ("_sum", "_count", "_bucket"), Kind.SUMMARY: ("_sum", "_count")}
+
+
+Claim = Callable[[], object] | None
+"""Takes the name of a family that is new; None where it exists."""
+
+
+class Families:
+    """All that were made. The first kind that a name had stays, and what a family was made with, also over a reload."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, Kind] = {}
+        self._made: dict[tuple[str, tuple[str, ...]], Family] = {}
+
+    def find(
+        self, name: str, labels: tuple[str, ...], kind: Kind, options: Options, ttl: float, text: str
+    ) -> tuple[Family | str, Claim]:
+        """The family of a name with these labels, with what takes its name if it is new; or why there is none, one of
+        DROPS.
+        """
+        if self._kinds.get(name, kind) is not kind:
+            return "conflict", None
+        known = self._made.get((name, labels))
+        return (known, None) if known else self._make(name, labels, kind, options, ttl, text)
+
+    def _make(
+        self, name: str, labels: tuple[str, ...], kind: Kind, options: Options, ttl: float, text: str
+    ) -> tuple[Family | str, Claim]:
+        if self._collides(name, kind):
+            return "conflict", None
+        if len(self._made) >= SHAPES or (name not in self._kinds and len(self._kinds) >= NAMES):
+            return "capped", None
+        try:
+            family = Family(
+                name=name,
+                kind=kind,
+                help=text or HELP,
+                labels=labels,
+                source="statsd",
+                buckets=options.buckets if kind is Kind.HISTOGRAM else (),
+                objectives=options.quantiles if kind is Kind.SUMMARY else (),
+                max_age=options.max_age,
+                age_buckets=options.age_buckets,
+                cap=SERIES,
+                ttl=ttl,
+                declared=False,
+            )
+        except FamilyError:
+            return "conflict", None
+        return family, lambda: self._keep(family)
+
+    def _keep(self, family: Family) -> None:
+        """Take the name of a family: from here on it has this kind."""
+        self._kinds[family.name] = family.kind
+        self._made[family.name, family.labels] = family
+
+    def _collides(self, name: str, kind: Kind) -> bool:
+        """Whether a row of one family would look like a row of another."""
+        if kind in PARTS:
+            return any(self._kinds.get(name + part, kind) is not kind for part in PARTS[kind])
+        bases = (name.removesuffix(part) for part in PARTS[Kind.HISTOGRAM] if name.endswith(part))
+        return any(self._kinds.get(base, Kind.COUNTER) is not Kind.COUNTER for base in bases)

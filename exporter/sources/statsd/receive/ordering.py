@@ -1,0 +1,100 @@
+"""Datagrams of several sockets that share a port (`sharing`), in the order in which they came.
+
+A gauge keeps what was sent last, so it matters. Each round reads all sockets and sorts by the kernel's stamps. What
+came while a round went on may follow something that went to a socket which was read before, so it is held back for the
+next.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+
+from exporter.sources.statsd.receive.recvmmsg import ADDRESS, BATCH, CONTROL, HEADER, Slots
+
+SECOND = 1e9
+WORD = 8
+TOLD = HEADER + 2 * WORD
+"""Bytes before which the kernel tells the stamp (SCM_TIMESTAMPNS, struct timespec), and then what it threw away."""
+
+
+class Arrivals:
+    """Reads sockets that stamp what they receive, all by the same `recvmmsg` and into the same room."""
+
+    def __init__(self, socks: Sequence[socket.socket], call: Callable[..., int]) -> None:
+        self._slots = Slots(socks[0].family, call)
+        self._lost = {sock.fileno(): 0 for sock in socks}
+        words = self._slots.controls.cast("q")
+        self._seconds = words[HEADER // WORD :: CONTROL // WORD]
+        self._nanoseconds = words[HEADER // WORD + 1 :: CONTROL // WORD]
+        self._datagrams: list[bytes] = []
+        self._epoch = int(time.time())
+        self._stamps: list[float] = []
+        """Nanoseconds since then: small numbers sort fast."""
+        self._addresses: list[bytes] = []
+        self._senders = b""
+        self._order: Sequence[int] = ()
+        self._held: Sequence[int] = ()
+        self.behind = False
+
+    @property
+    def lost(self) -> int:
+        """Datagrams that the kernel threw away, as far as it told."""
+        return sum(self._lost.values())
+
+    def read(self) -> Sequence[bytes]:
+        """All datagrams that are there. Raises OSError where a socket is of no use."""
+        batch = self._read_round()
+        return batch if batch or not self._held else self._read_round()
+
+    def _read_round(self) -> Sequence[bytes]:
+        self._keep_held()
+        held = len(self._stamps)
+        now = time.time_ns() - self._epoch * SECOND
+        self.behind = False
+        for descriptor in self._lost:
+            self._read_socket(descriptor, now)
+        self._empty_slots()
+        self._senders = b"".join(self._addresses)
+        stamps = self._stamps
+        # Who was held back once goes on whatever its stamp says: somebody may have set the clock.
+        order = sorted(range(len(stamps)), key=stamps.__getitem__)
+        end = bisect_right(order, max([now, *stamps[:held]]), key=stamps.__getitem__)
+        self._order, self._held = order[:end], order[end:]
+        return [self._datagrams[index] for index in self._order]
+
+    def _keep_held(self) -> None:
+        """Begin a round with what the last one held back."""
+        self._addresses = [self._senders[index * ADDRESS : (index + 1) * ADDRESS] for index in self._held]
+        self._datagrams = [self._datagrams[index] for index in self._held]
+        self._stamps = [self._stamps[index] for index in self._held]
+
+    def _read_socket(self, descriptor: int, now: float) -> None:
+        slots, taken = self._slots, 0
+        while True:
+            free = BATCH - slots.used
+            count = slots.fill(descriptor)
+            if count:
+                self._lost[descriptor] = slots.find_lost(TOLD) or self._lost[descriptor]
+            if count < free:
+                return
+            self._empty_slots()
+            taken += count
+            self.behind |= taken >= BATCH
+            if self._stamps[-1] > now:
+                return
+
+    def _empty_slots(self) -> None:
+        slots, epoch, used = self._slots, self._epoch, self._slots.used
+        self._datagrams += slots.copy()
+        self._addresses.append(bytes(slots.addresses[: used * ADDRESS]))
+        seconds, nanoseconds = self._seconds[:used].tolist(), self._nanoseconds[:used].tolist()
+        self._stamps += [(one - epoch) * SECOND + rest for one, rest in zip(seconds, nanoseconds, strict=True)]
+        slots.clear()
+
+    def sender(self, place: int) -> bytes:
+        """The address (no port) of the sender of a datagram of the newest batch."""
+        start = self._order[place] * ADDRESS
+        return self._senders[start : start + ADDRESS][self._slots.host]

@@ -1,0 +1,154 @@
+"""Is Airflow well? Healthy, failing, late, full: an answer in ten seconds, and below it where to look."""
+
+from __future__ import annotations
+
+from grafana.boards.kit import link
+from grafana.boards.kit.annotation import CHANGES, failed_runs
+from grafana.boards.kit.dashboard import Dashboard, Row
+from grafana.boards.kit.draw import bar_gauge, graph
+from grafana.boards.kit.panel import NO_API, RED, Query, rising
+from grafana.boards.kit.promql import age, or_zero, pick
+from grafana.boards.kit.states import RESULTS, STATES, WAITS
+from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, RUNBOOKS
+from grafana.boards.rows.answers import ANSWERS, HOUR
+from grafana.boards.rows.compared import COMPARED, DONE
+from grafana.boards.rows.firing import FIRING_ROW
+
+FAILED_RUNS = f"sum by(dag_id) ({pick('airflow_dag:dag_runs_finished:increase1h', state='failed')})"
+WORST_DAGS = f"topk(8, {FAILED_RUNS} > 0.5)"
+FAILED_TRIES = (
+    f"sum by(dag_id, task_id) (max without(instance, pod) (increase({pick('airflow_task_tries_failed_total')}[1h])))"
+)
+TRIES = pick("airflow:task_tries:rate5m")
+WORST_TASKS = f"topk(8, {FAILED_TRIES} > 0.5)"
+LATEST = age(f"topk(8, {pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})")
+DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
+TASK = {
+    "dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW]),
+    "task_id": Key("Task", [link.TASK_OF_ROW, link.TASK_IN_AIRFLOW]),
+}
+
+COURSE = Row(
+    "What happens",
+    [
+        graph(
+            "Task instances by state",
+            "Task instances in each active state.",
+            Query(pick("airflow:task_instances:sum"), "{{state}}"),
+            "short",
+            stacked=True,
+            overrides=STATES,
+            no_value=NO_API,
+        ),
+        graph(
+            "Tries that end, a minute",
+            "How many tries end: those that fail, and all others.",
+            [
+                Query(f"60 * {pick('airflow:task_tries_failed:rate5m')}", "failed"),
+                Query(
+                    f"60 * ({TRIES} - ({or_zero(pick('airflow:task_tries_failed:rate5m'), TRIES)}))",
+                    "did not fail",
+                ),
+            ],
+            "short",
+            stacked=True,
+            overrides=RESULTS,
+        ),
+        graph(
+            "Runs that ended in the hour before",
+            "At each moment the runs that ended in the hour before it, by the state they ended in.",
+            Query(f"sum by(state) ({pick('airflow:dag_runs_finished:increase1h')})", "{{state}}"),
+            "short",
+            stacked=True,
+            overrides=RESULTS,
+        ),
+        graph(
+            "Waits in the hour before",
+            "95 of 100 tries waited no longer than this: for a slot or a limit (scheduled), then for a worker"
+            " (queued); and 95 of 100 scheduled runs started no later than this after they were due.",
+            [
+                Query(pick("airflow:task_scheduled_seconds:quantile1h", quantile="0.95"), "for a slot or limit"),
+                Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "for a worker"),
+                Query(pick("airflow:dag_run_schedule_delay_seconds:quantile1h", quantile="0.95"), "runs, to start"),
+            ],
+            "s",
+            overrides=WAITS,
+        ),
+    ],
+)
+WHERE = Row(
+    "Where to look",
+    [
+        table(
+            "DAGs that fail",
+            "The eight DAGs with the most failed runs in the last hour.",
+            DAG,
+            [
+                Column("Failed runs", WORST_DAGS, decimals=0, steps=((None, RED),), width=110),
+                Column(
+                    "In a row",
+                    f"max by(dag_id) ({pick('airflow_dag_consecutive_failed_runs')}) and on(dag_id) {WORST_DAGS}",
+                    decimals=0,
+                    width=90,
+                ),
+                Column(
+                    "Last success",
+                    f"1000 * max by(dag_id) ({pick('airflow_dag_last_success_timestamp_seconds')})"
+                    f" and on(dag_id) {WORST_DAGS}",
+                    unit="dateTimeFromNow",
+                    width=140,
+                ),
+            ],
+            height=7,
+            no_value="no run failed",
+        ),
+        table(
+            "Tasks that fail",
+            "The eight tasks with the most failed tries in the last hour, and how many of these were tried again.",
+            TASK,
+            [
+                Column("Failed tries", WORST_TASKS, decimals=0, steps=((None, RED),), width=110),
+                Column(
+                    "Retried",
+                    "sum by(dag_id, task_id) (max without(instance, pod) "
+                    f"(increase({pick('airflow_task_retries_total')}[1h]))) and on(dag_id, task_id) {WORST_TASKS}",
+                    decimals=0,
+                    width=90,
+                ),
+            ],
+            height=7,
+            no_value="no try failed",
+        ),
+        table(
+            "Runs that are open longest",
+            "DAGs by how long their oldest unfinished scheduled run has been wanted.",
+            DAG,
+            [Column("Wanted for", LATEST, unit="s", steps=rising(HOUR, 6 * HOUR), width=140, decimals=0)],
+            height=7,
+            no_value="none is open",
+        ),
+        bar_gauge(
+            "Fullest limits",
+            "How much of each limit is in use: of Airflow as a whole, of its triggerers, and of the fullest pools.",
+            [
+                Query(pick("airflow:parallelism_used:ratio"), "parallelism"),
+                Query(pick("airflow:triggerer_used:ratio"), "triggerers"),
+                Query(f"topk(6, {pick('airflow_pool:occupied_slots:ratio')})", "pool {{pool}}"),
+            ],
+            "percentunit",
+            height=7,
+            ceiling=1,
+            steps=rising(0.8, 1),
+            no_value=NO_API,
+        ),
+    ],
+)
+DASHBOARD = Dashboard(
+    "airflow-overview",
+    "Airflow / Overview",
+    "Is Airflow healthy, failing, late or full? What is red says where to look.",
+    (*COMMON, AIRFLOW_URL, RUNBOOKS),
+    [*ANSWERS, FIRING_ROW, COURSE, WHERE, COMPARED, DONE],
+    (*CHANGES, failed_runs(shown=False)),
+)

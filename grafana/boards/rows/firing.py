@@ -1,0 +1,57 @@
+"""The alerts that fire now, each with its runbook."""
+
+from __future__ import annotations
+
+from grafana.boards.kit.dashboard import Row
+from grafana.boards.kit.link import Link, cell
+from grafana.boards.kit.panel import ORANGE
+from grafana.boards.kit.promql import pick
+from grafana.boards.kit.table import Column, Key, table
+
+SUBJECTS = (
+    "dag_id",
+    "pool",
+    "file",
+    "executor",
+    "source",
+    "reader",
+    "family",
+    "process",
+    "cgroup",
+    "mountpoint",
+    "instance",
+)
+"""Labels of alerts that say what an alert is about; an alert has a few of them at most."""
+JOINED = ", ".join(f'"{label}"' for label in SUBJECTS)
+FIRING = (
+    f"1000 * {pick('ALERTS_FOR_STATE', severity='~critical|warning')}"
+    f" and ignoring(alertstate) {pick('ALERTS', alertstate='firing')}"
+)
+RUNBOOK = Link("Runbook", "${runbooks}/" + cell("Alert") + ".md", new_tab=True)
+FIRING_ROW = Row(
+    "What fires?",
+    [
+        table(
+            "Alerts that fire",
+            "Critical alerts and warnings that fire for this Airflow now, since when, and what each is about; a click"
+            " opens its runbook.",
+            {
+                "severity": Key("Severity", width=90),
+                "alertname": Key("Alert", [RUNBOOK], width=330),
+                "about": Key("About"),
+            },
+            [
+                Column(
+                    "Since",
+                    f'max by(severity, alertname, about) (label_join({FIRING}, "about", " ", {JOINED}))',
+                    "dateTimeFromNow",
+                    steps=((None, ORANGE),),
+                    width=150,
+                )
+            ],
+            width=24,
+            height=5,
+            no_value="no alert fires",
+        )
+    ],
+)

@@ -1,0 +1,184 @@
+"""The truth about a run: the audit in Airflow's database, the oracle over it, and when the exporter looked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tests.e2e.exactness.database import Database, quote
+from tests.e2e.exactness.proxy import Exchange
+from tests.e2e.exactness.subject import Exposition
+
+DEADLINE = 26.0
+"""Seconds after which the exporter gives a poll up, though each of its requests was answered."""
+LISTED = 40
+"""How many runs of 2.x a poll lists at most; it may leave others to the next one, then."""
+LISTING_SECONDS = 4.9
+"""Seconds of listing, or of asking for tries, after which a poll leaves what is left to the next one."""
+SETTLING = 5.0
+"""Seconds: a poll whose exporter was killed sooner than this after it may not have been committed."""
+
+
+class Poll(NamedTuple):
+    """A walk over one endpoint; `sound` if every one of its requests came through, the second time perhaps."""
+
+    began: float
+    ended: float
+    sound: bool
+
+
+class Cell(NamedTuple):
+    """A counter, or a part of a histogram, of one series: its true value and the bounds of what may be shown."""
+
+    family: str
+    labels: tuple[str, ...]
+    part: str
+    value: float
+    least: float
+    most: float
+    doubts: tuple[str, ...]
+
+
+def polls(exchanges: Iterable[Exchange], endpoint: str, kills: Sequence[float] = ()) -> list[Poll]:
+    """The polls of one endpoint (the end of its path), oldest first.
+
+    A poll of runs or of task instances begins with the first page of the active ones; all that is asked for of the
+    same kind before the next such page belongs to it. Of other endpoints each request is a poll.
+    """
+    found: list[list[Exchange]] = []
+    for exchange in sorted(exchanges, key=lambda one: one.began):
+        if _opens(exchange, endpoint):
+            found.append([exchange])
+        elif found and _continues(exchange, endpoint):
+            found[-1].append(exchange)
+    return [_poll(requests, kills) for requests in found if endpoint != "/dagRuns" or any(map(_asks_ended, requests))]
+
+
+def _opens(exchange: Exchange, endpoint: str) -> bool:
+    path, _, query = exchange.target.partition("?")
+    if endpoint not in ("/taskInstances", "/dagRuns"):
+        return path.endswith(endpoint)
+    # A walk by offset that missed something goes over all pages again, with another limit.
+    is_first = "cursor=&" in f"{query}&" if "cursor=" in query else "offset=" not in query and "limit=100" in query
+    return path.endswith(f"~{endpoint}") and "state=running" in query and is_first
+
+
+def _asks_ended(exchange: Exchange) -> bool:
+    """Whether it asks for what ended: who reads task instances of 3.x asks for the active runs alone."""
+    return "updated_at_gte=" in exchange.target
+
+
+def _continues(exchange: Exchange, endpoint: str) -> bool:
+    path = exchange.target.partition("?")[0]
+    return path.endswith((endpoint, "/tries")) if endpoint == "/taskInstances" else path.endswith(f"~{endpoint}")
+
+
+def _poll(requests: Sequence[Exchange], kills: Sequence[float]) -> Poll:
+    began, ended = requests[0].began, max(one.ended for one in requests)
+    killed = any(began <= kill <= ended + SETTLING for kill in kills)
+    whole = ended - began < DEADLINE and _has_asked_all(requests)
+    return Poll(began, ended, sound=whole and not killed and all(_came_through(one, requests) for one in requests))
+
+
+def _has_asked_all(requests: Sequence[Exchange]) -> bool:
+    """Whether a poll was surely not cut short, leaving runs or tries to the next one."""
+    asked = [(one.target.partition("?")[0], one) for one in requests if "~" not in one.target.partition("?")[0]]
+    listed = [one for path, one in asked if path.endswith("/taskInstances")]
+    tries = [one for path, one in asked if path.endswith("/tries")]
+    if len({one.target.partition("?")[0] for one in listed}) >= LISTED:
+        return False
+    return all(max(one.ended for one in part) - part[0].began < LISTING_SECONDS for part in (listed, tries) if part)
+
+
+def _came_through(exchange: Exchange, requests: Sequence[Exchange]) -> bool:
+    later = (one for one in requests if one.began >= exchange.began and one.target == exchange.target)
+    return any(one.sound for one in later)
+
+
+def first_starts(exchanges: Sequence[Exchange], walks: Mapping[str, Sequence[Poll]]) -> dict[str, float]:
+    """From when on each endpoint counts: the server's clock as told before the first complete walk."""
+    told = [one for one in exchanges if one.date and one.target.endswith("/version")]
+    firsts = {endpoint: next(walk for walk in those if walk.sound) for endpoint, those in walks.items()}
+    return {endpoint: max(one.date for one in told if one.began <= first.began) for endpoint, first in firsts.items()}
+
+
+class Audit:
+    """Everything that happened to task instances and runs, in Airflow's own database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def install(self) -> None:
+        """Begin to write down every change."""
+        self._database.execute_file("audit.sql")
+
+    def last_change(self) -> float:
+        """When something last changed, in Unix seconds."""
+        return float(self._database.value("select extract(epoch from max(at))::float8 as at from e2e_change") or 0)
+
+    def judge(
+        self, starts: Mapping[str, float], walks: Mapping[str, Sequence[Poll]], exposition: Exposition
+    ) -> list[Cell]:
+        """The cells that an exporter which first started and walked these endpoints then must show."""
+        self._database.execute(
+            "create table e2e_window (endpoint text, start timestamptz, walked timestamptz);"
+            "create table e2e_poll (endpoint text, began timestamptz, ended timestamptz);"
+            "create table e2e_bucket (family text, le float8);"
+        )
+        for endpoint, start in starts.items():
+            walked = next(walk.ended for walk in walks[endpoint] if walk.sound)
+            self._database.execute(
+                f"insert into e2e_window values ('{endpoint}', to_timestamp({start}), to_timestamp({walked}))"
+            )
+        for endpoint, walk in ((endpoint, walk) for endpoint, those in walks.items() for walk in those if walk.sound):
+            self._database.execute(
+                f"insert into e2e_poll values ('{endpoint}', to_timestamp({walk.began}), to_timestamp({walk.ended}))"
+            )
+        for family, bound in sorted(buckets(exposition)):
+            self._database.execute(f"insert into e2e_bucket values ('{family}', '{bound}')")
+        for name in ("oracle.sql", "cells.sql"):
+            self._database.execute_file(name)
+        return [_cell(row) for row in self._database.rows("select * from e2e_cell")]
+
+    def tries(self) -> dict[str, int]:
+        """How many tries counted, by how they ended."""
+        rows = self._database.rows("select fate, count(*) as tries from e2e_counted_try group by fate")
+        return {row["fate"]: row["tries"] for row in rows}
+
+    def changes(self, labels: Sequence[str]) -> list[dict[str, Any]]:
+        """Every change of what a cell counts, by the DAG and perhaps the task that its labels begin with."""
+        wanted = " and ".join(
+            f"content->>'{column}' = {quote(value)}"
+            for column, value in zip(("dag_id", "task_id"), labels, strict=False)
+        )
+        return self._database.rows(
+            "select seq, extract(epoch from at)::float8 as at, source, operation, content from e2e_change"
+            f" where {wanted} order by content->>'run_id', content->>'map_index', seq"
+        )
+
+
+def buckets(exposition: Exposition) -> set[tuple[str, str]]:
+    """The finite bounds of each histogram that is exposed."""
+    return {
+        (series.name.removesuffix("_bucket"), series.label("le"))
+        for series in exposition
+        if series.name.endswith("_bucket") and series.label("le") != "+Inf"
+    }
+
+
+def _cell(row: dict[str, Any]) -> Cell:
+    return Cell(
+        row["family"],
+        tuple(row["labels"]),
+        row["part"],
+        float(row["value"] or 0),
+        float(row["least"] or 0),
+        float(row["most"] or 0),
+        tuple(row["doubts"] or ()),
+    )
+
+
+def dump(cells: Iterable[Cell]) -> str:
+    """Cells as lines of JSON, for a look at them after a run."""
+    return "\n".join(json.dumps(cell._asdict(), ensure_ascii=False) for cell in cells)

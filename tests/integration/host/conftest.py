@@ -1,0 +1,15 @@
+"""What the tests of the host source share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.host.watch import Watch
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    """Airflow's names are known as soon as they are told."""
+    return Watch(tmp_path / "proc")

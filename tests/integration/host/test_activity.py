@@ -1,0 +1,179 @@
+"""Whether a process ran is told without looking at it, and never wrongly denied; all processes are real."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from exporter.sources.host.proc import procfs
+from exporter.sources.host.proc.files import Files
+from exporter.sources.host.processes import activity
+from exporter.sources.host.processes.activity import Pulses
+from exporter.sources.host.processes.attribution import YOUNG
+from exporter.sources.host.processes.process import Process
+
+Watching = Callable[..., Pulses]
+PROC = Path("/proc")
+
+
+@contextmanager
+def start_echo() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that sleeps until it is written to."""
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as child:
+        wake(child)
+        yield child
+        child.kill()
+
+
+def wake(child: subprocess.Popen[bytes]) -> None:
+    """Let it do something, and wait until it sleeps again."""
+    assert child.stdin
+    assert child.stdout
+    child.stdin.write(b".")
+    assert child.stdout.read(1) == b"."
+    while Path(f"/proc/{child.pid}/stat").read_bytes().rpartition(b") ")[2][:1] != b"S":
+        time.sleep(0.01)
+
+
+def know(pid: int, looks: int = YOUNG + 1) -> Process:
+    """The process as the census would know it after so many looks."""
+    process = Process(procfs.parse_stat(Path(f"/proc/{pid}/stat").read_bytes()))
+    process.looks = looks
+    return process
+
+
+@pytest.fixture
+def watch() -> Iterator[Watching]:
+    """Watches over processes, each of which was asked after once."""
+    made: list[Pulses] = []
+
+    def watch(*processes: Process, root: Path = PROC) -> Pulses:
+        made.append(Pulses(Files(root)))
+        for process in processes:
+            made[-1].watch(process)
+        made[-1].list_busy()
+        return made[-1]
+
+    yield watch
+    for one in made:
+        one.close()
+
+
+def count_open(*processes: Process, root: Path = PROC) -> int:
+    """How many of their files are open."""
+    files = {root / str(process.stat.pid) / "schedstat" for process in processes}
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum(link.readlink() in files for link in links)
+
+
+def test_who_sleeps_is_left_alone_until_it_runs(watch: Watching) -> None:
+    with start_echo() as child:
+        process = know(child.pid)
+        watched = watch(process)
+        assert watched.list_busy() == []
+        wake(child)
+        assert watched.list_busy() == [process]
+        assert watched.list_busy() == []
+
+
+def test_who_uses_a_cpu_all_the_time_is_busy_each_time(watch: Watching) -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) as child:
+        time.sleep(0.3)
+        process = know(child.pid)
+        watched = watch(process)
+        for _ in range(3):
+            time.sleep(0.5)
+            assert watched.list_busy() == [process]
+        child.kill()
+
+
+def test_who_has_ended_is_looked_at(watch: Watching) -> None:
+    with start_echo() as child:
+        process = know(child.pid)
+        watched = watch(process)
+        child.kill()
+        child.wait()
+        assert watched.list_busy() == [process]
+
+
+def test_children_of_who_ran_are_looked_at_too(watch: Watching) -> None:
+    """Their parent may have ended, and then they have another."""
+    with start_echo() as child, start_echo() as other:
+        parent, orphan, stranger = know(child.pid), know(other.pid), know(os.getpid())
+        orphan.stat = orphan.stat._replace(ppid=child.pid)
+        watched = watch(parent, orphan)
+        assert stranger.stat.ppid != child.pid
+        assert watched.list_busy() == []
+        wake(child)
+        assert watched.list_busy() == [parent, orphan]
+
+
+def test_who_has_several_threads_may_run_in_another_than_the_first(watch: Watching) -> None:
+    ended = threading.Event()
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    try:
+        process = know(os.getpid())
+        assert process.stat.threads > 1
+        process.stat = process.stat._replace(ppid=0)
+        assert watch(process).list_busy() == [process]
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_new_process_is_looked_at_without_a_file_kept_open(watch: Watching) -> None:
+    with start_echo() as child:
+        process = know(child.pid, looks=YOUNG)
+        watched = watch(process)
+        assert watched.list_busy() == [process]
+        assert count_open(process) == 0
+
+
+@pytest.mark.parametrize("text", [None, "0 0 0\n"])
+def test_where_the_kernel_does_not_tell_everybody_is_looked_at(
+    watch: Watching, tmp_path: Path, text: str | None
+) -> None:
+    process = know(os.getpid())
+    (tmp_path / str(os.getpid())).mkdir()
+    if text:
+        (tmp_path / str(os.getpid()) / "schedstat").write_text(text)
+    watched = watch(process, root=tmp_path)
+    for _ in range(3):
+        assert watched.list_busy() == [process]
+    assert count_open(process, root=tmp_path) == 0
+
+
+def test_only_so_many_files_stay_open(watch: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activity, "MOST", 1)
+    with start_echo() as child, start_echo() as other:
+        first, second = know(child.pid), know(other.pid)
+        watched = watch(first, second)
+        assert count_open(first, second) == 1
+        assert watched.list_busy() == [second]
+        watched.leave(first)
+        assert watched.list_busy() == [second]
+        assert watched.list_busy() == []
+
+
+def test_files_are_closed_with_the_source_and_opened_when_it_goes_on(watch: Watching) -> None:
+    with start_echo() as child:
+        process = know(child.pid)
+        watched = watch(process)
+        assert count_open(process) == 1
+        watched.close()
+        assert count_open(process) == 0
+        assert watched.list_busy() == [process]
+        assert watched.list_busy() == []
+        assert count_open(process) == 1
+        watched.leave(process)
+        assert count_open(process) == 0
+        assert len(watched) == 0

@@ -1,0 +1,191 @@
+"""Names of tries: known at once, late, never; and asked of another exporter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import ClassVar
+
+import pytest
+
+from exporter.config.settings import HostSettings
+from exporter.metrics.catalogue.host import task_resources
+from exporter.metrics.reading import ReaderError
+from exporter.sources.directory import Directory
+from exporter.sources.host.name_client import NamesReader, decode
+from tests.integration.host.watch import Watch
+
+UUID = "01a20793-8496-79a0-a835-561da18df05c"
+OTHER = "01a20793-8496-79a0-a835-000000000000"
+CPU = "airflow_task_cpu_seconds_total"
+
+
+def start_task(watch: Watch) -> None:
+    watch.tree.add(10, 1, f"airflow worker -- LocalExecutor: {UUID}")
+    watch.look()
+    watch.tree.add(11, 10, f"airflow worker -- {UUID}", cpu=50, start=2000)
+    watch.look()
+
+
+def test_usage_is_held_back_while_the_name_is_awaited(watch: Watch) -> None:
+    start_task(watch)
+    watch.directory.tell_poll()
+    watch.look()
+    assert not [key for key in watch.sums if key[0] == CPU]
+    watch.directory.tell_try("etl", "load", UUID)
+    watch.look()
+    assert watch.task_cpu("etl", "load") == 50
+
+
+def test_usage_without_a_name_after_two_polls_is_unknown_for_good(watch: Watch) -> None:
+    start_task(watch)
+    watch.directory.tell_poll()
+    watch.directory.tell_poll()
+    watch.look()
+    assert watch.task_cpu("_unknown", "_unknown") == 50
+    watch.directory.tell_try("etl", "load", UUID)
+    watch.tree.fakes[11].cpu = 60
+    watch.tree.write()
+    watch.look()
+    assert watch.task_cpu("_unknown", "_unknown") == 50
+    assert watch.task_cpu("etl", "load") == 10
+
+
+def test_where_nobody_knows_names_nothing_is_held_back(tmp_path: Path) -> None:
+    watch = Watch(tmp_path / "proc", named=False)
+    start_task(watch)
+    assert watch.task_cpu("_unknown", "_unknown") == 50
+
+
+def test_a_try_of_release_2_is_named_by_its_title(watch: Watch) -> None:
+    command = ["airflow", "tasks", "run", "etl", "load", "run 1", "--local"]
+    watch.tree.add(10, 1, "airflow worker -- LocalExecutor")
+    watch.look()
+    watch.tree.add(11, 10, f"airflow task supervisor: {command}", cpu=3, start=2000)
+    watch.tree.add(12, 11, "airflow task runner: etl load run 1 7", cpu=30, start=2001)
+    watch.look()
+    assert watch.task_cpu("etl", "load") == 30
+    assert watch.cpu("task_supervisor") == 3
+
+
+def test_a_title_that_changes_from_the_supervisors_to_the_tasks_counts_nothing_twice(watch: Watch) -> None:
+    watch.directory.tell_try("etl", "load", UUID)
+    worker = watch.tree.add(10, 1, f"airflow worker -- LocalExecutor: {UUID}")
+    watch.look()
+    child = watch.tree.add(11, 10, *worker.argv, cpu=10, start=2000)
+    watch.look()
+    child.argv, child.cpu = (f"airflow worker -- {UUID}",), 25
+    watch.tree.write()
+    watch.look()
+    assert watch.task_cpu("etl", "load") == 25
+    assert watch.all_cpu() == 25
+
+
+def test_a_try_that_has_ended_is_observed_once_by_its_dag(watch: Watch) -> None:
+    watch.directory.tell_try("etl", "load", UUID)
+    start_task(watch)
+    watch.tree.fakes[11].peak = 500_000
+    watch.tree.write()
+    watch.glance()
+    watch.tree.fakes[10].argv = ("airflow worker -- LocalExecutor: <idle>",)
+    watch.tree.end(11)
+    watch.look(6)
+    assert watch.histogram("airflow_task_try_cpu_seconds") == [(("etl",), 0.5)]
+    assert watch.histogram("airflow_task_try_peak_memory_bytes") == [(("etl",), 500_000 * 1024)]
+    assert watch.value(task_resources.PEAK, "etl", "load") == 500_000 * 1024
+    assert watch.value(task_resources.MEMORY, "etl", "load") is None
+
+
+class Central(BaseHTTPRequestHandler):
+    """An exporter that knows one try."""
+
+    asked: ClassVar[list[str]] = []
+    status: ClassVar[int] = 200
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        body = f'{{"tries": {{"{UUID}": {{"dag_id": "etl", "task_id": "load"}}}}}}'.encode()
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def central() -> str:
+    server = HTTPServer(("127.0.0.1", 0), Central)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    Central.asked, Central.status = [], 200
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_names_are_asked_of_another_exporter(central: str) -> None:
+    directory = Directory()
+    reader = NamesReader(HostSettings(task_names_from=central), directory, lambda: [UUID, OTHER])
+    assert reader.read().notes == ["1 of 2 tries have a name"]
+    assert Central.asked == [f"/tries?uuid={UUID}&uuid={OTHER}"]
+    assert directory.find_try(UUID) == ("etl", "load")
+    assert directory.find_try(OTHER) is None
+    assert directory.polls == 1
+
+
+@pytest.mark.parametrize(("status", "reason"), [(401, "unauthorized"), (404, "not_found"), (502, "server_error")])
+def test_a_refusal_is_a_reason_and_no_poll(central: str, status: int, reason: str) -> None:
+    Central.status = status
+    directory = Directory()
+    reader = NamesReader(HostSettings(task_names_from=central), directory, lambda: [UUID])
+    with pytest.raises(ReaderError) as caught:
+        reader.read()
+    assert (caught.value.reason, directory.polls) == (reason, 0)
+
+
+def test_nobody_at_that_address_is_said() -> None:
+    reader = NamesReader(HostSettings(task_names_from="http://127.0.0.1:1"), Directory(), lambda: [UUID])
+    with pytest.raises(ReaderError, match="is that exporter running"):
+        reader.read()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'{"tries": []}',
+        b'{"tries": {"u": 1}}',
+        b'{"tries": {"u": {"dag_id": "d", "task_id": 1}}}',
+        b"[" * 100_000,
+    ],
+)
+def test_an_answer_of_something_else_is_refused(text: bytes) -> None:
+    with pytest.raises(ReaderError) as caught:
+        decode(text)
+    assert caught.value.reason == "bad_reply"
+
+
+def test_a_worker_loads_nothing_that_it_does_not_need() -> None:
+    script = """
+import sys
+from exporter import application
+from exporter import cli
+from exporter.config import loader as config
+from exporter.engine import Engine
+off = {"collector.airflow": "false", "collector.statsd": "false"}
+flags = {**off, "host.machine": "true", "host.task_names_from": "http://127.0.0.1:1"}
+engine = Engine(config.load(flags, {}).settings)
+engine.read_once()
+dear = ("pydantic", "requests", "prometheus_client", "airflow_client", "psutil", "yaml", "msgspec", "decimal")
+print([name for name in dear if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,190 @@
+"""Reception goes on, or says why not: a relay that cannot be resolved, a receiving thread that dies."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from exporter.metrics.catalogue import exporter
+from exporter.metrics.reading import ReaderError
+from exporter.sources.statsd.aggregator import Absorber
+from exporter.sources.statsd.model import ALL, Resolution, Signature
+from exporter.sources.statsd.receive import relay as relay_module
+from exporter.sources.statsd.receive.receiver import Listeners
+from exporter.sources.statsd.receive.relay import Relay
+from exporter.sources.statsd.source import StatsdSource
+from exporter.store.live_tables import Events
+from exporter.store.store import Store
+
+
+class Resolver:
+    """Drops everything, and may fail."""
+
+    dialects = ALL
+    revision = 0
+
+    def __init__(self) -> None:
+        self.fails = False
+
+    def take_spellings(self) -> None:
+        return None
+
+    def find(self, signature: Signature) -> Resolution:
+        if self.fails:
+            raise RuntimeError("boom")
+        return Resolution("", drop="unmapped")
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., StatsdSource]]:
+    started: list[StatsdSource] = []
+
+    def begin(relay: str = "") -> StatsdSource:
+        source = StatsdSource(Listeners(udp="127.0.0.1:0"), Absorber(Events(Store([])), Resolver()), relay)
+        started.append(source)
+        source.connect()
+        return source
+
+    yield begin
+    for source in started:
+        source.close()
+
+
+def send(source: StatsdSource, line: bytes) -> None:
+    assert source.receiver is not None
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.sendto(line, source.receiver._sockets[0].getsockname())
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def read(source: StatsdSource) -> list[str]:
+    return list(source.readers[0].read().notes)
+
+
+class Names:
+    """A resolver of host names that is told what to answer."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.asked = 0
+
+    def __call__(self, host: str, port: int, *, type: int, flags: int = 0) -> list[tuple[Any, ...]]:  # noqa: A002
+        if flags & socket.AI_NUMERICHOST or not self.port:
+            self.asked += not flags
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        self.asked += 1
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", self.port))]
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    found = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    monkeypatch.setattr(relay_module, "BACKOFF", (0.05,))
+    monkeypatch.setattr(relay_module, "RENEW", 0.05)
+    return found
+
+
+def test_a_relay_that_does_not_resolve_costs_its_lines_and_not_reception(
+    start: Callable[..., StatsdSource], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = Names()
+    monkeypatch.setattr(relay_module, "BACKOFF", (0.05,))
+    real = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: found(host, *rest, **more) if host == "nowhere" else real(host, *rest, **more),
+    )
+    source = start("nowhere:8125")
+    send(source, b"a:1|c")
+    wait_until(lambda: source.absorber.lines == 1)
+    wait_until(lambda: found.asked > 2)
+    tables = source.tables()
+    assert tables[exporter.STATSD_RELAY_UP] == {(): 0}
+    assert tables[exporter.STATSD_RELAY_LOST] == {(): 1}
+    assert any("cannot relay StatsD to nowhere:8125" in note for note in read(source))
+    assert [record.levelname for record in caplog.records if "relay" in record.getMessage()] == ["WARNING"]
+
+
+def test_a_relay_is_looked_up_again_until_it_is_there_and_follows_its_name(names: Names) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as two:
+        for sock in (one, two):
+            sock.bind(("127.0.0.1", 0))
+            sock.settimeout(10)
+        relay = Relay("statsd.example:8125")
+        relay.open()
+        wait_until(lambda: names.asked > 1 and not relay.ready)
+        names.port = one.getsockname()[1]
+        wait_until(lambda: relay.ready)
+        relay([b"a:1|c"])
+        assert one.recv(100) == b"a:1|c"
+        names.port = two.getsockname()[1]
+        asked = names.asked
+        wait_until(lambda: names.asked > asked + 2)
+        relay([b"b:1|c"])
+        assert two.recv(100) == b"b:1|c"
+        names.port = 0
+        wait_until(lambda: relay.problem)
+        assert relay.ready  # the last address is better than none
+        thread = relay._thread
+        relay.close()
+        assert thread is not None
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_the_death_of_the_receiving_thread_is_logged_shown_and_mended(
+    start: Callable[..., StatsdSource], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = start()
+    send(source, b"a:1|c")
+    wait_until(lambda: source.absorber.lines == 1)
+    source.absorber.resolver.fails = True  # type: ignore[attr-defined]
+    dead = source.receiver
+    assert dead is not None
+    send(source, b"b:1|c")
+    wait_until(lambda: not dead.alive)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "RuntimeError: boom" in caplog.text
+    with pytest.raises(ReaderError, match="RuntimeError: boom") as caught:
+        read(source)
+    assert caught.value.reason == "unreachable"  # after which the supervisor connects again
+    source.absorber.resolver.fails = False  # type: ignore[attr-defined]
+    source.connect()
+    send(source, b"c:1|c")
+    wait_until(lambda: source.absorber.lines == 2)
+    assert source.tables()[exporter.STATSD_PACKETS][("udp",)] == 3
+
+
+def test_a_change_arrives_although_the_receiving_thread_dies_before_it(start: Callable[..., StatsdSource]) -> None:
+    source = start()
+    receiver = source.receiver
+    assert receiver is not None
+    entered, leave = threading.Event(), threading.Event()
+
+    def die() -> None:
+        entered.set()
+        leave.wait(10)
+        raise RuntimeError("boom")
+
+    receiver.call(die)
+    entered.wait(10)
+    wanted, later = Resolver(), Resolver()
+    source.change(wanted)
+    leave.set()
+    wait_until(lambda: not receiver.alive)
+    assert source.absorber.resolver is wanted
+    source.change(later)
+    assert source.absorber.resolver is later

@@ -1,0 +1,206 @@
+"""Several sockets on one port: they hold what one cannot, keep the order, and nobody else can join them."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import pytest
+
+from exporter.metrics.reading import ReaderError
+from exporter.sources.statsd.receive import ordering, reuseport
+from exporter.sources.statsd.receive.ordering import Arrivals
+from exporter.sources.statsd.receive.receiver import make_reader
+from exporter.sources.statsd.receive.reuseport import MOST, bind_port
+from exporter.sources.statsd.receive.sockets import enlarge
+
+STOCK = 277
+"""Small datagrams that one socket holds with the system's own buffer, where nobody changed it."""
+
+
+class Port(NamedTuple):
+    """Sockets that share a port, what reads them, and what sends to them."""
+
+    socks: list[socket.socket]
+    reader: Arrivals
+    sender: socket.socket
+
+    def send(self, *numbers: int) -> None:
+        for number in numbers:
+            self.sender.send(b"%d" % number)
+
+    def read(self) -> list[int]:
+        return [int(datagram) for datagram in self.reader.read()]
+
+
+class Clock:
+    """Tells these times, in nanoseconds."""
+
+    def __init__(self, times: Iterable[int]) -> None:
+        self.time_ns = iter(times).__next__
+
+
+@pytest.fixture
+def bind() -> Iterator[Callable[..., list[socket.socket]]]:
+    with ExitStack() as stack:
+
+        def call(where: str = "127.0.0.1:0", size: int = 0, *, shared: bool = True) -> list[socket.socket]:
+            return [stack.enter_context(sock) for sock in bind_port(where, size, shared=shared)]
+
+        yield call
+
+
+@pytest.fixture
+def port(bind: Callable[..., list[socket.socket]]) -> Iterator[Port]:
+    socks = bind()
+    reader = make_reader(socks)
+    assert isinstance(reader, Arrivals)
+    with socket.socket(type=socket.SOCK_DGRAM) as sender:
+        sender.connect(socks[0].getsockname())
+        yield Port(socks, reader, sender)
+
+
+def test_together_they_hold_many_times_what_one_socket_holds(port: Port) -> None:
+    sent = range(8 * STOCK)
+    port.send(*sent)
+    assert port.read() == list(sent)
+    assert port.reader.lost == 0
+
+
+def test_there_are_as_many_as_have_the_room_that_was_asked_for(bind: Callable[..., list[socket.socket]]) -> None:
+    granted = bind(size=32_768)
+    assert len(granted) == 1, "the kernel grants that to one"
+    system = enlarge(bind(shared=False)[0], 0)
+    assert len(bind()) == min(MOST, -(-reuseport.ROOM // system))
+
+
+def test_where_the_kernel_grants_less_than_was_asked_for_more_sockets_make_up_for_it(
+    bind: Callable[..., list[socket.socket]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reuseport, "enlarge", lambda sock, size: enlarge(sock, min(size, 425_984)))
+    assert len(bind(size=4 * 1024 * 1024)) == 10
+
+
+def test_whatever_is_sent_is_read_in_its_order_while_it_is_being_sent(port: Port) -> None:
+    many = 60_000
+    thread = threading.Thread(target=port.send, args=range(many))
+    received: list[int] = []
+    chance = random.Random(1)
+    thread.start()
+    while thread.is_alive():
+        received += port.read()
+        time.sleep(chance.choice((0, 0, 0.001)))
+    while batch := port.read():
+        received += batch
+    thread.join()
+    assert received == sorted(received)
+    assert len(received) + port.reader.lost == many
+
+
+def test_what_comes_while_a_round_goes_on_waits_for_the_next_one(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    port.send(1, 2)
+    between = time.time_ns()
+    port.send(3, 4)
+    began = [between, time.time_ns()]
+    monkeypatch.setattr(ordering, "time", Clock(began))
+    assert port.read() == [1, 2]
+    port.send(5)
+    assert port.read() == [3, 4], "and what comes now for the one after it"
+    monkeypatch.undo()
+    assert port.read() == [5]
+    assert port.read() == []
+
+
+def test_nothing_is_held_back_where_there_is_nothing_else(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = time.time_ns()
+    port.send(*range(20))
+    monkeypatch.setattr(ordering, "time", Clock([before, before]))
+    assert port.read() == list(range(20))
+
+
+def test_a_clock_that_was_set_back_holds_nothing_up(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    hour = 3_600 * 10**9
+    port.send(1)
+    monkeypatch.setattr(ordering, "time", Clock(time.time_ns() - hour + rounds for rounds in range(4)))
+    assert port.read() == [1]
+    port.send(2)
+    assert port.read() == [2]
+
+
+def test_each_datagram_keeps_its_sender_whatever_round_it_comes_in(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = [f"127.0.0.{number}" for number in range(1, 40)]
+    with ExitStack() as stack:
+        senders = []
+        for host in hosts:
+            sender = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+            sender.bind((host, 0))
+            sender.connect(port.socks[0].getsockname())
+            senders.append(sender)
+        for host, sender in zip(hosts[:20], senders[:20], strict=True):
+            sender.send(host.encode())
+        between = time.time_ns()
+        for host, sender in zip(hosts[20:], senders[20:], strict=True):
+            sender.send(host.encode())
+        began = [between, time.time_ns()]
+        monkeypatch.setattr(ordering, "time", Clock(began))
+        for some in (hosts[:20], hosts[20:]):
+            assert [datagram.decode() for datagram in port.reader.read()] == some
+            assert [socket.inet_ntoa(port.reader.sender(place)) for place in range(len(some))] == some
+
+
+def test_what_each_of_them_lost_is_counted(bind: Callable[..., list[socket.socket]]) -> None:
+    socks = bind()
+    for sock in socks:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader = make_reader(socks)
+    with socket.socket(type=socket.SOCK_DGRAM) as sender:
+        sender.connect(socks[0].getsockname())
+        received = 0
+        for _ in range(2):
+            for _ in range(1_000):
+                sender.send(b"a:1|c")
+            while batch := reader.read():
+                received += len(batch)
+        # Each tells with the next datagram that it keeps.
+        for _ in range(200):
+            sender.send(b"a:1|c")
+            received += len(reader.read())
+    assert 0 < reader.lost == 2_200 - received
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1:0", "[::1]:0", ":0"])
+def test_a_second_exporter_is_told_that_the_port_is_taken(where: str, bind: Callable[..., list[socket.socket]]) -> None:
+    number = bind(where)[0].getsockname()[1]
+    with pytest.raises(ReaderError, match="another process listens there"):
+        bind_port(where.removesuffix("0") + str(number), 0, shared=True)
+
+
+def test_without_a_host_ipv4_and_ipv6_both_arrive(bind: Callable[..., list[socket.socket]]) -> None:
+    socks = bind(":0")
+    reader = make_reader(socks)
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family, socket.SOCK_DGRAM) as sender:
+            for number in range(100):
+                sender.sendto(b"%d" % number, (host, socks[0].getsockname()[1]))
+        assert list(map(int, reader.read())) == list(range(100))
+
+
+def test_a_kernel_that_cannot_share_gives_one_socket_that_nobody_can_join(
+    bind: Callable[..., list[socket.socket]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(92, "Protocol not available")
+
+    monkeypatch.setattr(reuseport, "spread", refuse)
+    (only,) = bind()
+    with socket.socket(type=socket.SOCK_DGRAM) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(only.getsockname())
+        other.sendto(b"a:1|c", only.getsockname())
+    assert make_reader([only]).read() == [b"a:1|c"]

@@ -1,0 +1,50 @@
+"""The whole way in one process: recorded datagrams through lines, names and live tables to the text that is scraped."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.config.settings import StatsdSettings
+from exporter.metrics.catalogue import FAMILIES
+from exporter.sources.statsd.aggregator import Absorber
+from exporter.sources.statsd.airflow_names import Names
+from exporter.store.exposition import Format, render
+from exporter.store.live_tables import Events
+from exporter.store.store import Store
+from tests.integration.statsd.streams import STREAMS, Stream, read_payloads
+from tests.integration.statsd.test_recorded_streams import BEFORE_ANY_SIGN, know_ids, read
+
+LABELS = {family.name: family.labels for family in FAMILIES}
+
+
+def scrape(stream: Stream, settings: StatsdSettings) -> dict[tuple[str, tuple[str, ...]], float]:
+    """Counters, sums of histograms and gauges by family and labels, once everything has been born."""
+    store = Store(FAMILIES)
+    absorber = Absorber(
+        Events(store, hold=0.0), Names(know_ids(), StatsdSettings(release=stream.release, mode=stream.mode))
+    )
+    payloads = [payload.encode() for payload in read_payloads(stream)]
+    for start in range(0, len(payloads), 64):
+        absorber.absorb(payloads[start : start + 64], lambda _: b"10.0.0.1")
+    b"".join(render(store, Format.TEXT))  # what is new is exposed as 0 first
+    absorber.sweep()
+    found = {}
+    for family in text_string_to_metric_families(b"".join(render(store, Format.TEXT)).decode()):
+        for sample in family.samples:
+            name = sample.name.removesuffix("_sum") if family.type == "histogram" else sample.name
+            if not sample.name.endswith(("_bucket", "_count")):
+                found[name, tuple(sample.labels.get(label, "") for label in LABELS[name])] = sample.value
+    return found
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_what_is_scraped_is_what_was_sent(stream: Stream, *, told: bool) -> None:
+    """Untold, with the ids of the API only, some of the very first lines are held back."""
+    settings = StatsdSettings(release=stream.release, mode=stream.mode) if told else StatsdSettings()
+    held = () if told else BEFORE_ANY_SIGN
+    expected = {key: value for key, value in read(stream).values.items() if key[0] not in held}
+    found = {key: value for key, value in scrape(stream, settings).items() if key[0] not in held}
+    assert {key for key in found if key not in expected} == set()
+    assert {key for key, value in expected.items() if found.get(key, -1) != pytest.approx(value, abs=1e-9)} == set()

@@ -1,0 +1,272 @@
+"""What `check` says, line by line, of an Airflow that answers, refuses or is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from exporter.cli import main
+from exporter.commands import check as diagnosis
+from exporter.config.settings import AirflowSettings
+from exporter.metrics.reading import ReaderError
+from exporter.sources.airflow.api.detect import Connection
+from exporter.sources.airflow.api.models import TaskInstance
+from exporter.sources.airflow.api.paging import Rows
+from exporter.sources.airflow.api.protocol import Airflow
+
+
+class FakeAirflow:
+    """Answers every call with a list of one, or with the error that is set for it."""
+
+    version = "3.3.2"
+    major = 3
+
+    def __init__(self) -> None:
+        self.errors: dict[str, ReaderError] = {}
+        self.hidden = False
+
+    def server_time(self) -> float:
+        return 1_700_000_000.0
+
+    def config(self) -> Mapping[tuple[str, str], str] | None:
+        self._answer("config")
+        return None if self.hidden else {("core", "parallelism"): "32"}
+
+    def __getattr__(self, name: str) -> Callable[..., list[Any]]:
+        if name not in dir(Airflow):
+            raise AttributeError(name)
+        return lambda *_: self._answer(name)
+
+    def _answer(self, name: str) -> list[Any]:
+        if name in self.errors:
+            raise self.errors[name]
+        return [TaskInstance(dag_id="etl", run_id="r", task_id="load")]
+
+
+class FakeClient:
+    """The client, of which only the clock and the end matter here."""
+
+    skew: float | None = 0.2
+
+    def __init__(self, settings: AirflowSettings) -> None:
+        self.settings = settings
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
+    """The Airflow that is found at any URL."""
+    fake = FakeAirflow()
+    clients: list[FakeClient] = []
+
+    def connect(_: AirflowSettings, *, client: Any) -> Connection:
+        clients.append(client)
+        if "version" in fake.errors:
+            raise fake.errors["version"]
+        found: Any = fake
+        return Connection(client, found)
+
+    monkeypatch.setattr(diagnosis, "Client", FakeClient)
+    monkeypatch.setattr(diagnosis, "connect", connect)
+    yield fake
+    assert all(client.closed for client in clients)
+
+
+def check(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["check", *arguments])
+
+
+def find_lines(result: Result, tried: str) -> list[str]:
+    """The lines about one thing: result and text."""
+    lines = [line for line in result.stdout.splitlines() if line[8:].startswith(f"{tried} ")]
+    return [f"{line[:6].strip()}: {line[36:]}" for line in lines]
+
+
+def test_an_airflow_that_answers_all_is_sound(airflow: FakeAirflow) -> None:
+    result = check()
+    assert result.exit_code == 0
+    assert "FAILED" not in result.stdout
+    assert find_lines(result, "connection")[0].startswith("ok: http://localhost:8080 is Airflow 3.3.2, ")
+    assert find_lines(result, "credentials") == ["ok: accepted"]
+    assert find_lines(result, "DAGs") == ["ok: 1 DAG"]
+    assert find_lines(result, "limits") == ["ok: read from Airflow's configuration"]
+
+
+def test_an_airflow_that_is_not_there_ends_it(airflow: FakeAirflow) -> None:
+    airflow.errors["version"] = ReaderError("unreachable", "nobody is there; check airflow.url")
+    result = check()
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1].endswith("unreachable: nobody is there; check airflow.url")
+
+
+def test_refused_credentials_end_it(airflow: FakeAirflow) -> None:
+    airflow.errors["pools"] = ReaderError("unauthorized", "check the credentials")
+    result = check()
+    assert result.exit_code == 1
+    assert find_lines(result, "credentials") == ["FAILED: unauthorized: check the credentials"]
+    assert find_lines(result, "DAGs") == []
+
+
+@pytest.mark.parametrize(
+    ("call", "tried"),
+    [
+        ("pools", "pools"),
+        ("dags", "DAGs"),
+        ("dag_runs_active", "DAG runs"),
+        ("task_instances_active", "task instances"),
+        ("tries", "tries"),
+        ("health", "health"),
+        ("jobs", "jobs"),
+        ("import_errors", "import errors"),
+        ("dag_warnings", "DAG warnings"),
+        ("backfills", "backfills"),
+    ],
+)
+def test_a_missing_permission_is_named_and_the_rest_is_tried(airflow: FakeAirflow, call: str, tried: str) -> None:
+    airflow.errors[call] = ReaderError("forbidden", "its role needs more")
+    result = check()
+    assert result.exit_code == 1
+    assert find_lines(result, tried) == ["FAILED: forbidden: its role needs more"]
+    assert find_lines(result, "credentials") == ["ok: accepted"]
+    assert find_lines(result, "limits")
+
+
+def test_a_hidden_configuration_is_worth_a_note_only(airflow: FakeAirflow) -> None:
+    airflow.hidden = True
+    result = check()
+    assert result.exit_code == 0
+    assert "airflow.limits" in find_lines(result, "limits")[0]
+    airflow.errors["config"] = ReaderError("forbidden", "its role needs more")
+    assert find_lines(check(), "limits") == ["note: forbidden: its role needs more"]
+
+
+def test_tries_are_asked_for_where_a_task_is_active(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_lines(check(), "tries") == ["ok: 1 try"]
+    monkeypatch.setattr(airflow, "task_instances_active", list, raising=False)
+    assert find_lines(check(), "tries") == ["ok: nothing to read here"]
+
+
+def test_backfills_are_not_asked_of_airflow_2(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(airflow, "major", 2)
+    airflow.errors["backfills"] = ReaderError("not_found", "Airflow 2 has none")
+    assert find_lines(check(), "backfills") == ["ok: nothing to read here"]
+
+
+@pytest.mark.parametrize(("skew", "text"), [(90.2, "90 s ahead of"), (-5.0, "5 s behind")])
+def test_a_clock_that_is_off_is_worth_a_note(
+    airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch, skew: float, text: str
+) -> None:
+    monkeypatch.setattr(FakeClient, "skew", skew)
+    result = check()
+    assert result.exit_code == 0
+    assert text in find_lines(result, "clock")[0]
+
+
+def test_errors_of_the_web_configuration_are_told(airflow: FakeAirflow, tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text("basic_auth_user: {}\n", encoding="utf-8")
+    result = check(f"--web.config.file={path}")
+    assert result.exit_code == 1
+    assert len(find_lines(result, "web configuration")) == 1
+    path.write_text("{}\n", encoding="utf-8")
+    assert find_lines(check(f"--web.config.file={path}"), "web configuration") == [f"ok: {path}"]
+
+
+def test_notices_of_the_configuration_are_told(airflow: FakeAirflow) -> None:
+    lines = find_lines(check("--airflow.url=http://airflow/api/v2"), "configuration")
+    assert lines[0].startswith("ok: from --airflow.url")
+    assert "http://airflow is used" in lines[1]
+
+
+def test_a_mapping_file_is_described(airflow: FakeAirflow, tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yml"
+    mapping.write_text("mappings:\n- match: airflow.*\n  name: mine\n")
+    (line,) = find_lines(check(f"--statsd.mapping-config={mapping}"), "mapping file")
+    assert line.startswith(f"ok: {mapping}: ")
+
+
+def test_a_reference_that_is_always_empty_is_told(airflow: FakeAirflow, tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yml"
+    mapping.write_text(
+        "mappings:\n"
+        "- {match: a.*.*, name: fine_$1, labels: {dag_id: '${2}'}}\n"
+        "- {match: b.*.*, name: mine, labels: {dag_id: $1, task_id: $3}}\n"
+        "- {match: 'c\\.(?P<dag>\\w+)', match_type: regex, name: mine, labels: {dag_id: $dag, task_id: $2, all: $0}}\n"
+        "- {match: d.*, name: mine, labels: {dag_id: $1_x}}\n"
+    )
+    _, *notes = find_lines(check(f"--statsd.mapping-config={mapping}"), "mapping file")
+    assert [note.partition(": ")[2].rpartition(" is always")[0] for note in notes] == [
+        "mappings[1] b.*.*: task_id: $3",
+        r"mappings[2] c\.(?P<dag>\w+): task_id: $2",
+        "mappings[3] d.*: dag_id: $1_x",
+    ]
+
+
+def test_without_the_airflow_source_nothing_is_asked(airflow: FakeAirflow) -> None:
+    assert find_lines(check("--no-collector.airflow"), "connection") == []
+
+
+def test_without_a_state_file_it_says_what_that_means(airflow: FakeAirflow, tmp_path: Path) -> None:
+    assert "counters start at zero" in find_lines(check(), "state file")[0]
+    assert find_lines(check(f"--state.file={tmp_path / 'state'}"), "state file") == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"), [(0, "1 pool"), (2, "1 pool; 2 left out: Airflow answers HTTP 500 for them")]
+)
+def test_rows_that_are_left_out_are_said(lost: int, said: str) -> None:
+    assert diagnosis.count("pool")(Rows([object()], lost)).startswith(said)
+
+
+# ---- without a network ------------------------------------------------------------------------------
+
+
+def test_offline_asks_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object, **__: object) -> None:
+        pytest.fail("it asked the network")
+
+    monkeypatch.setattr(diagnosis, "connect", fail)
+    monkeypatch.setattr("socket.socket.connect", fail)
+    token = tmp_path / "token"
+    token.write_text("Bearer abc\n")
+    result = check("--offline", f"--airflow.token-file={token}", "--airflow.url=http://airflow.invalid")
+    assert result.exit_code == 0, result.output
+    assert find_lines(result, "token") == ["ok: read"]
+    assert find_lines(result, "offline") == ["ok: nothing was asked of the network"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "line"),
+    [
+        ("", 0, "note: the token file PATH is empty"),
+        ("a b", 1, "FAILED: the token file PATH holds a space: write the token alone into it, on one line"),
+    ],
+)
+def test_offline_reads_secrets(content: str, code: int, line: str, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(content)
+    result = check("--offline", f"--airflow.token-file={token}")
+    assert (result.exit_code, find_lines(result, "token")) == (code, [line.replace("PATH", str(token))])
+
+
+@pytest.mark.parametrize(
+    ("option", "content"),
+    [
+        ("web.config.file", "tls_server_config: {cert_file: nowhere}"),
+        ("statsd.mapping-config", "mappings: [{match: a}]"),
+        ("config.file", "airflow: {interval: soon}"),
+    ],
+)
+def test_offline_finds_what_is_wrong_in_each_file(option: str, content: str, tmp_path: Path) -> None:
+    path = tmp_path / "file.yml"
+    path.write_text(content)
+    result = check("--offline", f"--{option}={path}")
+    assert result.exit_code == 1
+    assert str(path) in result.output or option in result.output

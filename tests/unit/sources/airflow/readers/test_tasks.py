@@ -1,0 +1,272 @@
+"""What the reader of task instances does with questions that it has no time for, or that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import pytest
+
+from exporter.config.dag_filter import Scope
+from exporter.config.settings import AirflowSettings
+from exporter.metrics.catalogue.api import tasks as catalogue
+from exporter.metrics.reading import ReaderError, Reading
+from exporter.sources.airflow.api.models import TIS_ENDED, DagRun, TaskInstance
+from exporter.sources.airflow.counting.by_time import Found, Key
+from exporter.sources.airflow.counting.cursor import SPACE, Cursor, Window
+from exporter.sources.airflow.counting.retry_later import PATIENCE
+from exporter.sources.airflow.readers import tasks
+from exporter.sources.airflow.readers.tasks import SECONDS, TasksReader
+from exporter.sources.airflow.shared import Overview
+from exporter.store.persistence.state_file import State
+
+CURSOR = b"tasks"
+
+
+class Airflow:
+    """Answers with the tries that a test gives; each question takes `cost` seconds, one of `broken` tasks fails."""
+
+    version = "2.11.2"
+    major = 2
+
+    def __init__(self) -> None:
+        self.rows: list[TaskInstance] = []
+        self.history: dict[str, list[TaskInstance]] = {}
+        self.asked: list[str] = []
+        self.broken: set[str] = set()
+        self.reason = "server_error"
+        self.cost = 0.0
+        self.clock = 0.0
+
+    def task_instances_active(self) -> list[TaskInstance]:
+        return [row for row in self.rows if row.state not in TIS_ENDED]
+
+    def dag_runs_active(self) -> list[DagRun]:
+        return []
+
+    def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> list[TaskInstance] | None:
+        self.asked.append(task_id)
+        self.clock += self.cost
+        if task_id in self.broken:
+            raise ReaderError(self.reason, "HTTP 500")
+        current = [row for row in self.rows if row.task_id == task_id and row.state != "up_for_retry"]
+        return [*self.history.get(task_id, []), *current] or None
+
+
+class Finder:
+    """Finds what ended among an Airflow's rows, and notes what is postponed."""
+
+    def __init__(self, airflow: Airflow) -> None:
+        self.airflow = airflow
+        self.postponed: set[Key] = set()
+        self.later: frozenset[Key] = frozenset()
+        self.unanswered: frozenset[Key] = frozenset()
+
+    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
+        active()
+        rows = [row for row in self.airflow.rows if row.state in TIS_ENDED]
+        window = Window(0.0, None, 0.0, False, Cursor(100.0, 0.0))
+        return Found(rows, window, {CURSOR: b"new"}, "", self.later, self.unanswered)
+
+    def postpone(self, runs: Collection[Key]) -> dict[bytes, bytes | None]:
+        self.postponed |= set(runs)
+        return {CURSOR: b"held"}
+
+
+class Bench:
+    """A reader of an Airflow, whose readings are committed."""
+
+    def __init__(self) -> None:
+        self.airflow = Airflow()
+        self.state = State()
+        self.finder = Finder(self.airflow)
+        scope = Scope(AirflowSettings())
+        self.reader = TasksReader(
+            self.airflow,  # type: ignore[arg-type]  # only what the reader asks for
+            self.finder,
+            self.state,
+            Overview(),
+            scope,
+            5.0,
+            clock=lambda: self.airflow.clock,
+        )
+
+    def poll(self) -> Reading:
+        self.finder.postponed.clear()
+        self.airflow.asked.clear()
+        reading = self.reader.read()
+        self.state.commit([], reading.memories, moment=reading.moment, forget=reading.forget)
+        return reading
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def make_row(task: str, state: str, number: int, end: float | None = 20.0, pid: int = 7) -> TaskInstance:
+    start = 10.0 * number
+    return TaskInstance(
+        dag_id="d", run_id=f"of {task}", task_id=task, state=state, try_number=number, max_tries=3, start_date=start,
+        end_date=end and start + 5.0, hostname="worker", pid=pid, queued_when=start - 1.0,
+    )  # fmt: skip
+
+
+def second_try(bench: Bench, task: str) -> None:
+    """A task whose first try nobody saw: its tries have to be asked for."""
+    bench.airflow.rows.append(make_row(task, "success", 2))
+    bench.airflow.history[task] = [make_row(task, "failed", 1)]
+
+
+def counted(reading: Reading, family: object) -> list[str]:
+    return [change.labels[1] for change in reading.changes if change.family is family]
+
+
+def test_questions_that_a_poll_has_no_time_for_are_put_again(bench: Bench) -> None:
+    for task in ("a", "b", "c"):
+        second_try(bench, task)
+    bench.airflow.cost = SECONDS / 2
+    first = bench.poll()
+    assert bench.airflow.asked == ["a", "b"]
+    assert bench.finder.postponed == {("d", "of c")}
+    assert first.memories[SPACE] == {CURSOR: b"held"}
+    second = bench.poll()
+    assert bench.airflow.asked == ["c"]
+    assert second.memories[SPACE] == {CURSOR: b"new"}
+    assert counted(first, catalogue.TRIES) + counted(second, catalogue.TRIES) == ["a", "a", "b", "b", "c", "c"]
+
+
+def test_no_more_than_so_many_questions_are_put(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "QUESTIONS", 2)
+    for task in ("a", "b", "c"):
+        second_try(bench, task)
+    assert counted(bench.poll(), catalogue.RETRIES) == ["a", "b"]
+    assert bench.finder.postponed == {("d", "of c")}
+    assert counted(bench.poll(), catalogue.RETRIES) == ["c"]
+
+
+def test_a_question_that_fails_does_not_undo_those_that_were_answered(bench: Bench) -> None:
+    for task in ("a", "b"):
+        second_try(bench, task)
+    bench.airflow.broken = {"b"}
+    assert counted(bench.poll(), catalogue.RETRIES) == ["a"]
+    assert bench.finder.postponed == {("d", "of b")}
+    assert counted(bench.poll(), catalogue.RETRIES) == []
+    bench.airflow.broken.clear()
+    assert counted(bench.poll(), catalogue.RETRIES) == ["b"]
+    assert bench.finder.postponed == set()
+
+
+def test_a_question_that_failed_is_put_last(bench: Bench) -> None:
+    for task in ("a", "b", "c"):
+        second_try(bench, task)
+    bench.airflow.broken = {"a"}
+    assert counted(bench.poll(), catalogue.RETRIES) == []
+    assert counted(bench.poll(), catalogue.RETRIES) == ["b", "c"]
+    assert bench.airflow.asked == ["b", "c", "a"]
+
+
+def test_where_airflow_as_a_whole_does_not_answer_the_poll_fails(bench: Bench) -> None:
+    second_try(bench, "a")
+    bench.airflow.broken, bench.airflow.reason = {"a"}, "unreachable"
+    with pytest.raises(ReaderError):
+        bench.poll()
+
+
+def fail_for(bench: Bench, seconds: float) -> list[Reading]:
+    """What polls a minute apart read."""
+    found = []
+    for _ in range(int(seconds / 60.0)):
+        found.append(bench.poll())
+        bench.airflow.clock += 60.0
+    return found
+
+
+def test_a_question_that_fails_for_long_is_given_up_and_its_lost_try_is_counted_as_unanswered(bench: Bench) -> None:
+    second_try(bench, "a")
+    bench.airflow.broken = {"a"}
+    assert all(not reading.changes for reading in fail_for(bench, PATIENCE))
+    reading = bench.poll()
+    assert bench.finder.postponed == set()
+    assert counted(reading, catalogue.TRIES) == ["a", "a"]
+    assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
+    assert [change.labels for change in reading.changes if change.family is catalogue.UNACCOUNTED] == [("unanswered",)]
+    assert [change.labels for change in reading.changes if change.family is catalogue.FINISHED] == [
+        ("d", "a", "success")
+    ]
+    assert not bench.poll().changes
+    assert bench.airflow.asked == []
+
+
+def test_what_vanished_and_cannot_be_asked_for_is_given_up(bench: Bench) -> None:
+    bench.airflow.rows = [make_row("a", "running", 1, end=None)]
+    bench.poll()
+    bench.airflow.rows.clear()
+    bench.airflow.broken = {"a"}
+    fail_for(bench, PATIENCE)
+    reading = bench.poll()
+    assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
+    assert [change.labels for change in reading.changes if change.family is catalogue.UNACCOUNTED] == [("unanswered",)]
+    bench.poll()
+    assert bench.airflow.asked == []
+
+
+def test_a_doubt_that_cannot_be_lifted_is_taken_as_the_row_says(bench: Bench) -> None:
+    bench.airflow.rows.append(make_row("doubtful", "up_for_retry", 1))
+    bench.airflow.broken = {"doubtful"}
+    assert all(not reading.changes for reading in fail_for(bench, PATIENCE))
+    reading = bench.poll()
+    assert counted(reading, catalogue.RETRIES) == ["doubtful"]
+    assert not counted(reading, catalogue.TRIES_CLEARED)
+
+
+def test_a_run_that_was_given_up_is_counted_as_unanswered(bench: Bench) -> None:
+    bench.finder.unanswered = frozenset({("d", "r")})
+    changes = bench.poll().changes
+    assert [(change.family, change.labels) for change in changes] == [(catalogue.UNACCOUNTED, ("unanswered",))]
+
+
+def test_a_retry_of_airflow_2_that_may_have_been_cleared_counts_once_it_was_asked_for(bench: Bench) -> None:
+    second_try(bench, "a")
+    bench.airflow.rows.append(make_row("doubtful", "up_for_retry", 1))
+    bench.airflow.history["doubtful"] = [make_row("doubtful", "failed", 1, pid=9)]
+    bench.airflow.cost = SECONDS
+    assert "doubtful" not in counted(bench.poll(), catalogue.TRIES)
+    assert bench.airflow.asked == ["a"]
+    reading = bench.poll()
+    assert bench.airflow.asked == ["doubtful"]
+    assert counted(reading, catalogue.RETRIES) == ["doubtful"]
+    assert not bench.poll().changes
+
+
+def test_more_doubts_than_a_poll_may_put_are_taken_as_the_rows_say(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "DOUBTS", 1)
+    for task in ("a", "b"):
+        bench.airflow.rows.append(make_row(task, "up_for_retry", 1))
+        bench.airflow.history[task] = [make_row(task, "failed", 1, pid=9)]
+    assert sorted(counted(bench.poll(), catalogue.RETRIES)) == ["a", "b"]
+    assert bench.airflow.asked == ["a"]
+
+
+def test_what_vanished_from_a_run_that_was_not_read_is_not_asked_for(bench: Bench) -> None:
+    bench.airflow.rows = [make_row("a", "running", 1, end=None)]
+    bench.poll()
+    bench.airflow.rows.clear()
+    bench.finder.later = frozenset({("d", "of a")})
+    bench.poll()
+    assert bench.airflow.asked == []
+    bench.finder.later = frozenset()
+    assert counted(bench.poll(), catalogue.TRIES_CLEARED) == ["a"]
+    assert bench.airflow.asked == ["a"]
+
+
+def test_a_row_that_moved_on_during_the_poll_tells_as_it_was_found_first(bench: Bench) -> None:
+    bench.airflow.rows = [make_row("a", "running", 1, end=None)]
+    bench.poll()
+    bench.airflow.rows = [make_row("a", "restarting", 1), make_row("a", "success", 2)]
+    bench.airflow.history["a"] = [make_row("a", "failed", 1)]
+    reading = bench.poll()
+    assert counted(reading, catalogue.TRIES) == ["a", "a"]
+    assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
+    assert counted(reading, catalogue.RETRIES) == []

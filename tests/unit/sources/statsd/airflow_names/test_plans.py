@@ -1,0 +1,156 @@
+"""What is prepared once for names that differ in ids only is what each would get by itself."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.config.settings import StatsdSettings
+from exporter.metrics.catalogue import FAMILIES
+from exporter.sources.directory import Directory
+from exporter.sources.statsd.aggregator import Absorber
+from exporter.sources.statsd.airflow_names import EVENTS, Names
+from exporter.sources.statsd.airflow_names import resolver as names_module
+from exporter.sources.statsd.mapping import parse
+from exporter.sources.statsd.model import Resolution, Resolver, Signature, Type
+from exporter.store.exposition import Format, render
+from exporter.store.live_tables import Events
+from exporter.store.store import Store
+from tests.integration.statsd.streams import STREAMS, Stream, read_payloads
+from tests.integration.statsd.test_recorded_streams import OF_API
+
+IDS = ["etl", "sales.eu", "sales__eu", "a", "a.b.c", "x__y__z", "success", "failed", "default", "None", "é", "b" * 260]
+PLACES = (
+    "dag_id",
+    "task_id",
+    "state",
+    "queue",
+    "pool",
+    "pool_name",
+    "file",
+    "file_path",
+    "bundle",
+    "bundle_name",
+    "hostname",
+)
+ID = st.sampled_from(IDS)
+
+
+class Forgetful(Names):
+    """Works everything out again for each name, as if it had never seen another."""
+
+    def find(self, signature: Signature) -> Resolution:
+        self._plans.clear()
+        self._moment = names_module.Moment(-1, old=False, spelled=False)
+        found = super().find(signature)
+        self._noted.clear()
+        return found._replace(plan=None)
+
+
+@st.composite
+def draw_signature(draw: st.DrawFn) -> Signature:
+    """A name of Airflow's with any ids, legacy or modern, with tags or without."""
+    event = draw(st.sampled_from(EVENTS))
+    text = draw(st.sampled_from((event.name, *event.legacy)))
+    while "{" in text:
+        start, end = text.index("{"), text.index("}") + 1
+        text = text[:start] + draw(ID) + text[end:]
+    tags = draw(st.lists(st.tuples(st.sampled_from((*PLACES, *event.tags)), ID), max_size=4))
+    kind = draw(st.sampled_from([event.type, event.type, event.type, *Type]))
+    dialect = draw(st.sampled_from(["influxdb", "datadog"])) if tags else ""
+    return Signature(f"airflow.{text}", kind, tuple(tags), draw(st.sampled_from([1.0, 0.1])), dialect)
+
+
+SETTINGS = st.builds(
+    StatsdSettings,
+    release=st.sampled_from(["", "2.10", "2.11.2", "3.0.6", "3.2.2", "3.3.2"]),
+    mode=st.sampled_from(["", "plain", "influxdb", "datadog"]),
+    task_labels=st.booleans(),
+)
+
+
+def know() -> Directory:
+    directory = Directory()
+    directory.tell_dags(["sales.eu", "etl", "a"])
+    directory.tell_try("sales.eu", "a.b.c")
+    return directory
+
+
+@settings(max_examples=300, deadline=None)
+@given(SETTINGS, st.lists(draw_signature(), min_size=1, max_size=30), st.booleans(), st.booleans())
+def test_a_name_gets_what_it_would_get_alone(
+    how: StatsdSettings,
+    signatures: list[Signature],
+    api: bool,
+    settled: bool,
+) -> None:
+    feeds = OF_API if api else frozenset()
+    fast, slow = Names(know(), how, feeds), Forgetful(know(), how, feeds)
+    if settled:
+        fast.settle()
+        slow.settle()
+    for signature in [*signatures, *signatures]:
+        found, expected = fast.resolve(signature), slow.resolve(signature)
+        assert found._replace(plan=None, claim=None) == expected._replace(claim=None)
+        assert fast.revision == slow.revision
+
+
+class OneByOne:
+    """Another resolver's answers, with nothing that lets them be prepared together."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self.dialects = resolver.dialects
+        self.take_spellings = resolver.take_spellings
+        self.resolve = resolver.resolve
+
+    @property
+    def revision(self) -> int:
+        return self._resolver.revision
+
+    def find(self, signature: Signature) -> Resolution:
+        return self._resolver.find(signature)._replace(plan=None)
+
+
+def replay(payloads: list[bytes], resolver: Resolver) -> tuple[str, dict[str, int], dict[str, int]]:
+    """Every datagram twice: the exposition, and what was dropped and rejected."""
+    now = 1000.0
+    store = Store(FAMILIES if not isinstance(getattr(resolver, "_resolver", resolver), type(parse(""))) else [])
+    absorber = Absorber(Events(store, clock=lambda: now), resolver, lambda: now)
+    for _ in range(2):
+        for start in range(0, len(payloads), 256):
+            absorber.absorb(payloads[start : start + 256], lambda _: b"one")
+            now += 1.0
+        absorber.sweep()
+    text = b"".join(render(store, Format.TEXT, truth=True)).decode()
+    return text, dict(absorber.dropped), dict(absorber.rejected)
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_recorded_streams_come_out_the_same(stream: Stream, told: bool) -> None:
+    payloads = [payload.encode() for payload in read_payloads(stream)][:12_000]
+    how = StatsdSettings(release=stream.release, mode=stream.mode) if told else StatsdSettings()
+    found = replay(payloads, Names(know(), how))
+    assert found == replay(payloads, OneByOne(Forgetful(know(), how)))
+    assert len(found[0]) > 10_000
+
+
+MAPPING = """
+defaults: {observer_type: histogram}
+mappings:
+- {match: airflow.ti.finish.*.*.*, name: finished, labels: {dag_id: $1, task_id: $2, state: $3}}
+- {match: airflow.dag.*.*.duration, name: 'took_${1}', labels: {task_id: 'of_$2'}, observer_type: summary}
+- {match: airflow.pool.open_slots.*, name: open, scale: 2, labels: {pool: $1}}
+- {match: airflow.dagrun.*, action: drop, name: dropped}
+- {match: 'airflow\\.ti\\.start\\.(.+)\\.(.+)', match_type: regex, name: starts, labels: {dag_id: $1}}
+"""
+
+
+@pytest.mark.parametrize("stream", [Stream("3.3.2", "plain"), Stream("2.11.2", "datadog")], ids=lambda one: one.name)
+def test_mapped_streams_come_out_the_same(stream: Stream) -> None:
+    payloads = [payload.encode() for payload in read_payloads(stream)][:12_000]
+    found = replay(payloads, parse(MAPPING))
+    assert found == replay(payloads, OneByOne(parse(MAPPING)))
+    assert "finished{" in found[0] or stream.mode == "datadog"
