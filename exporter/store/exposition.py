@@ -43,36 +43,6 @@ class Format(Enum):
         return self.value
 
 
-def choose_format(accept_header: str) -> Format:
-    """The format that an Accept header prefers: OpenMetrics only where it is named, text in every doubt."""
-    text = {"text/plain": 0.0, "text/*": 0.0, "*/*": 0.0}
-    openmetrics = 0.0
-    for media, version, quality in read_ranges(accept_header):
-        if media == "application/openmetrics-text" and version in ("", "1.0.0"):
-            openmetrics = max(openmetrics, quality)
-        elif media in text and version in ("", "0.0.4"):
-            text[media] = max(text[media], quality)
-    wanted = next(filter(None, text.values()), 0.0)
-    return Format.OPENMETRICS if openmetrics and openmetrics >= wanted else Format.TEXT
-
-
-def read_ranges(accept_header: str) -> Iterator[tuple[str, str, float]]:
-    """Yield media type, version and quality of each range; one whose quality is no number counts as refused."""
-    for part in accept_header.lower().split(","):
-        media, *rest = (piece.strip() for piece in part.split(";"))
-        pairs = (piece.partition("=") for piece in rest)
-        parameters = {name.strip(): value.strip(' "') for name, _, value in pairs}
-        yield media, parameters.get("version", ""), read_quality(parameters.get("q", "1"))
-
-
-def read_quality(text: str) -> float:
-    try:
-        quality = float(text)
-    except ValueError:
-        return 0.0
-    return quality if 0.0 <= quality <= 1.0 else 0.0
-
-
 def render(
     store: Store,
     format: Format,  # noqa: A002 - the word for it

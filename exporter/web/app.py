@@ -28,10 +28,11 @@ from exporter.collect.status import SourceStatus
 from exporter.config.settings import Setting
 from exporter.sources.directory import Named
 from exporter.store import exposition
-from exporter.store.exposition import Format, choose_format
+from exporter.store.exposition import Format
 from exporter.store.store import Store
 from exporter.web import pages
 from exporter.web.compression import compress
+from exporter.web.negotiation import accepts_gzip, choose_format, prefers_json
 from exporter.web.runbook_files import list_runbooks, read_runbook
 from exporter.web.runbook_pages import choose_labels, fill_labels, find_title, show_runbook
 
@@ -87,7 +88,7 @@ class Endpoints:
             return PlainTextResponse(f"{min(unknown)} is not supported: use name[]=FAMILY for single families.\n", 400)
         form = choose_format(request.headers.get("accept", ""))
         headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
-        packed = wants_gzip(request.headers.get("accept-encoding", ""))
+        packed = accepts_gzip(request.headers.get("accept-encoding", ""))
         if packed:
             headers["Content-Encoding"] = "gzip"
         if request.method == "HEAD":
@@ -110,13 +111,13 @@ class Endpoints:
 
     async def show_sources(self, request: Request) -> Response:
         sources = self._site.sources()
-        if wants_json(request):
+        if prefers_json(request):
             return JSONResponse({"sources": [asdict(source) for source in sources]})
         return HTMLResponse(pages.show_sources(sources, time.time()))
 
     async def show_configuration(self, request: Request) -> Response:
         settings = self._site.configuration()
-        if wants_json(request):
+        if prefers_json(request):
             return JSONResponse({"configuration": [setting._asdict() for setting in settings]})
         return HTMLResponse(pages.show_configuration(settings))
 
@@ -237,17 +238,3 @@ async def explain(_: Request, error: Exception) -> Response:
         headers["Allow"] = ", ".join(sorted(headers.get("Allow", "").split(", ")))
         return PlainTextResponse(f"Method not allowed; use {headers['Allow']}.\n", status, headers)
     return PlainTextResponse("Not found; / has links to what there is.\n", status, headers)
-
-
-def wants_json(request: Request) -> bool:
-    """Whether `?format=json` or the Accept header asks for JSON; a browser's does not."""
-    chosen = request.query_params.get("format")
-    accept = request.headers.get("accept", "").lower()
-    return chosen == "json" if chosen else "application/json" in accept and "text/html" not in accept
-
-
-def wants_gzip(accept_encoding: str) -> bool:
-    """Whether an Accept-Encoding header names gzip, and prefers it to no encoding."""
-    qualities = {coding: quality for coding, _, quality in exposition.read_ranges(accept_encoding)}
-    gzip = qualities.get("gzip", 0.0)
-    return gzip > 0 and gzip >= qualities.get("identity", 0.0)

@@ -20,7 +20,7 @@ from exporter.metrics import catalogue
 from exporter.metrics.family import Family, Kind, Labels
 from exporter.metrics.reading import Change
 from exporter.store import exposition
-from exporter.store.exposition import Format, choose_format, render, spell_bound
+from exporter.store.exposition import Format, render, spell_bound
 from exporter.store.ledger import Ledger
 from exporter.store.store import Scope, Series, Store, Table
 from exporter.web.compression import GZIP, compress
@@ -412,55 +412,6 @@ def test_neither_prometheus_client_nor_anything_else_heavy_is_imported() -> None
     program = "import sys, exporter.web.compression, exporter.store.exposition; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"prometheus_client", "pydantic", "requests", "sqlite3", "airflow_client"} & set(done.stdout.split())
-
-
-# ---- negotiation ----------------------------------------------------------------------------------
-
-PROMETHEUS_3 = (
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
-    "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
-    "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
-)
-PROMETHEUS_3_PROTOBUF = (
-    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6," + PROMETHEUS_3
-)
-PROMETHEUS_3_TEXT_ONLY = "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
-PROMETHEUS_2_5 = "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
-
-
-@pytest.mark.parametrize(
-    ("accept", "chosen"),
-    [
-        ("", Format.TEXT),
-        ("*/*", Format.TEXT),
-        (BROWSER, Format.TEXT),
-        (PROMETHEUS_3, Format.OPENMETRICS),
-        (PROMETHEUS_3_PROTOBUF, Format.OPENMETRICS),
-        (PROMETHEUS_3_TEXT_ONLY, Format.TEXT),
-        (PROMETHEUS_2_5, Format.TEXT),
-        ("application/openmetrics-text", Format.OPENMETRICS),
-        ('Application/OpenMetrics-Text; Version="1.0.0"; charset=utf-8', Format.OPENMETRICS),
-        ("application/openmetrics-text;version=2.0.0", Format.TEXT),
-        ("application/openmetrics-text;q=0.2, text/plain;q=0.3", Format.TEXT),
-        ("application/openmetrics-text, text/plain", Format.OPENMETRICS),
-        ("application/openmetrics-text;q=0.2, text/*;q=0.3", Format.TEXT),
-        ("application/openmetrics-text;q=0.2, text/plain;q=0.1, */*;q=0.3", Format.OPENMETRICS),
-        ("application/openmetrics-text;q=0", Format.TEXT),
-        ("application/openmetrics-text;q=much", Format.TEXT),
-        ("application/openmetrics-text;q=nan", Format.TEXT),
-        ("application/openmetrics-text;q=7", Format.TEXT),
-        ("application/*", Format.TEXT),
-        (",;,=;q", Format.TEXT),
-    ],
-)
-def test_the_format_is_the_one_preferred(accept: str, chosen: Format) -> None:
-    assert choose_format(accept) is chosen
-
-
-@given(st.text(alphabet='applicaton/xmetrics-v=1.0q;, *"\\', max_size=80))
-def test_any_header_chooses_a_format(accept: str) -> None:
-    assert choose_format(accept).content_type.endswith("; charset=utf-8")
 
 
 # ---- promtool -------------------------------------------------------------------------------------
