@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import requests
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind
 
 AIRFLOW, JOB = "production", "airflow"

@@ -18,7 +18,7 @@ from exporter.cli import main as command
 from exporter.commands.metrics import list_markdown
 from exporter.config.option import VARIABLE_PREFIX, Option
 from exporter.config.options import OPTIONS
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 
 FOLDER = Path(__file__).parent
 EXAMPLE = FOLDER.parent / "examples" / "exporter.yml"

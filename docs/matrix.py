@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family
 from exporter.sources.statsd.airflow_names import EVENTS
 from exporter.sources.statsd.airflow_names.event import Event, Release, covers, parse_release

@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -32,9 +33,26 @@ class ServingGroup(click.Group):
 def load(parameters: Mapping[str, object]) -> loader.Configuration:
     """The configuration; where it is wrong every error is printed and the process ends with 1."""
     try:
-        return loader.load(collect(parameters), os.environ)
+        return read_configuration(parameters)
     except loader.ConfigError as error:
         fail(*error.problems)
+
+
+def read_configuration(parameters: Mapping[str, object]) -> loader.Configuration:
+    """The configuration from flags, environment and file. Raises ConfigError."""
+    return loader.load(collect(parameters), os.environ, check_mapping)
+
+
+def check_mapping(path: Path) -> Sequence[str]:
+    """The problems of a StatsD mapping file; the parser is imported only if a file is configured."""
+    from exporter.sources.statsd.mapping import MappingError
+    from exporter.sources.statsd.mapping import load as load_mapping
+
+    try:
+        load_mapping(path)
+    except MappingError as error:
+        return error.problems
+    return ()
 
 
 def fail(*problems: str) -> NoReturn:
@@ -87,7 +105,7 @@ def serve(**parameters: object) -> None:
     from exporter.application import Application, StartError
 
     try:
-        Application(configuration, lambda: loader.load(collect(parameters), os.environ)).run()
+        Application(configuration, lambda: read_configuration(parameters)).run()
     except StartError as error:
         fail(*error.problems)
 
@@ -123,7 +141,7 @@ def once(**parameters: object) -> None:
 def metrics(form: str) -> None:
     """List every metric: name, type, labels and meaning."""
     from exporter.commands.metrics import FORMATS
-    from exporter.metrics.catalogue import FAMILIES
+    from exporter.metrics.catalogue.families import FAMILIES
 
     click.echo(FORMATS[form](FAMILIES))
 

@@ -11,13 +11,13 @@ from exporter.collect.status import SourceStatus
 from exporter.collect.supervisor import Manner, Supervisor, all_attempted
 from exporter.collect.telemetry import Accounting, Counting, Telemetry
 from exporter.config.settings import Settings
-from exporter.metrics.catalogue import COARSE, FAMILIES
+from exporter.metrics.catalogue.families import COARSE, FAMILIES
 from exporter.metrics.family import Family, Kind
+from exporter.metrics.family_spec import FamilySpec
 from exporter.metrics.reading import Source
 from exporter.sources.directory import Directory
 from exporter.store.ledger import Ledger, Row
 from exporter.store.live_tables import Events
-from exporter.store.persistence.live_rows import FamilySpec
 from exporter.store.persistence.state_store import Keeper, Nothing
 from exporter.store.store import Store
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 
 AIRFLOW = "airflow"
 """The label that is always there, and the first."""

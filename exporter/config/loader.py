@@ -5,7 +5,7 @@ The earlier in that list wins. Nothing heavy is imported unless there is a file 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,13 +54,20 @@ class Configuration(NamedTuple):
 
 
 Layer = dict[str, Given]
+MappingCheck = Callable[[Path], Iterable[str]]
+"""Returns the problems of a StatsD mapping file. It is a parameter because this package knows no source."""
 
 
-def load(flags: Mapping[str, object], environment: Mapping[str, str]) -> Configuration:
-    """Work out the configuration. `flags` are raw values by option. Raises ConfigError with every problem."""
+def load(
+    flags: Mapping[str, object], environment: Mapping[str, str], check_mapping: MappingCheck | None = None
+) -> Configuration:
+    """Build the configuration from flags (raw values by option), environment and file.
+
+    `check_mapping` returns the problems of a StatsD mapping file. Raises ConfigError with every problem.
+    """
     given, problems = gather(flags, environment)
     problems += find_contradictions(given)
-    problems += find_mapping_problems(given)
+    problems += find_mapping_problems(given, check_mapping)
     if problems:
         raise ConfigError(problems)
     return Configuration(build(given), tuple(describe(given)), tuple(find_notices(given, environment)))
@@ -133,19 +140,12 @@ def find_contradictions(layer: Layer) -> list[str]:
     return problems
 
 
-def find_mapping_problems(layer: Layer) -> list[str]:
-    """Everything that is wrong with the mapping file, if there is one."""
+def find_mapping_problems(layer: Layer, check: MappingCheck | None) -> list[str]:
+    """The problems of the StatsD mapping file, each with the place where the file was configured."""
     found = layer.get(MAPPING_CONFIG)
-    if found is None or not found.value:
+    if check is None or found is None or not found.value:
         return []
-    # Only who has such a file pays for what reads it.
-    from exporter.sources.statsd.mapping import MappingError, load  # noqa: PLC0415
-
-    try:
-        load(found.value)
-    except MappingError as error:
-        return [f"{found.origin}: {problem}" for problem in error.problems]
-    return []
+    return [f"{found.origin}: {problem}" for problem in check(found.value)]
 
 
 def find_credential_problems(given: set[str]) -> Iterator[str]:

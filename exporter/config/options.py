@@ -18,7 +18,7 @@ CLIENT_SECRET = "airflow.oauth2.client_secret"  # noqa: S105 - the option's name
 
 def load_families() -> tuple[Family, ...]:
     """The catalogue, which only a file that names readers or families needs."""
-    from exporter.metrics.catalogue import FAMILIES  # noqa: PLC0415
+    from exporter.metrics.catalogue.families import FAMILIES  # noqa: PLC0415
 
     return FAMILIES
 

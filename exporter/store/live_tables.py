@@ -12,10 +12,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from exporter.metrics.family import OTHER, Family, Kind, Labels
+from exporter.metrics.family_spec import FamilySpec
 from exporter.store.ledger import coarsen
 from exporter.store.live_table import Live
 from exporter.store.live_waiting import Waiting
-from exporter.store.persistence.live_rows import FamilySpec
 from exporter.store.respelling import Spell, respell
 from exporter.store.senders import Gauge, Window
 from exporter.store.store import Kept, Series, Store, Table, clean_labels

@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Mapping
 
 from exporter.metrics.family import Labels
-from exporter.store.persistence.live_rows import FamilySpec, LiveRow
+from exporter.metrics.family_spec import FamilySpec
+from exporter.store.live_rows import LiveRow
 from exporter.store.store import Table
 
 log = logging.getLogger(__name__)

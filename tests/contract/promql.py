@@ -15,7 +15,7 @@ from typing import Any
 import promql_parser as ast
 import yaml
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Kind
 
 RULES = Path(__file__).resolve().parents[2] / "prometheus" / "rules"

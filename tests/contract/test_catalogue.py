@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Kind
 from exporter.sources.airflow.readers import backfills, dags, history, instance, pools, runs, tasks
 from exporter.sources.airflow.source import LEDGER

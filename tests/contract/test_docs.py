@@ -12,7 +12,7 @@ import yaml
 from docs import generate
 from exporter.config import loader
 from exporter.config.options import OPTIONS
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "exporter.yml"

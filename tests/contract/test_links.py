@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from tests.contract.promql import exposed, rules
 
 ROOT = Path(__file__).parents[2]

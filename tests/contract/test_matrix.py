@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from docs.matrix import API, SPANS, exists, is_fed, is_sent, name_releases
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind
 from exporter.sources.statsd.airflow_names import EVENTS
 from exporter.sources.statsd.airflow_names.event import Event

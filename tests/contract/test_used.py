@@ -8,7 +8,7 @@ from pathlib import Path
 import promql_parser as ast
 import pytest
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind
 from tests.contract.promql import RULES, rules, walk
 from tests.grafana.boards import annotation_queries, panel_queries, substitute, variable_queries

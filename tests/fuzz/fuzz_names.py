@@ -14,7 +14,7 @@ import atheris
 
 with atheris.instrument_imports(include=["exporter.sources.statsd", "exporter.store.live_tables"]):
     from exporter.config.settings import StatsdSettings
-    from exporter.metrics.catalogue import FAMILIES
+    from exporter.metrics.catalogue.families import FAMILIES
     from exporter.sources.directory import Directory
     from exporter.sources.statsd.aggregator import Absorber
     from exporter.sources.statsd.airflow_names import EVENTS, Names

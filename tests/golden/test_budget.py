@@ -12,7 +12,7 @@ import pytest
 from exporter.config.dag_filter import Scope
 from exporter.config.settings import AirflowSettings, Settings
 from exporter.engine import find_buckets
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.reading import Change
 from exporter.sources.airflow.api.models import Dag, DagRun, TaskInstance
 from exporter.sources.airflow.counting.changes import count

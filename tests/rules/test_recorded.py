@@ -8,7 +8,7 @@ from typing import Any
 import promql_parser as ast
 import pytest
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from tests.contract.promql import Labels
 from tests.rules.rulefiles import ALERTS, CASES, RECORDED, Rule, find_selectors
 

@@ -20,7 +20,7 @@ from exporter import __version__
 from exporter.cli import main
 from exporter.config.flags import TOPICS
 from exporter.config.options import OPTIONS
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 
 HEAVY = ("pydantic", "requests", "prometheus_client", "airflow_client", "yaml")
 

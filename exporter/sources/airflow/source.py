@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from exporter.config.dag_filter import Scope
 from exporter.config.settings import AirflowSettings
-from exporter.metrics.catalogue import FAMILIES, exporter
+from exporter.metrics.catalogue import exporter
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind, Labels
 from exporter.metrics.reading import Memory, Reader
 from exporter.sources.airflow.api.detect import connect

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from exporter.config.settings import Settings
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.directory import Directory
 from exporter.sources.statsd.airflow_names import Names
 from exporter.sources.statsd.mapping import Mapper, load

@@ -9,8 +9,9 @@ from typing import TypeGuard
 import msgspec
 
 from exporter.metrics.family import Family, Labels
+from exporter.metrics.family_spec import FamilySpec
 from exporter.store.ledger import EXACT, LARGEST, Row
-from exporter.store.persistence.live_rows import FamilySpec, LiveChanges, LiveContents, LiveRow
+from exporter.store.live_rows import LiveChanges, LiveContents, LiveRow
 from exporter.store.store import Table
 
 SCHEMA = """

@@ -19,11 +19,12 @@ from typing import NamedTuple, cast
 import msgspec
 
 from exporter.metrics.family import Family
+from exporter.metrics.family_spec import FamilySpec
 from exporter.metrics.reading import NOTHING, Reading
+from exporter.store.live_rows import LiveChanges, LiveRow
 from exporter.store.live_table import Live
 from exporter.store.live_tables import Events
 from exporter.store.persistence.live_file import describe_family, encode_cells
-from exporter.store.persistence.live_rows import FamilySpec, LiveChanges, LiveRow
 from exporter.store.persistence.state_store import Keeper, StateError
 from exporter.store.senders import Window
 from exporter.store.store import Kept, Series

@@ -18,10 +18,10 @@ import msgspec
 
 from exporter.metrics.reading import Memories
 from exporter.store.ledger import Row
+from exporter.store.live_rows import LiveChanges, LiveContents
 from exporter.store.persistence import live_file
 from exporter.store.persistence.errors import ADVICE, explained
 from exporter.store.persistence.live_file import decode_row
-from exporter.store.persistence.live_rows import LiveChanges, LiveContents
 from exporter.store.persistence.recovery import WatchedFile, put_back, save_content, set_aside
 from exporter.store.persistence.state_store import StateError
 

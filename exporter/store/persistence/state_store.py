@@ -7,7 +7,7 @@ from typing import Protocol
 
 from exporter.metrics.reading import Memories, Memory
 from exporter.store.ledger import Row
-from exporter.store.persistence.live_rows import LiveChanges, LiveContents
+from exporter.store.live_rows import LiveChanges, LiveContents
 
 
 class StateError(Exception):

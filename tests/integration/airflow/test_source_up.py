@@ -12,7 +12,7 @@ import pytest
 from exporter.collect.status import ReaderStatus, SourceStatus
 from exporter.collect.supervisor import Supervisor
 from exporter.config.settings import AirflowSettings
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.airflow.http import client as client_module
 from exporter.sources.airflow.source import LEDGER, AirflowSource
 from exporter.sources.directory import Directory

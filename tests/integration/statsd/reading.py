@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from tests.integration.statsd.streams import Line, Stream
 
 Key = tuple[str, tuple[str, ...]]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config.settings import StatsdSettings
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.directory import Directory
 from exporter.sources.statsd import parser as lines
 from exporter.sources.statsd.airflow_names import Names

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config.settings import StatsdSettings
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.statsd.aggregator import Absorber
 from exporter.sources.statsd.airflow_names import Names
 from exporter.store.exposition import Format, render

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.utils import floatToGoString
 
-from exporter.metrics import catalogue
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind, Labels
 from exporter.metrics.reading import Change
 from exporter.store import exposition
@@ -422,9 +422,9 @@ def fill(family: Family) -> dict[Labels, float]:
 
 
 def test_promtool_has_nothing_to_say_of_any_family(lint_metrics: Callable[[bytes], str]) -> None:
-    store = Store(catalogue.FAMILIES)
-    state = [family for family in catalogue.FAMILIES if family.kind is Kind.GAUGE]
-    ledger = Ledger(set(catalogue.FAMILIES).difference(state))
+    store = Store(FAMILIES)
+    state = [family for family in FAMILIES if family.kind is Kind.GAUGE]
+    ledger = Ledger(set(FAMILIES).difference(state))
     store.publish({family: fill(family) for family in state})
     changes = [Change(family, labels) for family in ledger.tables for labels in fill(family)]
     ledger.adopt(ledger.stage(changes))

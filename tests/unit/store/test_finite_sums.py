@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from exporter.config.settings import StatsdSettings
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind, Labels, Merge
 from exporter.metrics.reading import Change
 from exporter.sources.directory import Directory

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from exporter.config.settings import StatsdSettings
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.catalogue.statsd import custom
 from exporter.metrics.family import TARGET_LABELS, Family, Kind, Labels
 from exporter.sources.statsd.airflow_names.event import Unit

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from exporter.config.settings import StatsdSettings
 from exporter.metrics.family import Family
+from exporter.metrics.family_spec import FamilySpec
 from exporter.sources.directory import Directory
 from exporter.sources.statsd.airflow_names.custom import Custom
 from exporter.sources.statsd.airflow_names.event import Event, Unit, covers
@@ -22,7 +23,6 @@ from exporter.sources.statsd.airflow_names.stream_hints import Stream
 from exporter.sources.statsd.airflow_names.targets import Feeding, merge, read_tags, read_team
 from exporter.sources.statsd.model import ALL, Resolution, Signature, Spellings, Type
 from exporter.sources.statsd.parser import CLIENT_TELEMETRY
-from exporter.store.persistence.live_rows import FamilySpec
 
 TIMERS = (Type.TIMER, Type.HISTOGRAM, Type.DISTRIBUTION)
 NOT_YET = "held back until it is clear whether Airflow sends tags; the configuration can say so"

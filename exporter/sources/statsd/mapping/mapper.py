@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exporter.metrics.family import Family, Kind
+from exporter.metrics.family_spec import FamilySpec
 from exporter.sources.statsd.mapping.escape import escape
 from exporter.sources.statsd.mapping.families import Families
 from exporter.sources.statsd.mapping.file import MappingError, MappingFile, Options, Rule, read
@@ -14,7 +15,6 @@ from exporter.sources.statsd.mapping.glob import Globs, needs_return
 from exporter.sources.statsd.mapping.regex import LONGEST
 from exporter.sources.statsd.mapping.template import Fill, fill_glob, fill_regex, find_empty_glob, find_empty_regex
 from exporter.sources.statsd.model import PEER, Action, Resolution, Signature, Target, Type
-from exporter.store.persistence.live_rows import FamilySpec
 
 METRIC_TYPES = {Type.COUNTER: "counter", Type.GAUGE: "gauge"}
 OBSERVER = "observer"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from exporter.store.ledger import Row
-from exporter.store.persistence.live_rows import LiveChanges
+from exporter.store.live_rows import LiveChanges
 from exporter.store.persistence.state_file import State
 from exporter.store.persistence.state_store import StateError
 

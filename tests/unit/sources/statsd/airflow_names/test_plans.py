@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.config.settings import StatsdSettings
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.directory import Directory
 from exporter.sources.statsd.aggregator import Absorber
 from exporter.sources.statsd.airflow_names import EVENTS, Names

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config.settings import StatsdSettings
-from exporter.metrics.catalogue import FAMILIES
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.catalogue.statsd import dag_processor
 from exporter.sources.directory import Directory
 from exporter.sources.statsd.airflow_names import Names
