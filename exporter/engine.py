@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from exporter.collect.status import SourceStatus
 from exporter.collect.supervisor import Manner, Supervisor, all_attempted
@@ -41,6 +41,13 @@ OWN_SHARE = 0.8
 """The part of the time that a source may take that reads this machine."""
 WAIT = 30.0
 """Seconds after which a source that is slow to stop is mentioned."""
+
+
+class Previous(NamedTuple):
+    """What was in use before a reload; at the start there are no sources."""
+
+    settings: Settings
+    sources: Mapping[str, Source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,14 +213,12 @@ class Engine:
             self.store.release(list_unfed(settings))
 
     def _build_host(self, settings: Settings) -> list[Source]:
-        """The sources that run already, where they read as before: they know the processes that run."""
         if not settings.collectors.get("host"):
             return []
-        from exporter.sources.host.source import build_sources  # noqa: PLC0415
+        from exporter.sources.host.source import build  # noqa: PLC0415
 
-        same = settings.host == self.settings.host and settings.airflow == self.settings.airflow
-        kept = {unit.source.name: unit.source for unit in self._units} if same else {}
-        return [kept.get(source.name, source) for source in build_sources(settings, self.directory)]
+        previous = Previous(self.settings, {unit.source.name: unit.source for unit in self._units})
+        return build(settings, self, previous)
 
     def _build_ledger(self, source: Source) -> Ledger:
         """The ledger of a source, with what the state file kept of it."""

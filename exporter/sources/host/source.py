@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from exporter.config.dag_filter import Scope
 from exporter.config.settings import AirflowSettings, HostSettings, Settings
@@ -99,11 +100,33 @@ class Labelling:
         return dag_id, self._scope.task(task_id)
 
 
-def build_sources(settings: Settings, directory: Directory) -> list[Source]:
-    """The host source, and where names come from another exporter, that source too."""
+class Context(Protocol):
+    """What this source needs of the exporter."""
+
+    @property
+    def directory(self) -> Directory: ...
+
+
+class Previous(Protocol):
+    """The settings and sources that were in use before a reload; at the start there are no sources."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def sources(self) -> Mapping[str, Source]: ...
+
+
+def build(settings: Settings, context: Context, previous: Previous, /) -> list[Source]:
+    """The host source and, with `host.task_names_from`, the source that asks another exporter for names.
+
+    With unchanged settings the running sources are kept: they know which processes were already counted.
+    """
+    unchanged = (settings.host, settings.airflow) == (previous.settings.host, previous.settings.airflow)
+    if unchanged and HostSource.name in previous.sources:
+        return [previous.sources[name] for name in (HostSource.name, NamesSource.name) if name in previous.sources]
     host = settings.host
     if not host.task_names_from:
-        return [HostSource(host, settings.airflow, directory if settings.collectors["airflow"] else None)]
+        return [HostSource(host, settings.airflow, context.directory if settings.collectors["airflow"] else None)]
     names = Directory()
     source = HostSource(host, settings.airflow, names)
     reader = NamesReader(host, names, source.tries.nameless)
