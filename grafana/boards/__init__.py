@@ -1,5 +1,6 @@
 """Grafana dashboards as code: `python -m grafana.boards` writes them as JSON.
 
-`promql` has the expressions that repeat, `draw` and `table` the kinds of panels, `dashboard` what surrounds them;
-`overview` and the others are what is shown. Nothing here knows the catalogue: the tests hold every query against it.
+`kit` builds JSON: `panel`, `draw` and `table` the panels, `promql` the expressions that repeat, `dashboard` what
+surrounds them. `pages` has one module for each dashboard, `rows` the rows that are too long for their page. Nothing
+here imports the catalogue: the tests check every query against it.
 """

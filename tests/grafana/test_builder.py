@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from grafana.boards.kit.dashboard import Dashboard, Row
-from grafana.boards.kit.draw import graph, stat
+from grafana.boards.kit.draw import Stat, TimeSeries
 from grafana.boards.kit.link import airflow, board
 from grafana.boards.kit.panel import override
 from grafana.boards.kit.promql import busiest, increase, largest, one, or_zero, pick, quantile, rate, total
-from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import COMMON, POOL
 
 
@@ -46,9 +46,9 @@ def test_a_quantile_of_nothing_is_left_out() -> None:
     assert quantile(0.5, "x").endswith(">= 0")
 
 
-def tile(title: str, width: int = 4, height: int = 3) -> object:
-    """A panel that is only a place."""
-    return stat(title, "It is.", "x", "none", width=width, height=height)
+def tile(title: str, width: int = 4, height: int = 3) -> Stat:
+    """A panel of a given size."""
+    return Stat(title, "It is.", "x").size(width, height)
 
 
 def placed(*rows: Row) -> dict[str, tuple[int, int]]:
@@ -72,7 +72,7 @@ def test_a_collapsed_row_holds_its_panels_and_takes_one_line() -> None:
 
 
 def test_a_table_joins_its_queries_and_names_its_columns() -> None:
-    built = table("t", "d.", {"dag_id": Key("DAG")}, [Column("Runs", "x"), Column("Tasks", "y", unit="s")]).json()
+    built = Table("t", "d.", {"dag_id": Key("DAG")}, [Column("Runs", "x"), Column("Tasks", "y", unit="s")]).json()
     assert [target["format"] for target in built["targets"]] == ["table", "table"]
     merge, keep, organize, sort = built["transformations"]
     assert merge["id"] == "merge"
@@ -82,20 +82,32 @@ def test_a_table_joins_its_queries_and_names_its_columns() -> None:
 
 
 def test_the_only_query_of_a_table_has_a_plain_value() -> None:
-    built = table("t", "d.", {"dag_id": Key("DAG")}, [Column("Runs", "x")]).json()
+    built = Table("t", "d.", {"dag_id": Key("DAG")}, [Column("Runs", "x")]).json()
     assert built["transformations"][2]["options"]["renameByName"] == {"dag_id": "DAG", "Value": "Runs"}
 
 
 def test_a_stat_asks_for_now_and_a_graph_for_all_the_time() -> None:
-    assert stat("t", "d.", "x", "s").json()["targets"][0]["instant"]
-    assert not graph("t", "d.", "x", "s").json()["targets"][0]["instant"]
+    assert Stat("t", "d.", "x").json()["targets"][0]["instant"]
+    assert not TimeSeries("t", "d.", "x").json()["targets"][0]["instant"]
 
 
 def test_what_has_seldom_a_value_is_joined_and_looked_at_in_longer_steps() -> None:
-    seldom, often = graph("t", "d.", "x", "s", sparse=True).json(), graph("t", "d.", "x", "s").json()
+    seldom, often = TimeSeries("t", "d.", "x").sparse().json(), TimeSeries("t", "d.", "x").json()
     assert (seldom["interval"], often["interval"]) == ("5m", "1m")
     assert seldom["fieldConfig"]["defaults"]["custom"]["spanNulls"]
     assert not often["fieldConfig"]["defaults"]["custom"]["spanNulls"]
+
+
+def test_one_panel_does_not_change_another() -> None:
+    changed = TimeSeries("t", "d.", "x").hide_legend().bars().colors({"a": "red"})
+    assert changed.json() != TimeSeries("t", "d.", "x").json()
+    assert TimeSeries("t", "d.", "x").json()["options"]["legend"]["showLegend"]
+
+
+def test_a_table_is_sorted_as_it_is_told() -> None:
+    built = Table("t", "d.", {"dag_id": Key("DAG")}, [Column("Runs", "x"), Column("Tasks", "y")])
+    sort = built.sort_by("Tasks", ascending=True).json()["transformations"][3]
+    assert sort["options"]["sort"] == [{"field": "Tasks", "desc": False}]
 
 
 def test_custom_properties_have_their_dot() -> None:

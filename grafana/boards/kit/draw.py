@@ -1,157 +1,150 @@
-"""The kinds of panels that are used, and how they look."""
+"""The visualizations: time series, stat, bar gauge. Tables are in `table`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Self
 
-from grafana.boards.kit.panel import BLUE, PALETTE, PLAIN, Json, Panel, Query, Steps, thresholds
+from grafana.boards.kit.panel import (
+    PLAIN,
+    RED,
+    Json,
+    Panel,
+    Query,
+    Thresholds,
+    ValueMappings,
+    override,
+    thresholds_json,
+    value_mappings_json,
+)
 
 LAST: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 HOUR_IN_MS = 3_600_000
 POINT_SIZE = 5
 
 
-def _queries(given: str | Query | Sequence[Query]) -> Sequence[Query]:
-    if isinstance(given, str):
-        return [Query(given)]
-    return [given] if isinstance(given, Query) else given
+class Stat(Panel):
+    """One large number, in the colour of its threshold."""
 
+    kind = "stat"
+    width, height = 4, 3
 
-def stat(
-    title: str,
-    description: str,
-    queries: str | Query | Sequence[Query],
-    unit: str,
-    *,
-    width: int = 4,
-    height: int = 3,
-    steps: Steps = PLAIN,
-    mappings: Sequence[Json] = (),
-    text: str = "value",
-    filled: bool = False,
-    decimals: int | None = None,
-    graph: bool = False,
-    **more: Any,
-) -> Panel:
-    """A number in the colour that it deserves; with `graph` also how it came about."""
-    exact = {} if decimals is None else {"decimals": decimals}
-    return Panel(
-        "stat",
-        title,
-        description,
-        _queries(queries),
-        unit,
-        width,
-        height,
-        options={
-            "graphMode": "area" if graph else "none",
-            "colorMode": "background_solid" if filled else "value",
+    def __init__(self, title: str, description: str, *queries: Query | str) -> None:
+        super().__init__(title, description, queries)
+        self.options = {
+            "graphMode": "none",
+            "colorMode": "value",
             "justifyMode": "center",
-            "textMode": text,
+            "textMode": "value",
             "wideLayout": False,
             "showPercentChange": False,
             "percentChangeColorMode": "standard",
             "orientation": "auto",
             "reduceOptions": LAST,
-        },
-        defaults={
-            "thresholds": thresholds(steps),
-            "color": {"mode": "thresholds"},
-            "mappings": list(mappings),
-            **exact,
-        },
-        instant=not graph,
-        **more,
-    )
+        }
+        self.defaults |= {"thresholds": thresholds_json(PLAIN), "color": {"mode": "thresholds"}, "mappings": []}
+
+    def thresholds(self, thresholds: Thresholds) -> Self:
+        """Set the colour by value."""
+        self.defaults["thresholds"] = thresholds_json(thresholds)
+        return self
+
+    def value_mappings(self, mappings: ValueMappings) -> Self:
+        """Show words in place of values."""
+        self.defaults["mappings"] = value_mappings_json(mappings)
+        return self
+
+    def show_name(self) -> Self:
+        """Show the name of each series in place of its value."""
+        self.options["textMode"] = "name"
+        return self
+
+    def filled_with_name(self) -> Self:
+        """Fill the background with the colour, and show the name of each series beside its value."""
+        self.options |= {"colorMode": "background_solid", "textMode": "value_and_name"}
+        return self
 
 
-def _lines(*, bars: bool, stacked: bool, sparse: bool) -> Json:
-    return {
-        "drawStyle": "bars" if bars else "line",
-        "lineWidth": 1,
-        "fillOpacity": 70 if bars else 25 if stacked else 8,
-        "showPoints": "never" if bars else "always" if sparse else "auto",  # auto draws a point that stands alone
-        "pointSize": POINT_SIZE,
-        "spanNulls": HOUR_IN_MS if sparse and not bars else False,
-        "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
-        "axisPlacement": "auto",
-    }
+class TimeSeries(Panel):
+    """Lines over time, from 0 upwards."""
 
+    kind = "timeseries"
+    instant = False
 
-def graph(
-    title: str,
-    description: str,
-    queries: str | Query | Sequence[Query],
-    unit: str,
-    *,
-    width: int = 12,
-    height: int = 8,
-    bars: bool = False,
-    stacked: bool = False,
-    floor: float | None = 0,
-    ceiling: float | None = None,
-    legend: bool = True,
-    sparse: bool = False,
-    steps: Steps = (),
-    decimals: int | None = None,
-    **more: Any,
-) -> Panel:
-    """What happened over time; what is `sparse` has seldom a value, and its points are joined."""
-    custom = _lines(bars=bars, stacked=stacked, sparse=sparse)
-    if unit == "short":
-        custom["axisSoftMax"] = 1  # where all is 0, Grafana would draw an axis up to 100
-    if steps:
-        custom["thresholdsStyle"] = {"mode": "dashed"}
-    bounds = {
-        name: value for name, value in (("min", floor), ("max", ceiling), ("decimals", decimals)) if value is not None
-    }
-    return Panel(
-        "timeseries",
-        title,
-        description,
-        _queries(queries),
-        unit,
-        width,
-        height,
-        options={
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": legend, "calcs": []},
+    def __init__(self, title: str, description: str, *queries: Query | str) -> None:
+        super().__init__(title, description, queries)
+        self.options = {
+            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
             "tooltip": {"mode": "multi", "sort": "desc", "hideZeros": True},
-        },
-        defaults={
-            "color": {"mode": PALETTE},
-            "thresholds": thresholds(steps or ((None, BLUE),)),
-            **bounds,
-        },
-        custom=custom,
-        interval="5m" if sparse else "1m",
-        **more,
-    )
+        }
+        self.defaults |= {"color": {"mode": "palette-classic"}, "thresholds": thresholds_json(PLAIN), "min": 0}
+        self.custom = {
+            "drawStyle": "line",
+            "lineWidth": 1,
+            "fillOpacity": 8,
+            "showPoints": "auto",  # draws a point that stands alone
+            "pointSize": POINT_SIZE,
+            "spanNulls": False,
+            "stacking": {"mode": "none", "group": "A"},
+            "axisPlacement": "auto",
+        }
+        self.interval = "1m"
+
+    def unit(self, unit: str) -> Self:
+        """Set the unit of all values by Grafana's id."""
+        if unit == "short":
+            self.custom["axisSoftMax"] = 1  # where all is 0, Grafana would draw an axis up to 100
+        return super().unit(unit)
+
+    def stacked(self) -> Self:
+        """Stack the series: their sum means something."""
+        self.custom |= {"fillOpacity": 25, "stacking": {"mode": "normal", "group": "A"}}
+        return self
+
+    def sparse(self) -> Self:
+        """Join values that are up to an hour apart, and look at five minutes at a time: what seldom has a value."""
+        self.custom |= {"showPoints": "always", "spanNulls": HOUR_IN_MS}
+        self.interval = "5m"
+        return self
+
+    def bars(self) -> Self:
+        """Draw stacked bars of five minutes each: counts of what seldom happens."""
+        self.custom |= {"drawStyle": "bars", "fillOpacity": 70, "showPoints": "never"}
+        self.custom["stacking"] = {"mode": "normal", "group": "A"}
+        self.interval = "5m"
+        return self
+
+    def hide_legend(self) -> Self:
+        """Leave the legend out: there is one series, and the title names it."""
+        self.options["legend"]["showLegend"] = False
+        return self
+
+    def allow_negative(self) -> Self:
+        """Let the axis begin below 0."""
+        del self.defaults["min"]
+        return self
+
+    def limit_line(self, series: str) -> Self:
+        """Draw this series as a dashed red line above the others: the limit of what they use."""
+        self.overrides.append(
+            override(
+                series,
+                color={"mode": "fixed", "fixedColor": RED},
+                custom_fillOpacity=0,
+                custom_lineStyle={"fill": "dash", "dash": [8, 6]},
+                custom_stacking={"mode": "none", "group": "limit"},
+            )
+        )
+        return self
 
 
-def bar_gauge(
-    title: str,
-    description: str,
-    queries: str | Query | Sequence[Query],
-    unit: str,
-    *,
-    width: int = 12,
-    height: int = 8,
-    steps: Steps = PLAIN,
-    ceiling: float | None = None,
-    **more: Any,
-) -> Panel:
-    """Bars side by side, the longest first."""
-    bounds = {"min": 0} if ceiling is None else {"min": 0, "max": ceiling}
-    return Panel(
-        "bargauge",
-        title,
-        description,
-        _queries(queries),
-        unit,
-        width,
-        height,
-        options={
+class BarGauge(Panel):
+    """Horizontal bars, one below the other."""
+
+    kind = "bargauge"
+
+    def __init__(self, title: str, description: str, *queries: Query | str) -> None:
+        super().__init__(title, description, queries)
+        self.options = {
             "displayMode": "basic",
             "valueMode": "color",
             "namePlacement": "left",
@@ -163,8 +156,10 @@ def bar_gauge(
             "orientation": "horizontal",
             "reduceOptions": LAST,
             "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
-        },
-        defaults={"thresholds": thresholds(steps), "color": {"mode": "thresholds"}, **bounds},
-        instant=True,
-        **more,
-    )
+        }
+        self.defaults |= {"thresholds": thresholds_json(PLAIN), "color": {"mode": "thresholds"}, "min": 0}
+
+    def thresholds(self, thresholds: Thresholds) -> Self:
+        """Set the colour by value."""
+        self.defaults["thresholds"] = thresholds_json(thresholds)
+        return self

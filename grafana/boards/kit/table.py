@@ -1,13 +1,23 @@
-"""Tables: one row a DAG, task, pool or whatever `keys` tell, one column a query."""
+"""Tables: one row for each DAG, task, pool or other key, one column for each query."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Self
 
 from grafana.boards.kit.link import Link
-from grafana.boards.kit.panel import NEUTRAL, Json, Panel, Query, Steps, override, thresholds
+from grafana.boards.kit.panel import (
+    NEUTRAL,
+    Json,
+    Panel,
+    Query,
+    Thresholds,
+    ValueMappings,
+    override,
+    thresholds_json,
+    value_mappings_json,
+)
 
 
 @dataclass(frozen=True)
@@ -17,26 +27,26 @@ class Column:
     heading: str
     expression: str
     unit: str = "short"
-    steps: Steps = NEUTRAL
+    thresholds: Thresholds = NEUTRAL
     width: int = 0
     decimals: int | None = None
     bar: bool = False
-    mappings: Sequence[Json] = ()
+    mappings: ValueMappings = field(default_factory=dict)
 
     def override(self) -> Json:
-        """What Grafana is told of the column."""
+        """The column's properties as Grafana reads them."""
         properties: Json = {
             "unit": self.unit,
-            "thresholds": thresholds(self.steps),
+            "thresholds": thresholds_json(self.thresholds),
             "noValue": "-",
             "custom_align": "right",
         }
         if self.bar:
             properties |= {"custom_cellOptions": {"type": "gauge", "mode": "basic"}, "min": 0, "max": 1}
-        elif self.steps != NEUTRAL:
+        elif self.thresholds != NEUTRAL:
             properties |= {"custom_cellOptions": {"type": "color-text"}}
         if self.mappings:
-            properties |= {"mappings": list(self.mappings)}
+            properties |= {"mappings": value_mappings_json(self.mappings)}
         if self.decimals is not None:
             properties |= {"decimals": self.decimals}
         if self.width:
@@ -46,71 +56,55 @@ class Column:
 
 @dataclass(frozen=True)
 class Key:
-    """A label that tells rows apart: its heading, and where a click on it leads."""
+    """A label that identifies a row: its heading, and where a click on it leads."""
 
     heading: str
-    links: Sequence[Link] = field(default=())
+    links: Sequence[Link] = ()
     width: int = 0
 
     def override(self) -> Json:
-        """What Grafana is told of the column."""
+        """The column's properties as Grafana reads them."""
         properties: Json = {"links": [link.json() for link in self.links]} if self.links else {}
         if self.width:
             properties |= {"custom_width": self.width}
         return override(self.heading, **properties)
 
 
-def table(
-    title: str,
-    description: str,
-    keys: Mapping[str, Key],
-    columns: Sequence[Column],
-    *,
-    sort: str = "",
-    ascending: bool = False,
-    width: int = 12,
-    height: int = 8,
-    **more: Any,
-) -> Panel:
-    """Rows sorted by one of the columns, the first one by default."""
-    by = sort or columns[0].heading
-    return Panel(
-        "table",
-        title,
-        description,
-        [Query(column.expression, column.heading) for column in columns],
-        "short",
-        width,
-        height,
-        options={
-            "frameIndex": 0,
-            "showHeader": True,
-            "cellHeight": "sm",
-            "sortBy": [{"displayName": by, "desc": not ascending}],
-        },
-        custom={"align": "auto", "inspect": False},
-        overrides=[*(key.override() for key in keys.values()), *(column.override() for column in columns)],
-        transformations=_shape(keys, columns, by, ascending=ascending),
-        instant=True,
-        **more,
-    )
+class Table(Panel):
+    """Rows sorted by the first column, largest value first, unless sort_by() says otherwise."""
 
+    kind = "table"
 
-def _shape(keys: Mapping[str, Key], columns: Sequence[Column], by: str, *, ascending: bool) -> list[Json]:
-    """Queries become columns of one table; what is no key and no value goes."""
-    values = [f"Value #{chr(ord('A') + number)}" for number in range(len(columns))] if len(columns) > 1 else ["Value"]
-    names = {label: key.heading for label, key in keys.items()}
-    names |= {value: column.heading for value, column in zip(values, columns, strict=True)}
-    return [
-        {"id": "merge", "options": {}},
-        {"id": "filterFieldsByName", "options": {"include": {"names": list(names)}}},
-        {
-            "id": "organize",
-            "options": {
-                "excludeByName": {},
-                "indexByName": {name: place for place, name in enumerate(names)},
-                "renameByName": names,
+    def __init__(self, title: str, description: str, keys: Mapping[str, Key], columns: Sequence[Column]) -> None:
+        super().__init__(title, description, [Query(column.expression, column.heading) for column in columns])
+        self.keys, self.columns = keys, columns
+        self.custom = {"align": "auto", "inspect": False}
+        self.overrides = [*(key.override() for key in keys.values()), *(column.override() for column in columns)]
+        self.options = {"frameIndex": 0, "showHeader": True, "cellHeight": "sm"}
+        self.sort_by(columns[0].heading)
+
+    def sort_by(self, heading: str, *, ascending: bool = False) -> Self:
+        """Sort the rows by the column of this heading."""
+        self.options["sortBy"] = [{"displayName": heading, "desc": not ascending}]
+        return self
+
+    def transformations(self) -> list[Json]:
+        """Join the replies into one table of keys and columns, in this order and with these headings."""
+        single = len(self.columns) == 1
+        values = ["Value"] if single else [f"Value #{chr(ord('A') + number)}" for number in range(len(self.columns))]
+        names = {label: key.heading for label, key in self.keys.items()}
+        names |= {value: column.heading for value, column in zip(values, self.columns, strict=True)}
+        (sort,) = self.options["sortBy"]
+        return [
+            {"id": "merge", "options": {}},
+            {"id": "filterFieldsByName", "options": {"include": {"names": list(names)}}},
+            {
+                "id": "organize",
+                "options": {
+                    "excludeByName": {},
+                    "indexByName": {name: place for place, name in enumerate(names)},
+                    "renameByName": names,
+                },
             },
-        },
-        {"id": "sortBy", "options": {"sort": [{"field": by, "desc": not ascending}]}},
-    ]
+            {"id": "sortBy", "options": {"sort": [{"field": sort["displayName"], "desc": sort["desc"]}]}},
+        ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from grafana.boards.kit import link
 from grafana.boards.kit.annotation import CHANGES
 from grafana.boards.kit.dashboard import Dashboard, Row
-from grafana.boards.kit.draw import bar_gauge, graph, stat
+from grafana.boards.kit.draw import BarGauge, Stat, TimeSeries
 from grafana.boards.kit.panel import GREEN, NEUTRAL, NO_API, ORANGE, RED, YELLOW, Panel, Query
 from grafana.boards.kit.promql import API_READ, age, one, or_zero, pick, rate, total
-from grafana.boards.kit.states import STATES, ceiling
-from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.states import STATES
+from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_IDS, POOL
 from grafana.boards.rows.pools import ATTENTION, FULL, POOLS_ROW
 
@@ -21,18 +21,34 @@ DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 def waiting(title: str, state: str, description: str) -> Panel:
     """How many wait in a state."""
     expression = or_zero(f"sum({pick('airflow:task_instances:sum', state=state)})", API_READ)
-    return stat(title, description, expression, "short", steps=NEUTRAL, decimals=0, no_value=NO_API)
+    return (
+        Stat(
+            title,
+            description,
+            expression,
+        )
+        .unit("short")
+        .decimals(0)
+        .thresholds(NEUTRAL)
+        .no_value(NO_API)
+    )
 
 
 def left(title: str, recorded: str, description: str) -> Panel:
     """What is left of a limit."""
     steps = ((None, RED), (1, GREEN))
-    return stat(title, description, pick(recorded), "none", width=8, steps=steps, decimals=0, no_value=NO_API)
-
-
-def slowest(share: float, recorded: str, legend: str) -> Query:
-    """A recorded quantile of waits."""
-    return Query(pick(recorded, quantile=str(share)), legend)
+    return (
+        Stat(
+            title,
+            description,
+            pick(recorded),
+        )
+        .unit("none")
+        .decimals(0)
+        .thresholds(steps)
+        .size(8)
+        .no_value(NO_API)
+    )
 
 
 WAITING = Row(
@@ -44,7 +60,7 @@ WAITING = Row(
         waiting("Deferred", "deferred", "Wait in the triggerer; hold a pool slot only where the pool counts them."),
         waiting("Up for retry", "up_for_retry", "Failed, and wait for their retry delay to pass."),
         waiting("Up for reschedule", "up_for_reschedule", "Sensors that wait for their next poke."),
-        table(
+        Table(
             "Longest waits",
             "DAGs whose task instances have been scheduled or queued longest. Scheduled: look at pools and limits"
             " below;"
@@ -55,7 +71,7 @@ WAITING = Row(
                     "Waits for",
                     age(f"topk(15, {pick(AGE, state='~scheduled|queued', **DAGS)})"),
                     unit="s",
-                    steps=ATTENTION,
+                    thresholds=ATTENTION,
                     width=110,
                     decimals=0,
                 ),
@@ -67,68 +83,62 @@ WAITING = Row(
                     width=100,
                 ),
             ],
-            height=8,
-            no_value="nothing waits",
-        ),
-        graph(
+        )
+        .size(height=8)
+        .no_value("nothing waits"),
+        TimeSeries(
             "Waiting and running",
             "Task instances that are scheduled, queued or running, and how many slots of parallelism there are.",
-            [
-                Query(pick("airflow:task_instances:sum", state="~scheduled|queued|running"), "{{state}}"),
-                Query(f"{pick('airflow:parallelism_slots:max')} < +Inf", "parallelism"),
-            ],
-            "short",
-            height=8,
-            overrides=[*STATES, ceiling("parallelism")],
-            no_value=NO_API,
-        ),
+            Query(pick("airflow:task_instances:sum", state="~scheduled|queued|running"), "{{state}}"),
+            Query(f"{pick('airflow:parallelism_slots:max')} < +Inf", "parallelism"),
+        )
+        .unit("short")
+        .colors(STATES)
+        .limit_line("parallelism")
+        .size(height=8)
+        .no_value(NO_API),
     ],
 )
 LIMITS = Row(
     "Limits and their use",
     [
-        bar_gauge(
+        BarGauge(
             "Limits of Airflow as a whole",
             "parallelism: slots in use, of core.parallelism times live schedulers. Triggerers: triggers of"
             " their capacity."
             " Celery workers: running, of worker_concurrency times workers.",
-            [
-                Query(pick("airflow:parallelism_used:ratio"), "parallelism"),
-                Query(pick("airflow:triggerer_used:ratio"), "triggerers"),
-                Query(pick("airflow:worker_slots_used:ratio"), "Celery workers"),
-            ],
-            "percentunit",
-            width=8,
-            height=7,
-            ceiling=1,
-            steps=FULL,
-            no_value=NO_API,
-        ),
-        bar_gauge(
+            Query(pick("airflow:parallelism_used:ratio"), "parallelism"),
+            Query(pick("airflow:triggerer_used:ratio"), "triggerers"),
+            Query(pick("airflow:worker_slots_used:ratio"), "Celery workers"),
+        )
+        .unit("percentunit")
+        .maximum(1)
+        .thresholds(FULL)
+        .size(8, 7)
+        .no_value(NO_API),
+        BarGauge(
             "DAGs by their limit of runs",
             "Active runs, of max_active_runs: at 100 % the next run waits. Backfills are left out.",
             Query(f"topk(8, {pick('airflow_dag:active_runs:ratio', **DAGS)} > 0)", "{{dag_id}}"),
-            "percentunit",
-            width=8,
-            height=7,
-            ceiling=1,
-            steps=((None, GREEN), (1, YELLOW)),
-            no_value="no run is active",
-            links=[link.DAG],
-        ),
-        bar_gauge(
+        )
+        .unit("percentunit")
+        .maximum(1)
+        .thresholds(((None, GREEN), (1, YELLOW)))
+        .links(link.DAG)
+        .size(8, 7)
+        .no_value("no run is active"),
+        BarGauge(
             "DAGs by their limit of tasks",
             "Queued and running task instances, of max_active_tasks: Airflow 3 counts by run, so there times the"
             " running runs.",
             Query(f"topk(8, {pick('airflow_dag:active_tasks:ratio', **DAGS)} > 0)", "{{dag_id}}"),
-            "percentunit",
-            width=8,
-            height=7,
-            ceiling=1,
-            steps=((None, GREEN), (1, YELLOW)),
-            no_value="no task is active",
-            links=[link.DAG],
-        ),
+        )
+        .unit("percentunit")
+        .maximum(1)
+        .thresholds(((None, GREEN), (1, YELLOW)))
+        .links(link.DAG)
+        .size(8, 7)
+        .no_value("no task is active"),
     ],
 )
 LEFT = Row(
@@ -139,18 +149,18 @@ LEFT = Row(
             "airflow:parallelism_headroom:sum",
             "Tasks that could run besides those that do.",
         ),
-        stat(
+        Stat(
             "Queued behind parallelism",
             "Task instances that are queued and hold no slot of parallelism: they wait until a running one ends.",
             pick("airflow:parallelism_queued_behind:sum"),
-            "short",
-            width=8,
-            steps=((None, GREEN), (1, YELLOW)),
-            decimals=0,
-            no_value=NO_API,
-        ),
+        )
+        .unit("short")
+        .decimals(0)
+        .thresholds(((None, GREEN), (1, YELLOW)))
+        .size(8)
+        .no_value(NO_API),
         left("Triggers left", "airflow:triggerer_headroom:sum", "Triggers that all triggerers could run besides."),
-        table(
+        Table(
             "DAGs with the least left",
             "Runs and task instances that may start before max_active_runs and max_active_tasks hold them back, of"
             " the ten DAGs with the fewest.",
@@ -160,7 +170,7 @@ LEFT = Row(
                     "Tasks left",
                     f"bottomk(10, {pick('airflow_dag:active_tasks_headroom:sum', **DAGS)})",
                     decimals=0,
-                    steps=((None, ORANGE), (1, "text")),
+                    thresholds=((None, ORANGE), (1, "text")),
                     width=110,
                 ),
                 Column(
@@ -168,34 +178,32 @@ LEFT = Row(
                     f"{pick('airflow_dag:active_runs_headroom:sum', **DAGS)}"
                     f" and on(dag_id) bottomk(10, {pick('airflow_dag:active_tasks_headroom:sum', **DAGS)})",
                     decimals=0,
-                    steps=((None, ORANGE), (1, "text")),
+                    thresholds=((None, ORANGE), (1, "text")),
                     width=110,
                 ),
             ],
-            ascending=True,
-            width=24,
-            height=6,
-            no_value="no task is active",
-        ),
+        )
+        .size(24, 6)
+        .no_value("no task is active")
+        .sort_by("Tasks left", ascending=True),
     ],
 )
 MORE = Row(
     "Backfills, and waits that cannot be told",
     [
-        graph(
+        TimeSeries(
             "Backfill runs",
             "Runs of backfills under way, and how many of them may be active at once (Airflow 3).",
-            [
-                Query(total(one("airflow_backfill_runs"), "state"), "{{state}}"),
-                Query(f"sum({one('airflow_backfill_max_active_runs')})", "allowed"),
-            ],
-            "short",
-            width=8,
-            decimals=0,
-            overrides=[*STATES, ceiling("allowed")],
-            no_value="no backfill",
-        ),
-        table(
+            Query(total(one("airflow_backfill_runs"), "state"), "{{state}}"),
+            Query(f"sum({one('airflow_backfill_max_active_runs')})", "allowed"),
+        )
+        .unit("short")
+        .decimals(0)
+        .colors(STATES)
+        .limit_line("allowed")
+        .size(8)
+        .no_value("no backfill"),
+        Table(
             "Backfills now",
             "Backfills under way, by DAG: their runs, how many may be active, and since when (Airflow 3).",
             DAG,
@@ -209,19 +217,19 @@ MORE = Row(
                     width=140,
                 ),
             ],
-            width=8,
-            no_value="no backfill",
-        ),
-        graph(
+        )
+        .size(8)
+        .no_value("no backfill"),
+        TimeSeries(
             "Waits that cannot be told, a minute",
             "Tries whose wait Airflow does not tell, by wait and reason: they are in none of the figures of waits.",
             Query(
                 f"60 * {total(rate('airflow_task_wait_unobservable_total'), 'wait', 'reason')}", "{{wait}}: {{reason}}"
             ),
-            "short",
-            width=8,
-            no_value=NO_API,
-        ),
+        )
+        .unit("short")
+        .size(8)
+        .no_value(NO_API),
     ],
 )
 DASHBOARD = Dashboard(

@@ -4,66 +4,65 @@ from __future__ import annotations
 
 from grafana.boards.kit.annotation import CHANGES
 from grafana.boards.kit.dashboard import Dashboard, Row
-from grafana.boards.kit.draw import graph, stat
-from grafana.boards.kit.panel import ANY_IS_BAD, GREEN, NEUTRAL, RED, YELLOW, Query, mapping, rising
+from grafana.boards.kit.draw import Stat, TimeSeries
+from grafana.boards.kit.panel import ANY_IS_BAD, GREEN, NEUTRAL, RED, YELLOW, Query, rising
 from grafana.boards.kit.promql import age, host_rate, occurring, pick
-from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import COMMON
 from grafana.boards.rows.exporter_cost import COST, HOST, KEPT
 from grafana.boards.rows.exporter_statsd import STATSD
 
 CONFIG_READ = "airflow_exporter_config_last_reload_success_timestamp_seconds"
 WEB_CONFIG_REFUSED = "airflow_exporter_web_config_reload_failures_total"
-YES = mapping({"1": ("yes", GREEN), "0": ("no", RED)})
+YES = {"1": ("yes", GREEN), "0": ("no", RED)}
 UP = ((None, RED), (1, GREEN))
 
 
 HEALTH = Row(
     "Does it read everything?",
     [
-        stat(
+        Stat(
             "Sources",
             "Whether the newest attempt to read each source went well, over all exporters of this Airflow.",
             Query(pick("airflow_source:up:max"), "{{source}}"),
-            "none",
-            width=8,
-            steps=UP,
-            mappings=mapping({"1": ("up", GREEN), "0": ("down", RED)}),
-            text="value_and_name",
-            filled=True,
-        ),
-        stat(
+        )
+        .unit("none")
+        .thresholds(UP)
+        .value_mappings({"1": ("up", GREEN), "0": ("down", RED)})
+        .filled_with_name()
+        .size(8),
+        Stat(
             "Oldest data",
             "How long ago the reader that is furthest behind last read with success.",
             age(f"max({pick('airflow_reader:data_age_seconds:min')})"),
-            "s",
-            steps=rising(900, 1800),
-            decimals=0,
-        ),
-        stat(
+        )
+        .unit("s")
+        .decimals(0)
+        .thresholds(rising(900, 1800)),
+        Stat(
             "Readers that fail",
             "Readers whose newest read failed: what they tell is old, and goes after three of their intervals.",
             f"count({pick('airflow_exporter_reader_success')} == 0) or 0 *"
             f" count({pick('airflow_exporter_reader_success')})",
-            "none",
-            steps=ANY_IS_BAD,
-        ),
-        stat(
+        )
+        .unit("none")
+        .thresholds(ANY_IS_BAD),
+        Stat(
             "Exporters",
             "Exporters of this Airflow that Prometheus can scrape, those on workers among them.",
             f"count({pick('airflow_exporter_build_info')})",
-            "none",
-            steps=NEUTRAL,
-        ),
-        stat(
+        )
+        .unit("none")
+        .thresholds(NEUTRAL),
+        Stat(
             "Counters outlive a restart",
             "Whether a state file keeps the counters: with --state.file.",
             f"min({pick('airflow_exporter_state_persistent')})",
-            "none",
-            steps=((None, YELLOW), (1, GREEN)),
-            mappings=mapping({"1": ("yes", GREEN), "0": ("no", YELLOW)}),
-        ),
-        table(
+        )
+        .unit("none")
+        .thresholds(((None, YELLOW), (1, GREEN)))
+        .value_mappings({"1": ("yes", GREEN), "0": ("no", YELLOW)}),
+        Table(
             "Exporters now",
             "Each exporter: whether its newest configuration and its web configuration file could be read, since"
             " when it has run with this one, and the oldest success of its sources.",
@@ -72,7 +71,7 @@ HEALTH = Row(
                 Column(
                     "Configuration",
                     f"min by(instance) ({pick('airflow_exporter_config_last_reload_successful')})",
-                    mappings=mapping({"1": ("in force", GREEN), "0": ("refused", RED)}),
+                    mappings={"1": ("in force", GREEN), "0": ("refused", RED)},
                     width=120,
                 ),
                 Column(
@@ -85,7 +84,7 @@ HEALTH = Row(
                     "Web configurations refused",
                     f"sum by(instance) (increase({pick(WEB_CONFIG_REFUSED)}[$__range]))",
                     decimals=0,
-                    steps=((None, "text"), (1, RED)),
+                    thresholds=((None, "text"), (1, RED)),
                     width=190,
                 ),
                 Column(
@@ -101,12 +100,10 @@ HEALTH = Row(
                     width=140,
                 ),
             ],
-            sort="Configuration",
-            ascending=True,
-            width=24,
-            height=5,
-        ),
-        table(
+        )
+        .sort_by("Configuration", ascending=True)
+        .size(24, 5),
+        Table(
             "Readers",
             "What is read, how old it is, how long a read takes and how long the exporter waits between two.",
             {"source": Key("Source", width=90), "reader": Key("Reader")},
@@ -115,7 +112,7 @@ HEALTH = Row(
                     "Read",
                     f"min by(source, reader) ({pick('airflow_exporter_reader_success')})",
                     mappings=YES,
-                    steps=UP,
+                    thresholds=UP,
                     width=80,
                 ),
                 Column(
@@ -142,39 +139,39 @@ HEALTH = Row(
                     "Busy",
                     f"max by(source, reader) ({pick('airflow_reader:duration_over_interval:ratio')})",
                     "percentunit",
-                    steps=rising(0.5, 0.9),
+                    thresholds=rising(0.5, 0.9),
                     bar=True,
                     width=140,
                 ),
             ],
-            sort="Busy",
-            height=10,
-        ),
-        graph(
+        )
+        .sort_by("Busy")
+        .size(height=10),
+        TimeSeries(
             "Reads that failed, a minute",
             "By source and reason.",
             Query(
                 occurring("airflow_exporter_source_errors_total", "source", "reason"),
                 "{{source}}: {{reason}}",
             ),
-            "short",
-            height=10,
-            no_value="none failed",
-        ),
+        )
+        .unit("short")
+        .size(height=10)
+        .no_value("none failed"),
     ],
 )
 API = Row(
     "What it asks of Airflow's API",
     [
-        graph(
+        TimeSeries(
             "Requests, a minute",
             "Requests to Airflow's API by their status code.",
             Query(f"60 * sum by(code) ({host_rate('airflow_exporter_api_requests_total')})", "{{code}}"),
-            "short",
-            stacked=True,
-            no_value="API is not read",
-        ),
-        graph(
+        )
+        .unit("short")
+        .stacked()
+        .no_value("API is not read"),
+        TimeSeries(
             "Time to answer, by endpoint",
             "95 of 100 requests are answered within this time.",
             Query(
@@ -182,24 +179,23 @@ API = Row(
                 f"({host_rate('airflow_exporter_api_request_duration_seconds_bucket')})) >= 0",
                 "{{endpoint}}",
             ),
-            "s",
-            sparse=True,
-            no_value="API is not read",
-        ),
-        graph(
+        )
+        .unit("s")
+        .sparse()
+        .no_value("API is not read"),
+        TimeSeries(
             "Readers' time",
             "How long each reader's newest read took.",
             Query(f"max by(reader) ({pick('airflow_exporter_reader_duration_seconds')})", "{{reader}}"),
-            "s",
-        ),
-        graph(
+        ).unit("s"),
+        TimeSeries(
             "Clock of Airflow",
             "How far Airflow's clock is ahead of the exporter's, to about a second.",
             Query(pick("airflow_exporter_clock_skew_seconds"), "{{instance}}"),
-            "s",
-            floor=None,
-            no_value="API is not read",
-        ),
+        )
+        .unit("s")
+        .allow_negative()
+        .no_value("API is not read"),
     ],
 )
 DASHBOARD = Dashboard(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from grafana.boards.kit import link
 from grafana.boards.kit.annotation import CHANGES, failed_runs
 from grafana.boards.kit.dashboard import Dashboard, Row
-from grafana.boards.kit.draw import bar_gauge, graph
+from grafana.boards.kit.draw import BarGauge, TimeSeries
 from grafana.boards.kit.panel import NO_API, RED, Query, rising
 from grafana.boards.kit.promql import age, or_zero, pick
 from grafana.boards.kit.states import RESULTS, STATES, WAITS
-from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, RUNBOOKS
 from grafana.boards.rows.answers import ANSWERS, HOUR
 from grafana.boards.rows.compared import COMPARED, DONE
@@ -32,60 +32,56 @@ TASK = {
 COURSE = Row(
     "What happens",
     [
-        graph(
+        TimeSeries(
             "Task instances by state",
             "Task instances in each active state.",
             Query(pick("airflow:task_instances:sum"), "{{state}}"),
-            "short",
-            stacked=True,
-            overrides=STATES,
-            no_value=NO_API,
-        ),
-        graph(
+        )
+        .unit("short")
+        .stacked()
+        .colors(STATES)
+        .no_value(NO_API),
+        TimeSeries(
             "Tries that end, a minute",
             "How many tries end: those that fail, and all others.",
-            [
-                Query(f"60 * {pick('airflow:task_tries_failed:rate5m')}", "failed"),
-                Query(
-                    f"60 * ({TRIES} - ({or_zero(pick('airflow:task_tries_failed:rate5m'), TRIES)}))",
-                    "did not fail",
-                ),
-            ],
-            "short",
-            stacked=True,
-            overrides=RESULTS,
-        ),
-        graph(
+            Query(f"60 * {pick('airflow:task_tries_failed:rate5m')}", "failed"),
+            Query(
+                f"60 * ({TRIES} - ({or_zero(pick('airflow:task_tries_failed:rate5m'), TRIES)}))",
+                "did not fail",
+            ),
+        )
+        .unit("short")
+        .stacked()
+        .colors(RESULTS),
+        TimeSeries(
             "Runs that ended in the hour before",
             "At each moment the runs that ended in the hour before it, by the state they ended in.",
             Query(f"sum by(state) ({pick('airflow:dag_runs_finished:increase1h')})", "{{state}}"),
-            "short",
-            stacked=True,
-            overrides=RESULTS,
-        ),
-        graph(
+        )
+        .unit("short")
+        .stacked()
+        .colors(RESULTS),
+        TimeSeries(
             "Waits in the hour before",
             "95 of 100 tries waited no longer than this: for a slot or a limit (scheduled), then for a worker"
             " (queued); and 95 of 100 scheduled runs started no later than this after they were due.",
-            [
-                Query(pick("airflow:task_scheduled_seconds:quantile1h", quantile="0.95"), "for a slot or limit"),
-                Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "for a worker"),
-                Query(pick("airflow:dag_run_schedule_delay_seconds:quantile1h", quantile="0.95"), "runs, to start"),
-            ],
-            "s",
-            overrides=WAITS,
-        ),
+            Query(pick("airflow:task_scheduled_seconds:quantile1h", quantile="0.95"), "for a slot or limit"),
+            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "for a worker"),
+            Query(pick("airflow:dag_run_schedule_delay_seconds:quantile1h", quantile="0.95"), "runs, to start"),
+        )
+        .unit("s")
+        .colors(WAITS),
     ],
 )
 WHERE = Row(
     "Where to look",
     [
-        table(
+        Table(
             "DAGs that fail",
             "The eight DAGs with the most failed runs in the last hour.",
             DAG,
             [
-                Column("Failed runs", WORST_DAGS, decimals=0, steps=((None, RED),), width=110),
+                Column("Failed runs", WORST_DAGS, decimals=0, thresholds=((None, RED),), width=110),
                 Column(
                     "In a row",
                     f"max by(dag_id) ({pick('airflow_dag_consecutive_failed_runs')}) and on(dag_id) {WORST_DAGS}",
@@ -100,15 +96,15 @@ WHERE = Row(
                     width=140,
                 ),
             ],
-            height=7,
-            no_value="no run failed",
-        ),
-        table(
+        )
+        .size(height=7)
+        .no_value("no run failed"),
+        Table(
             "Tasks that fail",
             "The eight tasks with the most failed tries in the last hour, and how many of these were tried again.",
             TASK,
             [
-                Column("Failed tries", WORST_TASKS, decimals=0, steps=((None, RED),), width=110),
+                Column("Failed tries", WORST_TASKS, decimals=0, thresholds=((None, RED),), width=110),
                 Column(
                     "Retried",
                     "sum by(dag_id, task_id) (max without(instance, pod) "
@@ -117,31 +113,29 @@ WHERE = Row(
                     width=90,
                 ),
             ],
-            height=7,
-            no_value="no try failed",
-        ),
-        table(
+        )
+        .size(height=7)
+        .no_value("no try failed"),
+        Table(
             "Runs that are open longest",
             "DAGs by how long their oldest unfinished scheduled run has been wanted.",
             DAG,
-            [Column("Wanted for", LATEST, unit="s", steps=rising(HOUR, 6 * HOUR), width=140, decimals=0)],
-            height=7,
-            no_value="none is open",
-        ),
-        bar_gauge(
+            [Column("Wanted for", LATEST, unit="s", thresholds=rising(HOUR, 6 * HOUR), width=140, decimals=0)],
+        )
+        .size(height=7)
+        .no_value("none is open"),
+        BarGauge(
             "Fullest limits",
             "How much of each limit is in use: of Airflow as a whole, of its triggerers, and of the fullest pools.",
-            [
-                Query(pick("airflow:parallelism_used:ratio"), "parallelism"),
-                Query(pick("airflow:triggerer_used:ratio"), "triggerers"),
-                Query(f"topk(6, {pick('airflow_pool:occupied_slots:ratio')})", "pool {{pool}}"),
-            ],
-            "percentunit",
-            height=7,
-            ceiling=1,
-            steps=rising(0.8, 1),
-            no_value=NO_API,
-        ),
+            Query(pick("airflow:parallelism_used:ratio"), "parallelism"),
+            Query(pick("airflow:triggerer_used:ratio"), "triggerers"),
+            Query(f"topk(6, {pick('airflow_pool:occupied_slots:ratio')})", "pool {{pool}}"),
+        )
+        .unit("percentunit")
+        .maximum(1)
+        .thresholds(rising(0.8, 1))
+        .size(height=7)
+        .no_value(NO_API),
     ],
 )
 DASHBOARD = Dashboard(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from grafana.boards.kit import link
 from grafana.boards.kit.annotation import CHANGES
 from grafana.boards.kit.dashboard import Dashboard, Row
-from grafana.boards.kit.draw import graph
-from grafana.boards.kit.panel import BLUE, GREEN, GREY, NO_HOST, ORANGE, RED, YELLOW, Query, colored, rising
+from grafana.boards.kit.draw import TimeSeries
+from grafana.boards.kit.panel import BLUE, GREEN, GREY, NO_HOST, ORANGE, RED, YELLOW, Query, rising
 from grafana.boards.kit.promql import HOST, host_rate, largest, pick
-from grafana.boards.kit.states import ceiling
-from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, COMPONENT, WORKER
 from grafana.boards.rows.machines import LIMITS
 from grafana.boards.rows.usage import TASKS
@@ -28,7 +27,7 @@ def most(recorded: str, **labels: str) -> str:
 OVERVIEW = Row(
     "Hosts",
     [
-        table(
+        Table(
             "Hosts now",
             "Every host that an exporter reads (host source): what is in use, and whether anything waits for CPU,"
             " memory or disk.",
@@ -36,23 +35,33 @@ OVERVIEW = Row(
             [
                 Column("CPUs", most("airflow_host_cpus"), decimals=0, width=70),
                 Column(
-                    "CPU", most("airflow_host:cpu_used:ratio_rate5m"), "percentunit", steps=BUSY, bar=True, width=180
+                    "CPU",
+                    most("airflow_host:cpu_used:ratio_rate5m"),
+                    "percentunit",
+                    thresholds=BUSY,
+                    bar=True,
+                    width=180,
                 ),
                 Column(
-                    "Memory", most("airflow_host:memory_used:ratio"), "percentunit", steps=TIGHT, bar=True, width=180
+                    "Memory",
+                    most("airflow_host:memory_used:ratio"),
+                    "percentunit",
+                    thresholds=TIGHT,
+                    bar=True,
+                    width=180,
                 ),
                 Column(
                     "Swapping in",
                     most("airflow_host:swap_in_bytes:rate5m"),
                     "Bps",
-                    steps=((None, "text"), (100_000, RED)),
+                    thresholds=((None, "text"), (100_000, RED)),
                     width=110,
                 ),
                 Column(
                     "Fullest disk",
                     f"1 - min by(instance) ({pick('airflow_host:filesystem_available:ratio', **HOST)})",
                     "percentunit",
-                    steps=TIGHT,
+                    thresholds=TIGHT,
                     bar=True,
                     width=180,
                 ),
@@ -60,7 +69,7 @@ OVERVIEW = Row(
                     "Waits for CPU",
                     most("airflow_host:pressure_waiting:ratio_rate5m", resource="cpu"),
                     "percentunit",
-                    steps=((None, "text"), (0.5, YELLOW)),
+                    thresholds=((None, "text"), (0.5, YELLOW)),
                     decimals=0,
                     width=120,
                 ),
@@ -68,129 +77,120 @@ OVERVIEW = Row(
                     "Waits for memory",
                     most("airflow_host:pressure_waiting:ratio_rate5m", resource="memory"),
                     "percentunit",
-                    steps=((None, "text"), (0.1, RED)),
+                    thresholds=((None, "text"), (0.1, RED)),
                     decimals=0,
                     width=140,
                 ),
             ],
-            sort="CPU",
-            width=24,
-            height=6,
-            no_value=NO_HOST,
-        ),
-        graph(
+        )
+        .sort_by("CPU")
+        .size(24, 6)
+        .no_value(NO_HOST),
+        TimeSeries(
             "CPU",
             "The share of all its CPUs that each host uses; waiting for disks is no use (host source).",
             Query(pick("airflow_host:cpu_used:ratio_rate5m", **HOST), "{{instance}}"),
-            "percentunit",
-            ceiling=1,
-            no_value=NO_HOST,
-        ),
-        graph(
+        )
+        .unit("percentunit")
+        .maximum(1)
+        .no_value(NO_HOST),
+        TimeSeries(
             "CPU: Airflow, its tasks, and others",
             "CPUs that Airflow's components, its tasks and all other processes of the hosts use, beside all CPUs"
             " that there are (host source). Much in use by others: the host does more than Airflow.",
-            [
-                Query(f"sum({pick('airflow_component:process_cpu_seconds:rate5m', **HOST)})", "Airflow's components"),
-                Query(f"sum({host_rate('airflow_task_cpu_seconds_total', **HOST)})", "tasks"),
-                Query(f"sum({host_rate('airflow_host_other_cpu_seconds_total', **HOST)})", "others"),
-                Query(f"sum({pick('airflow_host_cpus', **HOST)})", "CPUs"),
-            ],
-            "none",
-            stacked=True,
-            overrides=[*colored({"Airflow's components": BLUE, "tasks": GREEN, "others": GREY}), ceiling("CPUs")],
-            no_value=NO_HOST,
-        ),
-        graph(
+            Query(f"sum({pick('airflow_component:process_cpu_seconds:rate5m', **HOST)})", "Airflow's components"),
+            Query(f"sum({host_rate('airflow_task_cpu_seconds_total', **HOST)})", "tasks"),
+            Query(f"sum({host_rate('airflow_host_other_cpu_seconds_total', **HOST)})", "others"),
+            Query(f"sum({pick('airflow_host_cpus', **HOST)})", "CPUs"),
+        )
+        .unit("none")
+        .stacked()
+        .colors({"Airflow's components": BLUE, "tasks": GREEN, "others": GREY})
+        .limit_line("CPUs")
+        .no_value(NO_HOST),
+        TimeSeries(
             "Load",
             "Processes that run or wait to, on average of 1, 5 and 15 minutes, over all hosts (host source); beside"
             " all CPUs that there are.",
-            [
-                Query(f"sum({pick('airflow_host_load1', **HOST)})", "1 minute"),
-                Query(f"sum({pick('airflow_host_load5', **HOST)})", "5 minutes"),
-                Query(f"sum({pick('airflow_host_load15', **HOST)})", "15 minutes"),
-                Query(f"sum({pick('airflow_host_cpus', **HOST)})", "CPUs"),
-            ],
-            "short",
-            overrides=[
-                *colored({"1 minute": GREY, "5 minutes": BLUE, "15 minutes": GREEN}),
-                ceiling("CPUs"),
-            ],
-            no_value=NO_HOST,
-        ),
-        graph(
+            Query(f"sum({pick('airflow_host_load1', **HOST)})", "1 minute"),
+            Query(f"sum({pick('airflow_host_load5', **HOST)})", "5 minutes"),
+            Query(f"sum({pick('airflow_host_load15', **HOST)})", "15 minutes"),
+            Query(f"sum({pick('airflow_host_cpus', **HOST)})", "CPUs"),
+        )
+        .unit("short")
+        .colors({"1 minute": GREY, "5 minutes": BLUE, "15 minutes": GREEN})
+        .limit_line("CPUs")
+        .no_value(NO_HOST),
+        TimeSeries(
             "Memory",
             "The share of its memory that programs cannot get any more, by host (host source).",
             Query(pick("airflow_host:memory_used:ratio", **HOST), "{{instance}}"),
-            "percentunit",
-            ceiling=1,
-            no_value=NO_HOST,
-        ),
-        graph(
+        )
+        .unit("percentunit")
+        .maximum(1)
+        .no_value(NO_HOST),
+        TimeSeries(
             "Waiting for CPU, memory, disks",
             "The share of time in which some process waited for it, on the host where it is worst (host source).",
             Query(f"max by(resource) ({pick('airflow_host:pressure_waiting:ratio_rate5m', **HOST)})", "{{resource}}"),
-            "percentunit",
-            ceiling=1,
-            overrides=colored({"cpu": BLUE, "memory": RED, "io": ORANGE}),
-            no_value="needs the host source, and a kernel with PSI",
-        ),
-        graph(
+        )
+        .unit("percentunit")
+        .maximum(1)
+        .colors({"cpu": BLUE, "memory": RED, "io": ORANGE})
+        .no_value("needs the host source, and a kernel with PSI"),
+        TimeSeries(
             "Busiest disks",
             "The share of time in which a disk had something to do; the ten busiest (host source).",
             Query(
                 largest(8, pick("airflow_host:disk_busy:ratio_rate5m", **HOST), "instance", "device"),
                 "{{instance}} {{device}}",
             ),
-            "percentunit",
-            ceiling=1,
-            no_value=NO_HOST,
-        ),
+        )
+        .unit("percentunit")
+        .maximum(1)
+        .no_value(NO_HOST),
     ],
 )
 PARTS = Row(
     "Parts of Airflow",
     [
-        graph(
+        TimeSeries(
             "CPU by part",
             "CPUs that each part of Airflow uses, over all hosts; the tasks themselves are below (host source).",
             Query(
                 f"sum by(component) ({pick('airflow_component:process_cpu_seconds:rate5m', **PART)} > 0)",
                 "{{component}}",
             ),
-            "none",
-            stacked=True,
-            no_value=NO_HOST,
-        ),
-        graph(
+        )
+        .unit("none")
+        .stacked()
+        .no_value(NO_HOST),
+        TimeSeries(
             "Memory by part",
             "Memory of each part's processes; what several share is divided among them (host source).",
             Query(
                 f"sum by(component) ({pick('airflow_component:process_memory_bytes:sum', **PART)} > 0)", "{{component}}"
             ),
-            "bytes",
-            stacked=True,
-            no_value=NO_HOST,
-        ),
-        graph(
+        )
+        .unit("bytes")
+        .stacked()
+        .no_value(NO_HOST),
+        TimeSeries(
             "Disk by part",
             "Bytes a second that each part's processes read from disks and write, over all hosts (host source).",
-            [
-                Query(
-                    f"sum by(component) ({host_rate('airflow_process_read_bytes_total', **PART)}) > 0",
-                    "{{component}} reads",
-                ),
-                Query(
-                    f"sum by(component) ({host_rate('airflow_process_written_bytes_total', **PART)}) > 0",
-                    "{{component}} writes",
-                ),
-            ],
-            "Bps",
-            width=24,
-            height=7,
-            no_value="no part uses a disk, or needs the host source",
-        ),
-        table(
+            Query(
+                f"sum by(component) ({host_rate('airflow_process_read_bytes_total', **PART)}) > 0",
+                "{{component}} reads",
+            ),
+            Query(
+                f"sum by(component) ({host_rate('airflow_process_written_bytes_total', **PART)}) > 0",
+                "{{component}} writes",
+            ),
+        )
+        .unit("Bps")
+        .size(24, 7)
+        .no_value("no part uses a disk, or needs the host source"),
+        Table(
             "Parts now",
             "Processes, files and threads of each part on each host (host source); growth is what its process that"
             " grew most"
@@ -220,11 +220,10 @@ PARTS = Row(
                     width=140,
                 ),
             ],
-            sort="Memory",
-            width=24,
-            height=8,
-            no_value=NO_HOST,
-        ),
+        )
+        .sort_by("Memory")
+        .size(24, 8)
+        .no_value(NO_HOST),
     ],
 )
 DASHBOARD = Dashboard(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
-from grafana.boards.kit.draw import stat
+from grafana.boards.kit.draw import Stat
 from grafana.boards.kit.panel import (
     ANY_IS_BAD,
     ANY_IS_NOTEWORTHY,
@@ -14,7 +14,6 @@ from grafana.boards.kit.panel import (
     RED,
     YELLOW,
     Query,
-    mapping,
     rising,
 )
 from grafana.boards.kit.promql import API_READ, age, or_zero, pick
@@ -41,206 +40,205 @@ def count(expression: str) -> str:
 HEALTHY = Row(
     "Is it healthy?",
     [
-        stat(
+        Stat(
             "Components",
             "What Airflow says of its own parts. Without its metadata database nothing works.",
             Query(pick("airflow_component:healthy:max"), "{{component}}"),
-            "none",
-            width=12,
-            steps=UP,
-            mappings=mapping({"1": ("healthy", GREEN), "0": ("unhealthy", RED)}),
-            text="value_and_name",
-            filled=True,
-            no_value=NO_API,
-            links=[link.board("airflow-scheduler", "Scheduler and DAG processor")],
-        ),
-        stat(
+        )
+        .unit("none")
+        .thresholds(UP)
+        .value_mappings({"1": ("healthy", GREEN), "0": ("unhealthy", RED)})
+        .filled_with_name()
+        .links(link.board("airflow-scheduler", "Scheduler and DAG processor"))
+        .size(12)
+        .no_value(NO_API),
+        Stat(
             "Airflow's API",
             "Whether the exporter can read Airflow. While it cannot, what stands below is old or missing.",
             API_READ,
-            "none",
-            steps=UP,
-            mappings=mapping({"1": ("answers", GREEN), "0": ("unreadable", RED)}),
-            no_value="not read",
-            links=[link.board("airflow-exporter", "The exporter")],
-        ),
-        stat(
+        )
+        .unit("none")
+        .thresholds(UP)
+        .value_mappings({"1": ("answers", GREEN), "0": ("unreadable", RED)})
+        .links(link.board("airflow-exporter", "The exporter"))
+        .no_value("not read"),
+        Stat(
             "Broken DAG files",
             "DAG files that Airflow cannot import: their DAGs are missing, or run in an old version.",
             f"max({pick('airflow_import_errors')})",
-            "none",
-            steps=ANY_IS_BAD,
-            links=[link.board("airflow-scheduler", "Scheduler and DAG processor")],
-        ),
-        stat(
+        )
+        .unit("none")
+        .thresholds(ANY_IS_BAD)
+        .links(link.board("airflow-scheduler", "Scheduler and DAG processor")),
+        Stat(
             "Alerts",
             "Alerts that fire for this Airflow now, warnings among them.",
             or_zero(f"count({pick('ALERTS', alertstate='firing', severity='~critical|warning')})", "vector(1)"),
-            "none",
-            steps=ANY_IS_BAD,
-        ),
+        )
+        .unit("none")
+        .thresholds(ANY_IS_BAD),
     ],
 )
 FAILING = Row(
     "Is it failing?",
     [
-        stat(
+        Stat(
             "DAGs that failed last",
             "DAGs whose newest finished run failed; backfills are left out.",
             count(f"max by(dag_id) ({pick('airflow_dag_last_run_state', state='failed')}) == 1"),
-            "none",
-            steps=ANY_IS_BAD,
-            no_value=NO_API,
-        ),
-        stat(
+        )
+        .unit("none")
+        .thresholds(ANY_IS_BAD)
+        .no_value(NO_API),
+        Stat(
             "Longest streak",
             "The most runs that one DAG has failed in a row.",
             f"max({pick('airflow_dag_consecutive_failed_runs')})",
-            "none",
-            steps=rising(1, 3),
-            no_value=NO_API,
-        ),
-        stat(
+        )
+        .unit("none")
+        .thresholds(rising(1, 3))
+        .no_value(NO_API),
+        Stat(
             "Runs failed, last hour",
             "Failed runs among the runs that ended in the last hour, of all types.",
             f"({or_zero(f'sum({FAILED_RUNS})', f'sum({ENDED_RUNS})')}) / (sum({ENDED_RUNS}) > 0)",
-            "percentunit",
-            steps=rising(0.01, 0.1),
-            decimals=1,
-            no_value=NOTHING_RAN,
-        ),
-        stat(
+        )
+        .unit("percentunit")
+        .decimals(1)
+        .thresholds(rising(0.01, 0.1))
+        .no_value(NOTHING_RAN),
+        Stat(
             "Tasks failed, last hour",
             "Task instances that failed for good, among those that succeeded or failed in the last hour.",
             pick("airflow:task_failure:ratio1h"),
-            "percentunit",
-            steps=rising(0.01, 0.1),
-            decimals=1,
-            no_value=NOTHING_RAN,
-        ),
-        stat(
+        )
+        .unit("percentunit")
+        .decimals(1)
+        .thresholds(rising(0.01, 0.1))
+        .no_value(NOTHING_RAN),
+        Stat(
             "Tries failed, last hour",
             "Failed tries among all tries of the last hour. Retries hide them: many can fail while no task does.",
             pick("airflow:task_try_failure:ratio1h"),
-            "percentunit",
-            steps=rising(0.05, 0.25),
-            decimals=1,
-            no_value=NOTHING_RAN,
-        ),
-        stat(
+        )
+        .unit("percentunit")
+        .decimals(1)
+        .thresholds(rising(0.05, 0.25))
+        .no_value(NOTHING_RAN),
+        Stat(
             "Time wasted, last hour",
             "The share of all run time of the last hour that went into tries that failed.",
             pick("airflow:task_wasted_seconds:ratio1h"),
-            "percentunit",
-            steps=rising(0.05, 0.25),
-            decimals=1,
-            no_value=NOTHING_RAN,
-        ),
+        )
+        .unit("percentunit")
+        .decimals(1)
+        .thresholds(rising(0.05, 0.25))
+        .no_value(NOTHING_RAN),
     ],
 )
 LATE = Row(
     "Is it late?",
     [
-        stat(
+        Stat(
             "Oldest unfinished run",
             "How long the scheduled run that has been wanted longest has been: due, and not ended yet.",
             age(f"max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})"),
-            "s",
-            width=6,
-            steps=rising(HOUR, 6 * HOUR),
-            decimals=0,
-            no_value="none is open",
-        ),
-        stat(
+        )
+        .unit("s")
+        .decimals(0)
+        .thresholds(rising(HOUR, 6 * HOUR))
+        .size(6)
+        .no_value("none is open"),
+        Stat(
             "DAGs not started in time",
             "DAGs that are not paused, have room for a run, and whose next run should have begun ten minutes ago"
             " or more.",
             count(NOT_STARTED),
-            "none",
-            width=6,
-            steps=ANY_IS_BAD,
-            no_value=NO_API,
-        ),
-        stat(
+        )
+        .unit("none")
+        .thresholds(ANY_IS_BAD)
+        .size(6)
+        .no_value(NO_API),
+        Stat(
             "Longest wait for a slot or limit",
             "How long the task instance that is longest scheduled has waited for a pool slot or a limit.",
             age(f"max({pick(WAITING, state='scheduled')})"),
-            "s",
-            width=6,
-            steps=rising(5 * MINUTE, 30 * MINUTE),
-            decimals=0,
-            no_value="nothing waits",
-            links=[link.board("airflow-concurrency", "Concurrency and pools")],
-        ),
-        stat(
+        )
+        .unit("s")
+        .decimals(0)
+        .thresholds(rising(5 * MINUTE, 30 * MINUTE))
+        .links(link.board("airflow-concurrency", "Concurrency and pools"))
+        .size(6)
+        .no_value("nothing waits"),
+        Stat(
             "Longest wait for a worker",
             "How long the task instance that is longest queued has waited for a worker to start it.",
             age(f"max({pick(WAITING, state='queued')})"),
-            "s",
-            width=6,
-            steps=rising(2 * MINUTE, 15 * MINUTE),
-            decimals=0,
-            no_value="nothing waits",
-            links=[link.board("airflow-executor", "Executor and triggerer")],
-        ),
+        )
+        .unit("s")
+        .decimals(0)
+        .thresholds(rising(2 * MINUTE, 15 * MINUTE))
+        .links(link.board("airflow-executor", "Executor and triggerer"))
+        .size(6)
+        .no_value("nothing waits"),
     ],
 )
 FULL = Row(
     "Is it full?",
     [
-        stat(
+        Stat(
             "Parallelism in use",
             "Slots that are in use, of those of all live schedulers. Running tasks hold one, and queued ones too,"
             " but for the LocalExecutor of Airflow 3.",
             pick("airflow:parallelism_used:ratio"),
-            "percentunit",
-            steps=rising(0.8, 1),
-            decimals=0,
-            width=5,
-            no_value=NO_API,
-            links=[link.board("airflow-concurrency", "Concurrency and pools")],
-        ),
-        stat(
+        )
+        .unit("percentunit")
+        .decimals(0)
+        .thresholds(rising(0.8, 1))
+        .links(link.board("airflow-concurrency", "Concurrency and pools"))
+        .size(5)
+        .no_value(NO_API),
+        Stat(
             "Queued behind it",
             "Task instances that are queued and hold no slot of parallelism: they wait until a running one ends.",
             pick("airflow:parallelism_queued_behind:sum"),
-            "short",
-            steps=((None, GREEN), (1, YELLOW)),
-            decimals=0,
-            width=5,
-            no_value=NO_API,
-            links=[link.board("airflow-concurrency", "Concurrency and pools")],
-        ),
-        stat(
+        )
+        .unit("short")
+        .decimals(0)
+        .thresholds(((None, GREEN), (1, YELLOW)))
+        .links(link.board("airflow-concurrency", "Concurrency and pools"))
+        .size(5)
+        .no_value(NO_API),
+        Stat(
             "Fullest pool",
             "The largest share of its slots that a pool has in use.",
             f"max({pick('airflow_pool:occupied_slots:ratio')})",
-            "percentunit",
-            steps=rising(0.8, 1),
-            decimals=0,
-            width=5,
-            links=[link.board("airflow-concurrency", "Concurrency and pools")],
-        ),
-        stat(
+        )
+        .unit("percentunit")
+        .decimals(0)
+        .thresholds(rising(0.8, 1))
+        .links(link.board("airflow-concurrency", "Concurrency and pools"))
+        .size(5),
+        Stat(
             "DAGs at their limit of runs",
             "DAGs with as many active runs as max_active_runs allows: their next runs wait.",
             count(f"{pick('airflow_dag:active_runs:ratio')} >= 1"),
-            "none",
-            steps=ANY_IS_NOTEWORTHY,
-            width=5,
-            no_value=NO_API,
-        ),
-        stat(
+        )
+        .unit("none")
+        .thresholds(ANY_IS_NOTEWORTHY)
+        .size(5)
+        .no_value(NO_API),
+        Stat(
             "Busiest host",
             "CPU in use on the busiest host that an exporter reads (host source): the share of all its CPUs.",
             f"max({pick('airflow_host:cpu_used:ratio_rate5m')})",
-            "percentunit",
-            steps=rising(0.8, 0.95),
-            decimals=0,
-            width=4,
-            no_value=NO_HOST,
-            links=[link.board("airflow-workers", "Workers and hosts")],
-        ),
+        )
+        .unit("percentunit")
+        .decimals(0)
+        .thresholds(rising(0.8, 0.95))
+        .links(link.board("airflow-workers", "Workers and hosts"))
+        .size(4)
+        .no_value(NO_HOST),
     ],
 )
 ANSWERS = (HEALTHY, FAILING, LATE, FULL)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
-from grafana.boards.kit.draw import graph
-from grafana.boards.kit.panel import BLUE, GREEN, ORANGE, PURPLE, RED, YELLOW, Query, Steps, colored, rising
+from grafana.boards.kit.draw import TimeSeries
+from grafana.boards.kit.panel import BLUE, GREEN, ORANGE, PURPLE, RED, YELLOW, Query, Thresholds, rising
 from grafana.boards.kit.promql import largest, pick
 from grafana.boards.kit.states import QUANTILES, RESULTS
-from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.table import Column, Key, Table
 
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 RUN_TIME = pick("airflow_dag:task_run_seconds:increase1h")
 BUSIEST = f"topk(20, {RUN_TIME} > 0)"
 RECORDS = pick("airflow_dag:records_processed:rate5m")
-SOME: Steps = ((None, "text"), (0.01, YELLOW), (0.1, RED))
-SLOWER: Steps = ((None, "text"), (1.5, YELLOW), (2, RED))
-FINE_GRAINED: Steps = ((None, "text"), (1, ORANGE))
+SOME: Thresholds = ((None, "text"), (0.01, YELLOW), (0.1, RED))
+SLOWER: Thresholds = ((None, "text"), (1.5, YELLOW), (2, RED))
+FINE_GRAINED: Thresholds = ((None, "text"), (1, ORANGE))
 
 
 def of_busiest(recorded: str, **labels: str) -> str:
@@ -24,9 +24,9 @@ def of_busiest(recorded: str, **labels: str) -> str:
     return f"max by(dag_id) ({pick(recorded, **labels)}) and on(dag_id) {BUSIEST}"
 
 
-def share(heading: str, recorded: str, steps: Steps = SOME, width: int = 105) -> Column:
+def share(heading: str, recorded: str, steps: Thresholds = SOME, width: int = 105) -> Column:
     """A recorded share, in percent."""
-    return Column(heading, of_busiest(recorded), "percentunit", steps=steps, width=width, decimals=1)
+    return Column(heading, of_busiest(recorded), "percentunit", thresholds=steps, width=width, decimals=1)
 
 
 def seconds(heading: str, recorded: str, **labels: str) -> Column:
@@ -37,7 +37,7 @@ def seconds(heading: str, recorded: str, **labels: str) -> Column:
 COMPARED = Row(
     "DAGs side by side",
     [
-        table(
+        Table(
             "DAGs of the last hour",
             "The twenty DAGs whose tasks ran longest in the last hour. Runs failed: of the last day. Wait for each"
             " second of work: above 1 the tasks wait longer than they run. Runs beside last week: mean duration of"
@@ -55,93 +55,86 @@ COMPARED = Row(
                 Column(
                     "Wait for each second of work",
                     of_busiest("airflow_dag:task_wait_over_run:ratio1h"),
-                    steps=FINE_GRAINED,
+                    thresholds=FINE_GRAINED,
                     width=195,
                     decimals=2,
                 ),
                 Column(
                     "Runs beside last week",
                     of_busiest("airflow_dag:dag_run_duration:ratio1d_1w"),
-                    steps=SLOWER,
+                    thresholds=SLOWER,
                     width=155,
                     decimals=2,
                 ),
             ],
-            width=24,
-            height=8,
-            no_value="nothing ran",
-        ),
+        )
+        .size(24, 8)
+        .no_value("nothing ran"),
     ],
 )
 DONE = Row(
     "How much is done?",
     [
-        graph(
+        TimeSeries(
             "Shares that fail, in the hour before",
             "Failed runs, tasks that failed for good, failed tries and tries that were retried, of all of the hour"
             " before; failed runs of the day before too.",
-            [
-                Query(f"max({pick('airflow:dag_run_failure:ratio1h', run_type='scheduled')})", "scheduled runs"),
-                Query(f"max({pick('airflow:dag_run_failure:ratio1d', run_type='scheduled')})", "the same, of a day"),
-                Query(pick("airflow:task_failure:ratio1h"), "tasks"),
-                Query(pick("airflow:task_try_failure:ratio1h"), "tries"),
-                Query(pick("airflow:task_retry:ratio1h"), "tries retried"),
-            ],
-            "percentunit",
-            overrides=colored(
-                {
-                    "scheduled runs": RED,
-                    "the same, of a day": "dark-red",
-                    "tasks": ORANGE,
-                    "tries": YELLOW,
-                    "tries retried": PURPLE,
-                }
-            ),
-            no_value="nothing ran",
-        ),
-        graph(
+            Query(f"max({pick('airflow:dag_run_failure:ratio1h', run_type='scheduled')})", "scheduled runs"),
+            Query(f"max({pick('airflow:dag_run_failure:ratio1d', run_type='scheduled')})", "the same, of a day"),
+            Query(pick("airflow:task_failure:ratio1h"), "tasks"),
+            Query(pick("airflow:task_try_failure:ratio1h"), "tries"),
+            Query(pick("airflow:task_retry:ratio1h"), "tries retried"),
+        )
+        .unit("percentunit")
+        .colors(
+            {
+                "scheduled runs": RED,
+                "the same, of a day": "dark-red",
+                "tasks": ORANGE,
+                "tries": YELLOW,
+                "tries retried": PURPLE,
+            }
+        )
+        .no_value("nothing ran"),
+        TimeSeries(
             "Records processed, a minute",
             "What tasks count as records_processed (StatsD): all of them, and the eight DAGs with the most.",
-            [
-                Query(f"60 * {pick('airflow:records_processed:rate5m')}", "all"),
-                Query(f"60 * ({largest(8, RECORDS, 'dag_id')})", "{{dag_id}}"),
-            ],
-            "short",
-            overrides=colored({"all": BLUE}),
-            no_value="no task counts them, or needs StatsD",
-        ),
-        graph(
+            Query(f"60 * {pick('airflow:records_processed:rate5m')}", "all"),
+            Query(f"60 * ({largest(8, RECORDS, 'dag_id')})", "{{dag_id}}"),
+        )
+        .unit("short")
+        .colors({"all": BLUE})
+        .no_value("no task counts them, or needs StatsD"),
+        TimeSeries(
             "Tasks that end, a minute",
             "Task instances that end for good, by the state they end in. Clearing and marking by hand make new ones.",
             Query(f"60 * {pick('airflow:task_outcomes:rate5m')}", "{{state}}"),
-            "short",
-            width=8,
-            stacked=True,
-            overrides=RESULTS,
-            no_value="nothing ran",
-        ),
-        graph(
+        )
+        .unit("short")
+        .stacked()
+        .colors(RESULTS)
+        .size(8)
+        .no_value("nothing ran"),
+        TimeSeries(
             "Tasks at work",
             "How many tasks ran at once, on average: run time of the tries that ended, a second.",
             Query(pick("airflow:task_run_seconds:rate5m"), "tasks"),
-            "short",
-            width=8,
-            legend=False,
-            overrides=colored({"tasks": GREEN}),
-            no_value="nothing ran",
-        ),
-        graph(
+        )
+        .unit("short")
+        .hide_legend()
+        .colors({"tasks": GREEN})
+        .size(8)
+        .no_value("nothing ran"),
+        TimeSeries(
             "How long tasks take, in the hour before",
             "Of tasks that succeeded: half take no longer than the median.",
-            [
-                Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.5"), "median"),
-                Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.95"), "95 of 100"),
-                Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.99"), "99 of 100"),
-            ],
-            "s",
-            width=8,
-            overrides=QUANTILES,
-            no_value="nothing ran",
-        ),
+            Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.5"), "median"),
+            Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.95"), "95 of 100"),
+            Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.99"), "99 of 100"),
+        )
+        .unit("s")
+        .colors(QUANTILES)
+        .size(8)
+        .no_value("nothing ran"),
     ],
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
-from grafana.boards.kit.draw import graph
+from grafana.boards.kit.draw import TimeSeries
 from grafana.boards.kit.panel import ANY_IS_NOTEWORTHY, PLAIN, RED, Query
 from grafana.boards.kit.promql import DAG, increase, one, or_zero, quantile, rate, total
 from grafana.boards.kit.states import NOT_RUN, QUANTILES, RESULTS, STATES
-from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.table import Column, Key, Table
 
 TASK = {
     "task_id": Key(
@@ -30,7 +30,7 @@ TRIES = total(rate("airflow_task_tries_total", **DAG))
 TASKS = Row(
     "Tasks",
     [
-        table(
+        Table(
             "Tasks in the time shown",
             "Every task that ran. Tries count retries; failed for good are outcomes. Time is what all tries took"
             " together.",
@@ -42,14 +42,14 @@ TASKS = Row(
                     per_task("airflow_task_tries_failed_total"),
                     decimals=0,
                     width=110,
-                    steps=ANY_IS_NOTEWORTHY,
+                    thresholds=ANY_IS_NOTEWORTHY,
                 ),
                 Column(
                     "Failed for good",
                     per_task("airflow_task_instances_finished_total", state="failed"),
                     decimals=0,
                     width=130,
-                    steps=((None, "text"), (1, RED)),
+                    thresholds=((None, "text"), (1, RED)),
                 ),
                 Column(
                     "Mean time",
@@ -64,84 +64,75 @@ TASKS = Row(
                     f"{total(increase('airflow_task_run_seconds_total', **DAG))} > 0)",
                     unit="percentunit",
                     bar=True,
-                    steps=PLAIN,
+                    thresholds=PLAIN,
                     width=180,
                 ),
             ],
-            sort="Time",
-            width=24,
-            height=7,
-            no_value="no task ran",
-        ),
-        graph(
+        )
+        .sort_by("Time")
+        .size(24, 7)
+        .no_value("no task ran"),
+        TimeSeries(
             "Tasks that did not run, an hour",
             "Task instances that ended without a try, by state: skipped, failed upstream, or removed from the DAG.",
             Query(f"3600 * {total(rate('airflow_task_instances_not_run_total', **DAG), 'state')}", "{{state}}"),
-            "short",
-            width=8,
-            sparse=True,
-            stacked=True,
-            bars=True,
-            overrides=NOT_RUN,
-            no_value="all tasks ran",
-        ),
-        graph(
+        )
+        .unit("short")
+        .bars()
+        .colors(NOT_RUN)
+        .size(8)
+        .no_value("all tasks ran"),
+        TimeSeries(
             "Tries that end, a minute",
             "How many tries of this DAG's tasks end: those that fail, and all others.",
-            [
-                Query(f"60 * {total(rate('airflow_task_tries_failed_total', **DAG))}", "failed"),
-                Query(
-                    f"60 * ({TRIES} - ({or_zero(total(rate('airflow_task_tries_failed_total', **DAG)), TRIES)}))",
-                    "did not fail",
-                ),
-            ],
-            "short",
-            width=8,
-            stacked=True,
-            overrides=RESULTS,
-            no_value="no try ended",
-        ),
-        graph(
+            Query(f"60 * {total(rate('airflow_task_tries_failed_total', **DAG))}", "failed"),
+            Query(
+                f"60 * ({TRIES} - ({or_zero(total(rate('airflow_task_tries_failed_total', **DAG)), TRIES)}))",
+                "did not fail",
+            ),
+        )
+        .unit("short")
+        .stacked()
+        .colors(RESULTS)
+        .size(8)
+        .no_value("no try ended"),
+        TimeSeries(
             "Task instances by state",
             "Task instances of this DAG in each active state.",
             Query(total(one("airflow_task_instances", **DAG), "state"), "{{state}}"),
-            "short",
-            width=8,
-            stacked=True,
-            overrides=STATES,
-            decimals=0,
-            no_value="none is active",
-        ),
-        graph(
+        )
+        .unit("short")
+        .decimals(0)
+        .stacked()
+        .colors(STATES)
+        .size(8)
+        .no_value("none is active"),
+        TimeSeries(
             "How long tries wait",
             "Mean wait of the tries that end: for a slot or a limit (scheduled), then for a worker (queued).",
-            [
-                Query(
-                    f"{total(rate('airflow_dag_scheduled_seconds_total', **DAG))}"
-                    f" / ({total(rate('airflow_dag_scheduled_tries_total', **DAG))} > 0)",
-                    "for a slot or limit",
-                ),
-                Query(
-                    f"{total(rate('airflow_dag_queued_seconds_total', **DAG))}"
-                    f" / ({total(rate('airflow_dag_queued_tries_total', **DAG))} > 0)",
-                    "for a worker",
-                ),
-            ],
-            "s",
-            sparse=True,
-            no_value="no try ended",
-        ),
-        graph(
+            Query(
+                f"{total(rate('airflow_dag_scheduled_seconds_total', **DAG))}"
+                f" / ({total(rate('airflow_dag_scheduled_tries_total', **DAG))} > 0)",
+                "for a slot or limit",
+            ),
+            Query(
+                f"{total(rate('airflow_dag_queued_seconds_total', **DAG))}"
+                f" / ({total(rate('airflow_dag_queued_tries_total', **DAG))} > 0)",
+                "for a worker",
+            ),
+        )
+        .unit("s")
+        .sparse()
+        .no_value("no try ended"),
+        TimeSeries(
             "How long tries take",
             "Of tries that succeeded, all tasks together: half take no longer than the median.",
-            [
-                Query(quantile(0.5, "airflow_task_duration_seconds", **DAG), "median"),
-                Query(quantile(0.95, "airflow_task_duration_seconds", **DAG), "95 of 100"),
-            ],
-            "s",
-            sparse=True,
-            overrides=QUANTILES,
-            no_value="no try succeeded",
-        ),
+            Query(quantile(0.5, "airflow_task_duration_seconds", **DAG), "median"),
+            Query(quantile(0.95, "airflow_task_duration_seconds", **DAG), "95 of 100"),
+        )
+        .unit("s")
+        .sparse()
+        .colors(QUANTILES)
+        .no_value("no try succeeded"),
     ],
 )

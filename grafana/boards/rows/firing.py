@@ -6,7 +6,7 @@ from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.link import Link, cell
 from grafana.boards.kit.panel import ORANGE
 from grafana.boards.kit.promql import pick
-from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.table import Column, Key, Table
 
 SUBJECTS = (
     "dag_id",
@@ -31,7 +31,7 @@ RUNBOOK = Link("Runbook", "${runbooks}/" + cell("Alert") + ".md", new_tab=True)
 FIRING_ROW = Row(
     "What fires?",
     [
-        table(
+        Table(
             "Alerts that fire",
             "Critical alerts and warnings that fire for this Airflow now, since when, and what each is about; a click"
             " opens its runbook.",
@@ -45,13 +45,12 @@ FIRING_ROW = Row(
                     "Since",
                     f'max by(severity, alertname, about) (label_join({FIRING}, "about", " ", {JOINED}))',
                     "dateTimeFromNow",
-                    steps=((None, ORANGE),),
+                    thresholds=((None, ORANGE),),
                     width=150,
                 )
             ],
-            width=24,
-            height=5,
-            no_value="no alert fires",
         )
+        .size(24, 5)
+        .no_value("no alert fires")
     ],
 )

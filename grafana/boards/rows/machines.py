@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from grafana.boards.kit.dashboard import Row
-from grafana.boards.kit.draw import graph
-from grafana.boards.kit.panel import BLUE, GREEN, NO_HOST, ORANGE, RED, YELLOW, Query, colored, rising
+from grafana.boards.kit.draw import TimeSeries
+from grafana.boards.kit.panel import BLUE, GREEN, NO_HOST, ORANGE, RED, YELLOW, Query, rising
 from grafana.boards.kit.promql import HOST, host_rate, pick
-from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.table import Column, Key, Table
 
 BUSY = rising(0.8, 0.95)
 TIGHT = rising(0.85, 0.95)
@@ -29,7 +29,7 @@ def disk_time(operation: str) -> str:
 LIMITS = Row(
     "Limits of control groups, disks and network",
     [
-        table(
+        Table(
             "Control groups",
             "Containers and slices with a limit: what they use of it, memory with the page cache, how often they were"
             " held back and how long altogether (host source).",
@@ -39,7 +39,7 @@ LIMITS = Row(
                     "Memory",
                     pick("airflow_cgroup:memory_used:ratio", **HOST),
                     "percentunit",
-                    steps=TIGHT,
+                    thresholds=TIGHT,
                     bar=True,
                     width=150,
                 ),
@@ -53,7 +53,7 @@ LIMITS = Row(
                     "CPU",
                     pick("airflow_cgroup:cpu_used:ratio_rate5m", **HOST),
                     "percentunit",
-                    steps=BUSY,
+                    thresholds=BUSY,
                     bar=True,
                     width=150,
                 ),
@@ -61,7 +61,7 @@ LIMITS = Row(
                     "Held back",
                     pick("airflow_cgroup:cpu_throttled:ratio_rate5m", **HOST),
                     "percentunit",
-                    steps=((None, "text"), (0.25, YELLOW)),
+                    thresholds=((None, "text"), (0.25, YELLOW)),
                     decimals=0,
                     width=110,
                 ),
@@ -77,13 +77,12 @@ LIMITS = Row(
                     "OOM kills",
                     f"increase({pick('airflow_cgroup_oom_kills_total', **HOST)}[$__range])",
                     decimals=0,
-                    steps=((None, "text"), (1, RED)),
+                    thresholds=((None, "text"), (1, RED)),
                     width=100,
                 ),
             ],
-            no_value="no limits, or needs the host source",
-        ),
-        table(
+        ).no_value("no limits, or needs the host source"),
+        Table(
             "Filesystems",
             "What is left for users, as a share of the size: of bytes, and of files (host source).",
             {"instance": Key("Host", width=160), "mountpoint": Key("Mounted at")},
@@ -92,7 +91,7 @@ LIMITS = Row(
                     "Bytes left",
                     f"min by(instance, mountpoint) ({pick('airflow_host:filesystem_available:ratio', **HOST)})",
                     "percentunit",
-                    steps=SCARCE,
+                    thresholds=SCARCE,
                     bar=True,
                     width=160,
                 ),
@@ -100,90 +99,82 @@ LIMITS = Row(
                     "Files left",
                     f"min by(instance, mountpoint) ({pick('airflow_host:filesystem_files_free:ratio', **HOST)})",
                     "percentunit",
-                    steps=SCARCE,
+                    thresholds=SCARCE,
                     bar=True,
                     width=160,
                 ),
             ],
-            ascending=True,
-            no_value=NO_HOST,
-        ),
-        graph(
+        )
+        .no_value(NO_HOST)
+        .sort_by("Bytes left", ascending=True),
+        TimeSeries(
             "Network",
             "Bytes a second that hosts receive and send (host source).",
-            [
-                Query(
-                    f"sum by(instance) ({host_rate('airflow_host_network_receive_bytes_total', **HOST)})",
-                    "{{instance}} in",
-                ),
-                Query(
-                    f"sum by(instance) ({host_rate('airflow_host_network_transmit_bytes_total', **HOST)})",
-                    "{{instance}} out",
-                ),
-            ],
-            "Bps",
-            no_value=NO_HOST,
-        ),
-        graph(
+            Query(
+                f"sum by(instance) ({host_rate('airflow_host_network_receive_bytes_total', **HOST)})",
+                "{{instance}} in",
+            ),
+            Query(
+                f"sum by(instance) ({host_rate('airflow_host_network_transmit_bytes_total', **HOST)})",
+                "{{instance}} out",
+            ),
+        )
+        .unit("Bps")
+        .no_value(NO_HOST),
+        TimeSeries(
             "Disks: bytes a second",
             "Bytes a second that disks read and write, of the four busiest of each host (host source).",
-            [
-                Query(busiest_disks("airflow_host_disk_read_bytes_total"), "{{instance}} {{device}} read"),
-                Query(busiest_disks("airflow_host_disk_written_bytes_total"), "{{instance}} {{device}} written"),
-            ],
-            "Bps",
-            no_value=NO_HOST,
-        ),
-        graph(
+            Query(busiest_disks("airflow_host_disk_read_bytes_total"), "{{instance}} {{device}} read"),
+            Query(busiest_disks("airflow_host_disk_written_bytes_total"), "{{instance}} {{device}} written"),
+        )
+        .unit("Bps")
+        .no_value(NO_HOST),
+        TimeSeries(
             "Disks: time of an operation",
             "How long a read and a write take on average, queueing included, over all disks of a host (host source).",
-            [
-                Query(disk_time("read"), "{{instance}} read"),
-                Query(disk_time("write"), "{{instance}} write"),
-            ],
-            "s",
-            no_value=NO_HOST,
-        ),
-        graph(
+            Query(disk_time("read"), "{{instance}} read"),
+            Query(disk_time("write"), "{{instance}} write"),
+        )
+        .unit("s")
+        .no_value(NO_HOST),
+        TimeSeries(
             "Standing still",
             "The share of time in which all processes waited at once for memory or disks, on the host where it is"
             " worst: nothing got on (host source).",
             Query(
                 f"max by(resource) ({host_rate('airflow_host_pressure_stalled_seconds_total', **HOST)})", "{{resource}}"
             ),
-            "percentunit",
-            ceiling=1,
-            overrides=colored({"cpu": BLUE, "memory": RED, "io": ORANGE}),
-            no_value="needs the host source, and a kernel with PSI",
-        ),
-        graph(
+        )
+        .unit("percentunit")
+        .maximum(1)
+        .colors({"cpu": BLUE, "memory": RED, "io": ORANGE})
+        .no_value("needs the host source, and a kernel with PSI"),
+        TimeSeries(
             "Swap",
             "Swap space by state, over all hosts (host source).",
             Query(f"sum by(state) ({pick('airflow_host_swap_bytes', **HOST)})", "{{state}}"),
-            "bytes",
-            width=8,
-            stacked=True,
-            no_value=NO_HOST,
-        ),
-        graph(
+        )
+        .unit("bytes")
+        .stacked()
+        .size(8)
+        .no_value(NO_HOST),
+        TimeSeries(
             "To and from swap",
             "Bytes a second that come back from swap, because memory was too small for what ran, and that go there"
             " (host source).",
-            [
-                Query(pick("airflow_host:swap_in_bytes:rate5m", **HOST), "{{instance}} in"),
-                Query(host_rate("airflow_host_swap_out_bytes_total", **HOST), "{{instance}} out"),
-            ],
-            "Bps",
-            width=8,
-            no_value=NO_HOST,
-        ),
-        graph(
+            Query(pick("airflow_host:swap_in_bytes:rate5m", **HOST), "{{instance}} in"),
+            Query(host_rate("airflow_host_swap_out_bytes_total", **HOST), "{{instance}} out"),
+        )
+        .unit("Bps")
+        .size(8)
+        .no_value(NO_HOST),
+        TimeSeries(
             "Killed for want of memory",
             "Processes a minute that the kernel killed since memory ran out, in any control group (host source).",
             Query(f"60 * {host_rate('airflow_host_oom_kills_total', **HOST)}", "{{instance}}"),
-            "short",
-            width=8,
-            no_value=NO_HOST,
-        ),
+        )
+        .unit("short")
+        .size(8)
+        .no_value(NO_HOST),
     ],
 )

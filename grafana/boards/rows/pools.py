@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
-from grafana.boards.kit.draw import graph
-from grafana.boards.kit.panel import ORANGE, RED, YELLOW, Query, Steps, rising
+from grafana.boards.kit.draw import TimeSeries
+from grafana.boards.kit.panel import ORANGE, RED, YELLOW, Query, Thresholds, rising
 from grafana.boards.kit.promql import age, pick
-from grafana.boards.kit.table import Column, Key, table
+from grafana.boards.kit.table import Column, Key, Table
 
 MINUTE = 60
 FULL = rising(0.8, 1)
 POOLS = {"pool": "~$pool"}
-ATTENTION: Steps = ((None, "text"), (5 * MINUTE, YELLOW), (30 * MINUTE, RED))
+ATTENTION: Thresholds = ((None, "text"), (5 * MINUTE, YELLOW), (30 * MINUTE, RED))
 POOLS_ROW = Row(
     "Pools",
     [
-        table(
+        Table(
             "Pools now",
             "Slots of each pool: how many, in use, and how many are waited for and since when. Deferred: slots of"
             " deferred tasks, whether or not the pool counts them. Left over: tasks that the newest loop of a"
@@ -29,7 +29,7 @@ POOLS_ROW = Row(
                     "Use",
                     pick("airflow_pool:occupied_slots:ratio", **POOLS),
                     "percentunit",
-                    steps=FULL,
+                    thresholds=FULL,
                     bar=True,
                     width=220,
                 ),
@@ -50,13 +50,13 @@ POOLS_ROW = Row(
                     pick("airflow_pool:waiting_slots:max", **POOLS),
                     decimals=0,
                     width=110,
-                    steps=((None, "text"), (1, ORANGE)),
+                    thresholds=((None, "text"), (1, ORANGE)),
                 ),
                 Column(
                     "Waiting since",
                     age(pick("airflow_pool:oldest_waiting:age_seconds", **POOLS)),
                     "s",
-                    steps=ATTENTION,
+                    thresholds=ATTENTION,
                     width=130,
                     decimals=0,
                 ),
@@ -71,38 +71,37 @@ POOLS_ROW = Row(
                     width=130,
                 ),
             ],
-            sort="Use",
-            width=24,
-            height=6,
-            no_value="no pool is known",
-        ),
-        graph(
+        )
+        .sort_by("Use")
+        .size(24, 6)
+        .no_value("no pool is known"),
+        TimeSeries(
             "Slots in use",
             "Slots that queued, running and, where the pool counts them, deferred task instances hold.",
             Query(pick("airflow_pool:occupied_slots:sum", **POOLS), "{{pool}}"),
-            "short",
-            decimals=0,
-        ),
-        graph(
+        )
+        .unit("short")
+        .decimals(0),
+        TimeSeries(
             "Slots waited for",
             "Slots that scheduled task instances wait for.",
             Query(pick("airflow_pool:waiting_slots:max", **POOLS), "{{pool}}"),
-            "short",
-            decimals=0,
-        ),
-        graph(
+        )
+        .unit("short")
+        .decimals(0),
+        TimeSeries(
             "Waits for a slot or limit, by pool",
             "95 of 100 tries of the hour before waited no longer than this from scheduled to queued.",
             Query(pick("airflow_pool:task_scheduled_seconds:quantile1h", quantile="0.95", **POOLS), "{{pool}}"),
-            "s",
-            no_value="nothing ended, or Airflow 2",
-        ),
-        graph(
+        )
+        .unit("s")
+        .no_value("nothing ended, or Airflow 2"),
+        TimeSeries(
             "Waits for a worker, by queue",
             "95 of 100 tries of the hour before waited no longer than this from queued to running.",
             Query(pick("airflow_queue:task_queued_seconds:quantile1h", quantile="0.95"), "{{queue}}"),
-            "s",
-            no_value="nothing ended",
-        ),
+        )
+        .unit("s")
+        .no_value("nothing ended"),
     ],
 )
