@@ -33,7 +33,7 @@ from tests.e2e.exactness.prometheus import Prometheus, find_prometheus
 from tests.e2e.exactness.subject import Subject
 
 HERE = Path(__file__).resolve().parent
-PROMETHEUS_FILES = HERE.parents[1] / "prometheus"
+PROMETHEUS_FILES = HERE.parents[2] / "prometheus"
 FOLDER = Path(os.environ.get("E2E_FOLDER", ".e2e"))
 MINUTES = float(os.environ.get("E2E_BOARDS_MINUTES", "15"))
 VERSION = "3.3.2"
@@ -74,7 +74,7 @@ def gather_dags(folder: Path) -> Path:
     """The demo's DAGs, some of the exactness test's, and ours, in one folder."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    borrowed = [HERE.parent / "e2e" / "dags" / name for name in BORROWED]
+    borrowed = [HERE.parent / "exactness" / "dags" / name for name in BORROWED]
     for file in (*DAGS.glob("*.py"), *borrowed, *(HERE / "dags").glob("*.py")):
         shutil.copy(file, folder)
     return folder
