@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING
 
 from exporter.collect.status import SourceStatus
 from exporter.collect.supervisor import Manner, Supervisor, all_attempted
@@ -13,8 +13,8 @@ from exporter.collect.telemetry import Accounting, Counting, Telemetry
 from exporter.config.settings import Settings
 from exporter.metrics.catalogue.families import COARSE, FAMILIES
 from exporter.metrics.family import Family, Kind
-from exporter.metrics.family_spec import FamilySpec
 from exporter.metrics.reading import Source
+from exporter.sources.context import Previous, SourceContext, SourceFactory
 from exporter.sources.directory import Directory
 from exporter.store.ledger import Ledger, Row
 from exporter.store.live_tables import Events
@@ -22,8 +22,6 @@ from exporter.store.persistence.state_store import Keeper, Nothing
 from exporter.store.store import Store
 
 if TYPE_CHECKING:
-    from exporter.sources.statsd.model import Resolver
-    from exporter.sources.statsd.source import StatsdSource
     from exporter.store.persistence.live_saver import LiveSaver
 
 log = logging.getLogger(__name__)
@@ -41,13 +39,6 @@ OWN_SHARE = 0.8
 """The part of the time that a source may take that reads this machine."""
 WAIT = 30.0
 """Seconds after which a source that is slow to stop is mentioned."""
-
-
-class Previous(NamedTuple):
-    """What was in use before a reload; at the start there are no sources."""
-
-    settings: Settings
-    sources: Mapping[str, Source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +66,23 @@ class Engine:
         self._saver = build_saver(self._events, self._state) if persistent else None
         self.telemetry = Telemetry(self.store, persistent=persistent, ledgers=self._ledgers, state=self._state)
         self.telemetry.seed(list_sources(settings))
+        self._context = SourceContext(
+            memory=self._state,
+            directory=self.directory,
+            count_request=self.telemetry.count_request,
+            tables=self._events,
+            saver=self._saver,
+            configure_tables=self._configure_tables,
+        )
         self._units: tuple[Unit, ...] = ()
         self._carried: dict[str, list[Row]] = {}
         self._limit(settings)
         self._adopt(settings, self._build_sources(settings))
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """The sources that run, by name."""
+        return {unit.source.name: unit.source for unit in self._units}
 
     def start(self) -> None:
         """Begin to read."""
@@ -152,73 +156,15 @@ class Engine:
         return Unit(source, ledger, self._supervise(source, ledger))
 
     def _build_sources(self, settings: Settings) -> list[Source]:
-        return [*self._build_airflow(settings), *self._build_statsd(settings), *self._build_host(settings)]
+        previous = Previous(self.settings, self.sources)
+        built = [build(settings, self._context, previous) for build in load_factories(settings)]
+        return [source for sources in built for source in sources]
 
-    # An exporter without a source must not pay for what it imports.
-
-    def _build_airflow(self, settings: Settings) -> list[Source]:
-        if not settings.collectors.get("airflow"):
-            return []
-        from exporter.sources.airflow.source import AirflowSource  # noqa: PLC0415
-
-        return [AirflowSource(settings.airflow, self._state, self.directory, self.telemetry.count_request)]
-
-    def _build_statsd(self, settings: Settings) -> list[Source]:
-        """The source that runs already, where it listens as before: it goes on without losing a packet."""
-        if not settings.collectors.get("statsd"):
-            return []
-        from exporter.sources.statsd.aggregator import Absorber  # noqa: PLC0415
-        from exporter.sources.statsd.resolvers import describe_feeding, make_resolver  # noqa: PLC0415
-        from exporter.sources.statsd.source import StatsdSource, find_listeners  # noqa: PLC0415
-
-        old = find_statsd(unit.source for unit in self._units)
-        resolver = make_resolver(settings, self.directory, old.absorber.resolver if old else None)
-        wanted, relay = find_listeners(settings.reception), settings.reception.relay_address
-        if old is None:
-            self._prepare(settings)
-            self._restore(settings, resolver)
-            return [StatsdSource(wanted, Absorber(self._events, resolver), relay, self._saver)]
-        if self._saver:
-            self._saver.configuration = describe_feeding(settings)
-        anew = type(resolver) is not type(old.absorber.resolver)
-        old.change(resolver, lambda: self._prepare(settings, anew=anew))
-        unchanged = (old.listeners, old.relay_address) == (wanted, relay)
-        return [old if unchanged else StatsdSource(wanted, old.absorber, relay, self._saver)]
-
-    def _restore(self, settings: Settings, resolver: Resolver) -> None:
-        """Let StatsD's counters go on where an earlier process stopped, before the first datagram is taken."""
-        from exporter.sources.statsd.resolvers import describe_feeding  # noqa: PLC0415
-
-        if self._saver is None:
-            return
-        restore = getattr(resolver, "restore_family", lambda _: None)
-        by_api = settings.collectors.get("airflow", False)
-
-        def find_family(spec: FamilySpec) -> Family | None:
-            if not spec.declared:
-                found: Family | None = restore(spec)
-                return found
-            family = BY_NAME.get(spec.name)
-            fed_by_api = family is not None and family.source != "statsd" and by_api
-            return None if family is None or fed_by_api or family.labels != spec.labels else family
-
-        self._saver.restore(describe_feeding(settings), find_family)
-
-    def _prepare(self, settings: Settings, *, anew: bool = False) -> None:
-        """Get the tables of events ready for a resolver; `anew` where the same names now mean other things."""
-        if anew:
-            self._events.clear()
+    def _configure_tables(self, settings: Settings) -> None:
+        """Apply the settings to the live tables; a mapping file may use the names of families that nothing feeds."""
         self._events.configure(settings.birth_hold, find_buckets(settings))
         if settings.statsd.mapping_config:
             self.store.release(list_unfed(settings))
-
-    def _build_host(self, settings: Settings) -> list[Source]:
-        if not settings.collectors.get("host"):
-            return []
-        from exporter.sources.host.source import build  # noqa: PLC0415
-
-        previous = Previous(self.settings, {unit.source.name: unit.source for unit in self._units})
-        return build(settings, self, previous)
 
     def _build_ledger(self, source: Source) -> Ledger:
         """The ledger of a source, with what the state file kept of it."""
@@ -245,6 +191,22 @@ class Engine:
         return Supervisor(source, self.store, ledger, self._state, manner=manner, on_error=self.telemetry.count_error)
 
 
+def load_factories(settings: Settings) -> Iterator[SourceFactory]:
+    """The factory of each source that is switched on; the modules of the others are not imported."""
+    if settings.collectors.get("airflow"):
+        from exporter.sources.airflow.source import build as build_airflow  # noqa: PLC0415
+
+        yield build_airflow
+    if settings.collectors.get("statsd"):
+        from exporter.sources.statsd.factory import build as build_statsd  # noqa: PLC0415
+
+        yield build_statsd
+    if settings.collectors.get("host"):
+        from exporter.sources.host.source import build as build_host  # noqa: PLC0415
+
+        yield build_host
+
+
 def open_state(settings: Settings) -> Keeper:
     """The state file, or a database in memory. Raises StateError where the file cannot be used."""
     if settings.state_file is None and not set(list_sources(settings)) - STATELESS:
@@ -260,11 +222,6 @@ def build_saver(events: Events, state: Keeper) -> LiveSaver:
     from exporter.store.persistence.live_saver import LiveSaver  # noqa: PLC0415
 
     return LiveSaver(events, state)
-
-
-def find_statsd(sources: Iterable[Source]) -> StatsdSource | None:
-    """The source of StatsD, where there is one."""
-    return next((cast("StatsdSource", source) for source in sources if source.name == "statsd"), None)
 
 
 def find_ui(settings: Settings) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.config.dag_filter import Scope
-from exporter.config.settings import AirflowSettings
+from exporter.config.settings import AirflowSettings, Settings
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind, Labels
-from exporter.metrics.reading import Memory, Reader
+from exporter.metrics.reading import Memory, Reader, Source
 from exporter.sources.airflow.api.detect import connect
 from exporter.sources.airflow.api.left_out import LeftOut
 from exporter.sources.airflow.api.protocol import Airflow
@@ -33,6 +33,7 @@ from exporter.sources.airflow.readers.pools import PoolsReader
 from exporter.sources.airflow.readers.runs import RunsReader
 from exporter.sources.airflow.readers.tasks import TasksReader
 from exporter.sources.airflow.shared import Overview
+from exporter.sources.context import Previous, SourceContext
 from exporter.sources.directory import Directory
 
 LEDGER = tuple(family for family in FAMILIES if family.source == "airflow" and family.kind is not Kind.GAUGE)
@@ -129,3 +130,8 @@ class AirflowSource:
     def _every(self, reader: str, at_least: float = 0.0) -> float:
         """The reader's interval: as configured for it, else the common one, but not below its own."""
         return self._settings.intervals.get(reader, max(self._settings.interval, at_least))
+
+
+def build(settings: Settings, context: SourceContext, _previous: Previous, /) -> list[Source]:
+    """The Airflow source. After a reload a new one continues from the cursors in the state file."""
+    return [AirflowSource(settings.airflow, context.memory, context.directory, context.count_request)]

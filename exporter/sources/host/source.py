@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from exporter.config.dag_filter import Scope
 from exporter.config.settings import AirflowSettings, HostSettings, Settings
 from exporter.metrics.family import OTHER, Labels
 from exporter.metrics.reading import Reader, ReaderError, Source
+from exporter.sources.context import Previous, SourceContext
 from exporter.sources.directory import Directory, Named
 from exporter.sources.host.machine import MachineReader
 from exporter.sources.host.name_client import NamesReader, NamesSource
@@ -100,23 +100,7 @@ class Labelling:
         return dag_id, self._scope.task(task_id)
 
 
-class Context(Protocol):
-    """What this source needs of the exporter."""
-
-    @property
-    def directory(self) -> Directory: ...
-
-
-class Previous(Protocol):
-    """The settings and sources that were in use before a reload; at the start there are no sources."""
-
-    @property
-    def settings(self) -> Settings: ...
-    @property
-    def sources(self) -> Mapping[str, Source]: ...
-
-
-def build(settings: Settings, context: Context, previous: Previous, /) -> list[Source]:
+def build(settings: Settings, context: SourceContext, previous: Previous, /) -> list[Source]:
     """The host source and, with `host.task_names_from`, the source that asks another exporter for names.
 
     With unchanged settings the running sources are kept: they know which processes were already counted.

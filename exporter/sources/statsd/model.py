@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from exporter.metrics.family import Family, Labels
+from exporter.metrics.family_spec import FamilySpec
 
 
 class Type(StrEnum):
@@ -134,6 +135,9 @@ class Resolver(Protocol):
 
     def resolve(self, signature: Signature) -> Resolution:
         """The same, and take the name of a family that does not exist yet."""
+
+    def restore_family(self, spec: FamilySpec) -> Family | None:
+        """The family that an earlier process made at run time; None if it would not be made now."""
 
     def take_spellings(self) -> Spellings | None:
         """Ids that were given out and have proved to be spelled otherwise; each once, None without any."""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from exporter import engine as module
 from exporter.config.settings import ReceptionSettings, Settings, StatsdSettings
 from exporter.engine import Engine
 from exporter.metrics.family import Family, Kind
@@ -32,6 +31,9 @@ class Plain:
     revision = 0
     dialects = ALL
 
+    def restore_family(self, spec: object) -> None:
+        """Nothing was saved."""
+
     def take_spellings(self) -> None:
         """No id is spelled otherwise here."""
 
@@ -48,7 +50,7 @@ def test_a_reload_loses_neither_counts_nor_packets(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(resolvers, "make_resolver", lambda *_: Plain())
     engine = Engine(SETTINGS)
     engine.start()
-    source = module.find_statsd(unit.source for unit in engine._units)
+    source = engine.sources.get("statsd")
     assert source is not None
     until = time.monotonic() + 10
     while not engine.ready() and time.monotonic() < until:
@@ -70,12 +72,12 @@ def test_a_reload_loses_neither_counts_nor_packets(monkeypatch: pytest.MonkeyPat
 def test_users_metrics_go_on_after_a_reload() -> None:
     engine = Engine(SETTINGS)
     try:
-        source = module.find_statsd(unit.source for unit in engine._units)
+        source = engine.sources.get("statsd")
         assert source is not None
         for _ in range(2):
             source.absorber.absorb([b"airflow.rows,table=orders:2|g"], lambda _: b"one")
             engine.replace(replace(SETTINGS, birth_hold=5))
-            source = module.find_statsd(unit.source for unit in engine._units)
+            source = engine.sources.get("statsd")
             assert source is not None
         source.absorber.absorb([b"airflow.rows,table=orders:7|g"], lambda _: b"one")
     finally:
@@ -86,7 +88,7 @@ def test_users_metrics_go_on_after_a_reload() -> None:
 def wait_for_receiver(engine: Engine) -> Receiver:
     until = time.monotonic() + 10
     while time.monotonic() < until:
-        source = module.find_statsd(unit.source for unit in engine._units)
+        source = engine.sources.get("statsd")
         if source is not None and source.receiver is not None and source.receiver.alive:
             return source.receiver
         time.sleep(0.01)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config.settings import ReceptionSettings, Settings, StatsdSettings
-from exporter.engine import Engine, find_statsd
+from exporter.engine import Engine
 from exporter.sources.statsd.source import StatsdSource
 from exporter.store.exposition import Format, render
 from exporter.store.persistence import live_saver
@@ -32,7 +32,7 @@ class Process:
 
     def __init__(self, settings: Settings) -> None:
         self.engine = Engine(settings)
-        source = find_statsd(unit.source for unit in self.engine._units)
+        source = self.engine.sources.get("statsd")
         assert source is not None
         self.source: StatsdSource = source
 

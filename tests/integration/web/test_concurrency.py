@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from exporter import engine as module
 from exporter.config.settings import ReceptionSettings, Setting, Settings
 from exporter.engine import Engine
 from exporter.metrics.family import Family, Kind
@@ -111,7 +110,7 @@ def test_every_page_is_answered_while_families_series_and_errors_come(
     monkeypatch.setattr(resolvers, "make_resolver", lambda *_: EverNew())
     engine = Engine(SETTINGS)
     engine.start()
-    source = module.find_statsd(unit.source for unit in engine._units)
+    source = engine.sources.get("statsd")
     assert source is not None
     while not engine.ready():
         time.sleep(0.01)
