@@ -39,12 +39,12 @@ def serve_ours(port: int, lines: int) -> None:
     """Serve invented metrics with everything loaded that the exporter loads."""
     import exporter.application  # noqa: F401, PLC0415 - each process has its own code only, this one all that serve has
     from exporter.config.settings import WebSettings  # noqa: PLC0415
-    from exporter.web.server import Server, Site  # noqa: PLC0415
+    from exporter.web.server import AppContext, Server  # noqa: PLC0415
 
     holder = fill("ours", lines)
     assert isinstance(holder, Ours)
-    site = Site(holder.store, ready=lambda: True, sources=tuple, configuration=tuple)
-    Server(site, WebSettings(listen_addresses=(f"127.0.0.1:{port}",))).start()
+    context = AppContext(holder.store, ready=lambda: True, sources=tuple, configuration=tuple)
+    Server(context, WebSettings(listen_addresses=(f"127.0.0.1:{port}",))).start()
 
 
 def serve_theirs(port: int, lines: int) -> None:

@@ -17,7 +17,7 @@ from exporter.config.settings import Settings
 from exporter.engine import Engine
 from exporter.store.exposition import Format, render
 from exporter.store.persistence.state_store import StateError
-from exporter.web.server import AddressError, Server, Site, WebConfigError
+from exporter.web.server import AddressError, AppContext, Server, WebConfigError
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Application:
         logs.configure(settings.log_level, settings.log_format)
         try:
             self.engine = Engine(settings)
-            self._server = Server(self._make_site(), settings.web)
+            self._server = Server(self._build_context(), settings.web)
             self.engine.telemetry.served = self._count_served
         except (StateError, ValueError) as error:
             raise StartError(str(error)) from error
@@ -92,8 +92,8 @@ class Application:
         counts = asdict(self._server.counts)
         return Served(counts, self._server.open_connections, self._server.config_failures)
 
-    def _make_site(self) -> Site:
-        return Site(
+    def _build_context(self) -> AppContext:
+        return AppContext(
             store=self.engine.store,
             ready=self.engine.ready,
             sources=self.engine.status,

@@ -234,11 +234,11 @@ def runbooks(name: str | None, output: str | None, form: str) -> None:
     from pathlib import Path
 
     from exporter.web.runbook_files import list_runbooks, read_runbook
-    from exporter.web.runbook_pages import write_copy
+    from exporter.web.runbook_pages import write_static_copy
 
     if output:
         try:
-            click.echo(f"{write_copy(Path(output), form)} runbooks written to {output}")
+            click.echo(f"{write_static_copy(Path(output), form)} runbooks written to {output}")
         except OSError as error:
             fail(f"{error.filename or output}: {error.strerror}; choose a folder that can be written with --output")
         return

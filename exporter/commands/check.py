@@ -18,7 +18,7 @@ from exporter.sources.airflow.api.protocol import Airflow
 from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.credentials import ExtraHeaders, Password, find_token
 from exporter.sources.airflow.http.tokens import find_client_secret
-from exporter.web.security import file as webconfig
+from exporter.web.security.file import load_web_config
 from exporter.web.security.settings import WebConfigError
 
 SKEW = 2.0
@@ -132,7 +132,7 @@ def diagnose_web(path: Path | None) -> Iterator[Finding]:
     if path is None:
         return
     try:
-        webconfig.load(path)
+        load_web_config(path)
     except WebConfigError as error:
         for problem in error.problems:
             yield Finding("FAILED", "web configuration", problem)

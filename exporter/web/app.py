@@ -1,4 +1,4 @@
-"""The pages and endpoints of the web server, from what the rest of the exporter tells them."""
+"""Endpoints of the web server: metrics, health, pages, runbooks, names of tries."""
 
 from __future__ import annotations
 
@@ -34,134 +34,135 @@ from exporter.web import pages
 from exporter.web.compression import compress
 from exporter.web.negotiation import accepts_gzip, choose_format, prefers_json
 from exporter.web.runbook_files import list_runbooks, read_runbook
-from exporter.web.runbook_pages import choose_labels, fill_labels, find_title, show_runbook
+from exporter.web.runbook_pages import fill_labels, get_title, render_runbook, select_labels
 
 Render = Callable[[Store, Format, frozenset[str]], Iterator[bytes]]
 
 TELEMETRY_PATH = re.compile(r"/[A-Za-z0-9/_.~-]*\Z")
-HEADERS = {
+DEFAULT_HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": pages.POLICY,
+    "Content-Security-Policy": pages.CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "deny",
 }
-"""What every answer carries, unless the web configuration says otherwise."""
-UNSUPPORTED = frozenset({"collect[]", "exclude[]"})
-"""How node_exporter and others choose collectors at a scrape: what is read here does not depend on scrapes."""
-MAX_TRIES = 200
-"""How many tries one request may ask for."""
-MAX_SCRAPES = 40
-"""How many scrapes may be under way, as node_exporter's --web.max-requests."""
+"""Headers of every response; the web configuration file can replace them."""
+UNSUPPORTED_PARAMETERS = frozenset({"collect[]", "exclude[]"})
+"""Parameters by which node_exporter chooses collectors. Here nothing is read at scrape time, so they cannot work."""
+MAX_TRIES_PER_REQUEST = 200
+"""UUIDs that one request to /tries may have."""
+MAX_CONCURRENT_SCRAPES = 40
+"""Scrapes that are served at the same time; as --web.max-requests of node_exporter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
-    """What the pages show. The callables are called in the server's thread and must be quick, `reload` excepted."""
+class AppContext:
+    """What the endpoints need of the exporter. All but `reload` run in the event loop and must be fast."""
 
     store: Store
     ready: Callable[[], bool]
-    """Whether each source was tried once."""
+    """Whether every source was attempted once."""
     sources: Callable[[], Sequence[SourceStatus]]
     configuration: Callable[[], Sequence[Setting]]
     refresh: Callable[[], None] = lambda: None
-    """Brings the exporter's own families up to date before a scrape."""
+    """Updates the `airflow_exporter_*` families before a scrape."""
     reload: Callable[[], None] | None = None
-    """Reads the configuration anew; raises ValueError saying why it cannot be used. None: not enabled."""
+    """Reloads the configuration. Raises ValueError if it is invalid. None: reloading over HTTP is disabled."""
     find_try: Callable[[str], Named | None] | None = None
-    """The task of the try with a UUID; None: not known here, for want of Airflow's API."""
+    """Returns the task of the try with a UUID. None: this exporter does not read Airflow's API."""
     render: Render = exposition.render
 
 
 class Endpoints:
-    """One method for each path."""
+    """The handlers, one per path."""
 
-    def __init__(self, site: Site, telemetry_path: str, max_scrapes: int) -> None:
-        self._site = site
+    def __init__(self, context: AppContext, telemetry_path: str, max_scrapes: int) -> None:
+        self._context = context
         self._telemetry_path = telemetry_path
         self._max_scrapes = max_scrapes
-        self._scrapes = 0
+        self._open_scrapes = 0
         self._reloading = asyncio.Lock()
 
-    async def show_metrics(self, request: Request) -> Response:
-        if unknown := request.query_params.keys() & UNSUPPORTED:
-            return PlainTextResponse(f"{min(unknown)} is not supported: use name[]=FAMILY for single families.\n", 400)
+    async def get_metrics(self, request: Request) -> Response:
+        """The exposition; `name[]` parameters choose single families."""
+        if unknown := request.query_params.keys() & UNSUPPORTED_PARAMETERS:
+            return PlainTextResponse(f"{min(unknown)} is not supported; use name[]=FAMILY to choose metrics.\n", 400)
         form = choose_format(request.headers.get("accept", ""))
         headers = {"Content-Type": form.content_type, "Vary": "Accept, Accept-Encoding"}
-        packed = accepts_gzip(request.headers.get("accept-encoding", ""))
-        if packed:
+        use_gzip = accepts_gzip(request.headers.get("accept-encoding", ""))
+        if use_gzip:
             headers["Content-Encoding"] = "gzip"
         if request.method == "HEAD":
-            answer = Response(headers=headers)
-            del answer.headers["Content-Length"]  # which is not known without rendering
-            return answer
-        if self._scrapes >= self._max_scrapes:
-            return PlainTextResponse("Too many scrapes at once.\n", 503, {"Retry-After": "1"})
+            response = Response(headers=headers)
+            del response.headers["Content-Length"]  # unknown without rendering
+            return response
+        if self._open_scrapes >= self._max_scrapes:
+            return PlainTextResponse("Too many scrapes at the same time.\n", 503, {"Retry-After": "1"})
         names = frozenset(request.query_params.getlist("name[]"))
-        self._site.refresh()
-        chunks = self._site.render(self._site.store, form, names)
-        return Scrape(self, compress(chunks) if packed else chunks, headers)
+        self._context.refresh()
+        chunks = self._context.render(self._context.store, form, names)
+        return ScrapeResponse(self, compress(chunks) if use_gzip else chunks, headers)
 
-    def count_scrape(self, change: int) -> None:
-        """Note that a scrape began (1) or ended (-1)."""
-        self._scrapes += change
+    def change_open_scrapes(self, change: int) -> None:
+        """Count a scrape that began (1) or ended (-1)."""
+        self._open_scrapes += change
 
-    async def show_landing(self, _: Request) -> Response:
-        return HTMLResponse(pages.show_landing(self._site.sources(), self._telemetry_path, time.time()))
+    async def get_landing_page(self, _: Request) -> Response:
+        return HTMLResponse(pages.render_landing_page(self._context.sources(), self._telemetry_path, time.time()))
 
-    async def show_sources(self, request: Request) -> Response:
-        sources = self._site.sources()
+    async def get_sources(self, request: Request) -> Response:
+        sources = self._context.sources()
         if prefers_json(request):
             return JSONResponse({"sources": [asdict(source) for source in sources]})
-        return HTMLResponse(pages.show_sources(sources, time.time()))
+        return HTMLResponse(pages.render_sources_page(sources, time.time()))
 
-    async def show_configuration(self, request: Request) -> Response:
-        settings = self._site.configuration()
+    async def get_configuration(self, request: Request) -> Response:
+        settings = self._context.configuration()
         if prefers_json(request):
             return JSONResponse({"configuration": [setting._asdict() for setting in settings]})
-        return HTMLResponse(pages.show_configuration(settings))
+        return HTMLResponse(pages.render_configuration_page(settings))
 
-    async def list_runbooks(self, _: Request) -> Response:
-        return HTMLResponse(pages.show_runbooks(list_runbooks()))
+    async def get_runbooks(self, _: Request) -> Response:
+        return HTMLResponse(pages.render_runbook_list_page(list_runbooks()))
 
-    async def show_runbook(self, request: Request) -> Response:
-        """HTML for a browser, else Markdown; the query string has the labels of the alert that links here."""
+    async def get_runbook(self, request: Request) -> Response:
+        """A runbook as HTML for browsers, else as Markdown; the query string has the labels of the alert."""
         text = read_runbook(request.path_params["name"])
         if text is None:
-            return PlainTextResponse("There is no runbook of that name; /runbooks lists those that there are.\n", 404)
-        labels = choose_labels(text, request.query_params)
+            return PlainTextResponse("There is no runbook of this name; /runbooks lists all runbooks.\n", 404)
+        labels = select_labels(text, request.query_params)
         vary = {"Vary": "Accept"}
         if "text/html" not in request.headers.get("accept", ""):
             return PlainTextResponse(fill_labels(text, labels), headers=vary)
-        content = show_runbook(text, labels, list_runbooks(), "{}.md".format)
-        return HTMLResponse(pages.show_runbook(find_title(text), content), headers=vary)
+        content = render_runbook(text, labels, list_runbooks(), "{}.md".format)
+        return HTMLResponse(pages.render_runbook_page(get_title(text), content), headers=vary)
 
     async def redirect_to_runbooks(self, _: Request) -> Response:
-        """The list without a slash at its end, wherever a reverse proxy has put it."""
+        """Redirect /runbooks/ to /runbooks; relative, so that it works behind a reverse proxy."""
         return RedirectResponse("../runbooks", 308)
 
-    async def tell_tries(self, request: Request) -> Response:
-        """The names of tries, for exporters on workers: those that are known, by UUID."""
-        find = self._site.find_try
+    async def get_tries(self, request: Request) -> Response:
+        """DAG and task of the tries with these UUIDs, for exporters on workers; unknown tries are left out."""
+        find = self._context.find_try
         if find is None:
-            return PlainTextResponse("This exporter does not read Airflow's API: ask the one that does.\n", 404)
-        named = {uuid: find(uuid) for uuid in request.query_params.getlist("uuid")[:MAX_TRIES]}
+            return PlainTextResponse("This exporter does not read Airflow's API; ask the exporter that does.\n", 404)
+        named = {uuid: find(uuid) for uuid in request.query_params.getlist("uuid")[:MAX_TRIES_PER_REQUEST]}
         return JSONResponse({"tries": {uuid: name._asdict() for uuid, name in named.items() if name}})
 
-    async def tell_health(self, _: Request) -> Response:
+    async def get_health(self, _: Request) -> Response:
         return PlainTextResponse("Healthy.\n")
 
-    async def tell_readiness(self, _: Request) -> Response:
-        if self._site.ready():
+    async def get_readiness(self, _: Request) -> Response:
+        if self._context.ready():
             return PlainTextResponse("Ready.\n")
-        waiting = ", ".join(source.name for source in self._site.sources() if not source.attempted)
+        waiting = ", ".join(source.name for source in self._context.sources() if not source.attempted)
         return PlainTextResponse(f"Not ready: waiting for the first attempt of {waiting or 'the sources'}.\n", 503)
 
     async def reload(self, _: Request) -> Response:
-        reload = self._site.reload
+        reload = self._context.reload
         if reload is None:
             return PlainTextResponse(
-                "Reloading is not enabled: start with --web.enable-lifecycle, or use SIGHUP.\n", 403
+                "Reloading over HTTP is disabled; start with --web.enable-lifecycle, or send SIGHUP.\n", 403
             )
         async with self._reloading:
             try:
@@ -171,26 +172,26 @@ class Endpoints:
         return PlainTextResponse("The configuration was reloaded.\n")
 
 
-class Scrape(StreamingResponse):
-    """A rendering on its way to one client; each chunk is made when the one before it has been taken."""
+class ScrapeResponse(StreamingResponse):
+    """A streamed exposition; each chunk is rendered when the chunk before it was sent."""
 
     def __init__(self, endpoints: Endpoints, chunks: Iterator[bytes], headers: dict[str, str]) -> None:
         self._endpoints = endpoints
-        self._turns = take_turns(chunks)
-        super().__init__(self._turns, headers=headers)
+        self._chunks = yield_control(chunks)
+        super().__init__(self._chunks, headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._endpoints.count_scrape(1)
+        self._endpoints.change_open_scrapes(1)
         try:
-            # Whoever went away must not leave a rendering behind.
-            async with aclosing(self._turns):
+            # Close the rendering if the client disconnects.
+            async with aclosing(self._chunks):
                 await super().__call__(scope, receive, send)
         finally:
-            self._endpoints.count_scrape(-1)
+            self._endpoints.change_open_scrapes(-1)
 
 
-async def take_turns(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Yield the chunks, letting other connections and threads go on in between."""
+async def yield_control(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield the chunks, and let other connections and threads run between them."""
     try:
         for chunk in chunks:
             yield chunk
@@ -200,41 +201,42 @@ async def take_turns(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
             chunks.close()
 
 
-def build_app(site: Site, telemetry_path: str, max_scrapes: int = MAX_SCRAPES) -> Starlette:
-    """The application without its gate. Raises ValueError for a telemetry path that cannot be used."""
-    endpoints = Endpoints(site, telemetry_path, max_scrapes)
+def build_app(context: AppContext, telemetry_path: str, max_scrapes: int = MAX_CONCURRENT_SCRAPES) -> Starlette:
+    """The Starlette application, without AuthMiddleware. Raises ValueError for an invalid telemetry path."""
+    endpoints = Endpoints(context, telemetry_path, max_scrapes)
     table: list[tuple[str, Any, list[str]]] = [
-        ("/", endpoints.show_landing, ["GET"]),
-        ("/-/healthy", endpoints.tell_health, ["GET"]),
-        ("/-/ready", endpoints.tell_readiness, ["GET"]),
+        ("/", endpoints.get_landing_page, ["GET"]),
+        ("/-/healthy", endpoints.get_health, ["GET"]),
+        ("/-/ready", endpoints.get_readiness, ["GET"]),
         ("/-/reload", endpoints.reload, ["POST", "PUT"]),
-        ("/sources", endpoints.show_sources, ["GET"]),
-        ("/config", endpoints.show_configuration, ["GET"]),
-        ("/tries", endpoints.tell_tries, ["GET"]),
-        ("/runbooks", endpoints.list_runbooks, ["GET"]),
+        ("/sources", endpoints.get_sources, ["GET"]),
+        ("/config", endpoints.get_configuration, ["GET"]),
+        ("/tries", endpoints.get_tries, ["GET"]),
+        ("/runbooks", endpoints.get_runbooks, ["GET"]),
         ("/runbooks/", endpoints.redirect_to_runbooks, ["GET"]),
-        ("/runbooks/{name}", endpoints.show_runbook, ["GET"]),
+        ("/runbooks/{name}", endpoints.get_runbook, ["GET"]),
     ]
     check_telemetry_path(telemetry_path, {path for path, _, _ in table[1:]})
-    # First, so that metrics at / take the place of the landing page.
-    table.insert(0, (telemetry_path, endpoints.show_metrics, ["GET"]))
+    # First, so that metrics at / replace the landing page.
+    table.insert(0, (telemetry_path, endpoints.get_metrics, ["GET"]))
     routes = [Route(path, endpoint, methods=methods) for path, endpoint, methods in table]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: explain})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: handle_http_error})
     app.router.redirect_slashes = False
     return app
 
 
 def check_telemetry_path(path: str, taken: set[str]) -> None:
+    """Raise ValueError for a path with other characters, or one that the exporter uses itself."""
     if not TELEMETRY_PATH.match(path):
-        raise ValueError(f"web.telemetry-path {path!r} must begin with / and have letters, digits and /_.~- only")
+        raise ValueError(f"web.telemetry-path {path!r} must begin with / and may only have letters, digits and /_.~-")
     if path in taken:
-        raise ValueError(f"web.telemetry-path {path!r} is a path of the exporter's own; choose another")
+        raise ValueError(f"web.telemetry-path {path!r} is already used by the exporter; choose another path")
 
 
-async def explain(_: Request, error: Exception) -> Response:
-    """The answer where there is no page, or not for this method."""
+async def handle_http_error(_: Request, error: Exception) -> Response:
+    """The response for an unknown path or a wrong method."""
     status, headers = getattr(error, "status_code", 500), dict(getattr(error, "headers", None) or {})
     if status == 405:
         headers["Allow"] = ", ".join(sorted(headers.get("Allow", "").split(", ")))
         return PlainTextResponse(f"Method not allowed; use {headers['Allow']}.\n", status, headers)
-    return PlainTextResponse("Not found; / has links to what there is.\n", status, headers)
+    return PlainTextResponse("Not found; / has links to all pages.\n", status, headers)

@@ -1,4 +1,4 @@
-"""Expositions as gzip streams: by isal where it is installed, else by zlib."""
+"""gzip compression of the exposition: with isal if it is installed, else with zlib."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ try:
 except ImportError:  # it is an optional extra
     from zlib import compressobj  # type: ignore[assignment, unused-ignore]
 
-GZIP = 31
-"""What zlib calls the gzip container with the largest window."""
+GZIP_WBITS = 31
+"""`wbits` of zlib for the gzip container with the largest window."""
 
 
 class Compressor(Protocol):
-    """What zlib and its likes make."""
+    """A compression object of zlib or isal."""
 
     def compress(self, data: bytes, /) -> bytes: ...
     def flush(self) -> bytes: ...
 
 
-def compress(chunks: Iterable[bytes], make: Callable[..., Compressor] = compressobj) -> Iterator[bytes]:
-    """Yield the chunks as one gzip stream at the fastest level; the last one may be empty, as `render` has it.
+def compress(chunks: Iterable[bytes], make_compressor: Callable[..., Compressor] = compressobj) -> Iterator[bytes]:
+    """Yield the chunks as one gzip stream at the fastest level; the last chunk may be empty, as `render` yields it.
 
-    Something is yielded for each chunk, so that other threads get their turn: nothing, while the compressor waits.
+    Yields once per chunk, so that other threads can run; the value is empty while the compressor buffers.
     """
-    packer = make(1, DEFLATED, GZIP)
+    compressor = make_compressor(1, DEFLATED, GZIP_WBITS)
     ended = False
     for chunk in chunks:
         ended = not chunk
-        yield packer.flush() if ended else packer.compress(chunk)
+        yield compressor.flush() if ended else compressor.compress(chunk)
     if not ended:
-        yield packer.flush()
+        yield compressor.flush()

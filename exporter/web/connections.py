@@ -1,4 +1,4 @@
-"""HTTP connections: who may come in, and how long each may take over what it does."""
+"""HTTP connections: the connection limit, TLS handshakes, and timeouts for slow clients."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from exporter.web.security.reloader import Rules
-from exporter.web.security.tls import is_allowed
+from exporter.web.security.reloader import ActiveWebConfig
+from exporter.web.security.tls import has_allowed_san
 
 log = logging.getLogger(__name__)
 
-WRITE_BUFFER = 64 * 1024
-"""Bytes that may wait for a slow reader before rendering pauses."""
-TWINKLE = 0.01
-"""Seconds between two looks at who is overdue, at least."""
-SETBACK = 0.2
-"""Seconds to wait when no connection can be accepted, as where file descriptors ran out."""
-FULL = (
+MAX_WRITE_BUFFER = 64 * 1024
+"""Bytes that may wait for a slow client before rendering pauses."""
+MIN_SWEEP_PAUSE = 0.01
+"""Seconds between two checks for overdue connections, at least."""
+ACCEPT_RETRY_DELAY = 0.2
+"""Seconds to wait after a connection could not be accepted, for example for lack of file descriptors."""
+TOO_MANY_CONNECTIONS = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: 22\r\nConnection: close\r\n\r\ntoo many connections.\n"
 )
@@ -35,168 +35,171 @@ FULL = (
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds after which a client that does not go on is cut off."""
+    """Seconds after which a connection that makes no progress is closed."""
 
     handshake: float = 10.0
+    """Of a TLS handshake."""
     head: float = 10.0
-    """From a connection, or the first byte of a request, to the end of its headers."""
+    """From the start of the connection, or the first byte of a request, to the end of the request headers."""
     response: float = 60.0
-    """From the first byte of a request to the last of its answer."""
+    """From the first byte of a request to the last byte of the response."""
     idle: float = 120.0
-    """Between two requests; above any usual scrape interval, so that Prometheus need not connect anew."""
+    """Between two requests; longer than any usual scrape interval, so that Prometheus keeps its connection."""
 
 
 @dataclass(slots=True)
-class Counts:
-    """What happened to connections and requests since the start."""
+class ServerCounts:
+    """Counts of refused or aborted connections and requests, from the start of the server."""
 
     refused: int = 0
-    """Connections that there was no room for."""
+    """Connections over the limit."""
     failed_handshakes: int = 0
     overdue: int = 0
-    """Connections cut off in the middle of a request or an answer."""
+    """Connections aborted by a timeout during a request or a response."""
     unauthorized: int = 0
     """Requests without valid credentials."""
     limited: int = 0
-    """Requests over the rate limit, or too many at once."""
+    """Requests over the rate limit, or logins over the length of the queue."""
 
 
-class Connection(H11Protocol):
-    """One client's connection. Times are the event loop's."""
+class ClientConnection(H11Protocol):
+    """One HTTP connection. Times are those of the event loop."""
 
-    def __init__(self, config: Config, state: ServerState, rules: Rules, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, config: Config, state: ServerState, web_config: ActiveWebConfig, loop: asyncio.AbstractEventLoop
+    ) -> None:
         super().__init__(config, state, {}, loop)
-        self.rules = rules
-        self.begun = loop.time()
-        """When the connection was made or the current request began."""
-        self.answered = -1.0
-        """When the last answer was complete."""
-        self.retiring = False
+        self.web_config = web_config
+        self.started_at = loop.time()
+        """When the connection was established, or the current request began."""
+        self.responded_at = -1.0
+        """When the last response was complete."""
+        self.closing = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=WRITE_BUFFER)
-        tls = self.rules.config.tls
-        if tls and not is_allowed(transport.get_extra_info("peercert"), tls.client_allowed_sans):
-            log.warning("refused a client: its certificate has none of the client_allowed_sans")
+        transport.set_write_buffer_limits(high=MAX_WRITE_BUFFER)
+        tls = self.web_config.config.tls
+        if tls and not has_allowed_san(transport.get_extra_info("peercert"), tls.client_allowed_sans):
+            log.warning("a client was refused: its certificate has none of the client_allowed_sans")
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
-        # TLS has a buffer of 256 KB a connection: it must go now, not when cycles are collected.
+        # A TLS buffer has 256 KB: free it now, not at the next garbage collection.
         self.cycle = self.flow = self.transport = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self.begun <= self.answered:
-            self.begun = self.loop.time()
+        if self.started_at <= self.responded_at:
+            self.started_at = self.loop.time()
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        self.answered = self.loop.time()
+        self.responded_at = self.loop.time()
         super().on_response_complete()
-        if self.is_answering():  # a request that was waiting in the pipeline
-            self.begun = self.answered
-        elif self.retiring:
+        if self.has_open_response():  # a pipelined request
+            self.started_at = self.responded_at
+        elif self.closing:
             self.transport.close()
 
-    def retire(self) -> None:
-        """End the connection once it is idle."""
-        self.retiring = True
+    def close_when_idle(self) -> None:
+        """Close the connection as soon as it is idle."""
+        self.closing = True
         if self.is_idle():
             self.transport.close()
 
-    def is_made(self) -> bool:
+    def is_established(self) -> bool:
         """Whether the handshake is done."""
         return self.transport is not None
 
     def is_busy(self) -> bool:
-        """Whether an answer is under way, be it only in the buffer."""
-        return self.is_answering() or self.transport.get_write_buffer_size() > 0
+        """Whether a response is not sent completely yet."""
+        return self.has_open_response() or self.transport.get_write_buffer_size() > 0
 
-    def is_answering(self) -> bool:
-        """Whether a request is there whose answer is not complete."""
-        return not getattr(self.cycle, "response_complete", True)  # there is no cycle before the first request
+    def has_open_response(self) -> bool:
+        """Whether the application has not completed the response to a request."""
+        return not getattr(self.cycle, "response_complete", True)  # `cycle` is None before the first request
 
     def is_idle(self) -> bool:
         """Whether the client waits between two requests."""
-        return self.begun <= self.answered and not self.is_busy()
+        return self.started_at <= self.responded_at and not self.is_busy()
 
-    def find_deadline(self, timeouts: Timeouts) -> float:
-        """Until when the client may take over what it does."""
+    def compute_deadline(self, timeouts: Timeouts) -> float:
+        """When the current timeout of the connection expires."""
         if self.is_idle():
-            return self.answered + timeouts.idle
-        return self.begun + (timeouts.response if self.is_busy() else timeouts.head)
+            return self.responded_at + timeouts.idle
+        return self.started_at + (timeouts.response if self.is_busy() else timeouts.head)
 
 
-class Reception:
-    """Accepts connections, shakes hands, and shows out whoever takes too long. Lives in the event loop."""
+class ConnectionManager:
+    """Accepts connections, does TLS handshakes, and aborts overdue connections. Belongs to the event loop."""
 
     def __init__(
         self,
         config: Config,
         state: ServerState,
-        rules: Callable[[], Rules],
+        web_config: Callable[[], ActiveWebConfig],
         *,
-        counts: Counts,
+        counts: ServerCounts,
         limit: int,
         timeouts: Timeouts,
     ) -> None:
         self._config = config
         self._state = state
-        self._rules = rules
+        self._get_web_config = web_config
         self._counts = counts
         self._limit = limit
         self._timeouts = timeouts
-        self._greetings: dict[asyncio.Task[None], Connection] = {}
+        self._handshakes: dict[asyncio.Task[None], ClientConnection] = {}
 
-    def open(self, listener: socket.socket) -> None:
-        """Take connections from now on."""
+    def start_accepting(self, listener: socket.socket) -> None:
+        """Accept connections of this listener from now on."""
         if listener.fileno() != -1:
             asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
-    def close(self, listener: socket.socket) -> None:
-        """Take no more connections."""
+    def stop_accepting(self, listener: socket.socket) -> None:
+        """Accept no more connections, and close the listener."""
         asyncio.get_running_loop().remove_reader(listener)
         listener.close()
 
-    async def watch(self) -> None:
-        """Cut off what is overdue until cancelled."""
+    async def enforce_timeouts(self) -> None:
+        """Abort overdue connections until cancelled."""
         clock = asyncio.get_running_loop().time
         while True:
-            await asyncio.sleep(self._find_pause(clock()))
-            self._sweep(clock())
+            await asyncio.sleep(self._compute_sweep_pause(clock()))
+            self._abort_overdue(clock())
 
-    async def leave(self) -> None:
-        """Give up the handshakes under way."""
-        waiting = list(self._greetings)
-        for greeting in waiting:
-            greeting.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+    async def cancel_handshakes(self) -> None:
+        """Cancel the TLS handshakes in progress."""
+        handshakes = list(self._handshakes)
+        for handshake in handshakes:
+            handshake.cancel()
+        await asyncio.gather(*handshakes, return_exceptions=True)
 
-    def renew(self) -> None:
-        """Let every client come again under new rules: now if it is idle, else after its next answer."""
+    def close_all_when_idle(self) -> None:
+        """Close every connection, busy ones after their response, so that clients reconnect with new TLS settings."""
         for connection in self.connections():
-            connection.retire()
+            connection.close_when_idle()
 
-    def dismiss(self) -> None:
-        """Let everybody go: now, or after the answer under way."""
+    def close_all(self) -> None:
+        """Close every connection, busy ones after their response."""
         for connection in self.connections():
             connection.shutdown()
 
-    def abort(self) -> None:
-        """Cut off everybody."""
+    def abort_all(self) -> None:
+        """Abort every connection."""
         for connection in self.connections():
             connection.transport.abort()
 
-    def connections(self) -> list[Connection]:
-        """Those whose handshake is done."""
-        return [known for known in self._state.connections if isinstance(known, Connection)]
+    def connections(self) -> list[ClientConnection]:
+        """Connections whose handshake is complete."""
+        return [known for known in self._state.connections if isinstance(known, ClientConnection)]
 
     def _accept(self, listener: socket.socket) -> None:
-        """Take one connection, so that a queue of them does not hold up those that are being served."""
+        """Accept one connection only, so that a full backlog does not delay the others."""
         try:
             client, _ = listener.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -205,76 +208,78 @@ class Reception:
             log.warning("cannot accept a connection: %s", error.strerror)
             loop = asyncio.get_running_loop()
             loop.remove_reader(listener)
-            loop.call_later(SETBACK, self.open, listener)
+            loop.call_later(ACCEPT_RETRY_DELAY, self.start_accepting, listener)
             return
         client.setblocking(False)
-        # Else the end of an answer waits for the client to acknowledge its beginning: 40 ms.
+        # Otherwise the last packet of a response waits up to 40 ms for an acknowledgement.
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._admit(client)
 
     def _admit(self, client: socket.socket) -> None:
-        present = len(self._state.connections) + len(self._find_handshakes())
-        if present >= self._limit and not self._make_room():
-            self._refuse(client)
+        present = len(self._state.connections) + len(self._get_pending_handshakes())
+        if present >= self._limit and not self._close_longest_idle():
+            self._reject(client)
             return
-        connection = Connection(self._config, self._state, self._rules(), asyncio.get_running_loop())
-        greeting = asyncio.create_task(self._greet(client, connection))
-        self._greetings[greeting] = connection
-        greeting.add_done_callback(partial(self._forget, client))
+        connection = ClientConnection(self._config, self._state, self._get_web_config(), asyncio.get_running_loop())
+        handshake = asyncio.create_task(self._accept_tls(client, connection))
+        self._handshakes[handshake] = connection
+        handshake.add_done_callback(partial(self._end_handshake, client))
 
-    async def _greet(self, client: socket.socket, connection: Connection) -> None:
-        context = connection.rules.context
-        patience = self._timeouts.handshake if context else None
+    async def _accept_tls(self, client: socket.socket, connection: ClientConnection) -> None:
+        context = connection.web_config.ssl_context
+        timeout = self._timeouts.handshake if context else None
         try:
             await connection.loop.connect_accepted_socket(
                 lambda: connection,
                 client,
                 ssl=context,
-                ssl_handshake_timeout=patience,
-                ssl_shutdown_timeout=patience,
+                ssl_handshake_timeout=timeout,
+                ssl_shutdown_timeout=timeout,
             )
         except OSError as error:
             self._counts.failed_handshakes += 1
             log.debug("a TLS handshake failed: %s", error)
-            # As in connection_lost: the traceback would keep the buffer.
+            # As in connection_lost: the traceback would keep the TLS buffer.
             clear_frames(error.__traceback__)
 
-    def _forget(self, client: socket.socket, greeting: asyncio.Task[None]) -> None:
-        del self._greetings[greeting]
-        if greeting.cancelled():  # perhaps before a transport took the socket
+    def _end_handshake(self, client: socket.socket, handshake: asyncio.Task[None]) -> None:
+        del self._handshakes[handshake]
+        if handshake.cancelled():  # a transport may not have taken the socket yet
             client.close()
 
-    def _find_handshakes(self) -> list[asyncio.Task[None]]:
-        """Those that are still under way, the oldest first."""
+    def _get_pending_handshakes(self) -> list[asyncio.Task[None]]:
+        """Handshakes in progress, the oldest first."""
         return [
-            task for task, connection in self._greetings.items() if not connection.is_made() and not task.cancelling()
+            task
+            for task, connection in self._handshakes.items()
+            if not connection.is_established() and not task.cancelling()
         ]
 
-    def _make_room(self) -> bool:
-        """Let go whoever has done nothing for the longest; False if everybody is being served."""
-        waiting = [known for known in self.connections() if not known.is_busy() and not known.transport.is_closing()]
-        handshakes = self._find_handshakes()
-        if waiting:
-            min(waiting, key=lambda known: max(known.begun, known.answered)).transport.abort()
+    def _close_longest_idle(self) -> bool:
+        """Close the connection that is idle for the longest; False if all are busy."""
+        idle = [known for known in self.connections() if not known.is_busy() and not known.transport.is_closing()]
+        handshakes = self._get_pending_handshakes()
+        if idle:
+            min(idle, key=lambda known: max(known.started_at, known.responded_at)).transport.abort()
         elif handshakes:
             handshakes[0].cancel()
-        return bool(waiting or handshakes)
+        return bool(idle or handshakes)
 
-    def _refuse(self, client: socket.socket) -> None:
+    def _reject(self, client: socket.socket) -> None:
         self._counts.refused += 1
-        log.warning("refused a connection: %d are open already", self._limit)
+        log.warning("a connection was refused: %d are open, the limit of --web.max-connections", self._limit)
         with client, suppress(OSError):
-            if self._rules().context is None:
-                client.send(FULL)
+            if self._get_web_config().ssl_context is None:
+                client.send(TOO_MANY_CONNECTIONS)
 
-    def _find_pause(self, now: float) -> float:
-        """Seconds until somebody may be overdue: whoever begins something meanwhile is not so before the shortest."""
-        first = min((each.find_deadline(self._timeouts) for each in self.connections()), default=math.inf)
+    def _compute_sweep_pause(self, now: float) -> float:
+        """Seconds until the next timeout can expire; new connections cannot expire before the shortest timeout."""
+        first = min((each.compute_deadline(self._timeouts) for each in self.connections()), default=math.inf)
         shortest = min(self._timeouts.head, self._timeouts.response, self._timeouts.idle)
-        return max(TWINKLE, min(shortest, first - now))
+        return max(MIN_SWEEP_PAUSE, min(shortest, first - now))
 
-    def _sweep(self, now: float) -> None:
+    def _abort_overdue(self, now: float) -> None:
         for connection in self.connections():
-            if now > connection.find_deadline(self._timeouts):
+            if now > connection.compute_deadline(self._timeouts):
                 self._counts.overdue += not connection.is_idle()
                 connection.transport.abort()

@@ -1,4 +1,4 @@
-"""HTML that is escaped unless it was made here."""
+"""Building HTML: text is escaped, elements made by `tag` are not."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from html import escape
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is HTML already and needs no escaping."""
 
     __slots__ = ()
 
 
-VOID = frozenset({"meta", "link", "br"})
+VOID_ELEMENTS = frozenset({"meta", "link", "br"})
 
 
 def tag(name: str, /, *content: str, **attributes: str | bool) -> Markup:
-    """An element. Content and attributes are escaped, other elements are not; `class_` is class."""
-    written = "".join(write_attribute(key, value) for key, value in attributes.items())
-    start = f"<{name}{written}>"
-    return Markup(start if name in VOID else f"{start}{join(*content)}</{name}>")
+    """An element. Text and attributes are escaped, nested elements are not; write `class_` for the attribute class."""
+    formatted = "".join(format_attribute(key, value) for key, value in attributes.items())
+    start = f"<{name}{formatted}>"
+    return Markup(start if name in VOID_ELEMENTS else f"{start}{join(*content)}</{name}>")
 
 
-def write_attribute(key: str, value: str | bool) -> str:
+def format_attribute(key: str, value: str | bool) -> str:
     name = key.rstrip("_").replace("_", "-")
     if isinstance(value, bool):
         return f" {name}" if value else ""
@@ -31,10 +31,10 @@ def write_attribute(key: str, value: str | bool) -> str:
 
 
 def join(*content: str) -> Markup:
-    """Pieces one after the other, escaped where they are not HTML already."""
+    """Concatenate text and elements; text is escaped."""
     return Markup("".join(piece if isinstance(piece, Markup) else escape(piece) for piece in content))
 
 
-def digest(style: str) -> str:
-    """How a Content-Security-Policy names a style sheet that is part of the page."""
+def hash_style(style: str) -> str:
+    """The hash by which a Content-Security-Policy allows an inline style sheet."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() + "'"

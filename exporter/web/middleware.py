@@ -1,4 +1,4 @@
-"""What every request passes before a page answers: rate limit, credentials, and headers on the way out."""
+"""Middleware before every page: rate limit, basic auth, and the response headers."""
 
 from __future__ import annotations
 
@@ -12,119 +12,120 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exporter.web.connections import Counts
-from exporter.web.security.basic_auth import Credentials, Keyring, read_credentials
+from exporter.web.connections import ServerCounts
+from exporter.web.security.basic_auth import Credentials, UserDatabase, parse_basic_auth
 from exporter.web.security.login_queue import LoginQueue
-from exporter.web.security.reloader import Rules
+from exporter.web.security.reloader import ActiveWebConfig
 from exporter.web.security.settings import RateLimit
 
 log = logging.getLogger(__name__)
 
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="airflow-exporter", charset="UTF-8"'}
-RETRY = {"Retry-After": "1"}
+RETRY_LATER = {"Retry-After": "1"}
 
 
-class Bucket:
-    """Tokens for requests: `burst` of them at first, one more each `interval` seconds."""
+class TokenBucket:
+    """Rate limit: `burst` tokens at first, one more every `interval` seconds."""
 
     def __init__(self, limit: RateLimit, now: float) -> None:
         self.limit = limit
         self._tokens = float(limit.burst)
-        self._filled = now
+        self._refilled_at = now
 
     def take(self, now: float) -> bool:
-        """Take a token; False if there is none."""
-        self._tokens = min(self.limit.burst, self._tokens + (now - self._filled) / self.limit.interval)
-        self._filled = now
+        """Take a token; False if none is left. `now` is the event loop's time."""
+        self._tokens = min(self.limit.burst, self._tokens + (now - self._refilled_at) / self.limit.interval)
+        self._refilled_at = now
         if self._tokens < 1:
             return False
         self._tokens -= 1
         return True
 
 
-class Gate:
-    """The outermost ASGI application. Only runbooks are exempt from credentials: they are those of every installation,
-    and a person who is paged may have none.
+class AuthMiddleware:
+    """The outermost ASGI application. Only the runbooks need no password: they are the same in every installation,
+    and a person on call may not have one.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        rules: Callable[[], Rules],
+        web_config: Callable[[], ActiveWebConfig],
         *,
-        counts: Counts,
+        counts: ServerCounts,
         checks: Executor,
         headers: Mapping[str, str],
     ) -> None:
         self._app = app
-        self._rules = rules
+        self._get_web_config = web_config
         self._counts = counts
         self._logins = LoginQueue(checks)
         self._headers = headers
-        self._bucket: Bucket | None = None
+        self._bucket: TokenBucket | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        rules = self._rules()
-        headers = {**self._headers, **rules.config.headers}
-        refusal = self._limit(rules.config.rate_limit)
+        web_config = self._get_web_config()
+        headers = {**self._headers, **web_config.config.headers}
+        refusal = self._check_rate_limit(web_config.config.rate_limit)
         if refusal is None and not is_public(scope):
-            refusal = await self._identify(scope, rules.keyring)
-        await (refusal or self._app)(scope, receive, decorate(send, headers))
+            refusal = await self._authenticate(scope, web_config.users)
+        await (refusal or self._app)(scope, receive, add_headers(send, headers))
 
-    def _limit(self, limit: RateLimit | None) -> Response | None:
-        """An answer for a client over the rate limit."""
+    def _check_rate_limit(self, limit: RateLimit | None) -> Response | None:
+        """Status 429 for a request over the rate limit, else None."""
         if limit is None:
             return None
         now = asyncio.get_running_loop().time()
         if self._bucket is None or self._bucket.limit != limit:
-            self._bucket = Bucket(limit, now)
+            self._bucket = TokenBucket(limit, now)
         if self._bucket.take(now):
             return None
         self._counts.limited += 1
-        return PlainTextResponse("Too many requests.\n", 429, RETRY)
+        return PlainTextResponse("Too many requests.\n", 429, RETRY_LATER)
 
-    async def _identify(self, scope: Scope, keyring: Keyring) -> Response | None:
-        """An answer for a client that is not one of the users."""
-        if not keyring:
+    async def _authenticate(self, scope: Scope, users: UserDatabase) -> Response | None:
+        """Status 401 or 503 for a request without valid credentials, else None."""
+        if not users:
             return None
-        credentials = read_credentials(Headers(scope=scope).get("authorization", ""))
-        right = await self._verify(credentials, keyring, name_client(scope)) if credentials else False
+        credentials = parse_basic_auth(Headers(scope=scope).get("authorization", ""))
+        right = await self._verify(credentials, users, get_client_address(scope)) if credentials else False
         if right:
             return None
         if right is None:
             self._counts.limited += 1
-            return PlainTextResponse("Too many logins at once.\n", 503, RETRY)
+            return PlainTextResponse("Too many logins at once.\n", 503, RETRY_LATER)
         self._counts.unauthorized += 1
         if credentials:
-            # The name is left out: people type passwords there.
-            log.warning("refused a request: wrong user or password", extra={"client": name_client(scope)})
+            # Without the user name: people type passwords there by mistake.
+            log.warning("a request was refused: wrong user or password", extra={"client": get_client_address(scope)})
         return PlainTextResponse("Unauthorized.\n", 401, CHALLENGE)
 
-    async def _verify(self, credentials: Credentials, keyring: Keyring, client: str) -> bool | None:
-        """Whether they are right, without a check where that was found out not long ago; None: no room to wait."""
-        if keyring.recall(credentials):
+    async def _verify(self, credentials: Credentials, users: UserDatabase, client: str) -> bool | None:
+        """Whether the credentials are right, from the cache or by a bcrypt check; None if too many checks wait."""
+        if users.was_accepted(credentials):
             return True
-        if keyring.recall_wrong(credentials):
+        if users.was_refused(credentials):
             return False
-        return await self._logins.verify(keyring, credentials, client)
+        return await self._logins.verify(users, credentials, client)
 
 
 def is_public(scope: Scope) -> bool:
-    """Whether a path is a runbook's, or that of their list."""
+    """Whether the path is a runbook or the list of runbooks."""
     path: str = scope["path"]
     parts = path.split("/")
     return parts[:2] == ["", "runbooks"] and len(parts) <= 3
 
 
-def name_client(scope: Scope) -> str:
+def get_client_address(scope: Scope) -> str:
+    """The IP address of the client; empty if it is unknown."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
-def decorate(send: Send, headers: Mapping[str, str]) -> Send:
-    """Add headers to whatever answer is sent, where it does not set them itself."""
+def add_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    """Add headers to every response that does not set them itself."""
 
-    async def send_decorated(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             mutable = MutableHeaders(scope=message)
             mutable["Date"] = formatdate(usegmt=True)
@@ -132,4 +133,4 @@ def decorate(send: Send, headers: Mapping[str, str]) -> Send:
                 mutable.setdefault(name, value)
         await send(message)
 
-    return send_decorated
+    return send_with_headers

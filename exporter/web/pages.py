@@ -1,6 +1,6 @@
-"""The pages that people open: plain HTML without scripts, readable in light and dark.
+"""The HTML pages `/`, `/sources` and `/config`, without scripts, for light and dark mode.
 
-All functions are pure: `now` is Unix seconds.
+All functions are pure; `now` is Unix seconds.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from itertools import groupby
 from exporter import __version__
 from exporter.collect.status import Cycle, ReaderStatus, SourceStatus
 from exporter.config.settings import Setting
-from exporter.web.html import Markup, digest, join, tag
+from exporter.web.html import Markup, hash_style, join, tag
 
 TITLE = "Airflow metrics exporter"
-NAV = (("Overview", "./"), ("Sources", "sources"), ("Configuration", "config"))
-"""The links at the top of a page, relative to `/`."""
+NAV_LINKS = (("Overview", "./"), ("Sources", "sources"), ("Configuration", "config"))
+"""Links at the top of each page, relative to `/`."""
 STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --dim: #57606a; --line: #d0d7de; --back: #fff; --panel: #f6f8fa;
   --good: #1a7f37; --bad: #b4232c; --wait: #8a5a00; --link: #0b5cad; }
@@ -29,12 +29,12 @@ a { color: var(--link); } p { margin: .5rem 0; }
 nav { margin: .25rem 0 1.5rem; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
 .dim { color: var(--dim); } .good { color: var(--good); } .bad { color: var(--bad); } .wait { color: var(--wait); }
 .good, .bad, .wait { font-weight: 600; }
-.good, .bad, .wait, .whole { white-space: nowrap; }
+.good, .bad, .wait, .nowrap { white-space: nowrap; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--dim); font-weight: 600; white-space: nowrap; }
-.whole { font-variant-numeric: tabular-nums; } td { overflow-wrap: break-word; min-width: 3.5rem; }
+.nowrap { font-variant-numeric: tabular-nums; } td { overflow-wrap: break-word; min-width: 3.5rem; }
 td:last-child { overflow-wrap: anywhere; min-width: 16rem; }
 code, pre { font: .85rem/1.45 ui-monospace, monospace; } code { overflow-wrap: anywhere; }
 pre { margin: .25rem 0 0; padding: .4rem .6rem; white-space: pre-wrap; overflow-wrap: anywhere;
@@ -42,150 +42,163 @@ pre { margin: .25rem 0 0; padding: .4rem .6rem; white-space: pre-wrap; overflow-
 details { border: 1px solid var(--line); border-radius: 6px; margin: .5rem 0; padding: .4rem .8rem; }
 summary { cursor: pointer; } dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
 """
-POLICY = f"default-src 'none'; style-src {digest(STYLE)}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""The Content-Security-Policy under which the pages work: their one style sheet, and nothing else."""
+CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; style-src {hash_style(STYLE)}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of the pages: only their inline style sheet is allowed."""
 
 
-def show_landing(sources: Sequence[SourceStatus], telemetry_path: str, now: float) -> str:
-    """Version, state of each source, links."""
+def render_landing_page(sources: Sequence[SourceStatus], telemetry_path: str, now: float) -> str:
+    """The page `/`: version, state of each source, links."""
     links = [
-        (telemetry_path, "what Prometheus scrapes"),
-        ("/sources", "the last cycles of each source with their log lines: open this when numbers look wrong"),
-        ("/config", "the configuration in effect, and where each value came from"),
-        ("/runbooks", "what to do about each alert of the bundle"),
-        ("/-/healthy", "200 while the process lives"),
-        ("/-/ready", "200 once each source was tried"),
+        (telemetry_path, "the metrics, for Prometheus"),
+        (
+            "/sources",
+            "state, errors and log lines of each source: look here first when metrics are missing or wrong",
+        ),
+        ("/config", "the configuration in use, and where each value was set"),
+        ("/runbooks", "what to do when an alert fires"),
+        ("/-/healthy", "liveness: status 200 while the process runs"),
+        ("/-/ready", "readiness: status 200 after the first attempt to read each source"),
     ]
     listed = [join(tag("dt", tag("a", path, href=path.lstrip("/"))), tag("dd", text)) for path, text in links]
-    return show_page(
+    return render_page(
         "",
         tag("p", f"Version {__version__}", class_="dim"),
         tag("h2", "Sources"),
-        show_overview(sources, now),
+        render_source_table(sources, now),
         tag("h2", "Pages"),
         tag("dl", *listed),
     )
 
 
-def show_runbooks(names: Sequence[str]) -> str:
-    """Links to the page of each alert."""
-    return show_page("Runbooks", list_runbooks(names, "runbooks/"))
+def render_runbook_list_page(names: Sequence[str]) -> str:
+    """The page `/runbooks`: links to all runbooks."""
+    return render_page("Runbooks", render_runbook_list(names, "runbooks/"))
 
 
-def list_runbooks(names: Sequence[str], prefix: str) -> Markup:
-    """What the list of runbooks says, for links relative to it."""
+def render_runbook_list(names: Sequence[str], prefix: str) -> Markup:
+    """The list of runbooks; `prefix` is what the links begin with."""
     listed = [tag("li", tag("a", name, href=f"{prefix}{name}.md")) for name in names]
-    return join(tag("p", "What to do about each alert, for this release."), tag("ul", *listed))
+    return join(
+        tag("p", "What to do when an alert fires. These runbooks belong to this release of the exporter."),
+        tag("ul", *listed),
+    )
 
 
-def show_runbook(name: str, content: Markup) -> str:
-    """The page of one alert, a level below the others."""
-    return show_page(name, content, nav=[(text, f"../{href}") for text, href in (*NAV, ("Runbooks", "runbooks"))])
+def render_runbook_page(name: str, content: Markup) -> str:
+    """The page of one runbook, one level below the others."""
+    return render_page(
+        name, content, nav=[(text, f"../{href}") for text, href in (*NAV_LINKS, ("Runbooks", "runbooks"))]
+    )
 
 
-def show_overview(sources: Sequence[SourceStatus], now: float) -> Markup:
-    """One line for each source."""
+def render_source_table(sources: Sequence[SourceStatus], now: float) -> Markup:
+    """A table with one row per source."""
     if not sources:
-        return tag("p", "No source is enabled: nothing is read.", class_="bad")
+        return tag("p", "All collectors are disabled: no metrics are collected.", class_="bad")
     rows = [
         [
             tag("a", source.name, href=f"sources#{source.name}"),
-            show_state(source),
+            render_source_state(source),
             source.detail,
-            keep_whole(count_readers(source)),
-            tell_age(latest(source), now),
-            find_message(source),
+            render_nowrap(count_ok_readers(source)),
+            render_age(get_last_success(source), now),
+            summarize_problems(source),
         ]
         for source in sources
     ]
-    return show_table(["Source", "State", "Reads from", "Readers", "Last success", "Problem"], rows)
+    return render_table(["Source", "State", "Reads from", "Readers", "Last success", "Problem"], rows)
 
 
-def show_state(source: SourceStatus) -> Markup:
+def render_source_state(source: SourceStatus) -> Markup:
+    """Up, down, or not attempted yet."""
     if not source.attempted:
-        return tag("span", "not tried yet", class_="wait")
+        return tag("span", "not attempted yet", class_="wait")
     return tag("span", "up", class_="good") if source.up else tag("span", "down", class_="bad")
 
 
-def count_readers(source: SourceStatus) -> str:
-    sound = sum(reader.outcome == "ok" for reader in source.readers)
-    return f"{sound} of {len(source.readers)} ok"
+def count_ok_readers(source: SourceStatus) -> str:
+    """How many readers succeeded at their last attempt, as `5 of 6 ok`."""
+    ok = sum(reader.outcome == "ok" for reader in source.readers)
+    return f"{ok} of {len(source.readers)} ok"
 
 
-def latest(source: SourceStatus) -> float | None:
-    """When any reader of the source last succeeded."""
+def get_last_success(source: SourceStatus) -> float | None:
+    """Time of the last success of any reader, in Unix seconds."""
     return max((reader.last_success for reader in source.readers if reader.last_success is not None), default=None)
 
 
-def find_message(source: SourceStatus) -> str:
-    """What the first failing reader said, else what the first one passes over."""
+def summarize_problems(source: SourceStatus) -> str:
+    """The error of the first failing reader, else the objects that the first reader skips."""
     failing = [reader for reader in source.readers if reader.outcome not in ("", "ok")]
     failing += [reader for reader in source.readers if reader.outcome == "ok" and reader.unanswered]
     if not failing:
         return ""
     more = f" (and {len(failing) - 1} more)" if len(failing) > 1 else ""
-    return f"{failing[0].name}: {find_problem(failing[0]) or failing[0].outcome}{more}"
+    return f"{failing[0].name}: {get_problem(failing[0]) or failing[0].outcome}{more}"
 
 
-def show_sources(sources: Sequence[SourceStatus], now: float) -> str:
-    """Each source with its readers and their last cycles."""
-    sections = [show_source(source, now) for source in sources]
-    return show_page(
-        "Sources", tag("p", f"As of {tell_moment(now)}. Reload the page for newer.", class_="dim"), *sections
+def render_sources_page(sources: Sequence[SourceStatus], now: float) -> str:
+    """The page `/sources`: each source with its readers and their last polls."""
+    sections = [render_source(source, now) for source in sources]
+    return render_page(
+        "Sources", tag("p", f"State at {format_timestamp(now)}. Reload the page to update it.", class_="dim"), *sections
     )
 
 
-def show_source(source: SourceStatus, now: float) -> Markup:
-    columns = ["Reader", "State", "Last success", "Last attempt", "Took", "Every", "Problem"]
-    cycles = {name: list(group) for name, group in groupby(sorted(source.cycles, key=by_reader), by_reader)}
+def render_source(source: SourceStatus, now: float) -> Markup:
+    columns = ["Reader", "State", "Last success", "Last attempt", "Duration", "Interval", "Problem"]
+    cycles = {name: list(group) for name, group in groupby(sorted(source.cycles, key=get_reader_name), get_reader_name)}
     return join(
-        tag("h2", source.name, " ", show_state(source), id=source.name),
+        tag("h2", source.name, " ", render_source_state(source), id=source.name),
         tag("p", source.detail, class_="dim"),
-        show_table(columns, [show_reader(source, reader, now) for reader in source.readers]),
-        *[show_cycles(source, reader, cycles.get(reader.name, [])) for reader in source.readers],
+        render_table(columns, [render_reader_row(source, reader, now) for reader in source.readers]),
+        *[render_cycles(source, reader, cycles.get(reader.name, [])) for reader in source.readers],
     )
 
 
-def by_reader(cycle: Cycle) -> str:
+def get_reader_name(cycle: Cycle) -> str:
     return cycle.reader
 
 
-def show_reader(source: SourceStatus, reader: ReaderStatus, now: float) -> list[str]:
-    """The cells of a reader's line."""
-    stretched = f" (now {tell_duration(reader.pause)})" if reader.pause > reader.interval else ""
+def render_reader_row(source: SourceStatus, reader: ReaderStatus, now: float) -> list[str]:
+    """The cells of a reader's row."""
+    stretched = f" (now {format_duration(reader.pause)})" if reader.pause > reader.interval else ""
     return [
         tag("a", reader.name, href=f"#{source.name}-{reader.name}", title=reader.help),
-        show_outcome(reader.outcome),
-        tell_age(reader.last_success, now),
-        tell_age(reader.last_attempt, now),
-        keep_whole(tell_duration(reader.duration)) if reader.last_attempt is not None else "",
-        keep_whole(tell_duration(reader.interval) + stretched),
-        find_problem(reader),
+        render_outcome(reader.outcome),
+        render_age(reader.last_success, now),
+        render_age(reader.last_attempt, now),
+        render_nowrap(format_duration(reader.duration)) if reader.last_attempt is not None else "",
+        render_nowrap(format_duration(reader.interval) + stretched),
+        get_problem(reader),
     ]
 
 
-def find_problem(reader: ReaderStatus) -> str:
-    """What the last failure said, or which objects are passed over, and why."""
+def get_problem(reader: ReaderStatus) -> str:
+    """The error of the last attempt, or which objects are skipped and why; empty if all is well."""
     if reader.outcome != "ok" or not reader.unanswered:
         return reader.message if reader.outcome != "ok" else ""
-    return f"{reader.unanswered} passed over: {reader.message}"
+    return f"{reader.unanswered} skipped: {reader.message}"
 
 
-def show_outcome(outcome: str) -> Markup:
+def render_outcome(outcome: str) -> Markup:
     if not outcome:
-        return tag("span", "not tried yet", class_="wait")
+        return tag("span", "not attempted yet", class_="wait")
     return tag("span", outcome.replace("_", " "), class_="good" if outcome == "ok" else "bad")
 
 
-def show_cycles(source: SourceStatus, reader: ReaderStatus, cycles: Sequence[Cycle]) -> Markup:
-    """A reader's last cycles, folded away while all is well."""
+def render_cycles(source: SourceStatus, reader: ReaderStatus, cycles: Sequence[Cycle]) -> Markup:
+    """The last polls of a reader, collapsed unless the last one failed."""
     failed = sum(cycle.outcome != "ok" for cycle in cycles)
-    state = f"{len(cycles)} cycles" + (f", {failed} failed" if failed else "")
+    count = f"{len(cycles)} poll{'' if len(cycles) == 1 else 's'}"
+    state = count + (f", {failed} failed" if failed else "")
     rows = [
         [
-            tell_moment(cycle.started),
-            tell_duration(cycle.duration),
-            join(show_outcome(cycle.outcome), show_lines(cycle)),
+            format_timestamp(cycle.started),
+            format_duration(cycle.duration),
+            join(render_outcome(cycle.outcome), render_log_lines(cycle)),
         ]
         for cycle in cycles
     ]
@@ -193,24 +206,24 @@ def show_cycles(source: SourceStatus, reader: ReaderStatus, cycles: Sequence[Cyc
         "details",
         tag("summary", tag("strong", reader.name), f": {state}"),
         tag("p", reader.help, class_="dim", id=f"{source.name}-{reader.name}"),
-        show_table(["Started", "Took", "Outcome and log"], rows),
+        render_table(["Started", "Duration", "Result and log"], rows),
         open=reader.outcome not in ("", "ok"),
     )
 
 
-def show_lines(cycle: Cycle) -> Markup:
+def render_log_lines(cycle: Cycle) -> Markup:
     return tag("pre", "\n".join(cycle.lines)) if cycle.lines else Markup()
 
 
-def show_configuration(settings: Sequence[Setting]) -> str:
-    """Each effective value and its origin."""
+def render_configuration_page(settings: Sequence[Setting]) -> str:
+    """The page `/config`: each value in use, and where it was set."""
     rows = [[tag("code", setting.name), tag("code", setting.value), setting.origin] for setting in settings]
-    note = tag("p", "The values in effect. Secrets are masked.", class_="dim")
-    return show_page("Configuration", note, show_table(["Setting", "Value", "From"], rows))
+    note = tag("p", "The configuration in use. Secrets are masked.", class_="dim")
+    return render_page("Configuration", note, render_table(["Option", "Value", "Set by"], rows))
 
 
-def show_page(heading: str, *content: str, nav: Iterable[tuple[str, str]] = NAV) -> str:
-    """A whole document; links are relative, so that a reverse proxy may put it under any path."""
+def render_page(heading: str, *content: str, nav: Iterable[tuple[str, str]] = NAV_LINKS) -> str:
+    """A complete HTML document. Links are relative, so that it works under any path of a reverse proxy."""
     head = join(
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
@@ -222,34 +235,36 @@ def show_page(heading: str, *content: str, nav: Iterable[tuple[str, str]] = NAV)
     return f"<!doctype html>\n{tag('html', tag('head', head), tag('body', top, tag('main', *content)), lang='en')}\n"
 
 
-def show_table(columns: Iterable[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """A table; rows without a cell are shown as an empty table's note."""
+def render_table(columns: Iterable[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """A table, or a note if there are no rows."""
     if not rows:
-        return tag("p", "Nothing yet.", class_="dim")
+        return tag("p", "No data yet.", class_="dim")
     head = tag("thead", tag("tr", *[tag("th", column, scope="col") for column in columns]))
     body = tag("tbody", *[tag("tr", *[tag("td", cell) for cell in row]) for row in rows])
     return tag("div", tag("table", head, body), class_="scroll")
 
 
-def keep_whole(text: str) -> Markup:
-    """A text that is not broken over two lines."""
-    return tag("span", text, class_="whole")
+def render_nowrap(text: str) -> Markup:
+    """Text that the browser keeps on one line."""
+    return tag("span", text, class_="nowrap")
 
 
-def tell_moment(seconds: float) -> str:
-    """A moment in UTC, to the second."""
+def format_timestamp(seconds: float) -> str:
+    """Unix seconds as a date and time in UTC."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
-def tell_age(moment: float | None, now: float) -> Markup:
-    """How long ago a moment was, with the moment itself to point at."""
-    if moment is None:
+def render_age(timestamp: float | None, now: float) -> Markup:
+    """How long ago a time was, with the time itself as a tooltip."""
+    if timestamp is None:
         return tag("span", "never", class_="dim")
-    return tag("span", f"{tell_duration(max(0.0, now - moment))} ago", title=tell_moment(moment), class_="whole")
+    return tag(
+        "span", f"{format_duration(max(0.0, now - timestamp))} ago", title=format_timestamp(timestamp), class_="nowrap"
+    )
 
 
-def tell_duration(seconds: float) -> str:
-    """A length of time in at most two units."""
+def format_duration(seconds: float) -> str:
+    """A duration in seconds, written in at most two units."""
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:

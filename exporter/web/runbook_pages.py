@@ -1,4 +1,4 @@
-"""Runbooks as they are shown: the labels of the alert filled in, as Markdown or as HTML with links between them."""
+"""Rendering of runbooks: the labels of an alert are filled in, and names of alerts become links."""
 
 from __future__ import annotations
 
@@ -17,81 +17,85 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-FENCE = re.compile(r"^```(promql|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CODE_BLOCK = re.compile(r"^```(promql|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PLACEHOLDER = re.compile(r"\$([a-z]\w*)")
-NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
+LABEL_NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 AIRFLOW = "airflow"
-CHOSEN = 'airflow="$airflow"'
-"""How queries choose the Airflow that an alert is about."""
-WORD = re.compile(r"\b([A-Z]\w+)\b")
+AIRFLOW_MATCHER = 'airflow="$airflow"'
+"""The matcher that selects the Airflow of the alert in queries."""
+CAPITALIZED = re.compile(r"\b([A-Z]\w+)\b")
 
 
 def fill_labels(text: str, labels: Mapping[str, str]) -> str:
-    """Put the values of an alert's labels in the place of `$label` in queries and commands, quoted for each.
+    """Replace `$label` in queries and commands by the value of the alert's label, quoted for PromQL or the shell.
 
-    A label that is not given stays as `$label`. Labels without a place go beside `airflow`: they say which it is.
+    A label without a value stays as `$label`. Labels that the runbook does not use, such as `cluster`, are added
+    to the matcher of `airflow`, because they identify the Airflow too.
     """
-
     further = sorted(labels.keys() - set(list_placeholders(text)))
-    beside = "".join(f', {name}="${name}"' for name in further)
+    matchers = "".join(f', {name}="${name}"' for name in further)
 
-    def fill(fence: re.Match[str]) -> str:
-        quote = quote_argument if fence[1] == "console" else quote_promql
-        block = fence[2].replace(CHOSEN, CHOSEN + beside)
-        filled = PLACEHOLDER.sub(lambda found: quote(labels[found[1]]) if found[1] in labels else found[0], block)
-        return f"```{fence[1]}\n{filled}```"
+    def fill(block: re.Match[str]) -> str:
+        quote = quote_argument if block[1] == "console" else quote_promql
+        code = block[2].replace(AIRFLOW_MATCHER, AIRFLOW_MATCHER + matchers)
+        filled = PLACEHOLDER.sub(lambda found: quote(labels[found[1]]) if found[1] in labels else found[0], code)
+        return f"```{block[1]}\n{filled}```"
 
-    return FENCE.sub(fill, text)
+    return CODE_BLOCK.sub(fill, text)
 
 
-def choose_labels(text: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Of the parameters of a request, those that are labels: for a placeholder, or beside `airflow`."""
+def select_labels(text: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The query parameters that are labels: those of placeholders, and further ones if the runbook uses `airflow`."""
     wanted = list_placeholders(text)
-    return {name: value for name, value in given.items() if name in wanted or (AIRFLOW in wanted and NAME.match(name))}
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name in wanted or (AIRFLOW in wanted and LABEL_NAME.match(name))
+    }
 
 
 def quote_promql(value: str) -> str:
-    """A value as it stands between double quotes in PromQL. No line break is left that could end the block of code."""
+    """Escape a value for a double-quoted PromQL string; line breaks are escaped too, so that the code block goes on."""
     return json.dumps(value, ensure_ascii=False)[1:-1]
 
 
 def quote_argument(value: str) -> str:
-    """A value as one argument of a command. What is not printable could act on a terminal, and is replaced."""
+    """Quote a value as one shell argument. Control characters become `?`, because a terminal would obey them."""
     return shlex.quote("".join(character if character.isprintable() else "?" for character in value))
 
 
 def list_placeholders(text: str) -> list[str]:
-    """The labels whose values a runbook has a place for, in alphabetical order."""
-    return sorted({name for fence in FENCE.finditer(text) for name in PLACEHOLDER.findall(fence[2])})
+    """The labels that a runbook uses as `$label`, sorted."""
+    return sorted({name for block in CODE_BLOCK.finditer(text) for name in PLACEHOLDER.findall(block[2])})
 
 
-def find_title(text: str) -> str:
-    """The name of the alert that a runbook is about: its first heading."""
+def get_title(text: str) -> str:
+    """The first heading of a runbook: the name of its alert."""
     return text.partition("\n")[0].removeprefix("# ")
 
 
-def show_runbook(text: str, labels: Mapping[str, str], names: Collection[str], link: Callable[[str], str]) -> Markup:
-    """The HTML of a runbook below its first heading. `link` has the address of another runbook, by its name."""
+def render_runbook(text: str, labels: Mapping[str, str], names: Collection[str], link: Callable[[str], str]) -> Markup:
+    """The HTML of a runbook below its first heading. `link` returns the address of another runbook."""
     open_labels = [name for name in list_placeholders(text) if name not in labels]
-    parser = make_parser()
+    parser = build_markdown_parser()
     tokens = parser.parse(fill_labels(text.partition("\n")[2], labels))
     for token in tokens:
-        token.children = list(link_names(token.children, names, link)) if token.children else token.children
+        token.children = list(link_runbook_names(token.children, names, link)) if token.children else token.children
     html = parser.renderer.render(tokens, parser.options, {})
-    return Markup(describe_labels(labels, open_labels) + html)
+    return Markup(render_label_notes(labels, open_labels) + html)
 
 
-def make_parser() -> MarkdownIt:
-    """CommonMark with tables, in which HTML is text."""
-    from markdown_it import MarkdownIt  # noqa: PLC0415 - a runbook is opened seldom, and a worker has to stay small
+def build_markdown_parser() -> MarkdownIt:
+    """A CommonMark parser with tables; HTML in the text is escaped."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - rarely needed, and workers must stay small
 
     return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
-def link_names(tokens: Sequence[Token], names: Collection[str], link: Callable[[str], str]) -> Iterator[Token]:
-    """The parts of a paragraph, with a link wherever the name of another runbook stands."""
+def link_runbook_names(tokens: Sequence[Token], names: Collection[str], link: Callable[[str], str]) -> Iterator[Token]:
+    """Yield the tokens of a paragraph, with a link for each name of a runbook."""
     for token in tokens:
-        parts = WORD.split(token.content) if token.type == "text" else [token.content]
+        parts = CAPITALIZED.split(token.content) if token.type == "text" else [token.content]
         for part in parts:
             if part in names and token.type in ("text", "code_inline"):
                 yield from wrap_in_link(token.copy(content=part), link(part))
@@ -106,24 +110,24 @@ def wrap_in_link(token: Token, address: str) -> Iterator[Token]:
     yield kind("link_close", "a", -1)
 
 
-def describe_labels(labels: Mapping[str, str], open_labels: Sequence[str]) -> Markup:
-    """Which labels are filled in, and which the reader has to put in."""
-    given = ", ".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
+def render_label_notes(labels: Mapping[str, str], open_labels: Sequence[str]) -> Markup:
+    """Which labels are filled in, and which the reader has to replace."""
+    filled = ", ".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
     missing = ", ".join(f"${name}" for name in open_labels)
     lines = [
-        tag("p", f"Labels of the alert: {given}", class_="dim") if given else "",
-        tag("p", f"Replace {missing} by the labels of the alert; links from the alert do so.", class_="dim")
+        tag("p", f"Labels of the alert: {filled}", class_="dim") if filled else "",
+        tag("p", f"Replace {missing} by the labels of the alert; links in the alert do this for you.", class_="dim")
         if missing
         else "",
     ]
     return Markup("".join(lines))
 
 
-def write_copy(folder: Path, form: str) -> int:
+def write_static_copy(folder: Path, form: str) -> int:
     """Write all runbooks into a folder, and return how many there are. Raises OSError.
 
-    `markdown` writes them as NAME.md. `html` writes NAME.md/index.html, so that a web server of static files answers
-    the same paths as the exporter, and index.html.
+    `markdown` writes NAME.md. `html` writes NAME.md/index.html and a list as index.html, so that a static
+    web server has the same paths as the exporter.
     """
     names = list_runbooks()
     folder.mkdir(parents=True, exist_ok=True)
@@ -133,9 +137,9 @@ def write_copy(folder: Path, form: str) -> int:
             (folder / f"{name}.md").write_text(text, encoding="utf-8")
             continue
         (folder / f"{name}.md").mkdir(exist_ok=True)
-        page = pages.show_page(name, show_runbook(text, {}, names, "../{}.md/".format), nav=[("Runbooks", "../")])
+        page = pages.render_page(name, render_runbook(text, {}, names, "../{}.md/".format), nav=[("Runbooks", "../")])
         (folder / f"{name}.md" / "index.html").write_text(page, encoding="utf-8")
     if form == "html":
-        index = pages.show_page("Runbooks", pages.list_runbooks(names, ""), nav=())
+        index = pages.render_page("Runbooks", pages.render_runbook_list(names, ""), nav=())
         (folder / "index.html").write_text(index, encoding="utf-8")
     return len(names)

@@ -1,4 +1,4 @@
-"""Listening sockets: from `HOST:PORT` to something that accepts, or a reason why not."""
+"""Listening sockets of the web server, from `HOST:PORT` addresses."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 BACKLOG = 128
-ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\[\]:/\s]*)):(?P<port>[0-9]{1,5})\Z")
+ADDRESS_PATTERN = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\[\]:/\s]*)):(?P<port>[0-9]{1,5})\Z")
 REASONS = {
-    errno.EADDRINUSE: "another process listens there; stop it, or choose another port",
-    errno.EACCES: "ports below 1024 need a privilege; choose a higher one",
-    errno.EADDRNOTAVAIL: "this machine does not have that address",
+    errno.EADDRINUSE: "the port is in use by another process; stop it, or choose another port",
+    errno.EACCES: "ports below 1024 need privileges; choose a higher port",
+    errno.EADDRNOTAVAIL: "this machine does not have this address",
 }
 
 
 class AddressError(Exception):
-    """An address cannot be listened on; the message says which, why, and what to do."""
+    """The server cannot listen on an address; the message says which, why, and what to do."""
 
 
-class Address(NamedTuple):
-    """Where to listen; an empty host is every interface, port 0 any free port."""
+class ListenAddress(NamedTuple):
+    """A listen address; an empty host is every interface, port 0 any free port."""
 
     host: str
     port: int
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str) -> ListenAddress:
     """Read `HOST:PORT`, `[IPv6]:PORT` or `:PORT`. Raises AddressError."""
-    match = ADDRESS.match(text)
+    match = ADDRESS_PATTERN.match(text)
     if match is None or int(match["port"]) > 65535:
-        raise AddressError(f"{text!r} is no listen address; write HOST:PORT, [IPv6]:PORT or :PORT")
-    return Address(match["v6"] or match["host"] or "", int(match["port"]))
+        raise AddressError(f"{text!r} is not a listen address; write HOST:PORT, [IPv6]:PORT or :PORT")
+    return ListenAddress(match["v6"] or match["host"] or "", int(match["port"]))
 
 
 def bind_all(texts: Iterable[str]) -> list[socket.socket]:
-    """Listen on each address, or on none. Raises AddressError."""
+    """Listen on all addresses, or on none if one fails. Raises AddressError."""
     with ExitStack() as bound:
         listeners = [bound.enter_context(bind(text)) for text in texts]
         bound.pop_all()
@@ -51,7 +51,7 @@ def bind(text: str) -> socket.socket:
     try:
         listener = listen(address)
     except socket.gaierror as error:
-        raise AddressError(f"cannot listen on {text}: the name cannot be resolved ({error.strerror})") from error
+        raise AddressError(f"cannot listen on {text}: the host name cannot be resolved ({error.strerror})") from error
     except OSError as error:
         reason = REASONS.get(error.errno or 0, error.strerror)
         raise AddressError(f"cannot listen on {text}: {reason}") from error
@@ -59,11 +59,12 @@ def bind(text: str) -> socket.socket:
     return listener
 
 
-def listen(address: Address) -> socket.socket:
+def listen(address: ListenAddress) -> socket.socket:
+    """Listen on a host name or IP address, or on every interface. Raises OSError."""
     if not address.host:
         return listen_everywhere(address.port)
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # As in Go, a name that has both kinds of address means the IPv4 one.
+    # As in Go, IPv4 is preferred for a name with both kinds of address.
     family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     return socket.create_server((str(where[0]), int(where[1])), family=family, backlog=BACKLOG)
 
@@ -79,7 +80,7 @@ def listen_everywhere(port: int) -> socket.socket:
     return socket.create_server(("", port), backlog=BACKLOG)
 
 
-def describe(listener: socket.socket) -> str:
-    """The address that was bound, as `HOST:PORT`."""
+def format_address(listener: socket.socket) -> str:
+    """The bound address as `HOST:PORT` or `[IPv6]:PORT`."""
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -160,7 +160,7 @@ def test_a_process_that_cannot_start_shows_no_traceback() -> None:
 def test_an_address_that_is_taken_is_said_without_a_traceback(address: str) -> None:
     result = run("--no-collector.airflow", f"--web.listen-address={address}")
     assert result.returncode == 1
-    assert "another process listens there" in result.stderr.splitlines()[-1]
+    assert "the port is in use" in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
 
 

@@ -1,4 +1,7 @@
-"""The users of the web server: bcrypt checks that take the same work whoever asks."""
+"""Basic auth: the users of the web configuration file and their bcrypt hashes.
+
+A refused login takes the same time whether the user or the password is wrong.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,25 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-LONGEST = 72
-"""Bytes of a password that bcrypt looks at."""
-REMEMBERED = 100
-"""How many successful logins are kept, so that not every scrape costs a bcrypt check."""
-REFUSALS_REMEMBERED = 1_000
-"""How many refused credentials are kept, so that a client that comes again with them costs no check."""
-FILLER = b"." * 22
+MAX_PASSWORD_BYTES = 72
+"""bcrypt ignores the bytes after these."""
+MAX_ACCEPTED_LOGINS = 100
+"""How many accepted logins are cached, so that not every scrape costs a bcrypt check."""
+MAX_REFUSED_LOGINS = 1_000
+"""How many refused logins are cached, so that a client that repeats a wrong password costs no further check."""
+DUMMY_SALT = b"." * 22
+DUMMY_HASH = b"." * 31
 
 
 class Credentials(NamedTuple):
-    """What a client says it is."""
+    """User name and password as a client sends them."""
 
     user: bytes
     password: bytes
 
 
-def read_credentials(authorization: str) -> Credentials | None:
-    """Decode a basic `Authorization` header; None if it is anything else."""
+def parse_basic_auth(authorization: str) -> Credentials | None:
+    """Decode an `Authorization: Basic` header; None for another scheme or an invalid value."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -38,68 +42,68 @@ def read_credentials(authorization: str) -> Credentials | None:
     return Credentials(user, password) if colon else None
 
 
-def read_cost(hashed: bytes) -> int:
-    """The cost of a bcrypt hash: the work is 2 to its power."""
+def parse_cost(hashed: bytes) -> int:
+    """The cost of a bcrypt hash: a check takes 2 to the power of it rounds."""
     return int(hashed[4:6])
 
 
-class Keyring:
-    """Users and their bcrypt hashes. `verify` is slow by design and belongs in a thread of its own."""
+class UserDatabase:
+    """Users with their bcrypt hashes. `verify` is slow by design: run it in a separate thread."""
 
     def __init__(self, users: Mapping[bytes, bytes]) -> None:
         self._users = dict(users)
-        self._highest = max(map(read_cost, self._users.values()), default=0)
+        self._max_cost = max(map(parse_cost, self._users.values()), default=0)
         self._secret = os.urandom(32)
-        self._known: dict[bytes, None] = {}
+        self._accepted: dict[bytes, None] = {}
         self._refused: dict[bytes, None] = {}
 
     def __len__(self) -> int:
         return len(self._users)
 
-    def recall(self, credentials: Credentials) -> bool:
-        """Whether `verify` has accepted exactly these credentials not long ago."""
-        return self._digest(credentials) in self._known
+    def was_accepted(self, credentials: Credentials) -> bool:
+        """Whether `verify` accepted these credentials recently."""
+        return self._digest(credentials) in self._accepted
 
-    def recall_wrong(self, credentials: Credentials) -> bool:
-        """Whether `verify` has refused exactly these credentials: a client with a wrong password comes again."""
+    def was_refused(self, credentials: Credentials) -> bool:
+        """Whether `verify` refused these credentials recently."""
         return self._digest(credentials) in self._refused
 
     def verify(self, credentials: Credentials) -> bool:
-        """Check a password. Called by one thread at a time."""
-        password = credentials.password[:LONGEST]
+        """Check a password with bcrypt. Called from one thread at a time."""
+        password = credentials.password[:MAX_PASSWORD_BYTES]
         hashed = self._users.get(credentials.user)
-        if hashed is not None and matches(password, hashed):
-            self._remember(self._known, credentials, REMEMBERED)
+        if hashed is not None and check_password(password, hashed):
+            self._cache(self._accepted, credentials, MAX_ACCEPTED_LOGINS)
             return True
-        self._waste(password, hashed)
-        self._remember(self._refused, credentials, REFUSALS_REMEMBERED)
+        self._equalize_time(password, hashed)
+        self._cache(self._refused, credentials, MAX_REFUSED_LOGINS)
         return False
 
-    def _waste(self, password: bytes, hashed: bytes | None) -> None:
-        """Add the work that brings every refusal to that of the most expensive hash.
+    def _equalize_time(self, password: bytes, hashed: bytes | None) -> None:
+        """Add dummy checks, so that every refusal takes as long as a check of the most expensive hash.
 
-        Otherwise the time would tell an unknown user from a wrong password: work doubles with each
-        step of the cost, so one check at each cost that is left out adds up to it exactly.
+        Otherwise the response time would show whether a user exists. The work doubles with each step
+        of the cost, so one check at each cost from that of the hash to the highest adds up exactly.
         """
-        costs = [self._highest] if hashed is None else range(read_cost(hashed), self._highest)
+        costs = [self._max_cost] if hashed is None else range(parse_cost(hashed), self._max_cost)
         for cost in costs:
-            matches(password, b"$2b$%02d$" % cost + FILLER + b"." * 31)
+            check_password(password, b"$2b$%02d$" % cost + DUMMY_SALT + DUMMY_HASH)
 
-    def _remember(self, found: dict[bytes, None], credentials: Credentials, limit: int) -> None:
-        while len(found) >= limit:
-            found.pop(next(iter(found)))
-        found[self._digest(credentials)] = None
+    def _cache(self, logins: dict[bytes, None], credentials: Credentials, limit: int) -> None:
+        while len(logins) >= limit:
+            logins.pop(next(iter(logins)))
+        logins[self._digest(credentials)] = None
 
     def _digest(self, credentials: Credentials) -> bytes:
         user, password = credentials
-        # The length keeps "a" + "bc" and "ab" + "c" apart.
+        # The length distinguishes user "a" with "bc" from user "ab" with "c".
         message = b"%d:%b%b" % (len(user), user, password)
         return hmac.digest(self._secret, message, hashlib.sha256)
 
 
-def matches(password: bytes, hashed: bytes) -> bool:
-    """One bcrypt check; False too where the password cannot be one."""
-    # An exporter without users must not pay for it.
+def check_password(password: bytes, hashed: bytes) -> bool:
+    """One bcrypt check; False too if bcrypt does not accept the password, for example one with a NUL byte."""
+    # Imported here so that an exporter without users does not load it.
     import bcrypt  # noqa: PLC0415
 
     try:

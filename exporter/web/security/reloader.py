@@ -1,4 +1,4 @@
-"""What the web configuration file asks for, kept up to date while the server runs."""
+"""Reload of the web configuration file: TLS certificates, users and headers change without a restart."""
 
 from __future__ import annotations
 
@@ -8,115 +8,115 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.web.security.basic_auth import Keyring
+from exporter.web.security.basic_auth import UserDatabase
 from exporter.web.security.settings import WebConfig, WebConfigError
 
 log = logging.getLogger(__name__)
 
-Fingerprint = frozenset[tuple[Path, tuple[int, int, int] | None]]
-"""Of each file its change time, size and inode; None for one that is not there."""
+FileStats = frozenset[tuple[Path, tuple[int, int, int] | None]]
+"""Modification time, size and inode of each file; None for a file that does not exist."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rules:
-    """One state of the file, swapped as a whole."""
+class ActiveWebConfig:
+    """The web configuration in use; a reload replaces the whole object."""
 
     config: WebConfig
-    keyring: Keyring
+    users: UserDatabase
 
     @property
-    def context(self) -> ssl.SSLContext | None:
-        """For new handshakes; None is plain HTTP."""
-        return self.config.context
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The context for new TLS handshakes; None for plain HTTP."""
+        return self.config.ssl_context
 
 
-class Protection:
-    """The rules in force. `refresh` is called from one thread at a time; `rules` may be read from any."""
+class WebConfigReloader:
+    """Holds the configuration in use. `reload_if_changed` is called from one thread; `active` is read from any."""
 
     def __init__(self, path: Path | None = None) -> None:
         """Raises WebConfigError if the file cannot be used."""
         self._path = path
         self._files: frozenset[Path] = frozenset({path} if path else ())
-        self._noticed = self._settled = found = fingerprint(self._files)
+        self._last_stats = self._loaded_stats = stats = stat_files(self._files)
         self.failures = 0
-        """How many changes of the files could not be used."""
-        self.rules = self._load()
-        self._settle(found)
+        """Number of changes that could not be used."""
+        self.active = self._load()
+        self._mark_loaded(stats)
 
-    def refresh(self) -> bool:
-        """Look at the files, and use them if they changed. A change that cannot be used leaves the rules in force.
+    def reload_if_changed(self) -> bool:
+        """Reload the files if they changed. Returns whether a new configuration is in use; an error keeps the old one.
 
-        Files are used once they are found unchanged by two calls in a row: a file half written, or a
-        certificate whose key is yet to come, is never read.
+        A change is loaded when two calls in a row see the same files, so that a half-written file, or a
+        new certificate whose key is not written yet, is not read.
         """
-        found = fingerprint(self._files)
-        if found == self._settled:
+        stats = stat_files(self._files)
+        if stats == self._loaded_stats:
             return False
-        if found != self._noticed:
-            self._noticed = found
+        if stats != self._last_stats:
+            self._last_stats = stats
             return False
-        adopted = self._adopt()
-        self._settle(found)
-        return adopted
+        reloaded = self._reload()
+        self._mark_loaded(stats)
+        return reloaded
 
-    def _adopt(self) -> bool:
+    def _reload(self) -> bool:
         try:
-            rules = self._load()
-            refuse_exposure(self.rules, rules)
+            loaded = self._load()
+            refuse_weaker_config(self.active, loaded)
         except WebConfigError as error:
             self._files |= error.files
-            self._reject(error.problems)
+            self._log_problems(error.problems)
             return False
-        self.rules = rules
-        log.info("the web configuration changed and is in use", extra={"file": str(self._path)})
+        self.active = loaded
+        log.info("the web configuration was reloaded", extra={"file": str(self._path)})
         return True
 
-    def _load(self) -> Rules:
+    def _load(self) -> ActiveWebConfig:
         config = WebConfig()
         if self._path:
-            from exporter.web.security.file import load  # noqa: PLC0415 - YAML is large, and most have no such file
+            from exporter.web.security.file import load_web_config  # noqa: PLC0415 - yaml is only loaded if there is such a file
 
-            config = load(self._path)
+            config = load_web_config(self._path)
             self._files = config.files | {self._path}
         if config.http2:
             log.warning("http2 is on in the web configuration, but this server speaks HTTP/1.1 only")
-        return Rules(config, Keyring(config.users))
+        return ActiveWebConfig(config, UserDatabase(config.users))
 
-    def _settle(self, found: Fingerprint) -> None:
-        """Take as known what was found before reading, so that a change made meanwhile is noticed."""
-        kept = frozenset(entry for entry in found if entry[0] in self._files)
-        self._settled = self._noticed = kept | fingerprint(self._files - {path for path, _ in kept})
+    def _mark_loaded(self, stats: FileStats) -> None:
+        """Keep the stats from before the files were read, so that a change made during the read is noticed."""
+        kept = frozenset(entry for entry in stats if entry[0] in self._files)
+        self._loaded_stats = self._last_stats = kept | stat_files(self._files - {path for path, _ in kept})
 
-    def _reject(self, problems: Iterable[str]) -> None:
+    def _log_problems(self, problems: Iterable[str]) -> None:
         self.failures += 1
         for problem in problems:
-            log.error("the web configuration changed but cannot be used, the old one stays: %s", problem)
+            log.error("the web configuration was not reloaded, the old one stays in use: %s", problem)
 
 
-def refuse_exposure(old: Rules, new: Rules) -> None:
-    """Raise WebConfigError if a protection would go while the server runs.
+def refuse_weaker_config(old: ActiveWebConfig, new: ActiveWebConfig) -> None:
+    """Raise WebConfigError if the new configuration drops TLS, the users or the client certificates.
 
-    An editor that empties a file before writing it, or a mount that fails, must not open the server.
+    An editor that empties a file before it writes, or a failed mount, must not leave the server unprotected.
     """
-    lost = []
-    if old.context and not new.context:
-        lost.append("it has no tls_server_config any more; restart to serve without TLS")
-    if len(old.keyring) and not len(new.keyring):
-        lost.append("it has no basic_auth_users any more; restart to serve without passwords")
-    if old.context and new.context and old.context.verify_mode > new.context.verify_mode:
-        lost.append("its client_auth_type asks for less; restart to serve clients without certificates")
-    if lost:
-        raise WebConfigError(tuple(lost), new.config.files)
+    weaker = []
+    if old.ssl_context and not new.ssl_context:
+        weaker.append("tls_server_config was removed; restart the exporter to serve without TLS")
+    if len(old.users) and not len(new.users):
+        weaker.append("basic_auth_users was removed; restart the exporter to serve without passwords")
+    if old.ssl_context and new.ssl_context and old.ssl_context.verify_mode > new.ssl_context.verify_mode:
+        weaker.append("client_auth_type became weaker; restart the exporter to accept clients without certificates")
+    if weaker:
+        raise WebConfigError(tuple(weaker), new.config.files)
 
 
-def fingerprint(files: Iterable[Path]) -> Fingerprint:
-    """What tells whether one of the files was changed, replaced or removed."""
-    return frozenset((path, identify(path)) for path in files)
+def stat_files(files: Iterable[Path]) -> FileStats:
+    """The stats that show whether a file was changed, replaced or removed."""
+    return frozenset((path, stat_file(path)) for path in files)
 
 
-def identify(path: Path) -> tuple[int, int, int] | None:
+def stat_file(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
-    except (OSError, ValueError):  # the latter where it is no file name at all
+        stat = path.stat()
+    except (OSError, ValueError):  # ValueError: the path has a NUL byte
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

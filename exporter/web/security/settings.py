@@ -1,4 +1,4 @@
-"""What a web configuration file may ask for: what is in force, without what reads the file."""
+"""Settings of the web configuration file: TLS, users, headers and rate limit. `file` reads them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporter.web.security.tls import TLSSettings
 
 
 class WebConfigError(ValueError):
-    """The file cannot be used: `problems` has a line for each thing that is wrong, `files` what it names."""
+    """The file cannot be used: `problems` has one line per problem, `files` the files that it names."""
 
     def __init__(self, problems: tuple[str, ...], files: frozenset[Path]) -> None:
         super().__init__("\n".join(problems))
@@ -21,7 +21,7 @@ class WebConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `burst` requests at once, and one more each `interval` seconds."""
+    """At most `burst` requests at once, then one more every `interval` seconds."""
 
     interval: float
     burst: int
@@ -29,10 +29,10 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """What the file says; a protection that it leaves out is off. `users` are names and bcrypt hashes."""
+    """The content of the file; what it leaves out is off. `users` maps names to bcrypt hashes."""
 
     tls: TLSSettings | None = None
-    context: ssl.SSLContext | None = None
+    ssl_context: ssl.SSLContext | None = None
     http2: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     users: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
@@ -40,5 +40,5 @@ class WebConfig:
 
     @property
     def files(self) -> frozenset[Path]:
-        """The files that are read beside the configuration."""
+        """Certificate and key files that the configuration names."""
         return self.tls.files if self.tls else frozenset()

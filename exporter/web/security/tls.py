@@ -1,6 +1,6 @@
-"""TLS of the web server: from settings to an `ssl.SSLContext`, with every problem reported.
+"""TLS of the web server: builds an `ssl.SSLContext` from the settings and reports every problem.
 
-Certificates and keys are read into memory first, so that what was checked is what is served.
+Certificates and keys are read once, into memory, so that the content that was checked is the content in use.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 Report = Callable[[str, str], None]
-"""Takes the name of a setting and what is wrong with it."""
+"""Called with the name of a setting and what is wrong with it."""
 
 VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
-POLICIES = {
+VERIFY_MODES = {
     "NoClientCert": ssl.CERT_NONE,
     "RequestClientCert": ssl.CERT_NONE,
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-CURVES = {"X25519": "X25519", "CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1"}
-ALWAYS_ON = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"})
-"""The suites of TLS 1.3, which cannot be chosen, in Go neither."""
-SUITES = {
+OPENSSL_CURVES = {"X25519": "X25519", "CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1"}
+TLS13_SUITES = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"})
+"""The suites of TLS 1.3. They are always enabled, as in Go."""
+OPENSSL_SUITES = {
     f"TLS_ECDHE_{kind}_WITH_{ours}": f"ECDHE-{kind}-{theirs}"
     for kind in ("ECDSA", "RSA")
     for ours, theirs in {
@@ -38,12 +38,12 @@ SUITES = {
         "CHACHA20_POLY1305_SHA256": "CHACHA20-POLY1305",
     }.items()
 }
-"""The names of Go's crypto/tls, which the file uses, and OpenSSL's."""
+"""OpenSSL's name of each suite, by the name in Go's crypto/tls, which the file uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class TLSSettings:
-    """The section `tls_server_config`, under its own names; an empty text is a setting left out."""
+    """The section `tls_server_config`, with its own names; an empty text is a setting that is not given."""
 
     cert: str = ""
     key: str = field(default="", repr=False)
@@ -61,12 +61,12 @@ class TLSSettings:
 
     @property
     def files(self) -> frozenset[Path]:
-        """The files that are read beside the configuration."""
+        """Certificate and key files that are given."""
         return frozenset(path for path in (self.cert_file, self.key_file, self.client_ca_file) if path)
 
 
 def build_context(settings: TLSSettings, report: Report) -> ssl.SSLContext:
-    """Make a context for new handshakes; it is of use only if nothing was reported."""
+    """Build the context for new handshakes. It must not be used if a problem was reported."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     load_certificate(context, settings, report)
@@ -84,38 +84,38 @@ def load_certificate(context: ssl.SSLContext, settings: TLSSettings, report: Rep
     key = read_pem("key", settings.key, settings.key_file, report)
     if not certificate or not key:
         return
-    if problem := find_pem_problem(certificate):
+    if problem := check_pem(certificate):
         report("cert_file" if settings.cert_file else "cert", f"the certificate cannot be used: {problem}")
         return
-    place = "key_file" if settings.key_file else "key"
+    name = "key_file" if settings.key_file else "key"
     if b"ENCRYPTED" in key:
-        report(place, "the key has a passphrase, which this server cannot ask for; `openssl pkey` takes it off")
+        report(name, "the key has a passphrase, which this server cannot ask for; remove it with `openssl pkey`")
         return
     try:
-        with expose(certificate) as certificate_path, expose(key) as key_path:
+        with open_as_path(certificate) as certificate_path, open_as_path(key) as key_path:
             context.load_cert_chain(certificate_path, key_path, password="")
     except OSError as error:
-        report(place, f"the key cannot be used: {explain(error)}")
+        report(name, f"the key cannot be used: {format_ssl_error(error)}")
 
 
-def find_pem_problem(certificates: bytes) -> str | None:
-    """Why these are no certificates, or None."""
+def check_pem(certificates: bytes) -> str | None:
+    """Why these are not certificates, or None."""
     if b"-----BEGIN " not in certificates:
         return "there is no PEM in it"
     try:
         load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificates)
     except ssl.SSLError as error:
-        return explain(error)
+        return format_ssl_error(error)
     return None
 
 
 def load_authorities(context: ssl.SSLContext, certificates: bytes) -> None:
-    """Trust these certificates; their comments may be in any script, which Python would refuse."""
+    """Trust these certificates. Comments with non-ASCII characters are dropped, because Python refuses them."""
     context.load_verify_locations(cadata=certificates.decode("ascii", "ignore"))
 
 
 def read_pem(name: str, inline: str, path: Path | None, report: Report) -> bytes:
-    """The content of `name` or `name_file`; empty, and reported, if there is none."""
+    """The content of `name` or `name_file`; empty, with a problem reported, if there is none."""
     if inline and path:
         report(name, f"{name} and {name}_file are both given; keep one")
     elif inline:
@@ -143,8 +143,8 @@ def read_file(name: str, path: Path, report: Report) -> bytes:
 
 
 @contextmanager
-def expose(content: bytes) -> Iterator[str]:
-    """A path under which OpenSSL reads the content, without a file on disk."""
+def open_as_path(content: bytes) -> Iterator[str]:
+    """Yield a path from which OpenSSL reads the content, without a file on disk."""
     descriptor = os.memfd_create("pem", os.MFD_CLOEXEC)
     try:
         with os.fdopen(os.dup(descriptor), "wb") as file:
@@ -154,8 +154,8 @@ def expose(content: bytes) -> Iterator[str]:
         os.close(descriptor)
 
 
-def explain(error: OSError) -> str:
-    """The system's or OpenSSL's reason in words."""
+def format_ssl_error(error: OSError) -> str:
+    """The error of the system or of OpenSSL in words."""
     reasons = {
         "KEY_VALUES_MISMATCH": "the key does not belong to the certificate",
         "NO_START_LINE": "there is no PEM in it",
@@ -164,24 +164,24 @@ def explain(error: OSError) -> str:
     if not isinstance(error, ssl.SSLError):
         return str(error)
     reason = error.reason or ""
-    return reasons.get(reason, reason.replace("_", " ").lower()) or "it is no valid PEM"
+    return reasons.get(reason, reason.replace("_", " ").lower()) or "it is not valid PEM"
 
 
 def set_client_policy(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:
-    policy = POLICIES[settings.client_auth_type]
-    given = settings.client_ca or settings.client_ca_file
+    policy = VERIFY_MODES[settings.client_auth_type]
+    has_authorities = settings.client_ca or settings.client_ca_file
     if policy is ssl.CERT_NONE:
         for name in ("client_ca", "client_ca_file", "client_allowed_sans"):
             if getattr(settings, name):
                 report(name, "has no effect without client_auth_type: RequireAndVerifyClientCert")
         return
-    if not given:
+    if not has_authorities:
         use_system_authorities(context, policy, report)
         return
     authorities = read_pem("client_ca", settings.client_ca, settings.client_ca_file, report)
     if not authorities:
         return
-    if problem := find_pem_problem(authorities):
+    if problem := check_pem(authorities):
         report("client_ca_file" if settings.client_ca_file else "client_ca", f"cannot be used: {problem}")
         return
     context.verify_mode = policy
@@ -189,10 +189,10 @@ def set_client_policy(context: ssl.SSLContext, settings: TLSSettings, report: Re
 
 
 def use_system_authorities(context: ssl.SSLContext, policy: ssl.VerifyMode, report: Report) -> None:
-    """What the toolkit does without authorities of its own: harmless only where a client needs no certificate."""
+    """Use the authorities of the system, as exporter-toolkit does; only where client certificates are optional."""
     if policy is ssl.CERT_REQUIRED:
-        # Anyone with any public certificate would get in.
-        report("client_auth_type", "missing client_ca_file: whose client certificates are to be accepted?")
+        # Everybody with a certificate of a public authority would have access.
+        report("client_auth_type", "client_ca_file is missing: it has the authorities that sign client certificates")
         return
     context.verify_mode = policy
     context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
@@ -208,14 +208,14 @@ def set_versions(context: ssl.SSLContext, settings: TLSSettings, report: Report)
 
 
 def set_suites(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:
-    unknown = [name for name in settings.cipher_suites if name not in SUITES and name not in ALWAYS_ON]
+    unknown = [name for name in settings.cipher_suites if name not in OPENSSL_SUITES and name not in TLS13_SUITES]
     for name in unknown:
         report("cipher_suites", f"unknown cipher suite {name!r}; the names are those of Go's crypto/tls")
     if unknown or not settings.cipher_suites:
         return
-    chosen = [SUITES[name] for name in settings.cipher_suites if name in SUITES]
+    chosen = [OPENSSL_SUITES[name] for name in settings.cipher_suites if name in OPENSSL_SUITES]
     if not chosen and settings.max_version == "TLS12":
-        report("cipher_suites", "has suites of TLS 1.3 only, but max_version is TLS12")
+        report("cipher_suites", "only has suites of TLS 1.3, but max_version is TLS12")
     elif not chosen:
         context.minimum_version = ssl.TLSVersion.TLSv1_3
     else:
@@ -226,30 +226,33 @@ def apply_suites(context: ssl.SSLContext, chosen: list[str], report: Report) -> 
     try:
         context.set_ciphers(":".join(chosen))
     except ssl.SSLError:
-        report("cipher_suites", "this machine's OpenSSL has none of these suites")
+        report("cipher_suites", "OpenSSL on this machine supports none of these suites")
 
 
 def set_curve(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:
-    unknown = [name for name in settings.curve_preferences if name not in CURVES]
+    unknown = [name for name in settings.curve_preferences if name not in OPENSSL_CURVES]
     for name in unknown:
-        report("curve_preferences", f"unknown curve {name!r}; use one of {', '.join(CURVES)}")
-    if not set(CURVES) - set(settings.curve_preferences):
-        return  # no restriction: OpenSSL's own list has them all
+        report("curve_preferences", f"unknown curve {name!r}; use one of {', '.join(OPENSSL_CURVES)}")
+    if not set(OPENSSL_CURVES) - set(settings.curve_preferences):
+        return  # no restriction: OpenSSL's default list has all of them
     if len(settings.curve_preferences) > 1:
-        report("curve_preferences", "this server can offer one curve or OpenSSL's own list, no list of yours; name one")
+        report(
+            "curve_preferences",
+            "this server supports one curve or the default list of OpenSSL, not another list; give one curve",
+        )
     elif settings.curve_preferences and not unknown:
         apply_curve(context, settings.curve_preferences[0], report)
 
 
 def apply_curve(context: ssl.SSLContext, name: str, report: Report) -> None:
     try:
-        context.set_ecdh_curve(CURVES[name])
+        context.set_ecdh_curve(OPENSSL_CURVES[name])
     except (ValueError, ssl.SSLError):
-        report("curve_preferences", f"this machine's OpenSSL does not have {name}")
+        report("curve_preferences", f"OpenSSL on this machine does not support {name}")
 
 
-def find_names(certificate: Mapping[str, Any]) -> Iterator[str]:
-    """The subject alternative names of a peer's certificate, as exporter-toolkit writes them."""
+def list_subject_alternative_names(certificate: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the subject alternative names of a peer's certificate, as exporter-toolkit writes them."""
     for kind, value in certificate.get("subjectAltName", ()):
         if kind == "IP Address":
             yield str(ipaddress.ip_address(value.strip()))
@@ -257,6 +260,6 @@ def find_names(certificate: Mapping[str, Any]) -> Iterator[str]:
             yield value
 
 
-def is_allowed(certificate: Mapping[str, Any] | None, names: tuple[str, ...]) -> bool:
-    """Whether a verified client may connect; a client without a certificate is the policy's affair."""
-    return not names or not certificate or not set(names).isdisjoint(find_names(certificate))
+def has_allowed_san(certificate: Mapping[str, Any] | None, names: tuple[str, ...]) -> bool:
+    """Whether a client certificate has one of the names; True too without names or without a certificate."""
+    return not names or not certificate or not set(names).isdisjoint(list_subject_alternative_names(certificate))

@@ -1,6 +1,6 @@
-"""The values of the web configuration file: what each may be, and what to write instead.
+"""Parsers for the values of the web configuration file.
 
-Parsers take a YAML node and raise ValueError; a secret is never repeated in a message.
+They take a YAML node and raise ValueError; its message says what to write, and never repeats a secret.
 """
 
 from __future__ import annotations
@@ -18,53 +18,53 @@ Parser = Callable[[yaml.Node], Any]
 Section = Mapping[str, Parser]
 
 CLIENT_AUTH_TYPES = ("NoClientCert", "RequestClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
-UNVERIFIED = ("RequireAnyClientCert", "RequireClientCert")
+UNSUPPORTED_CLIENT_AUTH = ("RequireAnyClientCert", "RequireClientCert")
 VERSIONS = ("TLS12", "TLS13")
-OLD_VERSIONS = ("TLS10", "TLS11")
-BCRYPT = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}\Z")
-HIGHEST_COST = 18
-"""One login at a cost of 18 takes tens of seconds."""
+INSECURE_VERSIONS = ("TLS10", "TLS11")
+BCRYPT_HASH = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}\Z")
+MAX_BCRYPT_COST = 18
+"""A login with cost 18 takes tens of seconds."""
 
 
 def is_null(node: yaml.Node) -> bool:
     return bool(node.tag.endswith(":null"))
 
 
-def parse_text(node: yaml.Node) -> str:
+def parse_scalar(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):
-        raise ValueError("one text is expected here")  # noqa: TRY004 - one type for all callers
+        raise ValueError("expected a text")  # noqa: TRY004 - one type for all callers
     return "" if is_null(node) else str(node.value)
 
 
-def parse_flag(node: yaml.Node) -> bool:
-    text = parse_text(node).lower()
+def parse_boolean(node: yaml.Node) -> bool:
+    text = parse_scalar(node).lower()
     if not node.tag.endswith(":bool"):
-        raise ValueError("true or false is expected here")
+        raise ValueError("expected true or false")
     return text in {"true", "yes", "on"}
 
 
-def parse_texts(node: yaml.Node) -> tuple[str, ...]:
+def parse_list(node: yaml.Node) -> tuple[str, ...]:
     if is_null(node):
         return ()
     if not isinstance(node, yaml.SequenceNode):
-        raise ValueError("a list is expected here")  # noqa: TRY004 - one type for all callers
-    return tuple(parse_text(item) for item in node.value)
+        raise ValueError("expected a list")  # noqa: TRY004 - one type for all callers
+    return tuple(parse_scalar(item) for item in node.value)
 
 
 def parse_version(node: yaml.Node) -> str:
-    text = parse_text(node)
-    if text in OLD_VERSIONS:
-        raise ValueError(f"{text} is broken and not served; use TLS12 or TLS13")
+    text = parse_scalar(node)
+    if text in INSECURE_VERSIONS:
+        raise ValueError(f"{text} is insecure and not supported; use TLS12 or TLS13")
     if text not in VERSIONS:
         raise ValueError(f"unknown TLS version {text!r}; use TLS12 or TLS13")
     return text
 
 
 def parse_client_auth(node: yaml.Node) -> str:
-    text = parse_text(node) or "NoClientCert"
-    if text in UNVERIFIED:
+    text = parse_scalar(node) or "NoClientCert"
+    if text in UNSUPPORTED_CLIENT_AUTH:
         raise ValueError(
-            f"{text} takes any certificate without verifying it, which this server cannot do; "
+            f"{text} accepts certificates without verifying them, which this server does not support; "
             "use RequireAndVerifyClientCert or VerifyClientCertIfGiven"
         )
     if text not in CLIENT_AUTH_TYPES:
@@ -73,8 +73,8 @@ def parse_client_auth(node: yaml.Node) -> str:
 
 
 def parse_interval(node: yaml.Node) -> float:
-    """Seconds; a bare number is refused because the toolkit would take it for nanoseconds."""
-    text = parse_text(node)
+    """A duration in seconds; a number without a unit is refused, because exporter-toolkit reads it as nanoseconds."""
+    text = parse_scalar(node)
     if text in {"", "0"}:
         return 0.0
     with suppress(ValueError):
@@ -84,61 +84,61 @@ def parse_interval(node: yaml.Node) -> float:
 
 
 def parse_burst(node: yaml.Node) -> int:
-    text = parse_text(node)
+    text = parse_scalar(node)
     if not re.fullmatch("[0-9]{1,9}", text):
-        raise ValueError("a whole number is expected here")
+        raise ValueError("expected a whole number")
     return int(text)
 
 
-def parse_hash(node: yaml.Node) -> bytes:
-    match = BCRYPT.match(parse_text(node))
+def parse_bcrypt_hash(node: yaml.Node) -> bytes:
+    match = BCRYPT_HASH.match(parse_scalar(node))
     if match is None:
         raise ValueError("this is not a bcrypt hash; make one with `airflow-exporter hash-password`")
-    if not 4 <= int(match[1]) <= HIGHEST_COST:
-        raise ValueError(f"a bcrypt cost of {match[1]} cannot be used; 4 to {HIGHEST_COST} can, 10 is usual")
+    if not 4 <= int(match[1]) <= MAX_BCRYPT_COST:
+        raise ValueError(f"the bcrypt cost {match[1]} is not supported; use 4 to {MAX_BCRYPT_COST}, usually 10")
     return match[0].encode()
 
 
 def parse_header(node: yaml.Node) -> str:
-    text = parse_text(node)
+    text = parse_scalar(node)
     if not text.isascii() or not text.isprintable():
-        raise ValueError("a header is one line of plain ASCII")
+        raise ValueError("expected one line of printable ASCII characters")
     return text
 
 
-def choose_header(*allowed: str) -> Parser:
-    """A header that has only a few values."""
+def parse_choice(*allowed: str) -> Parser:
+    """A parser for a header with a few possible values."""
 
     def parse(node: yaml.Node) -> str:
-        text = parse_text(node)
+        text = parse_scalar(node)
         if text not in allowed:
-            raise ValueError(f"{text!r} is no value of this header; use {' or '.join(allowed)}")
+            raise ValueError(f"{text!r} is not a value of this header; use {' or '.join(allowed)}")
         return text
 
     return parse
 
 
-TLS: Section = {
-    "cert": parse_text,
-    "key": parse_text,
-    "client_ca": parse_text,
-    "cert_file": parse_text,
-    "key_file": parse_text,
-    "client_ca_file": parse_text,
+TLS_KEYS: Section = {
+    "cert": parse_scalar,
+    "key": parse_scalar,
+    "client_ca": parse_scalar,
+    "cert_file": parse_scalar,
+    "key_file": parse_scalar,
+    "client_ca_file": parse_scalar,
     "client_auth_type": parse_client_auth,
-    "client_allowed_sans": parse_texts,
+    "client_allowed_sans": parse_list,
     "min_version": parse_version,
     "max_version": parse_version,
-    "cipher_suites": parse_texts,
-    "curve_preferences": parse_texts,
-    "prefer_server_cipher_suites": parse_flag,
+    "cipher_suites": parse_list,
+    "curve_preferences": parse_list,
+    "prefer_server_cipher_suites": parse_boolean,
 }
-HTTP: Section = {"http2": parse_flag, "headers": lambda node: node}
-HEADERS: Section = {
+HTTP_KEYS: Section = {"http2": parse_boolean, "headers": lambda node: node}
+HEADER_KEYS: Section = {
     "Content-Security-Policy": parse_header,
     "Strict-Transport-Security": parse_header,
-    "X-Content-Type-Options": choose_header("nosniff"),
-    "X-Frame-Options": choose_header("deny", "sameorigin"),
+    "X-Content-Type-Options": parse_choice("nosniff"),
+    "X-Frame-Options": parse_choice("deny", "sameorigin"),
     "X-XSS-Protection": parse_header,
 }
-RATE_LIMIT: Section = {"interval": parse_interval, "burst": parse_burst}
+RATE_LIMIT_KEYS: Section = {"interval": parse_interval, "burst": parse_burst}

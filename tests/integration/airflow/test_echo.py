@@ -274,8 +274,8 @@ def show_pages(settings: Settings) -> Sequence[str]:
     statuses = engine.status()
     assert any(reader.message for status in statuses for reader in status.readers)
     shown = (
-        pages.show_landing(statuses, "/metrics", time.time()),
-        pages.show_sources(statuses, time.time()),
+        pages.render_landing_page(statuses, "/metrics", time.time()),
+        pages.render_sources_page(statuses, time.time()),
         json.dumps([asdict(status) for status in statuses]),
         b"".join(render(engine.store, Format.TEXT)).decode(),
     )

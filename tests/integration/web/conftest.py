@@ -1,4 +1,4 @@
-"""A server on a free port of the loopback, with a site that a test can bend."""
+"""A server on a free port of the loopback, with a context that a test can bend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.config.settings import Setting, WebSettings
 from exporter.metrics.family import Family, Kind
 from exporter.store.exposition import Format
 from exporter.store.store import Store
-from exporter.web.server import Server, Site, Timeouts
+from exporter.web.server import AppContext, Server, Timeouts
 
 ANYWHERE = "127.0.0.1:0"
 FAMILY = Family("airflow_test_slots", Kind.GAUGE, "How many slots a pool has", ("pool",))
@@ -36,15 +36,15 @@ def make_store() -> Store:
     return store
 
 
-def make_site(**changes: Any) -> Site:
-    """A site with one source that is well; `changes` replace what a test is about."""
+def make_context(**changes: Any) -> AppContext:
+    """A context with one source that is well; `changes` replace what a test is about."""
     parts: dict[str, Any] = {
         "store": make_store(),
         "ready": lambda: True,
         "sources": lambda: [SOURCE],
         "configuration": lambda: [Setting("airflow.password_file", "***", "flag --airflow.password-file")],
     }
-    return Site(**(parts | changes))
+    return AppContext(**(parts | changes))
 
 
 Serve = Callable[..., Server]
@@ -52,11 +52,11 @@ Serve = Callable[..., Server]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Start servers that are stopped after the test. `web` are WebSettings, `site` is what makes a Site."""
+    """Start servers that are stopped after the test. `web` are WebSettings, `context` is what makes a AppContext."""
     servers: list[Server] = []
 
     def start(
-        site: Site | None = None,
+        context: AppContext | None = None,
         *,
         timeouts: Timeouts | None = None,
         watch_interval: float = 0.05,
@@ -65,7 +65,11 @@ def serve() -> Iterator[Serve]:
     ) -> Server:
         settings = WebSettings(**({"listen_addresses": (ANYWHERE,)} | web))
         server = Server(
-            site or make_site(), settings, timeouts=timeouts, watch_interval=watch_interval, max_scrapes=max_scrapes
+            context or make_context(),
+            settings,
+            timeouts=timeouts,
+            watch_interval=watch_interval,
+            max_scrapes=max_scrapes,
         )
         servers.append(server)
         server.start()
@@ -82,7 +86,7 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The address of a server that nothing was changed of, shared by the tests of a module."""
-    server = Server(make_site(), WebSettings(listen_addresses=(ANYWHERE,)))
+    server = Server(make_context(), WebSettings(listen_addresses=(ANYWHERE,)))
     server.start()
     yield server.addresses[0]
     server.stop(timeout=0.5)

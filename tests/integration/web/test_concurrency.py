@@ -18,7 +18,7 @@ from exporter.engine import Engine
 from exporter.metrics.family import Family, Kind
 from exporter.sources.statsd import resolvers
 from exporter.sources.statsd.model import ALL, Action, Resolution, Signature, Target
-from exporter.web.server import Server, Site
+from exporter.web.server import AppContext, Server
 from tests.integration.web.conftest import Serve
 
 SETTINGS = Settings(
@@ -93,8 +93,8 @@ def get(server: Server, path: str) -> tuple[int, bytes]:
         connection.close()
 
 
-def make_engine_site(engine: Engine) -> Site:
-    return Site(
+def make_engine_site(engine: Engine) -> AppContext:
+    return AppContext(
         store=engine.store,
         ready=engine.ready,
         sources=engine.status,

@@ -13,7 +13,7 @@ from exporter.collect.status import SourceStatus
 from exporter.store.exposition import Format
 from exporter.store.store import Store
 from exporter.web.server import Server
-from tests.integration.web.conftest import Serve, make_site, render_forever
+from tests.integration.web.conftest import Serve, make_context, render_forever
 from tests.integration.web.wire import ask, connect, read_all, request, wait_until
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -76,19 +76,19 @@ class TestMetrics:
     def test_a_choice_of_collectors_is_answered_with_what_to_use(self, address: str, query: str) -> None:
         reply = ask(address, f"/metrics?{query}")
         assert reply.status == 400
-        assert reply.body.endswith(b"is not supported: use name[]=FAMILY for single families.\n")
+        assert reply.body.endswith(b"is not supported; use name[]=FAMILY to choose metrics.\n")
 
     def test_head_has_the_headers_of_get_and_renders_nothing(self, serve: Serve) -> None:
         def render(_store: Store, _form: Format, _names: frozenset[str]) -> Iterator[bytes]:
             pytest.fail("a HEAD request must not count as an exposure")
 
-        server = serve(make_site(render=render))
+        server = serve(make_context(render=render))
         reply = ask(server.addresses[0], method="HEAD")
         assert (reply.status, reply.headers["Content-Type"], reply.body) == (200, TEXT, b"")
 
     def test_our_own_families_are_brought_up_to_date_before_each_scrape(self, serve: Serve) -> None:
         refreshed: list[int] = []
-        server = serve(make_site(refresh=lambda: refreshed.append(1)))
+        server = serve(make_context(refresh=lambda: refreshed.append(1)))
         ask(server.addresses[0])
         ask(server.addresses[0])
         ask(server.addresses[0], "/-/healthy")
@@ -119,14 +119,14 @@ class TestMetrics:
             finally:
                 ended.set()
 
-        server = serve(make_site(render=render))
+        server = serve(make_context(render=render))
         with connect(server.addresses[0]) as client:
             client.sendall(request())
             client.recv(1000)
         assert ended.wait(5)
 
     def test_only_so_many_are_rendered_at_once(self, serve: Serve) -> None:
-        address = serve(make_site(render=render_forever), max_scrapes=2).addresses[0]
+        address = serve(make_context(render=render_forever), max_scrapes=2).addresses[0]
         with connect(address, receive_buffer=4096) as first, connect(address, receive_buffer=4096) as second:
             for client in (first, second):
                 client.sendall(request())
@@ -164,15 +164,15 @@ class TestLifecycle:
 
     def test_healthy_whatever_airflow_does(self, serve: Serve) -> None:
         down = SourceStatus("airflow", up=False, attempted=False)
-        server = serve(make_site(ready=lambda: False, sources=lambda: [down]))
+        server = serve(make_context(ready=lambda: False, sources=lambda: [down]))
         assert ask(server.addresses[0], "/-/healthy").status == 200
 
     def test_ready_after_the_first_attempt_of_each_source(self, serve: Serve) -> None:
         attempted = False
-        site = make_site(
+        context = make_context(
             ready=lambda: attempted, sources=lambda: [SourceStatus("airflow", up=False, attempted=attempted)]
         )
-        address = serve(site).addresses[0]
+        address = serve(context).addresses[0]
         reply = ask(address, "/-/ready")
         assert (reply.status, reply.body) == (503, b"Not ready: waiting for the first attempt of airflow.\n")
         attempted = True
@@ -186,19 +186,19 @@ class TestLifecycle:
     @pytest.mark.parametrize("method", ["POST", "PUT"])
     def test_reloads_where_enabled(self, serve: Serve, method: str) -> None:
         reloaded: list[int] = []
-        server = serve(make_site(reload=lambda: reloaded.append(1)))
+        server = serve(make_context(reload=lambda: reloaded.append(1)))
         assert ask(server.addresses[0], "/-/reload", method=method).status == 200
         assert reloaded == [1]
 
     def test_reloading_needs_more_than_a_link(self, serve: Serve) -> None:
-        server = serve(make_site(reload=lambda: pytest.fail("a GET must change nothing")))
+        server = serve(make_context(reload=lambda: pytest.fail("a GET must change nothing")))
         assert ask(server.addresses[0], "/-/reload").status == 405
 
     def test_says_why_a_configuration_was_not_reloaded(self, serve: Serve) -> None:
         def reload() -> None:
             raise ValueError("exporter.yml:3: unknown key")
 
-        reply = ask(serve(make_site(reload=reload)).addresses[0], "/-/reload", method="POST")
+        reply = ask(serve(make_context(reload=reload)).addresses[0], "/-/reload", method="POST")
         assert reply.status == 500
         assert b"exporter.yml:3: unknown key" in reply.body
 
@@ -280,7 +280,7 @@ def test_a_fault_of_a_page_is_an_error_and_the_server_lives(serve: Serve, caplog
     def fail() -> list[SourceStatus]:
         raise RuntimeError("a fault of ours")
 
-    server: Server = serve(make_site(sources=fail))
+    server: Server = serve(make_context(sources=fail))
     assert ask(server.addresses[0], "/sources").status == 500
     assert ask(server.addresses[0]).status == 200
     assert "a fault of ours" in caplog.text

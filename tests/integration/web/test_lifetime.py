@@ -14,7 +14,7 @@ import pytest
 from exporter.store.exposition import Format
 from exporter.store.store import Store
 from exporter.web.server import AddressError, Server, WebConfigError
-from tests.integration.web.conftest import ANYWHERE, Serve, make_site, render_forever
+from tests.integration.web.conftest import ANYWHERE, Serve, make_context, render_forever
 from tests.integration.web.wire import ask, connect, read_all, read_until, request, wait_until
 
 
@@ -61,7 +61,7 @@ class TestStarting:
     def test_where_another_process_listens(self, serve: Serve) -> None:
         other: Server = serve()
         taken = other.addresses[0]
-        with pytest.raises(AddressError, match=f"cannot listen on {taken}: another process listens there"):
+        with pytest.raises(AddressError, match=f"cannot listen on {taken}: the port is in use"):
             serve(listen_addresses=(ANYWHERE, taken))
 
 
@@ -79,7 +79,7 @@ class TestStopping:
                 yield b"more\n"
             yield b"end\n"
 
-        server = serve(make_site(render=render))
+        server = serve(make_context(render=render))
         with connect(server.addresses[0]) as client:
             client.sendall(request())
             assert halfway.wait(10)
@@ -102,13 +102,13 @@ class TestStopping:
             assert (idle.recv(1), silent.recv(1)) == (b"", b"")
 
     def test_who_takes_too_long_is_cut_off(self, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-        server = serve(make_site(render=render_forever))
+        server = serve(make_context(render=render_forever))
         with connect(server.addresses[0], receive_buffer=4096) as client:
             client.sendall(request())
             client.recv(100)
             server.stop(0.1)
         assert not server.alive
-        assert "cut off 1 connections" in caplog.text
+        assert "aborted 1 connections" in caplog.text
 
     def test_the_address_is_free_again(self, serve: Serve) -> None:
         first = serve()

@@ -17,8 +17,8 @@ import bcrypt
 import pytest
 
 from exporter.web.security import login_queue
-from exporter.web.security.basic_auth import Credentials, Keyring
-from exporter.web.security.login_queue import LoginQueue, find_network
+from exporter.web.security.basic_auth import Credentials, UserDatabase
+from exporter.web.security.login_queue import LoginQueue, get_network
 from exporter.web.server import Server
 from tests.integration.web.conftest import Serve
 from tests.integration.web.wire import PATIENCE, request
@@ -149,11 +149,11 @@ def run(*attempts: tuple[str, str], before: tuple[str, ...] = ()) -> list[str]:
     async def work() -> list[str]:
         with ThreadPoolExecutor(1) as checks:
             queue = LoginQueue(checks)
-            queue._welcome.update(dict.fromkeys(before))
+            queue._known_good.update(dict.fromkeys(before))
             checker = Checker()
-            keyring: Keyring = checker  # type: ignore[assignment]
+            users: UserDatabase = checker  # type: ignore[assignment]
             tasks = [
-                asyncio.create_task(queue.verify(keyring, Credentials(b"", password.encode()), address))
+                asyncio.create_task(queue.verify(users, Credentials(b"", password.encode()), address))
                 for password, address in attempts
             ]
             await asyncio.sleep(0.05)
@@ -189,9 +189,9 @@ def test_a_check_that_fails_does_not_block_the_next() -> None:
     async def work() -> list[bool | None]:
         with ThreadPoolExecutor(1) as checks:
             queue = LoginQueue(checks)
-            keyring: Keyring = Broken()  # type: ignore[assignment]
-            one = asyncio.create_task(queue.verify(keyring, Credentials(b"", b"bad"), "A"))
-            found = [await one, await queue.verify(keyring, Credentials(b"", b"right"), "B")]
+            users: UserDatabase = Broken()  # type: ignore[assignment]
+            one = asyncio.create_task(queue.verify(users, Credentials(b"", b"bad"), "A"))
+            found = [await one, await queue.verify(users, Credentials(b"", b"right"), "B")]
             assert isinstance(queue._task and queue._task.exception(), MemoryError | None)
             return found
 
@@ -215,4 +215,4 @@ def test_a_check_that_fails_does_not_block_the_next() -> None:
     ],
 )
 def test_what_a_client_is_known_by(client: str, network: str) -> None:
-    assert find_network(client) == network
+    assert get_network(client) == network

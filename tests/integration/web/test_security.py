@@ -257,9 +257,9 @@ class TestChanges:
     @pytest.mark.parametrize(
         ("before", "after", "lost"),
         [
-            (TLS, USERS, "no tls_server_config any more"),
-            (USERS, "", "no basic_auth_users any more"),
-            (MUTUAL, TLS, "asks for less"),
+            (TLS, USERS, "tls_server_config was removed"),
+            (USERS, "", "basic_auth_users was removed"),
+            (MUTUAL, TLS, "became weaker"),
         ],
         ids=["TLS", "users", "client certificates"],
     )

@@ -16,10 +16,10 @@ import pytest
 
 from exporter.store.exposition import Format
 from exporter.store.store import Store
-from exporter.web.connections import FULL
+from exporter.web.connections import TOO_MANY_CONNECTIONS
 from exporter.web.server import Server, Timeouts
 from tests.integration.web.certificates import trust, write_certificates
-from tests.integration.web.conftest import Serve, make_site, render_forever
+from tests.integration.web.conftest import Serve, make_context, render_forever
 from tests.integration.web.wire import ask, connect, read_all, read_until, request, time_scrape, wait_until
 
 HASTE = Timeouts(head=0.4, response=0.4, idle=0.4)
@@ -79,7 +79,7 @@ class TestNobodyIsDelayed:
             assert time_scrape(address) < UNDELAYED
 
     def test_by_slow_readers(self, serve: Serve) -> None:
-        big = make_site(render=lambda *_: iter([b"x" * 65536] * 2000))
+        big = make_context(render=lambda *_: iter([b"x" * 65536] * 2000))
         address = serve(big).addresses[0]
         with ExitStack() as stack:
             for _ in range(5):
@@ -103,7 +103,7 @@ class TestSlowReaders:
                 rendered += 65536
                 yield b"x" * 65536
 
-        server = serve(make_site(render=render))
+        server = serve(make_context(render=render))
         with connect(server.addresses[0], receive_buffer=4096) as client:
             client.sendall(request())
             client.recv(100)
@@ -112,14 +112,14 @@ class TestSlowReaders:
             assert rendered < 16 * 1024 * 1024
 
     def test_are_cut_off(self, serve: Serve) -> None:
-        server = serve(make_site(render=render_forever), timeouts=HASTE)
+        server = serve(make_context(render=render_forever), timeouts=HASTE)
         with connect(server.addresses[0], receive_buffer=4096) as client:
             client.sendall(request())
             wait_until(lambda: server.counts.overdue == 1)
             wait_until(lambda: server.open_connections == 0)
 
     def test_are_cut_off_over_tls_too(self, serve: Serve, tls_config: Path) -> None:
-        server = serve(make_site(render=render_forever), timeouts=HASTE, config_file=tls_config)
+        server = serve(make_context(render=render_forever), timeouts=HASTE, config_file=tls_config)
         with connect(server.addresses[0], receive_buffer=4096) as bare:
             client = trust().wrap_socket(bare, server_hostname="127.0.0.1")
             client.sendall(request())
@@ -129,8 +129,8 @@ class TestSlowReaders:
 
     def test_whose_answer_is_complete_but_not_taken_are_cut_off(self, serve: Serve) -> None:
         # More than the kernel takes at once, less than makes the rendering pause.
-        site = make_site(render=lambda *_: iter([b"x" * 7_000_000]))
-        server = serve(site, timeouts=HASTE)
+        context = make_context(render=lambda *_: iter([b"x" * 7_000_000]))
+        server = serve(context, timeouts=HASTE)
         with connect(server.addresses[0], receive_buffer=4096) as client:
             client.sendall(request())
             wait_until(lambda: server.counts.overdue == 1)
@@ -208,18 +208,18 @@ class TestFull:
             assert ask(server.addresses[0], tls=trust()).status == 200
 
     def test_who_is_served_does_not(self, serve: Serve) -> None:
-        server = serve(make_site(render=render_forever), max_connections=1)
+        server = serve(make_context(render=render_forever), max_connections=1)
         address = server.addresses[0]
         with connect(address, receive_buffer=4096) as served:
             served.sendall(request())
             served.recv(100)
             with connect(address) as refused:
-                assert read_all(refused) == FULL
+                assert read_all(refused) == TOO_MANY_CONNECTIONS
             assert served.recv(100)
         assert server.counts.refused == 1
 
     def test_a_refusal_in_the_middle_of_tls_says_nothing_in_plain(self, serve: Serve, tls_config: Path) -> None:
-        server = serve(make_site(render=render_forever), max_connections=1, config_file=tls_config)
+        server = serve(make_context(render=render_forever), max_connections=1, config_file=tls_config)
         with connect(server.addresses[0], receive_buffer=4096) as bare:
             served = trust().wrap_socket(bare, server_hostname="127.0.0.1")
             served.sendall(request())

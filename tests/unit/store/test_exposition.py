@@ -23,7 +23,7 @@ from exporter.store import exposition
 from exporter.store.exposition import Format, render, spell_bound
 from exporter.store.ledger import Ledger
 from exporter.store.store import Scope, Series, Store, Table
-from exporter.web.compression import GZIP, compress
+from exporter.web.compression import GZIP_WBITS, compress
 
 SLOTS = Family("airflow_pool_slots", Kind.GAUGE, "Slots that the pool has", ("pool",))
 TRIES = Family("airflow_task_tries_total", Kind.COUNTER, "Tries that ran", ("dag_id", "task_id"))
@@ -228,7 +228,7 @@ def test_a_client_that_goes_away_before_the_end_has_seen_nothing(count: int, pac
     store = make_store((TRIES, {("etl", str(number)): [3] for number in range(count)}), shown=False)
     chunks = render(store, Format.TEXT)
     seen = compress(chunks) if packed else filter(None, chunks)
-    unpacker = zlib.decompressobj(GZIP)
+    unpacker = zlib.decompressobj(GZIP_WBITS)
     for chunk in seen:
         if not packed or (unpacker.decompress(chunk) and unpacker.eof):
             break

@@ -10,8 +10,15 @@ import pytest
 from exporter import __version__
 from exporter.collect.status import Cycle, ReaderStatus, SourceStatus
 from exporter.config.settings import Setting
-from exporter.web.html import VOID, Markup, join, tag
-from exporter.web.pages import POLICY, STYLE, show_configuration, show_landing, show_sources, tell_duration
+from exporter.web.html import VOID_ELEMENTS, Markup, join, tag
+from exporter.web.pages import (
+    CONTENT_SECURITY_POLICY,
+    STYLE,
+    format_duration,
+    render_configuration_page,
+    render_landing_page,
+    render_sources_page,
+)
 
 NOW = 1_800_000_000.0
 EVIL = "<script>alert('1')</script>\"onload=x"
@@ -35,7 +42,7 @@ class Outline(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
+        if tag not in VOID_ELEMENTS:
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -74,13 +81,13 @@ class TestLanding:
     """The first page."""
 
     def test_tells_the_version_and_links_to_what_there_is(self) -> None:
-        outline = Outline(show_landing([make_source(make_reader())], "/metrics", NOW))
+        outline = Outline(render_landing_page([make_source(make_reader())], "/metrics", NOW))
         assert f"Version {__version__}" in outline.text
         links = {attributes.get("href") for name, attributes in outline.elements if name == "a"}
         assert links >= {"metrics", "sources", "config", "runbooks", "-/healthy", "-/ready"}
 
     def test_links_are_relative_so_that_a_proxy_may_put_them_anywhere(self) -> None:
-        outline = Outline(show_landing([make_source()], "/metrics", NOW))
+        outline = Outline(render_landing_page([make_source()], "/metrics", NOW))
         assert not [
             href for _, attributes in outline.elements if (href := attributes.get("href") or "").startswith("/")
         ]
@@ -90,27 +97,30 @@ class TestLanding:
         [
             ({}, "up Airflow 3.3.2 1 of 1 ok 12 s ago"),
             ({"up": False}, "down Airflow 3.3.2"),
-            ({"attempted": False, "up": False}, "not tried yet Airflow 3.3.2"),
+            ({"attempted": False, "up": False}, "not attempted yet Airflow 3.3.2"),
         ],
     )
     def test_tells_the_state_of_each_source(self, changes: dict[str, Any], state: str) -> None:
-        outline = Outline(show_landing([make_source(make_reader(), **changes)], "/metrics", NOW))
+        outline = Outline(render_landing_page([make_source(make_reader(), **changes)], "/metrics", NOW))
         assert f"airflow {state}" in outline.text
 
     def test_tells_what_the_first_failing_reader_said(self) -> None:
         failing = make_reader("runs", outcome="forbidden", message="403: the user may not read DAG runs")
         source = make_source(make_reader(), failing, make_reader("tasks", outcome="timeout"))
-        text = Outline(show_landing([source], "/metrics", NOW)).text
+        text = Outline(render_landing_page([source], "/metrics", NOW)).text
         assert "1 of 3 ok" in text
         assert "runs: 403: the user may not read DAG runs (and 1 more)" in text
 
     def test_tells_what_a_reader_passes_over_where_none_fails(self) -> None:
         partial = make_reader("run_history", unanswered=2, message="etl: HTTP 404; load: HTTP 500")
-        for page in (show_landing([make_source(partial)], "/metrics", NOW), show_sources([make_source(partial)], NOW)):
-            assert "2 passed over: etl: HTTP 404; load: HTTP 500" in Outline(page).text
+        for page in (
+            render_landing_page([make_source(partial)], "/metrics", NOW),
+            render_sources_page([make_source(partial)], NOW),
+        ):
+            assert "2 skipped: etl: HTTP 404; load: HTTP 500" in Outline(page).text
 
     def test_says_so_where_no_source_is_enabled(self) -> None:
-        assert "No source is enabled" in Outline(show_landing([], "/metrics", NOW)).text
+        assert "All collectors are disabled" in Outline(render_landing_page([], "/metrics", NOW)).text
 
 
 class TestSources:
@@ -118,7 +128,7 @@ class TestSources:
 
     def test_tells_how_each_reader_fares(self) -> None:
         reader = make_reader(outcome="rate_limited", message="429", last_success=NOW - 3700, interval=60.0, pause=95.0)
-        text = Outline(show_sources([make_source(reader)], NOW)).text
+        text = Outline(render_sources_page([make_source(reader)], NOW)).text
         assert "dags rate limited 1 h 1 min ago 12 s ago 250 ms 1 min (now 1 min 35 s) 429" in text
 
     def test_shows_the_last_cycles_of_each_reader_with_their_log(self) -> None:
@@ -128,19 +138,19 @@ class TestSources:
             Cycle("dags", NOW - 40, 0.5, "ok"),
         )
         source = make_source(make_reader("dags", outcome="timeout"), make_reader("runs"), cycles=cycles)
-        text = Outline(show_sources([source], NOW)).text
-        assert "dags : 2 cycles, 1 failed DAGs and their schedules Started Took Outcome and log" in text
+        text = Outline(render_sources_page([source], NOW)).text
+        assert "dags : 2 polls, 1 failed DAGs and their schedules Started Duration Result and log" in text
         assert "2027-01-15 07:59:50 UTC 1.5 s timeout 12:00:00.000 warn no answer second line" in text
-        assert text.index("07:59:50") < text.index("07:59:20") < text.index("runs : 1 cycles")
+        assert text.index("07:59:50") < text.index("07:59:20") < text.index("runs : 1 poll ")
 
     @pytest.mark.parametrize(("outcome", "unfolded"), [("ok", False), ("timeout", True), ("", False)])
     def test_unfolds_the_readers_that_fail(self, outcome: str, unfolded: bool) -> None:
-        outline = Outline(show_sources([make_source(make_reader(outcome=outcome))], NOW))
+        outline = Outline(render_sources_page([make_source(make_reader(outcome=outcome))], NOW))
         (attributes,) = (attributes for name, attributes in outline.elements if name == "details")
         assert ("open" in attributes) is unfolded
 
     def test_every_link_within_the_page_leads_somewhere(self) -> None:
-        outline = Outline(show_sources([make_source(make_reader("dags"), make_reader("runs"))], NOW))
+        outline = Outline(render_sources_page([make_source(make_reader("dags"), make_reader("runs"))], NOW))
         targets = {attributes.get("id") for _, attributes in outline.elements}
         links = [href for _, attributes in outline.elements if (href := attributes.get("href") or "").startswith("#")]
         assert links
@@ -148,12 +158,12 @@ class TestSources:
 
     def test_a_reader_that_was_not_tried_yet_has_no_numbers(self) -> None:
         reader = make_reader(outcome="", last_attempt=None, last_success=None, duration=0.0)
-        assert "not tried yet never never 30 s" in Outline(show_sources([make_source(reader)], NOW)).text
+        assert "not attempted yet never never 30 s" in Outline(render_sources_page([make_source(reader)], NOW)).text
 
 
 def test_the_configuration_tells_each_value_and_where_it_came_from() -> None:
     settings = [Setting("airflow.url", "https://airflow", "flag --airflow.url"), Setting("state.file", "", "default")]
-    text = Outline(show_configuration(settings)).text
+    text = Outline(render_configuration_page(settings)).text
     assert "airflow.url https://airflow flag --airflow.url" in text
     assert "state.file default" in text
 
@@ -166,9 +176,9 @@ class TestMarkup:
         cycle = Cycle(EVIL, NOW, 0.1, EVIL, (EVIL, EVIL))
         source = make_source(reader, name=EVIL, detail=EVIL, cycles=(cycle,))
         pages = [
-            show_sources([source], NOW),
-            show_landing([source], EVIL, NOW),
-            show_configuration([Setting(EVIL, EVIL, EVIL)]),
+            render_sources_page([source], NOW),
+            render_landing_page([source], EVIL, NOW),
+            render_configuration_page([Setting(EVIL, EVIL, EVIL)]),
         ]
         for page in pages:
             outline = Outline(page)
@@ -183,10 +193,10 @@ class TestMarkup:
         assert isinstance(join(inner, "<"), Markup)
 
     def test_the_policy_allows_our_style_and_nothing_else(self) -> None:
-        page = show_configuration([])
+        page = render_configuration_page([])
         assert f"<style>{STYLE}</style>" in page
         assert "style=" not in page
-        assert POLICY.startswith("default-src 'none'; style-src 'sha256-")
+        assert CONTENT_SECURITY_POLICY.startswith("default-src 'none'; style-src 'sha256-")
 
 
 @pytest.mark.parametrize(
@@ -204,4 +214,4 @@ class TestMarkup:
     ],
 )
 def test_durations_have_at_most_two_units(seconds: float, told: str) -> None:
-    assert tell_duration(seconds) == told
+    assert format_duration(seconds) == told

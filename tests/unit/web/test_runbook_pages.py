@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.web.runbook_files import list_runbooks, read_runbook
-from exporter.web.runbook_pages import fill_labels, list_placeholders, show_runbook, write_copy
+from exporter.web.runbook_pages import fill_labels, list_placeholders, render_runbook, write_static_copy
 
 RUNBOOK = """# AirflowPoolFull
 
@@ -36,7 +36,7 @@ HOSTILE = 'a"} or vector(1) # <script>\n```\n# not a heading\\'
 
 
 def show(text: str = RUNBOOK, **labels: str) -> str:
-    return show_runbook(text, labels, NAMES, "{}.md".format)
+    return render_runbook(text, labels, NAMES, "{}.md".format)
 
 
 def test_labels_of_the_alert_stand_in_queries_and_commands_only() -> None:
@@ -87,14 +87,14 @@ def test_names_of_other_runbooks_are_links_and_nothing_else_is() -> None:
 def test_every_runbook_of_the_bundle_becomes_a_page(name: str) -> None:
     text = read_runbook(name)
     assert text is not None
-    page = show_runbook(text, {}, list_runbooks(), "{}.md".format)
+    page = render_runbook(text, {}, list_runbooks(), "{}.md".format)
     assert page.count("<h2>") == 4
     assert "```" not in page
 
 
 def test_a_copy_answers_the_paths_that_alerts_link_to(tmp_path: Path) -> None:
     names = list_runbooks()
-    assert write_copy(tmp_path / "html", "html") == len(names)
+    assert write_static_copy(tmp_path / "html", "html") == len(names)
     for name in names:
         page = (tmp_path / "html" / f"{name}.md" / "index.html").read_text(encoding="utf-8")
         for link in re.findall(r'href="(.*?)"', page):
@@ -104,6 +104,6 @@ def test_a_copy_answers_the_paths_that_alerts_link_to(tmp_path: Path) -> None:
 
 
 def test_a_copy_in_markdown_has_the_files_as_they_are(tmp_path: Path) -> None:
-    write_copy(tmp_path, "markdown")
+    write_static_copy(tmp_path, "markdown")
     for name in list_runbooks():
         assert (tmp_path / f"{name}.md").read_text(encoding="utf-8") == read_runbook(name)

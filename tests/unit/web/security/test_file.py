@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.web.security import values
-from exporter.web.security.file import load
+from exporter.web.security.file import load_web_config
 from exporter.web.security.settings import WebConfig, WebConfigError
-from exporter.web.security.tls import SUITES
+from exporter.web.security.tls import OPENSSL_SUITES
 from tests.integration.web.certificates import issue, write_certificates
 
 DATA = Path(__file__).parents[3] / "data" / "webconfig"
@@ -30,10 +30,10 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.di
 DOCUMENTS = st.fixed_dictionaries(
     {},
     optional={
-        "tls_server_config": st.dictionaries(st.sampled_from(sorted(values.TLS)), VALUES) | VALUES,
-        "http_server_config": st.dictionaries(st.sampled_from(sorted(values.HTTP)), VALUES) | VALUES,
+        "tls_server_config": st.dictionaries(st.sampled_from(sorted(values.TLS_KEYS)), VALUES) | VALUES,
+        "http_server_config": st.dictionaries(st.sampled_from(sorted(values.HTTP_KEYS)), VALUES) | VALUES,
         "basic_auth_users": st.dictionaries(SCALARS, VALUES) | VALUES,
-        "rate_limit": st.dictionaries(st.sampled_from(sorted(values.RATE_LIMIT)), VALUES) | VALUES,
+        "rate_limit": st.dictionaries(st.sampled_from(sorted(values.RATE_LIMIT_KEYS)), VALUES) | VALUES,
     },
 )
 """Files that have the right keys and any values."""
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_used_is_told_every_problem_and_its_place(path: Pa
     copy = tmp_path / path.name
     copy.write_bytes(path.read_bytes())
     with pytest.raises(WebConfigError) as caught:
-        load(copy)
+        load_web_config(copy)
     problems = [problem.replace(f"{tmp_path}/", "") for problem in caught.value.problems]
     assert problems == read_expected(path.read_text())
 
@@ -70,29 +70,29 @@ class TestWhatIsRefused:
 
     def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
         with pytest.raises(WebConfigError, match=r"absent\.yml: the file cannot be read: No such file"):
-            load(tmp_path / "absent.yml")
+            load_web_config(tmp_path / "absent.yml")
 
     def test_a_file_that_is_not_text(self, tmp_path: Path) -> None:
         path = tmp_path / "web.yml"
         path.write_bytes(b"\xff\xfe\x00")
         with pytest.raises(WebConfigError, match="not UTF-8"):
-            load(path)
+            load_web_config(path)
 
     def test_a_file_that_is_nested_without_end(self, tmp_path: Path) -> None:
         with pytest.raises(WebConfigError, match="nested too deeply"):
-            load(write(tmp_path, "[" * 1000))
+            load_web_config(write(tmp_path, "[" * 1000))
 
     @given(document=DOCUMENTS)
     @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_whatever_a_file_says_it_is_used_or_refused(self, tmp_path: Path, document: object) -> None:
         path = write(tmp_path, yaml.safe_dump(document, allow_unicode=True))
         with suppress(WebConfigError):
-            load(path)
+            load_web_config(path)
 
     def test_secrets_are_not_repeated(self, tmp_path: Path) -> None:
         path = write(tmp_path, "tls_server_config:\n  key: [hunter2]\nbasic_auth_users:\n  prometheus: hunter2\n")
         with pytest.raises(WebConfigError) as caught:
-            load(path)
+            load_web_config(path)
         assert "hunter2" not in str(caught.value)
 
 
@@ -103,11 +103,11 @@ class TestWhatIsMeant:
         "text", ["", "# nothing\n", "{}", "tls_server_config:\nbasic_auth_users:\n", "rate_limit: {}"]
     )
     def test_an_empty_file_protects_nothing(self, tmp_path: Path, text: str) -> None:
-        assert load(write(tmp_path, text)) == WebConfig()
+        assert load_web_config(write(tmp_path, text)) == WebConfig()
 
     def test_files_are_relative_to_the_configuration(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir("/")
-        config = load(write(tmp_path, TLS))
+        config = load_web_config(write(tmp_path, TLS))
         assert config.files == {tmp_path / "server.crt", tmp_path / "server.key"}
 
     def test_certificate_and_key_may_be_inline(self, tmp_path: Path) -> None:
@@ -116,34 +116,34 @@ class TestWhatIsMeant:
         lines = ["tls_server_config:"]
         for name, blob in blocks.items():
             lines += [f"  {name}: |", *(f"    {line}" for line in blob.bytes().decode().splitlines())]
-        config = load(write(tmp_path, "\n".join(lines)))
-        assert isinstance(config.context, ssl.SSLContext)
+        config = load_web_config(write(tmp_path, "\n".join(lines)))
+        assert isinstance(config.ssl_context, ssl.SSLContext)
         assert "PRIVATE" not in repr(config)
 
     def test_users_are_names_and_hashes(self, tmp_path: Path) -> None:
-        config = load(write(tmp_path, f"basic_auth_users:\n  prometheus: {HASH}\n  zoë: {HASH}\n"))
+        config = load_web_config(write(tmp_path, f"basic_auth_users:\n  prometheus: {HASH}\n  zoë: {HASH}\n"))
         assert config.users == {b"prometheus": HASH.encode(), "zoë".encode(): HASH.encode()}
         assert HASH not in repr(config)
 
     def test_numbers_are_text_where_text_is_meant(self, tmp_path: Path) -> None:
-        config = load(write(tmp_path, "http_server_config:\n  headers:\n    X-XSS-Protection: 1\n"))
+        config = load_web_config(write(tmp_path, "http_server_config:\n  headers:\n    X-XSS-Protection: 1\n"))
         assert config.headers == {"X-XSS-Protection": "1"}
 
     @pytest.mark.parametrize(("written", "seconds"), [("1s", 1.0), ("200ms", 0.2), ("1m30s", 90.0)])
     def test_the_rate_limit_is_an_interval_and_a_burst(self, tmp_path: Path, written: str, seconds: float) -> None:
-        limit = load(write(tmp_path, f"rate_limit:\n  interval: {written}\n  burst: 5\n")).rate_limit
+        limit = load_web_config(write(tmp_path, f"rate_limit:\n  interval: {written}\n  burst: 5\n")).rate_limit
         assert limit is not None
         assert (limit.interval, limit.burst) == (seconds, 5)
 
     def test_a_rate_limit_of_0_is_none(self, tmp_path: Path) -> None:
-        assert load(write(tmp_path, "rate_limit:\n  interval: 0\n  burst: 0\n")).rate_limit is None
+        assert load_web_config(write(tmp_path, "rate_limit:\n  interval: 0\n  burst: 0\n")).rate_limit is None
 
 
 class TestTLS:
     """How the settings become a context."""
 
     def build(self, folder: Path, *lines: str) -> ssl.SSLContext:
-        context = load(write(folder, TLS + "".join(f"  {line}\n" for line in lines))).context
+        context = load_web_config(write(folder, TLS + "".join(f"  {line}\n" for line in lines))).ssl_context
         assert context is not None
         return context
 
@@ -193,8 +193,8 @@ class TestTLS:
         self.build(tmp_path, "client_auth_type: RequireAndVerifyClientCert", "client_ca_file: ca.crt")
 
     def test_every_suite_of_the_toolkit_is_known_to_openssl(self, tmp_path: Path) -> None:
-        context = self.build(tmp_path, f"cipher_suites: [{', '.join(SUITES)}]")
-        assert {cipher["name"] for cipher in context.get_ciphers()} >= set(SUITES.values())
+        context = self.build(tmp_path, f"cipher_suites: [{', '.join(OPENSSL_SUITES)}]")
+        assert {cipher["name"] for cipher in context.get_ciphers()} >= set(OPENSSL_SUITES.values())
 
     def test_suites_of_tls_1_3_alone_leave_only_it(self, tmp_path: Path) -> None:
         context = self.build(tmp_path, "cipher_suites: [TLS_AES_256_GCM_SHA384]")
@@ -215,7 +215,7 @@ class TestExample:
     def check(self, promtool: Path, path: Path) -> None:
         done = subprocess.run([promtool, "check", "web-config", path], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        load(path)
+        load_web_config(path)
 
     def test_passes_promtool_as_it_is(self, promtool: Path) -> None:
         self.check(promtool, EXAMPLE)
@@ -224,7 +224,7 @@ class TestExample:
         text = re.sub(r"(?m)^#(?! \S)", "", EXAMPLE.read_text())
         path = write(tmp_path, text)
         self.check(promtool, path)
-        config = load(path)
+        config = load_web_config(path)
         assert config.tls
         assert config.users
         assert config.rate_limit
