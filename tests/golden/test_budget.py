@@ -15,11 +15,11 @@ from exporter.engine import find_buckets
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.reading import Change
 from exporter.sources.airflow.api.models import Dag, DagRun, TaskInstance
-from exporter.sources.airflow.counting.changes import count
-from exporter.sources.airflow.counting.rows import Ended, Fate, Outcome
+from exporter.sources.airflow.counting.changes import to_changes
+from exporter.sources.airflow.counting.decision import EndedTry, TerminalState, TryOutcome
 from exporter.sources.airflow.readers.dags import dag_tables
 from exporter.sources.airflow.readers.history import DagHistory, history_tables
-from exporter.sources.airflow.readers.runs import count as count_run
+from exporter.sources.airflow.readers.runs import run_changes
 from exporter.sources.airflow.readers.runs import state_tables as run_tables
 from exporter.sources.airflow.readers.tasks import state_tables as task_tables
 from exporter.sources.airflow.source import LEDGER
@@ -42,12 +42,12 @@ def end_tasks(scope: Scope) -> Iterator[Change]:
     for number, dag_id in enumerate(DAGS):
         for task in range(10):
             row = make_row(dag_id, task, "success")
-            yield from count(Ended(row, Fate.SUCCESS), scope)
-            yield from count(Outcome(row, "success"), scope)
+            yield from to_changes(EndedTry(row, TryOutcome.SUCCESS), scope)
+            yield from to_changes(TerminalState(row, "success"), scope)
             if (number + task) % 10 == 0:
-                yield from count(Ended(row, Fate.RETRIED), scope)
-                yield from count(Ended(row, Fate.FAILED), scope)
-                yield from count(Outcome(row, "failed"), scope)
+                yield from to_changes(EndedTry(row, TryOutcome.RETRIED), scope)
+                yield from to_changes(EndedTry(row, TryOutcome.FAILED), scope)
+                yield from to_changes(TerminalState(row, "failed"), scope)
 
 
 def end_runs(scope: Scope) -> Iterator[Change]:
@@ -57,7 +57,7 @@ def end_runs(scope: Scope) -> Iterator[Change]:
                 dag_id=dag_id, run_id="r", run_type="scheduled", state=state,
                 start_date=2.0, end_date=90.0, run_after=1.0,
             )  # fmt: skip
-            yield from count_run(run, scope, again=False, edge=0.0)
+            yield from run_changes(run, scope, again=False, count_from=0.0)
 
 
 def fill(settings: AirflowSettings) -> Store:

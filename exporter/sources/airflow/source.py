@@ -15,8 +15,8 @@ from exporter.sources.airflow.api.left_out import LeftOut
 from exporter.sources.airflow.api.protocol import Airflow
 from exporter.sources.airflow.api.v1 import V1
 from exporter.sources.airflow.api.v2 import V2
-from exporter.sources.airflow.counting.by_run import ByRun
-from exporter.sources.airflow.counting.by_time import ByTime, Finder
+from exporter.sources.airflow.counting.by_run import EndedByRun
+from exporter.sources.airflow.counting.by_time import EndedByTime, EndedFinder
 from exporter.sources.airflow.http.client import Client, OnRequest, ignore
 from exporter.sources.airflow.http.errors import shown
 from exporter.sources.airflow.readers.backfills import BackfillsReader
@@ -121,11 +121,11 @@ class AirflowSource:
             HistoryReader(airflow, memory, overview, self._every("run_history")),
         ]
 
-    def _choose_finder(self, airflow: Airflow) -> Finder:
+    def _choose_finder(self, airflow: Airflow) -> EndedFinder:
         if isinstance(airflow, V2):
-            return ByTime(airflow, self._memory)
+            return EndedByTime(airflow, self._memory)
         assert isinstance(airflow, V1)  # noqa: S101 - there are two
-        return ByRun(airflow, self._memory, self._overview, self._scope)
+        return EndedByRun(airflow, self._memory, self._overview, self._scope)
 
     def _every(self, reader: str, at_least: float = 0.0) -> float:
         """The reader's interval: as configured for it, else the common one, but not below its own."""

@@ -18,8 +18,8 @@ from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.family import Family
 from exporter.metrics.reading import Reader
 from exporter.sources.airflow.counting import by_run
-from exporter.sources.airflow.counting.by_run import ByRun
-from exporter.sources.airflow.counting.by_time import ByTime, Finder
+from exporter.sources.airflow.counting.by_run import EndedByRun
+from exporter.sources.airflow.counting.by_time import EndedByTime, EndedFinder
 from exporter.sources.airflow.http.clock import ServerClock
 from exporter.sources.airflow.readers import tasks as tasks_reader
 from exporter.sources.airflow.readers.runs import RunsReader
@@ -65,11 +65,11 @@ class Exporter:
             TasksReader(self.airflow, finder, self.state, self.overview, scope, 5.0, self.clock),
         )
 
-    def make_finder(self, scope: Scope) -> Finder:
+    def make_finder(self, scope: Scope) -> EndedFinder:
         """By the model's clock: sweeps take some seconds, so that they are due now and then."""
         if self.way == "by run":
-            return ByRun(self.airflow, self.state, self.overview, scope, self.clock)
-        return ByTime(self.airflow, self.state, self.clock)
+            return EndedByRun(self.airflow, self.state, self.overview, scope, self.clock)
+        return EndedByTime(self.airflow, self.state, self.clock)
 
     def clock(self) -> float:
         return float(self.airflow.now)
@@ -231,8 +231,8 @@ def test_what_ended_under_faults_is_counted_two_complete_polls_later(seed: int, 
 def test_polls_that_have_little_time_count_later_what_they_could_not_ask_for(
     seed: int, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(by_run, "SECONDS", 4.0)
-    monkeypatch.setattr(tasks_reader, "SECONDS", 2.0)
+    monkeypatch.setattr(by_run, "MAX_LISTING_SECONDS", 4.0)
+    monkeypatch.setattr(tasks_reader, "MAX_HISTORY_SECONDS", 2.0)
     airflow = model.Model(seed, clears=False)
     exporter = Exporter(airflow, way, tmp_path / "state.db")
     exporter.begin()

@@ -1,10 +1,11 @@
-"""Finding what ended on Airflow 2: run by run.
+"""Find what ended since the last complete poll, on Airflow 2: run by run.
 
-Runs are listed: each that ended, each whose active task instances changed, and at times those that stand still, since
-what began and ended in them between two polls shows nowhere else. Of a run that was listed before, only what was
-touched since is asked for. A poll lists as many as it has time for; the others, and those that fail, wait for the next
-poll. One that fails again and again goes last and is given up in the end. What was listed counts as known only once it
-was committed.
+A poll lists the ended task instances of each run that ended and of each run whose active task instances changed. From
+time to time it also lists runs in which nothing changes, because a try that starts and ends between two polls shows
+nowhere else. A run that was listed before is asked only for what was updated since.
+
+A poll lists as many runs as it has time for. The others, and those that fail, wait for the next poll. A run that keeps
+failing goes last and is abandoned in the end. A run counts as listed only once its rows were committed.
 """
 
 from __future__ import annotations
@@ -20,75 +21,80 @@ from exporter.config.dag_filter import Scope
 from exporter.metrics.reading import Memory, ReaderError
 from exporter.sources.airflow.api.models import DagRun, TaskInstance
 from exporter.sources.airflow.api.protocol import AirflowByRun
-from exporter.sources.airflow.counting.by_time import Found, Key
+from exporter.sources.airflow.counting.by_time import TASKS_CURSOR, EndedRows, RunKey
 from exporter.sources.airflow.counting.cursor import (
+    CURSOR_SPACE,
     OVERLAP,
-    SPACE,
-    Window,
-    hold,
-    open_window,
+    CursorRange,
+    hold_cursor,
+    next_range,
     read_cursor,
     write_cursor,
 )
-from exporter.sources.airflow.counting.retry_later import MAX_FAILURES, Refusals, is_about_one, is_about_question
+from exporter.sources.airflow.counting.retry_later import (
+    MAX_FAILURES_PER_POLL,
+    RetryQueue,
+    is_object_error,
+    may_be_query_error,
+)
 from exporter.sources.airflow.saved_entries import decode_all
 from exporter.sources.airflow.shared import Overview
 
 log = logging.getLogger(__name__)
 
-LISTINGS = 40
-"""How many runs one poll lists."""
-SECONDS = 5.0
-"""After how many seconds of listing a poll leaves the others to the next one: polls have a deadline."""
-BUSY = 60.0
-"""After how many seconds a run in which the same task instances stay active is listed again, at first."""
-EMPTY = 5.0
-"""The same for a run in which none is active: those that are next may begin and end before the next poll."""
-ALONE = 300.0
-"""The longest time for which a run is left alone, in seconds, while few stand still."""
-ALONE_EACH = 1.5
-"""The same for each run that stands still, where that is longer: a poll each half minute then lists twenty of them."""
-KEPT = 3600.0
-"""For how many seconds before the window it is remembered which runs were listed."""
-SERIAL = b"tasks.listed"
+MAX_RUNS_PER_POLL = 40
+MAX_LISTING_SECONDS = 5.0
+"""After how many seconds of listing a poll leaves the other runs to the next one: polls have a deadline."""
+FIRST_PAUSE_ACTIVE = 60.0
+"""After how many seconds a run with unchanged active task instances is listed again, at first."""
+FIRST_PAUSE_IDLE = 5.0
+"""The same for a run without active task instances: the next ones may start and end before the next poll."""
+MAX_PAUSE = 300.0
+"""For how many seconds an unchanged run is not listed, at most, while there are few of them."""
+MAX_PAUSE_PER_RUN = 1.5
+"""The same for each unchanged run, where that is longer: a poll every 30 s then lists twenty of them."""
+LISTED_RETENTION = 3600.0
+"""For how many seconds before the cursor it is remembered which ended runs were listed."""
+SERIAL_KEY = b"tasks.listed"
+"""Where the state file holds the number of the last find that was committed."""
 
-UNKNOWN: frozenset[tuple[object, ...]] = frozenset({("unknown",)})
-"""The sign of a run that nobody has."""
+Fingerprint = frozenset[tuple[object, ...]]
+Fingerprints = Mapping[RunKey, Fingerprint]
+"""For each run what changes when its active task instances change."""
+NO_FINGERPRINT: Fingerprint = frozenset({("unknown",)})
+"""Fingerprint that matches no run, so that it is listed again."""
 
-Signs = Mapping[Key, frozenset[tuple[object, ...]]]
-"""For each run what tells whether its active task instances changed."""
 
-
-class Pause(NamedTuple):
-    """From when on a run that stands still is to be listed, and how long it is then left alone, in seconds."""
+class RunPause(NamedTuple):
+    """When to list an unchanged run again (monotonic seconds), and the pause after that (seconds)."""
 
     due: float
     length: float
 
 
-class Look(NamedTuple):
-    """One find, until it is known whether it was committed."""
+class UncommittedFind(NamedTuple):
+    """What one find listed. It becomes known when the next find sees that it was committed."""
 
     serial: int
-    window: Window
+    span: CursorRange
     ended: list[DagRun]
-    """Those that were listed."""
-    signs: Signs
-    pauses: dict[Key, Pause]
-    read: dict[Key, float]
-    """When the runs were listed, on the server's clock."""
+    """The ended runs that were listed."""
+    fingerprints: Fingerprints
+    pauses: dict[RunKey, RunPause]
+    listed_at: dict[RunKey, float]
+    """When each run was listed, on Airflow's clock."""
 
 
 class Listing(NamedTuple):
-    """What one poll read of the runs that it listed, whether it ended with one that failed, and which it gave up."""
+    """The rows of the runs that one poll listed, the runs that it abandoned, and whether any run failed."""
 
-    rows: Mapping[Key, Sequence[TaskInstance]]
-    unanswered: frozenset[Key] = frozenset()
+    rows: Mapping[RunKey, Sequence[TaskInstance]]
+    unanswered: frozenset[RunKey] = frozenset()
     failed: bool = False
 
 
-class ByRun:
-    """Lists the runs in which something may have ended."""
+class EndedByRun:
+    """Lists the runs in which task instances may have ended."""
 
     def __init__(
         self,
@@ -103,144 +109,151 @@ class ByRun:
         self._overview = overview
         self._scope = scope
         self._clock = clock
-        self._signs: Signs = {}
-        """Nothing is known after a start: every active run is listed once."""
-        self._listed: dict[tuple[Key, float | None], float] = {}
-        self._pauses: dict[Key, Pause] = {}
-        self._read: dict[Key, float] = {}
-        self._refusals: Refusals[Key] = Refusals(clock)
-        self._look: Look | None = None
+        self._fingerprints: Fingerprints = {}
+        """Empty after a start, so that every active run is listed once."""
+        self._listed_ends: dict[tuple[RunKey, float | None], float] = {}
+        self._pauses: dict[RunKey, RunPause] = {}
+        self._listed_at: dict[RunKey, float] = {}
+        self._retries: RetryQueue[RunKey] = RetryQueue(clock)
+        self._uncommitted: UncommittedFind | None = None
 
-    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
-        """Look once. Raises ReaderError."""
-        serial = self._adopt()
+    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> EndedRows:
+        """List the runs that ended, those that changed, and unchanged ones that are due. Raises ReaderError."""
+        serial = self._accept_committed()
         now = self._airflow.server_time()
-        window = open_window(read_cursor(self._memory, "tasks"), now, sliced=False)
-        signs = sign(active())
-        ended = self._find_ended(window.since)
-        changed = self._find_changed(signs, ended)
-        pauses = self._find_pauses(signs, {key_of(run) for run in ended} | set(changed))
-        still = [key for key in sorted(pauses, key=pauses.__getitem__) if pauses[key].due <= self._clock()]
-        listing = self._list_in_time([*map(key_of, ended), *changed, *still])
+        span = next_range(read_cursor(self._memory, TASKS_CURSOR), now, sliced=False)
+        fingerprints = compute_fingerprints(active())
+        ended = self._find_ended(span.since)
+        changed = self._find_changed(fingerprints, ended)
+        pauses = self._get_pauses(fingerprints, {run_key(run) for run in ended} | set(changed))
+        due = [key for key in sorted(pauses, key=pauses.__getitem__) if pauses[key].due <= self._clock()]
+        listing = self._list_in_time([*map(run_key, ended), *changed, *due])
         listed = listing.rows
-        later = frozenset({*map(key_of, ended), *changed} - listed.keys())
-        if left := [run for run in ended if key_of(run) in later]:
-            window = stop_at(window, left[0], again=not listing.failed)
-            ended = [run for run in ended if key_of(run) in listed]
-        pauses |= {key: lengthen(pauses[key], self._clock(), len(pauses)) for key in still if key in listed}
-        read = {key: when for key, when in self._read.items() if key in pauses or key in signs}
-        self._look = Look(serial + 1, window, ended, keep_back(signs, later), pauses, read | dict.fromkeys(listed, now))
+        postponed = frozenset({*map(run_key, ended), *changed} - listed.keys())
+        if left := [run for run in ended if run_key(run) in postponed]:
+            span = stop_before(span, left[0], again=not listing.failed)
+            ended = [run for run in ended if run_key(run) in listed]
+        pauses |= {key: next_pause(pauses[key], self._clock(), len(pauses)) for key in due if key in listed}
+        listed_at = {key: moment for key, moment in self._listed_at.items() if key in pauses or key in fingerprints}
+        listed_at |= dict.fromkeys(listed, now)
+        known = forget_fingerprints(fingerprints, postponed)
+        self._uncommitted = UncommittedFind(serial + 1, span, ended, known, pauses, listed_at)
         rows = [row for rows in listed.values() for row in rows]
-        note = f"{len(listed)} runs listed, {len(later)} left"
-        return Found(rows, window, self._cursors(), note, later, listing.unanswered)
+        note = f"{len(listed)} runs listed, {len(postponed)} postponed"
+        return EndedRows(rows, span, self._cursors(), note, postponed, listing.unanswered)
 
-    def postpone(self, runs: Collection[Key]) -> Mapping[bytes, bytes | None]:
-        """The next find lists these runs again."""
-        look = self._look
-        assert look is not None  # noqa: S101 - something was found before
-        ended = [run for run in look.ended if key_of(run) not in runs]
-        read = {key: when for key, when in look.read.items() if key not in runs}
-        read |= {key: self._read[key] for key in runs if key in self._read}
-        signs = keep_back(look.signs, runs)
-        self._look = look._replace(window=hold(look.window), ended=ended, signs=signs, read=read)
+    def postpone(self, runs: Collection[RunKey]) -> Mapping[bytes, bytes | None]:
+        """List these runs again in the next poll."""
+        found = self._uncommitted
+        assert found is not None  # noqa: S101 - find() comes first
+        listed_at = {key: moment for key, moment in found.listed_at.items() if key not in runs}
+        listed_at |= {key: self._listed_at[key] for key in runs if key in self._listed_at}
+        self._uncommitted = found._replace(
+            span=hold_cursor(found.span),
+            ended=[run for run in found.ended if run_key(run) not in runs],
+            fingerprints=forget_fingerprints(found.fingerprints, runs),
+            listed_at=listed_at,
+        )
         return self._cursors()
 
-    def _adopt(self) -> int:
-        """Take what the last find listed as known, if it was committed; the number of the last one that was."""
-        found = self._memory.recall(SPACE, [SERIAL])
-        known = decode_all(self._memory, SPACE, found, msgspec.msgpack.Decoder(int).decode)
-        serial = known.get(SERIAL, 0)
-        look, self._look = self._look, None
-        if look is not None and look.serial == serial:
-            self._signs, self._pauses, self._read = look.signs, look.pauses, look.read
-            self._listed.update(((key_of(run), run.end_date), look.window.after.complete) for run in look.ended)
-            oldest = look.window.since - KEPT
-            self._listed = {entry: moment for entry, moment in self._listed.items() if moment >= oldest}
+    def _accept_committed(self) -> int:
+        """Take what the last find listed as known if it was committed; the number of the last one that was."""
+        entry = self._memory.recall(CURSOR_SPACE, [SERIAL_KEY])
+        known = decode_all(self._memory, CURSOR_SPACE, entry, msgspec.msgpack.Decoder(int).decode)
+        serial = known.get(SERIAL_KEY, 0)
+        found, self._uncommitted = self._uncommitted, None
+        if found is not None and found.serial == serial:
+            self._fingerprints, self._pauses, self._listed_at = found.fingerprints, found.pauses, found.listed_at
+            self._listed_ends.update(((run_key(run), run.end_date), found.span.after.complete) for run in found.ended)
+            oldest = found.span.since - LISTED_RETENTION
+            self._listed_ends = {end: moment for end, moment in self._listed_ends.items() if moment >= oldest}
         return serial
 
     def _cursors(self) -> dict[bytes, bytes | None]:
-        assert self._look is not None  # noqa: S101 - something was found before
-        return {**write_cursor("tasks", self._look.window), SERIAL: msgspec.msgpack.encode(self._look.serial)}
+        assert self._uncommitted is not None  # noqa: S101 - find() comes first
+        serial = msgspec.msgpack.encode(self._uncommitted.serial)
+        return {**write_cursor(TASKS_CURSOR, self._uncommitted.span), SERIAL_KEY: serial}
 
     def _find_ended(self, since: float) -> list[DagRun]:
-        """Runs that ended and were not listed since, the oldest end first."""
+        """Runs that ended and were not listed after that, the oldest end first."""
         runs = self._scope.select(self._airflow.dag_runs_ended(since))
-        fresh = [run for run in runs if (key_of(run), run.end_date) not in self._listed]
+        fresh = [run for run in runs if (run_key(run), run.end_date) not in self._listed_ends]
         return sorted(fresh, key=lambda run: run.end_date or 0.0)
 
-    def _find_changed(self, signs: Signs, ended: Iterable[DagRun]) -> list[Key]:
+    def _find_changed(self, fingerprints: Fingerprints, ended: Iterable[DagRun]) -> list[RunKey]:
         """Runs whose active task instances are not what they were at the last poll."""
-        done = {key_of(run) for run in ended}
-        keys = {**self._signs, **signs}
-        return [key for key in keys if key not in done and self._signs.get(key) != signs.get(key)]
+        done = {run_key(run) for run in ended}
+        keys = {**self._fingerprints, **fingerprints}
+        return [key for key in keys if key not in done and self._fingerprints.get(key) != fingerprints.get(key)]
 
-    def _find_pauses(self, signs: Signs, moving: set[Key]) -> dict[Key, Pause]:
-        """When each active run that stands still is to be listed: it may do so for ever (its DAG is paused)."""
+    def _get_pauses(self, fingerprints: Fingerprints, moving: set[RunKey]) -> dict[RunKey, RunPause]:
+        """When to list each unchanged active run; a run of a paused DAG may stay unchanged for ever."""
         now = self._clock()
-        runs = {key for key in self._overview.active_runs if self._scope.covers(key[0])} | set(signs)
-        first = {False: Pause(now, EMPTY), True: Pause(now + BUSY, BUSY)}
-        return {key: self._pauses.get(key, first[key in signs]) for key in runs - moving}
+        runs = {key for key in self._overview.active_runs if self._scope.covers(key[0])} | set(fingerprints)
+        idle, active = RunPause(now, FIRST_PAUSE_IDLE), RunPause(now + FIRST_PAUSE_ACTIVE, FIRST_PAUSE_ACTIVE)
+        return {key: self._pauses.get(key, active if key in fingerprints else idle) for key in runs - moving}
 
-    def _list_in_time(self, keys: Sequence[Key]) -> Listing:
+    def _list_in_time(self, keys: Sequence[RunKey]) -> Listing:
         """What ended in the first of these runs, as many as there is time for.
 
-        One that fails is passed over, and listed last by the next poll. Raises ReaderError if there are none, and the
-        failure is not about that run alone.
+        A run that fails is listed last by the next poll. Raises ReaderError if no run could be listed and the error
+        is not about one run alone.
         """
-        end = self._clock() + SECONDS
-        found: dict[Key, Sequence[TaskInstance]] = {}
-        unanswered: set[Key] = set()
+        end = self._clock() + MAX_LISTING_SECONDS
+        rows: dict[RunKey, Sequence[TaskInstance]] = {}
+        unanswered: set[RunKey] = set()
         failures = 0
-        for key in self._refusals.put_last(keys)[:LISTINGS]:
+        for key in self._retries.order_by_failures(keys)[:MAX_RUNS_PER_POLL]:
             try:
-                found[key] = self._list(key)
+                rows[key] = self._list(key)
             except ReaderError as error:
-                if self._refusals.refuse(key, error):
-                    log.warning("what ended in %s %s is given up, Airflow does not tell it: %s", *key, error)
-                    found[key] = ()
+                if self._retries.record_failure(key, error):
+                    log.warning("gave up listing what ended in run %s %s, Airflow keeps failing: %s", *key, error)
+                    rows[key] = ()
                     unanswered.add(key)
                     continue
-                if not found and not is_about_question(error):
+                if not rows and not may_be_query_error(error):
                     raise
-                log.warning("what ended in %s %s is asked for again: %s", *key, error)
+                log.warning("could not list what ended in run %s %s, the next poll tries again: %s", *key, error)
                 failures += 1
-                if not is_about_one(error) or failures >= MAX_FAILURES:
+                if not is_object_error(error) or failures >= MAX_FAILURES_PER_POLL:
                     break
             else:
-                self._refusals.answer(key)
+                self._retries.record_success(key)
             if self._clock() >= end:
                 break
-        return Listing(found, frozenset(unanswered), failed=failures > 0)
+        return Listing(rows, frozenset(unanswered), failed=failures > 0)
 
-    def _list(self, key: Key) -> Sequence[TaskInstance]:
-        since = self._read[key] - OVERLAP if key in self._read else None
+    def _list(self, key: RunKey) -> Sequence[TaskInstance]:
+        since = self._listed_at[key] - OVERLAP if key in self._listed_at else None
         return self._airflow.task_instances_ended_of_run(*key, since) or ()
 
 
-def keep_back(signs: Signs, runs: Collection[Key]) -> Signs:
-    """The signs to remember: runs that still have to be listed are taken for changed whatever they show next."""
-    return {**signs, **dict.fromkeys(runs, UNKNOWN)}
+def forget_fingerprints(fingerprints: Fingerprints, runs: Collection[RunKey]) -> Fingerprints:
+    """The fingerprints without those of these runs, so that they are listed again whatever they show next."""
+    return {**fingerprints, **dict.fromkeys(runs, NO_FINGERPRINT)}
 
 
-def stop_at(window: Window, left: DagRun, *, again: bool) -> Window:
-    """The window up to the first run that ended and was not listed; bounded if another is to follow at once."""
-    before = hold(window).after.complete
-    complete = min(max(before, left.end_date or before), window.after.complete)
-    return window._replace(until=complete if again else None, after=window.after._replace(complete=complete))
+def stop_before(span: CursorRange, left: DagRun, *, again: bool) -> CursorRange:
+    """The range up to the end of the first run that was not listed; with `again` the reader polls again at once."""
+    before = hold_cursor(span).after.complete
+    complete = min(max(before, left.end_date or before), span.after.complete)
+    return span._replace(until=complete if again else None, after=span.after._replace(complete=complete))
 
 
-def lengthen(pause: Pause, now: float, count: int) -> Pause:
-    """The pause after a run was listed that stands still, one of so many."""
-    return Pause(now + pause.length, min(2 * pause.length, max(ALONE, ALONE_EACH * count)))
+def next_pause(pause: RunPause, now: float, count: int) -> RunPause:
+    """The pause after an unchanged run was listed; `count` is how many unchanged runs there are."""
+    return RunPause(now + pause.length, min(2 * pause.length, max(MAX_PAUSE, MAX_PAUSE_PER_RUN * count)))
 
 
-def key_of(run: DagRun) -> Key:
+def run_key(run: DagRun) -> RunKey:
+    """The key of a run: its DAG id and run id."""
     return (run.dag_id, run.run_id)
 
 
-def sign(rows: Iterable[TaskInstance]) -> Signs:
-    """What tells whether a run's active task instances changed."""
-    runs: dict[Key, set[tuple[object, ...]]] = {}
+def compute_fingerprints(rows: Iterable[TaskInstance]) -> Fingerprints:
+    """For each run its active task instances with their states and try numbers."""
+    runs: dict[RunKey, set[tuple[object, ...]]] = {}
     for row in rows:
         task = (row.task_id, row.map_index, row.try_number, row.state)
         runs.setdefault((row.dag_id, row.run_id), set()).add(task)

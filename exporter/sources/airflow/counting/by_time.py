@@ -1,12 +1,10 @@
-"""Finding what ended since the last complete poll, at a cost that follows what changed, not what history holds.
+"""Find what ended since the last complete poll, on Airflow 3: by the time at which rows were updated.
 
-No index serves the time at which a task instance was touched: a query by that alone reads the whole table, twice a
-page. Two ways around it, one for each API:
+No index of Airflow's database serves that time: a query by it alone reads the whole table, twice a page. So each poll
+asks for the task instances of recent runs only, which the database finds by its index on runs, whatever the size of
+history. Those of older runs are read by a sweep, which may use a small part of the time.
 
-- By time (3.x, here). Asking for the task instances of runs that were due lately lets the database go by its index on
-  runs, whatever the size of history. Those of older runs are swept at times, in proportion to what a sweep takes.
-- By run (2.x, listing.py). There, any query by time over all DAGs makes PostgreSQL look into every run of history one
-  by one. So runs are listed.
+On Airflow 2 any query by time over all DAGs makes PostgreSQL look into every run, one by one: see `by_run.py`.
 """
 
 from __future__ import annotations
@@ -19,114 +17,121 @@ from typing import Protocol
 from exporter.metrics.reading import Memory
 from exporter.sources.airflow.api.models import TaskInstance
 from exporter.sources.airflow.api.protocol import AirflowByTime
-from exporter.sources.airflow.counting.cursor import Cursor, Window, hold, open_window, read_cursor, write_cursor
+from exporter.sources.airflow.counting.cursor import (
+    Cursor,
+    CursorRange,
+    hold_cursor,
+    next_range,
+    read_cursor,
+    write_cursor,
+)
 
-YOUNG = (60.0, 240.0)
-"""For how long after it was due a run is young, in seconds, at least and at most: those are asked for at each poll.
-What that costs grows with how many they are, so the span follows what queries take."""
-DEAR = 0.25
-"""From how many seconds a page on the span is worth changing."""
-PAGE = 100
-SWEEP_SHARE = 0.005
+MIN_RECENT_SPAN, MAX_RECENT_SPAN = 60.0, 240.0
+"""For how many seconds after it was due a run is recent. Each poll reads the recent runs, and its cost grows with their
+number, so the span follows the time that queries take."""
+SLOW_PAGE_SECONDS = 0.25
+"""How long a page of recent runs takes at least before the span is shortened."""
+PAGE_ROWS = 100
+MAX_SWEEP_SHARE = 0.005
 """The part of the time that sweeps over older runs may take."""
-SWEEP_PAUSE = 600.0
+MAX_SWEEP_PAUSE = 600.0
 """The longest pause between two sweeps, in seconds."""
-OLDER = "tasks.older"
+TASKS_CURSOR, SWEEP_CURSOR = "tasks", "tasks.older"
+"""Names of the cursors in the state file."""
 
-Key = tuple[str, str]
-"""DAG and run id."""
+RunKey = tuple[str, str]
+"""DAG id and run id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The rows of what ended, and the window that they fill.
+class EndedRows:
+    """The task instances that ended in a range of time.
 
-    `cursors` is what to remember of it. `later` are runs that ought to have been looked into and will be by the next
-    polls: nothing is known of their task instances. `unanswered` are runs that were given up: Airflow does not tell of
-    them.
+    `cursors` are the entries of the state file once the rows are counted. The next polls will read the runs in
+    `postponed`: until then nothing is known of their task instances. Runs in `unanswered` were abandoned, because
+    Airflow keeps answering for them with an error.
     """
 
     rows: Sequence[TaskInstance]
-    window: Window
+    span: CursorRange
     cursors: Mapping[bytes, bytes | None]
     note: str = ""
-    later: frozenset[Key] = field(default=frozenset())
-    unanswered: frozenset[Key] = field(default=frozenset())
+    postponed: frozenset[RunKey] = field(default=frozenset())
+    unanswered: frozenset[RunKey] = field(default=frozenset())
 
 
-class Finder(Protocol):
-    """A way to find what ended."""
+class EndedFinder(Protocol):
+    """A way to find the task instances that ended."""
 
-    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
-        """Look once; calls `active` first, unless it is catching up. Raises ReaderError."""
+    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> EndedRows:
+        """Find what ended since the cursor. Calls `active` first, unless it catches up. Raises ReaderError."""
 
-    def postpone(self, runs: Collection[Key]) -> Mapping[bytes, bytes | None]:
-        """Take back the last find for these runs, whose rows come again; returns what to remember instead."""
+    def postpone(self, runs: Collection[RunKey]) -> Mapping[bytes, bytes | None]:
+        """Read these runs again in the next poll; returns the cursors to write instead of those of the last find."""
 
 
-class ByTime:
-    """Asks for task instances by when they were touched."""
+class EndedByTime:
+    """Finds task instances by the time at which they were updated."""
 
     def __init__(self, airflow: AirflowByTime, memory: Memory, clock: Callable[[], float] = time.monotonic) -> None:
         self._airflow = airflow
         self._memory = memory
         self._clock = clock
-        self._swept = 0.0
-        self._pause = 0.0
-        self._reached: Cursor | None = None
-        self._windows: dict[str, Window] = {}
-        self._young = YOUNG[1]
-        self._young_page = 0.0
+        self._swept_at = 0.0
+        self._sweep_pause = 0.0
+        self._swept_to: Cursor | None = None
+        self._ranges: dict[str, CursorRange] = {}
+        self._recent_span = MAX_RECENT_SPAN
+        self._recent_page_seconds = 0.0
 
-    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
-        """Look once. Raises ReaderError."""
+    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> EndedRows:
+        """Find what ended in recent runs, and in all runs where a sweep is due. Raises ReaderError."""
         now = self._airflow.server_time()
-        window = open_window(read_cursor(self._memory, "tasks"), now)
-        if window.until is not None:
-            return self._catch_up(now, window)
+        span = next_range(read_cursor(self._memory, TASKS_CURSOR), now)
+        if span.until is not None:
+            return self._catch_up(now, span)
         active()
         begun = self._clock()
-        young = self._airflow.task_instances_ended(window.since, due_since=window.since - self._young)
-        self._young_page = (self._clock() - begun) / (len(young) // PAGE + 1)
-        self._windows = {"tasks": window}
-        older = self._sweep(now)
-        note = f"{len(older)} of older runs" if OLDER in self._windows else "older runs not swept"
-        return Found([*young, *older], window, self._cursors(), note)
+        recent = self._airflow.task_instances_ended(span.since, due_since=span.since - self._recent_span)
+        self._recent_page_seconds = (self._clock() - begun) / (len(recent) // PAGE_ROWS + 1)
+        self._ranges = {TASKS_CURSOR: span}
+        swept = self._sweep(now)
+        note = f"{len(swept)} rows in a sweep over all runs" if SWEEP_CURSOR in self._ranges else "no sweep was due"
+        return EndedRows([*recent, *swept], span, self._cursors(), note)
 
-    def postpone(self, runs: Collection[Key]) -> Mapping[bytes, bytes | None]:  # noqa: ARG002 - runs share a window
-        """The next find fills the same window once more."""
-        self._windows = {name: hold(window) for name, window in self._windows.items()}
+    def postpone(self, runs: Collection[RunKey]) -> Mapping[bytes, bytes | None]:  # noqa: ARG002 - one range for all
+        """Read the same range again in the next poll."""
+        self._ranges = {name: hold_cursor(span) for name, span in self._ranges.items()}
         return self._cursors()
 
     def _cursors(self) -> dict[bytes, bytes | None]:
-        return {key: value for name, one in self._windows.items() for key, value in write_cursor(name, one).items()}
+        return {key: value for name, span in self._ranges.items() for key, value in write_cursor(name, span).items()}
 
-    def _catch_up(self, now: float, window: Window) -> Found:
-        """A slice of what an outage left, of runs of any age: it begins where they were last swept."""
-        window = open_window(read_cursor(self._memory, OLDER), now) if read_cursor(self._memory, OLDER) else window
-        rows = self._airflow.task_instances_ended(window.since, window.until)
-        self._windows = {"tasks": window, OLDER: window}
-        return Found(rows, window, self._cursors(), "catching up")
+    def _catch_up(self, now: float, span: CursorRange) -> EndedRows:
+        """A slice of an outage, of runs of any age, from the last sweep on."""
+        swept_to = read_cursor(self._memory, SWEEP_CURSOR)
+        span = next_range(swept_to, now) if swept_to else span
+        rows = self._airflow.task_instances_ended(span.since, span.until)
+        self._ranges = {TASKS_CURSOR: span, SWEEP_CURSOR: span}
+        return EndedRows(rows, span, self._cursors(), "catching up after an outage")
 
     def _sweep(self, now: float) -> Sequence[TaskInstance]:
-        """What ended in older runs since the last sweep. A run that grew older since is still in the young part.
-
-        A sweep that was not committed is made again.
-        """
+        """What ended in all runs since the last sweep, where one is due. One that was not committed is repeated."""
         begun = self._clock()
-        cursor = read_cursor(self._memory, OLDER)
-        if begun < self._swept + self._pause and cursor == self._reached:
+        cursor = read_cursor(self._memory, SWEEP_CURSOR)
+        if begun < self._swept_at + self._sweep_pause and cursor == self._swept_to:
             return ()
-        window = self._windows[OLDER] = open_window(cursor, now, sliced=False)
-        # Young runs come again here: bounding the query by an upper run_after makes PostgreSQL take minutes.
-        rows = self._airflow.task_instances_ended(window.since)
-        self._swept = self._clock()
-        self._reached = window.after
-        self._pause = min(SWEEP_PAUSE, (self._swept - begun) / SWEEP_SHARE)
-        self._tune((self._swept - begun) / (len(rows) // PAGE + 1))
+        span = self._ranges[SWEEP_CURSOR] = next_range(cursor, now, sliced=False)
+        # Recent runs are read twice: with an upper bound on run_after PostgreSQL takes minutes for this query.
+        rows = self._airflow.task_instances_ended(span.since)
+        self._swept_at = self._clock()
+        self._swept_to = span.after
+        self._sweep_pause = min(MAX_SWEEP_PAUSE, (self._swept_at - begun) / MAX_SWEEP_SHARE)
+        self._adapt_recent_span((self._swept_at - begun) / (len(rows) // PAGE_ROWS + 1))
         return rows
 
-    def _tune(self, older_page: float) -> None:
-        """Halve the span of young runs where a page of them takes longer than one of all others, else double it."""
-        wanted = self._young / 2 if self._young_page > max(older_page, DEAR) else self._young * 2
-        self._young = min(max(wanted, YOUNG[0]), YOUNG[1])
+    def _adapt_recent_span(self, swept_page_seconds: float) -> None:
+        """Halve the span of recent runs where a page of them takes longer than one of the sweep, else double it."""
+        too_slow = self._recent_page_seconds > max(swept_page_seconds, SLOW_PAGE_SECONDS)
+        span = self._recent_span / 2 if too_slow else self._recent_span * 2
+        self._recent_span = min(max(span, MIN_RECENT_SPAN), MAX_RECENT_SPAN)

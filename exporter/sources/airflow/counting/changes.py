@@ -1,61 +1,67 @@
-"""What an event of a task instance adds to which counter and histogram."""
+"""Turn counted events into changes of counters and histograms."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from exporter.config.dag_filter import Scope
 from exporter.metrics.catalogue.api import tasks as catalogue
+from exporter.metrics.family import Family
 from exporter.metrics.reading import Change
 from exporter.sources.airflow.api.models import TaskInstance
-from exporter.sources.airflow.counting.rows import Ended, Event, Fate, Outcome, Unaccounted
+from exporter.sources.airflow.counting.decision import CountedEvent, EndedTry, TerminalState, TryOutcome, UnaccountedTry
+
+OUTCOME_COUNTERS: Mapping[TryOutcome, tuple[Family, ...]] = {
+    TryOutcome.SUCCESS: (),
+    TryOutcome.FAILED: (catalogue.TRIES_FAILED, catalogue.FAILED_SECONDS),
+    TryOutcome.RETRIED: (catalogue.TRIES_FAILED, catalogue.FAILED_SECONDS, catalogue.RETRIES),
+    TryOutcome.CLEARED: (catalogue.TRIES_CLEARED,),
+    TryOutcome.SKIPPED: (),
+}
+"""What a try adds to by its outcome, beside `TRIES` and `RUN_SECONDS`. A successful one also has a duration."""
 
 
-def count(event: Event, scope: Scope) -> Iterator[Change]:
-    """The changes that an event makes."""
+def to_changes(event: CountedEvent, scope: Scope) -> Iterator[Change]:
+    """The changes of counters and histograms that an event makes."""
     match event:
-        case Outcome(row, state):
-            yield count_outcome(row, state, scope)
-        case Ended(row, fate):
-            yield from count_try(row, fate, scope)
-            yield from count_waits(row)
-        case Unaccounted(dag_id, task_id, reason):
+        case TerminalState(row, state):
+            yield terminal_change(row, state, scope)
+        case EndedTry(row, outcome):
+            yield from try_changes(row, outcome, scope)
+            yield from wait_changes(row)
+        case UnaccountedTry(dag_id, task_id, reason):
             labels = (dag_id, scope.task(task_id))
             yield Change(catalogue.TRIES, labels)
             yield Change(catalogue.TRIES_CLEARED, labels)
             yield Change(catalogue.UNACCOUNTED, (reason,))
 
 
-def count_outcome(row: TaskInstance, state: str, scope: Scope) -> Change:
+def terminal_change(row: TaskInstance, state: str, scope: Scope) -> Change:
+    """A task instance that finished (success, failed), or that did not run (skipped, upstream_failed, removed)."""
     if state in ("success", "failed"):
         return Change(catalogue.FINISHED, (row.dag_id, scope.task(row.task_id), state))
     return Change(catalogue.NOT_RUN, (row.dag_id, state))
 
 
-def count_try(row: TaskInstance, fate: Fate, scope: Scope) -> Iterator[Change]:
+def try_changes(row: TaskInstance, outcome: TryOutcome, scope: Scope) -> Iterator[Change]:
+    """A try and how long it ran, from `start_date` to `end_date`."""
     labels = (row.dag_id, scope.task(row.task_id))
     seconds = max(0.0, (row.end_date or 0.0) - (row.start_date or 0.0))
     yield Change(catalogue.TRIES, labels)
     yield Change(catalogue.RUN_SECONDS, labels, seconds)
-    match fate:
-        case Fate.SUCCESS:
-            if scope.task_labels:
-                yield Change(catalogue.DURATION, (row.dag_id,), seconds)
-            if scope.has_task_histograms(row.dag_id):
-                yield Change(catalogue.TASK_DURATION, (row.dag_id, row.task_id), seconds)
-        case Fate.CLEARED:
-            yield Change(catalogue.TRIES_CLEARED, labels)
-        case Fate.FAILED | Fate.RETRIED:
-            yield Change(catalogue.TRIES_FAILED, labels)
-            yield Change(catalogue.FAILED_SECONDS, labels, seconds)
-    if fate is Fate.RETRIED:
-        yield Change(catalogue.RETRIES, labels)
+    for family in OUTCOME_COUNTERS[outcome]:
+        yield Change(family, labels, seconds) if family is catalogue.FAILED_SECONDS else Change(family, labels)
+    if outcome is TryOutcome.SUCCESS:
+        if scope.task_labels:
+            yield Change(catalogue.DURATION, (row.dag_id,), seconds)
+        if scope.has_task_histograms(row.dag_id):
+            yield Change(catalogue.TASK_DURATION, (row.dag_id, row.task_id), seconds)
 
 
-def count_waits(row: TaskInstance) -> Iterator[Change]:
-    """The waits of a try that ran, or why they cannot be told.
+def wait_changes(row: TaskInstance) -> Iterator[Change]:
+    """How long a try waited to be queued and to start, or why that is unknown.
 
-    A deferred try is queued anew when it resumes, after its start: then both its waits are lost.
+    A deferred try is queued again when it resumes. That is after its start, so both waits are lost.
     """
     scheduled, queued, started = row.scheduled_when, row.queued_when, row.start_date
     if queued is None or started is None or queued > started:

@@ -1,4 +1,7 @@
-"""From when to when a poll looks for what ended, on Airflow's clock."""
+"""The cursor: up to when Airflow's history has been read, and the range of time that the next poll reads.
+
+All times are Unix seconds on Airflow's clock.
+"""
 
 from __future__ import annotations
 
@@ -10,58 +13,59 @@ from exporter.metrics.reading import Memory
 from exporter.sources.airflow.saved_entries import decode_all
 
 OVERLAP = 120.0
-"""How far a poll looks back before the last complete one, in seconds: rows are committed up to seconds after
-their `updated_at`, and several schedulers' clocks differ."""
-SLICE = 600.0
-"""How much a poll takes at once after an outage, in seconds."""
-RETENTION = 86_400.0
-"""How long settled rows are remembered, in seconds."""
+"""How many seconds before the cursor a poll starts to read. Airflow commits rows up to seconds after their
+`updated_at`, and the clocks of several schedulers differ."""
+CATCH_UP_SECONDS = 600.0
+"""How much of an outage one poll reads. Shorter outages than twice that are read at once."""
+RECORD_RETENTION = 86_400.0
+"""For how many seconds the state file keeps what has ended."""
 
-SPACE = "cursor"
+CURSOR_SPACE = "cursor"
 
 
 class Cursor(NamedTuple):
-    """Up to when everything was read (`complete`), and when counting began (`begun`); Unix seconds."""
+    """Up to when everything was read (`complete`), and when counting began (`begun`)."""
 
     complete: float
     begun: float
 
 
-class Window(NamedTuple):
-    """What one poll reads: rows touched from `since` to `until` (None: up to now).
+class CursorRange(NamedTuple):
+    """What one poll reads: rows updated from `since` to `until` (None: up to now).
 
-    `edge` is before when nothing unknown is counted, `first` whether nothing was ever read.
+    Task instances and runs of which nothing is remembered are counted if they ended after `count_from`. `first` says
+    that there was no cursor, `after` is the cursor once all of it is read.
     """
 
     since: float
     until: float | None
-    edge: float
+    count_from: float
     first: bool
     after: Cursor
 
 
-def open_window(cursor: Cursor | None, now: float, *, sliced: bool = True) -> Window:
-    """The window of a poll that begins at `now`; after an outage a slice of what was missed, if `sliced`."""
+def next_range(cursor: Cursor | None, now: float, *, sliced: bool = True) -> CursorRange:
+    """The range of a poll that starts at `now`. With `sliced` a long outage is read in several polls."""
     if cursor is None:
-        return Window(now - OVERLAP, None, now, True, Cursor(now, now))
+        return CursorRange(now - OVERLAP, None, now, True, Cursor(now, now))
     complete = min(cursor.complete, now)
     since = complete - OVERLAP
-    edge = max(cursor.begun, since - RETENTION)
-    until = complete + SLICE if sliced and now - complete > 2 * SLICE else None
-    return Window(since, until, edge, False, Cursor(until or now, cursor.begun))
+    count_from = max(cursor.begun, since - RECORD_RETENTION)
+    until = complete + CATCH_UP_SECONDS if sliced and now - complete > 2 * CATCH_UP_SECONDS else None
+    return CursorRange(since, until, count_from, False, Cursor(until or now, cursor.begun))
 
 
-def hold(window: Window) -> Window:
-    """A window that leaves the cursor where it was, so that the next poll reads all of it again."""
-    return window._replace(after=window.after._replace(complete=window.since + OVERLAP))
+def hold_cursor(span: CursorRange) -> CursorRange:
+    """The same range with the cursor left where it was, so that the next poll reads all of it again."""
+    return span._replace(after=span.after._replace(complete=span.since + OVERLAP))
 
 
 def read_cursor(memory: Memory, name: str) -> Cursor | None:
-    """The cursor that the last committed poll left."""
-    found = memory.recall(SPACE, [name.encode()])
-    return decode_all(memory, SPACE, found, msgspec.msgpack.Decoder(Cursor).decode).get(name.encode())
+    """The cursor of this name that the last committed poll wrote; None before the first one."""
+    found = memory.recall(CURSOR_SPACE, [name.encode()])
+    return decode_all(memory, CURSOR_SPACE, found, msgspec.msgpack.Decoder(Cursor).decode).get(name.encode())
 
 
-def write_cursor(name: str, window: Window) -> dict[bytes, bytes | None]:
-    """What to remember of a poll that was complete."""
-    return {name.encode(): msgspec.msgpack.encode(window.after)}
+def write_cursor(name: str, span: CursorRange) -> dict[bytes, bytes | None]:
+    """The state file's entry for the cursor after a poll that read all of its range."""
+    return {name.encode(): msgspec.msgpack.encode(span.after)}

@@ -1,8 +1,8 @@
-"""Questions that Airflow keeps answering with an error.
+"""Queries that Airflow keeps answering with an error.
 
-One row that makes its API server stumble must neither keep the others from being read nor be asked for for ever. Where
-each question counts, those that fail are put last, and given up after a while (`Refusals`). Where a question may wait,
-it is put again after ever longer pauses (`RetryLater`).
+One row that breaks Airflow's API server must not stop the others from being read, and must not be queried for ever.
+Where every answer is counted, queries that failed are put last and abandoned after a while (`RetryQueue`). Where an
+answer may come late, a query is repeated after longer and longer pauses (`RetryLater`).
 """
 
 from __future__ import annotations
@@ -16,78 +16,78 @@ from exporter.sources.airflow.http.errors import AnswerError
 
 log = logging.getLogger(__name__)
 
-ABOUT_THE_QUESTION = ("server_error", "bad_reply", "timeout")
-"""Reasons of errors that may come from what was asked for; the others concern all of Airflow."""
-ABOUT_ONE = (400, 404, 409, 410, 422, 500)
-"""Statuses of answers about the one object that was asked for."""
-MAX_FAILURES = 3
-"""After how many failures a poll leaves the other questions to the next one."""
-FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
-"""After how many seconds an object that failed is asked for again: at first, and when it failed ever again."""
-PATIENCE = 900.0
-"""For how many seconds a question is put again."""
-ATTEMPTS = 3
-"""How often it is put at least."""
+QUERY_ERROR_REASONS = ("server_error", "bad_reply", "timeout")
+"""Reasons of errors that one query may cause. Errors with other reasons concern all of Airflow."""
+OBJECT_ERROR_STATUSES = (400, 404, 409, 410, 422, 500)
+"""HTTP statuses of answers that concern only the object in the query."""
+MAX_FAILURES_PER_POLL = 3
+"""After how many failed queries a poll leaves the others to the next one."""
+FIRST_PAUSE, MAX_PAUSE = 60.0, 3600.0
+"""For how many seconds an object that failed is not queried again: at first, and at most."""
+ABANDON_AFTER = 900.0
+"""For how many seconds a failing query is repeated before it is abandoned."""
+MIN_ATTEMPTS = 3
+"""How often a query is sent at least before it is abandoned."""
 
 Key = TypeVar("Key", bytes, tuple[str, str])
 
 
-def is_about_question(error: ReaderError) -> bool:
-    """Whether an error may come from what was asked for."""
-    return error.reason in ABOUT_THE_QUESTION or is_about_one(error)
+def may_be_query_error(error: ReaderError) -> bool:
+    """Whether an error may be caused by this query, so that others may succeed."""
+    return error.reason in QUERY_ERROR_REASONS or is_object_error(error)
 
 
-def is_about_one(error: ReaderError) -> bool:
-    """Whether Airflow answered, and its answer is about the one object that was asked for."""
-    return isinstance(error, AnswerError) and error.status in ABOUT_ONE
+def is_object_error(error: ReaderError) -> bool:
+    """Whether Airflow answered, and its answer concerns only the object in the query."""
+    return isinstance(error, AnswerError) and error.status in OBJECT_ERROR_STATUSES
 
 
-def describe(error: ReaderError) -> str:
-    """What Airflow answered about one object; the advice for errors about all of Airflow would mislead."""
-    if is_about_one(error) and isinstance(error, AnswerError) and error.detail:
+def format_object_error(error: ReaderError) -> str:
+    """What Airflow answered about one object, without the advice for errors of all queries."""
+    if is_object_error(error) and isinstance(error, AnswerError) and error.detail:
         return f"HTTP {error.status} ({error.detail})"
     return str(error)
 
 
-class Refusal(NamedTuple):
-    """Since when a question was answered with an error, and how often."""
+class FailedQuery(NamedTuple):
+    """When a query failed first (monotonic seconds), and how often it has failed."""
 
     since: float
     attempts: int
 
 
-class Refusals(Generic[Key]):
-    """What could not be answered, on a clock of monotonic seconds."""
+class RetryQueue(Generic[Key]):
+    """The order in which to send queries, with those that failed last. `clock` is monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._refused: dict[Key, Refusal] = {}
+        self._failed: dict[Key, FailedQuery] = {}
 
-    def put_last(self, keys: Iterable[Key]) -> list[Key]:
-        """The questions in the order in which to put them: those that failed most often come last."""
-        return sorted(keys, key=lambda key: self._refused[key].attempts if key in self._refused else 0)
+    def order_by_failures(self, keys: Iterable[Key]) -> list[Key]:
+        """The queries in the order in which to send them: those that failed most often come last."""
+        return sorted(keys, key=lambda key: self._failed[key].attempts if key in self._failed else 0)
 
-    def answer(self, key: Key) -> None:
-        """The question was answered."""
-        self._refused.pop(key, None)
+    def record_success(self, key: Key) -> None:
+        """Forget the failures of a query that was answered."""
+        self._failed.pop(key, None)
 
-    def refuse(self, key: Key, error: ReaderError) -> bool:
-        """The question failed; tells whether it is to be given up, and then forgets it."""
-        if not is_about_question(error):
+    def record_failure(self, key: Key, error: ReaderError) -> bool:
+        """Record a failure. True if the query has failed often and long enough: it is forgotten, abandon it."""
+        if not may_be_query_error(error):
             return False
         now = self._clock()
-        self._refused = {one: known for one, known in self._refused.items() if now - known.since < 2 * PATIENCE}
-        since, attempts = self._refused.get(key, Refusal(now, 0))
-        given_up = now - since >= PATIENCE and attempts + 1 >= ATTEMPTS
-        if given_up:
-            del self._refused[key]
+        self._failed = {one: known for one, known in self._failed.items() if now - known.since < 2 * ABANDON_AFTER}
+        since, attempts = self._failed.get(key, FailedQuery(now, 0))
+        abandoned = now - since >= ABANDON_AFTER and attempts + 1 >= MIN_ATTEMPTS
+        if abandoned:
+            del self._failed[key]
         else:
-            self._refused[key] = Refusal(since, attempts + 1)
-        return given_up
+            self._failed[key] = FailedQuery(since, attempts + 1)
+        return abandoned
 
 
-class Pause(NamedTuple):
-    """When an object is asked for again (monotonic seconds), after how long a pause, and what the answer said."""
+class RetryPause(NamedTuple):
+    """When an object is queried again (monotonic seconds), the pause before that in seconds, and the last error."""
 
     due: float
     length: float
@@ -95,36 +95,33 @@ class Pause(NamedTuple):
 
 
 class RetryLater:
-    """Objects that could not be read, each asked for again after ever longer pauses.
-
-    `clock` is monotonic seconds.
-    """
+    """Objects that could not be read, each queried again after a pause that doubles. `clock` is monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._pauses: dict[str, Pause] = {}
+        self._pauses: dict[str, RetryPause] = {}
 
     def is_due(self, key: str) -> bool:
-        """Whether the object is to be asked for now."""
+        """Whether to query the object now."""
         return key not in self._pauses or self._pauses[key].due <= self._clock()
 
     def succeed(self, key: str) -> None:
-        """The object was read."""
+        """End the pause of an object that was read."""
         self._pauses.pop(key, None)
 
     def fail(self, key: str, error: ReaderError) -> None:
-        """The object could not be read; logged as a warning the first time."""
+        """Start a pause for an object that could not be read; the first one is logged as a warning."""
         before = self._pauses.get(key)
-        length = min(2 * before.length, LONGEST_PAUSE) if before else FIRST_PAUSE
-        said = describe(error)
-        self._pauses[key] = Pause(self._clock() + length, length, said)
+        length = min(2 * before.length, MAX_PAUSE) if before else FIRST_PAUSE
+        message = format_object_error(error)
+        self._pauses[key] = RetryPause(self._clock() + length, length, message)
         level = logging.DEBUG if before else logging.WARNING
-        log.log(level, "%s is passed over and asked for again in %.0f s: %s", key, length, said)
+        log.log(level, "%s could not be read; the next attempt is in %.0f s: %s", key, length, message)
 
     def keep(self, keys: Collection[str]) -> None:
-        """Forget objects that are no longer to be read."""
+        """Forget all objects but these."""
         self._pauses = {key: pause for key, pause in self._pauses.items() if key in keys}
 
     def messages(self) -> list[str]:
-        """What is passed over now, and why."""
+        """The objects that are not queried now, each with its last error."""
         return [f"{key}: {pause.message}" for key, pause in self._pauses.items()]

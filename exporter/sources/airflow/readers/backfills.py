@@ -10,7 +10,7 @@ from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.models import Backfill
 from exporter.sources.airflow.api.protocol import Airflow
-from exporter.sources.airflow.counting.retry_later import RetryLater, is_about_one
+from exporter.sources.airflow.counting.retry_later import RetryLater, is_object_error
 from exporter.sources.airflow.shared import Overview
 
 
@@ -42,7 +42,7 @@ class BackfillsReader:
         try:
             found = self._airflow.backfills(dag_id)
         except ReaderError as error:
-            if not is_about_one(error):
+            if not is_object_error(error):
                 raise
             self._later.fail(dag_id, error)
             return ()

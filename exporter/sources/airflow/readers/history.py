@@ -16,7 +16,7 @@ from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Memory, ReaderError, Reading
 from exporter.sources.airflow.api.models import RUNS_ENDED, Dag, DagRun
 from exporter.sources.airflow.api.protocol import Airflow
-from exporter.sources.airflow.counting.retry_later import RetryLater, is_about_one
+from exporter.sources.airflow.counting.retry_later import RetryLater, is_object_error
 from exporter.sources.airflow.saved_entries import decode_all
 from exporter.sources.airflow.shared import Overview
 
@@ -176,9 +176,9 @@ class HistoryReader:
 
     def _pass_over(self, dag_id: str, error: ReaderError) -> bool:
         """Put off a DAG that could not be asked for; whether the others may still be asked for."""
-        if is_about_one(error) or error.reason in ABOUT_A_DAG:
+        if is_object_error(error) or error.reason in ABOUT_A_DAG:
             self._later.fail(dag_id, error)
-        return is_about_one(error)
+        return is_object_error(error)
 
     def _ask(self, dag_id: str) -> DagHistory:
         runs = list(self._airflow.dag_runs_recent(dag_id, limit=NEWEST))

@@ -1,7 +1,8 @@
-"""The reader of task instances: those that are active, and every try and outcome, counted once.
+"""The reader of task instances: counts of active ones, and every try and terminal state, counted once.
 
-A poll walks the active states first, then what ended since the last complete poll (see ended.py); it counts nothing
-unless every page of both came. A task instance that was active and is in neither list is asked for its tries.
+A poll reads the active task instances first, then those that ended since the last complete poll (`counting/by_time.py`
+and `by_run.py`). It counts nothing unless every page of both was read. Of a task instance that was active and is in
+neither list it reads the history of tries.
 """
 
 from __future__ import annotations
@@ -21,41 +22,47 @@ from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Change, Memory, ReaderError, Reading
 from exporter.sources.airflow.api.models import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.api.protocol import Airflow
-from exporter.sources.airflow.counting.by_time import Finder, Key
-from exporter.sources.airflow.counting.changes import count
-from exporter.sources.airflow.counting.cursor import RETENTION, SPACE, Window
-from exporter.sources.airflow.counting.retry_later import MAX_FAILURES, Refusals, is_about_one, is_about_question
-from exporter.sources.airflow.counting.rows import Event, Finding, Record, leave_undated, observe
-from exporter.sources.airflow.counting.try_history import give_up, settle, settle_deleted
+from exporter.sources.airflow.counting.by_time import EndedFinder, RunKey
+from exporter.sources.airflow.counting.changes import to_changes
+from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, RECORD_RETENTION, CursorRange
+from exporter.sources.airflow.counting.decision import CountedEvent, Decision, TaskRecord
+from exporter.sources.airflow.counting.retry_later import (
+    MAX_FAILURES_PER_POLL,
+    RetryQueue,
+    is_object_error,
+    may_be_query_error,
+)
+from exporter.sources.airflow.counting.rows import apply_row, drop_undated
+from exporter.sources.airflow.counting.try_history import abandon, resolve_deleted, resolve_history
 from exporter.sources.airflow.saved_entries import decode_all
 from exporter.sources.airflow.shared import Overview, find_cleared
 
 log = logging.getLogger(__name__)
 
-ACTIVE = "task_instances.active"
-SETTLED = "task_instances.settled"
-QUESTIONS = 200
-"""How many task instances a poll asks the tries of; the others are asked for in the next polls."""
-SECONDS = 5.0
-"""After how many seconds of asking a poll leaves the others to the next one: polls have a deadline."""
-DOUBTS = 20
-"""How many it asks for though their rows would do."""
+ACTIVE_SPACE, ENDED_SPACE = "task_instances.active", "task_instances.settled"
+"""Where the state file holds the records of task instances, by whether they are active."""
+MAX_HISTORIES_PER_POLL = 200
+"""Of how many task instances a poll reads the history of tries; the next polls read the others."""
+MAX_HISTORY_SECONDS = 5.0
+"""After how many seconds of reading histories a poll leaves the others to the next one: polls have a deadline."""
+MAX_OPTIONAL_HISTORIES = 20
+"""How many histories a poll reads of task instances whose row would do (`may_check_tries`)."""
 
 Rows = Mapping[bytes, TaskInstance]
-Records = Mapping[bytes, Record]
+Records = Mapping[bytes, TaskRecord]
 
 
-class Poll(NamedTuple):
-    """What one poll found: the newest row of each task instance, a row of it that was found a moment earlier, and what
-    was known before."""
+class TasksPoll(NamedTuple):
+    """What one poll found: the newest row of each task instance, another row of it that the same poll found a moment
+    earlier, and what was remembered."""
 
     rows: Rows
     earlier: Rows
     known: Records
-    window: Window
+    span: CursorRange
 
-    def subject(self, key: bytes) -> TaskInstance | Record:
-        """What a question is about: its row, or what is remembered of it."""
+    def subject(self, key: bytes) -> TaskInstance | TaskRecord:
+        """The task instance with this key: its row, or else what is remembered of it."""
         return self.rows.get(key) or self.known[key]
 
 
@@ -63,7 +70,7 @@ class TasksReader:
     """Reads task instances of one Airflow."""
 
     name = "tasks"
-    help = "Task instances: active ones, tries, outcomes and waits"
+    help = "Task instances: active ones, tries, terminal states and waits"
     families: Sequence[Family] = (
         tasks.ACTIVE,
         tasks.OLDEST_STATE_ENTRY,
@@ -75,7 +82,7 @@ class TasksReader:
     def __init__(
         self,
         airflow: Airflow,
-        finder: Finder,
+        finder: EndedFinder,
         memory: Memory,
         overview: Overview,
         scope: Scope,
@@ -89,10 +96,10 @@ class TasksReader:
         self._overview = overview
         self._scope = scope
         self._clock = clock
-        self._refusals: Refusals[bytes] = Refusals(clock)
+        self._retries: RetryQueue[bytes] = RetryQueue(clock)
 
     def read(self) -> Reading:
-        """Read one window. Raises ReaderError."""
+        """Read what is active and what ended since the cursor. Raises ReaderError."""
         seen: list[Sequence[TaskInstance]] = []
 
         def read_active() -> Sequence[TaskInstance]:
@@ -100,153 +107,161 @@ class TasksReader:
             return seen[-1]
 
         found = self._finder.find(read_active)
-        window = found.window
+        span = found.span
         active = seen[-1] if seen else ()
         ended = self._scope.select(found.rows)
-        rows = newest([*active, *ended])
+        rows = newest_rows([*active, *ended])
         for row in rows.values():
             self._overview.directory.tell_try(row.dag_id, row.task_id, row.uuid)
         self._overview.directory.tell_poll()
-        earlier = {key: row for row in active if rows[key := identify(row)] is not row}
-        poll = Poll(rows, earlier, self._recall(rows), window)
-        vanished = find_vanished(poll, found.later) if seen else []
-        findings, asked, left = self._settle(poll, vanished)
-        events = [event for finding in findings.values() for event in finding.events]
-        note = f"{len(active)} active, {len(ended)} ended, {len(events)} events, {asked} asked for their tries"
+        earlier = {key: row for row in active if rows[key := task_instance_key(row)] is not row}
+        poll = TasksPoll(rows, earlier, self._recall(rows), span)
+        vanished = get_vanished(poll, found.postponed) if seen else []
+        decisions, histories, left = self._decide(poll, vanished)
+        events = [event for decision in decisions.values() for event in decision.events]
+        note = f"{len(active)} active, {len(ended)} ended, {len(events)} events, {histories} histories of tries read"
         return Reading(
             tables=state_tables(active) if seen else {},
-            changes=[*self._count(events), *(Change(tasks.UNACCOUNTED, ("unanswered",)) for _ in found.unanswered)],
-            memories=self._remember(findings, poll.known)
-            | {SPACE: self._finder.postpone(left) if left else found.cursors},
+            changes=[*self._changes(events), *(Change(tasks.UNACCOUNTED, ("unanswered",)) for _ in found.unanswered)],
+            memories=write_records(decisions, poll.known)
+            | {CURSOR_SPACE: self._finder.postpone(left) if left else found.cursors},
             notes=[f"{note}; {found.note}"],
-            again=window.until is not None,
-            moment=window.after.complete,
-            forget={SETTLED: window.since - RETENTION},
+            again=span.until is not None,
+            moment=span.after.complete,
+            forget={ENDED_SPACE: span.since - RECORD_RETENTION},
         )
 
-    def _recall(self, rows: Rows) -> dict[bytes, Record]:
-        """Everything active, and what is remembered of the rows."""
-        decode = msgspec.msgpack.Decoder(Record).decode
-        found = decode_all(self._memory, ACTIVE, self._memory.recall_all(ACTIVE), decode)
-        settled = self._memory.recall(SETTLED, (key for key in rows if key not in found))
-        return found | decode_all(self._memory, SETTLED, settled, decode)
+    def _recall(self, rows: Rows) -> dict[bytes, TaskRecord]:
+        """The records of all active task instances and of the rows."""
+        decode = msgspec.msgpack.Decoder(TaskRecord).decode
+        active = decode_all(self._memory, ACTIVE_SPACE, self._memory.recall_all(ACTIVE_SPACE), decode)
+        ended = self._memory.recall(ENDED_SPACE, (key for key in rows if key not in active))
+        return active | decode_all(self._memory, ENDED_SPACE, ended, decode)
 
-    def _settle(self, poll: Poll, vanished: Sequence[bytes]) -> tuple[dict[bytes, Finding], int, frozenset[Key]]:
-        """A finding for each task instance that can be told of, how many were asked for, and the runs of those left."""
-        findings: dict[bytes, Finding] = {}
-        questions: list[bytes] = []
-        doubts: list[bytes] = []
+    def _decide(
+        self, poll: TasksPoll, vanished: Sequence[bytes]
+    ) -> tuple[dict[bytes, Decision], int, frozenset[RunKey]]:
+        """A decision for each task instance, how many histories were read, and the runs of those left for later."""
+        decisions: dict[bytes, Decision] = {}
+        needed: list[bytes] = []
+        optional: list[bytes] = []
         for key, row in poll.rows.items():
-            cleared = self._overview.cleared.get((row.dag_id, row.run_id))
-            finding = observe(row, poll.known.get(key), poll.window.edge, cleared)
-            if finding.ask:
-                questions.append(key)
+            run_cleared_at = self._overview.cleared.get((row.dag_id, row.run_id))
+            decision = apply_row(row, poll.known.get(key), poll.span.count_from, run_cleared_at)
+            if decision.needs_tries:
+                needed.append(key)
             else:
-                findings[key] = leave_undated(finding) if poll.window.first else finding
-                if finding.doubt:
-                    doubts.append(key)
-        urgent = self._refusals.put_last([*questions, *vanished])
-        asked = self._ask_in_time([*urgent[:QUESTIONS], *doubts[:DOUBTS]], poll)
-        for key in doubts[:DOUBTS]:
-            if key not in asked:
-                # The next poll asks: it is counted then.
-                del findings[key]
-        left = frozenset((poll.rows[key].dag_id, poll.rows[key].run_id) for key in questions if key not in asked)
-        return findings | asked, len(asked), left
+                decisions[key] = drop_undated(decision) if poll.span.first else decision
+                if decision.may_check_tries:
+                    optional.append(key)
+        urgent = self._retries.order_by_failures([*needed, *vanished])
+        optional = optional[:MAX_OPTIONAL_HISTORIES]
+        resolved = self._resolve_in_time([*urgent[:MAX_HISTORIES_PER_POLL], *optional], poll)
+        for key in optional:
+            if key not in resolved:
+                # The next poll reads the history, and the try is counted then.
+                del decisions[key]
+        left = frozenset((poll.rows[key].dag_id, poll.rows[key].run_id) for key in needed if key not in resolved)
+        return decisions | resolved, len(resolved), left
 
-    def _ask_in_time(self, keys: Sequence[bytes], poll: Poll) -> dict[bytes, Finding]:
-        """Findings of the first of these, as many as there is time to ask for.
+    def _resolve_in_time(self, keys: Sequence[bytes], poll: TasksPoll) -> dict[bytes, Decision]:
+        """Decisions by the history of tries for the first of these task instances, as many as there is time for.
 
-        One that fails is passed over, and asked last by the next poll. Raises ReaderError if there are none, and the
-        failure is not about that one alone.
+        One that fails is read last by the next poll. Raises ReaderError if no history could be read and the error is
+        not about one task instance alone.
         """
-        findings: dict[bytes, Finding] = {}
+        decisions: dict[bytes, Decision] = {}
         failures = 0
         if keys and self._airflow.major >= 3:
-            # How a try ended that was cleared shows only beside the time of the clear.
+            # The outcome of a try that was cleared shows only beside the time of the clear.
             self._overview.cleared = find_cleared(self._airflow.dag_runs_active())
-        end = self._clock() + SECONDS
-        for key in self._refusals.put_last(keys):
+        end = self._clock() + MAX_HISTORY_SECONDS
+        for key in self._retries.order_by_failures(keys):
+            name = format_task_instance(key, poll)
             try:
-                findings[key] = self._ask(key, poll)
+                decisions[key] = self._resolve(key, poll)
             except ReaderError as error:
-                if self._refusals.refuse(key, error):
-                    log.warning("the tries of %s are given up, they are not told: %s", describe(key, poll), error)
-                    findings[key] = give_up(poll.rows.get(key), poll.known.get(key), poll.window.edge)
+                if self._retries.record_failure(key, error):
+                    log.warning("gave up reading the tries of %s, Airflow keeps failing: %s", name, error)
+                    decisions[key] = abandon(poll.rows.get(key), poll.known.get(key), poll.span.count_from)
                     continue
-                if not findings and not is_about_question(error):
+                if not decisions and not may_be_query_error(error):
                     raise
-                log.warning("the tries of %s are asked for again: %s", describe(key, poll), error)
+                log.warning("could not read the tries of %s, the next poll tries again: %s", name, error)
                 failures += 1
-                if not is_about_one(error) or failures >= MAX_FAILURES:
+                if not is_object_error(error) or failures >= MAX_FAILURES_PER_POLL:
                     break
             else:
-                self._refusals.answer(key)
+                self._retries.record_success(key)
             if self._clock() >= end:
                 break
-        return findings
+        return decisions
 
-    def _ask(self, key: bytes, poll: Poll) -> Finding:
+    def _resolve(self, key: bytes, poll: TasksPoll) -> Decision:
+        """Read the history of tries of one task instance. Raises ReaderError."""
         row, record = poll.rows.get(key), poll.known.get(key)
-        of = poll.subject(key)
-        tries = self._airflow.tries(of.dag_id, of.run_id, of.task_id, of.map_index)
-        cleared = self._overview.cleared.get((of.dag_id, of.run_id))
+        subject = poll.subject(key)
+        tries = self._airflow.tries(subject.dag_id, subject.run_id, subject.task_id, subject.map_index)
+        run_cleared_at = self._overview.cleared.get((subject.dag_id, subject.run_id))
         if not tries:
-            return settle_deleted(record)
-        return settle(row, record, tries, poll.window.edge, cleared, poll.earlier.get(key))
+            return resolve_deleted(record)
+        return resolve_history(row, record, tries, poll.span.count_from, run_cleared_at, poll.earlier.get(key))
 
-    def _count(self, events: Iterable[Event]) -> Iterator[Change]:
+    def _changes(self, events: Iterable[CountedEvent]) -> Iterator[Change]:
         for event in events:
-            yield from count(event, self._scope)
-
-    def _remember(self, findings: Mapping[bytes, Finding], known: Records) -> dict[str, dict[bytes, bytes | None]]:
-        """Active records and settled ones lie apart: the settled ones are forgotten after a while."""
-        active: dict[bytes, bytes | None] = {}
-        settled: dict[bytes, bytes | None] = {}
-        encode = msgspec.msgpack.Encoder().encode
-        for key, (record, *_) in findings.items():
-            if record == known.get(key):
-                continue
-            is_active = record is not None and record.state in TIS_ACTIVE
-            active[key] = encode(record) if is_active else None
-            settled[key] = encode(record) if record is not None and not is_active else None
-        return {ACTIVE: active, SETTLED: settled}
+            yield from to_changes(event, self._scope)
 
 
-def find_vanished(poll: Poll, later: Collection[Key]) -> list[bytes]:
+def write_records(decisions: Mapping[bytes, Decision], known: Records) -> dict[str, dict[bytes, bytes | None]]:
+    """The state file's entries for records that changed: active ones stay, the others are forgotten after a day."""
+    active: dict[bytes, bytes | None] = {}
+    ended: dict[bytes, bytes | None] = {}
+    encode = msgspec.msgpack.Encoder().encode
+    for key, decision in decisions.items():
+        record = decision.record
+        if record == known.get(key):
+            continue
+        is_active = record is not None and record.state in TIS_ACTIVE
+        active[key] = encode(record) if is_active else None
+        ended[key] = encode(record) if record is not None and not is_active else None
+    return {ACTIVE_SPACE: active, ENDED_SPACE: ended}
+
+
+def get_vanished(poll: TasksPoll, postponed: Collection[RunKey]) -> list[bytes]:
     """Task instances that were active and are in no list, though those of their run were read."""
     return [
         key
         for key, record in poll.known.items()
-        if key not in poll.rows and record.state in TIS_ACTIVE and (record.dag_id, record.run_id) not in later
+        if key not in poll.rows and record.state in TIS_ACTIVE and (record.dag_id, record.run_id) not in postponed
     ]
 
 
-def describe(key: bytes, poll: Poll) -> str:
+def format_task_instance(key: bytes, poll: TasksPoll) -> str:
     """A task instance, for the log."""
-    of = poll.subject(key)
-    return f"{of.dag_id} {of.run_id} {of.task_id}" + (f" [{of.map_index}]" if of.map_index >= 0 else "")
+    subject = poll.subject(key)
+    name = f"{subject.dag_id} {subject.run_id} {subject.task_id}"
+    return f"{name} [{subject.map_index}]" if subject.map_index >= 0 else name
 
 
-def identify(row: TaskInstance) -> bytes:
-    """A short key of a task instance: its DAG, run, task and map index."""
+def task_instance_key(row: TaskInstance) -> bytes:
+    """A short key of a task instance, made from its DAG, run, task and map index."""
     text = f"{row.dag_id}\0{row.run_id}\0{row.task_id}\0{row.map_index}"
     return blake2b(text.encode(), digest_size=16).digest()
 
 
-def newest(rows: Iterable[TaskInstance]) -> dict[bytes, TaskInstance]:
-    """One row of each task instance: of several the one with the highest try, of those the one read last."""
+def newest_rows(rows: Iterable[TaskInstance]) -> dict[bytes, TaskInstance]:
+    """One row of each task instance: the one with the highest try number, of those the one read last."""
     found: dict[bytes, TaskInstance] = {}
     for row in rows:
-        key = identify(row)
+        key = task_instance_key(row)
         other = found.get(key)
         if other is None or other.try_number <= row.try_number:
             found[key] = row
     return found
 
 
-def entered(row: TaskInstance) -> float | None:
-    """Since when the row is in its state, in Unix seconds; None where Airflow does not say."""
+def state_entered_at(row: TaskInstance) -> float | None:
+    """When the row entered its state, in Unix seconds; None where Airflow does not report it."""
     match row.state:
         case "scheduled":
             return row.scheduled_when
@@ -260,7 +275,7 @@ def entered(row: TaskInstance) -> float | None:
 
 
 def state_tables(rows: Iterable[TaskInstance]) -> dict[Family, dict[Labels, float]]:
-    """The state families of the active task instances."""
+    """The gauges of active task instances: how many, and the oldest of each state."""
     active: Counter[Labels] = Counter()
     oldest: dict[Labels, float] = {}
     waiting: dict[Labels, float] = {}
@@ -268,7 +283,7 @@ def state_tables(rows: Iterable[TaskInstance]) -> dict[Family, dict[Labels, floa
     for row in rows:
         state = row.state or ""
         active[(row.dag_id, row.pool, row.queue, state)] += 1
-        since = entered(row)
+        since = state_entered_at(row)
         if since is not None:
             key = (row.dag_id, state)
             oldest[key] = min(since, oldest.get(key, since))

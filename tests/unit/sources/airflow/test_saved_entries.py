@@ -36,7 +36,7 @@ def test_a_history_that_cannot_be_decoded_is_lost_alone(state: State, damage: by
 
 @pytest.mark.parametrize("damage", [b"\xc1", encode("text"), encode([1.0])])
 def test_a_cursor_that_cannot_be_decoded_is_that_of_a_first_poll(state: State, damage: bytes) -> None:
-    state.commit([], {cursor.SPACE: {b"runs": encode(Cursor(1.0, 2.0)), b"tasks": damage}})
+    state.commit([], {cursor.CURSOR_SPACE: {b"runs": encode(Cursor(1.0, 2.0)), b"tasks": damage}})
     assert read_cursor(state, "tasks") is None
     assert read_cursor(state, "runs") == Cursor(1.0, 2.0)
     assert state.lost_rows == 1

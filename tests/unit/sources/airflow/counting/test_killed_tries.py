@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from exporter.sources.airflow.api.models import TaskInstance
-from exporter.sources.airflow.counting.rows import Ended, Outcome, Record, observe
-from exporter.sources.airflow.counting.try_history import settle
+from exporter.sources.airflow.counting.decision import EndedTry, TaskRecord, TerminalState
+from exporter.sources.airflow.counting.rows import apply_row
+from exporter.sources.airflow.counting.try_history import resolve_history
 
 RECORDED: dict[str, list[Any]] = json.loads(
     (Path(__file__).parents[4] / "data" / "counting" / "killed-2.11.2.json").read_text()
@@ -37,9 +38,9 @@ def make_row(state: str, number: int, limit: int, start: float, end: float | Non
 
 
 def poll(versions: list[Version], phase: float, interval: float) -> Events:
-    """What an exporter tells that polls until all is over."""
+    """What an exporter counts that polls until everything has ended."""
     events: Events = Counter()
-    known: Record | None = None
+    known: TaskRecord | None = None
     moment = versions[0][0] + phase
     while moment < versions[-1][0] + 2 * interval:
         seen = [(archived, row) for at, archived, row in versions if at <= moment]
@@ -47,35 +48,35 @@ def poll(versions: list[Version], phase: float, interval: float) -> Events:
         if rows:
             row = rows[-1]
             tries = [row for archived, row in seen if archived] + ([row] if row.state != "up_for_retry" else [])
-            finding = observe(row, known, 0.0)
-            if finding.ask or finding.doubt:
-                finding = settle(row, known, tries, 0.0)
-            known = finding.record
-            for event in finding.events:
+            decision = apply_row(row, known, 0.0)
+            if decision.needs_tries or decision.may_check_tries:
+                decision = resolve_history(row, known, tries, 0.0)
+            known = decision.record
+            for event in decision.events:
                 match event:
-                    case Ended(row, fate):
-                        events["ended", str(row.try_number), str(fate)] += 1
-                    case Outcome(row, state):
-                        events["outcome", state] += 1
+                    case EndedTry(row, outcome):
+                        events["try", str(row.try_number), str(outcome)] += 1
+                    case TerminalState(row, state):
+                        events["terminal", state] += 1
         moment += interval
     return events
 
 
 def expect(case: str, versions: list[Version]) -> Events:
-    """By what its task does; the next try of one that is retried does not run where Airflow fails it in the queue."""
+    """What the case's task did. The next try of a retried one does not run where Airflow fails it in the queue."""
     if "long" in case:
-        return Counter({("ended", "1", "cleared"): 1, ("ended", "2", "success"): 1, ("outcome", "success"): 1})
+        return Counter({("try", "1", "cleared"): 1, ("try", "2", "success"): 1, ("terminal", "success"): 1})
     if "noretry" in case:
-        return Counter({("ended", "1", "failed"): 1, ("outcome", "failed"): 1})
+        return Counter({("try", "1", "failed"): 1, ("terminal", "failed"): 1})
     second = any(row.state == "running" and row.try_number == 2 for _, _, row in versions)
-    last = {("ended", "2", "failed"): 1} if second else {}
-    return Counter({("ended", "1", "retried"): 1, ("outcome", "failed"): 1, **last})
+    last = {("try", "2", "failed"): 1} if second else {}
+    return Counter({("try", "1", "retried"): 1, ("terminal", "failed"): 1, **last})
 
 
 @pytest.mark.parametrize("case", RECORDED)
-def test_each_is_told_once_and_as_it_was(case: str) -> None:
+def test_each_is_counted_once_and_with_its_outcome(case: str) -> None:
     versions = read_case(RECORDED[case])
-    # What was cleared shows on Airflow 2 until its next try runs, 20 s later here.
+    # Airflow 2 shows that a try was cleared until the next one runs, here 20 s later.
     found = {
         (interval, phase): poll(versions, phase, float(interval))
         for interval in ((5, 20) if "long" in case else (5, 30, 120))

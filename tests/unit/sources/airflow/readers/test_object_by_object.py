@@ -10,7 +10,7 @@ import pytest
 from exporter.metrics.catalogue.api import runs
 from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.models import Backfill, Dag, DagRun
-from exporter.sources.airflow.counting.retry_later import FIRST_PAUSE, LONGEST_PAUSE, RetryLater, is_about_one
+from exporter.sources.airflow.counting.retry_later import FIRST_PAUSE, MAX_PAUSE, RetryLater, is_object_error
 from exporter.sources.airflow.http.errors import AnswerError
 from exporter.sources.airflow.readers.backfills import BackfillsReader
 from exporter.sources.airflow.readers.history import HistoryReader, recall_histories
@@ -91,11 +91,11 @@ def test_it_is_asked_for_again_less_and_less_often_and_reported_all_the_while(ca
             moments.append(bench.now)
     pauses = [after - before for before, after in pairwise(moments)]
     assert pauses[0] == FIRST_PAUSE
-    assert pauses[-1] == LONGEST_PAUSE
+    assert pauses[-1] == MAX_PAUSE
     assert pauses == sorted(pauses)
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
     del bench.airflow.errors["bad"]
-    assert bench.read(LONGEST_PAUSE).unanswered == []
+    assert bench.read(MAX_PAUSE).unanswered == []
     assert bench.known() == {"a", "bad"}
 
 
@@ -169,7 +169,7 @@ def test_backfills_of_the_others_are_read_where_one_dag_is_answered_with_an_erro
     ],
 )
 def test_which_errors_are_about_one_object(error: ReaderError, about_one: bool) -> None:
-    assert is_about_one(error) is about_one
+    assert is_object_error(error) is about_one
 
 
 def test_what_is_said_of_an_object_is_what_airflow_said_of_it() -> None:

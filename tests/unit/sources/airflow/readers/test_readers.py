@@ -13,9 +13,9 @@ from exporter.config.settings import AirflowSettings
 from exporter.metrics.catalogue.api import dags, instance, pools, runs, tasks
 from exporter.metrics.reading import Change
 from exporter.sources.airflow.api.models import Backfill, BrokenFile, Component, Dag, DagRun, Job, Pool, TaskInstance
-from exporter.sources.airflow.counting.changes import count
-from exporter.sources.airflow.counting.cursor import OVERLAP, RETENTION, SLICE, Cursor, open_window
-from exporter.sources.airflow.counting.rows import Ended, Fate, Outcome, Unaccounted
+from exporter.sources.airflow.counting.changes import to_changes
+from exporter.sources.airflow.counting.cursor import CATCH_UP_SECONDS, OVERLAP, RECORD_RETENTION, Cursor, next_range
+from exporter.sources.airflow.counting.decision import EndedTry, TerminalState, TryOutcome, UnaccountedTry
 from exporter.sources.airflow.readers import history
 from exporter.sources.airflow.readers.backfills import backfill_tables
 from exporter.sources.airflow.readers.dags import dag_tables
@@ -28,8 +28,7 @@ from exporter.sources.airflow.readers.instance import (
     limit_tables,
 )
 from exporter.sources.airflow.readers.pools import pool_tables
-from exporter.sources.airflow.readers.runs import count as count_run
-from exporter.sources.airflow.readers.runs import learn_all
+from exporter.sources.airflow.readers.runs import run_changes, update_histories
 from exporter.sources.airflow.readers.runs import state_tables as run_tables
 from exporter.sources.airflow.readers.tasks import state_tables as task_tables
 from exporter.sources.airflow.shared import find_cleared
@@ -195,29 +194,29 @@ class TestActiveTaskInstances:
         assert not task_tables([make_try(state="deferred")])[tasks.OLDEST_STATE_ENTRY]
 
 
-class TestEffectsOfAnEndedTry:
-    def counted(self, fate: Fate, **changes: Any) -> dict[str, float]:
-        changed = count(Ended(make_try(**changes), fate), EVERYTHING)
+class TestChangesOfAnEndedTry:
+    def counted(self, outcome: TryOutcome, **changes: Any) -> dict[str, float]:
+        changed = to_changes(EndedTry(make_try(**changes), outcome), EVERYTHING)
         return {change.family.name.removeprefix("airflow_"): change.value for change in changed}
 
     def test_success_is_a_duration_and_no_failure(self) -> None:
-        counted = self.counted(Fate.SUCCESS)
+        counted = self.counted(TryOutcome.SUCCESS)
         assert counted["task_duration_seconds"] == counted["task_run_seconds_total"] == 40.0
         assert "task_tries_failed_total" not in counted
 
     def test_a_retry_is_a_failed_try_too(self) -> None:
-        counted = self.counted(Fate.RETRIED)
+        counted = self.counted(TryOutcome.RETRIED)
         assert counted["task_retries_total"] == counted["task_tries_failed_total"] == 1
         assert counted["task_failed_seconds_total"] == 40.0
         assert "task_duration_seconds" not in counted
 
     def test_a_cleared_try_did_not_fail(self) -> None:
-        counted = self.counted(Fate.CLEARED)
+        counted = self.counted(TryOutcome.CLEARED)
         assert counted["task_tries_cleared_total"] == 1
         assert "task_tries_failed_total" not in counted
 
-    def test_both_waits_are_told(self) -> None:
-        counted = self.counted(Fate.SUCCESS)
+    def test_both_waits_are_observed(self) -> None:
+        counted = self.counted(TryOutcome.SUCCESS)
         assert counted["task_queued_duration_seconds"] == counted["dag_queued_seconds_total"] == 6.0
         assert counted["task_scheduled_duration_seconds"] == counted["dag_scheduled_seconds_total"] == 4.0
 
@@ -230,34 +229,40 @@ class TestEffectsOfAnEndedTry:
             ({"scheduled_when": 105.0}, {("scheduled", "renewed")}),
         ],
     )
-    def test_a_wait_that_cannot_be_told_is_counted_with_its_reason(
+    def test_a_wait_that_is_unknown_is_counted_with_its_reason(
         self, changes: dict[str, Any], expected: set[tuple[str, str]]
     ) -> None:
-        changed = list(count(Ended(make_try(**changes), Fate.SUCCESS), EVERYTHING))
+        changed = list(to_changes(EndedTry(make_try(**changes), TryOutcome.SUCCESS), EVERYTHING))
         assert {change.labels for change in changed if change.family is tasks.WAIT_UNOBSERVABLE} == expected
 
-    def test_an_outcome_is_one_change(self) -> None:
-        assert list(count(Outcome(make_try(), "failed"), EVERYTHING)) == [Change(tasks.FINISHED, ("d", "t", "failed"))]
-        assert list(count(Outcome(make_try(), "removed"), EVERYTHING)) == [Change(tasks.NOT_RUN, ("d", "removed"))]
+    def test_a_terminal_state_is_one_change(self) -> None:
+        assert list(to_changes(TerminalState(make_try(), "failed"), EVERYTHING)) == [
+            Change(tasks.FINISHED, ("d", "t", "failed"))
+        ]
+        assert list(to_changes(TerminalState(make_try(), "removed"), EVERYTHING)) == [
+            Change(tasks.NOT_RUN, ("d", "removed"))
+        ]
 
     def test_a_deleted_try_counts_as_cleared_and_unaccounted(self) -> None:
-        families = [change.family for change in count(Unaccounted("d", "t", "deleted"), EVERYTHING)]
+        families = [change.family for change in to_changes(UnaccountedTry("d", "t", "deleted"), EVERYTHING)]
         assert families == [tasks.TRIES, tasks.TRIES_CLEARED, tasks.UNACCOUNTED]
 
-    def test_tasks_are_not_told_apart_where_that_is_not_wanted(self) -> None:
+    def test_without_task_labels_all_tasks_of_a_dag_share_a_series(self) -> None:
         scope = Scope(AirflowSettings(task_labels=False))
-        changed = list(count(Ended(make_try(), Fate.SUCCESS), scope))
+        changed = list(to_changes(EndedTry(make_try(), TryOutcome.SUCCESS), scope))
         assert ("d", "") in {change.labels for change in changed}
         assert not any("t" in change.labels for change in changed)
         assert tasks.DURATION not in {change.family for change in changed}
 
     def test_named_dags_have_a_histogram_for_each_task(self) -> None:
         scope = Scope(AirflowSettings(task_histograms=re.compile("d")))
-        assert Change(tasks.TASK_DURATION, ("d", "t"), 40.0) in list(count(Ended(make_try(), Fate.SUCCESS), scope))
+        assert Change(tasks.TASK_DURATION, ("d", "t"), 40.0) in list(
+            to_changes(EndedTry(make_try(), TryOutcome.SUCCESS), scope)
+        )
 
 
 class TestRuns:
-    def test_active_runs_are_counted_and_the_oldest_told(self) -> None:
+    def test_active_runs_are_counted_and_the_oldest_is_reported(self) -> None:
         active = [make_run("running", start_date=moment, run_after=moment - 10) for moment in (50.0, 40.0)]
         tables = run_tables([*active, make_run("queued", queued_at=45.0, start_date=None, run_after=None)])
         assert tables[runs.RUNS] == {("d", "scheduled", "running"): 2, ("d", "scheduled", "queued"): 1}
@@ -278,34 +283,37 @@ class TestRuns:
             ({"run_type": "manual", "run_after": 100.0, "queued_at": 101.0}, None),
         ],
     )
-    def test_a_run_is_wanted_since_it_was_due_or_made_or_cleared_after_that(
+    def test_a_run_is_due_when_scheduled_or_when_created_or_cleared_after_that(
         self, run: dict[str, Any], expected: float | None
     ) -> None:
         told = run_tables([make_run("running", **run)])[runs.OLDEST_UNFINISHED_WANTED]
         assert told == ({} if expected is None else {("d",): expected})
 
-    def test_of_several_unfinished_runs_the_one_wanted_longest_counts(self) -> None:
+    def test_of_several_unfinished_runs_the_one_due_first_counts(self) -> None:
         active = [make_run("running", run_after=moment, queued_at=moment) for moment in (30.0, 20.0, 40.0)]
         assert run_tables(active)[runs.OLDEST_UNFINISHED_WANTED] == {("d",): 20.0}
 
     def test_a_scheduled_success_has_a_duration_and_two_delays(self) -> None:
-        changed = {change.family: change.value for change in count_run(make_run(), EVERYTHING, again=False, edge=0.0)}
+        changed = {
+            change.family: change.value for change in run_changes(make_run(), EVERYTHING, again=False, count_from=0.0)
+        }
         assert changed == {
             runs.FINISHED: 1, runs.DURATION: 40.0, runs.SCHEDULE_DELAY: 10.0, runs.SINCE_RUN_AFTER: 50.0,
         }  # fmt: skip
 
     def test_a_run_that_was_cleared_has_no_delays(self) -> None:
-        changed = {change.family for change in count_run(make_run(), EVERYTHING, again=True, edge=0.0)}
+        changed = {change.family for change in run_changes(make_run(), EVERYTHING, again=True, count_from=0.0)}
         assert changed == {runs.FINISHED, runs.DURATION}
 
     def test_a_failed_run_has_no_duration(self) -> None:
         assert runs.DURATION not in {
-            change.family for change in count_run(make_run("failed"), EVERYTHING, again=False, edge=0.0)
+            change.family for change in run_changes(make_run("failed"), EVERYTHING, again=False, count_from=0.0)
         }
 
     def test_a_manual_run_has_no_delays(self) -> None:
         changed = {
-            change.family for change in count_run(make_run(run_type="manual"), EVERYTHING, again=False, edge=0.0)
+            change.family
+            for change in run_changes(make_run(run_type="manual"), EVERYTHING, again=False, count_from=0.0)
         }
         assert changed == {runs.FINISHED, runs.DURATION}
 
@@ -317,8 +325,8 @@ class TestRuns:
 class TestHistory:
     def test_failures_in_a_row_end_with_a_success(self) -> None:
         failed = [make_run("failed", end_date=float(moment)) for moment in (1, 2, 3)]
-        assert learn_all({}, failed)["d"].consecutive_failed == 3
-        assert learn_all({}, [*failed, make_run(end_date=4.0)])["d"].consecutive_failed == 0
+        assert update_histories({}, failed)["d"].consecutive_failed == 3
+        assert update_histories({}, [*failed, make_run(end_date=4.0)])["d"].consecutive_failed == 0
 
     def test_an_old_run_that_ends_late_in_the_list_does_not_hide_a_newer_one(self) -> None:
         newest = history.recount([make_run("failed", end_date=9.0), make_run("success", end_date=5.0)])
@@ -333,8 +341,8 @@ class TestHistory:
         assert not any(tables.values())
 
     def test_failures_in_a_row_are_told_once_earlier_runs_are_known(self) -> None:
-        learnt = learn_all({}, [make_run("failed")])
-        assert not history.history_tables(learnt, None)[dags.CONSECUTIVE_FAILED_RUNS]
+        updated = update_histories({}, [make_run("failed")])
+        assert not history.history_tables(updated, None)[dags.CONSECUTIVE_FAILED_RUNS]
         asked = {"d": history.recount([make_run("failed")])}
         assert history.history_tables(asked, None)[dags.CONSECUTIVE_FAILED_RUNS] == {("d",): 1}
 
@@ -353,31 +361,31 @@ class TestBackfills:
         assert tables[runs.BACKFILL_OLDEST_START] == {("d",): 7.0}
 
 
-class TestWindow:
+class TestCursorRange:
     def test_the_first_poll_begins_now(self) -> None:
-        window = open_window(None, 1000.0)
-        assert window.first
-        assert window.edge == 1000.0
-        assert window.after == Cursor(1000.0, 1000.0)
+        span = next_range(None, 1000.0)
+        assert span.first
+        assert span.count_from == 1000.0
+        assert span.after == Cursor(1000.0, 1000.0)
 
     def test_a_poll_overlaps_the_last_complete_one(self) -> None:
-        window = open_window(Cursor(1000.0, 0.0), 1030.0)
-        assert (window.since, window.until) == (1000.0 - OVERLAP, None)
-        assert window.after.complete == 1030.0
+        span = next_range(Cursor(1000.0, 0.0), 1030.0)
+        assert (span.since, span.until) == (1000.0 - OVERLAP, None)
+        assert span.after.complete == 1030.0
 
     def test_after_an_outage_slices_are_read_one_by_one(self) -> None:
-        window = open_window(Cursor(1000.0, 0.0), 1000.0 + 6 * SLICE)
-        assert window.until == window.after.complete == 1000.0 + SLICE
+        span = next_range(Cursor(1000.0, 0.0), 1000.0 + 6 * CATCH_UP_SECONDS)
+        assert span.until == span.after.complete == 1000.0 + CATCH_UP_SECONDS
 
     def test_a_clock_set_back_reads_from_there(self) -> None:
-        window = open_window(Cursor(5000.0, 0.0), 1000.0)
-        assert window.since == 1000.0 - OVERLAP
-        assert window.after.complete == 1000.0
+        span = next_range(Cursor(5000.0, 0.0), 1000.0)
+        assert span.since == 1000.0 - OVERLAP
+        assert span.after.complete == 1000.0
 
-    def test_nothing_unknown_counts_that_ended_before_counting_began_or_memory_reaches(self) -> None:
-        assert open_window(Cursor(1000.0, 900.0), 1030.0).edge == 900.0
-        late = 10 * RETENTION
-        assert open_window(Cursor(late, 900.0), late + 30.0).edge == late - OVERLAP - RETENTION
+    def test_nothing_unknown_counts_that_ended_before_counting_began_or_before_the_oldest_record(self) -> None:
+        assert next_range(Cursor(1000.0, 900.0), 1030.0).count_from == 900.0
+        late = 10 * RECORD_RETENTION
+        assert next_range(Cursor(late, 900.0), late + 30.0).count_from == late - OVERLAP - RECORD_RETENTION
 
 
 class TestScope:

@@ -1,4 +1,4 @@
-"""What the reader of task instances does with questions that it has no time for, or that fail."""
+"""What the reader of task instances does with histories of tries that it has no time for, or that fail."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from exporter.config.settings import AirflowSettings
 from exporter.metrics.catalogue.api import tasks as catalogue
 from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.models import TIS_ENDED, DagRun, TaskInstance
-from exporter.sources.airflow.counting.by_time import Found, Key
-from exporter.sources.airflow.counting.cursor import SPACE, Cursor, Window
-from exporter.sources.airflow.counting.retry_later import PATIENCE
+from exporter.sources.airflow.counting.by_time import EndedRows, RunKey
+from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, Cursor, CursorRange
+from exporter.sources.airflow.counting.retry_later import ABANDON_AFTER
 from exporter.sources.airflow.readers import tasks
-from exporter.sources.airflow.readers.tasks import SECONDS, TasksReader
+from exporter.sources.airflow.readers.tasks import MAX_HISTORY_SECONDS, TasksReader
 from exporter.sources.airflow.shared import Overview
 from exporter.store.persistence.state_file import State
 
@@ -23,7 +23,7 @@ CURSOR = b"tasks"
 
 
 class Airflow:
-    """Answers with the tries that a test gives; each question takes `cost` seconds, one of `broken` tasks fails."""
+    """Answers with the tries that a test gives; each query takes `cost` seconds, those for `broken` tasks fail."""
 
     version = "2.11.2"
     major = 2
@@ -52,23 +52,23 @@ class Airflow:
         return [*self.history.get(task_id, []), *current] or None
 
 
-class Finder:
-    """Finds what ended among an Airflow's rows, and notes what is postponed."""
+class StubFinder:
+    """Finds what ended among an Airflow's rows, and records the runs that are postponed."""
 
     def __init__(self, airflow: Airflow) -> None:
         self.airflow = airflow
-        self.postponed: set[Key] = set()
-        self.later: frozenset[Key] = frozenset()
-        self.unanswered: frozenset[Key] = frozenset()
+        self.postponed_again: set[RunKey] = set()
+        self.postponed: frozenset[RunKey] = frozenset()
+        self.unanswered: frozenset[RunKey] = frozenset()
 
-    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> Found:
+    def find(self, active: Callable[[], Sequence[TaskInstance]]) -> EndedRows:
         active()
         rows = [row for row in self.airflow.rows if row.state in TIS_ENDED]
-        window = Window(0.0, None, 0.0, False, Cursor(100.0, 0.0))
-        return Found(rows, window, {CURSOR: b"new"}, "", self.later, self.unanswered)
+        span = CursorRange(0.0, None, 0.0, False, Cursor(100.0, 0.0))
+        return EndedRows(rows, span, {CURSOR: b"new"}, "", self.postponed, self.unanswered)
 
-    def postpone(self, runs: Collection[Key]) -> dict[bytes, bytes | None]:
-        self.postponed |= set(runs)
+    def postpone(self, runs: Collection[RunKey]) -> dict[bytes, bytes | None]:
+        self.postponed_again |= set(runs)
         return {CURSOR: b"held"}
 
 
@@ -78,7 +78,7 @@ class Bench:
     def __init__(self) -> None:
         self.airflow = Airflow()
         self.state = State()
-        self.finder = Finder(self.airflow)
+        self.finder = StubFinder(self.airflow)
         scope = Scope(AirflowSettings())
         self.reader = TasksReader(
             self.airflow,  # type: ignore[arg-type]  # only what the reader asks for
@@ -91,7 +91,7 @@ class Bench:
         )
 
     def poll(self) -> Reading:
-        self.finder.postponed.clear()
+        self.finder.postponed_again.clear()
         self.airflow.asked.clear()
         reading = self.reader.read()
         self.state.commit([], reading.memories, moment=reading.moment, forget=reading.forget)
@@ -111,8 +111,8 @@ def make_row(task: str, state: str, number: int, end: float | None = 20.0, pid: 
     )  # fmt: skip
 
 
-def second_try(bench: Bench, task: str) -> None:
-    """A task whose first try nobody saw: its tries have to be asked for."""
+def add_second_try(bench: Bench, task: str) -> None:
+    """Add a task whose first try no poll saw, so that its history of tries is needed."""
     bench.airflow.rows.append(make_row(task, "success", 2))
     bench.airflow.history[task] = [make_row(task, "failed", 1)]
 
@@ -121,44 +121,44 @@ def counted(reading: Reading, family: object) -> list[str]:
     return [change.labels[1] for change in reading.changes if change.family is family]
 
 
-def test_questions_that_a_poll_has_no_time_for_are_put_again(bench: Bench) -> None:
+def test_histories_that_a_poll_has_no_time_for_are_read_by_the_next(bench: Bench) -> None:
     for task in ("a", "b", "c"):
-        second_try(bench, task)
-    bench.airflow.cost = SECONDS / 2
+        add_second_try(bench, task)
+    bench.airflow.cost = MAX_HISTORY_SECONDS / 2
     first = bench.poll()
     assert bench.airflow.asked == ["a", "b"]
-    assert bench.finder.postponed == {("d", "of c")}
-    assert first.memories[SPACE] == {CURSOR: b"held"}
+    assert bench.finder.postponed_again == {("d", "of c")}
+    assert first.memories[CURSOR_SPACE] == {CURSOR: b"held"}
     second = bench.poll()
     assert bench.airflow.asked == ["c"]
-    assert second.memories[SPACE] == {CURSOR: b"new"}
+    assert second.memories[CURSOR_SPACE] == {CURSOR: b"new"}
     assert counted(first, catalogue.TRIES) + counted(second, catalogue.TRIES) == ["a", "a", "b", "b", "c", "c"]
 
 
-def test_no_more_than_so_many_questions_are_put(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "QUESTIONS", 2)
+def test_a_poll_reads_a_limited_number_of_histories(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "MAX_HISTORIES_PER_POLL", 2)
     for task in ("a", "b", "c"):
-        second_try(bench, task)
+        add_second_try(bench, task)
     assert counted(bench.poll(), catalogue.RETRIES) == ["a", "b"]
-    assert bench.finder.postponed == {("d", "of c")}
+    assert bench.finder.postponed_again == {("d", "of c")}
     assert counted(bench.poll(), catalogue.RETRIES) == ["c"]
 
 
-def test_a_question_that_fails_does_not_undo_those_that_were_answered(bench: Bench) -> None:
+def test_a_history_that_fails_does_not_undo_those_that_were_read(bench: Bench) -> None:
     for task in ("a", "b"):
-        second_try(bench, task)
+        add_second_try(bench, task)
     bench.airflow.broken = {"b"}
     assert counted(bench.poll(), catalogue.RETRIES) == ["a"]
-    assert bench.finder.postponed == {("d", "of b")}
+    assert bench.finder.postponed_again == {("d", "of b")}
     assert counted(bench.poll(), catalogue.RETRIES) == []
     bench.airflow.broken.clear()
     assert counted(bench.poll(), catalogue.RETRIES) == ["b"]
-    assert bench.finder.postponed == set()
+    assert bench.finder.postponed_again == set()
 
 
-def test_a_question_that_failed_is_put_last(bench: Bench) -> None:
+def test_a_history_that_failed_is_read_last(bench: Bench) -> None:
     for task in ("a", "b", "c"):
-        second_try(bench, task)
+        add_second_try(bench, task)
     bench.airflow.broken = {"a"}
     assert counted(bench.poll(), catalogue.RETRIES) == []
     assert counted(bench.poll(), catalogue.RETRIES) == ["b", "c"]
@@ -166,14 +166,14 @@ def test_a_question_that_failed_is_put_last(bench: Bench) -> None:
 
 
 def test_where_airflow_as_a_whole_does_not_answer_the_poll_fails(bench: Bench) -> None:
-    second_try(bench, "a")
+    add_second_try(bench, "a")
     bench.airflow.broken, bench.airflow.reason = {"a"}, "unreachable"
     with pytest.raises(ReaderError):
         bench.poll()
 
 
 def fail_for(bench: Bench, seconds: float) -> list[Reading]:
-    """What polls a minute apart read."""
+    """The readings of polls a minute apart."""
     found = []
     for _ in range(int(seconds / 60.0)):
         found.append(bench.poll())
@@ -181,12 +181,12 @@ def fail_for(bench: Bench, seconds: float) -> list[Reading]:
     return found
 
 
-def test_a_question_that_fails_for_long_is_given_up_and_its_lost_try_is_counted_as_unanswered(bench: Bench) -> None:
-    second_try(bench, "a")
+def test_a_history_that_fails_for_long_is_abandoned_and_its_lost_try_counts_as_unanswered(bench: Bench) -> None:
+    add_second_try(bench, "a")
     bench.airflow.broken = {"a"}
-    assert all(not reading.changes for reading in fail_for(bench, PATIENCE))
+    assert all(not reading.changes for reading in fail_for(bench, ABANDON_AFTER))
     reading = bench.poll()
-    assert bench.finder.postponed == set()
+    assert bench.finder.postponed_again == set()
     assert counted(reading, catalogue.TRIES) == ["a", "a"]
     assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
     assert [change.labels for change in reading.changes if change.family is catalogue.UNACCOUNTED] == [("unanswered",)]
@@ -197,12 +197,12 @@ def test_a_question_that_fails_for_long_is_given_up_and_its_lost_try_is_counted_
     assert bench.airflow.asked == []
 
 
-def test_what_vanished_and_cannot_be_asked_for_is_given_up(bench: Bench) -> None:
+def test_what_vanished_and_cannot_be_looked_up_is_abandoned(bench: Bench) -> None:
     bench.airflow.rows = [make_row("a", "running", 1, end=None)]
     bench.poll()
     bench.airflow.rows.clear()
     bench.airflow.broken = {"a"}
-    fail_for(bench, PATIENCE)
+    fail_for(bench, ABANDON_AFTER)
     reading = bench.poll()
     assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
     assert [change.labels for change in reading.changes if change.family is catalogue.UNACCOUNTED] == [("unanswered",)]
@@ -210,38 +210,36 @@ def test_what_vanished_and_cannot_be_asked_for_is_given_up(bench: Bench) -> None
     assert bench.airflow.asked == []
 
 
-def test_a_doubt_that_cannot_be_lifted_is_taken_as_the_row_says(bench: Bench) -> None:
-    bench.airflow.rows.append(make_row("doubtful", "up_for_retry", 1))
-    bench.airflow.broken = {"doubtful"}
-    assert all(not reading.changes for reading in fail_for(bench, PATIENCE))
+def test_where_an_optional_history_fails_for_long_the_row_decides(bench: Bench) -> None:
+    bench.airflow.rows.append(make_row("optional", "up_for_retry", 1))
+    bench.airflow.broken = {"optional"}
+    assert all(not reading.changes for reading in fail_for(bench, ABANDON_AFTER))
     reading = bench.poll()
-    assert counted(reading, catalogue.RETRIES) == ["doubtful"]
+    assert counted(reading, catalogue.RETRIES) == ["optional"]
     assert not counted(reading, catalogue.TRIES_CLEARED)
 
 
-def test_a_run_that_was_given_up_is_counted_as_unanswered(bench: Bench) -> None:
+def test_a_run_that_was_abandoned_counts_as_unanswered(bench: Bench) -> None:
     bench.finder.unanswered = frozenset({("d", "r")})
     changes = bench.poll().changes
     assert [(change.family, change.labels) for change in changes] == [(catalogue.UNACCOUNTED, ("unanswered",))]
 
 
-def test_a_retry_of_airflow_2_that_may_have_been_cleared_counts_once_it_was_asked_for(bench: Bench) -> None:
-    second_try(bench, "a")
-    bench.airflow.rows.append(make_row("doubtful", "up_for_retry", 1))
-    bench.airflow.history["doubtful"] = [make_row("doubtful", "failed", 1, pid=9)]
-    bench.airflow.cost = SECONDS
-    assert "doubtful" not in counted(bench.poll(), catalogue.TRIES)
+def test_a_retry_of_airflow_2_that_may_have_been_cleared_counts_once_its_history_was_read(bench: Bench) -> None:
+    add_second_try(bench, "a")
+    bench.airflow.rows.append(make_row("optional", "up_for_retry", 1))
+    bench.airflow.history["optional"] = [make_row("optional", "failed", 1, pid=9)]
+    bench.airflow.cost = MAX_HISTORY_SECONDS
+    assert "optional" not in counted(bench.poll(), catalogue.TRIES)
     assert bench.airflow.asked == ["a"]
     reading = bench.poll()
-    assert bench.airflow.asked == ["doubtful"]
-    assert counted(reading, catalogue.RETRIES) == ["doubtful"]
+    assert bench.airflow.asked == ["optional"]
+    assert counted(reading, catalogue.RETRIES) == ["optional"]
     assert not bench.poll().changes
 
 
-def test_more_doubts_than_a_poll_may_put_are_taken_as_the_rows_say(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tasks, "DOUBTS", 1)
+def test_beyond_the_limit_of_optional_histories_the_rows_decide(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "MAX_OPTIONAL_HISTORIES", 1)
     for task in ("a", "b"):
         bench.airflow.rows.append(make_row(task, "up_for_retry", 1))
         bench.airflow.history[task] = [make_row(task, "failed", 1, pid=9)]
@@ -249,19 +247,19 @@ def test_more_doubts_than_a_poll_may_put_are_taken_as_the_rows_say(
     assert bench.airflow.asked == ["a"]
 
 
-def test_what_vanished_from_a_run_that_was_not_read_is_not_asked_for(bench: Bench) -> None:
+def test_what_vanished_from_a_run_that_was_not_listed_is_not_looked_up(bench: Bench) -> None:
     bench.airflow.rows = [make_row("a", "running", 1, end=None)]
     bench.poll()
     bench.airflow.rows.clear()
-    bench.finder.later = frozenset({("d", "of a")})
+    bench.finder.postponed = frozenset({("d", "of a")})
     bench.poll()
     assert bench.airflow.asked == []
-    bench.finder.later = frozenset()
+    bench.finder.postponed = frozenset()
     assert counted(bench.poll(), catalogue.TRIES_CLEARED) == ["a"]
     assert bench.airflow.asked == ["a"]
 
 
-def test_a_row_that_moved_on_during_the_poll_tells_as_it_was_found_first(bench: Bench) -> None:
+def test_a_row_that_changed_during_the_poll_counts_as_it_was_found_first(bench: Bench) -> None:
     bench.airflow.rows = [make_row("a", "running", 1, end=None)]
     bench.poll()
     bench.airflow.rows = [make_row("a", "restarting", 1), make_row("a", "success", 2)]
