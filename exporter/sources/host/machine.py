@@ -10,11 +10,11 @@ from exporter.metrics.catalogue.host import machine
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
 from exporter.sources.host.proc import machine_files, procfs
-from exporter.sources.host.proc.cgroups import Groups
-from exporter.sources.host.proc.procfs import LARGEST, PAGE, MalformedError, UnreadableError
+from exporter.sources.host.proc.cgroups import CgroupReader
+from exporter.sources.host.proc.procfs import MAX_FILE_BYTES, PAGE_SIZE, MalformedError, UnreadableError
 
 Sample = tuple[Family, Labels, float]
-LARGE = 16 * LARGEST
+MAX_MACHINE_FILE_BYTES = 16 * MAX_FILE_BYTES
 """Bytes read of the files that grow with the machine: a line a CPU, disk or mount."""
 RESOURCES = ("cpu", "memory", "io")
 HINTS = {
@@ -37,7 +37,7 @@ class MachineReader:
         self.interval = interval
         self._procfs = procfs_root
         self._root = root
-        self._groups = Groups(sysfs_root / "fs" / "cgroup")
+        self._cgroups = CgroupReader(sysfs_root / "fs" / "cgroup")
         self._members = members
         self._cpu: machine_files.Cpu | None = None
         self._parts: Mapping[str, Callable[[], Iterator[Sample]]] = {
@@ -61,7 +61,7 @@ class MachineReader:
             try:
                 samples = list(read())
             except (UnreadableError, MalformedError) as error:
-                reason = explain(error)
+                reason = get_reason(error)
                 tables[machine.UNREADABLE][part, reason] = 1
                 notes.append(f"{part}: {error if reason == 'failed' else reason}")
                 continue
@@ -71,16 +71,16 @@ class MachineReader:
                     notes.append(f"{labels[0]}: {HINTS.get(labels[1], labels[1])}")
         return Reading(tables=tables, notes=notes)
 
-    def _file(self, name: str, size: int = LARGEST) -> bytes:
-        return procfs.read(f"{self._procfs}/{name}", size)
+    def _file(self, name: str, size: int = MAX_FILE_BYTES) -> bytes:
+        return procfs.read_file(f"{self._procfs}/{name}", size)
 
     def _read_cpu(self) -> Iterator[Sample]:
-        now = machine_files.parse_cpu(self._file("stat", LARGE))
+        now = machine_files.parse_cpu(self._file("stat", MAX_MACHINE_FILE_BYTES))
         before, self._cpu = self._cpu, now
         for mode, seconds in now.modes.items():
             yield machine.CPU, (mode,), seconds
         yield machine.CPUS, (), now.number
-        usage = machine_files.find_usage(before, now) if before else None
+        usage = machine_files.compute_cpu_usage(before, now) if before else None
         if usage is not None:
             yield machine.CPU_USAGE, (), usage
 
@@ -107,15 +107,15 @@ class MachineReader:
     def _read_vmstat(self) -> Iterator[Sample]:
         found = machine_files.parse_numbers(self._file("vmstat"))
         for family, name, unit in (
-            (machine.SWAPPED_IN, "pswpin", PAGE),
-            (machine.SWAPPED_OUT, "pswpout", PAGE),
+            (machine.SWAPPED_IN, "pswpin", PAGE_SIZE),
+            (machine.SWAPPED_OUT, "pswpout", PAGE_SIZE),
             (machine.OOM_KILLS, "oom_kill", 1),
         ):
             if name in found:
                 yield family, (), found[name] * unit
 
     def _read_disks(self) -> Iterator[Sample]:
-        for name, disk in machine_files.parse_disks(self._file("diskstats", LARGE)).items():
+        for name, disk in machine_files.parse_disks(self._file("diskstats", MAX_MACHINE_FILE_BYTES)).items():
             yield machine.DISK_READ, (name,), disk.read_bytes
             yield machine.DISK_WRITTEN, (name,), disk.written_bytes
             yield machine.DISK_READS, (name,), disk.reads
@@ -126,9 +126,9 @@ class MachineReader:
 
     def _read_filesystems(self) -> Iterator[Sample]:
         try:
-            text = self._file("1/mounts", LARGE)
+            text = self._file("1/mounts", MAX_MACHINE_FILE_BYTES)
         except UnreadableError:
-            text = self._file("self/mounts", LARGE)
+            text = self._file("self/mounts", MAX_MACHINE_FILE_BYTES)
         for mount in machine_files.parse_mounts(text):
             labels = (mount.device, mount.point, mount.fstype)
             try:
@@ -144,9 +144,9 @@ class MachineReader:
 
     def _read_network(self) -> Iterator[Sample]:
         try:
-            text = self._file("1/net/dev", LARGE)
+            text = self._file("1/net/dev", MAX_MACHINE_FILE_BYTES)
         except UnreadableError:
-            text = self._file("net/dev", LARGE)
+            text = self._file("net/dev", MAX_MACHINE_FILE_BYTES)
         for name, traffic in procfs.parse_traffic(text).items():
             if name != "lo":
                 yield machine.RECEIVED, (name,), traffic.received
@@ -161,10 +161,10 @@ class MachineReader:
                 yield machine.PRESSURE_STALLED, (resource,), pressure.full
 
     def _read_cgroups(self) -> Iterator[Sample]:
-        self._groups.set_view(self._read_membership("self") or {}, self._read_mounts())
+        self._cgroups.set_view(self._read_membership("self") or {}, self._read_mounts())
         memberships = [found for pid in self._members() or ("self",) if (found := self._read_membership(pid))]
-        groups = self._groups.read(memberships)
-        for path, figures in groups.figures.items():
+        groups = self._cgroups.read(memberships)
+        for path, figures in groups.values.items():
             for family, value in figures.items():
                 yield family, (path,), value
         for reason in sorted(groups.unreadable):
@@ -184,12 +184,12 @@ class MachineReader:
 
     def _read_mounts(self) -> bytes:
         try:
-            return self._file("self/mountinfo", LARGE)
+            return self._file("self/mountinfo", MAX_MACHINE_FILE_BYTES)
         except UnreadableError:
             return b""
 
 
-def explain(error: UnreadableError | MalformedError) -> str:
+def get_reason(error: UnreadableError | MalformedError) -> str:
     """One of catalogue.host.REASONS."""
     if isinstance(error, MalformedError):
         return "malformed"

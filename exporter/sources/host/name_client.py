@@ -21,37 +21,37 @@ from exporter.sources.directory import Directory, Named
 
 TIMEOUT = 5.0
 """Seconds that one request may take."""
-PART = 100
+TRIES_PER_REQUEST = 100
 """Tries that one request asks for."""
-MOST = 2_000
+MAX_TRIES_PER_ROUND = 2_000
 """Tries that one round asks for."""
-LARGEST = 1_000_000
+MAX_REPLY_BYTES = 1_000_000
 """Bytes of an answer that are read."""
 PATH = "/tries"
 REASONS = {401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "rate_limited"}
 
 
-class NamesReader:
+class TaskNamesReader:
     """Asks for the tries that have no name yet, and tells the directory."""
 
     name = "names"
     help = "Names of running tasks, from the exporter that reads Airflow's API"
     families: Sequence[Family] = ()
 
-    def __init__(self, settings: HostSettings, directory: Directory, find_nameless: Callable[[], list[str]]) -> None:
+    def __init__(self, settings: HostSettings, directory: Directory, list_unnamed: Callable[[], list[str]]) -> None:
         self.interval = settings.interval
         self._settings = settings
         self._directory = directory
-        self._find_nameless = find_nameless
+        self._list_unnamed = list_unnamed
         file = settings.task_names_password_file
         self._password = SecretFile(file, "the password file", clean_password) if file else None
 
     def read(self) -> Reading:
         """One round. Raises ReaderError."""
-        wanted = self._find_nameless()[:MOST]
+        wanted = self._list_unnamed()[:MAX_TRIES_PER_ROUND]
         found = 0
-        for start in range(0, len(wanted), PART):
-            tries = decode(self._ask(wanted[start : start + PART]))
+        for start in range(0, len(wanted), TRIES_PER_REQUEST):
+            tries = decode_tries(self._ask(wanted[start : start + TRIES_PER_REQUEST]))
             for uuid, named in tries.items():
                 self._directory.tell_try(named.dag_id, named.task_id, uuid)
             found += len(tries)
@@ -67,7 +67,7 @@ class NamesReader:
             try:
                 connection.request("GET", f"{where.path}{PATH}?{query}", headers=self._headers())
                 reply = connection.getresponse()
-                content = reply.read(LARGEST)
+                content = reply.read(MAX_REPLY_BYTES)
             finally:
                 connection.close()
         except ssl.SSLError as error:
@@ -79,7 +79,7 @@ class NamesReader:
             raise ReaderError("unreachable", f"{where.netloc}: {said}; is that exporter running?") from error
         if reply.status != http.client.OK:
             said = f"{reply.status} {redact_foreign(reply.reason)}"
-            raise ReaderError(explain(reply.status), f"{where.netloc} answered {said}")
+            raise ReaderError(get_reason(reply.status), f"{where.netloc} answered {said}")
         return content
 
     def _headers(self) -> Mapping[str, str]:
@@ -92,14 +92,14 @@ class NamesReader:
         return {"Authorization": f"Basic {encoded}"}
 
 
-class NamesSource:
+class TaskNamesSource:
     """The other exporter: a source of its own, so that one that is slow keeps nothing else waiting."""
 
     name = "task_names"
     vital = ""
     refused = False
 
-    def __init__(self, reader: NamesReader, url: str) -> None:
+    def __init__(self, reader: TaskNamesReader, url: str) -> None:
         self.readers: Sequence[Reader] = (reader,)
         self._url = url
 
@@ -116,24 +116,24 @@ class NamesSource:
         """Nothing stays open."""
 
 
-def decode(content: bytes) -> dict[str, Named]:
+def decode_tries(content: bytes) -> dict[str, Named]:
     """The tries that the other exporter knows, by UUID. Raises ReaderError."""
     try:
         tries = json.loads(content)["tries"]
-        return {uuid: Named(take_text(ids["dag_id"]), take_text(ids["task_id"])) for uuid, ids in tries.items()}
+        return {uuid: Named(check_text(ids["dag_id"]), check_text(ids["task_id"])) for uuid, ids in tries.items()}
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         said = redact_foreign(str(error))
         raise ReaderError("bad_reply", f"the answer is not that of an exporter's {PATH}: {said}") from error
 
 
-def take_text(value: object) -> str:
+def check_text(value: object) -> str:
     """Raises TypeError."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value
 
 
-def explain(status: int) -> str:
+def get_reason(status: int) -> str:
     """One of reading.REASONS."""
     return REASONS.get(status, "server_error" if status >= 500 else "bad_request")
 

@@ -9,26 +9,26 @@ from exporter.metrics.catalogue.host import processes, task_resources
 from exporter.metrics.family import Family, Kind, Labels
 from exporter.metrics.reading import NOTHING, Change, ReaderError, Reading
 from exporter.sources.host.proc import procfs
-from exporter.sources.host.proc.procfs import TICKS, UnreadableError
-from exporter.sources.host.processes.attribution import Kinship
-from exporter.sources.host.processes.memory import Details, Owned
-from exporter.sources.host.processes.network import Network
+from exporter.sources.host.proc.procfs import TICKS_PER_SECOND, UnreadableError
+from exporter.sources.host.processes.attribution import Attribution
+from exporter.sources.host.processes.memory import OwnedProcess, ProcessDetails
+from exporter.sources.host.processes.network import NetworkUsage
 from exporter.sources.host.processes.owners import Component, Owner, Try, Usage
 from exporter.sources.host.processes.process import Process
-from exporter.sources.host.processes.process_table import Census, OverrunError
-from exporter.sources.host.processes.task_usage import Tries
+from exporter.sources.host.processes.process_table import ProcessTable, ScanDeadlineError
+from exporter.sources.host.processes.task_usage import TryTable
 
 Values = dict[Labels, float]
-SHARE = 0.8
+SCAN_TIME_SHARE = 0.8
 """The part of its interval that a look may take."""
-QUICKEST = 0.5
+MIN_QUICK_SCAN_INTERVAL = 0.5
 """Seconds between two glances, where they are cheap: tasks start slower than that."""
-COST = 0.002
+QUICK_SCAN_CPU_SHARE = 0.002
 """The part of one CPU that glances may take."""
-TREMBLE = 2.0
+BOOT_TIME_TOLERANCE = 2.0
 """Seconds by which a clock that is not set may still be led."""
-ADVICE = "run as Airflow's user, or with CAP_SYS_PTRACE"
-NONE_SEEN = (
+PRIVILEGE_HINT = "run as Airflow's user, or with CAP_SYS_PTRACE"
+NO_PROCESSES_HINT = (
     "no process of Airflow's is seen: where it runs in another container, share the machine's processes (pid: host, "
     "hostPID: true) or see --path.procfs"
 )
@@ -36,12 +36,19 @@ LEDGER = tuple(family for family in (*processes.FAMILIES, *task_resources.FAMILI
 """The families that only grow."""
 
 
-class Observer:
+class HostContext:
     """What both readers share: the processes, the tries and the clock of the machine."""
 
-    def __init__(self, census: Census, kinship: Kinship, tries: Tries, details: Details, network: Network) -> None:
-        self.census = census
-        self.kinship = kinship
+    def __init__(
+        self,
+        process_table: ProcessTable,
+        attribution: Attribution,
+        tries: TryTable,
+        details: ProcessDetails,
+        network: NetworkUsage,
+    ) -> None:
+        self.process_table = process_table
+        self.attribution = attribution
         self.tries = tries
         self.details = details
         self.network = network
@@ -56,58 +63,63 @@ class ProcessesReader:
         family for family in (*processes.FAMILIES, *task_resources.FAMILIES) if family.kind is Kind.GAUGE
     )
 
-    def __init__(self, observer: Observer, interval: float) -> None:
+    def __init__(self, observer: HostContext, interval: float) -> None:
         self.interval = interval
         self.seen = 0
         self.notes: tuple[str, ...] = ()
         """What could not be read in the newest cycle, and what helps."""
-        self._observer = observer
+        self._context = observer
         self._boot = 0.0
         """When the machine was started, in Unix seconds."""
 
     def read(self) -> Reading:
         """Look at all. Raises ReaderError where there is no time, or no /proc."""
-        one = self._observer
+        one = self._context
         begun = time.monotonic()
         try:
-            one.census.look(begun + self.interval * SHARE)
-        except OverrunError:
+            one.process_table.full_scan(begun + self.interval * SCAN_TIME_SHARE)
+        except ScanDeadlineError:
             raise ReaderError("deadline", "the machine is too busy to look at all its processes in time") from None
         except UnreadableError as error:
             raise ReaderError("internal", f"the folder of processes cannot be listed: {error}") from error
         uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
-        owned = list(one.census.owned())
+        owned = list(one.process_table.list_owned())
         one.details.read(owned, uptime)
         one.network.read(owned)
-        self.seen = len(one.census.processes)
-        self._boot = keep_moment(self._boot, time.time() - uptime)
+        self.seen = len(one.process_table.processes)
+        self._boot = stabilize_boot_time(self._boot, time.time() - uptime)
         unreadable = count_unreadable(owned)
-        unreadable |= {("stat", reason): number for reason, number in one.census.unmet.items()}
-        explained = owned or "failed" in one.census.unmet
-        self.notes = (*describe(unreadable), *(() if explained else (NONE_SEEN,)))
+        unreadable |= {("stat", reason): number for reason, number in one.process_table.unreadable_stats.items()}
+        explained = owned or "failed" in one.process_table.unreadable_stats
+        self.notes = (*format_unreadable(unreadable), *(() if explained else (NO_PROCESSES_HINT,)))
         took = time.monotonic() - begun
         return Reading(
             tables={
-                **component_tables(owned, self._boot),
-                **self._task_tables(owned),
+                **build_component_tables(owned, self._boot),
+                **self._build_task_tables(owned),
                 processes.SEEN: {(): self.seen},
                 processes.UNREADABLE: unreadable,
             },
             changes=[
-                Change(processes.STRANGERS, (), take(one.census.strangers).cpu / TICKS),
-                *report_components(one.kinship, owned),
-                *one.tries.report(),
+                Change(
+                    processes.OTHER_CPU, (), take_usage(one.process_table.other_processes).cpu_ticks / TICKS_PER_SECOND
+                ),
+                *build_component_changes(one.attribution, owned),
+                *one.tries.take_changes(),
             ],
             notes=[f"{self.seen} processes, {len(owned)} of Airflow's, in {took * 1000:.0f} ms", *self.notes],
         )
 
-    def _task_tables(self, owned: Iterable[Owned]) -> dict[Family, Values]:
+    def _build_task_tables(self, owned: Iterable[OwnedProcess]) -> dict[Family, Values]:
         memory: Values = {}
         for process, owner in owned:
-            labels = self._observer.tries.label(owner) if isinstance(owner, Try) else None
+            labels = self._context.tries.get_labels(owner) if isinstance(owner, Try) else None
             if labels is not None and process.pss is not None:
                 memory[labels] = memory.get(labels, 0) + process.pss
-        return {task_resources.MEMORY: memory, task_resources.PEAK: self._observer.tries.peaks.table(time.monotonic())}
+        return {
+            task_resources.MEMORY: memory,
+            task_resources.PEAK: self._context.tries.peaks.build_table(time.monotonic()),
+        }
 
 
 class TasksReader:
@@ -117,48 +129,48 @@ class TasksReader:
     help = "Running tasks, more often than all processes"
     families: Sequence[Family] = ()
 
-    def __init__(self, observer: Observer, longest: float) -> None:
-        self.interval = QUICKEST
+    def __init__(self, observer: HostContext, longest: float) -> None:
+        self.interval = MIN_QUICK_SCAN_INTERVAL
         self._longest = longest
-        self._observer = observer
+        self._context = observer
 
     def read(self) -> Reading:
         """Glance. Reports nothing: the other reader does. Raises ReaderError as sources do, which it never needs."""
         begun, spent = time.monotonic(), time.thread_time()
-        census = self._observer.census
-        self._observer.details.read_peaks(census.glance(begun + self.interval))
+        process_table = self._context.process_table
+        self._context.details.read_peaks(process_table.quick_scan(begun + self.interval))
         spent = time.thread_time() - spent
-        self.interval = min(self._longest, max(QUICKEST, spent / COST))
+        self.interval = min(self._longest, max(MIN_QUICK_SCAN_INTERVAL, spent / QUICK_SCAN_CPU_SHARE))
         return NOTHING
 
 
-def keep_moment(before: float, now: float) -> float:
+def stabilize_boot_time(before: float, now: float) -> float:
     """The moment as first worked out, unless the clock was set: a start that trembles would look like restarts."""
-    return before if abs(now - before) < TREMBLE else now
+    return before if abs(now - before) < BOOT_TIME_TOLERANCE else now
 
 
-def take(owner: Owner) -> Usage:
+def take_usage(owner: Owner) -> Usage:
     """What was used since this was last asked."""
     used, owner.usage = owner.usage, Usage()
     return used
 
 
-def report_components(kinship: Kinship, owned: Iterable[Owned]) -> Iterator[Change]:
+def build_component_changes(attribution: Attribution, owned: Iterable[OwnedProcess]) -> Iterator[Change]:
     """What components used since the report before; a series of what cannot be read does not begin at all."""
-    readable = {owner for process, owner in owned if process.read is not None}
-    for name, owner in kinship.components.items():
-        used = take(owner)
+    readable = {owner for process, owner in owned if process.read_bytes is not None}
+    for name, owner in attribution.components.items():
+        used = take_usage(owner)
         for family, value, certain in (
-            (processes.CPU, used.cpu / TICKS, True),
-            (processes.READ, used.read, owner in readable),
-            (processes.WRITTEN, used.written, owner in readable),
+            (processes.CPU, used.cpu_ticks / TICKS_PER_SECOND, True),
+            (processes.READ, used.read_bytes, owner in readable),
+            (processes.WRITTEN, used.written_bytes, owner in readable),
             (processes.SWITCHES, used.switches, owner in readable),
         ):
             if value or certain:
                 yield Change(family, (name,), value)
 
 
-def component_tables(owned: Iterable[Owned], boot: float) -> dict[Family, Values]:
+def build_component_tables(owned: Iterable[OwnedProcess], boot: float) -> dict[Family, Values]:
     """The state of each component; `boot` is when the machine was started, in Unix seconds."""
     groups: dict[str, list[Process]] = {}
     for process, owner in owned:
@@ -171,43 +183,45 @@ def component_tables(owned: Iterable[Owned], boot: float) -> dict[Family, Values
         (name,): sum(not process.helper for process in groups.get(name, ())) for name in processes.COMPONENTS
     }
     for name, group in groups.items():
-        for family, value in summarize(group, boot).items():
+        for family, value in compute_component_values(group, boot).items():
             if value is not None:
                 tables[family][(name,)] = value
     return tables
 
 
-def summarize(group: list[Process], boot: float) -> Mapping[Family, float | None]:
+def compute_component_values(group: list[Process], boot: float) -> Mapping[Family, float | None]:
     """The figures of one component's processes; None for what cannot be told."""
     mains = [process for process in group if not process.helper] or group
-    starts = [boot + process.stat.start / TICKS for process in mains]
-    grown = [process.anonymous - process.settled for process in group if process.settled is not None]
+    starts = [boot + process.stat.start / TICKS_PER_SECOND for process in mains]
+    grown = [
+        process.anonymous - process.baseline_anonymous for process in group if process.baseline_anonymous is not None
+    ]
     fds = [process.fds for process in group]
     return {
-        processes.RESIDENT: sum(process.stat.rss for process in group) * procfs.PAGE,
-        processes.PROPORTIONAL: sum_proportional(group),
+        processes.RESIDENT: sum(process.stat.rss for process in group) * procfs.PAGE_SIZE,
+        processes.PROPORTIONAL: compute_pss(group),
         processes.GROWTH: max(0, *grown, 0) if grown else None,
         processes.OPEN_FDS: None if None in fds else sum(filter(None, fds)),
-        processes.OPEN_FDS_RATIO: max(filter(None, map(share_descriptors, group)), default=None),
+        processes.OPEN_FDS_RATIO: max(filter(None, map(compute_fd_ratio, group)), default=None),
         processes.THREADS: sum(process.stat.threads for process in group),
         processes.OLDEST_START: round(min(starts), 2),
         processes.NEWEST_START: round(max(starts), 2),
     }
 
 
-def share_descriptors(process: Process) -> float | None:
+def compute_fd_ratio(process: Process) -> float | None:
     """What part of the file descriptors that it may have open the process has; None where it cannot be told."""
     return None if process.fds is None or not process.fd_limit else process.fds / process.fd_limit
 
 
-def sum_proportional(group: Iterable[Process]) -> float | None:
+def compute_pss(group: Iterable[Process]) -> float | None:
     """The proportional memory of all; who was not weighed yet counts like the others, None where one cannot be."""
     weighed = resident = waiting = 0
     for process in group:
         if process.pss is not None:
             weighed += process.pss
             resident += process.stat.rss
-        elif process.weighed >= 0:
+        elif process.pss_read_at >= 0:
             return None
         else:
             waiting += process.stat.rss
@@ -216,7 +230,7 @@ def sum_proportional(group: Iterable[Process]) -> float | None:
     return round(weighed * (1 + waiting / resident))
 
 
-def count_unreadable(owned: Iterable[Owned]) -> Values:
+def count_unreadable(owned: Iterable[OwnedProcess]) -> Values:
     """How many of Airflow's processes keep which file from us, and why."""
     counts: Values = {(file, reason): 0 for file in processes.UNREADABLE_FILES for reason in procfs.REASONS}
     for process, _ in owned:
@@ -225,12 +239,12 @@ def count_unreadable(owned: Iterable[Owned]) -> Values:
     return counts
 
 
-def describe(unreadable: Values) -> Iterator[str]:
+def format_unreadable(unreadable: Values) -> Iterator[str]:
     """What is missing and what helps, in words."""
     for (file, reason), number in unreadable.items():
         if number and (file, reason) == ("stat", "permission"):
-            yield f"{number:.0f} processes are hidden from us, /proc is mounted with hidepid: {ADVICE}"
+            yield f"{number:.0f} processes are hidden from us, /proc is mounted with hidepid: {PRIVILEGE_HINT}"
         elif number and reason == "permission":
-            yield f"/proc/PID/{file} of {number:.0f} processes is forbidden to us: {ADVICE}"
+            yield f"/proc/PID/{file} of {number:.0f} processes is forbidden to us: {PRIVILEGE_HINT}"
         elif number:
             yield f"/proc/PID/{file} of {number:.0f} processes: {reason}"

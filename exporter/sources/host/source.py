@@ -11,18 +11,18 @@ from exporter.metrics.reading import Reader, ReaderError, Source
 from exporter.sources.context import Previous, SourceContext
 from exporter.sources.directory import Directory, Named
 from exporter.sources.host.machine import MachineReader
-from exporter.sources.host.name_client import NamesReader, NamesSource
-from exporter.sources.host.proc.files import Files
+from exporter.sources.host.name_client import TaskNamesReader, TaskNamesSource
+from exporter.sources.host.proc.files import ProcFiles
 from exporter.sources.host.proc.procfs import UnreadableError
-from exporter.sources.host.processes.attribution import Kinship
-from exporter.sources.host.processes.memory import Details
-from exporter.sources.host.processes.network import Network
+from exporter.sources.host.processes.attribution import Attribution
+from exporter.sources.host.processes.memory import ProcessDetails
+from exporter.sources.host.processes.network import NetworkUsage
 from exporter.sources.host.processes.owners import UNKNOWN, Component
-from exporter.sources.host.processes.process_table import Census
-from exporter.sources.host.processes.task_usage import Names, Tries
-from exporter.sources.host.readers import Observer, ProcessesReader, TasksReader
+from exporter.sources.host.processes.process_table import ProcessTable
+from exporter.sources.host.processes.task_usage import TaskNames, TryTable
+from exporter.sources.host.readers import HostContext, ProcessesReader, TasksReader
 
-WEIGHING = 0.02
+PSS_TIME_SHARE = 0.02
 """The part of the interval in which memory is weighed: the rest of it is spread over later cycles."""
 
 
@@ -33,19 +33,19 @@ class HostSource:
     vital = ""
     refused = False
 
-    def __init__(self, settings: HostSettings, airflow: AirflowSettings, names: Names | None) -> None:
+    def __init__(self, settings: HostSettings, airflow: AirflowSettings, names: TaskNames | None) -> None:
         self._settings = settings
-        self._files = Files(settings.procfs)
-        self.tries = Tries(names, Labelling(airflow).label)
-        kinship = Kinship(self.tries.open)
-        self._census = Census(self._files, kinship)
-        details = Details(self._files, settings.interval * WEIGHING)
-        observer = Observer(self._census, kinship, self.tries, details, Network(self._files))
+        self._files = ProcFiles(settings.procfs)
+        self.tries = TryTable(names, TaskLabels(airflow).get)
+        attribution = Attribution(self.tries.get_or_create)
+        self._process_table = ProcessTable(self._files, attribution)
+        details = ProcessDetails(self._files, settings.interval * PSS_TIME_SHARE)
+        observer = HostContext(self._process_table, attribution, self.tries, details, NetworkUsage(self._files))
         self._processes = ProcessesReader(observer, settings.interval)
         self.readers: Sequence[Reader] = [
             self._processes,
             TasksReader(observer, settings.interval),
-            *([self._make_machine()] if settings.machine else []),
+            *([self._build_machine_reader()] if settings.machine else []),
         ]
 
     def __str__(self) -> str:
@@ -67,33 +67,31 @@ class HostSource:
 
     def close(self) -> None:
         """Close what is open between two looks."""
-        self._census.close()
+        self._process_table.close()
 
-    def _make_machine(self) -> MachineReader:
+    def _build_machine_reader(self) -> MachineReader:
         settings = self._settings
-        return MachineReader(
-            settings.procfs, settings.sysfs, settings.rootfs, settings.interval, self._list_representatives
-        )
+        return MachineReader(settings.procfs, settings.sysfs, settings.rootfs, settings.interval, self._list_main_pids)
 
-    def _list_representatives(self) -> list[int]:
+    def _list_main_pids(self) -> list[int]:
         """The processes with which components begin: each tells the control group of those below it.
 
         Several of a kind may run on one machine, such as workers in containers, each with limits of its own.
         """
         return sorted(
             process.stat.pid
-            for process, owner in self._census.owned()
+            for process, owner in self._process_table.list_owned()
             if isinstance(owner, Component) and not process.helper
         )
 
 
-class Labelling:
+class TaskLabels:
     """The labels of a task: DAGs that are not included go together as `_other`."""
 
     def __init__(self, settings: AirflowSettings) -> None:
         self._scope = Scope(settings)
 
-    def label(self, named: Named) -> Labels:
+    def get(self, named: Named) -> Labels:
         """The values of `dag_id` and `task_id`."""
         covered = named.dag_id == UNKNOWN or self._scope.covers(named.dag_id)
         dag_id, task_id = named if covered else (OTHER, OTHER)
@@ -107,11 +105,11 @@ def build(settings: Settings, context: SourceContext, previous: Previous, /) -> 
     """
     unchanged = (settings.host, settings.airflow) == (previous.settings.host, previous.settings.airflow)
     if unchanged and HostSource.name in previous.sources:
-        return [previous.sources[name] for name in (HostSource.name, NamesSource.name) if name in previous.sources]
+        return [previous.sources[name] for name in (HostSource.name, TaskNamesSource.name) if name in previous.sources]
     host = settings.host
     if not host.task_names_from:
         return [HostSource(host, settings.airflow, context.directory if settings.collectors["airflow"] else None)]
     names = Directory()
     source = HostSource(host, settings.airflow, names)
-    reader = NamesReader(host, names, source.tries.nameless)
-    return [source, NamesSource(reader, host.task_names_from)]
+    reader = TaskNamesReader(host, names, source.tries.list_unnamed)
+    return [source, TaskNamesSource(reader, host.task_names_from)]

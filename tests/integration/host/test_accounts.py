@@ -25,34 +25,34 @@ def task(uuid: str) -> str:
 
 
 def test_what_was_used_before_the_first_look_is_not_ours(watch: Watch) -> None:
-    watch.tree.add(10, 1, *SCHEDULER, cpu=5000, kids=900)
-    watch.look()
+    watch.tree.add(10, 1, *SCHEDULER, cpu=5000, children_ticks=900)
+    watch.full_scan()
     assert watch.cpu("scheduler") == 0
     watch.tree.fakes[10].cpu += 7
     watch.tree.write()
-    watch.look()
+    watch.full_scan()
     assert watch.cpu("scheduler") == 7
 
 
 def test_a_counter_stays_when_its_process_ends_and_another_starts(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER)
-    watch.look()
+    watch.full_scan()
     watch.tree.add(11, 1, *SCHEDULER, cpu=30, start=2000)
-    watch.look()
+    watch.full_scan()
     watch.tree.end(11)
     watch.tree.end(10)
-    watch.look()
+    watch.full_scan()
     assert watch.cpu("scheduler") == 30
     watch.tree.add(12, 1, *SCHEDULER, cpu=5, start=3000)
-    watch.look()
+    watch.full_scan()
     assert watch.cpu("scheduler") == 35
 
 
 def test_a_pid_that_is_used_again_is_another_process(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER, cpu=500, start=1000)
-    watch.look()
+    watch.full_scan()
     watch.tree.add(10, 1, "python", "/venv/bin/airflow", "triggerer", cpu=20, start=5000)
-    watch.look()
+    watch.full_scan()
     assert watch.cpu("scheduler") == 0
     assert watch.cpu("triggerer") == 20
 
@@ -60,16 +60,16 @@ def test_a_pid_that_is_used_again_is_another_process(watch: Watch) -> None:
 def test_a_task_that_ends_between_two_looks_is_counted_to_its_end_and_once(watch: Watch) -> None:
     watch.directory.tell_try("etl", "load", UUIDS[0])
     worker = watch.tree.add(10, 1, IDLE)
-    watch.look()
+    watch.full_scan()
     worker.argv = (busy(UUIDS[0]),)
     watch.tree.add(11, 10, task(UUIDS[0]), cpu=40, start=2000)
-    watch.look()
+    watch.full_scan()
     assert watch.task_cpu("etl", "load") == 40
     watch.tree.fakes[11].cpu = 100
     watch.tree.end(11)
     worker.argv = (IDLE,)
     watch.tree.write()
-    watch.look(3)
+    watch.full_scan(3)
     assert watch.task_cpu("etl", "load") == 100
     assert watch.cpu("local_worker") == 0
 
@@ -77,11 +77,11 @@ def test_a_task_that_ends_between_two_looks_is_counted_to_its_end_and_once(watch
 def test_a_task_too_short_to_be_seen_is_counted_by_its_parents_account(watch: Watch) -> None:
     watch.directory.tell_try("etl", "short", UUIDS[1])
     worker = watch.tree.add(10, 1, IDLE)
-    watch.look()
+    watch.full_scan()
     worker.argv = (busy(UUIDS[1]),)
-    worker.kids += 25
+    worker.children_ticks += 25
     watch.tree.write()
-    watch.look(4)
+    watch.full_scan(4)
     assert watch.task_cpu("etl", "short") == 25
 
 
@@ -90,23 +90,23 @@ def test_a_task_that_was_never_seen_comes_before_one_that_had_ended_already(watc
         watch.directory.tell_try("etl", name, UUIDS[number])
     worker = watch.tree.add(10, 1, busy(UUIDS[0]))
     watch.tree.add(11, 10, task(UUIDS[0]), cpu=30)
-    watch.look()
+    watch.full_scan()
     watch.tree.fakes[11].cpu = 80
     watch.tree.end(11)
-    watch.look()
-    worker.argv, worker.kids = (busy(UUIDS[1]),), worker.kids + 25
+    watch.full_scan()
+    worker.argv, worker.children_ticks = (busy(UUIDS[1]),), worker.children_ticks + 25
     watch.tree.write()
-    watch.look(3)
+    watch.full_scan(3)
     assert watch.task_cpu("etl", "first") == 50
     assert watch.task_cpu("etl", "second") == 25
 
 
 def test_a_short_task_of_which_nothing_was_seen_counts_as_unknown_not_as_the_worker(watch: Watch) -> None:
     worker = watch.tree.add(10, 1, IDLE)
-    watch.look()
-    worker.kids += 25
+    watch.full_scan()
+    worker.children_ticks += 25
     watch.tree.write()
-    watch.look(4)
+    watch.full_scan(4)
     assert watch.cpu("local_worker") == 0
     assert watch.task_cpu("_unknown", "_unknown") == 25
 
@@ -114,15 +114,15 @@ def test_a_short_task_of_which_nothing_was_seen_counts_as_unknown_not_as_the_wor
 def test_the_whole_tree_of_a_try_is_its_own(watch: Watch) -> None:
     watch.directory.tell_try("etl", "bash", UUIDS[2])
     watch.tree.add(10, 1, busy(UUIDS[2]))
-    watch.look()
+    watch.full_scan()
     watch.tree.add(11, 10, task(UUIDS[2]), cpu=5, start=2000)
     watch.tree.add(12, 11, "/usr/bin/bash", "-c", "x", cpu=10, start=2001)
     watch.tree.add(13, 12, "sort", cpu=20, start=2002)
-    watch.look()
+    watch.full_scan()
     assert watch.task_cpu("etl", "bash") == 35
     watch.tree.end(13)
     watch.tree.end(12)
-    watch.look(2)
+    watch.full_scan(2)
     assert watch.task_cpu("etl", "bash") == 35
 
 
@@ -131,28 +131,28 @@ def test_a_child_that_outlives_its_task_still_belongs_to_it(watch: Watch) -> Non
     watch.tree.add(10, 1, busy(UUIDS[2]))
     watch.tree.add(11, 10, task(UUIDS[2]), start=2000)
     watch.tree.add(12, 11, "/usr/bin/bash", "-c", "x", cpu=10, start=2001)
-    watch.look()
+    watch.full_scan()
     watch.tree.end(11)
     watch.tree.fakes[12].cpu += 15
     watch.tree.write()
-    watch.look(3)
+    watch.full_scan(3)
     assert watch.task_cpu("etl", "bash") == 15
 
 
 def test_a_child_that_is_nobodys_is_not_counted(watch: Watch) -> None:
-    watch.look()
+    watch.full_scan()
     watch.tree.add(50, 1, "postgres", cpu=1000)
-    watch.look()
+    watch.full_scan()
     assert watch.all_cpu() == 0
 
 
 def test_a_new_parent_with_children_before_it_in_the_order_of_pids(watch: Watch) -> None:
     """Pids wrap around: a child may have a lower one than its parent."""
     watch.directory.tell_try("etl", "load", UUIDS[3])
-    watch.look()
+    watch.full_scan()
     watch.tree.add(900, 1, busy(UUIDS[3]), start=2000)
     watch.tree.add(5, 900, "/usr/bin/bash", "-c", "x", cpu=9, start=2001)
-    watch.look()
+    watch.full_scan()
     assert watch.task_cpu("etl", "load") == 9
 
 
@@ -160,31 +160,31 @@ def test_a_zombie_keeps_its_cpu_and_has_no_memory(watch: Watch) -> None:
     watch.directory.tell_try("etl", "load", UUIDS[4])
     worker = watch.tree.add(10, 1, busy(UUIDS[4]))
     child = watch.tree.add(11, 10, task(UUIDS[4]), cpu=10, start=2000)
-    watch.look()
+    watch.full_scan()
     child.state, child.argv, child.cpu, child.rss = "Z", (), 30, 0
     child.hidden = frozenset({"smaps_rollup", "io"})
     watch.tree.write()
-    watch.look()
+    watch.full_scan()
     assert watch.task_cpu("etl", "load") == 20
     watch.tree.end(11)
     worker.argv = (IDLE,)
     watch.tree.write()
-    watch.look(3)
+    watch.full_scan(3)
     assert watch.task_cpu("etl", "load") == 20
 
 
 def test_written_bytes_are_the_tasks_and_counted_once(watch: Watch) -> None:
     watch.directory.tell_try("etl", "disk", UUIDS[5])
     worker = watch.tree.add(10, 1, IDLE)
-    watch.look()
+    watch.full_scan()
     worker.argv = (busy(UUIDS[5]),)
     child = watch.tree.add(11, 10, task(UUIDS[5]), written=4096, start=2000)
-    watch.look()
+    watch.full_scan()
     child.written = 10_000
     watch.tree.end(11)
     worker.argv = (IDLE,)
     watch.tree.write()
-    watch.look(4)
+    watch.full_scan(4)
     assert watch.sums["airflow_task_written_bytes_total", ("etl", "disk")] == 10_000
     assert watch.sums["airflow_process_written_bytes_total", ("local_worker",)] == 0
 
@@ -195,7 +195,7 @@ def test_five_hundred_tasks_that_come_and_go_between_looks_are_counted_once(watc
     workers = [watch.tree.add(10 + number, 1, IDLE) for number in range(50)]
     for uuid in UUIDS:
         watch.directory.tell_try("etl", "load", uuid)
-    watch.look()
+    watch.full_scan()
     used, pid, fresh = 0, 1000, iter(UUIDS)
     for _ in range(10):
         for worker in workers:
@@ -214,11 +214,11 @@ def test_five_hundred_tasks_that_come_and_go_between_looks_are_counted_once(watc
                 if chance.random() < 0.3:
                     watch.tree.end(pid, write=False)
         watch.tree.write()
-        watch.look()
+        watch.full_scan()
     for child in [one for one in watch.tree.fakes.values() if one.ppid >= 10]:
         watch.tree.end(child.pid, write=False)
     watch.tree.write()
-    watch.look(5)
+    watch.full_scan(5)
     assert watch.all_cpu() == used
     assert watch.task_cpu("etl", "load") == pytest.approx(used, rel=0.01)
 
@@ -227,13 +227,13 @@ def test_an_account_that_was_looked_at_before_its_child_was_missed_is_late_and_r
     watch.directory.tell_try("etl", "load", UUIDS[0])
     worker = watch.tree.add(10, 1, busy(UUIDS[0]))
     watch.tree.add(11, 10, task(UUIDS[0]), cpu=40)
-    watch.look()
+    watch.full_scan()
     watch.tree.end(11, waited=False)
-    watch.look()
+    watch.full_scan()
     assert watch.task_cpu("etl", "load") == 0
-    worker.kids += 100
+    worker.children_ticks += 100
     watch.tree.write()
-    watch.look(3)
+    watch.full_scan(3)
     assert watch.task_cpu("etl", "load") == 60
     assert watch.all_cpu() == 60
 
@@ -241,12 +241,12 @@ def test_an_account_that_was_looked_at_before_its_child_was_missed_is_late_and_r
 def test_a_child_that_nobody_waited_for_hides_no_later_one(watch: Watch) -> None:
     scheduler = watch.tree.add(10, 1, *SCHEDULER)
     watch.tree.add(11, 10, "sleep", cpu=40)
-    watch.look()
+    watch.full_scan()
     watch.tree.end(11, waited=False)
-    watch.look(3)
-    scheduler.kids += 70
+    watch.full_scan(3)
+    scheduler.children_ticks += 70
     watch.tree.write()
-    watch.look()
+    watch.full_scan()
     assert watch.cpu("scheduler") == 70
 
 
@@ -255,45 +255,45 @@ def test_an_orphan_is_in_the_account_of_who_took_it_in_and_counted_once(watch: W
     watch.tree.add(10, 1, *SCHEDULER)
     watch.tree.add(11, 10, "bash", cpu=5)
     watch.tree.add(12, 11, "sort", cpu=3000)
-    watch.look()
+    watch.full_scan()
     watch.tree.fakes[12].cpu += 100
     watch.tree.end(11)
     watch.tree.end(12)
-    watch.look(4)
+    watch.full_scan(4)
     assert watch.cpu("scheduler") == 0
     assert watch.others() == 100
-    watch.tree.fakes[10].kids += 50
+    watch.tree.fakes[10].children_ticks += 50
     watch.tree.write()
-    watch.look()
+    watch.full_scan()
     assert watch.cpu("scheduler") == 50
 
 
 def test_whatever_is_not_airflows_is_counted_together(watch: Watch) -> None:
-    watch.tree.add(50, 1, "postgres", cpu=1000, kids=500)
-    watch.look()
+    watch.tree.add(50, 1, "postgres", cpu=1000, children_ticks=500)
+    watch.full_scan()
     assert watch.others() == 0
     watch.tree.fakes[50].cpu += 10
     watch.tree.add(51, 50, "postgres", cpu=20, start=2000)
-    watch.look()
+    watch.full_scan()
     assert watch.others() == 30
     watch.tree.fakes[51].cpu += 5
     watch.tree.end(51)
-    watch.tree.fakes[50].kids += 7
+    watch.tree.fakes[50].children_ticks += 7
     watch.tree.write()
-    watch.look(3)
+    watch.full_scan(3)
     assert watch.others() == 42
     assert watch.all_cpu() == 0
 
 
 def test_a_file_that_cannot_be_read_now_is_no_end_of_its_process(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     watch.tree.add(10, 1, *SCHEDULER, cpu=100)
-    watch.look()
+    watch.full_scan()
     with monkeypatch.context() as patch:
         patch.setattr(procfs.os, "open", Mock(side_effect=OSError(errno.EMFILE, "too many open files")))
-        watch.look()
+        watch.full_scan()
     watch.tree.fakes[10].cpu += 50
     watch.tree.write()
-    watch.look()
+    watch.full_scan()
     assert watch.cpu("scheduler") == 50
 
 
@@ -301,10 +301,10 @@ def test_a_title_that_is_just_being_written_changes_nothing(watch: Watch) -> Non
     watch.directory.tell_try("etl", "load", UUIDS[0])
     watch.tree.add(10, 1, busy(UUIDS[0]))
     child = watch.tree.add(11, 10, task(UUIDS[0]))
-    watch.look()
+    watch.full_scan()
     for title in (task(UUIDS[0])[:30], task(UUIDS[0])):
         child.argv, child.cpu = (title,), child.cpu + 50
         watch.tree.write()
-        watch.look()
+        watch.full_scan()
     assert watch.task_cpu("etl", "load") == 100
     assert watch.cpu("other") == 0

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from exporter.sources.host.proc import procfs
-from exporter.sources.host.proc.files import Files
+from exporter.sources.host.proc.files import ProcFiles
 from exporter.sources.host.processes import activity
-from exporter.sources.host.processes.activity import Pulses
-from exporter.sources.host.processes.attribution import YOUNG
+from exporter.sources.host.processes.activity import ActivityWatch
+from exporter.sources.host.processes.attribution import NEW_SCANS
 from exporter.sources.host.processes.process import Process
 
-Watching = Callable[..., Pulses]
+Watching = Callable[..., ActivityWatch]
 PROC = Path("/proc")
 
 
@@ -43,23 +43,23 @@ def wake(child: subprocess.Popen[bytes]) -> None:
         time.sleep(0.01)
 
 
-def know(pid: int, looks: int = YOUNG + 1) -> Process:
-    """The process as the census would know it after so many looks."""
+def make_process(pid: int, scans: int = NEW_SCANS + 1) -> Process:
+    """The process as the process_table would know it after so many scans."""
     process = Process(procfs.parse_stat(Path(f"/proc/{pid}/stat").read_bytes()))
-    process.looks = looks
+    process.scans = scans
     return process
 
 
 @pytest.fixture
 def watch() -> Iterator[Watching]:
     """Watches over processes, each of which was asked after once."""
-    made: list[Pulses] = []
+    made: list[ActivityWatch] = []
 
-    def watch(*processes: Process, root: Path = PROC) -> Pulses:
-        made.append(Pulses(Files(root)))
+    def watch(*processes: Process, root: Path = PROC) -> ActivityWatch:
+        made.append(ActivityWatch(ProcFiles(root)))
         for process in processes:
-            made[-1].watch(process)
-        made[-1].list_busy()
+            made[-1].add(process)
+        made[-1].list_active()
         return made[-1]
 
     yield watch
@@ -76,44 +76,44 @@ def count_open(*processes: Process, root: Path = PROC) -> int:
 
 def test_who_sleeps_is_left_alone_until_it_runs(watch: Watching) -> None:
     with start_echo() as child:
-        process = know(child.pid)
+        process = make_process(child.pid)
         watched = watch(process)
-        assert watched.list_busy() == []
+        assert watched.list_active() == []
         wake(child)
-        assert watched.list_busy() == [process]
-        assert watched.list_busy() == []
+        assert watched.list_active() == [process]
+        assert watched.list_active() == []
 
 
 def test_who_uses_a_cpu_all_the_time_is_busy_each_time(watch: Watching) -> None:
     with subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) as child:
         time.sleep(0.3)
-        process = know(child.pid)
+        process = make_process(child.pid)
         watched = watch(process)
         for _ in range(3):
             time.sleep(0.5)
-            assert watched.list_busy() == [process]
+            assert watched.list_active() == [process]
         child.kill()
 
 
 def test_who_has_ended_is_looked_at(watch: Watching) -> None:
     with start_echo() as child:
-        process = know(child.pid)
+        process = make_process(child.pid)
         watched = watch(process)
         child.kill()
         child.wait()
-        assert watched.list_busy() == [process]
+        assert watched.list_active() == [process]
 
 
 def test_children_of_who_ran_are_looked_at_too(watch: Watching) -> None:
     """Their parent may have ended, and then they have another."""
     with start_echo() as child, start_echo() as other:
-        parent, orphan, stranger = know(child.pid), know(other.pid), know(os.getpid())
+        parent, orphan, stranger = make_process(child.pid), make_process(other.pid), make_process(os.getpid())
         orphan.stat = orphan.stat._replace(ppid=child.pid)
         watched = watch(parent, orphan)
         assert stranger.stat.ppid != child.pid
-        assert watched.list_busy() == []
+        assert watched.list_active() == []
         wake(child)
-        assert watched.list_busy() == [parent, orphan]
+        assert watched.list_active() == [parent, orphan]
 
 
 def test_who_has_several_threads_may_run_in_another_than_the_first(watch: Watching) -> None:
@@ -121,10 +121,10 @@ def test_who_has_several_threads_may_run_in_another_than_the_first(watch: Watchi
     thread = threading.Thread(target=ended.wait)
     thread.start()
     try:
-        process = know(os.getpid())
+        process = make_process(os.getpid())
         assert process.stat.threads > 1
         process.stat = process.stat._replace(ppid=0)
-        assert watch(process).list_busy() == [process]
+        assert watch(process).list_active() == [process]
     finally:
         ended.set()
         thread.join()
@@ -132,9 +132,9 @@ def test_who_has_several_threads_may_run_in_another_than_the_first(watch: Watchi
 
 def test_a_new_process_is_looked_at_without_a_file_kept_open(watch: Watching) -> None:
     with start_echo() as child:
-        process = know(child.pid, looks=YOUNG)
+        process = make_process(child.pid, scans=NEW_SCANS)
         watched = watch(process)
-        assert watched.list_busy() == [process]
+        assert watched.list_active() == [process]
         assert count_open(process) == 0
 
 
@@ -142,38 +142,38 @@ def test_a_new_process_is_looked_at_without_a_file_kept_open(watch: Watching) ->
 def test_where_the_kernel_does_not_tell_everybody_is_looked_at(
     watch: Watching, tmp_path: Path, text: str | None
 ) -> None:
-    process = know(os.getpid())
+    process = make_process(os.getpid())
     (tmp_path / str(os.getpid())).mkdir()
     if text:
         (tmp_path / str(os.getpid()) / "schedstat").write_text(text)
     watched = watch(process, root=tmp_path)
     for _ in range(3):
-        assert watched.list_busy() == [process]
+        assert watched.list_active() == [process]
     assert count_open(process, root=tmp_path) == 0
 
 
 def test_only_so_many_files_stay_open(watch: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activity, "MOST", 1)
+    monkeypatch.setattr(activity, "MAX_OPEN_FILES", 1)
     with start_echo() as child, start_echo() as other:
-        first, second = know(child.pid), know(other.pid)
+        first, second = make_process(child.pid), make_process(other.pid)
         watched = watch(first, second)
         assert count_open(first, second) == 1
-        assert watched.list_busy() == [second]
-        watched.leave(first)
-        assert watched.list_busy() == [second]
-        assert watched.list_busy() == []
+        assert watched.list_active() == [second]
+        watched.remove(first)
+        assert watched.list_active() == [second]
+        assert watched.list_active() == []
 
 
 def test_files_are_closed_with_the_source_and_opened_when_it_goes_on(watch: Watching) -> None:
     with start_echo() as child:
-        process = know(child.pid)
+        process = make_process(child.pid)
         watched = watch(process)
         assert count_open(process) == 1
         watched.close()
         assert count_open(process) == 0
-        assert watched.list_busy() == [process]
-        assert watched.list_busy() == []
+        assert watched.list_active() == [process]
+        assert watched.list_active() == []
         assert count_open(process) == 1
-        watched.leave(process)
+        watched.remove(process)
         assert count_open(process) == 0
         assert len(watched) == 0

@@ -28,7 +28,7 @@ JOBS = ("cpu", "memory", "disk", "shell", "short", "short", "short", "short", "s
 UUIDS = [f"01a20793-8496-79a0-a835-{os.getpid():08d}{number:04d}" for number in range(len(JOBS))]
 """Of this run alone: whoever runs the same tests on this machine has tasks of the same kind."""
 LOOK, GLANCE = 2.0, 0.4
-PATIENCE = 120.0
+MAX_UNCLAIMED_SCANS = 120.0
 
 
 class Report:
@@ -64,11 +64,11 @@ class Report:
             worker.stdin.write("go\n")
             ended = threading.Thread(target=worker.stdout.readline, daemon=True)
             ended.start()
-            self._observe(ended)
+            self._scan(ended)
             worker.stdin.write("end\n")
 
-    def _observe(self, worker: threading.Thread) -> None:
-        end = time.monotonic() + PATIENCE
+    def _scan(self, worker: threading.Thread) -> None:
+        end = time.monotonic() + MAX_UNCLAIMED_SCANS
         due = 0.0
         while worker.is_alive():
             assert time.monotonic() < end, "the worker did not come to an end"
@@ -84,7 +84,7 @@ class Report:
         reading = self._processes.read()
         for family, labels, value in reading.changes:
             assert value >= 0
-            if family is processes.STRANGERS:
+            if family is processes.OTHER_CPU:
                 continue
             if labels[0] == "dag" and len(labels) == 2:
                 self.sums[family.name, labels[1]] += value

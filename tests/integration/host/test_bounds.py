@@ -19,7 +19,7 @@ from exporter.config.settings import AirflowSettings, HostSettings
 from exporter.metrics.catalogue.host import processes as components
 from exporter.metrics.catalogue.host import task_resources
 from exporter.sources.directory import Directory
-from exporter.sources.host.readers import SHARE
+from exporter.sources.host.readers import SCAN_TIME_SHARE
 from exporter.sources.host.source import HostSource
 from tests.integration.host.session import list_session
 
@@ -90,7 +90,7 @@ def test_what_five_hundred_short_tasks_use_between_looks_is_counted_once_and_nev
     processes, tasks = source.readers
     spent: Counter[str] = Counter()
 
-    def look() -> None:
+    def scan() -> None:
         for family, labels, value in processes.read().changes:
             assert value >= 0
             if family is task_resources.CPU:
@@ -104,16 +104,16 @@ def test_what_five_hundred_short_tasks_use_between_looks_is_counted_once_and_nev
                 uuid = f"01a20793-8496-79a0-a835-{crowd.process.pid % 10_000:04d}{worker:04d}{number:04d}"
                 directory.tell_try("crowd", "short", uuid)
         monkeypatch.setattr(source._files, "list_pids", partial(list_session, crowd.process.pid))
-        look()
+        scan()
         for _ in range(ROUNDS):
             crowd.order()
             tasks.read()
-            look()
+            scan()
         crowd.order("rest\n")
-        look()
+        scan()
         told = crowd.end()
         for _ in range(4):
-            look()
+            scan()
     assert told > 0.5
     # Measured: all that is missing, 0.2 s of 8, are the parts of ticks in the two numbers of each worker's account.
     assert spent["crowd"] + spent["_unknown"] == pytest.approx(told, rel=0.05)
@@ -129,7 +129,7 @@ def test_three_thousand_processes_are_looked_at_in_time_while_all_cores_are_busy
             reading = processes.read()
             took, cpu = time.monotonic() - begun, time.process_time() - cpu
             print(f"{processes.seen} processes in {took:.2f} s, {cpu:.2f} s of CPU", file=sys.__stderr__)
-            assert took < HostSettings().interval * SHARE
+            assert took < HostSettings().interval * SCAN_TIME_SHARE
             found = sum(reading.tables[components.PROCESSES].values())
             assert found >= 3000 * 3 / 4
             tasks.read()

@@ -29,7 +29,7 @@ SCHEDULER = ("/venv/bin/python", "/venv/bin/airflow", "scheduler")
 def test_the_state_of_a_component_is_that_of_all_its_processes(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER, rss=4000, pss=1000, fds=3)
     watch.tree.add(11, 10, *SCHEDULER, rss=2000, pss=500, fds=4)
-    watch.look()
+    watch.full_scan()
     assert watch.value(components.PROCESSES, "scheduler") == 1
     assert watch.value(components.RESIDENT, "scheduler") == 6000 * 1024
     assert watch.value(components.PROPORTIONAL, "scheduler") == 1500 * 1024
@@ -48,12 +48,12 @@ def test_a_celery_worker_of_airflow_3_is_one_though_its_child_keeps_the_title(wa
         watch.tree.add(worker + 1, worker, *helper, start=worker + 50, rss=2000)
         watch.tree.add(worker + 2, worker, *pool)
         watch.tree.add(worker + 3, worker, *pool)
-    watch.look()
+    watch.full_scan()
     assert watch.value(components.PROCESSES, "celery_worker") == 2
     assert watch.value(components.PROCESSES, "celery_pool") == 4
     assert watch.value(components.THREADS, "celery_worker") == 4
     watch.tree.end(100)
-    watch.look()
+    watch.full_scan()
     assert watch.value(components.PROCESSES, "celery_worker") == 1
     newest, oldest = (
         watch.value(family, "celery_worker") for family in (components.NEWEST_START, components.OLDEST_START)
@@ -65,7 +65,7 @@ def test_a_celery_worker_of_airflow_3_is_one_though_its_child_keeps_the_title(wa
 def test_each_component_of_a_recorded_tree_counts_once(release: str, watch: Watch) -> None:
     for process in TREES[release]["processes"]:
         watch.tree.add(process["pid"], process["ppid"], *process["argv"])
-    watch.look(2)
+    watch.full_scan(2)
     found = {name: watch.value(components.PROCESSES, name) for name in components.COMPONENTS}
     assert {name: number for name, number in found.items() if number} == TREES[release]["components"]
 
@@ -73,12 +73,12 @@ def test_each_component_of_a_recorded_tree_counts_once(release: str, watch: Watc
 def test_the_process_that_is_nearest_to_its_limit_of_open_files_counts(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "COUNTED", False)
+    monkeypatch.setattr(files, "FD_COUNT_IS_SIZE", False)
     watch.tree.add(10, 1, *SCHEDULER, fds=8, fd_limit="80")
     watch.tree.add(11, 10, *SCHEDULER, fds=3, fd_limit="4")
     watch.tree.add(12, 10, *SCHEDULER, fds=9, fd_limit="unlimited")
     watch.tree.add(20, 1, "/venv/bin/python", "/venv/bin/airflow", "triggerer", hidden=frozenset({"limits"}))
-    watch.look()
+    watch.full_scan()
     assert watch.value(components.OPEN_FDS_RATIO, "scheduler") == 0.75
     assert watch.value(components.OPEN_FDS_RATIO, "triggerer") is None
 
@@ -86,9 +86,9 @@ def test_the_process_that_is_nearest_to_its_limit_of_open_files_counts(
 def test_children_of_the_dag_processor_are_apart(watch: Watch) -> None:
     manager = ("/venv/bin/python", "/venv/bin/airflow", "dag-processor")
     watch.tree.add(10, 1, *manager)
-    watch.look()
+    watch.full_scan()
     watch.tree.add(11, 10, *manager, cpu=9, start=2000)
-    watch.look()
+    watch.full_scan()
     assert watch.cpu("dag_processor") == 0
     assert watch.cpu("dag_file_processor") == 9
 
@@ -98,21 +98,21 @@ def test_each_component_that_runs_by_itself_tells_its_control_group(watch: Watch
     triggerer = ("/venv/bin/python", "/venv/bin/airflow", "triggerer")
     for pid, ppid, argv in ((10, 1, triggerer), (11, 10, triggerer), (20, 1, triggerer), (30, 1, SCHEDULER)):
         watch.tree.add(pid, ppid, *argv)
-    watch.look()
-    assert watch.source._list_representatives() == [10, 20, 30]
+    watch.full_scan()
+    assert watch.source._list_main_pids() == [10, 20, 30]
 
 
 def test_what_is_forbidden_is_absent_and_said_with_what_helps(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = procfs.read
+    read = procfs.read_file
 
-    def refuse(path: str, size: int = procfs.LARGEST) -> bytes:
+    def refuse(path: str, size: int = procfs.MAX_FILE_BYTES) -> bytes:
         if path.endswith(("smaps_rollup", "/io")):
             raise UnreadableError("permission")
         return read(path, size)
 
-    monkeypatch.setattr(procfs, "read", refuse)
+    monkeypatch.setattr(procfs, "read_file", refuse)
     watch.tree.add(10, 1, *SCHEDULER)
-    watch.look(2)
+    watch.full_scan(2)
     assert watch.value(components.PROPORTIONAL, "scheduler") is None
     assert ("airflow_process_read_bytes_total", ("scheduler",)) not in watch.sums
     assert watch.value(components.UNREADABLE, "smaps_rollup", "permission") == 1
@@ -122,16 +122,16 @@ def test_what_is_forbidden_is_absent_and_said_with_what_helps(watch: Watch, monk
 
 
 def test_processes_that_are_hidden_are_counted_and_said(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = procfs.read
+    read = procfs.read_file
 
-    def refuse(path: str, size: int = procfs.LARGEST) -> bytes:
+    def refuse(path: str, size: int = procfs.MAX_FILE_BYTES) -> bytes:
         if "/10/" in path:
             raise UnreadableError("permission")
         return read(path, size)
 
-    monkeypatch.setattr(procfs, "read", refuse)
+    monkeypatch.setattr(procfs, "read_file", refuse)
     watch.tree.add(10, 1, *SCHEDULER)
-    watch.look()
+    watch.full_scan()
     assert watch.value(components.UNREADABLE, "stat", "permission") == 1
     assert any("hidepid" in note for note in watch.reading.notes)
 
@@ -149,14 +149,14 @@ def out_of_descriptors() -> Iterator[None]:
 
 def test_out_of_descriptors_is_said_and_nothing_is_called_missing(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER, cpu=7)
-    watch.look()
-    for attempt in (watch.source.connect, watch.look):
+    watch.full_scan()
+    for attempt in (watch.source.connect, watch.full_scan):
         with out_of_descriptors(), pytest.raises(ReaderError, match="Too many open files") as caught:
             attempt()
         assert "missing" not in str(caught.value)
         assert "path.procfs" not in str(caught.value)
     watch.source.connect()
-    watch.look()
+    watch.full_scan()
     assert watch.value(components.PROCESSES, "scheduler") == 1
 
 
@@ -164,7 +164,7 @@ def test_out_of_descriptors_is_said_and_nothing_is_called_missing(watch: Watch) 
 def test_what_cannot_be_listed_for_want_of_descriptors_has_failed(
     code: int, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "COUNTED", False)
+    monkeypatch.setattr(files, "FD_COUNT_IS_SIZE", False)
     watch.tree.add(10, 1, *SCHEDULER)
     listdir = files.os.listdir
 
@@ -174,7 +174,7 @@ def test_what_cannot_be_listed_for_want_of_descriptors_has_failed(
         return listdir(path)
 
     monkeypatch.setattr(files.os, "listdir", refuse)
-    watch.look()
+    watch.full_scan()
     assert watch.value(components.OPEN_FDS, "scheduler") is None
     assert watch.value(components.UNREADABLE, "fd", "failed") == 1
 
@@ -182,59 +182,59 @@ def test_what_cannot_be_listed_for_want_of_descriptors_has_failed(
 def test_a_process_of_which_nothing_can_be_read_now_is_counted_and_not_called_hidden(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = procfs.read
+    read = procfs.read_file
 
-    def refuse(path: str, size: int = procfs.LARGEST) -> bytes:
+    def refuse(path: str, size: int = procfs.MAX_FILE_BYTES) -> bytes:
         if "/10/" in path:
             raise UnreadableError("failed", "Too many open files in system")
         return read(path, size)
 
     with monkeypatch.context() as patch:
-        patch.setattr(procfs, "read", refuse)
+        patch.setattr(procfs, "read_file", refuse)
         watch.tree.add(10, 1, *SCHEDULER)
-        watch.look()
+        watch.full_scan()
         assert watch.value(components.UNREADABLE, "stat", "failed") == 1
         assert watch.value(components.UNREADABLE, "stat", "permission") == 0
         assert not any("hidepid" in note or "hostPID" in note for note in watch.reading.notes)
-    watch.look()
+    watch.full_scan()
     assert watch.value(components.UNREADABLE, "stat", "failed") == 0
     assert watch.value(components.PROCESSES, "scheduler") == 1
 
 
 def test_where_no_process_of_airflows_is_seen_the_page_says_what_helps(watch: Watch) -> None:
-    watch.look()
+    watch.full_scan()
     assert any("hostPID" in note for note in watch.reading.notes)
     watch.tree.add(10, 1, *SCHEDULER)
-    watch.look()
+    watch.full_scan()
     assert not any("hostPID" in note for note in watch.reading.notes)
 
 
 def test_a_process_that_vanishes_while_it_is_read_disturbs_no_other(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER, hidden=frozenset({"stat", "status", "io", "smaps_rollup", "cmdline"}))
     watch.tree.add(11, 1, *SCHEDULER)
-    watch.look()
+    watch.full_scan()
     assert watch.value(components.PROCESSES, "scheduler") == 1
 
 
 def test_rubbish_in_a_file_is_a_reason(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER)
     (watch.tree.folder / "10" / "io").write_text("nonsense")
-    watch.look()
+    watch.full_scan()
     assert watch.value(components.UNREADABLE, "io", "malformed") == 1
 
 
 def test_a_look_that_takes_too_long_fails_and_loses_nothing(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     watch.tree.add(10, 1, *SCHEDULER)
-    watch.look()
+    watch.full_scan()
     watch.tree.fakes[10].cpu = 40
     watch.tree.write()
     ticking = itertools.count(step=1000)
-    monkeypatch.setattr(watch.source._census, "_clock", lambda: next(ticking) + 1e9)
+    monkeypatch.setattr(watch.source._process_table, "_clock", lambda: next(ticking) + 1e9)
     with pytest.raises(ReaderError) as caught:
-        watch.look()
+        watch.full_scan()
     assert caught.value.reason == "deadline"
     monkeypatch.undo()
-    watch.look()
+    watch.full_scan()
     assert watch.cpu("scheduler") == 40
 
 
@@ -248,7 +248,7 @@ def test_without_a_proc_there_is_no_connection(watch: Watch) -> None:
 def test_memory_that_was_not_weighed_yet_counts_like_the_rest(watch: Watch) -> None:
     for pid in (10, 11):
         watch.tree.add(pid, 1, *SCHEDULER, rss=1000, pss=400)
-    watch.look()
-    group = [process for process, _ in watch.source._census.owned()]
-    group[1].pss, group[1].weighed = None, -1
-    assert readers.sum_proportional(group) == 800 * 1024
+    watch.full_scan()
+    group = [process for process, _ in watch.source._process_table.list_owned()]
+    group[1].pss, group[1].pss_read_at = None, -1
+    assert readers.compute_pss(group) == 800 * 1024

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exporter.metrics.catalogue.host import machine
 from exporter.sources.host.machine import MachineReader
 from exporter.sources.host.proc import machine_files, procfs
-from exporter.sources.host.proc.cgroups import Groups
+from exporter.sources.host.proc.cgroups import CgroupReader
 from exporter.sources.host.proc.procfs import MalformedError, UnreadableError
 
 MIB = 1024 * 1024
@@ -92,7 +92,7 @@ def test_the_lowest_limit_above_a_group_of_version_2_is_its_limit(tmp_path: Path
         "pod/airflow/cpu.max": "150000 100000",
         "pod/airflow/cpu.stat": "usage_usec 2500000\nnr_periods 10\nnr_throttled 4\nthrottled_usec 500000\n",
     }
-    [(path, figures)] = Groups(write(tmp_path, files)).read([{"": "/pod/airflow"}]).figures.items()
+    [(path, figures)] = CgroupReader(write(tmp_path, files)).read([{"": "/pod/airflow"}]).values.items()
     assert path == "/pod/airflow"
     assert figures == {
         machine.CGROUP_MEMORY_LIMIT: 100 * MIB,
@@ -116,7 +116,7 @@ def test_controllers_of_version_1_have_groups_of_their_own(tmp_path: Path) -> No
         "cpu/c/cpu.cfs_period_us": "100000",
         "cpuacct/c/cpuacct.usage": "3000000000\n",
     }
-    groups = Groups(write(tmp_path, files)).read([{"memory": "/m", "cpu": "/c", "cpuacct": "/c"}]).figures
+    groups = CgroupReader(write(tmp_path, files)).read([{"memory": "/m", "cpu": "/c", "cpuacct": "/c"}]).values
     assert groups["/m"] == {
         machine.CGROUP_MEMORY_LIMIT: math.inf,
         machine.CGROUP_MEMORY: 4096,
@@ -165,14 +165,14 @@ def test_out_of_descriptors_every_part_has_failed_and_no_limit_is_infinite(reade
 def test_the_limit_of_a_group_is_not_taken_for_infinite_where_its_file_cannot_be_read(
     reader: MachineReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = procfs.read
+    read = procfs.read_file
 
-    def refuse(path: str, size: int = procfs.LARGEST) -> bytes:
+    def refuse(path: str, size: int = procfs.MAX_FILE_BYTES) -> bytes:
         if path.endswith("/airflow/memory.max"):
             raise UnreadableError("failed", "Too many open files in system")
         return read(path, size)
 
-    monkeypatch.setattr(procfs, "read", refuse)
+    monkeypatch.setattr(procfs, "read_file", refuse)
     reading = reader.read()
     assert reading.tables[machine.UNREADABLE]["cgroups", "failed"] == 1
     assert not reading.tables[machine.CGROUP_MEMORY_LIMIT]

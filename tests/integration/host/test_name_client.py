@@ -15,7 +15,7 @@ from exporter.config.settings import HostSettings
 from exporter.metrics.catalogue.host import task_resources
 from exporter.metrics.reading import ReaderError
 from exporter.sources.directory import Directory
-from exporter.sources.host.name_client import NamesReader, decode
+from exporter.sources.host.name_client import TaskNamesReader, decode_tries
 from tests.integration.host.watch import Watch
 
 UUID = "01a20793-8496-79a0-a835-561da18df05c"
@@ -25,18 +25,18 @@ CPU = "airflow_task_cpu_seconds_total"
 
 def start_task(watch: Watch) -> None:
     watch.tree.add(10, 1, f"airflow worker -- LocalExecutor: {UUID}")
-    watch.look()
+    watch.full_scan()
     watch.tree.add(11, 10, f"airflow worker -- {UUID}", cpu=50, start=2000)
-    watch.look()
+    watch.full_scan()
 
 
 def test_usage_is_held_back_while_the_name_is_awaited(watch: Watch) -> None:
     start_task(watch)
     watch.directory.tell_poll()
-    watch.look()
+    watch.full_scan()
     assert not [key for key in watch.sums if key[0] == CPU]
     watch.directory.tell_try("etl", "load", UUID)
-    watch.look()
+    watch.full_scan()
     assert watch.task_cpu("etl", "load") == 50
 
 
@@ -44,12 +44,12 @@ def test_usage_without_a_name_after_two_polls_is_unknown_for_good(watch: Watch) 
     start_task(watch)
     watch.directory.tell_poll()
     watch.directory.tell_poll()
-    watch.look()
+    watch.full_scan()
     assert watch.task_cpu("_unknown", "_unknown") == 50
     watch.directory.tell_try("etl", "load", UUID)
     watch.tree.fakes[11].cpu = 60
     watch.tree.write()
-    watch.look()
+    watch.full_scan()
     assert watch.task_cpu("_unknown", "_unknown") == 50
     assert watch.task_cpu("etl", "load") == 10
 
@@ -63,10 +63,10 @@ def test_where_nobody_knows_names_nothing_is_held_back(tmp_path: Path) -> None:
 def test_a_try_of_release_2_is_named_by_its_title(watch: Watch) -> None:
     command = ["airflow", "tasks", "run", "etl", "load", "run 1", "--local"]
     watch.tree.add(10, 1, "airflow worker -- LocalExecutor")
-    watch.look()
+    watch.full_scan()
     watch.tree.add(11, 10, f"airflow task supervisor: {command}", cpu=3, start=2000)
     watch.tree.add(12, 11, "airflow task runner: etl load run 1 7", cpu=30, start=2001)
-    watch.look()
+    watch.full_scan()
     assert watch.task_cpu("etl", "load") == 30
     assert watch.cpu("task_supervisor") == 3
 
@@ -74,12 +74,12 @@ def test_a_try_of_release_2_is_named_by_its_title(watch: Watch) -> None:
 def test_a_title_that_changes_from_the_supervisors_to_the_tasks_counts_nothing_twice(watch: Watch) -> None:
     watch.directory.tell_try("etl", "load", UUID)
     worker = watch.tree.add(10, 1, f"airflow worker -- LocalExecutor: {UUID}")
-    watch.look()
+    watch.full_scan()
     child = watch.tree.add(11, 10, *worker.argv, cpu=10, start=2000)
-    watch.look()
+    watch.full_scan()
     child.argv, child.cpu = (f"airflow worker -- {UUID}",), 25
     watch.tree.write()
-    watch.look()
+    watch.full_scan()
     assert watch.task_cpu("etl", "load") == 25
     assert watch.all_cpu() == 25
 
@@ -89,10 +89,10 @@ def test_a_try_that_has_ended_is_observed_once_by_its_dag(watch: Watch) -> None:
     start_task(watch)
     watch.tree.fakes[11].peak = 500_000
     watch.tree.write()
-    watch.glance()
+    watch.quick_scan()
     watch.tree.fakes[10].argv = ("airflow worker -- LocalExecutor: <idle>",)
     watch.tree.end(11)
-    watch.look(6)
+    watch.full_scan(6)
     assert watch.histogram("airflow_task_try_cpu_seconds") == [(("etl",), 0.5)]
     assert watch.histogram("airflow_task_try_peak_memory_bytes") == [(("etl",), 500_000 * 1024)]
     assert watch.value(task_resources.PEAK, "etl", "load") == 500_000 * 1024
@@ -131,7 +131,7 @@ def central() -> str:
 
 def test_names_are_asked_of_another_exporter(central: str) -> None:
     directory = Directory()
-    reader = NamesReader(HostSettings(task_names_from=central), directory, lambda: [UUID, OTHER])
+    reader = TaskNamesReader(HostSettings(task_names_from=central), directory, lambda: [UUID, OTHER])
     assert reader.read().notes == ["1 of 2 tries have a name"]
     assert Central.asked == [f"/tries?uuid={UUID}&uuid={OTHER}"]
     assert directory.find_try(UUID) == ("etl", "load")
@@ -143,14 +143,14 @@ def test_names_are_asked_of_another_exporter(central: str) -> None:
 def test_a_refusal_is_a_reason_and_no_poll(central: str, status: int, reason: str) -> None:
     Central.status = status
     directory = Directory()
-    reader = NamesReader(HostSettings(task_names_from=central), directory, lambda: [UUID])
+    reader = TaskNamesReader(HostSettings(task_names_from=central), directory, lambda: [UUID])
     with pytest.raises(ReaderError) as caught:
         reader.read()
     assert (caught.value.reason, directory.polls) == (reason, 0)
 
 
 def test_nobody_at_that_address_is_said() -> None:
-    reader = NamesReader(HostSettings(task_names_from="http://127.0.0.1:1"), Directory(), lambda: [UUID])
+    reader = TaskNamesReader(HostSettings(task_names_from="http://127.0.0.1:1"), Directory(), lambda: [UUID])
     with pytest.raises(ReaderError, match="is that exporter running"):
         reader.read()
 
@@ -169,7 +169,7 @@ def test_nobody_at_that_address_is_said() -> None:
 )
 def test_an_answer_of_something_else_is_refused(text: bytes) -> None:
     with pytest.raises(ReaderError) as caught:
-        decode(text)
+        decode_tries(text)
     assert caught.value.reason == "bad_reply"
 
 

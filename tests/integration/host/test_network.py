@@ -36,9 +36,9 @@ def test_a_try_with_a_namespace_of_its_own_has_traffic_without_loopback(watch: W
         folder = enter(watch, 20 + number, f"own-{number}")
         (folder / "net").mkdir()
         (folder / "net/dev").write_text(DEV.format(received=1000 + number, sent=10))
-    watch.look()
+    watch.full_scan()
     (watch.tree.folder / "20/net/dev").write_text(DEV.format(received=5000, sent=70))
-    watch.look()
+    watch.full_scan()
     assert watch.sums[RECEIVED, ("etl", "task_0")] == 5000
     assert watch.sums[SENT, ("etl", "task_0")] == 70
     assert watch.sums[RECEIVED, ("etl", "task_1")] == 1001
@@ -50,7 +50,7 @@ def test_tries_that_share_a_namespace_have_no_traffic_rather_than_none(watch: Wa
         folder = enter(watch, pid, "shared")
         (folder / "net").mkdir()
         (folder / "net/dev").write_text(DEV.format(received=1000, sent=10))
-    watch.look(2)
+    watch.full_scan(2)
     assert not [key for key in watch.sums if key[0] in (RECEIVED, SENT)]
 
 
@@ -58,5 +58,5 @@ def test_tries_in_the_machines_namespace_have_no_traffic(watch: Watch) -> None:
     start_tasks(watch)
     for pid in (20, 21):
         enter(watch, pid, "common")
-    watch.look(2)
+    watch.full_scan(2)
     assert not [key for key in watch.sums if key[0] in (RECEIVED, SENT)]

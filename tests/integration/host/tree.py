@@ -24,7 +24,7 @@ class Fake:
     start: int = 1000
     state: str = "S"
     cpu: int = 0
-    kids: int = 0
+    children_ticks: int = 0
     rss: int = 1000
     pss: int = 400
     peak: int = 1200
@@ -61,7 +61,7 @@ class Tree:
             if child.ppid == pid:
                 child.ppid = 1
         if parent and waited:
-            parent.kids += gone.cpu + gone.kids
+            parent.children_ticks += gone.cpu + gone.children_ticks
             parent.read += gone.read
             parent.written += gone.written
         if write:
@@ -121,5 +121,5 @@ def show_stat(fake: Fake, pages: int) -> str:
     faults = fake.cpu + fake.peak + len("".join(fake.argv))
     return (
         f"{fake.pid} (a) (b c) {fake.state} {fake.ppid} 1 1 0 -1 0 {faults} 0 0 0 "
-        f"{fake.cpu} 0 {fake.kids} 0 20 0 1 0 {fake.start} 1000000 {pages} 18446744073709551615"
+        f"{fake.cpu} 0 {fake.children_ticks} 0 20 0 1 0 {fake.start} 1000000 {pages} 18446744073709551615"
     )

@@ -12,7 +12,7 @@ from exporter.sources.directory import Directory
 from exporter.sources.host.source import HostSource
 from tests.integration.host.tree import Tree
 
-TICKS = 100
+TICKS_PER_SECOND = 100
 
 
 class Watch:
@@ -29,7 +29,7 @@ class Watch:
         self.observed: list[tuple[str, Labels, float]] = []
         self.reading = Reading()
 
-    def look(self, times: int = 1) -> None:
+    def full_scan(self, times: int = 1) -> None:
         """One report, or several; nothing that is reported is negative."""
         for _ in range(times):
             self.reading = self.processes.read()
@@ -38,26 +38,26 @@ class Watch:
                 self.sums[family.name, labels] += value
                 self.observed.append((family.name, labels, value))
 
-    def glance(self) -> None:
+    def quick_scan(self) -> None:
         """What the quick reader does between two reports."""
         self.tasks.read()
 
     def cpu(self, component: str) -> int:
         """Ticks of a component so far."""
-        return round(self.sums["airflow_process_cpu_seconds_total", (component,)] * TICKS)
+        return round(self.sums["airflow_process_cpu_seconds_total", (component,)] * TICKS_PER_SECOND)
 
     def task_cpu(self, dag_id: str, task_id: str) -> int:
         """Ticks of a task so far."""
-        return round(self.sums["airflow_task_cpu_seconds_total", (dag_id, task_id)] * TICKS)
+        return round(self.sums["airflow_task_cpu_seconds_total", (dag_id, task_id)] * TICKS_PER_SECOND)
 
     def all_cpu(self) -> int:
         """Ticks of all components and tasks."""
         wanted = ("airflow_process_cpu_seconds_total", "airflow_task_cpu_seconds_total")
-        return round(sum(value for (name, _), value in self.sums.items() if name in wanted) * TICKS)
+        return round(sum(value for (name, _), value in self.sums.items() if name in wanted) * TICKS_PER_SECOND)
 
     def others(self) -> int:
         """Ticks of processes that are not Airflow's."""
-        return round(self.sums["airflow_host_other_cpu_seconds_total", ()] * TICKS)
+        return round(self.sums["airflow_host_other_cpu_seconds_total", ()] * TICKS_PER_SECOND)
 
     def value(self, family: Family, *labels: str) -> float | None:
         """A figure of the newest state; None where there is none."""

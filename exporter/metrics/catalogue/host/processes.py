@@ -98,7 +98,7 @@ NEWEST_START = gauge(
     help="When the newest main process of the component was started",
     origin="/proc/PID/stat: starttime",
 )
-STRANGERS = Family(
+OTHER_CPU = Family(
     "airflow_host_other_cpu_seconds_total",
     Kind.COUNTER,
     help="CPU time that processes used which are not Airflow's: with the components' and the tasks' it is that of all",
@@ -139,7 +139,7 @@ FAMILIES = (
     SWITCHES,
     OLDEST_START,
     NEWEST_START,
-    STRANGERS,
+    OTHER_CPU,
     SEEN,
     UNREADABLE,
 )

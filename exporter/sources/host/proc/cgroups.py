@@ -18,20 +18,20 @@ from exporter.sources.host.proc import machine_files, procfs
 from exporter.sources.host.proc.cgroup_paths import CgroupPaths, Place
 from exporter.sources.host.proc.procfs import MalformedError, UnreadableError
 
-Figures = dict[Family, float]
+CgroupValues = dict[Family, float]
 Read = Callable[[Place, Mapping[str, str]], Iterator[tuple[Family, float]]]
-MOST = 100
+MAX_CGROUPS = 100
 """Groups that are read at most."""
 
 
-class GroupFigures(NamedTuple):
+class CgroupReading(NamedTuple):
     """What was read of the groups, by their paths, and why others could not be: some of catalogue.host.REASONS."""
 
-    figures: dict[str, Figures]
+    values: dict[str, CgroupValues]
     unreadable: frozenset[str]
 
 
-class Groups:
+class CgroupReader:
     """Reads control groups under a folder such as /sys/fs/cgroup."""
 
     def __init__(self, root: Path) -> None:
@@ -41,54 +41,54 @@ class Groups:
         """How this process sees control groups: its own membership, and the text of its mountinfo."""
         self._paths.set_view(own, mounts)
 
-    def read(self, memberships: Iterable[Mapping[str, str]]) -> GroupFigures:
-        """The figures of each distinct group."""
-        found: dict[str, Figures] = {}
+    def read(self, memberships: Iterable[Mapping[str, str]]) -> CgroupReading:
+        """The values of each distinct group."""
+        found: dict[str, CgroupValues] = {}
         unreadable = set()
-        for paths in islice(distinct(memberships), MOST):
-            for controller, read in (self._choose_memory(paths), self._choose_cpu(paths)):
+        for paths in islice(list_distinct(memberships), MAX_CGROUPS):
+            for controller, read in (self._select_memory(paths), self._select_cpu(paths)):
                 place = self._paths.locate(controller, paths.get(controller, "/"))
-                figures = dict(read(place, paths)) if place else {}
-                if place and figures:
-                    found[place.path] = found.get(place.path, {}) | figures
+                values = dict(read(place, paths)) if place else {}
+                if place and values:
+                    found[place.path] = found.get(place.path, {}) | values
                 else:
                     unreadable.add("missing" if place else "namespace")
-        return GroupFigures(found, frozenset(unreadable))
+        return CgroupReading(found, frozenset(unreadable))
 
-    def _choose_memory(self, paths: Mapping[str, str]) -> tuple[str, Read]:
+    def _select_memory(self, paths: Mapping[str, str]) -> tuple[str, Read]:
         """The controller that limits memory: with version 1 each has groups of its own."""
         return ("memory", self._read_memory_v1) if "memory" in paths else ("", self._read_memory)
 
-    def _choose_cpu(self, paths: Mapping[str, str]) -> tuple[str, Read]:
+    def _select_cpu(self, paths: Mapping[str, str]) -> tuple[str, Read]:
         return ("cpu", self._read_cpu_v1) if "cpu" in paths else ("", self._read_cpu)
 
     def _read_memory(self, place: Place, _: Mapping[str, str]) -> Iterator[tuple[Family, float]]:
         yield from read_limit(machine.CGROUP_MEMORY_LIMIT, place, "memory.max", machine_files.parse_limit)
-        used, stat = numbers(place.folder / "memory.current"), numbers(place.folder / "memory.stat")
-        yield from describe_memory(used, stat.get("inactive_file", 0))
-        yield from pick(numbers(place.folder / "memory.events"), machine.CGROUP_OOM_KILLS, "oom_kill")
+        used, stat = read_numbers(place.folder / "memory.current"), read_numbers(place.folder / "memory.stat")
+        yield from yield_memory(used, stat.get("inactive_file", 0))
+        yield from yield_number(read_numbers(place.folder / "memory.events"), machine.CGROUP_OOM_KILLS, "oom_kill")
 
     def _read_memory_v1(self, place: Place, _: Mapping[str, str]) -> Iterator[tuple[Family, float]]:
         yield from read_limit(machine.CGROUP_MEMORY_LIMIT, place, "memory.limit_in_bytes", machine_files.parse_limit)
-        used, stat = numbers(place.folder / "memory.usage_in_bytes"), numbers(place.folder / "memory.stat")
-        yield from describe_memory(used, stat.get("total_inactive_file", 0))
-        yield from pick(numbers(place.folder / "memory.oom_control"), machine.CGROUP_OOM_KILLS, "oom_kill")
+        used, stat = read_numbers(place.folder / "memory.usage_in_bytes"), read_numbers(place.folder / "memory.stat")
+        yield from yield_memory(used, stat.get("total_inactive_file", 0))
+        yield from yield_number(read_numbers(place.folder / "memory.oom_control"), machine.CGROUP_OOM_KILLS, "oom_kill")
 
     def _read_cpu(self, place: Place, _: Mapping[str, str]) -> Iterator[tuple[Family, float]]:
         yield from read_limit(machine.CGROUP_CPU_LIMIT, place, "cpu.max", machine_files.parse_quota)
-        stat = numbers(place.folder / "cpu.stat")
-        yield from pick(stat, machine.CGROUP_CPU, "usage_usec", 1e6)
-        yield from pick(stat, machine.CGROUP_THROTTLED, "throttled_usec", 1e6)
-        yield from describe_periods(stat)
+        stat = read_numbers(place.folder / "cpu.stat")
+        yield from yield_number(stat, machine.CGROUP_CPU, "usage_usec", 1e6)
+        yield from yield_number(stat, machine.CGROUP_THROTTLED, "throttled_usec", 1e6)
+        yield from yield_periods(stat)
 
     def _read_cpu_v1(self, place: Place, paths: Mapping[str, str]) -> Iterator[tuple[Family, float]]:
         yield from read_limit(machine.CGROUP_CPU_LIMIT, place, "cpu.cfs_quota_us", machine_files.parse_quota)
         accounting = self._paths.locate("cpuacct", paths.get("cpuacct", "/"))
         if accounting:
-            yield from pick(numbers(accounting.folder / "cpuacct.usage"), machine.CGROUP_CPU, "", 1e9)
-        stat = numbers(place.folder / "cpu.stat")
-        yield from pick(stat, machine.CGROUP_THROTTLED, "throttled_time", 1e9)
-        yield from describe_periods(stat)
+            yield from yield_number(read_numbers(accounting.folder / "cpuacct.usage"), machine.CGROUP_CPU, "", 1e9)
+        stat = read_numbers(place.folder / "cpu.stat")
+        yield from yield_number(stat, machine.CGROUP_THROTTLED, "throttled_time", 1e9)
+        yield from yield_periods(stat)
 
 
 def read_limit(
@@ -109,7 +109,7 @@ def read_limit(
     yield family, min(limits, default=math.inf)
 
 
-def distinct(memberships: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+def list_distinct(memberships: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
     seen = set()
     for paths in memberships:
         key = tuple(sorted(paths.items()))
@@ -121,30 +121,30 @@ def distinct(memberships: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, 
 def read_text(path: Path) -> bytes | None:
     """None where there is no such file. Raises UnreadableError where it may be there: no limit is not +Inf then."""
     try:
-        return procfs.read(str(path))
+        return procfs.read_file(str(path))
     except UnreadableError as error:
         if error.reason == "failed":
             raise
         return None
 
 
-def numbers(path: Path) -> dict[str, int]:
+def read_numbers(path: Path) -> dict[str, int]:
     """Names and numbers of a file; a lone number has the empty name; nothing where there is no file."""
     text = (read_text(path) or b"").strip()
     return {"": int(text)} if text.isdigit() else machine_files.parse_numbers(text)
 
 
-def pick(found: dict[str, int], family: Family, name: str, per: float = 1) -> Iterator[tuple[Family, float]]:
+def yield_number(found: dict[str, int], family: Family, name: str, per: float = 1) -> Iterator[tuple[Family, float]]:
     if name in found:
         yield family, found[name] / per if per != 1 else found[name]
 
 
-def describe_memory(used: dict[str, int], inactive: int) -> Iterator[tuple[Family, float]]:
+def yield_memory(used: dict[str, int], inactive: int) -> Iterator[tuple[Family, float]]:
     if "" in used:
         yield machine.CGROUP_MEMORY, used[""]
         yield machine.CGROUP_WORKING_SET, max(0, used[""] - inactive)
 
 
-def describe_periods(stat: dict[str, int]) -> Iterator[tuple[Family, float]]:
-    yield from pick(stat, machine.CGROUP_PERIODS, "nr_periods")
-    yield from pick(stat, machine.CGROUP_THROTTLED_PERIODS, "nr_throttled")
+def yield_periods(stat: dict[str, int]) -> Iterator[tuple[Family, float]]:
+    yield from yield_number(stat, machine.CGROUP_PERIODS, "nr_periods")
+    yield from yield_number(stat, machine.CGROUP_THROTTLED_PERIODS, "nr_throttled")

@@ -9,16 +9,16 @@ from exporter.sources.host.proc import procfs
 from exporter.sources.host.proc.procfs import UnreadableError
 
 
-class Files:
+class ProcFiles:
     """Reads files of processes; the only one that does."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._prefix = f"{root}/"
 
-    def read(self, pid: int, name: str, size: int = procfs.LARGEST) -> bytes:
+    def read(self, pid: int, name: str, size: int = procfs.MAX_FILE_BYTES) -> bytes:
         """A file of a process. Raises UnreadableError."""
-        return procfs.read(f"{self._prefix}{pid}/{name}", size)
+        return procfs.read_file(f"{self._prefix}{pid}/{name}", size)
 
     def open(self, pid: int, name: str) -> int:
         """A descriptor of a file that is read again and again, with pread: closing it is up to the caller.
@@ -28,14 +28,14 @@ class Files:
         try:
             return os.open(f"{self._prefix}{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise procfs.unreadable(error) from error
+            raise procfs.convert_error(error) from error
 
     def list_pids(self) -> list[int]:
         """All processes, ascending. Raises UnreadableError."""
         try:
             return procfs.parse_pids(os.listdir(self.root))  # noqa: PTH208 - a Path for each of thousands is dear
         except OSError as error:
-            raise procfs.unreadable(error) from error
+            raise procfs.convert_error(error) from error
 
     def list_children(self, pid: int) -> list[int]:
         """The children that the main thread of a process has; none where the kernel does not tell."""
@@ -44,24 +44,24 @@ class Files:
         except (UnreadableError, ValueError):
             return []
 
-    def count_descriptors(self, pid: int) -> int:
+    def count_fds(self, pid: int) -> int:
         """How many file descriptors a process has open. Raises UnreadableError."""
         path = f"{self._prefix}{pid}/fd"
         try:
             # Linux tells the number as the folder's size from 6.2 on.
-            return os.stat(path).st_size if COUNTED else len(os.listdir(path))  # noqa: PTH116, PTH208 - hot
+            return os.stat(path).st_size if FD_COUNT_IS_SIZE else len(os.listdir(path))  # noqa: PTH116, PTH208 - hot
         except OSError as error:
-            raise procfs.unreadable(error) from error
+            raise procfs.convert_error(error) from error
 
-    def find_namespace(self, pid: int | str) -> int:
+    def read_network_namespace(self, pid: int | str) -> int:
         """What names the network namespace of a process. Raises UnreadableError."""
         try:
             return os.stat(f"{self._prefix}{pid}/ns/net").st_ino  # noqa: PTH116 - hot
         except OSError as error:
-            raise procfs.unreadable(error) from error
+            raise procfs.convert_error(error) from error
 
 
-def counts_descriptors() -> bool:
+def has_fd_count_as_size() -> bool:
     """Whether this kernel tells the number of descriptors as the size of the folder."""
     try:
         return os.stat("/proc/self/fd").st_size > 0  # noqa: PTH116
@@ -69,4 +69,4 @@ def counts_descriptors() -> bool:
         return False
 
 
-COUNTED = counts_descriptors()
+FD_COUNT_IS_SIZE = has_fd_count_as_size()

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from exporter.metrics.catalogue.host.machine import MODES
-from exporter.sources.host.proc.procfs import KIBIBYTE, TICKS, MalformedError, parse_fields
+from exporter.sources.host.proc.procfs import KIBIBYTE, TICKS_PER_SECOND, MalformedError, parse_fields
 
 SECTOR = 512
 """Bytes of what /proc/diskstats calls a sector, whatever the disk's are."""
-NO_DISK = re.compile(r"(?:loop|ram|zram|fd|sr)\d+\Z")
+VIRTUAL_DISK = re.compile(r"(?:loop|ram|zram|fd|sr)\d+\Z")
 PARTITION = re.compile(r"(?:(?:[hsv]|xv)d[a-z]+|nvme\d+n\d+p|mmcblk\d+p)\d+\Z")
 """Partitions by their names; a whole disk that is named so has no parent among the others."""
-LOCAL = frozenset(
+LOCAL_FILESYSTEMS = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "vfat", "overlay", "tmpfs", "bcachefs", "jfs"}
 )
 """Filesystems whose figures are asked for. One over the network may take minutes to answer, or for ever."""
-NEVER = ("/proc", "/sys", "/dev", "/run", "/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/")
+IGNORED_MOUNTS = ("/proc", "/sys", "/dev", "/run", "/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/")
 ESCAPE = re.compile(rb"\\([0-7]{3})")
 UNLIMITED = 2**60
 """From so many bytes on, a limit of version 1 is none."""
@@ -63,13 +63,13 @@ def parse_cpu(text: bytes) -> Cpu:
     """Guests are part of user and nice already. Raises MalformedError."""
     lines = [line.split() for line in text.splitlines() if line.startswith(b"cpu")]
     try:
-        total = [int(ticks) / TICKS for ticks in lines[0][1 : len(MODES) + 1]]
+        total = [int(ticks) / TICKS_PER_SECOND for ticks in lines[0][1 : len(MODES) + 1]]
         return Cpu(dict(zip(MODES, total, strict=True)), len(lines) - 1)
     except (IndexError, ValueError) as error:
         raise MalformedError("stat") from error
 
 
-def find_usage(before: Cpu, now: Cpu) -> float | None:
+def compute_cpu_usage(before: Cpu, now: Cpu) -> float | None:
     """The busy part of the time between two readings; None where no time passed."""
     idle = sum(max(0.0, now.modes[mode] - before.modes[mode]) for mode in ("idle", "iowait"))
     whole = sum(max(0.0, now.modes[mode] - before.modes[mode]) for mode in MODES)
@@ -117,7 +117,9 @@ def parse_disks(text: bytes) -> dict[str, Disk]:
             reads, sectors_read * SECTOR, read_ms / 1000,
             writes, sectors_written * SECTOR, write_ms / 1000, busy_ms / 1000,
         )  # fmt: skip
-    return {name: disk for name, disk in found.items() if not NO_DISK.match(name) and not is_partition(name, found)}
+    return {
+        name: disk for name, disk in found.items() if not VIRTUAL_DISK.match(name) and not is_partition(name, found)
+    }
 
 
 def is_partition(name: str, disks: dict[str, Disk]) -> bool:
@@ -135,7 +137,7 @@ def parse_mounts(text: bytes) -> Iterator[Mount]:
             continue
         mount = Mount(*fields)
         name = mount.device if mount.device.startswith("/") else f"{mount.device} {mount.point}"
-        if mount.fstype in LOCAL and not mount.point.startswith(NEVER) and name not in seen:
+        if mount.fstype in LOCAL_FILESYSTEMS and not mount.point.startswith(IGNORED_MOUNTS) and name not in seen:
             seen.add(name)
             yield mount
 

@@ -9,17 +9,17 @@ import math
 import os
 from typing import NamedTuple
 
-TICKS = os.sysconf("SC_CLK_TCK")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 """Clock ticks in a second of CPU time."""
-PAGE = os.sysconf("SC_PAGE_SIZE")
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 """Bytes of a page."""
-STATUS = (b"\nVmHWM:", b"\nRssAnon:", b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:")
+STATUS_FIELDS = (b"\nVmHWM:", b"\nRssAnon:", b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:")
 """What is taken from /proc/PID/status."""
-LARGEST = 65_536
+MAX_FILE_BYTES = 65_536
 """Bytes of a file that are read at most: no file of one process is larger, but for a long command line."""
-LIMITS: dict[float, float] = {}
+KNOWN_LIMITS: dict[float, float] = {}
 """Limits of open files that were met, each of them once for all processes that have it."""
-WIDEST = 32
+MAX_NUMBER_WIDTH = 32
 """Bytes in which a number stands behind its name."""
 KIBIBYTE = 1024
 
@@ -36,7 +36,7 @@ class MalformedError(ValueError):
     """A file says something that no kernel writes."""
 
 
-DEAD = ("Z", "X")
+DEAD_STATES = ("Z", "X")
 """States of a process that has ended and was not yet waited for."""
 GONE = "gone"
 """The process has ended, or the file never was."""
@@ -45,7 +45,7 @@ REASONS = ("permission", "missing", "malformed", "failed")
 
 
 class Stat(NamedTuple):
-    """/proc/PID/stat. `own` is the process's CPU, `kids` that of its children that ended and were waited for."""
+    """/proc/PID/stat."""
 
     pid: int
     comm: bytes
@@ -53,9 +53,9 @@ class Stat(NamedTuple):
     ppid: int
     faults: int
     """Page faults: they grow when a process does anything with memory."""
-    own: int
+    own_ticks: int
     """Ticks, user and system."""
-    kids: int
+    children_ticks: int
     """Ticks, of all descendants that were waited for."""
     threads: int
     start: int
@@ -78,8 +78,8 @@ class Status(NamedTuple):
 class Io(NamedTuple):
     """/proc/PID/io: bytes that went to or came from disks, with those of children that were waited for."""
 
-    read: int
-    written: int
+    read_bytes: int
+    written_bytes: int
 
 
 class Traffic(NamedTuple):
@@ -89,7 +89,7 @@ class Traffic(NamedTuple):
     sent: int
 
 
-def read(path: str, size: int = LARGEST) -> bytes:
+def read_file(path: str, size: int = MAX_FILE_BYTES) -> bytes:
     """The first bytes of a file. Raises UnreadableError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -98,15 +98,15 @@ def read(path: str, size: int = LARGEST) -> bytes:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise unreadable(error) from error
+        raise convert_error(error) from error
 
 
-def unreadable(error: OSError) -> UnreadableError:
+def convert_error(error: OSError) -> UnreadableError:
     """What to raise where the kernel refused to open, read or list a file."""
-    return UnreadableError(explain(error), error.strerror or "")
+    return UnreadableError(get_reason(error), error.strerror or "")
 
 
-def explain(error: OSError) -> str:
+def get_reason(error: OSError) -> str:
     """Why a file cannot be read."""
     if isinstance(error, PermissionError):
         return "permission"
@@ -140,7 +140,7 @@ def parse_stat(text: bytes) -> Stat:
 def parse_status(text: bytes) -> Status:
     """A zombie has no memory any more. Raises MalformedError."""
     try:
-        peak, anonymous, waits, turns = (find_number(text, name) for name in STATUS)
+        peak, anonymous, waits, turns = (parse_number(text, name) for name in STATUS_FIELDS)
         return Status(peak * KIBIBYTE, anonymous * KIBIBYTE, waits + turns)
     except (IndexError, ValueError) as error:
         raise MalformedError("status") from error
@@ -153,18 +153,18 @@ def parse_open_limit(text: bytes) -> float:
     """
     place = text.find(b"Max open files")
     try:
-        word = text[place + 14 : place + 60].split(None, 1)[0] if place >= 0 else fail("limits")
+        word = text[place + 14 : place + 60].split(None, 1)[0] if place >= 0 else raise_malformed("limits")
         limit = math.inf if word == b"unlimited" else int(word)
     except (IndexError, ValueError) as error:
         raise MalformedError("limits") from error
     # Nearly all processes have the same.
-    return LIMITS.setdefault(limit, limit)
+    return KNOWN_LIMITS.setdefault(limit, limit)
 
 
 def parse_io(text: bytes) -> Io:
     """Raises MalformedError."""
     try:
-        return Io(find_number(text, b"\nread_bytes:", None), find_number(text, b"\nwrite_bytes:", None))
+        return Io(parse_number(text, b"\nread_bytes:", None), parse_number(text, b"\nwrite_bytes:", None))
     except (IndexError, ValueError) as error:
         raise MalformedError("io") from error
 
@@ -172,7 +172,7 @@ def parse_io(text: bytes) -> Io:
 def parse_pss(text: bytes) -> int:
     """Proportional memory in bytes, from smaps_rollup. Raises MalformedError."""
     try:
-        return find_number(text, b"\nPss:", None) * KIBIBYTE
+        return parse_number(text, b"\nPss:", None) * KIBIBYTE
     except (IndexError, ValueError) as error:
         raise MalformedError("smaps_rollup") from error
 
@@ -201,17 +201,17 @@ def parse_fields(text: bytes, separator: bytes) -> dict[bytes, bytes]:
     return {name.strip(): value.strip() for name, mark, value in pairs if mark}
 
 
-def find_number(text: bytes, mark: bytes, absent: int | None = 0) -> int:
+def parse_number(text: bytes, mark: bytes, absent: int | None = 0) -> int:
     """The number, without its unit, that stands behind a mark in one of the lines after the first.
 
     Raises IndexError or ValueError where there is none, or where the mark is not there and `absent` says nothing.
     """
     place = text.find(mark)
     if place < 0:
-        return absent if absent is not None else fail(mark.decode())
+        return absent if absent is not None else raise_malformed(mark.decode())
     start = place + len(mark)
-    return int(text[start : start + WIDEST].split(None, 1)[0])
+    return int(text[start : start + MAX_NUMBER_WIDTH].split(None, 1)[0])
 
 
-def fail(what: str) -> int:
+def raise_malformed(what: str) -> int:
     raise MalformedError(what)

@@ -6,38 +6,38 @@ from collections.abc import Callable, Iterable
 
 from exporter.metrics.catalogue.host.processes import COMPONENTS
 from exporter.sources.directory import Named
-from exporter.sources.host.processes.owners import NAMELESS, Component, Owner, Try
-from exporter.sources.host.processes.process import SELDOM, Process
-from exporter.sources.host.processes.titles import SUPERVISORS, Title, Work
+from exporter.sources.host.processes.owners import UNKNOWN_TASK, Component, Owner, Try
+from exporter.sources.host.processes.process import SLOW_SCAN_EVERY, Process
+from exporter.sources.host.processes.titles import SUPERVISORS, ProcessTitle, TryIds
 
-Open = Callable[[str, str, Named | None], Try]
+OpenTry = Callable[[str, str, Named | None], Try]
 """Finds the try with this key, or makes it: key, UUID, name."""
 
-YOUNG = 3
+NEW_SCANS = 3
 """For how many looks a process is new enough to become another program."""
-POOLS = ("local_worker", "celery_pool")
+TASK_ONLY_WORKERS = ("local_worker", "celery_pool")
 """Components that do nothing but run one task after the other."""
 
 
-class Kinship:
+class Attribution:
     """Decides by titles and parents; `open_try` keeps the tries."""
 
-    def __init__(self, open_try: Open) -> None:
+    def __init__(self, open_try: OpenTry) -> None:
         self.components = {name: Component(name) for name in COMPONENTS}
         self._open = open_try
 
-    def find_owner(self, process: Process, parent: Process | None) -> Owner | None:
+    def determine_owner(self, process: Process, parent: Process | None) -> Owner | None:
         """Whose it is now; None where Airflow has nothing to do with it."""
         title, above = process.title, parent.owner if parent else None
         if isinstance(above, Try) and not (title and title.work and title.work.uuid):
             # Whatever a task starts is the task's, an Airflow command too.
             return above
         if title is None:
-            return process.owner or self._adopt(process, parent)
-        if parent is not None and above is not None and process.cmdline == parent.cmdline:
+            return process.owner or self._inherit_owner(process, parent)
+        if parent is not None and above is not None and process.cmdline_hash == parent.cmdline_hash:
             return self._recognize_fork(process, title, above)
         if not title.component:
-            return self._find_task(process, title.work)
+            return self._determine_task(process, title.work)
         if title.component == "celery_pool":
             is_airflow = isinstance(above, Component) and above.name in ("celery_worker", "celery_pool")
             return self.components["celery_pool"] if is_airflow else process.owner
@@ -45,7 +45,7 @@ class Kinship:
             return self.components["celery_pool"]
         return self.components[title.component]
 
-    def find_unseen(self, parent: Process) -> Owner | None:
+    def infer_unseen_owner(self, parent: Process) -> Owner | None:
         """Whose a child was that came and went between two looks, by what its parent was doing."""
         owner, title = parent.owner, parent.title
         if not isinstance(owner, Component) or title is None:
@@ -54,49 +54,49 @@ class Kinship:
             return self.components["dag_file_processor"]
         if owner.name not in SUPERVISORS:
             return owner
-        works = [one.work for one in (parent.before, title) if one and one.work]
+        works = [one.work for one in (parent.previous_title, title) if one and one.work]
         stem = f"{parent.stat.pid}:{parent.stat.start}"
-        tries = [self._open_work(work, f"{stem}:{work.dag_id}:{work.task_id}") for work in works]
+        tries = [self._open_try(work, f"{stem}:{work.dag_id}:{work.task_id}") for work in works]
         # One that was never seen rather than one whose end was.
-        for found in sorted(tries, key=lambda each: each.spent > 0):
-            if found.live == 0:
+        for found in sorted(tries, key=lambda each: each.cpu_ticks > 0):
+            if found.process_count == 0:
                 return found
         # Only tasks are children of those; which one it was, no title told.
-        return self._open("", "", NAMELESS) if owner.name in POOLS else owner
+        return self._open("", "", UNKNOWN_TASK) if owner.name in TASK_ONLY_WORKERS else owner
 
-    def find_heirs(self, process: Process, ended: Iterable[Process]) -> list[Owner]:
+    def find_accountable(self, process: Process, ended: Iterable[Process]) -> list[Owner]:
         """To whom belongs what children used after they were last seen, or unseen: tasks before components."""
         owners = list(dict.fromkeys(child.owner for child in ended if child.owner is not None))
         tries: list[Owner] = [owner for owner in owners if isinstance(owner, Try)]
-        unseen = [] if owners else [self.find_unseen(process)]
+        unseen = [] if owners else [self.infer_unseen_owner(process)]
         return tries or owners[-1:] or [owner for owner in unseen if owner is not None]
 
-    def _adopt(self, process: Process, parent: Process | None) -> Owner | None:
+    def _inherit_owner(self, process: Process, parent: Process | None) -> Owner | None:
         """An untitled child is its parent's; that of a process that watches over a task is the task's."""
         title = parent.title if parent else None
         if title and title.work and watches_task(title):
-            return self._open_work(title.work, name_process(process))
+            return self._open_try(title.work, build_process_key(process))
         return parent.owner if parent else None
 
-    def _recognize_fork(self, process: Process, title: Title, above: Owner) -> Owner:
+    def _recognize_fork(self, process: Process, title: ProcessTitle, above: Owner) -> Owner:
         """A child that has not yet a title of its own, or never gets one."""
-        if process.owner is not None and process.looks > 1:
+        if process.owner is not None and process.scans > 1:
             return process.owner
         if title.work and title.component in SUPERVISORS:
             if watches_task(title):
-                return self._open_work(title.work, name_process(process))
+                return self._open_try(title.work, build_process_key(process))
             return self.components["task_supervisor"]
         return self.components["dag_file_processor"] if title.component == "dag_processor" else above
 
-    def _find_task(self, process: Process, work: Work | None) -> Owner:
+    def _determine_task(self, process: Process, work: TryIds | None) -> Owner:
         if work is None:
-            return process.owner or self._open("", "", NAMELESS)
+            return process.owner or self._open("", "", UNKNOWN_TASK)
         owner = process.owner
         if not work.uuid and isinstance(owner, Try) and owner.named == (work.dag_id, work.task_id):
             return owner
-        return self._open_work(work, name_process(process))
+        return self._open_try(work, build_process_key(process))
 
-    def _open_work(self, work: Work, key: str) -> Try:
+    def _open_try(self, work: TryIds, key: str) -> Try:
         if work.uuid:
             return self._open(work.uuid, work.uuid, None)
         return self._open(key, "", Named(work.dag_id, work.task_id))
@@ -106,12 +106,12 @@ class Kinship:
         return process.owner is self.components["celery_pool"] or above is self.components["celery_worker"]
 
 
-def watches_task(title: Title) -> bool:
+def watches_task(title: ProcessTitle) -> bool:
     """Whether children are tasks' own processes; a local worker of 2.x has supervisors as children."""
     return bool(title.work and (title.work.uuid or title.component == "task_supervisor"))
 
 
-def name_process(process: Process) -> str:
+def build_process_key(process: Process) -> str:
     return f"{process.stat.pid}:{process.stat.start}"
 
 
@@ -134,6 +134,6 @@ def is_busy(process: Process) -> bool:
 
 def may_change(process: Process) -> bool:
     """Whether a process that has a title may get another one at any time."""
-    if process.cmdline is None or process.looks <= YOUNG:
+    if process.cmdline_hash is None or process.scans <= NEW_SCANS:
         return True
-    return is_busy(process) or (process.owner is not None and process.looks % SELDOM == 0)
+    return is_busy(process) or (process.owner is not None and process.scans % SLOW_SCAN_EVERY == 0)

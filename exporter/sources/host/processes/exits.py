@@ -11,17 +11,17 @@ from typing import NamedTuple
 
 from exporter.sources.host.processes.process import Process
 
-PATIENCE = 2
+MAX_UNCLAIMED_SCANS = 2
 """For how many looks at all processes an account may be late: a parent is looked at before its child is missed."""
-ROUNDING = 2
+TICK_TOLERANCE = 2
 """Ticks by which sums of whole ticks may differ."""
 
 
-MISSING = -ROUNDING - 1
+NOT_SCANNED = -TICK_TOLERANCE - 1
 """The growth of an account that was not looked at, or of somebody who did nothing at all: it takes in nothing."""
 
 
-class Departed(NamedTuple):
+class ExitedProcess(NamedTuple):
     """One that ended, the ancestors that it left behind, the nearest first, and for how many looks it is missed."""
 
     process: Process
@@ -29,30 +29,32 @@ class Departed(NamedTuple):
     age: int = 0
 
 
-class Departures:
+class ExitedProcesses:
     """Those that nobody's account shows yet."""
 
     def __init__(self) -> None:
-        self._awaited: list[Departed] = []
+        self._pending: list[ExitedProcess] = []
 
     def add(self, process: Process, ancestors: Iterable[Process]) -> None:
         """One that has just been missed."""
-        self._awaited.append(Departed(process, tuple(ancestors)))
+        self._pending.append(ExitedProcess(process, tuple(ancestors)))
 
-    def find_heirs(self, accounts: Iterable[tuple[Process, int]], *, brief: bool) -> None:
+    def assign_reapers(self, accounts: Iterable[tuple[Process, int]], *, quick: bool) -> None:
         """Give each to the ancestor that waited for it, by the newest CPU of finished children, as `children_ended`.
 
-        In a brief look not all ancestors are looked at; then nobody is given up.
+        In a quick look not all ancestors are looked at; then nobody is given up.
         """
-        if not self._awaited:
+        if not self._pending:
             return
-        growth = {process: kids - process.kids for process, kids in accounts}
-        awaited, self._awaited = self._awaited, []
-        for one in awaited:
-            amount = one.process.total()
-            heir = next((each for each in one.ancestors if amount - growth.get(each, MISSING) <= ROUNDING), None)
-            if heir is not None:
-                growth[heir] -= amount
-                heir.children_ended += (one.process,)
-            elif brief or one.age + 1 < PATIENCE:
-                self._awaited.append(one if brief else one._replace(age=one.age + 1))
+        growth = {process: children_ticks - process.children_ticks for process, children_ticks in accounts}
+        pending, self._pending = self._pending, []
+        for one in pending:
+            amount = one.process.get_total_ticks()
+            reaper = next(
+                (each for each in one.ancestors if amount - growth.get(each, NOT_SCANNED) <= TICK_TOLERANCE), None
+            )
+            if reaper is not None:
+                growth[reaper] -= amount
+                reaper.children_ended += (one.process,)
+            elif quick or one.age + 1 < MAX_UNCLAIMED_SCANS:
+                self._pending.append(one if quick else one._replace(age=one.age + 1))

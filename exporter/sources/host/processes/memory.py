@@ -12,52 +12,52 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from exporter.sources.host.proc import procfs
-from exporter.sources.host.proc.files import Files
-from exporter.sources.host.proc.procfs import DEAD, MalformedError, UnreadableError
+from exporter.sources.host.proc.files import ProcFiles
+from exporter.sources.host.proc.procfs import DEAD_STATES, MalformedError, UnreadableError
 from exporter.sources.host.processes.owners import Owner, Try
-from exporter.sources.host.processes.process import SELDOM, Process
+from exporter.sources.host.processes.process import SLOW_SCAN_EVERY, Process
 
-Owned = tuple[Process, Owner]
-RARELY = 30
+OwnedProcess = tuple[Process, Owner]
+MAX_PSS_AGE = 30
 """Every how many walks the memory of a process is weighed that did nothing: what it shares may have changed."""
-SETTLING = 300.0
+BASELINE_AGE = 300.0
 """Seconds after its start when a process has settled: from then on its memory should not grow."""
 
 
-class Details:
+class ProcessDetails:
     """Reads them; values stay with the process. `budget` is what weighing may cost in one walk, in seconds of CPU."""
 
-    def __init__(self, files: Files, budget: float, clock: Callable[[], float] = time.thread_time) -> None:
+    def __init__(self, files: ProcFiles, budget: float, clock: Callable[[], float] = time.thread_time) -> None:
         self._files = files
         self._budget = budget
         self._clock = clock
-        self._walk = 0
+        self._cycle = 0
 
-    def read(self, owned: Iterable[Owned], uptime: float) -> None:
+    def read(self, owned: Iterable[OwnedProcess], uptime: float) -> None:
         """Read what is due of Airflow's processes; `uptime` is the machine's, in seconds."""
-        self._walk += 1
+        self._cycle += 1
         processes = list(owned)
         for process, owner in processes:
             if self._is_due(process):
                 self._read_status(process, owner, uptime)
-                self._count_descriptors(process)
+                self._read_fd_count(process)
                 if process.fd_limit is None:
                     self._read_limit(process)
-        self._weigh(sorted(self._choose(processes), key=self._find_urgency))
+        self._read_pss(sorted(self._list_pss_due(processes), key=self._get_pss_priority))
 
     def read_peaks(self, processes: Iterable[Process]) -> None:
         """Read only the highest memory, of tasks' processes that did anything."""
         for process in processes:
-            if isinstance(process.owner, Try) and process.stirred and process.stat.state not in DEAD:
+            if isinstance(process.owner, Try) and process.was_active and process.stat.state not in DEAD_STATES:
                 self._read_status(process, process.owner, 0.0)
 
     def _is_due(self, process: Process) -> bool:
-        if process.full_at < 0 or process.active:
+        if process.details_read_at < 0 or process.pss_stale:
             return True
-        return self._walk % SELDOM == process.stat.pid % SELDOM
+        return self._cycle % SLOW_SCAN_EVERY == process.stat.pid % SLOW_SCAN_EVERY
 
     def _read_status(self, process: Process, owner: Owner, uptime: float) -> None:
-        text = self._fetch(process, "status")
+        text = self._read_file(process, "status")
         if text is None:
             return
         try:
@@ -65,19 +65,19 @@ class Details:
         except MalformedError as error:
             process.note_unreadable("status", error)
             return
-        process.full_at = self._walk
+        process.details_read_at = self._cycle
         process.anonymous = status.anonymous
         if isinstance(owner, Try):
             owner.peak = max(owner.peak, status.peak)
         if process.switches is not None:
             owner.usage.switches += max(0, status.switches - process.switches)
         process.switches = status.switches
-        if process.settled is None and uptime - process.stat.start / procfs.TICKS > SETTLING:
-            process.settled = status.anonymous
+        if process.baseline_anonymous is None and uptime - process.stat.start / procfs.TICKS_PER_SECOND > BASELINE_AGE:
+            process.baseline_anonymous = status.anonymous
 
-    def _count_descriptors(self, process: Process) -> None:
+    def _read_fd_count(self, process: Process) -> None:
         try:
-            process.fds = self._files.count_descriptors(process.stat.pid)
+            process.fds = self._files.count_fds(process.stat.pid)
             process.unreadable.pop("fd", None)
         except UnreadableError as error:
             process.fds = None
@@ -89,44 +89,44 @@ class Details:
         with suppress(UnreadableError, MalformedError):
             process.fd_limit = procfs.parse_open_limit(self._files.read(process.stat.pid, "limits", 2048))
 
-    def _choose(self, processes: Iterable[Owned]) -> Iterator[Owned]:
+    def _list_pss_due(self, processes: Iterable[OwnedProcess]) -> Iterator[OwnedProcess]:
         for process, owner in processes:
-            patience = SELDOM if isinstance(owner, Try) else RARELY
-            if process.weighed < 0 or process.active or self._walk - process.weighed >= patience:
+            patience = SLOW_SCAN_EVERY if isinstance(owner, Try) else MAX_PSS_AGE
+            if process.pss_read_at < 0 or process.pss_stale or self._cycle - process.pss_read_at >= patience:
                 yield process, owner
 
-    def _find_urgency(self, owned: Owned) -> tuple[bool, int]:
+    def _get_pss_priority(self, owned: OwnedProcess) -> tuple[bool, int]:
         process, owner = owned
-        return not isinstance(owner, Try), process.weighed
+        return not isinstance(owner, Try), process.pss_read_at
 
-    def _weigh(self, chosen: Iterable[Owned]) -> None:
+    def _read_pss(self, chosen: Iterable[OwnedProcess]) -> None:
         end = self._clock() + self._budget
         for process, _ in chosen:
             if self._clock() > end:
                 break
-            text = self._fetch(process, "smaps_rollup", 1024)
-            process.weighed, process.active = self._walk, False
+            text = self._read_file(process, "smaps_rollup", 1024)
+            process.pss_read_at, process.pss_stale = self._cycle, False
             try:
                 process.pss = procfs.parse_pss(text) if text else None
             except MalformedError as error:
                 process.pss = None
                 process.note_unreadable("smaps_rollup", error)
 
-    def _fetch(self, process: Process, file: str, size: int = 4096) -> bytes | None:
+    def _read_file(self, process: Process, file: str, size: int = 4096) -> bytes | None:
         """A file's text; None where there is none, which is noted unless the process has just ended."""
         try:
             text = self._files.read(process.stat.pid, file, size)
         except UnreadableError as error:
-            if error.reason != procfs.GONE or self._lives(process):
+            if error.reason != procfs.GONE or self._is_alive(process):
                 process.note_unreadable(file, error)
             return None
         process.unreadable.pop(file, None)
         return text
 
-    def _lives(self, process: Process) -> bool:
+    def _is_alive(self, process: Process) -> bool:
         """Whether the process is still there: then the kernel lacks the file."""
         try:
             stat = procfs.parse_stat(self._files.read(process.stat.pid, "stat", 1024))
         except (UnreadableError, MalformedError):
             return False
-        return stat.start == process.stat.start and stat.state not in DEAD
+        return stat.start == process.stat.start and stat.state not in DEAD_STATES

@@ -8,18 +8,18 @@ from exporter.sources.directory import Named
 
 UNKNOWN = "_unknown"
 """The label values of what no name was found for."""
-NAMELESS = Named(UNKNOWN, UNKNOWN)
+UNKNOWN_TASK = Named(UNKNOWN, UNKNOWN)
 
 
 class Usage:
     """What was used and not yet reported. CPU in ticks, the rest in bytes, but for context switches."""
 
-    __slots__ = ("cpu", "read", "received", "sent", "switches", "written")
+    __slots__ = ("cpu_ticks", "read_bytes", "received", "sent", "switches", "written_bytes")
 
     def __init__(self) -> None:
-        self.cpu = 0
-        self.read = 0
-        self.written = 0
+        self.cpu_ticks = 0
+        self.read_bytes = 0
+        self.written_bytes = 0
         self.switches = 0
         self.received = 0
         self.sent = 0
@@ -28,16 +28,16 @@ class Usage:
 class Owner:
     """Somebody that processes belong to."""
 
-    __slots__ = ("live", "usage")
+    __slots__ = ("process_count", "usage")
 
     def __init__(self) -> None:
         self.usage = Usage()
-        self.live = 0
+        self.process_count = 0
         """How many processes it has."""
 
-    def credit(self, ticks: int) -> None:
+    def add_cpu(self, ticks: int) -> None:
         """Put down CPU that was used; less than none is none."""
-        self.usage.cpu += max(0, ticks)
+        self.usage.cpu_ticks += max(0, ticks)
 
 
 class Component(Owner):
@@ -56,37 +56,39 @@ class Component(Owner):
 class Try(Owner):
     """A try, or the part of one between two deferrals, from its first process to its last.
 
-    `uuid` is empty where the title named the task (2.x). `spent` is all CPU that its processes used, those before
+    `uuid` is empty where the title named the task (2.x). `cpu_ticks` is all CPU that its processes used, those before
     our first walk included, in ticks; `peak` the most resident memory that one of them had, in bytes.
     """
 
-    __slots__ = ("born", "idle", "key", "named", "peak", "polls", "spent", "traffic", "uuid")
+    __slots__ = ("cpu_ticks", "first_seen", "idle_reports", "key", "named", "peak", "polls", "traffic", "uuid")
 
-    def __init__(self, key: str, named: Named | None, *, uuid: str = "", born: float = 0.0, polls: int = 0) -> None:
+    def __init__(
+        self, key: str, named: Named | None, *, uuid: str = "", first_seen: float = 0.0, polls: int = 0
+    ) -> None:
         super().__init__()
         self.key = key
         self.uuid = uuid
         self.named = named
-        self.born = born
+        self.first_seen = first_seen
         """Monotonic seconds."""
         self.polls = polls
         """How often names had been asked for when it was first seen."""
-        self.idle = 0
+        self.idle_reports = 0
         """How many reports there were since its last process ended."""
-        self.spent = 0
+        self.cpu_ticks = 0
         self.peak = 0
         self.traffic: tuple[int, int] | None = None
         """Bytes received and sent in its network namespace, when last read."""
 
-    def credit(self, ticks: int) -> None:
-        super().credit(ticks)
-        self.spent += max(0, ticks)
+    def add_cpu(self, ticks: int) -> None:
+        super().add_cpu(ticks)
+        self.cpu_ticks += max(0, ticks)
 
     def __repr__(self) -> str:
         return f"Try({self.key!r}, {self.named})"
 
 
-def divide(amount: int, owners: list[Owner]) -> Iterator[tuple[Owner, int]]:
+def split_evenly(amount: int, owners: list[Owner]) -> Iterator[tuple[Owner, int]]:
     """Even parts, the first with what is left over."""
     part, left = divmod(amount, len(owners))
     for place, owner in enumerate(owners):

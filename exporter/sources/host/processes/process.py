@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from exporter.sources.host.proc.procfs import GONE, Stat, UnreadableError
 from exporter.sources.host.processes.owners import Owner
-from exporter.sources.host.processes.titles import Title
+from exporter.sources.host.processes.titles import ProcessTitle
 
 ALL_READABLE: dict[str, str] = {}
 """What most processes have, so that it is there only once: nothing is ever added to it."""
-SELDOM = 6
+SLOW_SCAN_EVERY = 6
 """Every how many looks is read what hardly changes."""
 
 
@@ -16,71 +16,71 @@ class Process:
     """One process, named by pid and start, as it was when last looked at."""
 
     __slots__ = (
-        "active",
         "anonymous",
-        "before",
+        "baseline_anonymous",
         "children_ended",
-        "cmdline",
+        "children_ticks",
+        "cmdline_hash",
         "depth",
+        "details_read_at",
         "fd_limit",
         "fds",
-        "full_at",
         "helper",
-        "kids",
-        "looks",
-        "mark",
+        "network_namespace",
         "owner",
+        "previous_title",
         "pss",
-        "read",
-        "settled",
-        "space",
+        "pss_read_at",
+        "pss_stale",
+        "read_bytes",
+        "scans",
         "stat",
-        "stirred",
+        "stat_hash",
         "switches",
         "title",
         "unreadable",
-        "weighed",
-        "written",
+        "was_active",
+        "written_bytes",
     )
 
     def __init__(self, stat: Stat) -> None:
         self.stat = stat
-        self.mark = 0
+        self.stat_hash = 0
         """Tells the text that `stat` was read from: one that is the same need not be read."""
-        self.kids = stat.kids
+        self.children_ticks = stat.children_ticks
         """CPU of finished children as it was settled last, in ticks."""
-        self.read: int | None = None
-        self.written: int | None = None
+        self.read_bytes: int | None = None
+        self.written_bytes: int | None = None
         """Disk traffic as it was settled last; None until /proc/PID/io was read."""
         self.switches: int | None = None
-        self.cmdline: int | None = None
+        self.cmdline_hash: int | None = None
         """Tells its command line from others; None while it was not read."""
-        self.title: Title | None = None
-        self.before: Title | None = None
+        self.title: ProcessTitle | None = None
+        self.previous_title: ProcessTitle | None = None
         """Its title at the look before the newest."""
         self.owner: Owner | None = None
-        self.helper = False  # whether it only helps another process of its component: see kinship.is_helper
+        self.helper = False  # whether it only helps another process of its component: see attribution.is_helper
         self.depth = 0
         """How many ancestors it has: parents are looked at before their children."""
-        self.looks = 0
-        self.stirred = True
+        self.scans = 0
+        self.was_active = True
         """Whether it did anything since the look before."""
-        self.active = True
+        self.pss_stale = True
         """Whether it did anything since details of all were read."""
         self.children_ended: tuple[Process, ...] = ()
         """Children, and theirs, that it waited for since its account was settled."""
         self.anonymous = 0
-        self.settled: int | None = None
+        self.baseline_anonymous: int | None = None
         """Anonymous memory when it had settled, in bytes."""
         self.fds: int | None = None
         self.fd_limit: float | None = None
         """How many descriptors it may have open; None while that was not read."""
         self.pss: int | None = None
-        self.space: int | None = None
+        self.network_namespace: int | None = None
         """Names its network namespace; None while it was not read."""
-        self.full_at = -1
+        self.details_read_at = -1
         """The walk in which status and descriptors were read last."""
-        self.weighed = -1
+        self.pss_read_at = -1
         """The walk in which its proportional memory was read last."""
         self.unreadable = ALL_READABLE
         """Why a file could not be read, by file."""
@@ -95,6 +95,6 @@ class Process:
         reason = error.reason if isinstance(error, UnreadableError) else "malformed"
         self.unreadable = {**self.unreadable, file: "missing" if reason == GONE else reason}
 
-    def total(self) -> int:
+    def get_total_ticks(self) -> int:
         """All CPU that is accounted for in this process, in ticks."""
-        return self.stat.own + self.kids
+        return self.stat.own_ticks + self.children_ticks

@@ -11,85 +11,85 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
 from exporter.sources.host.proc import procfs
-from exporter.sources.host.proc.files import Files
-from exporter.sources.host.proc.procfs import DEAD, Io, Stat, UnreadableError
-from exporter.sources.host.processes.activity import Pulses
-from exporter.sources.host.processes.attribution import Kinship, is_busy, is_helper, may_change
-from exporter.sources.host.processes.exits import Departures
-from exporter.sources.host.processes.owners import Owner, Try, divide
-from exporter.sources.host.processes.process import SELDOM, Process
+from exporter.sources.host.proc.files import ProcFiles
+from exporter.sources.host.proc.procfs import DEAD_STATES, Io, Stat, UnreadableError
+from exporter.sources.host.processes.activity import ActivityWatch
+from exporter.sources.host.processes.attribution import Attribution, is_busy, is_helper, may_change
+from exporter.sources.host.processes.exits import ExitedProcesses
+from exporter.sources.host.processes.owners import Owner, Try, split_evenly
+from exporter.sources.host.processes.process import SLOW_SCAN_EVERY, Process
 from exporter.sources.host.processes.titles import classify
 
-TOP = 1
+INIT_PID = 1
 """The pid of the process that takes in all orphans."""
-TITLE = 8_192
+MAX_CMDLINE_BYTES = 8_192
 """Bytes of a command line that are looked at."""
 
-Figures = tuple[Process, int, Io | None]
+AccountReading = tuple[Process, int, Io | None]
 """A process, its children's CPU and its disk traffic, as just read."""
 
 
-class OverrunError(Exception):
+class ScanDeadlineError(Exception):
     """A look took too long; what it did not reach stays as it was."""
 
 
-class Census:
+class ProcessTable:
     """The processes that are known, by pid."""
 
-    def __init__(self, files: Files, kinship: Kinship, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, files: ProcFiles, attribution: Attribution, clock: Callable[[], float] = time.monotonic) -> None:
         self.processes: dict[int, Process] = {}
-        self.strangers = Owner()
+        self.other_processes = Owner()
         """Those who own what is not Airflow's."""
-        self.unmet: dict[str, int] = {}
+        self.unreadable_stats: dict[str, int] = {}
         """Processes of which the newest look could read nothing, so that it is not known whose they are, by reason."""
         self._files = files
-        self._kinship = kinship
+        self._attribution = attribution
         self._clock = clock
-        self._departures = Departures()
-        self._pulses = Pulses(files)
-        self._arrived: list[Process] = []
+        self._exited = ExitedProcesses()
+        self._activity = ActivityWatch(files)
+        self._added: list[Process] = []
         """Who was met in the newest look or glance."""
         self._first = True
-        self._brief = False
+        self._quick = False
         """Whether this is a glance, which leaves out whoever did nothing."""
 
-    def look(self, deadline: float) -> None:
-        """Look at every process. Raises OverrunError at the deadline (monotonic seconds), UnreadableError."""
+    def full_scan(self, deadline: float) -> None:
+        """Look at every process. Raises ScanDeadlineError at the deadline (monotonic seconds), UnreadableError."""
         pids = self._files.list_pids()
-        self.unmet.clear()
+        self.unreadable_stats.clear()
         known = sorted(self.processes.values(), key=attrgetter("depth"))
-        finished = self._observe(known, lambda: pids, deadline)
+        finished = self._scan(known, lambda: pids, deadline)
         self._first = False
         if not finished:
-            raise OverrunError
+            raise ScanDeadlineError
 
-    def glance(self, deadline: float) -> list[Process]:
+    def quick_scan(self, deadline: float) -> list[Process]:
         """Look only at those who run tasks, at the tasks, and at new children of those that did anything.
 
         Nobody forks, or gets another title for a new task, without a page fault. Returns those alive.
         """
-        known = sorted(self._pulses.list_busy(), key=attrgetter("depth"))
-        self._brief = True
+        known = sorted(self._activity.list_active(), key=attrgetter("depth"))
+        self._quick = True
         try:
-            self._observe(known, lambda: self._find_children(one for one in known if one.stirred), deadline)
+            self._scan(known, lambda: self._list_new_children(one for one in known if one.was_active), deadline)
         finally:
-            self._brief = False
-        return [one for one in (*known, *self._arrived) if self.processes.get(one.stat.pid) is one]
+            self._quick = False
+        return [one for one in (*known, *self._added) if self.processes.get(one.stat.pid) is one]
 
     def close(self) -> None:
         """Close what is open between two looks."""
-        self._pulses.close()
+        self._activity.close()
 
-    def owned(self) -> Iterator[tuple[Process, Owner]]:
+    def list_owned(self) -> Iterator[tuple[Process, Owner]]:
         """Every live process that is Airflow's, and whose."""
         for process in self.processes.values():
-            if process.owner is not None and process.stat.state not in DEAD:
+            if process.owner is not None and process.stat.state not in DEAD_STATES:
                 yield process, process.owner
 
-    def _observe(self, known: Iterable[Process], discover: Callable[[], Iterable[int]], deadline: float) -> bool:
+    def _scan(self, known: Iterable[Process], discover: Callable[[], Iterable[int]], deadline: float) -> bool:
         """Whether all was looked at before the deadline. Parents come first, new ones last."""
         ended: list[Process] = []
-        figures: list[Figures] = []
+        readings: list[AccountReading] = []
         finished = True
         for process in known:
             if self._clock() > deadline:
@@ -99,126 +99,128 @@ class Census:
             if stat is None or stat.start != process.stat.start:
                 ended.append(process)
             else:
-                figures += self._update(process, stat)
-        self._remove(ended)
+                readings += self._update(process, stat)
+        self._remove_ended(ended)
         if finished:
-            figures += self._welcome(discover())
+            readings += self._add_new(discover())
         gone = {process.stat.pid: process for process in ended}
         for process in ended:
-            self._departures.add(process, self._list_ancestors(process, gone))
-        self._departures.find_heirs(((process, kids) for process, kids, _ in figures), brief=self._brief)
-        for figure in figures:
-            self._settle(*figure)
+            self._exited.add(process, self._list_ancestors(process, gone))
+        self._exited.assign_reapers(
+            ((process, children_ticks) for process, children_ticks, _ in readings), quick=self._quick
+        )
+        for reading in readings:
+            self._attribute_exited(*reading)
         return finished
 
     def _read_stat(self, process: Process) -> Stat | None:
         """None where the process is gone; what is known already where nothing changed, or it cannot be read now."""
         try:
             text = self._files.read(process.stat.pid, "stat", 1024)
-            mark, process.mark = process.mark, hash(text)
-            return process.stat if mark == process.mark else procfs.parse_stat(text)
+            mark, process.stat_hash = process.stat_hash, hash(text)
+            return process.stat if mark == process.stat_hash else procfs.parse_stat(text)
         except UnreadableError as error:
             return None if error.reason == procfs.GONE else process.stat
         except procfs.MalformedError:
             return process.stat
 
-    def _meet(self, pid: int) -> Process | None:
+    def _read_new(self, pid: int) -> Process | None:
         """A new process; None where it has ended meanwhile, or is kept from us."""
         try:
             process = Process(procfs.parse_stat(self._files.read(pid, "stat", 1024)))
         except (UnreadableError, procfs.MalformedError) as error:
             if isinstance(error, UnreadableError) and error.reason != procfs.GONE:
-                self.unmet[error.reason] = self.unmet.get(error.reason, 0) + 1
+                self.unreadable_stats[error.reason] = self.unreadable_stats.get(error.reason, 0) + 1
             return None
-        process.kids = process.stat.kids if self._first else 0
+        process.children_ticks = process.stat.children_ticks if self._first else 0
         return process
 
-    def _update(self, process: Process, stat: Stat) -> Iterator[Figures]:
+    def _update(self, process: Process, stat: Stat) -> Iterator[AccountReading]:
         """Note what a known process did itself; its children's part is settled when all have been looked at."""
         old, process.stat = process.stat, stat
-        process.looks += 1
-        process.before = process.title
-        process.stirred = stat is not old and old[4:] != stat[4:]
-        if process.stirred:
-            process.active = True
-            (process.owner or self.strangers).credit(stat.own - old.own)
-        elif self._brief:
+        process.scans += 1
+        process.previous_title = process.title
+        process.was_active = stat is not old and old[4:] != stat[4:]
+        if process.was_active:
+            process.pss_stale = True
+            (process.owner or self.other_processes).add_cpu(stat.own_ticks - old.own_ticks)
+        elif self._quick:
             return
         if stat.ppid != old.ppid:
-            parent = self._parent(process)
+            parent = self._get_parent(process)
             process.depth = parent.depth + 1 if parent else 0
-        if stat.state not in DEAD:
-            self._rename(process, force=stat.comm != old.comm)
+        if stat.state not in DEAD_STATES:
+            self._update_title(process, force=stat.comm != old.comm)
         io = self._read_io(process)
-        if process.stirred or io:
-            yield process, stat.kids, io
+        if process.was_active or io:
+            yield process, stat.children_ticks, io
 
-    def _welcome(self, pids: Iterable[int]) -> list[Figures]:
+    def _add_new(self, pids: Iterable[int]) -> list[AccountReading]:
         """Take in processes that are new; whoever was there before our first look has what it used behind it."""
-        self._arrived = new = []
+        self._added = new = []
         for pid in pids:
-            process = self._meet(pid) if pid not in self.processes else None
+            process = self._read_new(pid) if pid not in self.processes else None
             if process is not None:
                 # The number that it has itself: thousands more of them would take memory.
                 self.processes[process.stat.pid] = process
                 new.append(process)
         for stranger in new:
-            for each in reversed(self._list_strangers(stranger)):
-                self._introduce(each)
-        return [(each, each.stat.kids, self._read_io(each)) for each in new]
+            for each in reversed(self._list_unregistered(stranger)):
+                self._register(each)
+        return [(each, each.stat.children_ticks, self._read_io(each)) for each in new]
 
-    def _list_strangers(self, process: Process) -> list[Process]:
+    def _list_unregistered(self, process: Process) -> list[Process]:
         """The process and its nearest ancestors, as far as they have not been introduced."""
         found: list[Process] = []
         one: Process | None = process
-        while one is not None and one.looks == 0:
-            one.looks = 1
+        while one is not None and one.scans == 0:
+            one.scans = 1
             found.append(one)
-            one = self._parent(one)
+            one = self._get_parent(one)
         return found
 
-    def _introduce(self, process: Process) -> None:
+    def _register(self, process: Process) -> None:
         """Find out what a new process is, whose parent has been introduced."""
-        parent = self._parent(process)
+        parent = self._get_parent(process)
         process.depth = parent.depth + 1 if parent else 0
-        self._rename(process, force=True)
+        self._update_title(process, force=True)
         owner = process.owner
         if isinstance(owner, Try):
-            owner.spent += process.stat.own if self._first else 0
+            owner.cpu_ticks += process.stat.own_ticks if self._first else 0
         if not self._first:
-            (owner or self.strangers).credit(process.stat.own)
+            (owner or self.other_processes).add_cpu(process.stat.own_ticks)
 
-    def _rename(self, process: Process, *, force: bool) -> None:
+    def _update_title(self, process: Process, *, force: bool) -> None:
         """Read a process's title where it may be another than before, and see whose it is then."""
         if not force and not may_change(process):
             return
-        cmdline, mark = None, process.cmdline
+        cmdline, mark = None, process.cmdline_hash
         try:
-            cmdline = self._files.read(process.stat.pid, "cmdline", TITLE)
+            cmdline = self._files.read(process.stat.pid, "cmdline", MAX_CMDLINE_BYTES)
             process.unreadable.pop("cmdline", None)
         except UnreadableError as error:
             if error.reason != procfs.GONE:
                 process.note_unreadable("cmdline", error)
         if cmdline is not None or mark is None:
-            process.cmdline = hash(cmdline or b"")
-        if mark != process.cmdline:
+            process.cmdline_hash = hash(cmdline or b"")
+        if mark != process.cmdline_hash:
             process.title = classify(cmdline or b"")
         elif not force:
             return
-        self._assign(process, self._kinship.find_owner(process, self._parent(process)))
+        self._set_owner(process, self._attribution.determine_owner(process, self._get_parent(process)))
 
-    def _assign(self, process: Process, owner: Owner | None) -> None:
-        process.helper = is_helper(process, owner, self._parent(process))
+    def _set_owner(self, process: Process, owner: Owner | None) -> None:
+        process.helper = is_helper(process, owner, self._get_parent(process))
         if owner is not process.owner:
             if process.owner is not None:
-                process.owner.live -= 1
+                process.owner.process_count -= 1
             if owner is not None:
-                owner.live += 1
+                owner.process_count += 1
             process.owner = owner
-            change = self._pulses.watch if is_busy(process) else self._pulses.leave
+            change = self._activity.add if is_busy(process) else self._activity.remove
             change(process)
 
-    def _parent(self, process: Process) -> Process | None:
+    def _get_parent(self, process: Process) -> Process | None:
         """The parent, if it is known and no later process with its pid."""
         parent = self.processes.get(process.stat.ppid)
         return parent if parent and parent.stat.start <= process.stat.start else None
@@ -226,10 +228,10 @@ class Census:
     def _read_io(self, process: Process, *, force: bool = False) -> Io | None:
         """Disk traffic, of Airflow's processes that may have had some."""
         owner = process.owner
-        if owner is None or process.stat.state in DEAD:
+        if owner is None or process.stat.state in DEAD_STATES:
             return None
-        due = process.looks % SELDOM == process.stat.pid % SELDOM
-        if not (force or process.stirred or due or isinstance(owner, Try)):
+        due = process.scans % SLOW_SCAN_EVERY == process.stat.pid % SLOW_SCAN_EVERY
+        if not (force or process.was_active or due or isinstance(owner, Try)):
             return None
         try:
             io = procfs.parse_io(self._files.read(process.stat.pid, "io", 1024))
@@ -237,61 +239,65 @@ class Census:
             process.note_unreadable("io", error)
             return None
         process.unreadable.pop("io", None)
-        if process.read is None or process.written is None:
-            process.read, process.written = io if self._first else (0, 0)
+        if process.read_bytes is None or process.written_bytes is None:
+            process.read_bytes, process.written_bytes = io if self._first else (0, 0)
         return io
 
-    def _remove(self, ended: Iterable[Process]) -> None:
+    def _remove_ended(self, ended: Iterable[Process]) -> None:
         for process in ended:
             self.processes.pop(process.stat.pid, None)
-            self._pulses.leave(process)
+            self._activity.remove(process)
             if process.owner is not None:
-                process.owner.live -= 1
+                process.owner.process_count -= 1
 
     def _list_ancestors(self, process: Process, gone: dict[int, Process]) -> Iterator[Process]:
         """The ancestors that live, the nearest first; at last the one that takes in all orphans."""
         passed = {process}
         one: Process | None = process
         while one is not None:
-            one = self._parent(one) or gone.get(one.stat.ppid)
+            one = self._get_parent(one) or gone.get(one.stat.ppid)
             if one is None or one in passed:
                 break
             passed.add(one)
             if gone.get(one.stat.pid) is not one:
                 yield one
-        top = self.processes.get(TOP)
+        top = self.processes.get(INIT_PID)
         if top is not None and top not in passed:
             yield top
 
-    def _settle(self, process: Process, kids: int, io: Io | None) -> None:
+    def _attribute_exited(self, process: Process, children_ticks: int, io: Io | None) -> None:
         """Put down what children did that nobody had seen, and the disk traffic."""
         owner, ended = process.owner, process.children_ended
-        unseen = max(0, kids - process.kids - sum(child.total() for child in ended))
-        process.kids = kids
+        unseen = max(0, children_ticks - process.children_ticks - sum(child.get_total_ticks() for child in ended))
+        process.children_ticks = children_ticks
         if ended:
             process.children_ended = ()
             if io is None:
                 # What they wrote is in its account now, and is theirs.
                 io = self._read_io(process, force=True)
         if owner is None:
-            self.strangers.credit(unseen)
+            self.other_processes.add_cpu(unseen)
             return
-        heirs = self._kinship.find_heirs(process, ended) if ended or unseen else [owner]
-        for heir, part in divide(unseen, heirs):
-            heir.credit(part)
-        if io and process.read is not None and process.written is not None:
-            self._settle_traffic(process, io, ended, heirs if isinstance(heirs[0], Try) else [owner])
+        accountable = self._attribution.find_accountable(process, ended) if ended or unseen else [owner]
+        for owner_part, part in split_evenly(unseen, accountable):
+            owner_part.add_cpu(part)
+        if io and process.read_bytes is not None and process.written_bytes is not None:
+            self._attribute_io(process, io, ended, accountable if isinstance(accountable[0], Try) else [owner])
 
-    def _settle_traffic(self, process: Process, io: Io, ended: Iterable[Process], bearers: list[Owner]) -> None:
+    def _attribute_io(self, process: Process, io: Io, ended: Iterable[Process], owners: list[Owner]) -> None:
         """Put down the disk traffic. A process that runs tasks has hardly any: the rest is a task's that just ended."""
-        read = max(0, io.read - (process.read or 0) - sum(child.read or 0 for child in ended))
-        written = max(0, io.written - (process.written or 0) - sum(child.written or 0 for child in ended))
-        process.read, process.written = io
-        for (heir, part), (_, other) in zip(divide(read, bearers), divide(written, bearers), strict=True):
-            heir.usage.read += part
-            heir.usage.written += other
+        read = max(0, io.read_bytes - (process.read_bytes or 0) - sum(child.read_bytes or 0 for child in ended))
+        written = max(
+            0, io.written_bytes - (process.written_bytes or 0) - sum(child.written_bytes or 0 for child in ended)
+        )
+        process.read_bytes, process.written_bytes = io
+        for (owner_part, part), (_, other) in zip(
+            split_evenly(read, owners), split_evenly(written, owners), strict=True
+        ):
+            owner_part.usage.read_bytes += part
+            owner_part.usage.written_bytes += other
 
-    def _find_children(self, parents: Iterable[Process]) -> Iterator[int]:
+    def _list_new_children(self, parents: Iterable[Process]) -> Iterator[int]:
         """Children of these, and theirs, that are not known yet."""
         queue = [process.stat.pid for process in parents]
         while queue:

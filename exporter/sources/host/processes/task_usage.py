@@ -13,24 +13,24 @@ from exporter.metrics.catalogue.host import task_resources
 from exporter.metrics.family import Labels
 from exporter.metrics.reading import Change
 from exporter.sources.directory import Named
-from exporter.sources.host.proc.procfs import TICKS
-from exporter.sources.host.processes.owners import NAMELESS, Try, Usage
+from exporter.sources.host.proc.procfs import TICKS_PER_SECOND
+from exporter.sources.host.processes.owners import UNKNOWN_TASK, Try, Usage
 
-POLLS = 2
+MAX_UNNAMED_POLLS = 2
 """For how many rounds of names the usage of a try is held back."""
-LONGEST = 3_600.0
+MAX_UNNAMED_SECONDS = 3_600.0
 """Seconds after which it is given up, though names could not be asked for."""
-MOST = 20_000
+MAX_TRIES = 20_000
 """Tries that are kept at once: the oldest are given up first."""
-REST = 2
+MAX_IDLE_REPORTS = 2
 """For how many reports a try is kept after its last process ended: its parent's account may be late."""
-HOURS = 24
-HOUR = 3_600.0
-PEAKS = 20_000
+PEAK_HOURS = 24
+SECONDS_PER_HOUR = 3_600.0
+MAX_PEAK_TASKS = 20_000
 """Tasks of which the highest memory is kept."""
 
 
-class Names(Protocol):
+class TaskNames(Protocol):
     """Where the names of tries come from."""
 
     polls: int
@@ -40,75 +40,77 @@ class Names(Protocol):
         """The task of the try with this UUID, if that is known."""
 
 
-class Tries:
+class TryTable:
     """All tries that have processes, or had and were not reported. Without names a UUID is given up at once."""
 
     def __init__(
         self,
-        names: Names | None,
+        names: TaskNames | None,
         label: Callable[[Named], Labels] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.peaks = Peaks()
+        self.peaks = PeakMemory()
         self._names = names
         self._label = label
         self._clock = clock
         self._tries: dict[str, Try] = {}
 
-    def open(self, key: str, uuid: str, named: Named | None) -> Try:
+    def get_or_create(self, key: str, uuid: str, named: Named | None) -> Try:
         """The try with this key, made if there is none; an empty key is that of all that have no name."""
         found = self._tries.get(key)
         if found is None:
             polls = self._names.polls if self._names else 0
-            found = self._tries[key] = Try(key, named, uuid=uuid, born=self._clock(), polls=polls)
+            found = self._tries[key] = Try(key, named, uuid=uuid, first_seen=self._clock(), polls=polls)
         return found
 
-    def nameless(self) -> list[str]:
+    def list_unnamed(self) -> list[str]:
         """The UUIDs to ask names for."""
-        return [one.uuid for one in list(self._tries.values()) if one.uuid and self._find_name(one) is None]
+        return [one.uuid for one in list(self._tries.values()) if one.uuid and self._get_task(one) is None]
 
-    def label(self, one: Try) -> Labels | None:
-        """The labels of a try's series; None while its name is awaited."""
-        named = self._find_name(one) or (NAMELESS if self._is_given_up(one) else None)
+    def get_labels(self, one: Try) -> Labels | None:
+        """The labels of a try's series; None while its name is pending."""
+        named = self._get_task(one) or (UNKNOWN_TASK if self._is_abandoned(one) else None)
         return self._label(named) if named else None
 
-    def report(self) -> Iterator[Change]:
+    def take_changes(self) -> Iterator[Change]:
         """What was used since the report before, by tries with a name, and by those that are given up."""
-        surplus = len(self._tries) - MOST
+        surplus = len(self._tries) - MAX_TRIES
         for place, one in enumerate(list(self._tries.values())):
-            labels = self.label(one) or (self._label(NAMELESS) if place < surplus else None)
+            labels = self.get_labels(one) or (self._label(UNKNOWN_TASK) if place < surplus else None)
             if labels is not None:
-                yield from report_usage(one.usage, labels)
+                yield from build_usage_changes(one.usage, labels)
                 one.usage = Usage()
-                self.peaks.note(labels, one.peak, self._clock())
-            one.idle = 0 if one.live else one.idle + 1
-            if labels is not None and one.idle > REST:
+                self.peaks.record(labels, one.peak, self._clock())
+            one.idle_reports = 0 if one.process_count else one.idle_reports + 1
+            if labels is not None and one.idle_reports > MAX_IDLE_REPORTS:
                 yield from self._close(one, labels)
 
     def _close(self, one: Try, labels: Labels) -> Iterator[Change]:
         del self._tries[one.key]
         if one.key:
-            yield Change(task_resources.TRY_CPU, labels[:1], one.spent / TICKS)
+            yield Change(task_resources.TRY_CPU, labels[:1], one.cpu_ticks / TICKS_PER_SECOND)
             if one.peak:
                 yield Change(task_resources.TRY_PEAK, labels[:1], one.peak)
 
-    def _find_name(self, one: Try) -> Named | None:
+    def _get_task(self, one: Try) -> Named | None:
         if one.named is None and one.uuid and self._names:
             one.named = self._names.find_try(one.uuid)
         return one.named
 
-    def _is_given_up(self, one: Try) -> bool:
+    def _is_abandoned(self, one: Try) -> bool:
         if self._names is None:
             return True
-        return self._names.polls - one.polls >= POLLS or self._clock() - one.born > LONGEST
+        return (
+            self._names.polls - one.polls >= MAX_UNNAMED_POLLS or self._clock() - one.first_seen > MAX_UNNAMED_SECONDS
+        )
 
 
-def report_usage(used: Usage, labels: Labels) -> Iterator[Change]:
+def build_usage_changes(used: Usage, labels: Labels) -> Iterator[Change]:
     """A change for each thing that was used; CPU always, so that the series is there from the first report on."""
-    yield Change(task_resources.CPU, labels, used.cpu / TICKS)
+    yield Change(task_resources.CPU, labels, used.cpu_ticks / TICKS_PER_SECOND)
     for family, value in (
-        (task_resources.READ, used.read),
-        (task_resources.WRITTEN, used.written),
+        (task_resources.READ, used.read_bytes),
+        (task_resources.WRITTEN, used.written_bytes),
         (task_resources.RECEIVED, used.received),
         (task_resources.SENT, used.sent),
     ):
@@ -116,27 +118,27 @@ def report_usage(used: Usage, labels: Labels) -> Iterator[Change]:
             yield Change(family, labels, value)
 
 
-class Peaks:
+class PeakMemory:
     """The highest memory of each task, hour by hour of the last day."""
 
     def __init__(self) -> None:
         self._hours: dict[Labels, dict[int, int]] = {}
 
-    def note(self, labels: Labels, peak: int, now: float) -> None:
+    def record(self, labels: Labels, peak: int, now: float) -> None:
         """A try has, or had, so much at most; 0 says nothing."""
         if not peak:
             return
         hours = self._hours.get(labels)
         if hours is None:
-            if len(self._hours) >= PEAKS:
+            if len(self._hours) >= MAX_PEAK_TASKS:
                 self._hours.pop(next(iter(self._hours)))
             hours = self._hours[labels] = {}
-        hour = int(now // HOUR)
+        hour = int(now // SECONDS_PER_HOUR)
         hours[hour] = max(peak, hours.get(hour, 0))
 
-    def table(self, now: float) -> dict[Labels, float]:
+    def build_table(self, now: float) -> dict[Labels, float]:
         """The highest of the last 24 hours; tasks that did not run in them are forgotten."""
-        oldest = int(now // HOUR) - HOURS
+        oldest = int(now // SECONDS_PER_HOUR) - PEAK_HOURS
         for labels, hours in list(self._hours.items()):
             for hour in [hour for hour in hours if hour < oldest]:
                 del hours[hour]

@@ -9,7 +9,7 @@ import re
 from ast import literal_eval
 from typing import NamedTuple
 
-LONGEST = 250
+MAX_ID_LENGTH = 250
 """Airflow's own limit of an id, in characters."""
 UUID = r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
@@ -21,10 +21,10 @@ CELERYD = re.compile(r"\[celeryd: \S+:(?P<process>[^\]]+)\](?: -[a-z]+-)?(?: \((
 PYTHON = re.compile(r"(?:.*/)?(?:python|pypy)[0-9.]*\Z")
 WORKLOAD_MODULES = ("airflow.sdk.execution_time.execute_workload", "airflow.executors.workloads.execute")
 
-TITLES = ("airflow worker -", "airflow supervisor:", "airflow task ")
+TASK_TITLE_PREFIXES = ("airflow worker -", "airflow supervisor:", "airflow task ")
 """How titles begin that tell of tasks; no command does."""
 
-COMMANDS = {
+COMPONENT_BY_COMMAND = {
     ("scheduler",): "scheduler",
     ("dag-processor",): "dag_processor",
     ("triggerer",): "triggerer",
@@ -36,10 +36,10 @@ COMMANDS = {
     ("serve-logs",): "log_server",
     ("tasks", "run"): "task_supervisor",
 }
-APPS = {"webserver": "web_server", "api-server": "api_server", "internal-api": "api_server"}
+COMPONENT_BY_APP = {"webserver": "web_server", "api-server": "api_server", "internal-api": "api_server"}
 
 
-class Work(NamedTuple):
+class TryIds(NamedTuple):
     """The try that a title names: by UUID (3.x), or by its ids (2.x)."""
 
     uuid: str = ""
@@ -48,53 +48,53 @@ class Work(NamedTuple):
     run_id: str = ""
 
 
-class Title(NamedTuple):
+class ProcessTitle(NamedTuple):
     """What a title says: the component, empty for the process of a task itself, and the try it works for."""
 
     component: str
-    work: Work | None = None
+    work: TryIds | None = None
 
 
 SUPERVISORS = frozenset({"local_worker", "celery_pool", "edge_worker", "task_supervisor"})
 """Components whose children are processes of tasks, or watch over one."""
 
-KNOWN: dict[str, Title] = {}
+COMPONENT_TITLES: dict[str, ProcessTitle] = {}
 """Titles that say no more than a component, each once for all processes that have it."""
 
 
-def classify(cmdline: bytes) -> Title | None:
+def classify(cmdline: bytes) -> ProcessTitle | None:
     """What the process is; None where it is none of Airflow's."""
-    title = find_title(cmdline)
-    return KNOWN.setdefault(title.component, title) if title and not title.work else title
+    title = parse_title(cmdline)
+    return COMPONENT_TITLES.setdefault(title.component, title) if title and not title.work else title
 
 
-def find_title(cmdline: bytes) -> Title | None:
+def parse_title(cmdline: bytes) -> ProcessTitle | None:
     """What the process is, in a title of its own."""
     parts = cmdline.rstrip(b"\0 ").decode(errors="replace").split("\0")
     title = " ".join(parts)
     if title.startswith("airflow "):
-        found = classify_title(title)
-        if found or title.startswith(TITLES):
+        found = classify_airflow_title(title)
+        if found or title.startswith(TASK_TITLE_PREFIXES):
             # One that is just being written says nothing yet.
             return found
     elif "gunicorn: " in title or title.startswith(("[celeryd: ", "[ready] airflow")):
-        return classify_server(title)
-    arguments = find_arguments(parts)
+        return classify_server_title(title)
+    arguments = parse_arguments(parts)
     return classify_command(arguments) if arguments else None
 
 
-def classify_title(title: str) -> Title | None:
+def classify_airflow_title(title: str) -> ProcessTitle | None:
     """Titles that Airflow sets."""
     if match := LOCAL_WORKER.match(title):
-        return Title("local_worker", Work(match["uuid"]) if match["uuid"] else find_command(title))
+        return ProcessTitle("local_worker", TryIds(match["uuid"]) if match["uuid"] else parse_quoted_command(title))
     if match := re.fullmatch(rf"airflow worker -- {UUID}", title):
-        return Title("", Work(match["uuid"]))
+        return ProcessTitle("", TryIds(match["uuid"]))
     if match := re.match(rf"airflow supervisor: (?:{UUID})?", title):
-        return Title("task_supervisor", Work(match["uuid"]) if match["uuid"] else None)
+        return ProcessTitle("task_supervisor", TryIds(match["uuid"]) if match["uuid"] else None)
     if title.startswith("airflow task supervisor: "):
-        return Title("task_supervisor", find_command(title))
+        return ProcessTitle("task_supervisor", parse_quoted_command(title))
     if title.startswith("airflow task runner: "):
-        return Title("", find_runner(title))
+        return ProcessTitle("", parse_runner(title))
     for start, component in (
         ("airflow executor -- LocalExecutor", "local_executor"),
         ("airflow scheduler -- DagFileProcessorManager", "dag_processor"),
@@ -104,26 +104,26 @@ def classify_title(title: str) -> Title | None:
         ("airflow api-server worker", "api_server"),
     ):
         if title.startswith(start):
-            return Title(component)
+            return ProcessTitle(component)
     return None
 
 
-def classify_server(title: str) -> Title | None:
+def classify_server_title(title: str) -> ProcessTitle | None:
     """Titles that gunicorn and Celery set. Other applications have them too: Airflow's name must stand in them."""
     if match := GUNICORN.match(title):
-        return Title(APPS.get(match["app"], "other"))
+        return ProcessTitle(COMPONENT_BY_APP.get(match["app"], "other"))
     if title.startswith("[ready] airflow api-server"):
-        return Title("api_server")
+        return ProcessTitle("api_server")
     if match := CELERYD.match(title):
         if match["process"] != "MainProcess":
             # Whose pool it is, its parent tells.
-            return Title("celery_pool")
+            return ProcessTitle("celery_pool")
         if (match["arguments"] or "").startswith("celery worker"):
-            return Title("celery_worker")
+            return ProcessTitle("celery_worker")
     return None
 
 
-def find_arguments(parts: list[str]) -> list[str] | None:
+def parse_arguments(parts: list[str]) -> list[str] | None:
     """The arguments of the command `airflow`, however Python was told to run it."""
     words = parts[0].split(" ") if len(parts) == 1 else parts
     # Airflow 2 writes the command line of its scheduler and of its triggerer over itself, in one piece.
@@ -144,29 +144,31 @@ def find_arguments(parts: list[str]) -> list[str] | None:
     return more.split() if first.rpartition("/")[2] == "airflow" and len(rest) == 1 and more else None
 
 
-def classify_command(arguments: list[str]) -> Title:
+def classify_command(arguments: list[str]) -> ProcessTitle:
     """A command of Airflow's, by its arguments."""
     if arguments[0] == "workload":
         match = WORKLOAD_ID.search(" ".join(arguments))
-        return Title("task_supervisor", Work(match["uuid"]) if match else None)
-    component = COMMANDS.get(tuple(arguments[:1])) or COMMANDS.get(tuple(arguments[:2])) or "other"
+        return ProcessTitle("task_supervisor", TryIds(match["uuid"]) if match else None)
+    component = (
+        COMPONENT_BY_COMMAND.get(tuple(arguments[:1])) or COMPONENT_BY_COMMAND.get(tuple(arguments[:2])) or "other"
+    )
     if component == "task_supervisor":
         ids = [argument for argument in arguments[2:5] if not argument.startswith("-")]
-        return Title(component, name(*ids) if len(ids) == 3 else None)
-    return Title(component)
+        return ProcessTitle(component, build_ids(*ids) if len(ids) == 3 else None)
+    return ProcessTitle(component)
 
 
-def find_command(title: str) -> Work | None:
+def parse_quoted_command(title: str) -> TryIds | None:
     """The ids in the command `airflow tasks run` that a title of Airflow 2 quotes."""
     match = COMMAND.search(title)
-    return name(*(str(literal_eval(match[part])) for part in ("dag", "task", "run"))) if match else None
+    return build_ids(*(str(literal_eval(match[part])) for part in ("dag", "task", "run"))) if match else None
 
 
-def find_runner(title: str) -> Work | None:
+def parse_runner(title: str) -> TryIds | None:
     """The ids in `airflow task runner: DAG TASK RUN JOB`."""
     words = title.split(" ")[3:]
-    return name(words[0], words[1], " ".join(words[2:])) if len(words) >= 3 else None
+    return build_ids(words[0], words[1], " ".join(words[2:])) if len(words) >= 3 else None
 
 
-def name(dag_id: str, task_id: str, run_id: str) -> Work:
-    return Work("", dag_id[:LONGEST], task_id[:LONGEST], run_id[:LONGEST])
+def build_ids(dag_id: str, task_id: str, run_id: str) -> TryIds:
+    return TryIds("", dag_id[:MAX_ID_LENGTH], task_id[:MAX_ID_LENGTH], run_id[:MAX_ID_LENGTH])

@@ -81,7 +81,7 @@ def test_only_numbers_are_processes() -> None:
 def test_a_file_that_is_not_there_and_one_that_is_a_folder_are_gone(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(UnreadableError) as caught:
-            procfs.read(str(path))
+            procfs.read_file(str(path))
         assert caught.value.reason == procfs.GONE
 
 

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.sources.host.processes.titles import Title, Work, classify
+from exporter.sources.host.processes.titles import ProcessTitle, TryIds, classify
 
 DATA = Path(__file__).parents[4] / "data" / "host" / "titles.json"
 RECORDED = [(release, row) for release, rows in json.loads(DATA.read_text()).items() for row in rows]
 UUID = "01a20793-8496-79a0-a835-561da18df05c"
 
 
-def ask(*argv: str) -> Title | None:
+def ask(*argv: str) -> ProcessTitle | None:
     return classify("".join(f"{part}\0" for part in argv).encode())
 
 
 @pytest.mark.parametrize(("release", "row"), RECORDED)
 def test_recorded_titles(release: str, row: dict[str, Any]) -> None:
-    work = Work(*row["work"]) if row["work"] else None
-    expected = None if row["component"] is None else Title(row["component"], work)
+    work = TryIds(*row["work"]) if row["work"] else None
+    expected = None if row["component"] is None else ProcessTitle(row["component"], work)
     assert ask(*row["argv"]) == expected
 
 
@@ -50,7 +50,7 @@ def test_recorded_titles(release: str, row: dict[str, Any]) -> None:
     ],
 )
 def test_commands_and_titles_of_components(component: str, argv: list[str]) -> None:
-    assert ask(*argv) == Title(component)
+    assert ask(*argv) == ProcessTitle(component)
 
 
 @pytest.mark.parametrize(
@@ -75,20 +75,22 @@ def test_what_only_mentions_airflow_is_none_of_its_processes(argv: list[str]) ->
 
 
 def test_a_task_of_release_3_is_known_by_its_uuid() -> None:
-    assert ask(f"airflow worker -- {UUID}") == Title("", Work(UUID))
-    assert ask(f"airflow worker -- LocalExecutor: {UUID}") == Title("local_worker", Work(UUID))
-    assert ask(f"airflow supervisor: {UUID}") == Title("task_supervisor", Work(UUID))
+    assert ask(f"airflow worker -- {UUID}") == ProcessTitle("", TryIds(UUID))
+    assert ask(f"airflow worker -- LocalExecutor: {UUID}") == ProcessTitle("local_worker", TryIds(UUID))
+    assert ask(f"airflow supervisor: {UUID}") == ProcessTitle("task_supervisor", TryIds(UUID))
 
 
 def test_ids_of_release_2_may_hold_quotes() -> None:
     command = ["airflow", "tasks", "run", "it's", 'a "b"', "run'1", "--local"]
-    assert ask(f"airflow task supervisor: {command}") == Title("task_supervisor", Work("", "it's", 'a "b"', "run'1"))
+    assert ask(f"airflow task supervisor: {command}") == ProcessTitle(
+        "task_supervisor", TryIds("", "it's", 'a "b"', "run'1")
+    )
 
 
 def test_a_title_is_padded_with_nulls_and_cut_short_where_the_room_ends() -> None:
     padded = f"airflow worker -- {UUID}".encode() + b"\0" * 300
-    assert classify(padded) == Title("", Work(UUID))
-    assert ask("airflow task runner: etl") == Title("")
+    assert classify(padded) == ProcessTitle("", TryIds(UUID))
+    assert ask("airflow task runner: etl") == ProcessTitle("")
 
 
 @given(st.binary(max_size=200))
