@@ -29,7 +29,7 @@ IN_A_ROW = make_alert("AirflowDagRunsFailingInARow", **WARNING, component="dag",
 POOL = make_alert("AirflowTasksWaitingForPool", **WARNING, component="pool", pool="narrow")
 PARALLELISM = make_alert("AirflowTasksWaitingForParallelism", **WARNING, component="executor")
 REACHED = make_alert("AirflowParallelismReached", severity="info", component="executor")
-NOT_CREATED = make_alert("AirflowDagNotCreated", **WARNING, component="scheduler", dag_id="sales")
+NOT_CREATED = make_alert("AirflowDagRunNotCreated", **WARNING, component="scheduler", dag_id="sales")
 LOOP_SLOW = make_alert("AirflowSchedulerLoopSlow", **WARNING, component="scheduler")
 IMPORT_ERRORS = make_alert("AirflowImportErrors", **WARNING, component="dag_processor")
 TRIGGERER_FULL = make_alert("AirflowTriggererFull", **WARNING, component="triggerer")

@@ -13,28 +13,28 @@ gauge = partial(Family, kind=Kind.GAUGE, source="airflow")
 
 INFO = gauge(
     "airflow_info",
-    help="1, with the version that Airflow's API says it has",
+    help="Constant 1, labelled with the Airflow version that the API reports",
     labels=("version",),
     reader="health",
     origin="/version",
 )
 COMPONENT_HEALTHY = gauge(
     "airflow_component_healthy",
-    help="Whether Airflow calls the component healthy; absent where it says nothing of it",
+    help="1 if Airflow reports the component as healthy, 0 if not; absent if Airflow does not report the component",
     labels=("component",),
     reader="health",
     origin="health: <component>.status",
 )
 COMPONENT_LAST_HEARTBEAT = gauge(
     "airflow_component_last_heartbeat_timestamp_seconds",
-    help="When the component's newest heartbeat was, on Airflow's clock",
+    help="Time of the component's newest heartbeat, by Airflow's clock",
     labels=("component",),
     reader="health",
     origin="health: <component>.latest_<component>_heartbeat",
 )
 COMPONENT_INSTANCES = gauge(
     "airflow_component_instances",
-    help="Instances of the component that have a heartbeat of the last minute",
+    help="Number of instances of the component with a heartbeat in the last minute",
     labels=("component",),
     reader="jobs",
     origin="/jobs",
@@ -43,7 +43,7 @@ COMPONENT_INSTANCES = gauge(
 )
 IMPORT_ERRORS = gauge(
     "airflow_import_errors",
-    help="DAG files that cannot be imported",
+    help="Number of DAG files that cannot be imported",
     reader="import_errors",
     origin="/importErrors",
     ttl=600.0,
@@ -51,7 +51,7 @@ IMPORT_ERRORS = gauge(
 )
 IMPORT_ERROR_TIMESTAMP = gauge(
     "airflow_import_error_timestamp_seconds",
-    help="When the file was last found broken; absent once it is mended",
+    help="Time at which the import of the file last failed; absent once it is fixed",
     labels=("bundle", "file"),
     reader="import_errors",
     origin="/importErrors: timestamp",
@@ -59,21 +59,22 @@ IMPORT_ERROR_TIMESTAMP = gauge(
 )
 DAG_WARNINGS = gauge(
     "airflow_dag_warnings",
-    help="Warnings about DAGs, by their type",
+    help="Number of DAG warnings by type",
     labels=("type",),
     reader="dag_warnings",
     origin="/dagWarnings",
 )
 PARALLELISM_SLOTS = gauge(
     "airflow_parallelism_slots",
-    help="Task instances that all live schedulers together may run: parallelism times schedulers, +Inf where unlimited",
+    help="Maximum number of running task instances over all live schedulers (parallelism * schedulers); +Inf if "
+    "unlimited",
     reader="config",
     origin="/config: core.parallelism, or the configuration; /jobs",
 )
 EXECUTOR_INFO = gauge(
     "airflow_executor_info",
-    help="1 for each executor of `[core] executor`, by its class; default is true for the one that tasks use unless "
-    "they name another, team is empty for executors of all teams",
+    help="Constant 1 per executor of `[core] executor`, by class; default is true for the executor of tasks "
+    "that name none, team is empty for executors of all teams",
     labels=("executor", "team", "default"),
     reader="config",
     origin="/config: core.executor",
@@ -81,13 +82,13 @@ EXECUTOR_INFO = gauge(
 )
 WORKER_CONCURRENCY = gauge(
     "airflow_worker_concurrency",
-    help="Task instances that one Celery worker may run; with autoscaling the upper limit",
+    help="Maximum number of task instances per Celery worker; with autoscaling the upper limit",
     reader="config",
     origin="/config: celery.worker_concurrency, or the configuration",
 )
 TRIGGERER_CAPACITY = gauge(
     "airflow_triggerer_capacity",
-    help="Triggers that one triggerer may run",
+    help="Maximum number of triggers per triggerer",
     reader="config",
     origin="/config: triggerer.capacity (2.x: triggerer.default_capacity), or the configuration",
 )

@@ -15,61 +15,61 @@ histogram = partial(
 
 RUNS = gauge(
     "airflow_dag_runs",
-    help="Runs that are queued or running",
+    help="Number of queued and running DAG runs",
     labels=("dag_id", "run_type", "state"),
     origin="/dagRuns?state=queued&state=running",
 )
 OLDEST_STATE_ENTRY = gauge(
     "airflow_dag_run_oldest_state_entry_timestamp_seconds",
-    help="Since when the run that is longest in this state has been in it (2.x tells it of running ones only)",
+    help="Time at which the run that has been longest in this state entered it (2.x: only for running)",
     labels=("dag_id", "state"),
     origin="/dagRuns: queued_at, start_date",
 )
 OLDEST_UNFINISHED = gauge(
     "airflow_dag_run_oldest_unfinished_run_after_timestamp_seconds",
-    help="When the oldest scheduled run that has not ended was due; absent where none is unfinished",
+    help="Time at which the oldest unfinished scheduled run was due; absent if every run has finished",
     labels=("dag_id",),
     origin="/dagRuns: run_after (2.x: data_interval_end)",
     audience="those who count lateness from the due date alone; dashboards and alerts go by …_wanted_timestamp_seconds",
 )
 OLDEST_UNFINISHED_WANTED = gauge(
     "airflow_dag_run_oldest_unfinished_wanted_timestamp_seconds",
-    help="Since when the scheduled run that is longest unfinished has been wanted: since it was due, or was created or "
-    "cleared after that (2.x: or started)",
+    help="Time at which the oldest unfinished scheduled run became due, or was created or cleared (2.x: or "
+    "started) if that was later; absent if every run has finished",
     labels=("dag_id",),
     origin="/dagRuns: run_after, queued_at (2.x: data_interval_end, start_date)",
 )
 FINISHED = counter(
     "airflow_dag_runs_finished_total",
-    help="Runs that ended, by the state they ended in; a run that was cleared ends anew",
+    help="Total number of finished runs by final state; a cleared run counts again when it ends again",
     labels=("dag_id", "run_type", "state"),
     origin="/dagRuns: state, end_date",
 )
 DURATION = histogram(
     "airflow_dag_run_duration_seconds",
-    help="How long runs that ended in success took, from start to end",
+    help="Duration of successful runs, from start to end",
     origin="/dagRuns: end_date - start_date",
 )
 SCHEDULE_DELAY = histogram(
     "airflow_dag_run_schedule_delay_seconds",
-    help="How late scheduled runs started after they were due; runs that were cleared are left out",
+    help="Time from when a scheduled run was due until it started; cleared runs are excluded",
     origin="/dagRuns: start_date - run_after",
 )
 SINCE_RUN_AFTER = histogram(
     "airflow_dag_run_since_run_after_seconds",
-    help="How long after they were due scheduled runs ended; runs that were cleared are left out",
+    help="Time from when a scheduled run was due until it ended; cleared runs are excluded",
     origin="/dagRuns: end_date - run_after",
 )
 BACKFILL_RUNS = gauge(
     "airflow_backfill_runs",
-    help="Runs of backfills under way that are queued or running",
+    help="Number of queued and running runs of unfinished backfills",
     labels=("dag_id", "state"),
     reader="backfills",
     origin="/dagRuns?state=queued&state=running: run_type",
 )
 BACKFILL_MAX_ACTIVE_RUNS = gauge(
     "airflow_backfill_max_active_runs",
-    help="Runs that the DAG's unfinished backfills may have active at once, all of them together",
+    help="Maximum number of active runs, summed over the DAG's unfinished backfills",
     labels=("dag_id",),
     reader="backfills",
     origin="/backfills: max_active_runs",
@@ -77,7 +77,7 @@ BACKFILL_MAX_ACTIVE_RUNS = gauge(
 )
 BACKFILL_OLDEST_START = gauge(
     "airflow_backfill_oldest_created_timestamp_seconds",
-    help="When the DAG's oldest unfinished backfill was created",
+    help="Time at which the DAG's oldest unfinished backfill was created",
     labels=("dag_id",),
     reader="backfills",
     origin="/backfills: created_at",

@@ -21,63 +21,65 @@ ROWS = "/taskInstances"
 
 ACTIVE = gauge(
     "airflow_task_instances",
-    help="Task instances that are in an active state, scheduled to up_for_retry",
+    help="Number of task instances in each active state, from scheduled to up_for_retry",
     labels=("dag_id", "pool", "queue", "state"),
     origin=f"{ROWS}: state",
     cap=50_000,
 )
 OLDEST_STATE_ENTRY = gauge(
     "airflow_task_instance_oldest_state_entry_timestamp_seconds",
-    help="Since when the task instance that is longest in this state has been in it, where Airflow says so",
+    help="Time at which the task instance that has been longest in this state entered it; absent if Airflow does "
+    "not report it",
     labels=("dag_id", "state"),
     origin=f"{ROWS}: scheduled_when (3.x), queued_when, start_date",
 )
 FINISHED = counter(
     "airflow_task_instances_finished_total",
-    help="Outcomes: task instances that ended in success or failed for good; marking and clearing make new ones",
+    help="Total number of task outcomes success and failed (retries exhausted); marking or clearing a task "
+    "instance leads to a further outcome",
     labels=("dag_id", "task_id", "state"),
     origin=f"{ROWS}: state, end_date",
 )
 NOT_RUN = counter(
     "airflow_task_instances_not_run_total",
-    help="Outcomes: task instances that ended skipped, upstream_failed or removed",
+    help="Total number of task outcomes without a run: skipped, upstream_failed and removed",
     labels=("dag_id", "state"),
     origin=f"{ROWS}: state, end_date",
     cap=PER_DAG,
 )
 TRIES = counter(
     "airflow_task_tries_total",
-    help="Tries that ran and ended, however they ended",
+    help="Total number of finished tries, whatever their result",
     origin=f"{ROWS}: try_number, pid, hostname",
 )
 TRIES_FAILED = counter(
     "airflow_task_tries_failed_total",
-    help="Tries that failed, those that are tried again included",
+    help="Total number of failed tries, including those that are retried",
     origin=f"{ROWS}: state; /tries",
 )
 RETRIES = counter(
     "airflow_task_retries_total",
-    help="Tries that failed and are followed by a retry",
+    help="Total number of failed tries that are followed by a retry",
     origin=f"{ROWS}: state up_for_retry; /tries",
 )
 TRIES_CLEARED = counter(
     "airflow_task_tries_cleared_total",
-    help="Tries that were cleared or deleted while they ran; they did not fail",
+    help="Total number of tries that were cleared or deleted while running; they do not count as failed",
     origin=f"{ROWS}: state restarting, max_tries; /tries",
 )
 RUN_SECONDS = counter(
     "airflow_task_run_seconds_total",
-    help="Seconds that tries used from start to end, deferred time included",
+    help="Total duration of finished tries, including deferred time",
     origin=f"{ROWS}: end_date - start_date",
 )
 FAILED_SECONDS = counter(
     "airflow_task_failed_seconds_total",
-    help="Seconds that failed tries used",
+    help="Total duration of failed tries",
     origin=f"{ROWS}: end_date - start_date",
 )
 DURATION = histogram(
     "airflow_task_duration_seconds",
-    help="How long tries that ended in success took (a rescheduled sensor: its last poke)",
+    help="Duration of successful tries (rescheduled sensors: of the last poke)",
     labels=("dag_id",),
     origin=f"{ROWS}: end_date - start_date",
     buckets=DURATION_BUCKETS,
@@ -85,7 +87,7 @@ DURATION = histogram(
 )
 TASK_DURATION = histogram(
     "airflow_task_try_duration_seconds",
-    help="How long tries that ended in success took, for each task of the DAGs that the configuration names",
+    help="Duration of successful tries by task, only for the DAGs that the configuration names",
     labels=("dag_id", "task_id"),
     origin=f"{ROWS}: end_date - start_date",
     buckets=DURATION_BUCKETS,
@@ -93,7 +95,7 @@ TASK_DURATION = histogram(
 )
 QUEUED_DURATION = histogram(
     "airflow_task_queued_duration_seconds",
-    help="How long tries waited from queued to running",
+    help="Time that tries waited from queued to running",
     labels=("queue",),
     origin=f"{ROWS}: start_date - queued_when",
     buckets=WAIT_BUCKETS,
@@ -101,7 +103,7 @@ QUEUED_DURATION = histogram(
 )
 SCHEDULED_DURATION = histogram(
     "airflow_task_scheduled_duration_seconds",
-    help="How long tries waited from scheduled to queued, which is for a pool slot or a limit",
+    help="Time that tries waited from scheduled to queued, that is for a pool slot or a concurrency limit",
     labels=("pool",),
     origin=f"{ROWS}: queued_when - scheduled_when",
     since="3.0",
@@ -110,21 +112,21 @@ SCHEDULED_DURATION = histogram(
 )
 DAG_QUEUED_SECONDS = counter(
     "airflow_dag_queued_seconds_total",
-    help="Seconds that the DAG's tries waited from queued to running",
+    help="Total time that the DAG's tries waited from queued to running",
     labels=("dag_id",),
     origin=f"{ROWS}: start_date - queued_when",
     cap=PER_DAG,
 )
 DAG_QUEUED_TRIES = counter(
     "airflow_dag_queued_tries_total",
-    help="Tries of the DAG whose wait from queued to running is known",
+    help="Total number of the DAG's tries whose wait from queued to running is known",
     labels=("dag_id",),
     origin=f"{ROWS}: queued_when",
     cap=PER_DAG,
 )
 DAG_SCHEDULED_SECONDS = counter(
     "airflow_dag_scheduled_seconds_total",
-    help="Seconds that the DAG's tries waited from scheduled to queued",
+    help="Total time that the DAG's tries waited from scheduled to queued",
     labels=("dag_id",),
     origin=f"{ROWS}: queued_when - scheduled_when",
     since="3.0",
@@ -132,7 +134,7 @@ DAG_SCHEDULED_SECONDS = counter(
 )
 DAG_SCHEDULED_TRIES = counter(
     "airflow_dag_scheduled_tries_total",
-    help="Tries of the DAG whose wait from scheduled to queued is known",
+    help="Total number of the DAG's tries whose wait from scheduled to queued is known",
     labels=("dag_id",),
     origin=f"{ROWS}: scheduled_when",
     since="3.0",
@@ -142,7 +144,8 @@ WAITS = ("queued", "scheduled")
 WAIT_REASONS = ("unknown", "renewed")
 WAIT_UNOBSERVABLE = counter(
     "airflow_task_wait_unobservable_total",
-    help="Tries whose wait cannot be told: its beginning is unknown, or it was renewed after the end (deferred tries)",
+    help="Total number of tries whose wait cannot be determined: the start is unknown, or was overwritten after "
+    "the end (deferred tries)",
     labels=("wait", "reason"),
     origin=f"{ROWS}: queued_when, scheduled_when",
     closed={"wait": WAITS, "reason": WAIT_REASONS},
@@ -150,7 +153,7 @@ WAIT_UNOBSERVABLE = counter(
 UNACCOUNTED_REASONS = ("deleted", "not_in_history", "unanswered")
 UNACCOUNTED = counter(
     "airflow_task_tries_unaccounted_total",
-    help="Tries that are known to have been but whose end Airflow no longer tells",
+    help="Total number of tries whose outcome can no longer be determined",
     labels=("reason",),
     origin="/tries",
     closed={"reason": UNACCOUNTED_REASONS},

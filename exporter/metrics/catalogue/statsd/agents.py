@@ -16,19 +16,20 @@ counter = partial(
 
 FAILOVERS = counter(
     "airflow_managed_agent_failovers_total",
-    help="Times that an agent of a group failed and the next one was tried; the labels are empty in plain StatsD",
+    help="Total number of times that an agent of a group failed and the next one was tried; labels are empty in "
+    "plain StatsD",
     labels=("from_platform", "to_platform"),
     origin="managed_agent.failover",
 )
 ANSWERS = counter(
     "airflow_managed_agent_answers_total",
-    help="Answers of managed agents, by tool and platform; the labels are empty in plain StatsD",
+    help="Total number of answers of managed agents, by tool and platform; labels are empty in plain StatsD",
     labels=("tool", "platform"),
     origin="managed_agent.served",
 )
 TOOL_CALLS = counter(
     "airflow_ai_tool_calls_total",
-    help="Calls of AI toolsets, by toolset, framework and outcome; the labels are empty in plain StatsD",
+    help="Total number of calls of AI toolsets, by toolset, framework and outcome; labels are empty in plain StatsD",
     labels=("toolset", "framework", "outcome"),
     origin="common_ai.tool_calls",
 )

@@ -13,7 +13,7 @@ TTL = 3600.0
 RECORDS_PROCESSED = Family(
     "airflow_custom_records_processed_total",
     Kind.COUNTER,
-    help="Records that tasks say they processed",
+    help="Total number of records that tasks report as processed",
     labels=("dag_id", "task_id"),
     source="statsd",
     reader="custom",

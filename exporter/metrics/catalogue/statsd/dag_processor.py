@@ -18,36 +18,36 @@ file_gauge = partial(gauge, labels=OF_FILE, ttl=900.0, merge=Merge.NEWEST, perio
 
 HEARTBEATS = counter(
     "airflow_dag_processor_heartbeats_total",
-    help="Heartbeats of all DAG processors",
+    help="Total number of heartbeats of all DAG processors",
     origin="dag_processor_heartbeat",
     since="3.0",
 )
 DAGS = gauge(
     "airflow_dag_processor_dags",
-    help="DAGs found in the newest pass over all files",
+    help="Number of DAGs found in the last pass over all files",
     origin="dagbag_size",
 )
 TOTAL_PARSE_DURATION = gauge(
     "airflow_dag_processor_total_parse_duration_seconds",
-    help="How long the newest pass over all files took",
+    help="Duration of the last pass over all files",
     origin="dag_processing.total_parse_time",
 )
 QUEUED_FILES = gauge(
     "airflow_dag_processor_queued_files",
-    help="Files that wait to be parsed, over all DAG processors",
+    help="Number of files that are waiting to be parsed, over all DAG processors",
     origin="dag_processing.file_path_queue_size",
     merge=Merge.SUM,
 )
 QUEUE_UPDATES = counter(
     "airflow_dag_processor_queue_updates_total",
-    help="Times that the folder was scanned and all its files were queued",
+    help="Total number of scans of the DAG folder that queued all its files",
     origin="dag_processing.file_path_queue_update_count",
     audience="those who look at why a new DAG file is not found",
 )
 PARSE_DURATION = Family(
     "airflow_dag_processor_parse_duration_seconds",
     Kind.HISTOGRAM,
-    help="How long it took to parse a file",
+    help="Duration of parsing a file",
     source="statsd",
     reader="dag_processor",
     origin="dag_processing.last_duration",
@@ -55,17 +55,17 @@ PARSE_DURATION = Family(
 )
 FILE_DURATION = file_gauge(
     "airflow_dag_processor_file_duration_seconds",
-    help="How long the file took to parse, the last time",
+    help="Duration of the last parse of the file",
     origin="dag_processing.last_duration",
 )
 FILE_LAST_RUN_AGE = file_gauge(
     "airflow_dag_processor_file_last_run_age_seconds",
-    help="How long ago the file was last parsed when Airflow reported it; it stands still until the next report",
+    help="Time since the last parse of the file, as of Airflow's last report; constant between two reports",
     origin="dag_processing.last_run.seconds_ago",
 )
 FILE_DB_QUERIES = file_gauge(
     "airflow_dag_processor_file_db_queries",
-    help="Queries to Airflow's database while the file was parsed, the last time",
+    help="Number of metadata database queries during the last parse of the file",
     origin="dag_processing.last_num_of_db_queries",
     until="2.11",
     audience="those who still run Airflow 2, to find files that query Airflow's database while they are parsed",
@@ -73,7 +73,8 @@ FILE_DB_QUERIES = file_gauge(
 ACTIONS = ("start", "finish", "stop", "timeout", "terminate")
 PROCESSES = counter(
     "airflow_dag_processor_processes_total",
-    help="What became of the processes that parse files; 3.x reports how they end only where they are stopped",
+    help="Total number of parsing processes by what happened to them; 3.x reports an end only if the process was "
+    "stopped",
     labels=("action", "team"),
     origin="dag_processing.processes",
     closed={"action": ACTIONS},
@@ -81,19 +82,20 @@ PROCESSES = counter(
 )
 TIMEOUTS = counter(
     "airflow_dag_processor_timeouts_total",
-    help="Processes that were killed since their file took too long; the label is empty in plain StatsD",
+    help="Total number of parsing processes killed because of the timeout for one file; labels are empty in plain "
+    "StatsD",
     labels=("bundle", "file", "team"),
     origin="dag_processing.processor_timeouts",
 )
 CALLBACKS = counter(
     "airflow_dag_processor_callbacks_total",
-    help="Callbacks that the DAG processor was asked to run, other than those of SLAs",
+    help="Total number of callbacks requested from the DAG processor, without those of SLAs",
     labels=("team",),
     origin="dag_processing.other_callback_count",
 )
 CALLBACK_ONLY = counter(
     "airflow_dag_processor_callback_only_runs_total",
-    help="Processes that only ran callbacks and parsed no file",
+    help="Total number of processes that ran only callbacks and parsed no file",
     labels=("team",),
     origin="dag_processing.callback_only_count",
     since="3.3",
@@ -101,21 +103,21 @@ CALLBACK_ONLY = counter(
 )
 SLA_CALLBACKS = counter(
     "airflow_dag_processor_sla_callbacks_total",
-    help="Callbacks of missed SLAs that the DAG processor was asked to run",
+    help="Total number of callbacks of missed SLAs requested from the DAG processor",
     origin="dag_processing.sla_callback_count",
     until="2.11",
     audience="those who still run Airflow 2 with SLAs",
 )
 MANAGER_STALLS = counter(
     "airflow_dag_processor_manager_stalls_total",
-    help="Times that the manager of the DAG processor stalled",
+    help="Total number of stalls of the DAG processor manager",
     origin="dag_processing.manager_stalls",
     until="2.11",
     audience="those who still run Airflow 2",
 )
 REFRESH_ERRORS = counter(
     "airflow_dag_processor_refresh_errors_total",
-    help="DAG files that could not be loaded; the label is empty in plain StatsD",
+    help="Total number of failed loads of DAG files; the label is empty in plain StatsD",
     labels=("file",),
     origin="dag_file_refresh_error",
     until="2.11",
@@ -123,7 +125,7 @@ REFRESH_ERRORS = counter(
 )
 VERSIONS = counter(
     "airflow_dag_versions_total",
-    help="Versions of DAGs that were written, by whether they are new or an older one was updated",
+    help="Total number of DAG versions written, by action: created or updated",
     labels=("action", "dag_id", "bundle"),
     origin="dag.serialization.version_created, dag.serialization.version_updated",
     since="3.4",

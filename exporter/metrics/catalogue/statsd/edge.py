@@ -11,57 +11,57 @@ counter = partial(Family, kind=Kind.COUNTER, source="statsd", reader="edge", cap
 
 STATUS = gauge(
     "airflow_edge_worker_status_level",
-    help="The worker's status, as the level at which Python would log it: 20 is well, 30 and more is not",
+    help="Status of the Edge worker as a Python log level: 20 is healthy, 30 and above is not",
     origin="edge_worker.status",
     audience="those who run Edge workers and compare queues and workers",
 )
 CONNECTED = gauge(
     "airflow_edge_worker_connected",
-    help="Whether the worker is connected",
+    help="1 if the Edge worker is connected, 0 otherwise",
     origin="edge_worker.connected",
 )
 MAINTENANCE = gauge(
     "airflow_edge_worker_maintenance",
-    help="Whether the worker is in maintenance",
+    help="1 if the Edge worker is in maintenance mode, 0 otherwise",
     origin="edge_worker.maintenance",
 )
 ACTIVE_JOBS = gauge(
     "airflow_edge_worker_active_jobs",
-    help="Task instances that the worker runs",
+    help="Number of task instances running on the Edge worker",
     origin="edge_worker.jobs_active",
 )
 CONCURRENCY = gauge(
     "airflow_edge_worker_concurrency",
-    help="Task instances that the worker may run at once",
+    help="Maximum number of task instances on the Edge worker",
     origin="edge_worker.concurrency",
 )
 FREE_CONCURRENCY = gauge(
     "airflow_edge_worker_free_concurrency",
-    help="Task instances that the worker could run besides those it runs",
+    help="Number of further task instances that the Edge worker can run",
     origin="edge_worker.free_concurrency",
 )
 QUEUES = gauge(
     "airflow_edge_worker_queues",
-    help="Queues that the worker takes task instances from",
+    help="Number of queues that the Edge worker serves",
     origin="edge_worker.num_queues",
 )
 HEARTBEATS = counter(
     "airflow_edge_worker_heartbeats_total",
-    help="Heartbeats of the worker",
+    help="Total number of heartbeats of the Edge worker",
     labels=("worker", "team"),
     origin="edge_worker.heartbeat_count",
     audience="those who run Edge workers and compare queues and workers",
 )
 TASK_STARTS = counter(
     "airflow_edge_worker_task_starts_total",
-    help="Task instances that edge workers started",
+    help="Total number of task instances started on Edge workers",
     labels=("queue", "dag_id", "team"),
     origin="edge_worker.ti.start",
     audience="those who run Edge workers and compare queues and workers",
 )
 TASK_FINISHES = counter(
     "airflow_edge_worker_task_finishes_total",
-    help="Task instances that ended on edge workers, by the state they ended in",
+    help="Total number of task instances finished on Edge workers, by final state",
     labels=("queue", "dag_id", "state", "team"),
     origin="edge_worker.ti.finish",
     audience="those who run Edge workers and compare queues and workers",

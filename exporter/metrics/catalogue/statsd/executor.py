@@ -17,7 +17,8 @@ histogram = partial(Family, kind=Kind.HISTOGRAM, source="statsd", reader="execut
 
 SLOTS = gauge(
     "airflow_executor_slots",
-    help="Slots of the executor, over all schedulers; executor is empty where a release does not tell it",
+    help="Number of executor slots by state, summed over schedulers; executor is empty where the Airflow release "
+    "does not report it",
     labels=(*EXECUTOR, "state"),
     origin="executor.open_slots, executor.running_tasks",
     closed={"state": ("open", "running")},
@@ -25,32 +26,32 @@ SLOTS = gauge(
 )
 QUEUED_TASKS = gauge(
     "airflow_executor_queued_tasks",
-    help="Task instances that wait in the executor for one of its slots, over all schedulers",
+    help="Number of task instances waiting in the executor for a slot, summed over schedulers",
     labels=EXECUTOR,
     origin="executor.queued_tasks",
     merge=Merge.SUM,
 )
 ADOPT_DURATION = histogram(
     "airflow_executor_adopt_task_instances_duration_seconds",
-    help="How long it took an executor to take over the task instances of a dead scheduler",
+    help="Time that an executor took to adopt the task instances of a dead scheduler",
     labels=("executor",),
     origin="kubernetes_executor.adopt_task_instances.duration and those of batch_, ecs_ and lambda_executor",
     audience="those who run several schedulers and look at how one takes over from another",
 )
 CELERY_TIMEOUTS = counter(
     "airflow_celery_task_timeout_errors_total",
-    help="Task instances that could not be handed to Celery's broker in time",
+    help="Total number of timeouts when sending task instances to Celery's broker",
     labels=("team",),
     origin="celery.task_timeout_error",
 )
 CELERY_COMMAND_FAILURES = counter(
     "airflow_celery_execute_command_failures_total",
-    help="Commands of Celery tasks that ended with an error",
+    help="Total number of Celery task commands that ended with an error",
     origin="celery.execute_command.failure",
 )
 EDGE_SYNC_DURATION = histogram(
     "airflow_edge_executor_sync_duration_seconds",
-    help="How long a heartbeat of the edge executor took",
+    help="Duration of a heartbeat of the edge executor",
     labels=("team",),
     origin="edge_executor.sync.duration",
     audience="those who run Edge workers and compare queues and workers",
@@ -58,28 +59,28 @@ EDGE_SYNC_DURATION = histogram(
 OPERATIONS = ("creation", "deletion", "patching")
 POD_REQUESTS = counter(
     "airflow_kubernetes_executor_pod_requests_total",
-    help="Calls of the Kubernetes API for pods, by operation and by HTTP status or error",
+    help="Total number of Kubernetes API requests for pods, by operation and by HTTP status or error",
     labels=("operation", "status", "team"),
     origin="kubernetes_executor.pod_{creation,deletion,patching}_status",
     closed={"operation": OPERATIONS},
 )
 POD_REQUEST_DURATION = histogram(
     "airflow_kubernetes_executor_pod_request_duration_seconds",
-    help="How long calls of the Kubernetes API for pods took",
+    help="Duration of Kubernetes API requests for pods",
     labels=("operation", "team"),
     origin="kubernetes_executor.pod_{creation,deletion,patching}",
     closed={"operation": OPERATIONS},
 )
 POD_BATCH_DURATION = histogram(
     "airflow_kubernetes_executor_pod_creation_batch_duration_seconds",
-    help="How long it took to create a batch of pods",
+    help="Time that the executor took to create a batch of pods",
     origin="kubernetes_executor.pod_creation_batch_duration",
     since="3.4",
     audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 POD_BATCH_SIZE = gauge(
     "airflow_kubernetes_executor_pod_creation_batch_size",
-    help="Pods that the executor created in its newest loop; of several schedulers the largest number",
+    help="Number of pods created in the executor's last loop; the maximum over schedulers",
     origin="kubernetes_executor.pod_creation_batch_size",
     audience="users of Airflow 3.4 and newer, whose names of StatsD these are",
     since="3.4",
@@ -87,7 +88,7 @@ POD_BATCH_SIZE = gauge(
 )
 CLEAR_NOT_LAUNCHED_DURATION = histogram(
     "airflow_kubernetes_executor_clear_not_launched_queued_tasks_duration_seconds",
-    help="How long it took to reset queued task instances that have no pod",
+    help="Time that the executor took to reset queued task instances without a pod",
     origin="kubernetes_executor.clear_not_launched_queued_tasks.duration",
     until="2.11",
     audience="those who still run Airflow 2 on Kubernetes",

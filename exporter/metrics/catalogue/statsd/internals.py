@@ -13,7 +13,7 @@ histogram = partial(Family, kind=Kind.HISTOGRAM, source="statsd", reader="intern
 COMPONENT = {"component": ("scheduler", "api_server")}
 CACHE_REQUESTS = counter(
     "airflow_dag_bag_cache_requests_total",
-    help="Serialized DAGs that were looked up in a cache, and whether they were there",
+    help="Total number of lookups in the cache of serialized DAGs, by result: hit or miss",
     labels=("component", "result"),
     origin="scheduler.dag_bag.cache_{hit,miss}, api_server.dag_bag.cache_{hit,miss}",
     since="3.2",
@@ -21,7 +21,7 @@ CACHE_REQUESTS = counter(
 )
 CACHE_CLEARS = counter(
     "airflow_dag_bag_cache_clears_total",
-    help="Times that a cache of serialized DAGs was emptied",
+    help="Total number of times that a cache of serialized DAGs was cleared",
     labels=("component",),
     origin="scheduler.dag_bag.cache_clear, api_server.dag_bag.cache_clear",
     since="3.2",
@@ -30,7 +30,7 @@ CACHE_CLEARS = counter(
 )
 CACHED_DAGS = gauge(
     "airflow_dag_bag_cached_dags",
-    help="Serialized DAGs in the fullest cache of the component; Airflow reports only one change in ten",
+    help="Number of serialized DAGs in the component's largest cache; Airflow reports one change in ten",
     labels=("component",),
     origin="scheduler.dag_bag.cache_size, api_server.dag_bag.cache_size",
     since="3.2",
@@ -41,7 +41,7 @@ CACHED_DAGS = gauge(
 )
 CONNECTION_TESTS = gauge(
     "airflow_connection_tests",
-    help="Connection tests that are under way (active) or wait (pending)",
+    help="Number of connection tests that are running (active) or waiting (pending)",
     labels=("state",),
     origin="connection_test.active, connection_test.pending",
     since="3.3",
@@ -51,7 +51,7 @@ CONNECTION_TESTS = gauge(
 )
 CONNECTION_TESTS_FINISHED = counter(
     "airflow_connection_tests_finished_total",
-    help="Connection tests on workers that ended, by the state they ended in",
+    help="Total number of finished connection tests on workers, by final state",
     labels=("state",),
     origin="connection_test.success, connection_test.failed",
     since="3.3",
@@ -60,7 +60,8 @@ CONNECTION_TESTS_FINISHED = counter(
 )
 CONNECTION_TESTS_REAPED = counter(
     "airflow_connection_tests_reaped_total",
-    help="Connection tests that schedulers gave up, by the state they were in; it is empty in plain StatsD",
+    help="Total number of connection tests abandoned by schedulers, by previous state; the label is empty in plain"
+    " StatsD",
     labels=("state",),
     origin="connection_test.reaped: prior_state",
     since="3.3",
@@ -69,61 +70,61 @@ CONNECTION_TESTS_REAPED = counter(
 )
 CONNECTION_TEST_DISPATCH_DURATION = histogram(
     "airflow_connection_test_dispatch_duration_seconds",
-    help="How long a scheduler took to hand waiting connection tests to executors",
+    help="Time that a scheduler took to send waiting connection tests to executors",
     origin="connection_test.dispatch_duration",
     since="3.3",
     audience="those who test connections on workers from Airflow's user interface",
 )
 CONNECTION_TEST_DURATION = histogram(
     "airflow_connection_test_duration_seconds",
-    help="How long the test of a connection took on a worker",
+    help="Duration of a connection test on a worker",
     origin="connection_test.hook_duration",
     since="3.3",
     audience="those who test connections on workers from Airflow's user interface",
 )
 LOAD_SERIALIZERS_DURATION = histogram(
     "airflow_serde_load_serializers_duration_seconds",
-    help="How long it took a process of Airflow to load all serializers",
+    help="Time that an Airflow process took to load all serializers",
     origin="serde.load_serializers",
     audience="developers of Airflow who look at what a process loads when it starts",
 )
 LOAD_FILESYSTEMS_DURATION = histogram(
     "airflow_io_load_filesystems_duration_seconds",
-    help="How long it took a process of Airflow to load the file systems of providers",
+    help="Time that an Airflow process took to load the file systems of providers",
     origin="airflow.io.load_filesystems",
     audience="developers of Airflow who look at what a process loads when it starts",
 )
 OPENLINEAGE_FAILURES = counter(
     "airflow_openlineage_emit_failures_total",
-    help="OpenLineage events that could not be emitted",
+    help="Total number of OpenLineage events that could not be emitted",
     labels=("team",),
     origin="ol.emit.failed",
     audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EMIT_DURATION = histogram(
     "airflow_openlineage_emit_duration_seconds",
-    help="How long attempts to emit an OpenLineage event took",
+    help="Duration of attempts to emit an OpenLineage event",
     labels=("event_type", "transport", "team"),
     origin="ol.emit.attempts",
     audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EXTRACT_DURATION = histogram(
     "airflow_openlineage_extract_duration_seconds",
-    help="How long it took to extract an OpenLineage event",
+    help="Time that it took to extract an OpenLineage event",
     labels=("event_type", "team"),
     origin="ol.extract",
     audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EVENTS = counter(
     "airflow_openlineage_events_total",
-    help="OpenLineage events whose size was reported",
+    help="Total number of OpenLineage events with a reported size",
     labels=("event_type", "operator", "team"),
     origin="ol.event.size",
     audience="those who run OpenLineage, to see what it emits and what that costs",
 )
 OPENLINEAGE_EVENT_BYTES = counter(
     "airflow_openlineage_event_bytes_total",
-    help="Bytes of the OpenLineage events",
+    help="Total size of OpenLineage events in bytes",
     labels=("event_type", "operator", "team"),
     origin="ol.event.size",
     audience="those who run OpenLineage, to see what it emits and what that costs",

@@ -8,21 +8,21 @@ gauge = partial(Family, kind=Kind.GAUGE, source="statsd", reader="jobs")
 counter = partial(Family, kind=Kind.COUNTER, source="statsd", reader="jobs", cap=5_000)
 ended = partial(counter, until="2.11")
 
-STARTED = counter("airflow_jobs_started_total", help="Jobs of Airflow that started", origin="job_start")
-ENDED = counter("airflow_jobs_ended_total", help="Jobs of Airflow that ended", origin="job_end")
+STARTED = counter("airflow_jobs_started_total", help="Total number of Airflow jobs started", origin="job_start")
+ENDED = counter("airflow_jobs_ended_total", help="Total number of Airflow jobs ended", origin="job_end")
 HEARTBEAT_FAILURES = counter(
     "airflow_job_heartbeat_failures_total",
-    help="Heartbeats of Airflow's jobs that failed",
+    help="Total number of failed heartbeats of Airflow jobs",
     origin="job_heartbeat_failure",
 )
 SCHEDULER_ENDS = counter(
     "airflow_scheduler_ends_total",
-    help="Schedulers that ended in good order",
+    help="Total number of schedulers that ended regularly",
     origin="schedulerjobrunner_end",
 )
 TASK_EXITS = ended(
     "airflow_local_task_job_exits_total",
-    help="Jobs of tasks that ended, by the return code of the task's process",
+    help="Total number of finished task jobs, by return code of the task's process",
     labels=("dag_id", "return_code"),
     origin="local_task_job.task_exit",
     cap=10_000,
@@ -30,45 +30,45 @@ TASK_EXITS = ended(
 )
 PROLONGED_HEARTBEAT_FAILURES = ended(
     "airflow_local_task_job_prolonged_heartbeat_failures_total",
-    help="Jobs of tasks that could not send a heartbeat for too long",
+    help="Total number of task jobs whose heartbeat failed for too long",
     origin="local_task_job_prolonged_heartbeat_failure",
     audience="those who still run Airflow 2",
 )
 SLA_MISSED = ended(
     "airflow_sla_missed_total",
-    help="SLAs that were missed; the labels are empty in plain StatsD",
+    help="Total number of missed SLAs; labels are empty in plain StatsD",
     labels=("dag_id", "task_id"),
     origin="sla_missed",
 )
 SLA_CALLBACK_FAILURES = ended(
     "airflow_sla_callback_notification_failures_total",
-    help="Callbacks of missed SLAs that failed; the label is empty in plain StatsD",
+    help="Total number of failed callbacks for missed SLAs; the label is empty in plain StatsD",
     labels=("dag_id",),
     origin="sla_callback_notification_failure",
     audience="those who still run Airflow 2 with SLAs",
 )
 SLA_EMAIL_FAILURES = ended(
     "airflow_sla_email_notification_failures_total",
-    help="E-mails about missed SLAs that could not be sent; the label is empty in plain StatsD",
+    help="Total number of e-mails about missed SLAs that could not be sent; the label is empty in plain StatsD",
     labels=("dag_id",),
     origin="sla_email_notification_failure",
     audience="those who still run Airflow 2 with SLAs",
 )
 ASSET_UPDATES = counter(
     "airflow_asset_updates_total",
-    help="Updates of assets",
+    help="Total number of asset updates",
     labels=("team",),
     origin="asset.updates (2.x: dataset.updates)",
 )
 ASSET_RUNS = counter(
     "airflow_asset_triggered_dag_runs_total",
-    help="DAG runs that updates of assets triggered",
+    help="Total number of DAG runs triggered by asset updates",
     labels=("team",),
     origin="asset.triggered_dagruns (2.x: dataset.triggered_dagruns)",
 )
 ASSETS_ORPHANED = gauge(
     "airflow_assets_orphaned",
-    help="Assets that no DAG refers to any more",
+    help="Number of assets that no DAG references any more",
     origin="asset.orphaned (2.x: dataset.orphaned)",
     ttl=300.0,
     audience="authors of DAGs that are scheduled by assets",
@@ -76,22 +76,22 @@ ASSETS_ORPHANED = gauge(
 OF_DEADLINE = partial(counter, labels=("dag_id",), since="3.1")
 DEADLINES_CREATED = OF_DEADLINE(
     "airflow_deadlines_created_total",
-    help="Deadlines that were set for runs; the label is empty in plain StatsD",
+    help="Total number of deadlines created for runs; the label is empty in plain StatsD",
     origin="deadline_alerts.deadline_created",
 )
 DEADLINES_MISSED = OF_DEADLINE(
     "airflow_deadlines_missed_total",
-    help="Deadlines that runs missed; the label is empty in plain StatsD",
+    help="Total number of missed deadlines; the label is empty in plain StatsD",
     origin="deadline_alerts.deadline_missed",
 )
 DEADLINES_MET = OF_DEADLINE(
     "airflow_deadlines_met_total",
-    help="Deadlines that runs kept; the label is empty in plain StatsD",
+    help="Total number of deadlines that were met; the label is empty in plain StatsD",
     origin="deadline_alerts.deadline_not_missed",
 )
 DEADLINE_CALLBACKS = counter(
     "airflow_deadline_callbacks_total",
-    help="Callbacks of missed deadlines, by how they ended",
+    help="Total number of callbacks for missed deadlines, by final state",
     labels=("status", "team"),
     origin="deadline_alerts.callback_{status}",
     since="3.1",
@@ -101,31 +101,33 @@ DEADLINE_CALLBACKS = counter(
 RESUMABLE = partial(counter, labels=("operator", "team"), since="3.3")
 RESUMABLE_SUBMITTED = RESUMABLE(
     "airflow_resumable_job_fresh_submits_total",
-    help="Jobs that resumable operators submitted for the first time; the label is empty in plain StatsD",
+    help="Total number of first submissions by resumable operators; the label is empty in plain StatsD",
     origin="resumable_job.fresh_submit",
     audience="authors of resumable operators, to see how often a job is taken up again",
 )
 RESUMABLE_SUCCEEDED = RESUMABLE(
     "airflow_resumable_job_already_succeeded_total",
-    help="Jobs of resumable operators that had succeeded meanwhile; the label is empty in plain StatsD",
+    help="Total number of resumed jobs that had already succeeded; the label is empty in plain StatsD",
     origin="resumable_job.already_succeeded",
     audience="authors of resumable operators, to see how often a job is taken up again",
 )
 RESUMABLE_RESUBMITTED = RESUMABLE(
     "airflow_resumable_job_terminal_resubmits_total",
-    help="Jobs that resumable operators submitted anew after a failure; the label is empty in plain StatsD",
+    help="Total number of jobs submitted again by resumable operators after a failure; the label is empty in plain"
+    " StatsD",
     origin="resumable_job.terminal_resubmit",
     audience="authors of resumable operators, to see how often a job is taken up again",
 )
 RESUMABLE_ATTEMPTS = RESUMABLE(
     "airflow_resumable_job_reconnect_attempts_total",
-    help="Attempts of resumable operators to find a running job again; the label is empty in plain StatsD",
+    help="Total number of attempts of resumable operators to reconnect to a running job; the label is empty in "
+    "plain StatsD",
     origin="resumable_job.reconnect_attempt",
     audience="authors of resumable operators, to see how often a job is taken up again",
 )
 RESUMABLE_RECONNECTED = RESUMABLE(
     "airflow_resumable_job_reconnects_total",
-    help="Running jobs that resumable operators found again; the label is empty in plain StatsD",
+    help="Total number of running jobs that resumable operators reconnected to; the label is empty in plain StatsD",
     origin="resumable_job.reconnect_success",
     audience="authors of resumable operators, to see how often a job is taken up again",
 )

@@ -17,32 +17,32 @@ histogram = partial(Family, kind=Kind.HISTOGRAM, source="statsd", reader="schedu
 
 HEARTBEATS = counter(
     "airflow_scheduler_heartbeats_total",
-    help="Heartbeats of all schedulers",
+    help="Total number of heartbeats of all schedulers",
     origin="scheduler_heartbeat",
 )
 LOOP_DURATION = histogram(
     "airflow_scheduler_loop_duration_seconds",
-    help="How long a loop of the scheduler took",
+    help="Duration of the scheduler loop",
     origin="scheduler.scheduler_loop_duration",
 )
 CRITICAL_SECTION_DURATION = histogram(
     "airflow_scheduler_critical_section_duration_seconds",
-    help="How long a scheduler was in the critical section, in which only one may hand tasks to executors",
+    help="Time that a scheduler spent in the critical section, where one scheduler at a time sends tasks to executors",
     origin="scheduler.critical_section_duration",
 )
 CRITICAL_SECTION_QUERY_DURATION = histogram(
     "airflow_scheduler_critical_section_query_duration_seconds",
-    help="How long the query for task instances in the critical section took",
+    help="Duration of the task instance query in the critical section",
     origin="scheduler.critical_section_query_duration",
 )
 CRITICAL_SECTION_BUSY = counter(
     "airflow_scheduler_critical_section_busy_total",
-    help="Times that a scheduler found the critical section taken by another",
+    help="Total number of attempts to enter the critical section while another scheduler held it",
     origin="scheduler.critical_section_busy",
 )
 EXECUTOR_HEARTBEAT_DURATION = histogram(
     "airflow_scheduler_executor_heartbeat_duration_seconds",
-    help="How long the executor's heartbeat took in a scheduler's loop",
+    help="Duration of the executor's heartbeat in the scheduler loop",
     labels=("executor",),
     origin="scheduler.executor_heartbeat_duration",
     since="3.3",
@@ -50,19 +50,20 @@ EXECUTOR_HEARTBEAT_DURATION = histogram(
 )
 DEPENDENCY_CHECK_DURATION = histogram(
     "airflow_scheduler_dependency_check_duration_seconds",
-    help="How long it took to check the dependencies of all tasks of one DAG run",
+    help="Time that a scheduler took to check the dependencies of all tasks of one DAG run",
     labels=("team",),
     origin="dagrun.dependency-check",
 )
 DAG_DEPENDENCY_CHECK_SECONDS = counter(
     "airflow_dag_dependency_check_seconds_total",
-    help="Seconds that schedulers spent on checking the dependencies of the DAG's tasks",
+    help="Total time that schedulers spent on checking the dependencies of the DAG's tasks",
     labels=("dag_id", "team"),
     origin="dagrun.dependency-check",
 )
 TASKS = gauge(
     "airflow_scheduler_tasks",
-    help="Task instances that the newest loop handed to executors (executable) or left for want of a slot (starving)",
+    help="Number of task instances that the last scheduler loop sent to executors (executable) or could not "
+    "because no slot was free (starving)",
     labels=("state",),
     origin="scheduler.tasks.executable, scheduler.tasks.starving",
     closed={"state": ("executable", "starving")},
@@ -70,7 +71,8 @@ TASKS = gauge(
 )
 DAG_RUNS = gauge(
     "airflow_scheduler_dag_runs",
-    help="DAG runs by state, as schedulers count them; with dag_id where Airflow's dagrun_metrics_per_dag_id is on",
+    help="Number of DAG runs by state as schedulers count them; dag_id is set only with Airflow's "
+    "dagrun_metrics_per_dag_id",
     labels=("dag_id", "state"),
     origin="scheduler.dagruns.running, scheduler.dagruns.queued",
     since="3.2",
@@ -79,26 +81,28 @@ DAG_RUNS = gauge(
 )
 ORPHANED_TASKS = counter(
     "airflow_scheduler_orphaned_tasks_total",
-    help="Task instances of dead schedulers that another one took over (adopted) or reset (cleared)",
+    help="Total number of task instances of dead schedulers that were adopted or reset (cleared)",
     labels=("action",),
     origin="scheduler.orphaned_tasks.adopted, scheduler.orphaned_tasks.cleared",
     closed={"action": ("adopted", "cleared")},
 )
 KILLED_EXTERNALLY = counter(
     "airflow_scheduler_tasks_killed_externally_total",
-    help="Task instances that ended without Airflow's doing; the labels are empty in plain StatsD",
+    help="Total number of task instances that something other than Airflow ended; labels are empty in plain StatsD",
     labels=("dag_id", "task_id", "team"),
     origin="scheduler.tasks.killed_externally",
 )
 WITHOUT_HEARTBEAT = counter(
     "airflow_task_instances_without_heartbeat_killed_total",
-    help="Running task instances that were failed since they sent no heartbeat; the labels are empty in plain StatsD",
+    help="Total number of running task instances failed because their heartbeat stopped; labels are empty in plain"
+    " StatsD",
     labels=("dag_id", "task_id", "team"),
     origin="task_instances_without_heartbeats_killed (2.x: zombies_killed)",
 )
 LOOP_EXCEPTIONS = counter(
     "airflow_scheduler_loop_exceptions_total",
-    help="Exceptions that ended a loop of the scheduler, by the exception's class; it is empty in plain StatsD",
+    help="Total number of scheduler loops ended by an exception, by exception class; the label is empty in plain "
+    "StatsD",
     labels=("exception_class",),
     cap=100,
     origin="scheduler.loop_exceptions",
@@ -107,14 +111,14 @@ LOOP_EXCEPTIONS = counter(
 )
 EXECUTOR_EVENTS_PROCESSED = counter(
     "airflow_scheduler_executor_events_processed_total",
-    help="Events of executors that schedulers dealt with",
+    help="Total number of executor events that schedulers processed",
     origin="scheduler.executor_events.processed",
     since="3.4",
     audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 EXECUTOR_EVENTS_FAILED = counter(
     "airflow_scheduler_executor_events_failed_total",
-    help="Times that dealing with executors' events failed, by the exception's class; it is empty in plain StatsD",
+    help="Total number of failures to process executor events, by exception class; the label is empty in plain StatsD",
     labels=("exception_class",),
     cap=100,
     origin="scheduler.executor_events.failed",
@@ -123,7 +127,7 @@ EXECUTOR_EVENTS_FAILED = counter(
 )
 EXECUTOR_EVENTS_BATCH = gauge(
     "airflow_scheduler_executor_events_batch_size",
-    help="Events of executors in the newest batch that a scheduler dealt with; of several schedulers the largest batch",
+    help="Number of executor events in the last batch that a scheduler processed; the maximum over schedulers",
     origin="scheduler.executor_events.batch_size",
     audience="users of Airflow 3.4 and newer, whose names of StatsD these are",
     since="3.4",
@@ -131,7 +135,7 @@ EXECUTOR_EVENTS_BATCH = gauge(
 )
 ZOMBIES_DETECTED = counter(
     "airflow_scheduler_zombies_detected_total",
-    help="Running task instances that were found without a living process, by reason",
+    help="Total number of running task instances found without a live process, by reason",
     labels=("reason",),
     origin="scheduler.zombies.detected",
     since="3.4",
@@ -140,13 +144,13 @@ ZOMBIES_DETECTED = counter(
 )
 CALLBACK_EXCEPTIONS = counter(
     "airflow_dag_callback_exceptions_total",
-    help="Callbacks of DAGs that failed; the label is empty in plain StatsD",
+    help="Total number of failed DAG callbacks; the label is empty in plain StatsD",
     labels=("dag_id", "team"),
     origin="dag.callback_exceptions",
 )
 COLLECT_DB_DAGS_DURATION = histogram(
     "airflow_collect_db_dags_duration_seconds",
-    help="How long it took to read all serialized DAGs from the database",
+    help="Time that it took to read all serialized DAGs from the metadata database",
     origin="collect_db_dags",
     until="2.11",
     audience="those who still run Airflow 2 with slow schedulers",

@@ -16,26 +16,27 @@ histogram = partial(Family, kind=Kind.HISTOGRAM, source="statsd", reader="tasks"
 
 STARTS = counter(
     "airflow_task_starts_total",
-    help="Task instances that began to run, rescheduled and resumed ones anew each time",
+    help="Total number of task instance starts; a rescheduled or resumed task instance counts each time",
     labels=("dag_id", "team"),
     origin="ti.start",
     audience="those who read StatsD without the API, which counts tries and outcomes exactly",
 )
 RESCHEDULES = counter(
     "airflow_task_reschedules_total",
-    help="Times that sensors gave up their slot until later, over all DAGs",
+    help="Total number of times that sensors released their slot until the next poke, over all DAGs",
     labels=("team",),
     origin="ti.finish: state up_for_reschedule",
 )
 DEFERRALS = counter(
     "airflow_task_deferrals_total",
-    help="Times that tasks handed their wait to the triggerer, over all DAGs",
+    help="Total number of times that tasks were deferred to the triggerer, over all DAGs",
     labels=("team",),
     origin="ti.finish: state deferred",
 )
 EXECUTION_DURATION = histogram(
     "airflow_task_execution_duration_seconds",
-    help="How long task instances ran, however they ended; on 2.x each poke and each resumption by itself",
+    help="Duration of task instance runs, whatever their result; on 2.x each poke and each resumption counts "
+    "separately",
     labels=("dag_id", "team"),
     origin="task.duration",
     buckets=DURATION_BUCKETS,
@@ -44,21 +45,21 @@ EXECUTION_DURATION = histogram(
 )
 SUCCESSES = counter(
     "airflow_task_instance_successes_total",
-    help="Task instances that succeeded, as Airflow counts them for all DAGs together",
+    help="Total number of successful task instances as Airflow counts them, over all DAGs",
     labels=("team",),
     origin="ti_successes",
     audience="those who compare with Airflow's own totals, as older dashboards show them",
 )
 FAILURES = counter(
     "airflow_task_instance_failures_total",
-    help="Failures of task instances as Airflow counts them: every try, but of 3.0 to 3.1.7 only what schedulers saw",
+    help="Total number of failed tries as Airflow counts them; 3.0 to 3.1.7 count only those that schedulers handled",
     labels=("team",),
     origin="ti_failures",
     audience="those who compare with Airflow's own totals, as older dashboards show them",
 )
 OPERATOR_SUCCESSES = counter(
     "airflow_operator_successes_total",
-    help="Task instances of the operator that succeeded",
+    help="Total number of successful task instances by operator",
     labels=("operator", "team"),
     origin="operator_successes",
     cap=1_000,
@@ -66,14 +67,14 @@ OPERATOR_SUCCESSES = counter(
 )
 OPERATOR_FAILURES = counter(
     "airflow_operator_failures_total",
-    help="Tries of the operator that failed; of 3.0 to 3.1.7 only those that schedulers saw",
+    help="Total number of failed tries by operator; 3.0 to 3.1.7 count only those that schedulers handled",
     labels=("operator", "team"),
     origin="operator_failures",
     cap=1_000,
 )
 CREATED = counter(
     "airflow_task_instances_created_total",
-    help="Task instances that were created, by operator",
+    help="Total number of task instances created, by operator",
     labels=("operator", "team"),
     origin="task_instance_created",
     cap=1_000,
@@ -81,28 +82,28 @@ CREATED = counter(
 )
 REMOVED = counter(
     "airflow_task_instances_removed_total",
-    help="Task instances whose task is no longer in the DAG",
+    help="Total number of task instances whose task is no longer in the DAG",
     labels=("dag_id", "team"),
     origin="task_removed_from_dag",
     audience="authors of DAGs whose tasks come and go",
 )
 RESTORED = counter(
     "airflow_task_instances_restored_total",
-    help="Removed task instances whose task is in the DAG again",
+    help="Total number of removed task instances whose task is in the DAG again",
     labels=("dag_id", "team"),
     origin="task_restored_to_dag",
     audience="authors of DAGs whose tasks come and go",
 )
 PREVIOUSLY_SUCCEEDED = counter(
     "airflow_task_instances_previously_succeeded_total",
-    help="Task instances that were to run but had succeeded before",
+    help="Total number of task instances that were about to run but had already succeeded",
     labels=("team",),
     origin="previously_succeeded",
     audience="developers of Airflow: it stays near 0",
 )
 ACTIVE = gauge(
     "airflow_task_active_instances",
-    help="Instances of the task by state; absent where there are none",
+    help="Number of instances of the task by state; absent if there are none",
     labels=("dag_id", "task_id", "queue", "state", "team"),
     origin="ti.scheduled, ti.queued, ti.running, ti.deferred",
     since="3.0",
@@ -111,7 +112,7 @@ ACTIVE = gauge(
 )
 CPU_USAGE = gauge(
     "airflow_task_cpu_usage_ratio",
-    help="CPUs that the task's own process uses, of its running instances the one reported with the most",
+    help="CPU usage of the task's process in CPUs; the maximum over its running instances",
     labels=("dag_id", "task_id"),
     origin="task.cpu_usage",
     until="2.11",
@@ -121,7 +122,7 @@ CPU_USAGE = gauge(
 )
 MEMORY_USAGE = gauge(
     "airflow_task_memory_usage_ratio",
-    help="Share of its host's memory that the task's own process uses, of its running instances the most",
+    help="Memory of the task's process as a share of its host's memory; the maximum over its running instances",
     labels=("dag_id", "task_id"),
     origin="task.mem_usage",
     until="2.11",
@@ -131,41 +132,41 @@ MEMORY_USAGE = gauge(
 )
 RUN_FAILED_SECONDS = counter(
     "airflow_dag_run_failed_seconds_total",
-    help="Seconds that runs of the DAG which failed took",
+    help="Total duration of the DAG's failed runs",
     labels=("dag_id", "team"),
     origin="dagrun.duration.failed",
     audience="those who account for the time of failed runs; dashboards show that of failed tries",
 )
 FIRST_TASK_SCHEDULING_DELAY = histogram(
     "airflow_dag_run_first_task_scheduling_delay_seconds",
-    help="How long after a run was due its first task started, over all DAGs",
+    help="Time from when a run was due until its first task started, over all DAGs",
     labels=("team",),
     origin="dagrun.first_task_scheduling_delay",
 )
 FIRST_TASK_START_DELAY = histogram(
     "airflow_dag_run_first_task_start_delay_seconds",
-    help="How long after a run was queued its first task started, over all DAGs",
+    help="Time from when a run was queued until its first task started, over all DAGs",
     labels=("team",),
     origin="dagrun.first_task_start_delay",
     since="3.2",
 )
 POOL_OPEN = gauge(
     "airflow_pool_open_slots",
-    help="Slots of the pool that are free; +Inf where it is unlimited",
+    help="Number of free slots of the pool; +Inf if unlimited",
     labels=("pool", "team"),
     origin="pool.open_slots",
     cap=2_000,
 )
 POOL_DEFERRED = gauge(
     "airflow_pool_deferred_slots",
-    help="Slots of the pool's deferred task instances, whether or not the pool counts them as occupied",
+    help="Number of slots of the pool's deferred task instances, even if the pool does not count them as occupied",
     labels=("pool", "team"),
     origin="pool.deferred_slots",
     cap=2_000,
 )
 POOL_STARVING = gauge(
     "airflow_pool_starving_tasks",
-    help="Task instances that the newest loop of a scheduler left for want of a slot in the pool",
+    help="Number of task instances that the last scheduler loop did not queue because the pool had no free slot",
     labels=("pool", "team"),
     origin="pool.starving_tasks",
     cap=2_000,

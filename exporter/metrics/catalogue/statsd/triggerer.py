@@ -14,56 +14,57 @@ histogram = partial(Family, kind=Kind.HISTOGRAM, source="statsd", reader="trigge
 
 HEARTBEATS = counter(
     "airflow_triggerer_heartbeats_total",
-    help="Heartbeats of all triggerers",
+    help="Total number of heartbeats of all triggerers",
     labels=("team",),
     origin="triggerer_heartbeat",
 )
 RUNNING = gauge(
     "airflow_triggerer_running_triggers",
-    help="Triggers that the triggerer runs",
+    help="Number of triggers that the triggerer runs",
     origin="triggers.running",
 )
 CAPACITY_LEFT = gauge(
     "airflow_triggerer_capacity_left",
-    help="Triggers that the triggerer could run besides those it runs",
+    help="Number of further triggers that the triggerer can run",
     origin="triggerer.capacity_left",
     since="3.0",
 )
 SUCCEEDED = counter(
     "airflow_triggers_succeeded_total",
-    help="Triggers that fired an event",
+    help="Total number of triggers that fired an event",
     labels=("team",),
     origin="triggers.succeeded",
 )
 FAILED = counter(
     "airflow_triggers_failed_total",
-    help="Triggers that ended in an error before they fired an event",
+    help="Total number of triggers that failed before they fired an event",
     labels=("team",),
     origin="triggers.failed",
 )
 BLOCKED_MAIN_THREAD = counter(
     "airflow_triggers_blocked_main_thread_total",
-    help="Times that a trigger held up all others of its triggerer, most likely since it is not asynchronous",
+    help="Total number of times that a trigger blocked all others of its triggerer, usually because it is not "
+    "asynchronous",
     labels=("team",),
     origin="triggers.blocked_main_thread",
 )
 STATE_MISMATCH = counter(
     "airflow_triggers_state_mismatch_total",
-    help="Triggers whose task instance was no longer in the state that they were made for",
+    help="Total number of triggers whose task instance had left the state for which they were created",
     origin="triggers.state_mismatch",
     since="3.4",
     audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 CREATION_DURATION = histogram(
     "airflow_triggerer_batch_creation_duration_seconds",
-    help="How long it took a triggerer to make a batch of triggers",
+    help="Time that a triggerer took to create a batch of triggers",
     origin="triggerer.batch_trigger_creation_duration",
     since="3.4",
     audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
 )
 QUEUE_DELAY = histogram(
     "airflow_triggerer_queue_delay_seconds",
-    help="How long triggers waited for a triggerer",
+    help="Time that triggers waited for a triggerer",
     origin="triggerer.trigger_queue_delay",
     since="3.4",
     audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
