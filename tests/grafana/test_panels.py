@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from typing import Any
 
 import promql_parser as ast
 import pytest
 
+from grafana.boards.kit.states import STATES
 from tests.contract.promql import walk
 from tests.grafana.boards import BOARDS, Panel, families, panels, substitute
 
@@ -16,6 +18,8 @@ PANELS = list(panels())
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 KINDS = {"stat", "timeseries", "bargauge", "table"}
 WORDS = {"statsd": "StatsD", "host": "host source"}
+OF_AIRFLOW = re.compile(r"task_instances|active_instances|dag_runs|backfill_runs|last_run_state|task_outcomes")
+"""Families and recorded series whose `state` is a state of Airflow's task instances or runs."""
 every_panel = pytest.mark.parametrize("panel", PANELS, ids=str)
 every_board = pytest.mark.parametrize("uid", BOARDS)
 
@@ -106,3 +110,24 @@ def test_a_point_between_two_gaps_is_drawn(panel: Panel) -> None:
     if custom["drawStyle"] == "line":
         assert custom["showPoints"] in ("auto", "always")
         assert custom["pointSize"] > custom["lineWidth"]
+
+
+@every_panel
+def test_a_state_has_the_colour_that_airflow_gives_it(panel: Panel) -> None:
+    for override in panel.json["fieldConfig"]["overrides"]:
+        state = override["matcher"]["options"]
+        if state in STATES:
+            colors = [found["value"] for found in override["properties"] if found["id"] == "color"]
+            assert [color["fixedColor"] for color in colors] == [STATES[state]]
+    if any(target["legendFormat"] == "{{state}}" and OF_AIRFLOW.search(target["expr"]) for target in panel.targets):
+        assert set(STATES) <= {override["matcher"]["options"] for override in panel.json["fieldConfig"]["overrides"]}
+
+
+@every_panel
+def test_a_quantile_is_named_as_a_percentile(panel: Panel) -> None:
+    for target in panel.targets:
+        quantile = re.search(r'histogram_quantile\(([\d.]+)|quantile="([\d.]+)"', target["expr"])
+        legend = target["legendFormat"]
+        if quantile and legend.startswith("p"):
+            assert legend.partition(",")[0].split()[0] == f"p{float(quantile[1] or quantile[2]) * 100:g}"
+        assert not re.search(r"\bof 100\b|\bmedian\b", legend)

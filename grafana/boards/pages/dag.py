@@ -19,7 +19,7 @@ from grafana.boards.kit.panel import (
     rising,
 )
 from grafana.boards.kit.promql import API_READ, DAG, age, ago, one, or_zero, pick, quantile, rate, total
-from grafana.boards.kit.states import QUANTILES, RESULTS, STATES
+from grafana.boards.kit.states import PERCENTILES, STATES
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID
 from grafana.boards.rows.dag_tasks import TASKS
@@ -40,7 +40,7 @@ NOW = Row(
         )
         .unit("none")
         .show_name()
-        .colors({"failed": RED, "success": GREEN})
+        .colors(STATES)
         .no_value("none yet"),
         Stat(
             "Since last success",
@@ -149,21 +149,21 @@ RUNS = Row(
         )
         .unit("short")
         .bars()
-        .colors(RESULTS)
+        .colors(STATES)
         .no_value("no run ended"),
         TimeSeries(
             "How long runs take",
-            "Of runs that succeeded, from their start to their end: half take no longer than the median.",
-            Query(quantile(0.5, "airflow_dag_run_duration_seconds", **DAG), "median"),
-            Query(quantile(0.95, "airflow_dag_run_duration_seconds", **DAG), "95 of 100"),
+            "Of runs that succeeded, from their start to their end: p50 is the median.",
+            Query(quantile(0.5, "airflow_dag_run_duration_seconds", **DAG), "p50"),
+            Query(quantile(0.95, "airflow_dag_run_duration_seconds", **DAG), "p95"),
             Query(
                 pick("airflow_dag:dag_run_duration_seconds:quantile1w", quantile="0.95", **DAG),
-                "95 of 100, last week",
+                "p95, last week",
             ),
         )
         .unit("s")
         .sparse()
-        .colors(QUANTILES)
+        .colors(PERCENTILES)
         .no_value("no run succeeded"),
         TimeSeries(
             "How late scheduled runs start and end",

@@ -7,7 +7,7 @@ from grafana.boards.kit.dashboard import Dashboard, Row
 from grafana.boards.kit.draw import Stat, TimeSeries
 from grafana.boards.kit.panel import GREEN, NEUTRAL, NO_API, NO_STATSD, ORANGE, RED, Query, rising
 from grafana.boards.kit.promql import API_READ, age, busiest, heard, or_zero, pick, quantile, rate, total
-from grafana.boards.kit.states import QUANTILES
+from grafana.boards.kit.states import PERCENTILES
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import COMMON
 from grafana.boards.rows.triggerer import TRIGGERER
@@ -85,12 +85,12 @@ EXECUTOR = Row(
         TimeSeries(
             "Waits for a worker, in the hour before",
             "From queued to running: half of all tries waited no longer than the median.",
-            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.5"), "median"),
-            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "95 of 100"),
-            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.99"), "99 of 100"),
+            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.5"), "p50"),
+            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "p95"),
+            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.99"), "p99"),
         )
         .unit("s")
-        .colors(QUANTILES)
+        .colors(PERCENTILES)
         .no_value("nothing ended"),
         TimeSeries(
             "Executor's part of a scheduler loop",

@@ -8,7 +8,7 @@ from grafana.boards.kit.dashboard import Dashboard, Row
 from grafana.boards.kit.draw import BarGauge, TimeSeries
 from grafana.boards.kit.panel import NO_API, RED, Query, rising
 from grafana.boards.kit.promql import age, or_zero, pick
-from grafana.boards.kit.states import RESULTS, STATES, WAITS
+from grafana.boards.kit.states import ATTEMPTS, STATES, WAITS
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, RUNBOOKS
 from grafana.boards.rows.answers import ANSWERS, HOUR
@@ -47,12 +47,12 @@ COURSE = Row(
             Query(f"60 * {pick('airflow:task_tries_failed:rate5m')}", "failed"),
             Query(
                 f"60 * ({TRIES} - ({or_zero(pick('airflow:task_tries_failed:rate5m'), TRIES)}))",
-                "did not fail",
+                "not failed",
             ),
         )
         .unit("short")
         .stacked()
-        .colors(RESULTS),
+        .colors(ATTEMPTS),
         TimeSeries(
             "Runs that ended in the hour before",
             "At each moment the runs that ended in the hour before it, by the state they ended in.",
@@ -60,14 +60,14 @@ COURSE = Row(
         )
         .unit("short")
         .stacked()
-        .colors(RESULTS),
+        .colors(STATES),
         TimeSeries(
             "Waits in the hour before",
             "95 of 100 tries waited no longer than this: for a slot or a limit (scheduled), then for a worker"
             " (queued); and 95 of 100 scheduled runs started no later than this after they were due.",
-            Query(pick("airflow:task_scheduled_seconds:quantile1h", quantile="0.95"), "for a slot or limit"),
-            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "for a worker"),
-            Query(pick("airflow:dag_run_schedule_delay_seconds:quantile1h", quantile="0.95"), "runs, to start"),
+            Query(pick("airflow:task_scheduled_seconds:quantile1h", quantile="0.95"), "for slot or limit"),
+            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "for worker"),
+            Query(pick("airflow:dag_run_schedule_delay_seconds:quantile1h", quantile="0.95"), "schedule delay"),
         )
         .unit("s")
         .colors(WAITS),

@@ -20,7 +20,7 @@ from grafana.boards.kit.panel import (
     rising,
 )
 from grafana.boards.kit.promql import API_READ, STATSD_HEARD, age, busiest, heard, one, or_zero, pick, quantile, total
-from grafana.boards.kit.states import QUANTILES, STATES
+from grafana.boards.kit.states import PERCENTILES, STATES
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON
 from grafana.boards.rows.parsing import PARSING
 
@@ -85,23 +85,23 @@ LOOPS = Row(
             "A loop of the scheduler",
             "How long loops take (StatsD): each creates runs, hands tasks to executors and listens to them."
             " Seconds are slow.",
-            Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.5"), "median"),
-            Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.95"), "95 of 100"),
-            Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.99"), "99 of 100"),
+            Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.5"), "p50"),
+            Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.95"), "p95"),
+            Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.99"), "p99"),
         )
         .unit("s")
-        .colors(QUANTILES)
+        .colors(PERCENTILES)
         .no_value(NO_STATSD),
         TimeSeries(
             "The critical section",
             "Only one scheduler at a time may hand tasks to executors (StatsD): how long 95 of 100 stay, and its"
             " query alone.",
-            Query(pick("airflow:critical_section_seconds:quantile5m", quantile="0.95"), "all of it"),
+            Query(pick("airflow:critical_section_seconds:quantile5m", quantile="0.95"), "total"),
             Query(quantile(0.95, "airflow_scheduler_critical_section_query_duration_seconds"), "its query"),
         )
         .unit("s")
         .sparse()
-        .colors({"all of it": ORANGE, "its query": BLUE})
+        .colors({"total": ORANGE, "its query": BLUE})
         .no_value(NO_STATSD),
         TimeSeries(
             "Critical section found taken",
@@ -139,12 +139,12 @@ LOOPS = Row(
             "Checking the dependencies of a run",
             "How long schedulers take to check which tasks of one run may start (StatsD): half of the runs take no"
             " longer than the median.",
-            Query(quantile(0.5, "airflow_scheduler_dependency_check_duration_seconds"), "median"),
-            Query(quantile(0.95, "airflow_scheduler_dependency_check_duration_seconds"), "95 of 100"),
+            Query(quantile(0.5, "airflow_scheduler_dependency_check_duration_seconds"), "p50"),
+            Query(quantile(0.95, "airflow_scheduler_dependency_check_duration_seconds"), "p95"),
         )
         .unit("s")
         .sparse()
-        .colors(QUANTILES)
+        .colors(PERCENTILES)
         .size(8)
         .no_value(NO_STATSD),
         TimeSeries(

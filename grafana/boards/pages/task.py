@@ -31,7 +31,7 @@ from grafana.boards.kit.promql import (
     rate,
     total,
 )
-from grafana.boards.kit.states import QUANTILES, RESULTS, STATES
+from grafana.boards.kit.states import ATTEMPTS, PERCENTILES, STATES, WAITS
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, TASK_ID
 
 TRIES, FAILED = "airflow_task_tries_total", "airflow_task_tries_failed_total"
@@ -109,12 +109,12 @@ TRIES_ROW = Row(
             Query(
                 f"3600 * ({total(rate(TRIES, **TASK))} - ({or_zero(total(rate(FAILED, **TASK)), 'vector(1)')})"
                 f" - ({or_zero(total(rate('airflow_task_tries_cleared_total', **TASK)), 'vector(1)')}))",
-                "did not fail",
+                "not failed",
             ),
         )
         .unit("short")
         .bars()
-        .colors(RESULTS)
+        .colors(ATTEMPTS)
         .no_value("no try ended"),
         TimeSeries(
             "Outcomes, an hour",
@@ -124,18 +124,18 @@ TRIES_ROW = Row(
         )
         .unit("short")
         .bars()
-        .colors(RESULTS)
+        .colors(STATES)
         .no_value("nothing ended"),
         TimeSeries(
             "How long a try takes",
             "Mean time of the tries that end, and for DAGs named by --airflow.task-histograms how long most take.",
             Query(f"{total(rate(SECONDS, **TASK))} / ({total(rate(TRIES, **TASK))} > 0)", "mean"),
-            Query(quantile(0.5, "airflow_task_try_duration_seconds", **TASK), "median"),
-            Query(quantile(0.95, "airflow_task_try_duration_seconds", **TASK), "95 of 100"),
+            Query(quantile(0.5, "airflow_task_try_duration_seconds", **TASK), "p50"),
+            Query(quantile(0.95, "airflow_task_try_duration_seconds", **TASK), "p95"),
         )
         .unit("s")
         .sparse()
-        .colors(QUANTILES)
+        .colors(PERCENTILES)
         .colors({"mean": BLUE})
         .no_value("no try ended"),
         TimeSeries(
@@ -144,16 +144,17 @@ TRIES_ROW = Row(
             Query(
                 f"{total(rate('airflow_dag_scheduled_seconds_total', **DAG))}"
                 f" / ({total(rate('airflow_dag_scheduled_tries_total', **DAG))} > 0)",
-                "for a slot or limit",
+                "for slot or limit",
             ),
             Query(
                 f"{total(rate('airflow_dag_queued_seconds_total', **DAG))}"
                 f" / ({total(rate('airflow_dag_queued_tries_total', **DAG))} > 0)",
-                "for a worker",
+                "for worker",
             ),
         )
         .unit("s")
         .sparse()
+        .colors(WAITS)
         .no_value("no try ended"),
     ],
 )

@@ -7,7 +7,7 @@ from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import TimeSeries
 from grafana.boards.kit.panel import BLUE, GREEN, ORANGE, PURPLE, RED, YELLOW, Query, Thresholds, rising
 from grafana.boards.kit.promql import largest, pick
-from grafana.boards.kit.states import QUANTILES, RESULTS
+from grafana.boards.kit.states import PERCENTILES, STATES
 from grafana.boards.kit.table import Column, Key, Table
 
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
@@ -49,7 +49,7 @@ COMPARED = Row(
                 share("Tasks failed", "airflow_dag:task_failure:ratio1h"),
                 share("Tries failed", "airflow_dag:task_try_failure:ratio1h", rising(0.05, 0.25)),
                 share("Time wasted", "airflow_dag:task_wasted_seconds:ratio1h", rising(0.05, 0.25)),
-                seconds("95 of 100 tasks", "airflow_dag:task_duration_seconds:quantile1h", quantile="0.95"),
+                seconds("p95 duration", "airflow_dag:task_duration_seconds:quantile1h", quantile="0.95"),
                 seconds("Wait for a slot", "airflow_dag:task_scheduled_seconds:mean1h"),
                 seconds("Wait for a worker", "airflow_dag:task_queued_seconds:mean1h"),
                 Column(
@@ -112,7 +112,7 @@ DONE = Row(
         )
         .unit("short")
         .stacked()
-        .colors(RESULTS)
+        .colors(STATES)
         .size(8)
         .no_value("nothing ran"),
         TimeSeries(
@@ -127,13 +127,13 @@ DONE = Row(
         .no_value("nothing ran"),
         TimeSeries(
             "How long tasks take, in the hour before",
-            "Of tasks that succeeded: half take no longer than the median.",
-            Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.5"), "median"),
-            Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.95"), "95 of 100"),
-            Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.99"), "99 of 100"),
+            "Of tasks that succeeded: p50 is the median.",
+            Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.5"), "p50"),
+            Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.95"), "p95"),
+            Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.99"), "p99"),
         )
         .unit("s")
-        .colors(QUANTILES)
+        .colors(PERCENTILES)
         .size(8)
         .no_value("nothing ran"),
     ],

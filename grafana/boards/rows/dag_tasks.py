@@ -7,7 +7,7 @@ from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import TimeSeries
 from grafana.boards.kit.panel import ANY_IS_NOTEWORTHY, PLAIN, RED, Query
 from grafana.boards.kit.promql import DAG, increase, one, or_zero, quantile, rate, total
-from grafana.boards.kit.states import NOT_RUN, QUANTILES, RESULTS, STATES
+from grafana.boards.kit.states import ATTEMPTS, PERCENTILES, STATES, WAITS
 from grafana.boards.kit.table import Column, Key, Table
 
 TASK = {
@@ -79,7 +79,7 @@ TASKS = Row(
         )
         .unit("short")
         .bars()
-        .colors(NOT_RUN)
+        .colors(STATES)
         .size(8)
         .no_value("all tasks ran"),
         TimeSeries(
@@ -88,12 +88,12 @@ TASKS = Row(
             Query(f"60 * {total(rate('airflow_task_tries_failed_total', **DAG))}", "failed"),
             Query(
                 f"60 * ({TRIES} - ({or_zero(total(rate('airflow_task_tries_failed_total', **DAG)), TRIES)}))",
-                "did not fail",
+                "not failed",
             ),
         )
         .unit("short")
         .stacked()
-        .colors(RESULTS)
+        .colors(ATTEMPTS)
         .size(8)
         .no_value("no try ended"),
         TimeSeries(
@@ -113,26 +113,27 @@ TASKS = Row(
             Query(
                 f"{total(rate('airflow_dag_scheduled_seconds_total', **DAG))}"
                 f" / ({total(rate('airflow_dag_scheduled_tries_total', **DAG))} > 0)",
-                "for a slot or limit",
+                "for slot or limit",
             ),
             Query(
                 f"{total(rate('airflow_dag_queued_seconds_total', **DAG))}"
                 f" / ({total(rate('airflow_dag_queued_tries_total', **DAG))} > 0)",
-                "for a worker",
+                "for worker",
             ),
         )
         .unit("s")
         .sparse()
+        .colors(WAITS)
         .no_value("no try ended"),
         TimeSeries(
             "How long tries take",
-            "Of tries that succeeded, all tasks together: half take no longer than the median.",
-            Query(quantile(0.5, "airflow_task_duration_seconds", **DAG), "median"),
-            Query(quantile(0.95, "airflow_task_duration_seconds", **DAG), "95 of 100"),
+            "Of tries that succeeded, all tasks together: p50 is the median.",
+            Query(quantile(0.5, "airflow_task_duration_seconds", **DAG), "p50"),
+            Query(quantile(0.95, "airflow_task_duration_seconds", **DAG), "p95"),
         )
         .unit("s")
         .sparse()
-        .colors(QUANTILES)
+        .colors(PERCENTILES)
         .no_value("no try succeeded"),
     ],
 )

@@ -6,7 +6,7 @@ from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import TimeSeries
 from grafana.boards.kit.panel import BLUE, NO_HOST, NO_STATSD, Query
 from grafana.boards.kit.promql import DAG, host_quantile, largest, or_zero, pick, rate, total
-from grafana.boards.kit.states import QUANTILES
+from grafana.boards.kit.states import PERCENTILES
 
 RUN_TIME = total(rate("airflow_task_run_seconds_total", **DAG))
 PEAK = "airflow_task_try_peak_memory_bytes"
@@ -25,22 +25,22 @@ RESOURCES = Row(
             "Peak memory of a try",
             "The most resident memory of one process of a try (host source): half of all tries need no more than"
             " the median.",
-            Query(host_quantile(0.5, PEAK, **DAG), "median"),
-            Query(host_quantile(0.95, PEAK, **DAG), "95 of 100"),
+            Query(host_quantile(0.5, PEAK, **DAG), "p50"),
+            Query(host_quantile(0.95, PEAK, **DAG), "p95"),
         )
         .unit("bytes")
         .sparse()
-        .colors(QUANTILES)
+        .colors(PERCENTILES)
         .no_value(NO_HOST),
         TimeSeries(
             "CPU time of a try",
-            "CPU seconds that a try used until it ended (host source): half of all tries need no more than the median.",
-            Query(host_quantile(0.5, "airflow_task_try_cpu_seconds", **DAG), "median"),
-            Query(host_quantile(0.95, "airflow_task_try_cpu_seconds", **DAG), "95 of 100"),
+            "CPU seconds that a try used until it ended (host source): p50 is the median.",
+            Query(host_quantile(0.5, "airflow_task_try_cpu_seconds", **DAG), "p50"),
+            Query(host_quantile(0.95, "airflow_task_try_cpu_seconds", **DAG), "p95"),
         )
         .unit("s")
         .sparse()
-        .colors(QUANTILES)
+        .colors(PERCENTILES)
         .size(8)
         .no_value(NO_HOST),
         TimeSeries(

@@ -27,11 +27,11 @@ PARSING = Row(
             "Time to parse a file",
             "Mean, and what 95 of 100 files of the hour before took at most (StatsD).",
             Query(average("airflow_dag_processor_parse_duration_seconds"), "mean"),
-            Query(pick("airflow:dag_file_parse_seconds:quantile1h", quantile="0.95"), "95 of 100, of an hour"),
+            Query(pick("airflow:dag_file_parse_seconds:quantile1h", quantile="0.95"), "p95, trailing hour"),
         )
         .unit("s")
         .sparse()
-        .colors({"mean": BLUE, "95 of 100, of an hour": ORANGE})
+        .colors({"mean": BLUE, "p95, trailing hour": ORANGE})
         .no_value(NO_STATSD),
         TimeSeries(
             "DAGs",

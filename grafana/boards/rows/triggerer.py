@@ -11,13 +11,11 @@ from grafana.boards.kit.panel import (
     NO_API,
     NO_STATSD,
     ORANGE,
-    PURPLE,
-    RED,
-    YELLOW,
     Query,
     rising,
 )
 from grafana.boards.kit.promql import API_READ, age, heard, or_zero, pick
+from grafana.boards.kit.states import STATES
 
 FULL = rising(0.8, 1)
 TRIGGERER = Row(
@@ -87,7 +85,7 @@ TRIGGERER = Row(
             Query(heard("airflow_triggers_blocked_main_thread_total"), "held up others"),
         )
         .unit("short")
-        .colors({"fired": GREEN, "failed": RED, "held up others": ORANGE})
+        .colors({"fired": STATES["success"], "failed": STATES["failed"], "held up others": ORANGE})
         .size(8)
         .no_value(NO_STATSD),
         TimeSeries(
@@ -98,7 +96,7 @@ TRIGGERER = Row(
             Query(heard("airflow_task_reschedules_total"), "rescheduled"),
         )
         .unit("short")
-        .colors({"deferred": PURPLE, "rescheduled": YELLOW})
+        .colors({"deferred": STATES["deferred"], "rescheduled": STATES["up_for_reschedule"]})
         .size(8)
         .no_value(NO_STATSD),
         TimeSeries(
