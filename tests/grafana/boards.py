@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import promql_parser as ast
+
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family
+from tests.contract.promql import rules, walk
 
 GRAFANA = Path(__file__).resolve().parents[2] / "grafana"
 FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
@@ -105,3 +109,45 @@ def families() -> dict[str, Family]:
     """Each family by the names of its samples."""
     suffixes = ("", "_bucket", "_sum", "_count")
     return {f"{family.name}{suffix}": family for family in FAMILIES for suffix in suffixes}
+
+
+SOURCES = ("API", "StatsD", "host", "exporter", "Prometheus")
+"""Where the metrics of a panel come from, in the order in which descriptions name them."""
+FROM_CATALOGUE = {"airflow": "API", "statsd": "StatsD", "host": "host"}
+MATRIX = GRAFANA.parent / "docs" / "matrix.md"
+
+
+@cache
+def fed_by_statsd() -> frozenset[str]:
+    """The metrics of the API that StatsD feeds where the API is off: the third column of docs/matrix.md."""
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", MATRIX.read_text(encoding="utf-8"), re.MULTILINE)
+    return frozenset(name for name, statsd_only in rows if statsd_only.strip() != "-")
+
+
+@cache
+def sources_of(expression: str) -> frozenset[str]:
+    """Where the metrics of an expression come from, those of recording rules included."""
+    names = {node.name for node in walk(ast.parse(expression)) if isinstance(node, ast.VectorSelector)}
+    return frozenset[str]().union(*(sources_of_name(name) for name in names if name))
+
+
+@cache
+def sources_of_name(name: str) -> frozenset[str]:
+    """Where a metric or a recorded series comes from."""
+    if recorded := [rule["expr"] for rule in rules() if rule.get("record") == name]:
+        return frozenset[str]().union(*map(sources_of, recorded))
+    family = families().get(name)
+    if family is None:
+        return frozenset({"Prometheus"})
+    found = {FROM_CATALOGUE.get(family.source, "exporter")}
+    return frozenset(found | {"StatsD"} if family.name in fed_by_statsd() else found)
+
+
+def source_sentence(panel: Panel) -> str:
+    """How the description of a panel ends: `Source: StatsD.` or `Sources: API, host.`"""
+    found = frozenset[str]().union(*(sources_of(substitute(target["expr"])) for target in panel.targets))
+    named = [source for source in SOURCES if source in found]
+    if len(named) > 1 and set(named) & {"API", "StatsD", "host"}:
+        # Most queries read the exporter's metrics too: whether a source is up, and when it was read.
+        named = [source for source in named if source not in ("exporter", "Prometheus")]
+    return f"Source{'s' if len(named) > 1 else ''}: {', '.join(named)}."

@@ -82,7 +82,7 @@ def test_it_has_the_variables_that_it_uses_and_no_others(uid: str) -> None:
 
 
 def test_an_alert_that_fires_leads_to_the_runbook_that_it_names_itself() -> None:
-    (table,) = [panel for panel in panels() if panel.json["title"] == "Alerts that fire"]
+    (table,) = [panel for panel in panels() if panel.json["title"] == "Firing alerts"]
     link = re.search(r'"url": "\$\{runbooks\}(/[^"]+)"', json.dumps(table.json).replace(r"\"", "'"))
     assert link
     for rule in rules(GRAFANA.parent / "prometheus" / "alerts"):
@@ -127,3 +127,15 @@ def test_the_datasource_knows_the_shipped_scrape_interval() -> None:
     (source,) = provisioned("datasources/prometheus.yaml")["datasources"]
     prometheus = yaml.safe_load((GRAFANA.parent / "prometheus/prometheus.yml").read_text(encoding="utf-8"))
     assert source["jsonData"]["timeInterval"] == prometheus["global"]["scrape_interval"]
+
+
+def test_the_docs_name_panels_and_columns_that_are_there() -> None:
+    page = (GRAFANA.parent / "docs" / "dashboards.md").read_text(encoding="utf-8")
+    section = page.partition("## Where to find what")[2].partition("\n## ")[0]
+    titles = {panel.json["title"] for panel in panels()}
+    columns = {
+        override["matcher"]["options"] for panel in panels() for override in panel.json["fieldConfig"]["overrides"]
+    }
+    named = set(re.findall(r"\*([^*]+)\*", section))
+    assert named
+    assert named <= titles | columns, named - titles - columns

@@ -11,7 +11,7 @@ import pytest
 
 from grafana.boards.kit.states import STATES
 from tests.contract.promql import walk
-from tests.grafana.boards import BOARDS, Panel, families, panels, substitute
+from tests.grafana.boards import BOARDS, Panel, families, panels, source_sentence, substitute
 
 FAMILIES = families()
 PANELS = list(panels())
@@ -50,7 +50,16 @@ def test_it_says_what_it_needs_where_it_is_empty(panel: Panel) -> None:
     for source, words in WORDS.items():
         if all(source in of_target for of_target in needed):
             assert words in panel.json["fieldConfig"]["defaults"]["noValue"]
-            assert words in panel.json["description"]
+
+
+@every_panel
+def test_its_description_ends_with_where_its_metrics_come_from(panel: Panel) -> None:
+    assert panel.json["description"].endswith(f". {source_sentence(panel)}")
+
+
+@every_panel
+def test_its_title_is_short(panel: Panel) -> None:
+    assert len(panel.json["title"]) <= 48
 
 
 def sources(expression: str) -> set[str]:

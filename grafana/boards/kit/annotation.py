@@ -1,4 +1,4 @@
-"""Marks on every graph: what changed, and what went wrong."""
+"""Annotations on every graph: alerts, deployments, restarts, failed runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grafana.boards.kit.promql import one, pick
 
 @dataclass(frozen=True)
 class Annotation:
-    """Moments or spans at which an expression has a value; with `at_value` the value itself is the moment, in ms."""
+    """Times at which an expression has a value. With `at_value` the value itself is the time, in milliseconds."""
 
     name: str
     expression: str
@@ -44,14 +44,14 @@ DEPLOYMENTS = Annotation(
     PURPLE,
 )
 RESTARTS = Annotation(
-    "Restarts of Airflow",
+    "Airflow restarts",
     f"1000 * {pick('airflow_process_oldest_start_timestamp_seconds', component='~scheduler|dag_processor|triggerer')}",
     "{{component}} started on {{instance}}",
     BLUE,
     at_value=True,
 )
 EXPORTER_RESTARTS = Annotation(
-    "Restarts of the exporter",
+    "Exporter restarts",
     f"1000 * ({pick('process_start_time_seconds')} and on(instance) {pick('airflow_exporter_build_info')})",
     "exporter {{instance}} started",
     ORANGE,
@@ -61,7 +61,7 @@ CHANGES = (ALERTS, DEPLOYMENTS, RESTARTS, EXPORTER_RESTARTS)
 
 
 def failed_runs(*, shown: bool, **labels: str) -> Annotation:
-    """When runs failed; DAG by DAG where no matcher picks one."""
+    """Times at which runs failed, by DAG."""
     gained = f"increase({pick('airflow_dag_runs_finished_total', state='failed', **labels)}[$__rate_interval])"
     return Annotation(
         "Failed runs", f"sum by(dag_id) (max without(instance, pod) ({gained})) > 0.5", "{{dag_id}} failed", RED, shown

@@ -17,7 +17,7 @@ TAG = "airflow"
 
 @dataclass(frozen=True)
 class Row:
-    """Panels under a heading, from left to right; those of a collapsed row ask nothing until it is opened."""
+    """Panels under a heading, from left to right. Panels of a collapsed row run no queries until it is opened."""
 
     title: str
     panels: Sequence[Panel]
@@ -26,7 +26,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """One file."""
+    """One dashboard, one JSON file."""
 
     uid: str
     title: str
@@ -35,7 +35,7 @@ class Dashboard:
     rows: Sequence[Row]
     annotations: Sequence[Annotation] = ()
     links: Sequence[Link] = ()
-    since: str = "now-6h"
+    time_from: str = "now-6h"
     refresh: str = "1m"
 
     def json(self) -> Json:
@@ -50,7 +50,7 @@ class Dashboard:
             "editable": True,
             "graphTooltip": 1,
             "timezone": "browser",
-            "time": {"from": self.since, "to": "now"},
+            "time": {"from": self.time_from, "to": "now"},
             "refresh": self.refresh,
             "templating": {"list": [variable.json() for variable in self.variables]},
             "annotations": {"list": [annotation.json() for annotation in self.annotations]},
@@ -60,7 +60,7 @@ class Dashboard:
 
 
 def _siblings() -> Json:
-    """The menu of all our dashboards; time and variables go along."""
+    """The menu of all dashboards of the exporter; time range and variables are kept."""
     return {
         "title": "Airflow dashboards",
         "type": "dashboards",
@@ -76,7 +76,7 @@ def _siblings() -> Json:
 
 
 def _place(rows: Sequence[Row]) -> Iterator[Json]:
-    """Yield rows and panels with numbers and places; rows without a title have no heading."""
+    """Yield rows and panels with their ids and positions."""
     number, top = 1, 0
     for row in rows:
         place = {"h": 1, "w": COLUMNS, "x": 0, "y": top}
@@ -90,7 +90,7 @@ def _place(rows: Sequence[Row]) -> Iterator[Json]:
 
 
 def _flow(panels: Sequence[Panel], number: int, top: int) -> tuple[list[Json], int]:
-    """Panels from left to right, in as many lines as they need, and where the next row begins."""
+    """Panels from left to right, in as many lines as they need, and the top of the next row."""
     left, tallest = 0, 0
     placed = []
     for count, panel in enumerate(panels):

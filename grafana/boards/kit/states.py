@@ -23,5 +23,5 @@ STATES = {
     "upstream_failed": "#ffa500",  # orange
 }
 ATTEMPTS = {"failed": STATES["failed"], "not failed": STATES["success"], "cleared": GREY}
-WAITS = {"for slot or limit": STATES["scheduled"], "for worker": STATES["queued"], "schedule delay": BLUE}
+WAITS = {"scheduled (slot or limit)": STATES["scheduled"], "queued (worker)": STATES["queued"], "schedule delay": BLUE}
 PERCENTILES = {"p50": GREEN, "p95": ORANGE, "p99": RED, "p95, last week": GREY}

@@ -1,4 +1,4 @@
-"""What a dashboard can be narrowed to."""
+"""The variables of dashboards: drop-down lists of label values."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ HIDDEN = 2
 
 @dataclass(frozen=True)
 class Variable:
-    """Values of a label, as found in Prometheus; with `several` more than one may be chosen, all of them at first."""
+    """The values of a label in Prometheus. With `multi` multi can be selected; the default is all."""
 
     name: str
     label: str
     description: str
     query: str
-    several: bool = False
+    multi: bool = False
     hidden: bool = False
 
     def json(self) -> Json:
         """The variable as Grafana reads it."""
         if self.name == "datasource":
             return self._datasource()
-        whole = {"allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]}} if self.several else {}
+        whole = {"allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]}} if self.multi else {}
         return {
             "type": "query",
             "name": self.name,
@@ -37,8 +37,8 @@ class Variable:
             "definition": self.query,
             "refresh": ON_TIME_RANGE,
             "sort": ALPHABETICAL,
-            "multi": self.several,
-            "includeAll": self.several,
+            "multi": self.multi,
+            "includeAll": self.multi,
             "hide": HIDDEN if self.hidden else 0,
             **whole,
         }
@@ -54,17 +54,19 @@ class Variable:
         }
 
 
-DATASOURCE_VARIABLE = Variable("datasource", "Data source", "The Prometheus that holds the metrics.", "prometheus")
+DATASOURCE_VARIABLE = Variable(
+    "datasource", "Data source", "The Prometheus data source with the metrics.", "prometheus"
+)
 AIRFLOW = Variable(
     "airflow",
     "Airflow",
-    "Which Airflow: the label `airflow` of the scrape configuration.",
+    "The label `airflow` of the scrape configuration.",
     "label_values(airflow_exporter_build_info, airflow)",
 )
 COMMON = (DATASOURCE_VARIABLE, AIRFLOW)
 DAGS = 'label_values({__name__=~"airflow_dag_paused|airflow_dag_runs_finished_total", airflow="$airflow"}, dag_id)'
 DAG_ID = Variable("dag_id", "DAG", "One DAG.", DAGS)
-DAG_IDS = Variable("dag_id", "DAG", "DAGs whose waits and limits are shown.", DAGS, several=True)
+DAG_IDS = Variable("dag_id", "DAG", "DAGs whose waiting task instances and limits are shown.", DAGS, multi=True)
 TASK_ID = Variable(
     "task_id",
     "Task",
@@ -76,33 +78,33 @@ POOL = Variable(
     "Pool",
     "Pools whose slots are shown.",
     'label_values(airflow_pool_waiting_slots{airflow="$airflow"}, pool)',
-    several=True,
+    multi=True,
 )
 COMPONENT = Variable(
     "component",
     "Component",
-    "Parts of Airflow whose processes are shown.",
+    "Components of Airflow whose processes are shown.",
     'label_values(airflow_processes{airflow="$airflow"}, component)',
-    several=True,
+    multi=True,
 )
 WORKER = Variable(
     "worker",
     "Worker or host",
-    "Hosts that an exporter reads: the label `instance` of the scrape.",
+    "Hosts with an exporter: the label `instance`.",
     'label_values(airflow_processes{airflow="$airflow"}, instance)',
-    several=True,
+    multi=True,
 )
 RUNBOOKS = Variable(
     "runbooks",
-    "Runbooks' address",
-    "Where links to runbooks lead: the rule airflow:links:info in prometheus/rules/settings.yml.",
+    "Runbooks URL",
+    "Base URL of links to runbooks, from the rule airflow:links:info in prometheus/rules/settings.yml.",
     "label_values(airflow:links:info, runbooks)",
     hidden=True,
 )
 AIRFLOW_URL = Variable(
     "airflow_url",
-    "Airflow's address",
-    "Where links to Airflow lead: what the exporter is told by --airflow.public-url, else by --airflow.url.",
+    "Airflow URL",
+    "Base URL of links to Airflow: --airflow.public-url, or --airflow.url where that is not set.",
     'label_values(airflow_ui_info{airflow="$airflow"}, url)',
     hidden=True,
 )

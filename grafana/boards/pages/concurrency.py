@@ -1,4 +1,4 @@
-"""Every limit beside its use: what waits, for what, since when, and which knob would help."""
+"""Limits and their usage: what waits, for what, and which limit to raise."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ DAGS = {"dag_id": "~$dag_id"}
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 
 
-def waiting(title: str, state: str, description: str) -> Panel:
-    """How many wait in a state."""
+def count_in_state(title: str, state: str, description: str) -> Panel:
+    """How many task instances are in a state."""
     expression = or_zero(f"sum({pick('airflow:task_instances:sum', state=state)})", API_READ)
     return (
         Stat(
@@ -34,8 +34,8 @@ def waiting(title: str, state: str, description: str) -> Panel:
     )
 
 
-def left(title: str, recorded: str, description: str) -> Panel:
-    """What is left of a limit."""
+def headroom(title: str, recorded: str, description: str) -> Panel:
+    """How much of a limit is free."""
     steps = ((None, RED), (1, GREEN))
     return (
         Stat(
@@ -52,23 +52,43 @@ def left(title: str, recorded: str, description: str) -> Panel:
 
 
 WAITING = Row(
-    "What waits now, and for what",
+    "Waiting now",
     [
-        waiting("Scheduled", "scheduled", "Wait for a pool slot, for max_active_tasks or for parallelism."),
-        waiting("Queued", "queued", "Wait for a worker of the executor to start them."),
-        waiting("Running", "running", "Run on a worker."),
-        waiting("Deferred", "deferred", "Wait in the triggerer; hold a pool slot only where the pool counts them."),
-        waiting("Up for retry", "up_for_retry", "Failed, and wait for their retry delay to pass."),
-        waiting("Up for reschedule", "up_for_reschedule", "Sensors that wait for their next poke."),
+        count_in_state(
+            "Scheduled",
+            "scheduled",
+            "Task instances that wait for a pool slot, max_active_tasks or parallelism. If they pile up,"
+            " look for a full limit below. Source: API.",
+        ),
+        count_in_state(
+            "Queued",
+            "queued",
+            "Task instances that the executor has, but no worker has started. If they pile up, add workers"
+            " or executor slots. Source: API.",
+        ),
+        count_in_state("Running", "running", "Task instances that workers are running. Source: API."),
+        count_in_state(
+            "Deferred",
+            "deferred",
+            "Task instances that wait in the triggerer. They hold a pool slot only if the pool includes"
+            " deferred tasks. Source: API.",
+        ),
+        count_in_state(
+            "Up for retry", "up_for_retry", "Task instances that failed and wait for their retry delay. Source: API."
+        ),
+        count_in_state(
+            "Up for reschedule",
+            "up_for_reschedule",
+            "Sensors in reschedule mode that wait for their next poke. Source: API.",
+        ),
         Table(
             "Longest waits",
-            "DAGs whose task instances have been scheduled or queued longest. Scheduled: look at pools and limits"
-            " below;"
-            " queued: look at the executor and its workers.",
+            "DAGs whose task instances have been scheduled or queued longest. For scheduled ones look at the"
+            " pools and limits below, for queued ones at the executor and its workers. Source: API.",
             {**DAG, "state": Key("State", width=110)},
             [
                 Column(
-                    "Waits for",
+                    "Waiting",
                     age(f"topk(15, {pick(AGE, state='~scheduled|queued', **DAGS)})"),
                     unit="s",
                     thresholds=ATTENTION,
@@ -88,7 +108,7 @@ WAITING = Row(
         .no_value("nothing waits"),
         TimeSeries(
             "Waiting and running",
-            "Task instances that are scheduled, queued or running, and how many slots of parallelism there are.",
+            "Scheduled, queued and running task instances, and the slots of parallelism. Sources: API, StatsD.",
             Query(pick("airflow:task_instances:sum", state="~scheduled|queued|running"), "{{state}}"),
             Query(f"{pick('airflow:parallelism_slots:max')} < +Inf", "parallelism"),
         )
@@ -100,13 +120,13 @@ WAITING = Row(
     ],
 )
 LIMITS = Row(
-    "Limits and their use",
+    "Usage of limits",
     [
         BarGauge(
-            "Limits of Airflow as a whole",
-            "parallelism: slots in use, of core.parallelism times live schedulers. Triggerers: triggers of"
-            " their capacity."
-            " Celery workers: running, of worker_concurrency times workers.",
+            "Usage of global limits",
+            "Parallelism: used slots of core.parallelism times live schedulers. Triggerers: running triggers"
+            " of their capacity. Celery workers: running tasks of worker_concurrency times workers. At 100 %"
+            " raise the limit or add workers. Sources: API, StatsD, host.",
             Query(pick("airflow:parallelism_used:ratio"), "parallelism"),
             Query(pick("airflow:triggerer_used:ratio"), "triggerers"),
             Query(pick("airflow:worker_slots_used:ratio"), "Celery workers"),
@@ -117,8 +137,9 @@ LIMITS = Row(
         .size(8, 7)
         .no_value(NO_API),
         BarGauge(
-            "DAGs by their limit of runs",
-            "Active runs, of max_active_runs: at 100 % the next run waits. Backfills are left out.",
+            "Usage of max_active_runs",
+            "DAGs by active runs as a share of max_active_runs, without backfills. At 100 % the next run"
+            " waits: raise the limit, or make runs shorter. Source: API.",
             Query(f"topk(8, {pick('airflow_dag:active_runs:ratio', **DAGS)} > 0)", "{{dag_id}}"),
         )
         .unit("percentunit")
@@ -126,11 +147,12 @@ LIMITS = Row(
         .thresholds(((None, GREEN), (1, YELLOW)))
         .links(link.DAG)
         .size(8, 7)
-        .no_value("no run is active"),
+        .no_value("no active run"),
         BarGauge(
-            "DAGs by their limit of tasks",
-            "Queued and running task instances, of max_active_tasks: Airflow 3 counts by run, so there times the"
-            " running runs.",
+            "Usage of max_active_tasks",
+            "DAGs by queued and running task instances as a share of max_active_tasks. Airflow 3 applies the"
+            " limit to each run, so the share is of the limit times running runs. At 100 % tasks wait: raise"
+            " the limit. Source: API.",
             Query(f"topk(8, {pick('airflow_dag:active_tasks:ratio', **DAGS)} > 0)", "{{dag_id}}"),
         )
         .unit("percentunit")
@@ -138,20 +160,22 @@ LIMITS = Row(
         .thresholds(((None, GREEN), (1, YELLOW)))
         .links(link.DAG)
         .size(8, 7)
-        .no_value("no task is active"),
+        .no_value("no active task"),
     ],
 )
-LEFT = Row(
-    "What is left",
+HEADROOM = Row(
+    "Headroom",
     [
-        left(
-            "Slots of parallelism left",
+        headroom(
+            "Free parallelism slots",
             "airflow:parallelism_headroom:sum",
-            "Tasks that could run besides those that do.",
+            "How many more tasks could run at once. At 0 new tasks wait: raise core.parallelism or add a"
+            " scheduler. Sources: API, StatsD, host.",
         ),
         Stat(
-            "Queued behind parallelism",
-            "Task instances that are queued and hold no slot of parallelism: they wait until a running one ends.",
+            "Queued without a slot",
+            "Queued task instances without a slot of parallelism: they wait until a running one finishes."
+            " Sources: API, StatsD, host.",
             pick("airflow:parallelism_queued_behind:sum"),
         )
         .unit("short")
@@ -159,22 +183,27 @@ LEFT = Row(
         .thresholds(((None, GREEN), (1, YELLOW)))
         .size(8)
         .no_value(NO_API),
-        left("Triggers left", "airflow:triggerer_headroom:sum", "Triggers that all triggerers could run besides."),
+        headroom(
+            "Free triggerer capacity",
+            "airflow:triggerer_headroom:sum",
+            "How many more triggers all triggerers could run. At 0 deferred tasks wait: add a triggerer or"
+            " raise its capacity. Sources: API, StatsD.",
+        ),
         Table(
-            "DAGs with the least left",
-            "Runs and task instances that may start before max_active_runs and max_active_tasks hold them back, of"
-            " the ten DAGs with the fewest.",
+            "DAGs with the least headroom",
+            "The ten DAGs that can start the fewest further task instances and runs before max_active_tasks"
+            " and max_active_runs stop them. Source: API.",
             DAG,
             [
                 Column(
-                    "Tasks left",
+                    "Free task slots",
                     f"bottomk(10, {pick('airflow_dag:active_tasks_headroom:sum', **DAGS)})",
                     decimals=0,
                     thresholds=((None, ORANGE), (1, "text")),
                     width=110,
                 ),
                 Column(
-                    "Runs left",
+                    "Free runs",
                     f"{pick('airflow_dag:active_runs_headroom:sum', **DAGS)}"
                     f" and on(dag_id) bottomk(10, {pick('airflow_dag:active_tasks_headroom:sum', **DAGS)})",
                     decimals=0,
@@ -184,16 +213,16 @@ LEFT = Row(
             ],
         )
         .size(24, 6)
-        .no_value("no task is active")
-        .sort_by("Tasks left", ascending=True),
+        .no_value("no active task")
+        .sort_by("Free task slots", ascending=True),
     ],
 )
-MORE = Row(
-    "Backfills, and waits that cannot be told",
+BACKFILLS = Row(
+    "Backfills and unknown waits",
     [
         TimeSeries(
             "Backfill runs",
-            "Runs of backfills under way, and how many of them may be active at once (Airflow 3).",
+            "Runs of backfills in progress, and how many of them may be active at once (Airflow 3). Source: API.",
             Query(total(one("airflow_backfill_runs"), "state"), "{{state}}"),
             Query(f"sum({one('airflow_backfill_max_active_runs')})", "allowed"),
         )
@@ -204,8 +233,9 @@ MORE = Row(
         .size(8)
         .no_value("no backfill"),
         Table(
-            "Backfills now",
-            "Backfills under way, by DAG: their runs, how many may be active, and since when (Airflow 3).",
+            "Backfills in progress",
+            "DAGs with a backfill in progress: its runs, how many may be active, and when it was created"
+            " (Airflow 3). Source: API.",
             DAG,
             [
                 Column("Runs", f"sum by(dag_id) ({one('airflow_backfill_runs')})", decimals=0, width=80),
@@ -221,8 +251,9 @@ MORE = Row(
         .size(8)
         .no_value("no backfill"),
         TimeSeries(
-            "Waits that cannot be told, a minute",
-            "Tries whose wait Airflow does not tell, by wait and reason: they are in none of the figures of waits.",
+            "Unknown waits per minute",
+            "Attempts whose wait Airflow does not report, by wait and reason. They are missing from all wait"
+            " times. Source: API.",
             Query(
                 f"60 * {total(rate('airflow_task_wait_unobservable_total'), 'wait', 'reason')}", "{{wait}}: {{reason}}"
             ),
@@ -235,8 +266,8 @@ MORE = Row(
 DASHBOARD = Dashboard(
     "airflow-concurrency",
     "Airflow / Concurrency and pools",
-    "Every limit beside its use: what waits, for what, since when, and which limit holds it back.",
+    "What waits, for what and how long, and how much of each limit is used.",
     (*COMMON, POOL, DAG_IDS, AIRFLOW_URL),
-    [WAITING, LIMITS, LEFT, POOLS_ROW, MORE],
+    [WAITING, LIMITS, HEADROOM, POOLS_ROW, BACKFILLS],
     CHANGES,
 )

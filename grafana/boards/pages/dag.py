@@ -1,4 +1,4 @@
-"""One DAG: how its runs end, how long they take, how late they are, and which of its tasks are the reason."""
+"""One DAG: outcome, duration and delay of its runs, and the tasks that cause them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOW = Row(
     [
         Stat(
             "Last run",
-            "How the DAG's newest finished run ended; backfills are left out.",
+            "State of the newest finished run, without backfills. Source: API.",
             Query(f"max by(state) ({pick('airflow_dag_last_run_state', **DAG)}) == 1", "{{state}}"),
         )
         .unit("none")
@@ -44,7 +44,7 @@ NOW = Row(
         .no_value("none yet"),
         Stat(
             "Since last success",
-            "How long ago a run last succeeded; backfills are left out.",
+            "Time since the last successful run, without backfills. Source: API.",
             ago("airflow_dag_last_success_timestamp_seconds", **DAG),
         )
         .unit("s")
@@ -52,8 +52,9 @@ NOW = Row(
         .thresholds(NEUTRAL)
         .no_value("none yet"),
         Stat(
-            "Failed in a row",
-            "Runs that failed since the last success.",
+            "Consecutive failures",
+            "Runs that failed since the last successful one. From 1 on, look at Tasks below for the task"
+            " that fails. Source: API.",
             f"max({pick('airflow_dag_consecutive_failed_runs', **DAG)})",
         )
         .unit("none")
@@ -61,16 +62,18 @@ NOW = Row(
         .no_value("none yet"),
         Stat(
             "Oldest unfinished run",
-            "How long the scheduled run that has been wanted longest has been: due, and not ended yet.",
+            "Time since the oldest unfinished scheduled run became due. If it grows, a task hangs or cannot"
+            " start. Source: API.",
             age(f"max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds', **DAG)})"),
         )
         .unit("s")
         .decimals(0)
         .thresholds(rising(HOUR, 6 * HOUR))
-        .no_value("none is open"),
+        .no_value("none"),
         Stat(
-            "Active runs of those allowed",
-            "Runs that are queued or running, of max_active_runs; at 100 % the next run waits. Backfills are left out.",
+            "Usage of max_active_runs",
+            "Queued and running runs as a share of max_active_runs, without backfills. At 100 % the next run"
+            " waits. Source: API.",
             or_zero(f"max({pick('airflow_dag:active_runs:ratio', **DAG)})", API_READ),
         )
         .unit("percentunit")
@@ -78,9 +81,9 @@ NOW = Row(
         .thresholds(((None, GREEN), (1, YELLOW)))
         .no_value(NO_API),
         Stat(
-            "Until the next run",
-            "How long until the next scheduled run may be created. Due: the scheduler creates it in its next loops;"
-            " a paused DAG, and one at its limit of runs, stays due.",
+            "Next run in",
+            "Time until the next scheduled run may be created. Due: the scheduler creates it in one of its"
+            " next loops. A paused DAG, and a DAG at max_active_runs, stays due. Source: API.",
             age(f"max({pick('airflow_dag_next_run_timestamp_seconds', **DAG)}) - time()"),
         )
         .unit("s")
@@ -89,8 +92,9 @@ NOW = Row(
         .value_mappings(DUE)
         .no_value("no schedule"),
         Table(
-            "About this DAG",
-            "What Airflow says of the DAG.",
+            "DAG details",
+            "Owners, tags, schedule and file of the DAG, whether it is paused, and when its last run"
+            " finished. Source: API.",
             {
                 "owners": Key("Owners"),
                 "tags": Key("Tags"),
@@ -107,7 +111,7 @@ NOW = Row(
                     width=90,
                 ),
                 Column(
-                    "Last run ended",
+                    "Last run finished",
                     f"1000 * max by(owners, tags, schedule, bundle, file) ({pick('airflow_dag_info', **DAG)})"
                     f" * scalar(max({pick('airflow_dag_last_run_end_timestamp_seconds', **DAG)}))",
                     "dateTimeFromNow",
@@ -119,18 +123,20 @@ NOW = Row(
         .size(16, 5)
         .no_value(NO_API),
         Stat(
-            "Age of complete data",
-            "How long ago the newest data interval ended whose run succeeded: the data are complete up to then.",
+            "Data freshness",
+            "Time since the end of the newest data interval with a successful run: data up to then is"
+            " complete. Source: API.",
             ago("airflow_dag_last_success_data_interval_end_timestamp_seconds", **DAG),
         )
         .unit("s")
         .decimals(0)
         .thresholds(NEUTRAL)
         .size(height=5)
-        .no_value("not known"),
+        .no_value("unknown"),
         Stat(
-            "Time to parse",
-            "How long the DAG's file took to parse, the last time.",
+            "Parse time",
+            "How long the DAG's file took to parse, last time. Slow files delay all DAGs: move work out of"
+            " the top level of the file. Source: API.",
             f"max({pick('airflow_dag_parse_duration_seconds', **DAG)})",
         )
         .unit("s")
@@ -143,17 +149,18 @@ RUNS = Row(
     "Runs",
     [
         TimeSeries(
-            "Runs that end, an hour",
-            "How many runs end, by the state they end in.",
+            "Finished runs per hour",
+            "Finished runs per hour, by final state. Sources: API, StatsD.",
             Query(f"3600 * {total(rate('airflow_dag_runs_finished_total', **DAG), 'state')}", "{{state}}"),
         )
         .unit("short")
         .bars()
         .colors(STATES)
-        .no_value("no run ended"),
+        .no_value("no run finished"),
         TimeSeries(
-            "How long runs take",
-            "Of runs that succeeded, from their start to their end: p50 is the median.",
+            "Run duration",
+            "Duration of successful runs from start to end; p50 is the median. Compare with p95 of the last"
+            " week. Sources: API, StatsD.",
             Query(quantile(0.5, "airflow_dag_run_duration_seconds", **DAG), "p50"),
             Query(quantile(0.95, "airflow_dag_run_duration_seconds", **DAG), "p95"),
             Query(
@@ -166,18 +173,19 @@ RUNS = Row(
         .colors(PERCENTILES)
         .no_value("no run succeeded"),
         TimeSeries(
-            "How late scheduled runs start and end",
-            "95 of 100 scheduled runs start and end no later than this after they were due; cleared runs are left out.",
+            "Run delay (p95)",
+            "Time from when a scheduled run was due until it started and finished. Cleared runs are left"
+            " out. A late start: look at Concurrency and pools. Sources: API, StatsD.",
             Query(quantile(0.95, "airflow_dag_run_schedule_delay_seconds", **DAG), "start"),
             Query(quantile(0.95, "airflow_dag_run_since_run_after_seconds", **DAG), "end"),
         )
         .unit("s")
         .sparse()
         .size(8)
-        .no_value("no scheduled run ended"),
+        .no_value("no scheduled run finished"),
         TimeSeries(
             "Active runs",
-            "Runs that are queued or running, and how many may be.",
+            "Queued and running runs, and max_active_runs. Source: API.",
             Query(total(one("airflow_dag_runs", **DAG), "state"), "{{state}}"),
             Query(f"max({pick('airflow_dag_max_active_runs', **DAG)})", "max_active_runs"),
         )
@@ -188,17 +196,17 @@ RUNS = Row(
         .size(8)
         .no_value(NO_API),
         TimeSeries(
-            "Deadlines and SLAs, an hour",
-            "Deadlines of runs that were set, kept and missed (Airflow 3.1 and later), and SLAs of tasks that were"
-            " missed (Airflow 2), by StatsD.",
+            "Deadlines and SLAs per hour",
+            "Deadlines that were set, met and missed (Airflow 3.1 and later), and missed SLAs of tasks"
+            " (Airflow 2). Source: StatsD.",
             Query(f"3600 * {total(rate('airflow_deadlines_created_total', **DAG))}", "set"),
-            Query(f"3600 * {total(rate('airflow_deadlines_met_total', **DAG))}", "kept"),
+            Query(f"3600 * {total(rate('airflow_deadlines_met_total', **DAG))}", "met"),
             Query(f"3600 * {total(rate('airflow_deadlines_missed_total', **DAG))}", "missed"),
-            Query(f"3600 * {total(rate('airflow_sla_missed_total', **DAG))}", "SLA missed"),
+            Query(f"3600 * {total(rate('airflow_sla_missed_total', **DAG))}", "SLAs missed"),
         )
         .unit("short")
         .bars()
-        .colors({"set": GREY, "kept": GREEN, "missed": RED, "SLA missed": ORANGE})
+        .colors({"set": GREY, "met": GREEN, "missed": RED, "SLAs missed": ORANGE})
         .size(8)
         .no_value("no deadline, or needs StatsD"),
     ],
@@ -206,10 +214,10 @@ RUNS = Row(
 DASHBOARD = Dashboard(
     "airflow-dag",
     "Airflow / DAG",
-    "One DAG: how its runs end, how long they take, how late they are, and which of its tasks are the reason.",
+    "One DAG: outcome, duration and delay of its runs, and the tasks that cause them.",
     (*COMMON, DAG_ID, AIRFLOW_URL),
     [NOW, RUNS, TASKS, RESOURCES],
     (*CHANGES, failed_runs(shown=True, **DAG)),
-    [link.airflow("This DAG in Airflow", "/dags/${dag_id:percentencode}")],
-    since="now-24h",
+    [link.airflow("DAG in Airflow", "/dags/${dag_id:percentencode}")],
+    time_from="now-24h",
 )

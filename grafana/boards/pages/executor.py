@@ -1,4 +1,4 @@
-"""Executor and triggerer: are there slots, do handed tasks start, and do deferred ones come back?"""
+"""Executor and triggerer: slots, waiting times, and deferred tasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from grafana.boards.kit.annotation import CHANGES
 from grafana.boards.kit.dashboard import Dashboard, Row
 from grafana.boards.kit.draw import Stat, TimeSeries
 from grafana.boards.kit.panel import GREEN, NEUTRAL, NO_API, NO_STATSD, ORANGE, RED, Query, rising
-from grafana.boards.kit.promql import API_READ, age, busiest, heard, or_zero, pick, quantile, rate, total
+from grafana.boards.kit.promql import API_READ, age, busiest, or_zero, pick, quantile, rate, statsd_per_minute, total
 from grafana.boards.kit.states import PERCENTILES
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import COMMON
@@ -20,9 +20,10 @@ EXECUTOR = Row(
     "Executor",
     [
         Stat(
-            "Slots in use",
-            "Slots of the fullest executor that run something (StatsD; on the LocalExecutor of Airflow 3, whose own"
-            " account does not know what runs, by the API).",
+            "Used slots",
+            "Share of used slots of the fullest executor. At 100 % tasks wait: add workers or slots. The"
+            " LocalExecutor of Airflow 3 does not report used slots by StatsD, so running tasks are taken"
+            " from the API. Sources: API, StatsD, host.",
             f"max({pick('airflow_executor:slots_used:ratio')})",
         )
         .unit("percentunit")
@@ -31,7 +32,7 @@ EXECUTOR = Row(
         .no_value(NO_STATSD),
         Stat(
             "Waiting in executors",
-            "Task instances that were handed to an executor and wait there for a slot (StatsD).",
+            "Task instances that wait inside an executor for a slot. Source: StatsD.",
             f"sum({pick('airflow_executor:queued_tasks:sum')})",
         )
         .unit("short")
@@ -40,7 +41,7 @@ EXECUTOR = Row(
         .no_value(NO_STATSD),
         Stat(
             "Queued",
-            "Task instances that are queued: handed out, and not yet started by a worker.",
+            "Task instances that are queued: handed to an executor, not yet started by a worker. Source: API.",
             or_zero(f"sum({pick('airflow:task_instances:sum', state='queued')})", API_READ),
         )
         .unit("short")
@@ -49,7 +50,8 @@ EXECUTOR = Row(
         .no_value(NO_API),
         Stat(
             "Longest queued",
-            "How long the task instance that is longest queued has waited for a worker.",
+            "How long the oldest queued task instance has waited for a worker. If it grows, check that"
+            " workers are alive and have free slots. Source: API.",
             age(f"max({pick(AGE, state='queued')})"),
         )
         .unit("s")
@@ -57,16 +59,16 @@ EXECUTOR = Row(
         .thresholds(rising(120, 900))
         .no_value("nothing waits"),
         Stat(
-            "Wait for a worker",
-            "95 of 100 tries of the last hour waited no longer than this from queued to running.",
+            "Queued time (p95)",
+            "95 % of the attempts of the last hour were queued for less than this. Sources: API, StatsD.",
             pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"),
         )
         .unit("s")
         .thresholds(rising(30, 300))
-        .no_value("nothing ended"),
+        .no_value("nothing finished"),
         Stat(
             "Running",
-            "Task instances that run.",
+            "Task instances that workers are running. Source: API.",
             or_zero(f"sum({pick('airflow:task_instances:sum', state='running')})", API_READ),
         )
         .unit("short")
@@ -75,26 +77,28 @@ EXECUTOR = Row(
         .no_value(NO_API),
         TimeSeries(
             "Executor slots",
-            "Slots of each executor by its own account, all schedulers together (StatsD). The LocalExecutor of"
-            " Airflow 3 calls all of them open, whatever runs.",
+            "Slots of each executor as it reports them, summed over schedulers. The LocalExecutor of Airflow"
+            " 3 reports all slots as open. Source: StatsD.",
             Query(pick("airflow_executor:slots:sum"), "{{executor}} {{state}}"),
         )
         .unit("short")
         .decimals(0)
         .no_value(NO_STATSD),
         TimeSeries(
-            "Waits for a worker, in the hour before",
-            "From queued to running: half of all tries waited no longer than the median.",
+            "Queued time, trailing hour",
+            "Time from queued to running of attempts in the hour before each point; p50 is the median."
+            " Sources: API, StatsD.",
             Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.5"), "p50"),
             Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "p95"),
             Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.99"), "p99"),
         )
         .unit("s")
         .colors(PERCENTILES)
-        .no_value("nothing ended"),
+        .no_value("nothing finished"),
         TimeSeries(
-            "Executor's part of a scheduler loop",
-            "How long 95 of 100 heartbeats of the executor take in a loop of the scheduler (StatsD, Airflow 3.3).",
+            "Executor heartbeat duration (p95)",
+            "How long the executor's heartbeat takes in each scheduler loop (Airflow 3.3). If it takes"
+            " seconds, the executor slows the scheduler down. Source: StatsD.",
             quantile(0.95, "airflow_scheduler_executor_heartbeat_duration_seconds"),
         )
         .unit("s")
@@ -102,8 +106,8 @@ EXECUTOR = Row(
         .hide_legend()
         .no_value(NO_STATSD),
         TimeSeries(
-            "Operators that fail, a minute",
-            "The ten operators with the most failed tries (StatsD).",
+            "Failed attempts per minute, by operator",
+            "The ten operators with the most failed attempts. Source: StatsD.",
             Query(busiest(10, "airflow_operator_failures_total", "operator"), "{{operator}}"),
         )
         .unit("short")
@@ -115,18 +119,18 @@ OTHERS = Row(
     "Celery, Kubernetes and Edge",
     [
         TimeSeries(
-            "Celery: tasks that did not reach a worker, a minute",
-            "Task instances that could not be handed to the broker in time, and commands that ended with an error"
-            " (StatsD).",
-            Query(heard("airflow_celery_task_timeout_errors_total"), "broker too slow"),
-            Query(heard("airflow_celery_execute_command_failures_total"), "command failed"),
+            "Celery send failures per minute",
+            "Tasks that could not be sent to the broker in time, and task commands that ended with an error."
+            " Check the broker and the workers' logs. Source: StatsD.",
+            Query(statsd_per_minute("airflow_celery_task_timeout_errors_total"), "send timeout"),
+            Query(statsd_per_minute("airflow_celery_execute_command_failures_total"), "command failed"),
         )
         .unit("short")
-        .colors({"broker too slow": ORANGE, "command failed": RED})
+        .colors({"send timeout": ORANGE, "command failed": RED})
         .no_value(NO_STATSD),
         TimeSeries(
-            "Kubernetes: calls for pods, a minute",
-            "Calls of the Kubernetes API for pods, by operation and status (StatsD).",
+            "Kubernetes pod requests per minute",
+            "Requests to the Kubernetes API for pods, by operation and status. Source: StatsD.",
             Query(
                 f"60 * {total(rate('airflow_kubernetes_executor_pod_requests_total'), 'operation', 'status')}",
                 "{{operation}} {{status}}",
@@ -136,7 +140,8 @@ OTHERS = Row(
         .no_value("needs StatsD and Kubernetes"),
         Table(
             "Edge workers",
-            "Workers of the Edge executor: what they run, of what they may run (StatsD).",
+            "Workers of the Edge executor: running jobs and their limit. A worker that is not connected runs"
+            " nothing. Source: StatsD.",
             {"worker": Key("Worker")},
             [
                 Column(
@@ -145,8 +150,8 @@ OTHERS = Row(
                     mappings={"1": ("yes", GREEN), "0": ("no", RED)},
                     width=110,
                 ),
-                Column("Runs", f"max by(worker) ({pick('airflow_edge_worker_active_jobs')})", decimals=0, width=90),
-                Column("May run", f"max by(worker) ({pick('airflow_edge_worker_concurrency')})", decimals=0, width=90),
+                Column("Running", f"max by(worker) ({pick('airflow_edge_worker_active_jobs')})", decimals=0, width=90),
+                Column("Limit", f"max by(worker) ({pick('airflow_edge_worker_concurrency')})", decimals=0, width=90),
                 Column(
                     "Free", f"max by(worker) ({pick('airflow_edge_worker_free_concurrency')})", decimals=0, width=80
                 ),
@@ -158,7 +163,7 @@ OTHERS = Row(
                     width=110,
                 ),
                 Column(
-                    "Use",
+                    "Usage",
                     pick("airflow_worker:edge_slots_used:ratio"),
                     "percentunit",
                     bar=True,
@@ -167,11 +172,11 @@ OTHERS = Row(
                 ),
             ],
         )
-        .sort_by("Use")
+        .sort_by("Usage")
         .no_value("needs StatsD and Edge workers"),
         TimeSeries(
-            "Kubernetes: time of a call",
-            "How long 95 of 100 calls of the Kubernetes API for pods take (StatsD).",
+            "Kubernetes request duration (p95)",
+            "Duration of requests to the Kubernetes API for pods. Source: StatsD.",
             quantile(0.95, "airflow_kubernetes_executor_pod_request_duration_seconds"),
         )
         .unit("s")
@@ -184,7 +189,7 @@ OTHERS = Row(
 DASHBOARD = Dashboard(
     "airflow-executor",
     "Airflow / Executor and triggerer",
-    "Are there slots, do the tasks that are handed out start, and do deferred ones come back?",
+    "Slots and waiting times of executors and workers, and the state of the triggerer.",
     COMMON,
     [EXECUTOR, TRIGGERER, OTHERS],
     CHANGES,

@@ -1,4 +1,4 @@
-"""The exporter itself: does it read everything, how old is what it shows, what was lost, and what does it cost?"""
+"""The exporter itself: whether it reads everything, the age of its data, losses, and its resource usage."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from grafana.boards.kit.variable import COMMON
 from grafana.boards.rows.exporter_cost import COST, HOST, KEPT
 from grafana.boards.rows.exporter_statsd import STATSD
 
-CONFIG_READ = "airflow_exporter_config_last_reload_success_timestamp_seconds"
-WEB_CONFIG_REFUSED = "airflow_exporter_web_config_reload_failures_total"
+CONFIG_LOADED = "airflow_exporter_config_last_reload_success_timestamp_seconds"
+WEB_CONFIG_REJECTED = "airflow_exporter_web_config_reload_failures_total"
 YES = {"1": ("yes", GREEN), "0": ("no", RED)}
 UP = ((None, RED), (1, GREEN))
 
 
 HEALTH = Row(
-    "Does it read everything?",
+    "Health of the exporter",
     [
         Stat(
             "Sources",
-            "Whether the newest attempt to read each source went well, over all exporters of this Airflow.",
+            "Whether the newest read of each source succeeded, on any exporter of this Airflow. If one is"
+            " down, see its errors below and the exporter's log. Source: exporter.",
             Query(pick("airflow_source:up:max"), "{{source}}"),
         )
         .unit("none")
@@ -33,15 +34,16 @@ HEALTH = Row(
         .size(8),
         Stat(
             "Oldest data",
-            "How long ago the reader that is furthest behind last read with success.",
+            "Time since the last successful read of the reader that is furthest behind. Source: exporter.",
             age(f"max({pick('airflow_reader:data_age_seconds:min')})"),
         )
         .unit("s")
         .decimals(0)
         .thresholds(rising(900, 1800)),
         Stat(
-            "Readers that fail",
-            "Readers whose newest read failed: what they tell is old, and goes after three of their intervals.",
+            "Failing readers",
+            "Readers whose newest read failed. Their metrics are old, and disappear after three of their"
+            " intervals. Source: exporter.",
             f"count({pick('airflow_exporter_reader_success')} == 0) or 0 *"
             f" count({pick('airflow_exporter_reader_success')})",
         )
@@ -49,40 +51,40 @@ HEALTH = Row(
         .thresholds(ANY_IS_BAD),
         Stat(
             "Exporters",
-            "Exporters of this Airflow that Prometheus can scrape, those on workers among them.",
+            "Exporters of this Airflow that Prometheus scrapes, including those on workers. Source: exporter.",
             f"count({pick('airflow_exporter_build_info')})",
         )
         .unit("none")
         .thresholds(NEUTRAL),
         Stat(
-            "Counters outlive a restart",
-            "Whether a state file keeps the counters: with --state.file.",
+            "Counters are persistent",
+            "Whether counters survive a restart in a state file. If not, set --state.file. Source: exporter.",
             f"min({pick('airflow_exporter_state_persistent')})",
         )
         .unit("none")
         .thresholds(((None, YELLOW), (1, GREEN)))
         .value_mappings({"1": ("yes", GREEN), "0": ("no", YELLOW)}),
         Table(
-            "Exporters now",
-            "Each exporter: whether its newest configuration and its web configuration file could be read, since"
-            " when it has run with this one, and the oldest success of its sources.",
+            "Exporter instances",
+            "Each exporter: whether it accepted its newest configuration and web configuration, when it"
+            " loaded it, and the oldest successful read of its sources. Source: exporter.",
             {"instance": Key("Exporter")},
             [
                 Column(
                     "Configuration",
                     f"min by(instance) ({pick('airflow_exporter_config_last_reload_successful')})",
-                    mappings={"1": ("in force", GREEN), "0": ("refused", RED)},
+                    mappings={"1": ("accepted", GREEN), "0": ("rejected", RED)},
                     width=120,
                 ),
                 Column(
-                    "Read",
-                    f"1000 * max by(instance) ({pick(CONFIG_READ)})",
+                    "Loaded",
+                    f"1000 * max by(instance) ({pick(CONFIG_LOADED)})",
                     "dateTimeFromNow",
                     width=140,
                 ),
                 Column(
-                    "Web configurations refused",
-                    f"sum by(instance) (increase({pick(WEB_CONFIG_REFUSED)}[$__range]))",
+                    "Rejected web configs",
+                    f"sum by(instance) (increase({pick(WEB_CONFIG_REJECTED)}[$__range]))",
                     decimals=0,
                     thresholds=((None, "text"), (1, RED)),
                     width=190,
@@ -105,11 +107,12 @@ HEALTH = Row(
         .size(24, 5),
         Table(
             "Readers",
-            "What is read, how old it is, how long a read takes and how long the exporter waits between two.",
+            "Each reader: whether its newest read succeeded, its age, its duration and its interval. A"
+            " reader that is busy nearly all the time has too much to read. Source: exporter.",
             {"source": Key("Source", width=90), "reader": Key("Reader")},
             [
                 Column(
-                    "Read",
+                    "Success",
                     f"min by(source, reader) ({pick('airflow_exporter_reader_success')})",
                     mappings=YES,
                     thresholds=UP,
@@ -123,13 +126,13 @@ HEALTH = Row(
                     width=90,
                 ),
                 Column(
-                    "Takes",
+                    "Duration",
                     f"max by(source, reader) ({pick('airflow_exporter_reader_duration_seconds')})",
                     "s",
                     width=90,
                 ),
                 Column(
-                    "Every",
+                    "Interval",
                     f"max by(source, reader) ({pick('airflow_reader:interval_seconds:max')})",
                     "s",
                     decimals=0,
@@ -148,8 +151,8 @@ HEALTH = Row(
         .sort_by("Busy")
         .size(height=10),
         TimeSeries(
-            "Reads that failed, a minute",
-            "By source and reason.",
+            "Failed reads per minute",
+            "Failed reads by source and reason. The exporter's log has the error and what to do. Source: exporter.",
             Query(
                 occurring("airflow_exporter_source_errors_total", "source", "reason"),
                 "{{source}}: {{reason}}",
@@ -161,19 +164,19 @@ HEALTH = Row(
     ],
 )
 API = Row(
-    "What it asks of Airflow's API",
+    "API requests",
     [
         TimeSeries(
-            "Requests, a minute",
-            "Requests to Airflow's API by their status code.",
+            "API requests per minute",
+            "Requests to Airflow's API, by status code. Source: exporter.",
             Query(f"60 * sum by(code) ({host_rate('airflow_exporter_api_requests_total')})", "{{code}}"),
         )
         .unit("short")
         .stacked()
-        .no_value("API is not read"),
+        .no_value("needs Airflow's API"),
         TimeSeries(
-            "Time to answer, by endpoint",
-            "95 of 100 requests are answered within this time.",
+            "API response time (p95), by endpoint",
+            "How long Airflow's API takes to answer the exporter. Source: exporter.",
             Query(
                 "histogram_quantile(0.95, sum by(le, endpoint) "
                 f"({host_rate('airflow_exporter_api_request_duration_seconds_bucket')})) >= 0",
@@ -182,26 +185,27 @@ API = Row(
         )
         .unit("s")
         .sparse()
-        .no_value("API is not read"),
+        .no_value("needs Airflow's API"),
         TimeSeries(
-            "Readers' time",
-            "How long each reader's newest read took.",
+            "Read duration, by reader",
+            "Duration of the newest read of each reader. Source: exporter.",
             Query(f"max by(reader) ({pick('airflow_exporter_reader_duration_seconds')})", "{{reader}}"),
         ).unit("s"),
         TimeSeries(
-            "Clock of Airflow",
-            "How far Airflow's clock is ahead of the exporter's, to about a second.",
+            "Clock skew",
+            "How far the clock of Airflow's API server is ahead of the exporter's, to about a second. If it"
+            " is more than a few seconds, check NTP on both machines. Source: exporter.",
             Query(pick("airflow_exporter_clock_skew_seconds"), "{{instance}}"),
         )
         .unit("s")
         .allow_negative()
-        .no_value("API is not read"),
+        .no_value("needs Airflow's API"),
     ],
 )
 DASHBOARD = Dashboard(
     "airflow-exporter",
-    "Airflow / The exporter",
-    "Does the exporter read everything, how old is what it shows, what was lost, and what does it cost?",
+    "Airflow / Exporter",
+    "Whether the exporter reads everything, how old its data is, what was lost, and which resources it uses.",
     COMMON,
     [HEALTH, API, KEPT, STATSD, HOST, COST],
     CHANGES,

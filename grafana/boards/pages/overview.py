@@ -1,4 +1,4 @@
-"""Is Airflow well? Healthy, failing, late, full: an answer in ten seconds, and below it where to look."""
+"""Is Airflow healthy, failing, late or full? One row of tiles for each question, and below them where to look."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grafana.boards.kit.states import ATTEMPTS, STATES, WAITS
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, RUNBOOKS
 from grafana.boards.rows.answers import ANSWERS, HOUR
-from grafana.boards.rows.compared import COMPARED, DONE
+from grafana.boards.rows.compared import COMPARED, THROUGHPUT
 from grafana.boards.rows.firing import FIRING_ROW
 
 FAILED_RUNS = f"sum by(dag_id) ({pick('airflow_dag:dag_runs_finished:increase1h', state='failed')})"
@@ -29,12 +29,12 @@ TASK = {
     "task_id": Key("Task", [link.TASK_OF_ROW, link.TASK_IN_AIRFLOW]),
 }
 
-COURSE = Row(
-    "What happens",
+ACTIVITY = Row(
+    "Activity",
     [
         TimeSeries(
             "Task instances by state",
-            "Task instances in each active state.",
+            "Task instances in each active state. Source: API.",
             Query(pick("airflow:task_instances:sum"), "{{state}}"),
         )
         .unit("short")
@@ -42,8 +42,8 @@ COURSE = Row(
         .colors(STATES)
         .no_value(NO_API),
         TimeSeries(
-            "Tries that end, a minute",
-            "How many tries end: those that fail, and all others.",
+            "Finished attempts per minute",
+            "Attempts (tries) that failed, and all others. Sources: API, StatsD.",
             Query(f"60 * {pick('airflow:task_tries_failed:rate5m')}", "failed"),
             Query(
                 f"60 * ({TRIES} - ({or_zero(pick('airflow:task_tries_failed:rate5m'), TRIES)}))",
@@ -54,19 +54,19 @@ COURSE = Row(
         .stacked()
         .colors(ATTEMPTS),
         TimeSeries(
-            "Runs that ended in the hour before",
-            "At each moment the runs that ended in the hour before it, by the state they ended in.",
+            "Runs finished, trailing hour",
+            "Runs that finished in the hour before each point, by final state. Sources: API, StatsD.",
             Query(f"sum by(state) ({pick('airflow:dag_runs_finished:increase1h')})", "{{state}}"),
         )
         .unit("short")
         .stacked()
         .colors(STATES),
         TimeSeries(
-            "Waits in the hour before",
-            "95 of 100 tries waited no longer than this: for a slot or a limit (scheduled), then for a worker"
-            " (queued); and 95 of 100 scheduled runs started no later than this after they were due.",
-            Query(pick("airflow:task_scheduled_seconds:quantile1h", quantile="0.95"), "for slot or limit"),
-            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "for worker"),
+            "Waiting time (p95), trailing hour",
+            "Attempts: time scheduled (waiting for a slot or limit) and queued (waiting for a worker). Runs:"
+            " delay from due to start. Of the hour before each point. Sources: API, StatsD.",
+            Query(pick("airflow:task_scheduled_seconds:quantile1h", quantile="0.95"), "scheduled (slot or limit)"),
+            Query(pick("airflow:task_queued_seconds:quantile1h", quantile="0.95"), "queued (worker)"),
             Query(pick("airflow:dag_run_schedule_delay_seconds:quantile1h", quantile="0.95"), "schedule delay"),
         )
         .unit("s")
@@ -77,13 +77,13 @@ WHERE = Row(
     "Where to look",
     [
         Table(
-            "DAGs that fail",
-            "The eight DAGs with the most failed runs in the last hour.",
+            "Failing DAGs",
+            "The eight DAGs with the most failed runs in the last hour. A click opens the DAG. Sources: API, StatsD.",
             DAG,
             [
                 Column("Failed runs", WORST_DAGS, decimals=0, thresholds=((None, RED),), width=110),
                 Column(
-                    "In a row",
+                    "Consecutive",
                     f"max by(dag_id) ({pick('airflow_dag_consecutive_failed_runs')}) and on(dag_id) {WORST_DAGS}",
                     decimals=0,
                     width=90,
@@ -100,11 +100,12 @@ WHERE = Row(
         .size(height=7)
         .no_value("no run failed"),
         Table(
-            "Tasks that fail",
-            "The eight tasks with the most failed tries in the last hour, and how many of these were tried again.",
+            "Failing tasks",
+            "The eight tasks with the most failed attempts in the last hour, and how many of those were"
+            " retried. A click opens the task. Sources: API, StatsD.",
             TASK,
             [
-                Column("Failed tries", WORST_TASKS, decimals=0, thresholds=((None, RED),), width=110),
+                Column("Failed attempts", WORST_TASKS, decimals=0, thresholds=((None, RED),), width=110),
                 Column(
                     "Retried",
                     "sum by(dag_id, task_id) (max without(instance, pod) "
@@ -115,18 +116,19 @@ WHERE = Row(
             ],
         )
         .size(height=7)
-        .no_value("no try failed"),
+        .no_value("no attempt failed"),
         Table(
-            "Runs that are open longest",
-            "DAGs by how long their oldest unfinished scheduled run has been wanted.",
+            "Oldest unfinished runs",
+            "DAGs by the time since their oldest unfinished scheduled run became due. Source: API.",
             DAG,
-            [Column("Wanted for", LATEST, unit="s", thresholds=rising(HOUR, 6 * HOUR), width=140, decimals=0)],
+            [Column("Unfinished for", LATEST, unit="s", thresholds=rising(HOUR, 6 * HOUR), width=140, decimals=0)],
         )
         .size(height=7)
-        .no_value("none is open"),
+        .no_value("none"),
         BarGauge(
-            "Fullest limits",
-            "How much of each limit is in use: of Airflow as a whole, of its triggerers, and of the fullest pools.",
+            "Usage of limits",
+            "Used share of parallelism, of the triggerers' capacity, and of the fullest pools. At 100 %"
+            " tasks wait. Sources: API, StatsD, host.",
             Query(pick("airflow:parallelism_used:ratio"), "parallelism"),
             Query(pick("airflow:triggerer_used:ratio"), "triggerers"),
             Query(f"topk(6, {pick('airflow_pool:occupied_slots:ratio')})", "pool {{pool}}"),
@@ -141,8 +143,8 @@ WHERE = Row(
 DASHBOARD = Dashboard(
     "airflow-overview",
     "Airflow / Overview",
-    "Is Airflow healthy, failing, late or full? What is red says where to look.",
+    "Is Airflow healthy, failing, late or full? Red tiles show where to look.",
     (*COMMON, AIRFLOW_URL, RUNBOOKS),
-    [*ANSWERS, FIRING_ROW, COURSE, WHERE, COMPARED, DONE],
+    [*ANSWERS, FIRING_ROW, ACTIVITY, WHERE, COMPARED, THROUGHPUT],
     (*CHANGES, failed_runs(shown=False)),
 )

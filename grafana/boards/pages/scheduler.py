@@ -1,4 +1,4 @@
-"""Scheduler and DAG processor: do they live, do they keep up, and which files and DAGs cost them most."""
+"""Scheduler and DAG processor: liveness, performance, and the most expensive files and DAGs."""
 
 from __future__ import annotations
 
@@ -19,35 +19,47 @@ from grafana.boards.kit.panel import (
     Query,
     rising,
 )
-from grafana.boards.kit.promql import API_READ, STATSD_HEARD, age, busiest, heard, one, or_zero, pick, quantile, total
+from grafana.boards.kit.promql import (
+    API_READ,
+    STATSD_RECEIVED,
+    age,
+    busiest,
+    one,
+    or_zero,
+    pick,
+    quantile,
+    statsd_per_minute,
+    total,
+)
 from grafana.boards.kit.states import PERCENTILES, STATES
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON
 from grafana.boards.rows.parsing import PARSING
 
 
 def heartbeat(title: str, component: str) -> Panel:
-    """How old the newest heartbeat of a component is."""
+    """The age of the newest heartbeat of a component."""
     return (
         Stat(
             title,
-            "How old its newest heartbeat is. After 30 seconds Airflow calls it unhealthy.",
+            "Age of the newest heartbeat. Airflow calls the component unhealthy after 30 seconds: check that"
+            " it runs, and its log. Source: API.",
             age(pick("airflow_component:heartbeat:age_seconds", component=component)),
         )
         .unit("s")
         .decimals(0)
         .thresholds(rising(30, 120))
-        .no_value("says nothing")
+        .no_value("no heartbeat")
     )
 
 
-ALIVE = Row(
-    "Do they live?",
+LIVENESS = Row(
+    "Liveness",
     [
-        heartbeat("Scheduler's heartbeat", "scheduler"),
-        heartbeat("DAG processor's heartbeat", "dag_processor"),
+        heartbeat("Scheduler heartbeat", "scheduler"),
+        heartbeat("DAG processor heartbeat", "dag_processor"),
         Stat(
             "Live schedulers",
-            "Schedulers that have a heartbeat of the last minute.",
+            "Schedulers with a heartbeat in the last minute. At 0 nothing is scheduled. Source: API.",
             f"max({pick('airflow_component_instances', component='scheduler')})",
         )
         .unit("none")
@@ -55,22 +67,22 @@ ALIVE = Row(
         .no_value("Airflow 3 only"),
         Stat(
             "Live DAG processors",
-            "DAG processors that have a heartbeat of the last minute.",
+            "DAG processors with a heartbeat in the last minute. At 0 changes of DAG files are not seen. Source: API.",
             f"max({pick('airflow_component_instances', component='dag_processor')})",
         )
         .unit("none")
         .thresholds(((None, RED), (1, GREEN)))
         .no_value("Airflow 3 only"),
         Stat(
-            "Broken DAG files",
-            "DAG files that Airflow cannot import.",
+            "Import errors",
+            "DAG files that Airflow cannot import. They are listed below. Sources: API, StatsD.",
             f"max({pick('airflow_import_errors')})",
         )
         .unit("none")
         .thresholds(ANY_IS_BAD),
         Stat(
             "DAG warnings",
-            "Warnings about DAGs, such as tasks whose pool does not exist.",
+            "Warnings about DAGs, for example tasks in a pool that does not exist. Source: API.",
             or_zero(f"sum({one('airflow_dag_warnings')})", API_READ),
         )
         .unit("none")
@@ -79,12 +91,13 @@ ALIVE = Row(
     ],
 )
 LOOPS = Row(
-    "Does the scheduler keep up?",
+    "Scheduler performance",
     [
         TimeSeries(
-            "A loop of the scheduler",
-            "How long loops take (StatsD): each creates runs, hands tasks to executors and listens to them."
-            " Seconds are slow.",
+            "Scheduler loop duration",
+            "Duration of scheduler loops; p50 is the median. Each loop creates runs, sends tasks to"
+            " executors and reads their results. If it takes seconds, scheduling is slow: see the most"
+            " expensive DAGs below. Source: StatsD.",
             Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.5"), "p50"),
             Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.95"), "p95"),
             Query(pick("airflow:scheduler_loop_seconds:quantile5m", quantile="0.99"), "p99"),
@@ -93,30 +106,30 @@ LOOPS = Row(
         .colors(PERCENTILES)
         .no_value(NO_STATSD),
         TimeSeries(
-            "The critical section",
-            "Only one scheduler at a time may hand tasks to executors (StatsD): how long 95 of 100 stay, and its"
-            " query alone.",
+            "Critical section duration (p95)",
+            "Time in the section in which only one scheduler at a time sends tasks to executors: total, and"
+            " its database query alone. Source: StatsD.",
             Query(pick("airflow:critical_section_seconds:quantile5m", quantile="0.95"), "total"),
-            Query(quantile(0.95, "airflow_scheduler_critical_section_query_duration_seconds"), "its query"),
+            Query(quantile(0.95, "airflow_scheduler_critical_section_query_duration_seconds"), "query"),
         )
         .unit("s")
         .sparse()
-        .colors({"total": ORANGE, "its query": BLUE})
+        .colors({"total": ORANGE, "query": BLUE})
         .no_value(NO_STATSD),
         TimeSeries(
-            "Critical section found taken",
-            "The share of attempts to enter it that found another scheduler there (StatsD). With one scheduler it"
-            " is 0.",
-            or_zero(f"max({pick('airflow:critical_section_busy:ratio_rate5m')})", STATSD_HEARD),
+            "Critical section contention",
+            "Share of attempts to enter the critical section that found another scheduler in it. It is 0"
+            " with one scheduler. If it is high, another scheduler does not help. Source: StatsD.",
+            or_zero(f"max({pick('airflow:critical_section_busy:ratio_rate5m')})", STATSD_RECEIVED),
         )
         .unit("percentunit")
         .maximum(1)
         .hide_legend()
         .no_value(NO_STATSD),
         TimeSeries(
-            "What a loop hands out",
-            "Task instances that the newest loop handed to executors, and those that it left for want of a pool"
-            " slot (StatsD).",
+            "Tasks per loop",
+            "Task instances that the newest loop sent to executors, and those that it held back because"
+            " their pool was full (starving). Source: StatsD.",
             Query(total(one("airflow_scheduler_tasks"), "state"), "{{state}}"),
         )
         .unit("short")
@@ -124,21 +137,20 @@ LOOPS = Row(
         .colors({"executable": GREEN, "starving": ORANGE})
         .no_value(NO_STATSD),
         TimeSeries(
-            "First tasks, after their run was due",
-            "95 of 100 runs start their first task no later than this after they were due, and after they were queued"
-            " (StatsD; the second from Airflow 3.2 on).",
-            Query(quantile(0.95, "airflow_dag_run_first_task_scheduling_delay_seconds"), "after it was due"),
-            Query(quantile(0.95, "airflow_dag_run_first_task_start_delay_seconds"), "after it was queued"),
+            "First task delay (p95)",
+            "Time until the first task of a run starts: after the run was due, and after it was queued"
+            " (Airflow 3.2 and later). Source: StatsD.",
+            Query(quantile(0.95, "airflow_dag_run_first_task_scheduling_delay_seconds"), "after due"),
+            Query(quantile(0.95, "airflow_dag_run_first_task_start_delay_seconds"), "after queued"),
         )
         .unit("s")
         .sparse()
-        .colors({"after it was due": ORANGE, "after it was queued": BLUE})
+        .colors({"after due": ORANGE, "after queued": BLUE})
         .size(8)
         .no_value(NO_STATSD),
         TimeSeries(
-            "Checking the dependencies of a run",
-            "How long schedulers take to check which tasks of one run may start (StatsD): half of the runs take no"
-            " longer than the median.",
+            "Dependency check duration",
+            "How long schedulers take to find out which tasks of one run may start; p50 is the median. Source: StatsD.",
             Query(quantile(0.5, "airflow_scheduler_dependency_check_duration_seconds"), "p50"),
             Query(quantile(0.95, "airflow_scheduler_dependency_check_duration_seconds"), "p95"),
         )
@@ -149,7 +161,7 @@ LOOPS = Row(
         .no_value(NO_STATSD),
         TimeSeries(
             "Runs by state",
-            "DAG runs that are queued or running.",
+            "Queued and running DAG runs. Source: API.",
             Query(pick("airflow:dag_runs:sum"), "{{state}}"),
         )
         .unit("short")
@@ -159,9 +171,9 @@ LOOPS = Row(
         .size(8)
         .no_value(NO_API),
         TimeSeries(
-            "DAGs that cost the scheduler most",
-            "Seconds a minute that schedulers spend on checking the dependencies of a DAG's tasks (StatsD); the"
-            " ten costliest.",
+            "Most expensive DAGs for the scheduler",
+            "Seconds per minute that schedulers spend on dependency checks, for the ten most expensive DAGs."
+            " Fewer tasks and fewer active runs make a DAG cheaper. Source: StatsD.",
             Query(
                 busiest(10, "airflow_dag_dependency_check_seconds_total", "dag_id"),
                 "{{dag_id}}",
@@ -175,39 +187,39 @@ LOOPS = Row(
     ],
 )
 LOST = Row(
-    "What it had to clear up",
+    "Lost tasks and jobs",
     [
         TimeSeries(
-            "Task instances lost, a minute",
-            "Without heartbeat: their worker died, they were failed. Killed from outside: the executor says that"
-            " they ended,"
-            " they themselves did not. Orphaned: their scheduler died (StatsD).",
-            Query(heard("airflow_task_instances_without_heartbeat_killed_total"), "without heartbeat"),
-            Query(heard("airflow_scheduler_tasks_killed_externally_total"), "killed from outside"),
-            Query(heard("airflow_scheduler_orphaned_tasks_total"), "orphaned"),
+            "Lost task instances per minute",
+            "Without heartbeat: the worker died, and Airflow failed the task. Killed externally: the"
+            " executor reports the end, the task does not. Orphaned: the scheduler died, another one took"
+            " the task over. Source: StatsD.",
+            Query(statsd_per_minute("airflow_task_instances_without_heartbeat_killed_total"), "without heartbeat"),
+            Query(statsd_per_minute("airflow_scheduler_tasks_killed_externally_total"), "killed externally"),
+            Query(statsd_per_minute("airflow_scheduler_orphaned_tasks_total"), "orphaned"),
         )
         .unit("short")
-        .colors({"without heartbeat": RED, "killed from outside": ORANGE, "orphaned": YELLOW})
+        .colors({"without heartbeat": RED, "killed externally": ORANGE, "orphaned": YELLOW})
         .size(8)
         .no_value(NO_STATSD),
         TimeSeries(
-            "Jobs that start and end, a minute",
-            "Jobs of Airflow (schedulers, triggerers, DAG processors; on Airflow 2 also tasks) that start and end, and"
-            " schedulers that end in good order (StatsD).",
-            Query(heard("airflow_jobs_started_total"), "started"),
-            Query(heard("airflow_jobs_ended_total"), "ended"),
-            Query(heard("airflow_scheduler_ends_total"), "schedulers ended"),
+            "Jobs started and ended per minute",
+            "Airflow jobs (schedulers, triggerers, DAG processors; on Airflow 2 also tasks) that started and"
+            " ended, and schedulers that shut down cleanly. Source: StatsD.",
+            Query(statsd_per_minute("airflow_jobs_started_total"), "started"),
+            Query(statsd_per_minute("airflow_jobs_ended_total"), "ended"),
+            Query(statsd_per_minute("airflow_scheduler_ends_total"), "schedulers shut down"),
         )
         .unit("short")
-        .colors({"started": GREEN, "ended": BLUE, "schedulers ended": ORANGE})
+        .colors({"started": GREEN, "ended": BLUE, "schedulers shut down": ORANGE})
         .size(8)
         .no_value(NO_STATSD),
         TimeSeries(
-            "Callbacks and heartbeats that failed, a minute",
-            "Callbacks of DAGs that raised an error, and heartbeats of Airflow's jobs that could not be written"
-            " (StatsD).",
-            Query(heard("airflow_dag_callback_exceptions_total"), "callbacks"),
-            Query(heard("airflow_job_heartbeat_failures_total"), "heartbeats"),
+            "Failed callbacks and heartbeats per minute",
+            "DAG callbacks that raised an exception, and job heartbeats that could not be written to the"
+            " database. Source: StatsD.",
+            Query(statsd_per_minute("airflow_dag_callback_exceptions_total"), "callbacks"),
+            Query(statsd_per_minute("airflow_job_heartbeat_failures_total"), "heartbeats"),
         )
         .unit("short")
         .colors({"callbacks": ORANGE, "heartbeats": RED})
@@ -218,8 +230,8 @@ LOST = Row(
 DASHBOARD = Dashboard(
     "airflow-scheduler",
     "Airflow / Scheduler and DAG processor",
-    "Do scheduler and DAG processor live, do they keep up, and which files and DAGs cost them most?",
+    "Liveness and performance of scheduler and DAG processor, and the most expensive files and DAGs.",
     (*COMMON, AIRFLOW_URL),
-    [ALIVE, LOOPS, LOST, PARSING],
+    [LIVENESS, LOOPS, LOST, PARSING],
     CHANGES,
 )

@@ -1,4 +1,4 @@
-"""One task: how its tries end, how long they take and wait, and what they use."""
+"""One task: outcome, duration, waiting time and resource usage of its attempts."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ NOTHING_RAN = "nothing ran"
 
 
 def gained(family: str, **labels: str) -> str:
-    """What a counter of the task gained in the time shown."""
+    """The increase of a counter of the task in the selected time range."""
     return total(increase(family, **TASK, **labels))
 
 
-IN_SHORT = Row(
-    "In the time shown",
+SUMMARY = Row(
+    "Selected time range",
     [
         Stat(
-            "Tries",
-            "Tries that ended, retries included.",
+            "Attempts",
+            "Finished attempts (tries) in the selected time range, including retries. Sources: API, StatsD.",
             gained(TRIES),
         )
         .unit("short")
         .decimals(0)
         .thresholds(NEUTRAL),
         Stat(
-            "Tries failed",
-            "Failed tries among all tries, retries included.",
+            "Failed attempts",
+            "Failed attempts as a share of all attempts, including retries. Sources: API, StatsD.",
             f"({or_zero(gained(FAILED), gained(TRIES))}) / ({gained(TRIES)} > 0)",
         )
         .unit("percentunit")
@@ -65,32 +65,32 @@ IN_SHORT = Row(
         .thresholds(rising(0.05, 0.25))
         .no_value(NOTHING_RAN),
         Stat(
-            "Failed for good",
-            "Task instances that failed after their last try.",
+            "Failed",
+            "Task instances that failed after their last attempt. Sources: API, StatsD.",
             or_zero(gained(OUTCOMES, state="failed"), gained(TRIES)),
         )
         .unit("short")
         .decimals(0)
         .thresholds(ANY_IS_BAD),
         Stat(
-            "Mean time of a try",
-            "How long a try takes, failed ones among them. Deferred time is in it, a rescheduled sensor's waits"
-            " are not.",
+            "Mean duration",
+            "Mean duration of an attempt, including failed ones. It includes deferred time, but not the"
+            " waits of a sensor in reschedule mode. Sources: API, StatsD.",
             f"{gained(SECONDS)} / ({gained(TRIES)} > 0)",
         )
         .unit("s")
         .thresholds(NEUTRAL)
         .no_value(NOTHING_RAN),
         Stat(
-            "Time of all tries",
-            "What all tries took together.",
+            "Total run time",
+            "Run time of all attempts together. Sources: API, StatsD.",
             gained(SECONDS),
         )
         .unit("s")
         .thresholds(NEUTRAL),
         Stat(
-            "Time of failed tries",
-            "What failed tries took together: work that was done for nothing.",
+            "Wasted time",
+            "Run time of failed attempts: work without a result. Source: API.",
             or_zero(gained("airflow_task_failed_seconds_total"), API_READ),
         )
         .unit("s")
@@ -98,12 +98,12 @@ IN_SHORT = Row(
         .no_value("needs Airflow's API"),
     ],
 )
-TRIES_ROW = Row(
-    "Tries",
+ATTEMPTS_ROW = Row(
+    "Attempts",
     [
         TimeSeries(
-            "Tries that end, an hour",
-            "How many tries end: in failure, cleared while they ran, and all others.",
+            "Finished attempts per hour",
+            "Attempts that failed, that were cleared while they ran, and all others. Sources: API, StatsD.",
             Query(f"3600 * {total(rate(FAILED, **TASK))}", "failed"),
             Query(f"3600 * {total(rate('airflow_task_tries_cleared_total', **TASK))}", "cleared"),
             Query(
@@ -115,20 +115,20 @@ TRIES_ROW = Row(
         .unit("short")
         .bars()
         .colors(ATTEMPTS)
-        .no_value("no try ended"),
+        .no_value("no attempt finished"),
         TimeSeries(
-            "Outcomes, an hour",
-            "Task instances that ended for good, by the state they ended in. Clearing and marking by hand make new"
-            " ones.",
+            "Finished task instances per hour",
+            "Task instances by final state. Clearing a task and marking it by hand count again. Sources: API, StatsD.",
             Query(f"3600 * {total(rate(OUTCOMES, **TASK), 'state')}", "{{state}}"),
         )
         .unit("short")
         .bars()
         .colors(STATES)
-        .no_value("nothing ended"),
+        .no_value("nothing finished"),
         TimeSeries(
-            "How long a try takes",
-            "Mean time of the tries that end, and for DAGs named by --airflow.task-histograms how long most take.",
+            "Attempt duration",
+            "Mean duration of finished attempts; p50 and p95 for the DAGs named by"
+            " --airflow.task-histograms. Sources: API, StatsD.",
             Query(f"{total(rate(SECONDS, **TASK))} / ({total(rate(TRIES, **TASK))} > 0)", "mean"),
             Query(quantile(0.5, "airflow_task_try_duration_seconds", **TASK), "p50"),
             Query(quantile(0.95, "airflow_task_try_duration_seconds", **TASK), "p95"),
@@ -137,43 +137,44 @@ TRIES_ROW = Row(
         .sparse()
         .colors(PERCENTILES)
         .colors({"mean": BLUE})
-        .no_value("no try ended"),
+        .no_value("no attempt finished"),
         TimeSeries(
-            "How long tries of this DAG wait",
-            "Mean wait of all tries of this task's DAG: for a slot or a limit (scheduled), then for a worker (queued).",
+            "Waiting time of this DAG's attempts",
+            "Mean time that attempts of all tasks of this DAG were scheduled (waiting for a slot or limit)"
+            " and queued (waiting for a worker). Sources: API, StatsD.",
             Query(
                 f"{total(rate('airflow_dag_scheduled_seconds_total', **DAG))}"
                 f" / ({total(rate('airflow_dag_scheduled_tries_total', **DAG))} > 0)",
-                "for slot or limit",
+                "scheduled (slot or limit)",
             ),
             Query(
                 f"{total(rate('airflow_dag_queued_seconds_total', **DAG))}"
                 f" / ({total(rate('airflow_dag_queued_tries_total', **DAG))} > 0)",
-                "for worker",
+                "queued (worker)",
             ),
         )
         .unit("s")
         .sparse()
         .colors(WAITS)
-        .no_value("no try ended"),
+        .no_value("no attempt finished"),
     ],
 )
 CPU_SECONDS = host_rate("airflow_task_cpu_seconds_total", **TASK)
-USE = Row(
-    "What it uses",
+USAGE = Row(
+    "Resource usage",
     [
         TimeSeries(
-            "CPUs in use",
-            "CPUs that the processes of all its tries use at once, on hosts that an exporter reads (host source).",
+            "CPU usage",
+            "CPUs that the processes of all running attempts use together, on hosts with an exporter. Source: host.",
             f"sum({CPU_SECONDS})",
         )
         .unit("none")
         .hide_legend()
         .no_value(NO_HOST),
         TimeSeries(
-            "CPU time of a try",
-            "CPU seconds for each try that ends (host source). Far less than the try's time: it waits for"
-            " something else.",
+            "CPU time per attempt",
+            "CPU seconds for each finished attempt. If it is far below the duration, the task waits for"
+            " something else. Sources: API, StatsD, host.",
             f"sum({CPU_SECONDS}) / ({total(rate(TRIES, **TASK))} > 0)",
         )
         .unit("s")
@@ -182,18 +183,17 @@ USE = Row(
         .no_value(NO_HOST),
         TimeSeries(
             "Memory",
-            "Memory of its running tries together (PSS), and the most that one process had resident in the last 24"
-            " hours"
-            " (host source).",
-            Query(f"sum({pick('airflow_task_memory_bytes', **TASK)})", "now, all tries"),
-            Query(f"max({pick('airflow_task_peak_resident_memory_bytes', **TASK)})", "peak of one process"),
+            "Memory of all running attempts together (PSS), and the largest resident memory of one process"
+            " in the last 24 hours. Source: host.",
+            Query(f"sum({pick('airflow_task_memory_bytes', **TASK)})", "running attempts"),
+            Query(f"max({pick('airflow_task_peak_resident_memory_bytes', **TASK)})", "peak of one process, 24h"),
         )
         .unit("bytes")
-        .colors({"now, all tries": BLUE, "peak of one process": RED})
+        .colors({"running attempts": BLUE, "peak of one process, 24h": RED})
         .no_value(NO_HOST),
         TimeSeries(
-            "Disk",
-            "Bytes a second that its processes read from disks and write (host source).",
+            "Disk I/O",
+            "Bytes per second that the task's processes read from and write to disks. Source: host.",
             Query(f"sum({host_rate('airflow_task_read_bytes_total', **TASK)})", "read"),
             Query(f"sum({host_rate('airflow_task_written_bytes_total', **TASK)})", "written"),
         )
@@ -201,19 +201,19 @@ USE = Row(
         .colors({"read": GREY, "written": BLUE})
         .no_value(NO_HOST),
         TimeSeries(
-            "Network",
-            "Bytes a second that its processes receive and send (host source), where the task has a network"
-            " namespace of its own, as in a pod.",
+            "Network I/O",
+            "Bytes per second that the task's processes receive and send. Only where the task has its own"
+            " network namespace, as in a pod. Source: host.",
             Query(f"sum({host_rate('airflow_task_network_receive_bytes_total', **TASK)})", "in"),
             Query(f"sum({host_rate('airflow_task_network_transmit_bytes_total', **TASK)})", "out"),
         )
         .unit("Bps")
         .colors({"in": GREY, "out": BLUE})
         .size(8)
-        .no_value("shares its host's network, or needs the host source"),
+        .no_value("uses the host's network, or needs the host source"),
         TimeSeries(
             "Instances by state",
-            "Instances of this task by state, as Airflow 3 reports them every half minute (StatsD).",
+            "Instances of this task by state, which Airflow 3 reports every half minute. Source: StatsD.",
             Query(total(one("airflow_task_active_instances", **TASK), "state"), "{{state}}"),
         )
         .unit("short")
@@ -223,8 +223,8 @@ USE = Row(
         .size(8)
         .no_value(NO_STATSD),
         TimeSeries(
-            "Records processed, a minute",
-            "What the task itself counts as records_processed (StatsD).",
+            "Records processed per minute",
+            "What the task counts as records_processed in its own code. Source: StatsD.",
             f"60 * {total(rate('airflow_custom_records_processed_total', **TASK))}",
         )
         .unit("short")
@@ -236,16 +236,16 @@ USE = Row(
 DASHBOARD = Dashboard(
     "airflow-task",
     "Airflow / Task",
-    "One task: how its tries end, how long they take and wait, and what they use.",
+    "One task: outcome, duration, waiting time and resource usage of its attempts.",
     (*COMMON, DAG_ID, TASK_ID, AIRFLOW_URL),
-    [IN_SHORT, TRIES_ROW, USE],
+    [SUMMARY, ATTEMPTS_ROW, USAGE],
     (*CHANGES, failed_runs(shown=True, **DAG)),
     [
-        link.board("airflow-dag", "Its DAG", dag_id="${dag_id:percentencode}"),
+        link.board("airflow-dag", "DAG", dag_id="${dag_id:percentencode}"),
         link.airflow(
-            "Its tries and their logs in Airflow",
+            "Task instances and logs in Airflow",
             "/dags/${dag_id:percentencode}/tasks/${task_id:percentencode}/task_instances",
         ),
     ],
-    since="now-24h",
+    time_from="now-24h",
 )

@@ -1,4 +1,4 @@
-"""Workers and hosts: what is used of what is provided, by machine, by part of Airflow, and by task."""
+"""Workers and hosts: resource usage by host, by component of Airflow, and by task."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, COMPONENT, WORKER
 from grafana.boards.rows.machines import LIMITS
 from grafana.boards.rows.usage import TASKS
 
-PART = {**HOST, "component": "~$component"}
+OF_COMPONENT = {**HOST, "component": "~$component"}
 BUSY = rising(0.8, 0.95)
 TIGHT = rising(0.85, 0.95)
 OLDEST, NEWEST = (f"airflow_process_{which}_start_timestamp_seconds" for which in ("oldest", "newest"))
 
 
-def most(recorded: str, **labels: str) -> str:
-    """The largest of a host's readings."""
+def largest_reading(recorded: str, **labels: str) -> str:
+    """The largest value of each host."""
     return f"max by(instance) ({pick(recorded, **HOST, **labels)})"
 
 
@@ -28,15 +28,15 @@ OVERVIEW = Row(
     "Hosts",
     [
         Table(
-            "Hosts now",
-            "Every host that an exporter reads (host source): what is in use, and whether anything waits for CPU,"
-            " memory or disk.",
+            "Hosts",
+            "Every host with an exporter: usage, and how long processes waited for CPU and memory. If a host"
+            " is full, move work to another one or add hosts. Source: host.",
             {"instance": Key("Host", [link.board("airflow-workers", "This host", worker=link.cell("Host"))])},
             [
-                Column("CPUs", most("airflow_host_cpus"), decimals=0, width=70),
+                Column("CPUs", largest_reading("airflow_host_cpus"), decimals=0, width=70),
                 Column(
                     "CPU",
-                    most("airflow_host:cpu_used:ratio_rate5m"),
+                    largest_reading("airflow_host:cpu_used:ratio_rate5m"),
                     "percentunit",
                     thresholds=BUSY,
                     bar=True,
@@ -44,15 +44,15 @@ OVERVIEW = Row(
                 ),
                 Column(
                     "Memory",
-                    most("airflow_host:memory_used:ratio"),
+                    largest_reading("airflow_host:memory_used:ratio"),
                     "percentunit",
                     thresholds=TIGHT,
                     bar=True,
                     width=180,
                 ),
                 Column(
-                    "Swapping in",
-                    most("airflow_host:swap_in_bytes:rate5m"),
+                    "Swap in",
+                    largest_reading("airflow_host:swap_in_bytes:rate5m"),
                     "Bps",
                     thresholds=((None, "text"), (100_000, RED)),
                     width=110,
@@ -66,16 +66,16 @@ OVERVIEW = Row(
                     width=180,
                 ),
                 Column(
-                    "Waits for CPU",
-                    most("airflow_host:pressure_waiting:ratio_rate5m", resource="cpu"),
+                    "Waiting for CPU",
+                    largest_reading("airflow_host:pressure_waiting:ratio_rate5m", resource="cpu"),
                     "percentunit",
                     thresholds=((None, "text"), (0.5, YELLOW)),
                     decimals=0,
                     width=120,
                 ),
                 Column(
-                    "Waits for memory",
-                    most("airflow_host:pressure_waiting:ratio_rate5m", resource="memory"),
+                    "Waiting for memory",
+                    largest_reading("airflow_host:pressure_waiting:ratio_rate5m", resource="memory"),
                     "percentunit",
                     thresholds=((None, "text"), (0.1, RED)),
                     decimals=0,
@@ -87,31 +87,31 @@ OVERVIEW = Row(
         .size(24, 6)
         .no_value(NO_HOST),
         TimeSeries(
-            "CPU",
-            "The share of all its CPUs that each host uses; waiting for disks is no use (host source).",
+            "CPU usage",
+            "Share of all CPUs of each host in use, without waiting for disks. Source: host.",
             Query(pick("airflow_host:cpu_used:ratio_rate5m", **HOST), "{{instance}}"),
         )
         .unit("percentunit")
         .maximum(1)
         .no_value(NO_HOST),
         TimeSeries(
-            "CPU: Airflow, its tasks, and others",
-            "CPUs that Airflow's components, its tasks and all other processes of the hosts use, beside all CPUs"
-            " that there are (host source). Much in use by others: the host does more than Airflow.",
+            "CPU by user",
+            "CPUs that Airflow's components, its tasks and all other processes of the hosts use, and the"
+            " number of CPUs. If others use much, the host does more than Airflow. Source: host.",
             Query(f"sum({pick('airflow_component:process_cpu_seconds:rate5m', **HOST)})", "Airflow's components"),
             Query(f"sum({host_rate('airflow_task_cpu_seconds_total', **HOST)})", "tasks"),
-            Query(f"sum({host_rate('airflow_host_other_cpu_seconds_total', **HOST)})", "others"),
+            Query(f"sum({host_rate('airflow_host_other_cpu_seconds_total', **HOST)})", "other processes"),
             Query(f"sum({pick('airflow_host_cpus', **HOST)})", "CPUs"),
         )
         .unit("none")
         .stacked()
-        .colors({"Airflow's components": BLUE, "tasks": GREEN, "others": GREY})
+        .colors({"Airflow's components": BLUE, "tasks": GREEN, "other processes": GREY})
         .limit_line("CPUs")
         .no_value(NO_HOST),
         TimeSeries(
-            "Load",
-            "Processes that run or wait to, on average of 1, 5 and 15 minutes, over all hosts (host source); beside"
-            " all CPUs that there are.",
+            "Load average",
+            "Processes that run or wait to run, on average of 1, 5 and 15 minutes, over all hosts, and the"
+            " number of CPUs. Source: host.",
             Query(f"sum({pick('airflow_host_load1', **HOST)})", "1 minute"),
             Query(f"sum({pick('airflow_host_load5', **HOST)})", "5 minutes"),
             Query(f"sum({pick('airflow_host_load15', **HOST)})", "15 minutes"),
@@ -122,16 +122,17 @@ OVERVIEW = Row(
         .limit_line("CPUs")
         .no_value(NO_HOST),
         TimeSeries(
-            "Memory",
-            "The share of its memory that programs cannot get any more, by host (host source).",
+            "Memory usage",
+            "Share of each host's memory that is not available to programs. Source: host.",
             Query(pick("airflow_host:memory_used:ratio", **HOST), "{{instance}}"),
         )
         .unit("percentunit")
         .maximum(1)
         .no_value(NO_HOST),
         TimeSeries(
-            "Waiting for CPU, memory, disks",
-            "The share of time in which some process waited for it, on the host where it is worst (host source).",
+            "Pressure: some waiting",
+            "Share of time in which at least one process waited for CPU, memory or disk, on the worst host."
+            " Source: host.",
             Query(f"max by(resource) ({pick('airflow_host:pressure_waiting:ratio_rate5m', **HOST)})", "{{resource}}"),
         )
         .unit("percentunit")
@@ -139,8 +140,8 @@ OVERVIEW = Row(
         .colors({"cpu": BLUE, "memory": RED, "io": ORANGE})
         .no_value("needs the host source, and a kernel with PSI"),
         TimeSeries(
-            "Busiest disks",
-            "The share of time in which a disk had something to do; the ten busiest (host source).",
+            "Disk utilization",
+            "Share of time in which a disk was busy, for the eight busiest disks. Source: host.",
             Query(
                 largest(8, pick("airflow_host:disk_busy:ratio_rate5m", **HOST), "instance", "device"),
                 "{{instance}} {{device}}",
@@ -151,14 +152,14 @@ OVERVIEW = Row(
         .no_value(NO_HOST),
     ],
 )
-PARTS = Row(
-    "Parts of Airflow",
+COMPONENTS = Row(
+    "Components of Airflow",
     [
         TimeSeries(
-            "CPU by part",
-            "CPUs that each part of Airflow uses, over all hosts; the tasks themselves are below (host source).",
+            "CPU by component",
+            "CPUs that each component of Airflow uses, over all hosts, without tasks. Source: host.",
             Query(
-                f"sum by(component) ({pick('airflow_component:process_cpu_seconds:rate5m', **PART)} > 0)",
+                f"sum by(component) ({pick('airflow_component:process_cpu_seconds:rate5m', **OF_COMPONENT)} > 0)",
                 "{{component}}",
             ),
         )
@@ -166,56 +167,61 @@ PARTS = Row(
         .stacked()
         .no_value(NO_HOST),
         TimeSeries(
-            "Memory by part",
-            "Memory of each part's processes; what several share is divided among them (host source).",
+            "Memory by component",
+            "Memory of each component's processes. Shared memory is divided among the processes that share"
+            " it. Source: host.",
             Query(
-                f"sum by(component) ({pick('airflow_component:process_memory_bytes:sum', **PART)} > 0)", "{{component}}"
+                f"sum by(component) ({pick('airflow_component:process_memory_bytes:sum', **OF_COMPONENT)} > 0)",
+                "{{component}}",
             ),
         )
         .unit("bytes")
         .stacked()
         .no_value(NO_HOST),
         TimeSeries(
-            "Disk by part",
-            "Bytes a second that each part's processes read from disks and write, over all hosts (host source).",
+            "Disk I/O by component",
+            "Bytes per second that each component's processes read from and write to disks, over all hosts."
+            " Source: host.",
             Query(
-                f"sum by(component) ({host_rate('airflow_process_read_bytes_total', **PART)}) > 0",
-                "{{component}} reads",
+                f"sum by(component) ({host_rate('airflow_process_read_bytes_total', **OF_COMPONENT)}) > 0",
+                "{{component}} read",
             ),
             Query(
-                f"sum by(component) ({host_rate('airflow_process_written_bytes_total', **PART)}) > 0",
-                "{{component}} writes",
+                f"sum by(component) ({host_rate('airflow_process_written_bytes_total', **OF_COMPONENT)}) > 0",
+                "{{component}} written",
             ),
         )
         .unit("Bps")
         .size(24, 7)
-        .no_value("no part uses a disk, or needs the host source"),
+        .no_value("no disk I/O, or needs the host source"),
         Table(
-            "Parts now",
-            "Processes, files and threads of each part on each host (host source); growth is what its process that"
-            " grew most"
-            " has gained since it had settled.",
-            {"component": Key("Part", width=150), "instance": Key("Host")},
+            "Components",
+            "Processes, memory, open files and threads of each component on each host. Growth: memory that"
+            " the most grown process has gained after its start; if it never stops, it is a leak. Source:"
+            " host.",
+            {"component": Key("Component", width=150), "instance": Key("Host")},
             [
-                Column("Processes", f"{pick('airflow_processes', **PART)} > 0", decimals=0, width=100),
-                Column("Memory", pick("airflow_component:process_memory_bytes:sum", **PART), "bytes", width=100),
+                Column("Processes", f"{pick('airflow_processes', **OF_COMPONENT)} > 0", decimals=0, width=100),
+                Column(
+                    "Memory", pick("airflow_component:process_memory_bytes:sum", **OF_COMPONENT), "bytes", width=100
+                ),
                 Column(
                     "Growth",
-                    f"max by(component, instance) ({pick('airflow_process_memory_growth_bytes', **PART)})",
+                    f"max by(component, instance) ({pick('airflow_process_memory_growth_bytes', **OF_COMPONENT)})",
                     "bytes",
                     width=100,
                 ),
-                Column("Open files", pick("airflow_process_open_fds", **PART), decimals=0, width=100),
-                Column("Threads", pick("airflow_process_threads", **PART), decimals=0, width=90),
+                Column("Open files", pick("airflow_process_open_fds", **OF_COMPONENT), decimals=0, width=100),
+                Column("Threads", pick("airflow_process_threads", **OF_COMPONENT), decimals=0, width=90),
                 Column(
                     "Oldest started",
-                    f"1000 * max by(component, instance) ({pick(OLDEST, **PART)})",
+                    f"1000 * max by(component, instance) ({pick(OLDEST, **OF_COMPONENT)})",
                     "dateTimeFromNow",
                     width=140,
                 ),
                 Column(
                     "Newest started",
-                    f"1000 * max by(component, instance) ({pick(NEWEST, **PART)})",
+                    f"1000 * max by(component, instance) ({pick(NEWEST, **OF_COMPONENT)})",
                     "dateTimeFromNow",
                     width=140,
                 ),
@@ -229,8 +235,8 @@ PARTS = Row(
 DASHBOARD = Dashboard(
     "airflow-workers",
     "Airflow / Workers and hosts",
-    "What is used of what is provided: by machine, by part of Airflow, and by task.",
+    "Resource usage by host, by component of Airflow, and by task.",
     (*COMMON, WORKER, COMPONENT, AIRFLOW_URL),
-    [OVERVIEW, PARTS, TASKS, LIMITS],
+    [OVERVIEW, COMPONENTS, TASKS, LIMITS],
     CHANGES,
 )

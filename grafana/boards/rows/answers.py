@@ -1,4 +1,4 @@
-"""The first screen of the overview: four questions, each answered by a line of numbers."""
+"""The first screen of the overview: four questions, each answered by a row of tiles."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ENDED_RUNS = pick("airflow:dag_runs_finished:increase1h")
 
 
 def count(expression: str) -> str:
-    """How many there are: 0 too, as long as Airflow is read."""
+    """The number of series, and 0 for none while the exporter reads Airflow."""
     return or_zero(f"count({expression})", API_READ)
 
 
@@ -42,7 +42,8 @@ HEALTHY = Row(
     [
         Stat(
             "Components",
-            "What Airflow says of its own parts. Without its metadata database nothing works.",
+            "Health of Airflow's components, as Airflow reports it. Without the metadata database nothing"
+            " works. Source: API.",
             Query(pick("airflow_component:healthy:max"), "{{component}}"),
         )
         .unit("none")
@@ -53,18 +54,20 @@ HEALTHY = Row(
         .size(12)
         .no_value(NO_API),
         Stat(
-            "Airflow's API",
-            "Whether the exporter can read Airflow. While it cannot, what stands below is old or missing.",
+            "Airflow API",
+            "Whether the exporter can read Airflow's API. While it cannot, the panels below are old or"
+            " empty: see the dashboard of the exporter. Source: exporter.",
             API_READ,
         )
         .unit("none")
         .thresholds(UP)
-        .value_mappings({"1": ("answers", GREEN), "0": ("unreadable", RED)})
+        .value_mappings({"1": ("up", GREEN), "0": ("down", RED)})
         .links(link.board("airflow-exporter", "The exporter"))
         .no_value("not read"),
         Stat(
-            "Broken DAG files",
-            "DAG files that Airflow cannot import: their DAGs are missing, or run in an old version.",
+            "Import errors",
+            "DAG files that Airflow cannot import: their DAGs are missing, or run in an old version."
+            " Sources: API, StatsD.",
             f"max({pick('airflow_import_errors')})",
         )
         .unit("none")
@@ -72,7 +75,7 @@ HEALTHY = Row(
         .links(link.board("airflow-scheduler", "Scheduler and DAG processor")),
         Stat(
             "Alerts",
-            "Alerts that fire for this Airflow now, warnings among them.",
+            "Critical alerts and warnings that fire for this Airflow. They are listed below. Source: Prometheus.",
             or_zero(f"count({pick('ALERTS', alertstate='firing', severity='~critical|warning')})", "vector(1)"),
         )
         .unit("none")
@@ -83,24 +86,25 @@ FAILING = Row(
     "Is it failing?",
     [
         Stat(
-            "DAGs that failed last",
-            "DAGs whose newest finished run failed; backfills are left out.",
+            "DAGs with last run failed",
+            "DAGs whose newest finished run failed, without backfills. They are listed below. Source: API.",
             count(f"max by(dag_id) ({pick('airflow_dag_last_run_state', state='failed')}) == 1"),
         )
         .unit("none")
         .thresholds(ANY_IS_BAD)
         .no_value(NO_API),
         Stat(
-            "Longest streak",
-            "The most runs that one DAG has failed in a row.",
+            "Max consecutive failures",
+            "The most consecutive failed runs of a DAG. Source: API.",
             f"max({pick('airflow_dag_consecutive_failed_runs')})",
         )
         .unit("none")
         .thresholds(rising(1, 3))
         .no_value(NO_API),
         Stat(
-            "Runs failed, last hour",
-            "Failed runs among the runs that ended in the last hour, of all types.",
+            "Run failure rate, 1h",
+            "Failed runs as a share of the runs that finished in the last hour, of all run types. Sources:"
+            " API, StatsD.",
             f"({or_zero(f'sum({FAILED_RUNS})', f'sum({ENDED_RUNS})')}) / (sum({ENDED_RUNS}) > 0)",
         )
         .unit("percentunit")
@@ -108,8 +112,9 @@ FAILING = Row(
         .thresholds(rising(0.01, 0.1))
         .no_value(NOTHING_RAN),
         Stat(
-            "Tasks failed, last hour",
-            "Task instances that failed for good, among those that succeeded or failed in the last hour.",
+            "Task failure rate, 1h",
+            "Failed task instances as a share of those that succeeded or failed in the last hour. Retried"
+            " attempts do not count. Sources: API, StatsD.",
             pick("airflow:task_failure:ratio1h"),
         )
         .unit("percentunit")
@@ -117,8 +122,9 @@ FAILING = Row(
         .thresholds(rising(0.01, 0.1))
         .no_value(NOTHING_RAN),
         Stat(
-            "Tries failed, last hour",
-            "Failed tries among all tries of the last hour. Retries hide them: many can fail while no task does.",
+            "Attempt failure rate, 1h",
+            "Failed attempts as a share of all attempts of the last hour. Retries can hide them: if this is"
+            " high and the task failure rate is not, look at Failing tasks. Sources: API, StatsD.",
             pick("airflow:task_try_failure:ratio1h"),
         )
         .unit("percentunit")
@@ -126,8 +132,8 @@ FAILING = Row(
         .thresholds(rising(0.05, 0.25))
         .no_value(NOTHING_RAN),
         Stat(
-            "Time wasted, last hour",
-            "The share of all run time of the last hour that went into tries that failed.",
+            "Wasted time, 1h",
+            "Run time of failed attempts as a share of all run time in the last hour. Sources: API, StatsD.",
             pick("airflow:task_wasted_seconds:ratio1h"),
         )
         .unit("percentunit")
@@ -141,18 +147,19 @@ LATE = Row(
     [
         Stat(
             "Oldest unfinished run",
-            "How long the scheduled run that has been wanted longest has been: due, and not ended yet.",
+            "Time since the oldest unfinished scheduled run became due. If it grows, a task hangs or cannot"
+            " start. Source: API.",
             age(f"max({pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})"),
         )
         .unit("s")
         .decimals(0)
         .thresholds(rising(HOUR, 6 * HOUR))
         .size(6)
-        .no_value("none is open"),
+        .no_value("none"),
         Stat(
-            "DAGs not started in time",
-            "DAGs that are not paused, have room for a run, and whose next run should have begun ten minutes ago"
-            " or more.",
+            "Late DAGs",
+            "DAGs whose next run is more than ten minutes late, although they are not paused and may start"
+            " another run. Check the scheduler. Source: API.",
             count(NOT_STARTED),
         )
         .unit("none")
@@ -160,8 +167,9 @@ LATE = Row(
         .size(6)
         .no_value(NO_API),
         Stat(
-            "Longest wait for a slot or limit",
-            "How long the task instance that is longest scheduled has waited for a pool slot or a limit.",
+            "Longest scheduled",
+            "How long the oldest scheduled task instance has waited for a pool slot or a limit. If it grows,"
+            " look for a full limit in Concurrency and pools. Source: API.",
             age(f"max({pick(WAITING, state='scheduled')})"),
         )
         .unit("s")
@@ -171,8 +179,9 @@ LATE = Row(
         .size(6)
         .no_value("nothing waits"),
         Stat(
-            "Longest wait for a worker",
-            "How long the task instance that is longest queued has waited for a worker to start it.",
+            "Longest queued",
+            "How long the oldest queued task instance has waited for a worker. If it grows, look at the"
+            " executor and its workers. Source: API.",
             age(f"max({pick(WAITING, state='queued')})"),
         )
         .unit("s")
@@ -187,9 +196,9 @@ FULL = Row(
     "Is it full?",
     [
         Stat(
-            "Parallelism in use",
-            "Slots that are in use, of those of all live schedulers. Running tasks hold one, and queued ones too,"
-            " but for the LocalExecutor of Airflow 3.",
+            "Parallelism used",
+            "Used slots as a share of the slots of all live schedulers. Running tasks use one, and queued"
+            " ones too, except with the LocalExecutor of Airflow 3. Sources: API, StatsD, host.",
             pick("airflow:parallelism_used:ratio"),
         )
         .unit("percentunit")
@@ -199,8 +208,9 @@ FULL = Row(
         .size(5)
         .no_value(NO_API),
         Stat(
-            "Queued behind it",
-            "Task instances that are queued and hold no slot of parallelism: they wait until a running one ends.",
+            "Queued without a slot",
+            "Queued task instances without a slot of parallelism: they wait until a running one finishes."
+            " Sources: API, StatsD, host.",
             pick("airflow:parallelism_queued_behind:sum"),
         )
         .unit("short")
@@ -211,7 +221,8 @@ FULL = Row(
         .no_value(NO_API),
         Stat(
             "Fullest pool",
-            "The largest share of its slots that a pool has in use.",
+            "The largest share of used slots of a pool. At 100 % tasks wait: add slots, or move tasks to"
+            " another pool. Sources: API, StatsD.",
             f"max({pick('airflow_pool:occupied_slots:ratio')})",
         )
         .unit("percentunit")
@@ -220,8 +231,8 @@ FULL = Row(
         .links(link.board("airflow-concurrency", "Concurrency and pools"))
         .size(5),
         Stat(
-            "DAGs at their limit of runs",
-            "DAGs with as many active runs as max_active_runs allows: their next runs wait.",
+            "DAGs at max_active_runs",
+            "DAGs with as many active runs as max_active_runs allows: their next runs wait. Source: API.",
             count(f"{pick('airflow_dag:active_runs:ratio')} >= 1"),
         )
         .unit("none")
@@ -230,7 +241,7 @@ FULL = Row(
         .no_value(NO_API),
         Stat(
             "Busiest host",
-            "CPU in use on the busiest host that an exporter reads (host source): the share of all its CPUs.",
+            "CPU usage of the busiest host with an exporter, as a share of all its CPUs. Source: host.",
             f"max({pick('airflow_host:cpu_used:ratio_rate5m')})",
         )
         .unit("percentunit")

@@ -1,4 +1,4 @@
-"""The DAGs side by side, and how much work is done."""
+"""The DAGs compared, and throughput."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINE_GRAINED: Thresholds = ((None, "text"), (1, ORANGE))
 
 
 def of_busiest(recorded: str, **labels: str) -> str:
-    """A recorded value of those DAGs whose tasks ran longest in the last hour."""
+    """A recorded value of the DAGs with the most run time in the last hour."""
     return f"max by(dag_id) ({pick(recorded, **labels)}) and on(dag_id) {BUSIEST}"
 
 
@@ -30,18 +30,18 @@ def share(heading: str, recorded: str, steps: Thresholds = SOME, width: int = 10
 
 
 def seconds(heading: str, recorded: str, **labels: str) -> Column:
-    """A recorded time."""
+    """A recorded duration."""
     return Column(heading, of_busiest(recorded, **labels), "s", width=125, decimals=1)
 
 
 COMPARED = Row(
-    "DAGs side by side",
+    "DAGs compared",
     [
         Table(
-            "DAGs of the last hour",
-            "The twenty DAGs whose tasks ran longest in the last hour. Runs failed: of the last day. Wait for each"
-            " second of work: above 1 the tasks wait longer than they run. Runs beside last week: mean duration of"
-            " the last day; 2 is twice as long, and it takes ten runs in the week before.",
+            "DAGs, last hour",
+            "The twenty DAGs with the most run time in the last hour. Failed runs: of the last day. Wait /"
+            " run time: above 1, tasks wait longer than they run. Duration vs last week: mean of the last"
+            " day; 2 is twice as long (needs ten runs in the week before). Sources: API, StatsD.",
             DAG,
             [
                 Column("Run time", f"max by(dag_id) ({BUSIEST})", "s", width=100, decimals=0),
@@ -53,14 +53,14 @@ COMPARED = Row(
                 seconds("Wait for a slot", "airflow_dag:task_scheduled_seconds:mean1h"),
                 seconds("Wait for a worker", "airflow_dag:task_queued_seconds:mean1h"),
                 Column(
-                    "Wait for each second of work",
+                    "Wait / run time",
                     of_busiest("airflow_dag:task_wait_over_run:ratio1h"),
                     thresholds=FINE_GRAINED,
                     width=195,
                     decimals=2,
                 ),
                 Column(
-                    "Runs beside last week",
+                    "Duration vs last week",
                     of_busiest("airflow_dag:dag_run_duration:ratio1d_1w"),
                     thresholds=SLOWER,
                     width=155,
@@ -72,42 +72,45 @@ COMPARED = Row(
         .no_value("nothing ran"),
     ],
 )
-DONE = Row(
-    "How much is done?",
+THROUGHPUT = Row(
+    "Throughput",
     [
         TimeSeries(
-            "Shares that fail, in the hour before",
-            "Failed runs, tasks that failed for good, failed tries and tries that were retried, of all of the hour"
-            " before; failed runs of the day before too.",
+            "Failure rates, trailing hour",
+            "Failed scheduled runs, failed task instances, failed attempts and retried attempts, as a share"
+            " of all in the hour before each point; for runs also of the day before. Sources: API, StatsD.",
             Query(f"max({pick('airflow:dag_run_failure:ratio1h', run_type='scheduled')})", "scheduled runs"),
-            Query(f"max({pick('airflow:dag_run_failure:ratio1d', run_type='scheduled')})", "the same, of a day"),
+            Query(
+                f"max({pick('airflow:dag_run_failure:ratio1d', run_type='scheduled')})", "scheduled runs, trailing day"
+            ),
             Query(pick("airflow:task_failure:ratio1h"), "tasks"),
-            Query(pick("airflow:task_try_failure:ratio1h"), "tries"),
-            Query(pick("airflow:task_retry:ratio1h"), "tries retried"),
+            Query(pick("airflow:task_try_failure:ratio1h"), "attempts"),
+            Query(pick("airflow:task_retry:ratio1h"), "retried attempts"),
         )
         .unit("percentunit")
         .colors(
             {
                 "scheduled runs": RED,
-                "the same, of a day": "dark-red",
+                "scheduled runs, trailing day": "dark-red",
                 "tasks": ORANGE,
-                "tries": YELLOW,
-                "tries retried": PURPLE,
+                "attempts": YELLOW,
+                "retried attempts": PURPLE,
             }
         )
         .no_value("nothing ran"),
         TimeSeries(
-            "Records processed, a minute",
-            "What tasks count as records_processed (StatsD): all of them, and the eight DAGs with the most.",
-            Query(f"60 * {pick('airflow:records_processed:rate5m')}", "all"),
+            "Records processed per minute",
+            "What tasks count as records_processed in their own code: total, and the eight DAGs with the"
+            " most. Source: StatsD.",
+            Query(f"60 * {pick('airflow:records_processed:rate5m')}", "total"),
             Query(f"60 * ({largest(8, RECORDS, 'dag_id')})", "{{dag_id}}"),
         )
         .unit("short")
-        .colors({"all": BLUE})
-        .no_value("no task counts them, or needs StatsD"),
+        .colors({"total": BLUE})
+        .no_value("not counted by any task, or needs StatsD"),
         TimeSeries(
-            "Tasks that end, a minute",
-            "Task instances that end for good, by the state they end in. Clearing and marking by hand make new ones.",
+            "Finished task instances per minute",
+            "Task instances by final state. Clearing a task and marking it by hand count again. Sources: API, StatsD.",
             Query(f"60 * {pick('airflow:task_outcomes:rate5m')}", "{{state}}"),
         )
         .unit("short")
@@ -116,8 +119,8 @@ DONE = Row(
         .size(8)
         .no_value("nothing ran"),
         TimeSeries(
-            "Tasks at work",
-            "How many tasks ran at once, on average: run time of the tries that ended, a second.",
+            "Average running tasks",
+            "Average number of tasks that ran at once: run time of finished attempts per second. Sources: API, StatsD.",
             Query(pick("airflow:task_run_seconds:rate5m"), "tasks"),
         )
         .unit("short")
@@ -126,8 +129,8 @@ DONE = Row(
         .size(8)
         .no_value("nothing ran"),
         TimeSeries(
-            "How long tasks take, in the hour before",
-            "Of tasks that succeeded: p50 is the median.",
+            "Task duration, trailing hour",
+            "Duration of successful task instances in the hour before each point; p50 is the median. Source: API.",
             Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.5"), "p50"),
             Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.95"), "p95"),
             Query(pick("airflow:task_duration_seconds:quantile1h", quantile="0.99"), "p99"),

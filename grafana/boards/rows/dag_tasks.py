@@ -14,15 +14,17 @@ TASK = {
     "task_id": Key(
         "Task",
         [
-            link.board("airflow-task", "The task", dag_id="${dag_id:percentencode}", task_id=link.cell("Task")),
-            link.airflow("The task in Airflow", "/dags/${dag_id:percentencode}/tasks/" + link.cell("Task")),
+            link.board(
+                "airflow-task", "Dashboard of the task", dag_id="${dag_id:percentencode}", task_id=link.cell("Task")
+            ),
+            link.airflow("Task in Airflow", "/dags/${dag_id:percentencode}/tasks/" + link.cell("Task")),
         ],
     )
 }
 
 
 def per_task(family: str, **labels: str) -> str:
-    """What a counter of tasks gained in the time shown."""
+    """The increase of a counter of each task in the selected time range."""
     return total(increase(family, **DAG, **labels), "task_id")
 
 
@@ -31,35 +33,35 @@ TASKS = Row(
     "Tasks",
     [
         Table(
-            "Tasks in the time shown",
-            "Every task that ran. Tries count retries; failed for good are outcomes. Time is what all tries took"
-            " together.",
+            "Tasks, selected time range",
+            "Every task that ran. Attempts include retries; failed task instances have no attempt left. Run"
+            " time is that of all attempts together. A click opens the task. Sources: API, StatsD.",
             TASK,
             [
-                Column("Tries", per_task("airflow_task_tries_total"), decimals=0, width=90),
+                Column("Attempts", per_task("airflow_task_tries_total"), decimals=0, width=90),
                 Column(
-                    "Tries failed",
+                    "Failed attempts",
                     per_task("airflow_task_tries_failed_total"),
                     decimals=0,
                     width=110,
                     thresholds=ANY_IS_NOTEWORTHY,
                 ),
                 Column(
-                    "Failed for good",
+                    "Failed",
                     per_task("airflow_task_instances_finished_total", state="failed"),
                     decimals=0,
                     width=130,
                     thresholds=((None, "text"), (1, RED)),
                 ),
                 Column(
-                    "Mean time",
+                    "Mean duration",
                     f"{per_task('airflow_task_run_seconds_total')} / ({per_task('airflow_task_tries_total')} > 0)",
                     unit="s",
                     width=110,
                 ),
-                Column("Time", per_task("airflow_task_run_seconds_total"), unit="s", width=110),
+                Column("Run time", per_task("airflow_task_run_seconds_total"), unit="s", width=110),
                 Column(
-                    "Share of time",
+                    "Share of run time",
                     f"{per_task('airflow_task_run_seconds_total')} / scalar("
                     f"{total(increase('airflow_task_run_seconds_total', **DAG))} > 0)",
                     unit="percentunit",
@@ -69,12 +71,13 @@ TASKS = Row(
                 ),
             ],
         )
-        .sort_by("Time")
+        .sort_by("Run time")
         .size(24, 7)
         .no_value("no task ran"),
         TimeSeries(
-            "Tasks that did not run, an hour",
-            "Task instances that ended without a try, by state: skipped, failed upstream, or removed from the DAG.",
+            "Tasks not run per hour",
+            "Task instances that ended without an attempt: skipped, upstream failed, or removed from the"
+            " DAG. Sources: API, StatsD.",
             Query(f"3600 * {total(rate('airflow_task_instances_not_run_total', **DAG), 'state')}", "{{state}}"),
         )
         .unit("short")
@@ -83,8 +86,8 @@ TASKS = Row(
         .size(8)
         .no_value("all tasks ran"),
         TimeSeries(
-            "Tries that end, a minute",
-            "How many tries of this DAG's tasks end: those that fail, and all others.",
+            "Finished attempts per minute",
+            "Attempts of this DAG's tasks that failed, and all others. Sources: API, StatsD.",
             Query(f"60 * {total(rate('airflow_task_tries_failed_total', **DAG))}", "failed"),
             Query(
                 f"60 * ({TRIES} - ({or_zero(total(rate('airflow_task_tries_failed_total', **DAG)), TRIES)}))",
@@ -95,10 +98,10 @@ TASKS = Row(
         .stacked()
         .colors(ATTEMPTS)
         .size(8)
-        .no_value("no try ended"),
+        .no_value("no attempt finished"),
         TimeSeries(
             "Task instances by state",
-            "Task instances of this DAG in each active state.",
+            "Task instances of this DAG in each active state. Source: API.",
             Query(total(one("airflow_task_instances", **DAG), "state"), "{{state}}"),
         )
         .unit("short")
@@ -106,34 +109,35 @@ TASKS = Row(
         .stacked()
         .colors(STATES)
         .size(8)
-        .no_value("none is active"),
+        .no_value("none active"),
         TimeSeries(
-            "How long tries wait",
-            "Mean wait of the tries that end: for a slot or a limit (scheduled), then for a worker (queued).",
+            "Waiting time of attempts",
+            "Mean time that finished attempts were scheduled (waiting for a slot or limit) and queued"
+            " (waiting for a worker). Sources: API, StatsD.",
             Query(
                 f"{total(rate('airflow_dag_scheduled_seconds_total', **DAG))}"
                 f" / ({total(rate('airflow_dag_scheduled_tries_total', **DAG))} > 0)",
-                "for slot or limit",
+                "scheduled (slot or limit)",
             ),
             Query(
                 f"{total(rate('airflow_dag_queued_seconds_total', **DAG))}"
                 f" / ({total(rate('airflow_dag_queued_tries_total', **DAG))} > 0)",
-                "for worker",
+                "queued (worker)",
             ),
         )
         .unit("s")
         .sparse()
         .colors(WAITS)
-        .no_value("no try ended"),
+        .no_value("no attempt finished"),
         TimeSeries(
-            "How long tries take",
-            "Of tries that succeeded, all tasks together: p50 is the median.",
+            "Task duration",
+            "Duration of successful task instances of all tasks; p50 is the median. Source: API.",
             Query(quantile(0.5, "airflow_task_duration_seconds", **DAG), "p50"),
             Query(quantile(0.95, "airflow_task_duration_seconds", **DAG), "p95"),
         )
         .unit("s")
         .sparse()
         .colors(PERCENTILES)
-        .no_value("no try succeeded"),
+        .no_value("no attempt succeeded"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What one DAG uses: CPU, memory, and time that was spent for nothing."""
+"""Resource usage of one DAG: CPU, memory, scheduling and wasted time."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from grafana.boards.kit.states import PERCENTILES
 RUN_TIME = total(rate("airflow_task_run_seconds_total", **DAG))
 PEAK = "airflow_task_try_peak_memory_bytes"
 RESOURCES = Row(
-    "What it uses",
+    "Resource usage",
     [
         TimeSeries(
             "CPU by task",
-            "CPUs that the processes of the ten busiest tasks use, on hosts that an exporter reads (host source).",
+            "CPUs that the ten busiest tasks use, on hosts with an exporter. Source: host.",
             Query(largest(10, pick("airflow_task:cpu_seconds:rate5m", **DAG), "task_id"), "{{task_id}}"),
         )
         .unit("none")
         .stacked()
         .no_value(NO_HOST),
         TimeSeries(
-            "Peak memory of a try",
-            "The most resident memory of one process of a try (host source): half of all tries need no more than"
-            " the median.",
+            "Peak memory per attempt",
+            "Largest resident memory of one process of an attempt; p50 is the median. Size workers by p95."
+            " Source: host.",
             Query(host_quantile(0.5, PEAK, **DAG), "p50"),
             Query(host_quantile(0.95, PEAK, **DAG), "p95"),
         )
@@ -33,8 +33,8 @@ RESOURCES = Row(
         .colors(PERCENTILES)
         .no_value(NO_HOST),
         TimeSeries(
-            "CPU time of a try",
-            "CPU seconds that a try used until it ended (host source): p50 is the median.",
+            "CPU time per attempt",
+            "CPU seconds of an attempt; p50 is the median. Source: host.",
             Query(host_quantile(0.5, "airflow_task_try_cpu_seconds", **DAG), "p50"),
             Query(host_quantile(0.95, "airflow_task_try_cpu_seconds", **DAG), "p95"),
         )
@@ -44,8 +44,9 @@ RESOURCES = Row(
         .size(8)
         .no_value(NO_HOST),
         TimeSeries(
-            "What scheduling it costs",
-            "Seconds a minute that schedulers spend on checking the dependencies of this DAG's tasks (StatsD).",
+            "Scheduling cost",
+            "Seconds per minute that schedulers spend on dependency checks for this DAG. Fewer tasks and"
+            " fewer active runs make it cheaper. Source: StatsD.",
             f"60 * {total(rate('airflow_dag_dependency_check_seconds_total', **DAG))}",
         )
         .unit("s")
@@ -53,8 +54,8 @@ RESOURCES = Row(
         .size(8)
         .no_value(NO_STATSD),
         TimeSeries(
-            "Time that failed tries took",
-            "The share of this DAG's run time that went into tries that failed.",
+            "Wasted time",
+            "Run time of failed attempts as a share of all run time of this DAG. Sources: API, StatsD.",
             f"({or_zero(total(rate('airflow_task_failed_seconds_total', **DAG)), RUN_TIME)}) / ({RUN_TIME} > 0)",
         )
         .unit("percentunit")
@@ -63,6 +64,6 @@ RESOURCES = Row(
         .hide_legend()
         .colors({"Value": BLUE})
         .size(8)
-        .no_value("no try ended"),
+        .no_value("no attempt finished"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What exporters use, what they turn away, and what the host source cannot read."""
+"""Resource usage of exporters, what they reject, and what cannot be read."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from grafana.boards.kit.promql import host_rate, pick, rate, total
 from grafana.boards.kit.table import Column, Key, Table
 
 OURS = f"and on(instance, job) {pick('airflow_exporter_build_info')}"
-"""process_ families are everybody's: only those of exporters are meant."""
+"""Selects exporters: other programs expose `process_` metrics too."""
 HOST = Row(
-    "What it reads of hosts",
+    "Host source",
     [
         TimeSeries(
             "Processes found",
-            "Processes that the newest walk over /proc found on each host, whatever they are (host source).",
+            "Processes that the newest scan of /proc found on each host, of all programs. Source: host.",
             Query(pick("airflow_exporter_host_processes"), "{{instance}}"),
         )
         .unit("short")
@@ -23,9 +23,9 @@ HOST = Row(
         .size(8, 7)
         .no_value(NO_HOST),
         Table(
-            "Processes that cannot be read",
-            "Airflow's processes of which a file of /proc could not be read (host source): what it would show is"
-            " absent. The exporter runs as the user of Airflow's processes, or as root.",
+            "Unreadable processes",
+            "Airflow processes with a file in /proc that the exporter may not read, so that metrics are"
+            " missing. Run the exporter as the user of Airflow's processes, or as root. Source: host.",
             {"instance": Key("Host"), "file": Key("File", width=100), "reason": Key("Reason", width=110)},
             [
                 Column(
@@ -38,10 +38,11 @@ HOST = Row(
             ],
         )
         .size(8, 7)
-        .no_value("all can be read, or needs the host source"),
+        .no_value("all readable, or needs the host source"),
         Table(
-            "Readings of the machine that are missing",
-            "Parts of the machine's readings that could not be read (host source): their metrics are absent.",
+            "Missing machine metrics",
+            "Parts of the machine that could not be read: their metrics are missing. The exporter's log has"
+            " the reason. Source: host.",
             {"instance": Key("Host"), "part": Key("Part", width=130), "reason": Key("Reason", width=110)},
             [
                 Column(
@@ -54,33 +55,36 @@ HOST = Row(
             ],
         )
         .size(8, 7)
-        .no_value("all can be read, or needs the host source"),
+        .no_value("all readable, or needs the host source"),
     ],
 )
 KEPT = Row(
-    "What Airflow does not answer, and the state file",
+    "API gaps and state file",
     [
         TimeSeries(
-            "Rows that Airflow cannot serve",
-            "Rows of Airflow's lists that are left out because Airflow answers HTTP 500 for them, by endpoint.",
+            "Unreadable API rows",
+            "Rows that are left out because Airflow's API answers HTTP 500 for them, by endpoint. Airflow's"
+            " log has the reason. Source: exporter.",
             Query(f"max by(endpoint) ({pick('airflow_exporter_api_unreadable_rows')}) > 0", "{{endpoint}}"),
         )
         .unit("short")
         .decimals(0)
         .size(6)
-        .no_value("none, or the API is not read"),
+        .no_value("none, or no API"),
         TimeSeries(
-            "Objects without an answer",
-            "DAGs, runs and task instances for which Airflow answers with an error: the reader goes on without them.",
+            "Unanswered API objects",
+            "DAGs, runs and task instances for which Airflow's API answers with an error. The exporter"
+            " continues without them. Source: exporter.",
             Query(f"max by(reader) ({pick('airflow_exporter_reader_unanswered_objects')}) > 0", "{{reader}}"),
         )
         .unit("short")
         .decimals(0)
         .size(6)
-        .no_value("none, or the API is not read"),
+        .no_value("none, or no API"),
         TimeSeries(
             "Age of the state file",
-            "Time since counters were last written to the state file, by exporter. A restart loses what came later.",
+            "Time since counters were last written to the state file, by exporter. A crash loses what came"
+            " later. If it grows, check the disk. Source: exporter.",
             Query(
                 f"clamp_min(time() - ({pick('airflow_exporter_state_last_write_timestamp_seconds')} > 0), 0)",
                 "{{instance}}",
@@ -88,12 +92,12 @@ KEPT = Row(
         )
         .unit("s")
         .size(6)
-        .no_value("no exporter has a state file"),
+        .no_value("no state file"),
         TimeSeries(
-            "State file put back, rows lost",
-            "How often a state file was deleted or replaced while in use and written again, and rows of it that could"
-            " not be read, a minute.",
-            Query(f"60 * sum({host_rate('airflow_exporter_state_recoveries_total')})", "put back"),
+            "State file restored, rows lost, per minute",
+            "How often the state file was deleted or replaced while in use and written again, and rows of it"
+            " that could not be read. Source: exporter.",
+            Query(f"60 * sum({host_rate('airflow_exporter_state_recoveries_total')})", "restored"),
             Query(f"60 * sum({host_rate('airflow_exporter_state_lost_rows_total')})", "rows lost"),
         )
         .unit("short")
@@ -101,63 +105,65 @@ KEPT = Row(
     ],
 )
 COST = Row(
-    "What it costs",
+    "Resource usage of the exporter",
     [
         TimeSeries(
-            "Exporters' CPU",
-            "CPUs that each exporter uses.",
+            "Exporter CPU",
+            "CPUs that each exporter uses. Source: exporter.",
             Query(f"{host_rate('process_cpu_seconds_total')} {OURS}", "{{instance}}"),
         )
         .unit("none")
         .size(8),
         TimeSeries(
-            "Exporters' memory",
-            "Resident memory of each exporter.",
+            "Exporter memory",
+            "Resident memory of each exporter. Source: exporter.",
             Query(f"{pick('process_resident_memory_bytes')} {OURS}", "{{instance}}"),
         )
         .unit("bytes")
         .size(8),
         TimeSeries(
-            "Time of a scrape",
-            "How long Prometheus takes to scrape each exporter.",
+            "Scrape duration",
+            "How long Prometheus takes to scrape each exporter. Keep it far below the scrape timeout."
+            " Sources: exporter, Prometheus.",
             Query(f"{pick('scrape_duration_seconds')} {OURS}", "{{instance}}"),
         )
         .unit("s")
         .size(8),
         TimeSeries(
-            "Exporters' open files",
-            "File descriptors that each exporter has open, of those that it may have.",
+            "Exporter open files",
+            "Open file descriptors of each exporter as a share of its limit. Source: exporter.",
             Query(f"{pick('process_open_fds')} / ({pick('process_max_fds')} > 0) {OURS}", "{{instance}}"),
         )
         .unit("percentunit")
         .size(8),
         TimeSeries(
-            "Exporters' connections",
-            "Connections to each exporter that are open.",
+            "Exporter connections",
+            "Open HTTP connections to each exporter. Source: exporter.",
             Query(pick("airflow_exporter_http_open_connections"), "{{instance}}"),
         )
         .unit("short")
         .decimals(0)
         .size(8),
         TimeSeries(
-            "Tries without an end, an hour",
-            "Tries that are known to have been but whose outcome can no longer be determined, by reason.",
+            "Attempts with unknown outcome per hour",
+            "Attempts whose outcome can no longer be determined, by reason. They are in no failure rate. Source: API.",
             Query(f"3600 * {total(rate('airflow_task_tries_unaccounted_total'), 'reason')}", "{{reason}}"),
         )
         .unit("short")
         .size(8)
-        .no_value("none, or the API is not read"),
+        .no_value("none, or no API"),
         BarGauge(
-            "Families with the most series",
-            "Which metrics fill Prometheus: the twelve largest.",
+            "Metrics with the most series",
+            "The twelve metrics that store the most series in Prometheus. Source: exporter.",
             Query(f"topk(12, sum by(family) ({pick('airflow_exporter_series')}))", "{{family}}"),
         )
         .unit("short")
         .size(height=10),
         TimeSeries(
-            "Series and connections turned away",
-            "Series that were refused or folded into _other at the cap of their family, and connections and requests to"
-            " the exporter that were turned away, a minute.",
+            "Rejected series and connections per minute",
+            "Series that were dropped or added to _other at the cap of their metric, and HTTP connections"
+            " and requests that were refused. For series, see the caps in the configuration. Source:"
+            " exporter.",
             Query(f"60 * sum({host_rate('airflow_exporter_series_dropped_total')})", "series"),
             Query(f"60 * sum({host_rate('airflow_exporter_http_rejected_total')})", "connections and requests"),
         )

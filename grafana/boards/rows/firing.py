@@ -1,4 +1,4 @@
-"""The alerts that fire now, each with its runbook."""
+"""The firing alerts, each with its runbook."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUBJECTS = (
     "mountpoint",
     "instance",
 )
-"""Labels of alerts that say what an alert is about; an alert has a few of them at most."""
+"""Labels that say what an alert is about. Each alert has only a few of them."""
 JOINED = ", ".join(f'"{label}"' for label in SUBJECTS)
 FIRING = (
     f"1000 * {pick('ALERTS_FOR_STATE', severity='~critical|warning')}"
@@ -29,12 +29,12 @@ FIRING = (
 )
 RUNBOOK = Link("Runbook", "${runbooks}/" + cell("Alert") + ".md", new_tab=True)
 FIRING_ROW = Row(
-    "What fires?",
+    "Firing alerts",
     [
         Table(
-            "Alerts that fire",
-            "Critical alerts and warnings that fire for this Airflow now, since when, and what each is about; a click"
-            " opens its runbook.",
+            "Firing alerts",
+            "Critical alerts and warnings that fire for this Airflow, since when, and for what. A click"
+            " opens the runbook. Source: Prometheus.",
             {
                 "severity": Key("Severity", width=90),
                 "alertname": Key("Alert", [RUNBOOK], width=330),
@@ -51,6 +51,6 @@ FIRING_ROW = Row(
             ],
         )
         .size(24, 5)
-        .no_value("no alert fires")
+        .no_value("no firing alerts")
     ],
 )

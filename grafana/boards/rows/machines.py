@@ -1,4 +1,4 @@
-"""The limits of machines: control groups, disks, memory, network."""
+"""Control groups, disks, swap and network of hosts."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ SCARCE = ((None, RED), (0.1, YELLOW), (0.2, GREEN))
 
 
 def busiest_disks(family: str) -> str:
-    """Bytes a second of the disks that moved most in all the time shown."""
+    """Bytes per second of the busiest disks of the selected time range."""
     gained = f"increase({pick(family, **HOST)}[$__range] @ end())"
     return f"{host_rate(family, **HOST)} and on(instance, device) topk by(instance) (4, {gained} > 0)"
 
 
 def disk_time(operation: str) -> str:
-    """The mean time of a read or a write, over all disks of a host."""
+    """The mean duration of a read or a write, over all disks of a host."""
     spent = host_rate(f"airflow_host_disk_{operation}_seconds_total", **HOST)
     done = host_rate(f"airflow_host_disk_{operation}s_total", **HOST)
     return f"sum by(instance) ({spent}) / (sum by(instance) ({done}) > 0)"
 
 
 LIMITS = Row(
-    "Limits of control groups, disks and network",
+    "Control groups, disks and network",
     [
         Table(
             "Control groups",
-            "Containers and slices with a limit: what they use of it, memory with the page cache, how often they were"
-            " held back and how long altogether (host source).",
+            "Containers and slices with a limit: usage, memory with page cache, CPU throttling and OOM"
+            " kills. If a group is throttled or its memory is nearly full, raise its limit. Source: host.",
             {"instance": Key("Host", width=160), "cgroup": Key("Control group")},
             [
                 Column(
@@ -44,7 +44,7 @@ LIMITS = Row(
                     width=150,
                 ),
                 Column(
-                    "With cache",
+                    "With page cache",
                     f"max by(instance, cgroup) ({pick('airflow_cgroup_memory_bytes', **HOST)})",
                     "bytes",
                     width=110,
@@ -58,7 +58,7 @@ LIMITS = Row(
                     width=150,
                 ),
                 Column(
-                    "Held back",
+                    "Throttled",
                     pick("airflow_cgroup:cpu_throttled:ratio_rate5m", **HOST),
                     "percentunit",
                     thresholds=((None, "text"), (0.25, YELLOW)),
@@ -66,7 +66,7 @@ LIMITS = Row(
                     width=110,
                 ),
                 Column(
-                    "Lost by it",
+                    "Throttled time",
                     f"sum by(instance, cgroup) (increase({pick('airflow_cgroup_cpu_throttled_seconds_total', **HOST)}"
                     "[$__range]))",
                     "s",
@@ -84,11 +84,11 @@ LIMITS = Row(
         ).no_value("no limits, or needs the host source"),
         Table(
             "Filesystems",
-            "What is left for users, as a share of the size: of bytes, and of files (host source).",
+            "Free space and free inodes for users, as a share of the total. Source: host.",
             {"instance": Key("Host", width=160), "mountpoint": Key("Mounted at")},
             [
                 Column(
-                    "Bytes left",
+                    "Free space",
                     f"min by(instance, mountpoint) ({pick('airflow_host:filesystem_available:ratio', **HOST)})",
                     "percentunit",
                     thresholds=SCARCE,
@@ -96,7 +96,7 @@ LIMITS = Row(
                     width=160,
                 ),
                 Column(
-                    "Files left",
+                    "Free inodes",
                     f"min by(instance, mountpoint) ({pick('airflow_host:filesystem_files_free:ratio', **HOST)})",
                     "percentunit",
                     thresholds=SCARCE,
@@ -106,10 +106,10 @@ LIMITS = Row(
             ],
         )
         .no_value(NO_HOST)
-        .sort_by("Bytes left", ascending=True),
+        .sort_by("Free space", ascending=True),
         TimeSeries(
-            "Network",
-            "Bytes a second that hosts receive and send (host source).",
+            "Network I/O",
+            "Bytes per second that hosts receive and send. Source: host.",
             Query(
                 f"sum by(instance) ({host_rate('airflow_host_network_receive_bytes_total', **HOST)})",
                 "{{instance}} in",
@@ -122,25 +122,25 @@ LIMITS = Row(
         .unit("Bps")
         .no_value(NO_HOST),
         TimeSeries(
-            "Disks: bytes a second",
-            "Bytes a second that disks read and write, of the four busiest of each host (host source).",
+            "Disk I/O",
+            "Bytes per second read from and written to disks, for the four busiest disks of each host. Source: host.",
             Query(busiest_disks("airflow_host_disk_read_bytes_total"), "{{instance}} {{device}} read"),
             Query(busiest_disks("airflow_host_disk_written_bytes_total"), "{{instance}} {{device}} written"),
         )
         .unit("Bps")
         .no_value(NO_HOST),
         TimeSeries(
-            "Disks: time of an operation",
-            "How long a read and a write take on average, queueing included, over all disks of a host (host source).",
+            "Disk latency",
+            "Mean duration of a read and a write, including queueing, over all disks of a host. Source: host.",
             Query(disk_time("read"), "{{instance}} read"),
             Query(disk_time("write"), "{{instance}} write"),
         )
         .unit("s")
         .no_value(NO_HOST),
         TimeSeries(
-            "Standing still",
-            "The share of time in which all processes waited at once for memory or disks, on the host where it is"
-            " worst: nothing got on (host source).",
+            "Pressure: all waiting",
+            "Share of time in which all processes waited for memory or disk at once, on the worst host:"
+            " nothing made progress. Source: host.",
             Query(
                 f"max by(resource) ({host_rate('airflow_host_pressure_stalled_seconds_total', **HOST)})", "{{resource}}"
             ),
@@ -151,7 +151,7 @@ LIMITS = Row(
         .no_value("needs the host source, and a kernel with PSI"),
         TimeSeries(
             "Swap",
-            "Swap space by state, over all hosts (host source).",
+            "Swap space by state, over all hosts. Source: host.",
             Query(f"sum by(state) ({pick('airflow_host_swap_bytes', **HOST)})", "{{state}}"),
         )
         .unit("bytes")
@@ -159,9 +159,9 @@ LIMITS = Row(
         .size(8)
         .no_value(NO_HOST),
         TimeSeries(
-            "To and from swap",
-            "Bytes a second that come back from swap, because memory was too small for what ran, and that go there"
-            " (host source).",
+            "Swap I/O",
+            "Bytes per second read from swap and written to it. Steady reads mean that memory is too small."
+            " Source: host.",
             Query(pick("airflow_host:swap_in_bytes:rate5m", **HOST), "{{instance}} in"),
             Query(host_rate("airflow_host_swap_out_bytes_total", **HOST), "{{instance}} out"),
         )
@@ -169,8 +169,9 @@ LIMITS = Row(
         .size(8)
         .no_value(NO_HOST),
         TimeSeries(
-            "Killed for want of memory",
-            "Processes a minute that the kernel killed since memory ran out, in any control group (host source).",
+            "OOM kills per minute",
+            "Processes that the kernel killed because memory ran out, in any control group. Give the host"
+            " more memory, or run fewer tasks at once. Source: host.",
             Query(f"60 * {host_rate('airflow_host_oom_kills_total', **HOST)}", "{{instance}}"),
         )
         .unit("short")

@@ -1,4 +1,4 @@
-"""The DAG processor: whether it keeps up, and which files cost it most or are broken."""
+"""The DAG processor: its backlog, slow files and broken files."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import TimeSeries
 from grafana.boards.kit.panel import BLUE, GREEN, NO_API, NO_STATSD, ORANGE, RED, YELLOW, Query
-from grafana.boards.kit.promql import average, heard, one, pick, rate, total
+from grafana.boards.kit.promql import average, one, pick, rate, statsd_per_minute, total
 from grafana.boards.kit.table import Column, Key, Table
 
 HOUR = 3600
 FILE = {"bundle": Key("Bundle", width=120), "file": Key("File")}
 PARSING = Row(
-    "Does the DAG processor keep up?",
+    "DAG processor",
     [
         TimeSeries(
-            "Files that wait to be parsed",
-            "Over all DAG processors (StatsD). If it never falls to 0, changes of DAGs arrive late.",
+            "Files waiting to be parsed",
+            "Over all DAG processors. If it never falls to 0, changes of DAG files arrive late: add"
+            " processes, or speed up the slowest files. Source: StatsD.",
             f"max({one('airflow_dag_processor_queued_files')})",
         )
         .unit("short")
@@ -24,8 +25,8 @@ PARSING = Row(
         .hide_legend()
         .no_value(NO_STATSD),
         TimeSeries(
-            "Time to parse a file",
-            "Mean, and what 95 of 100 files of the hour before took at most (StatsD).",
+            "Parse duration of a file",
+            "Mean, and p95 of the hour before each point. Source: StatsD.",
             Query(average("airflow_dag_processor_parse_duration_seconds"), "mean"),
             Query(pick("airflow:dag_file_parse_seconds:quantile1h", quantile="0.95"), "p95, trailing hour"),
         )
@@ -34,8 +35,8 @@ PARSING = Row(
         .colors({"mean": BLUE, "p95, trailing hour": ORANGE})
         .no_value(NO_STATSD),
         TimeSeries(
-            "DAGs",
-            "DAGs by state: active, paused, and stale, whose file is gone.",
+            "DAGs by state",
+            "Active, paused and stale DAGs. The file of a stale DAG is gone. Source: API.",
             Query(total(one("airflow_dags"), "state"), "{{state}}"),
         )
         .unit("short")
@@ -44,17 +45,18 @@ PARSING = Row(
         .size(8)
         .no_value(NO_API),
         TimeSeries(
-            "A pass over all files",
-            "How long the newest pass over all files of DAGs took (StatsD).",
-            Query(f"max({one('airflow_dag_processor_total_parse_duration_seconds')})", "newest pass"),
+            "Duration of a full parsing pass",
+            "How long the newest pass over all DAG files took. Source: StatsD.",
+            Query(f"max({one('airflow_dag_processor_total_parse_duration_seconds')})", "duration"),
         )
         .unit("s")
         .hide_legend()
         .size(8)
         .no_value(NO_STATSD),
         TimeSeries(
-            "DAGs found in a pass",
-            "DAGs that the newest pass over all files found (StatsD); fewer than before: a file is gone or broken.",
+            "DAGs found per pass",
+            "DAGs that the newest pass over all files found. If they become fewer, a file is gone or broken."
+            " Source: StatsD.",
             Query(f"max({one('airflow_dag_processor_dags')})", "DAGs"),
         )
         .unit("short")
@@ -64,11 +66,11 @@ PARSING = Row(
         .no_value(NO_STATSD),
         Table(
             "Slowest DAGs to parse",
-            "DAGs by how long their file took, the last time. Each task loads its file again before it runs.",
+            "DAGs by the parse time of their file. Each task loads its file again before it runs. Source: API.",
             {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])},
             [
                 Column(
-                    "Time to parse",
+                    "Parse time",
                     f"topk(15, max by(dag_id) ({pick('airflow_dag_parse_duration_seconds')}))",
                     "s",
                     thresholds=((None, "text"), (10, YELLOW), (20, RED)),
@@ -79,8 +81,8 @@ PARSING = Row(
         .size(8, 7)
         .no_value("Airflow 3 only"),
         Table(
-            "Files by age",
-            "Files that have not been parsed for longest, as of Airflow's own last report (StatsD).",
+            "Files not parsed for longest",
+            "Files by the time since they were last parsed, as Airflow last reported it. Source: StatsD.",
             FILE,
             [
                 Column(
@@ -92,7 +94,7 @@ PARSING = Row(
                     width=110,
                 ),
                 Column(
-                    "Took",
+                    "Parse time",
                     f"max by(bundle, file) ({pick('airflow_dag_processor_file_duration_seconds')})",
                     "s",
                     width=90,
@@ -102,8 +104,9 @@ PARSING = Row(
         .size(8, 7)
         .no_value(NO_STATSD),
         Table(
-            "Files that are broken",
-            "Files that cannot be imported, and since when Airflow has known.",
+            "Files with import errors",
+            "Files that cannot be imported, and since when Airflow has known. The message is in Airflow's"
+            " UI. Source: API.",
             FILE,
             [
                 Column(
@@ -116,20 +119,20 @@ PARSING = Row(
             ],
         )
         .size(8, 7)
-        .no_value("no file is broken"),
+        .no_value("no import errors"),
         TimeSeries(
-            "Parsing cut off, and callbacks, a minute",
-            "Processes that were killed since their file took too long, and callbacks that the processor was asked"
-            " to run (StatsD).",
-            Query(heard("airflow_dag_processor_timeouts_total"), "cut off"),
-            Query(heard("airflow_dag_processor_callbacks_total"), "callbacks"),
+            "Parse timeouts and callbacks per minute",
+            "Parsing processes that were killed because a file took too long, and callbacks that the DAG"
+            " processor was asked to run. Source: StatsD.",
+            Query(statsd_per_minute("airflow_dag_processor_timeouts_total"), "timeouts"),
+            Query(statsd_per_minute("airflow_dag_processor_callbacks_total"), "callbacks"),
         )
         .unit("short")
-        .colors({"cut off": RED, "callbacks": BLUE})
+        .colors({"timeouts": RED, "callbacks": BLUE})
         .no_value(NO_STATSD),
         TimeSeries(
-            "Cache of serialized DAGs",
-            "The share of look-ups that found their DAG in the cache, by component (StatsD).",
+            "Cache hits of serialized DAGs",
+            "Share of look-ups that found their DAG in the cache, by component. Source: StatsD.",
             Query(
                 f"{total(rate('airflow_dag_bag_cache_requests_total', result='hit'), 'component')}"
                 f" / ({total(rate('airflow_dag_bag_cache_requests_total'), 'component')} > 0)",

@@ -1,4 +1,4 @@
-"""Pools: their slots, what holds them and what waits for them."""
+"""Pools: their slots, used and requested."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ POOLS_ROW = Row(
     "Pools",
     [
         Table(
-            "Pools now",
-            "Slots of each pool: how many, in use, and how many are waited for and since when. Deferred: slots of"
-            " deferred tasks, whether or not the pool counts them. Left over: tasks that the newest loop of a"
-            " scheduler left for want of a slot. Both need StatsD.",
+            "Pools",
+            "Slots of each pool: total, used and waited for. Deferred: slots of deferred tasks, whether or"
+            " not the pool includes them. Starving: tasks that the newest scheduler loop held back because"
+            " the pool was full. If tasks wait for a full pool, add slots. Sources: API, StatsD.",
             {"pool": Key("Pool", [link.POOL_OF_ROW])},
             [
                 Column("Slots", pick("airflow_pool:slots:max", **POOLS), decimals=0, width=90),
-                Column("In use", pick("airflow_pool:occupied_slots:sum", **POOLS), decimals=0, width=90),
+                Column("Used", pick("airflow_pool:occupied_slots:sum", **POOLS), decimals=0, width=90),
                 Column(
-                    "Use",
+                    "Usage",
                     pick("airflow_pool:occupied_slots:ratio", **POOLS),
                     "percentunit",
                     thresholds=FULL,
@@ -40,20 +40,20 @@ POOLS_ROW = Row(
                     width=95,
                 ),
                 Column(
-                    "Left over",
+                    "Starving",
                     f"max by(pool) ({pick('airflow_pool_starving_tasks', **POOLS)})",
                     decimals=0,
                     width=95,
                 ),
                 Column(
-                    "Waited for",
+                    "Requested",
                     pick("airflow_pool:waiting_slots:max", **POOLS),
                     decimals=0,
                     width=110,
                     thresholds=((None, "text"), (1, ORANGE)),
                 ),
                 Column(
-                    "Waiting since",
+                    "Longest wait",
                     age(pick("airflow_pool:oldest_waiting:age_seconds", **POOLS)),
                     "s",
                     thresholds=ATTENTION,
@@ -72,36 +72,39 @@ POOLS_ROW = Row(
                 ),
             ],
         )
-        .sort_by("Use")
+        .sort_by("Usage")
         .size(24, 6)
-        .no_value("no pool is known"),
+        .no_value("no pool"),
         TimeSeries(
-            "Slots in use",
-            "Slots that queued, running and, where the pool counts them, deferred task instances hold.",
+            "Used slots",
+            "Slots held by queued and running task instances, and by deferred ones where the pool includes"
+            " them. Sources: API, StatsD.",
             Query(pick("airflow_pool:occupied_slots:sum", **POOLS), "{{pool}}"),
         )
         .unit("short")
         .decimals(0),
         TimeSeries(
-            "Slots waited for",
-            "Slots that scheduled task instances wait for.",
+            "Requested slots",
+            "Slots that scheduled task instances wait for. Sources: API, StatsD.",
             Query(pick("airflow_pool:waiting_slots:max", **POOLS), "{{pool}}"),
         )
         .unit("short")
         .decimals(0),
         TimeSeries(
-            "Waits for a slot or limit, by pool",
-            "95 of 100 tries of the hour before waited no longer than this from scheduled to queued.",
+            "Scheduled time (p95), by pool",
+            "Time that attempts of the hour before each point waited for a slot or limit, from scheduled to"
+            " queued. Sources: API, StatsD.",
             Query(pick("airflow_pool:task_scheduled_seconds:quantile1h", quantile="0.95", **POOLS), "{{pool}}"),
         )
         .unit("s")
-        .no_value("nothing ended, or Airflow 2"),
+        .no_value("nothing finished, or Airflow 2"),
         TimeSeries(
-            "Waits for a worker, by queue",
-            "95 of 100 tries of the hour before waited no longer than this from queued to running.",
+            "Queued time (p95), by queue",
+            "Time that attempts of the hour before each point waited for a worker, from queued to running."
+            " Sources: API, StatsD.",
             Query(pick("airflow_queue:task_queued_seconds:quantile1h", quantile="0.95"), "{{queue}}"),
         )
         .unit("s")
-        .no_value("nothing ended"),
+        .no_value("nothing finished"),
     ],
 )

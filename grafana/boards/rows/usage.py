@@ -1,4 +1,4 @@
-"""What tasks use on their hosts: who is the largest."""
+"""Resource usage of tasks: the largest ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TASKS = Row(
     [
         TimeSeries(
             "CPU of the busiest tasks",
-            "CPUs that each task uses, over all hosts: the eight busiest of the time shown (host source).",
+            "CPUs that each task uses, over all hosts: the eight busiest of the selected time range. Source: host.",
             Query(largest(8, pick("airflow_task:cpu_seconds:rate5m"), "dag_id", "task_id"), "{{dag_id}}.{{task_id}}"),
         )
         .unit("none")
@@ -32,8 +32,8 @@ TASKS = Row(
         .no_value(NO_HOST),
         TimeSeries(
             "Memory of the largest tasks",
-            "Memory that each task's running tries use together, over all hosts: the eight largest of the time shown"
-            " (host source).",
+            "Memory of each task's running attempts, over all hosts: the eight largest of the selected time"
+            " range. Source: host.",
             Query(largest(8, pick("airflow_task:memory_bytes:sum"), "dag_id", "task_id"), "{{dag_id}}.{{task_id}}"),
         )
         .unit("bytes")
@@ -42,7 +42,8 @@ TASKS = Row(
         .no_value("nothing runs, or needs the host source"),
         TimeSeries(
             "CPU by DAG",
-            "CPUs that the tasks of each DAG use, over all hosts: the eight busiest of the time shown (host source).",
+            "CPUs that the tasks of each DAG use, over all hosts: the eight busiest of the selected time"
+            " range. Source: host.",
             Query(largest(8, pick("airflow_dag:task_cpu_seconds:rate5m"), "dag_id"), "{{dag_id}}"),
         )
         .unit("none")
@@ -51,8 +52,8 @@ TASKS = Row(
         .no_value(NO_HOST),
         TimeSeries(
             "Memory by DAG",
-            "Memory that the running tries of each DAG use together, over all hosts: the eight largest of the time"
-            " shown (host source).",
+            "Memory of the running attempts of each DAG, over all hosts: the eight largest of the selected"
+            " time range. Source: host.",
             Query(largest(8, pick("airflow_dag:task_memory_bytes:sum"), "dag_id"), "{{dag_id}}"),
         )
         .unit("bytes")
@@ -60,26 +61,30 @@ TASKS = Row(
         .links(link.DAG)
         .no_value("nothing runs, or needs the host source"),
         Table(
-            "Largest peaks of memory",
-            "The most that one process of the task had resident in the last 24 hours (host source), beside the"
-            " memory of"
-            " the smallest of the hosts.",
+            "Largest memory peaks",
+            "Largest resident memory of one process of the task in the last 24 hours, and as a share of the"
+            " memory of the smallest host. Near 100 %, the task may be killed there. Source: host.",
             KEYS,
             [
                 Column("Peak", f"topk(15, {PEAK})", "bytes", width=110),
                 Column(
-                    "Of a host", f"topk(15, {PEAK}) / {SMALLEST}", "percentunit", thresholds=TIGHT, bar=True, width=150
+                    "Of smallest host",
+                    f"topk(15, {PEAK}) / {SMALLEST}",
+                    "percentunit",
+                    thresholds=TIGHT,
+                    bar=True,
+                    width=150,
                 ),
             ],
         ).no_value(NO_HOST),
         Table(
-            "Who writes most, last hour",
-            "Bytes that a task's processes wrote and read in the last hour, over all hosts (host source).",
+            "Most written bytes, last hour",
+            "Bytes that a task's processes wrote and read in the last hour, over all hosts. Source: host.",
             KEYS,
             [
                 Column("Written", f"topk(15, {WRITTEN} > 0)", "bytes", width=110),
                 Column("Read", f"{READ} and on(dag_id, task_id) topk(15, {WRITTEN} > 0)", "bytes", width=110),
             ],
-        ).no_value("nothing was written, or needs the host source"),
+        ).no_value("nothing written, or needs the host source"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Queries that are empty on an Airflow 3.3 with a LocalExecutor on one machine, and why; nothing else may be."""
+"""Queries that may be empty on an Airflow 3.3 with a LocalExecutor on one machine, and why. No other query may be."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALONE = "one scheduler alone never finds the critical section taken"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 EMPTY: Mapping[str, str] = {
-    "airflow-concurrency: Limits of Airflow as a whole C": CELERY,
+    "airflow-concurrency: Usage of global limits C": CELERY,
     "rule airflow:worker_slots": CELERY,
     "alert AirflowNoProgress: airflow:worker_slots": CELERY,
     "alert AirflowDagRunsFailingInARow: airflow_dag_max_consecutive_failed_runs": UNLIMITED,
@@ -32,9 +32,9 @@ EMPTY: Mapping[str, str] = {
     "airflow-executor: Kubernetes": KUBERNETES,
     "airflow-executor: Edge workers": EDGE,
     "rule airflow_worker:edge_slots_used": EDGE,
-    "airflow-dag: Deadlines and SLAs, an hour D": RELEASE_2,
+    "airflow-dag: Deadlines and SLAs per hour D": RELEASE_2,
     "alert AirflowDeadlineMissed: airflow_sla_missed_total": RELEASE_2,
-    "airflow-dag: How long runs take C": WEEK,
+    "airflow-dag: Run duration C": WEEK,
     "rule airflow_dag:dag_run_duration_seconds_count:increase1w": WEEK,
     "rule airflow_dag:dag_run_duration_seconds:mean1": WEEK,
     "rule airflow_dag:dag_run_duration:ratio1d_1w": WEEK,
@@ -42,16 +42,16 @@ EMPTY: Mapping[str, str] = {
     "alert AirflowDagRunStuck: airflow_dag:dag_run_duration_seconds:quantile1w": WEEK,
     "rule airflow:critical_section_busy": ALONE,
     "alert AirflowCriticalSectionContended: airflow:critical_section_busy": ALONE,
-    "airflow-overview: DAGs of the last hour J": WEEK,
-    "airflow-task: Network": NETWORK,
-    "airflow-exporter: Ids, connections and relay, a minute C": RELAY,
-    "airflow-exporter: Ids, connections and relay, a minute D": RELAY,
+    "airflow-overview: DAGs, last hour J": WEEK,
+    "airflow-task: Network I/O": NETWORK,
+    "airflow-exporter: Ambiguous names, connections, relay, per minute C": RELAY,
+    "airflow-exporter: Ambiguous names, connections, relay, per minute D": RELAY,
     "airflow-exporter: StatsD connections B": RELAY,
-    "airflow-exporter: StatsD connections closed, a minute A": "StatsD comes by UDP alone",
-    "airflow-exporter: Rows that Airflow cannot serve": "Airflow serves all of its rows",
-    "airflow-exporter: Objects without an answer": "Airflow answers for each object",
-    "airflow-exporter: Readings of the machine that are missing": READABLE,
-    "airflow-exporter: Processes that cannot be read": READABLE,
+    "airflow-exporter: Closed StatsD connections per minute A": "StatsD comes by UDP alone",
+    "airflow-exporter: Unreadable API rows": "Airflow serves all of its rows",
+    "airflow-exporter: Unanswered API objects": "Airflow answers for each object",
+    "airflow-exporter: Missing machine metrics": READABLE,
+    "airflow-exporter: Unreadable processes": READABLE,
     "airflow-workers: Control groups": CGROUP,
     "rule airflow_cgroup:": CGROUP,
     "alert AirflowCpuThrottled": CGROUP,
