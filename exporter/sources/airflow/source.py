@@ -18,7 +18,7 @@ from exporter.sources.airflow.api.v2 import V2
 from exporter.sources.airflow.counting.by_run import EndedByRun
 from exporter.sources.airflow.counting.by_time import EndedByTime, EndedFinder
 from exporter.sources.airflow.http.client import Client, OnRequest, ignore
-from exporter.sources.airflow.http.errors import shown
+from exporter.sources.airflow.http.errors import redact_url
 from exporter.sources.airflow.readers.backfills import BackfillsReader
 from exporter.sources.airflow.readers.dags import DagsReader
 from exporter.sources.airflow.readers.history import HistoryReader
@@ -63,7 +63,7 @@ class AirflowSource:
         self._left_out = LeftOut()
 
     def __str__(self) -> str:
-        return f"Airflow {self.version}".rstrip() + f" at {shown(self._client.url)}"
+        return f"Airflow {self.version}".rstrip() + f" at {redact_url(self._client.url)}"
 
     @property
     def clock_skew(self) -> float | None:

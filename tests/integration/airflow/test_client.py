@@ -58,7 +58,7 @@ def connect(telemetry: Telemetry, tmp_path: Path) -> Iterator[Callable[..., Clie
     def make(url: str, major: int = 3, **settings: object) -> Client:
         complete = AirflowSettings(**{"url": url, "token_file": token, "timeout": 5.0, **settings})  # type: ignore[arg-type]
         clients.append(Client(complete, telemetry))
-        clients[-1].speak(major)
+        clients[-1].use_api(major)
         return clients[-1]
 
     yield make

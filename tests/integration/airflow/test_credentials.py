@@ -20,7 +20,7 @@ from exporter.sources.airflow.http import client as client_module
 from exporter.sources.airflow.http import endpoints as at
 from exporter.sources.airflow.http import tokens
 from exporter.sources.airflow.http.client import Client
-from exporter.sources.airflow.http.credentials import GivenToken, parse_headers
+from exporter.sources.airflow.http.credentials import ConfiguredToken, parse_headers
 from exporter.sources.airflow.http.transport import Call
 from tests.integration.airflow.stub import Answer, Asked, Stub, serve
 
@@ -79,7 +79,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(tokens.Bearer.__init__, "__defaults__", (clock,))
+    monkeypatch.setattr(tokens.BearerAuth.__init__, "__defaults__", (clock,))
     return clock
 
 
@@ -101,7 +101,7 @@ def connect(password_file: Path) -> Iterator[Connect]:
 
     def make(url: str, major: int, **settings: object) -> Client:
         clients.append(Client(AirflowSettings(url=url, timeout=5.0, **settings)))  # type: ignore[arg-type]
-        clients[-1].speak(major)
+        clients[-1].use_api(major)
         return clients[-1]
 
     yield make
@@ -453,7 +453,7 @@ def test_a_token_that_changes_while_it_is_refused_is_tried_at_once(connect: Conn
 def test_a_secret_from_a_file_never_shows_in_a_log_line(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("a-token-like-no-other\n")
-    GivenToken(SecretFile(path, "the token file", clean_token)).headers()
+    ConfiguredToken(SecretFile(path, "the token file", clean_token)).headers()
     parse_headers("X-Api-Key: quite-a-secret-key", "a file")
     assert logs.redact("sent a-token-like-no-other and quite-a-secret-key") == "sent *** and ***"
 
@@ -583,7 +583,7 @@ def test_the_same_token_serves_while_the_version_is_found_out_and_after(
     with serve(provider) as issuer, serve(guard("token-1")) as stub:
         client = connect(stub.url, 0, oauth2=oauth2(issuer))
         client.get(POOLS[2])
-        client.speak(3)
+        client.use_api(3)
         read(client)
     assert provider.given == 1
 

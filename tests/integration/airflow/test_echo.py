@@ -126,7 +126,7 @@ def gather(settings: AirflowSettings) -> Iterator[str]:
         client = Client(settings)
         try:
             yield attempt(lambda client=client: detect(client))  # type: ignore[misc]
-            client.speak(major)
+            client.use_api(major)
             for endpoint in endpoints:
                 yield attempt(lambda client=client, endpoint=endpoint: client.get(Call(endpoint)))  # type: ignore[misc]
         finally:
@@ -211,7 +211,7 @@ def test_a_short_password_is_not_spelt_by_the_gaps(tmp_path: Path) -> None:
     with serve(lambda asked: Answer({"detail": "a1 is wrong, a1!"}, 401)) as stub:
         settings = AirflowSettings(url=stub.url, username="reader", password_file=tmp_path / "password")
         client = Client(settings)
-        client.speak(3)
+        client.use_api(3)
         said = attempt(lambda: client.get(Call(at.V2_POOLS)))
         client.close()
     assert "not shown: it repeats a secret" in said
@@ -223,7 +223,7 @@ def test_a_password_of_a_word_is_hidden_in_what_airflow_says(tmp_path: Path) -> 
     with serve(lambda asked: Answer({"detail": f"{asked.body.decode()}"}, 422)) as stub:
         settings = AirflowSettings(url=stub.url, username="reader", password_file=tmp_path / "password")
         client = Client(settings)
-        client.speak(3)
+        client.use_api(3)
         said = attempt(lambda: client.get(Call(at.V2_POOLS)))
         client.close()
     assert "hunter2" not in said

@@ -16,7 +16,7 @@ from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.http import endpoints as at
 from exporter.sources.airflow.http.client import Client
-from exporter.sources.airflow.http.transport import Call, Form, Reply
+from exporter.sources.airflow.http.transport import Call, FormRequest, Reply
 from tests.integration.airflow.stub import Answer, script, serve
 
 CALLS = {2: Call(at.V1_POOLS), 3: Call(at.V2_POOLS)}
@@ -68,7 +68,7 @@ def connect() -> Iterator[Callable[..., Client]]:
 
     def make(url: str, major: int, **settings: object) -> Client:
         clients.append(Client(AirflowSettings(url=url, timeout=5.0, **settings)))  # type: ignore[arg-type]
-        clients[-1].speak(major)
+        clients[-1].use_api(major)
         return clients[-1]
 
     yield make
@@ -229,12 +229,13 @@ def test_the_client_of_airflow_3_is_not_imported_before_one_is_there() -> None:
     program = (
         "import sys; from exporter.sources.airflow.http.client import Client;"
         "from exporter.config.settings import AirflowSettings;"
-        "client = Client(AirflowSettings()); client.speak(2); assert 'airflow_client' not in sys.modules"
+        "client = Client(AirflowSettings()); client.use_api(2); assert 'airflow_client' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_no_representation_holds_a_secret() -> None:
-    form = Form("token", "POST", "http://x", {"password": "secret"}, {"password": "secret"}, {"Cookie": "secret"})
+    headers = {"Cookie": "secret"}
+    form = FormRequest("token", "POST", "http://x", {"password": "secret"}, {"password": "secret"}, headers)
     reply = Reply(200, None, b"secret")  # type: ignore[arg-type]
     assert "secret" not in repr(form) + repr(reply)

@@ -15,7 +15,7 @@ from exporter.sources.airflow.api.v2 import V2
 from exporter.sources.airflow.http import endpoints as at
 from exporter.sources.airflow.http.client import Client, OnRequest, ignore
 from exporter.sources.airflow.http.endpoints import Endpoint
-from exporter.sources.airflow.http.errors import Identity, cite, judge, shown
+from exporter.sources.airflow.http.errors import Identity, check_reply, redact_excerpt, redact_url
 from exporter.sources.airflow.http.transport import Call, Reply
 
 __all__ = ["Client", "Connection", "connect", "detect"]
@@ -46,39 +46,39 @@ def connect(settings: AirflowSettings, on_request: OnRequest = ignore, client: C
 
 def detect(client: Client) -> Airflow:
     """Ask for the version: /api/v2/version answers on 3.x, /api/v1/version on 2.x. Raises ReaderError."""
-    client.speak(0)
+    client.use_api(0)
     reply = client.ask(Call(at.V2_VERSION))
     if version := read_version(reply):
-        client.speak(3)
+        client.use_api(3)
         return V2(client, version)
     older = client.ask(Call(at.V1_VERSION))
     if version := read_version(older):
-        client.speak(2)
+        client.use_api(2)
         return V1(client, version)
-    raise explain_strangers(client, reply, older)
+    raise explain_other_server(client, reply, older)
 
 
 def read_version(reply: Reply) -> str | None:
     """The version that a reply states; None where it states none."""
     version = decode_version(reply.body) if reply.status == 200 else None
-    return cite(version, LONGEST_VERSION) if version else None
+    return redact_excerpt(version, LONGEST_VERSION) if version else None
 
 
-def explain_strangers(client: Client, reply: Reply, older: Reply) -> ReaderError:
+def explain_other_server(client: Client, reply: Reply, older: Reply) -> ReaderError:
     """Why neither version endpoint answered as Airflow does."""
-    where = shown(client.url)
+    where = redact_url(client.url)
     if reply.status == older.status == 404:
         message = f"{where} has neither /api/v2 nor /api/v1: airflow.url must be Airflow's base URL, with its path"
         return ReaderError("not_found", message)
     endpoint, answer = (at.V2_VERSION, reply) if reply.status != 404 else (at.V1_VERSION, older)
-    return judged(endpoint, answer)
+    return explain_reply(endpoint, answer)
 
 
-def judged(endpoint: Endpoint, reply: Reply) -> ReaderError:
+def explain_reply(endpoint: Endpoint, reply: Reply) -> ReaderError:
     """The error that a reply stands for."""
     try:
-        judge(endpoint, reply, Identity("the request"))
+        check_reply(endpoint, reply, Identity("the request"))
     except ReaderError as error:
         return error
-    said = cite(reply.body.decode("utf-8", "replace"), 60)
+    said = redact_excerpt(reply.body.decode("utf-8", "replace"), 60)
     return ReaderError("bad_reply", f"{endpoint.name}: the reply is JSON, but not from Airflow's API: {said!r}")

@@ -20,18 +20,25 @@ from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.http import login_session, tokens
 from exporter.sources.airflow.http.clock import ServerClock
 from exporter.sources.airflow.http.credentials import (
+    Anonymous,
+    ConfiguredToken,
     Credentials,
     ExtraHeaders,
-    GivenToken,
     Headers,
     HeadersOnly,
-    Nobody,
     Password,
     find_token,
 )
 from exporter.sources.airflow.http.endpoints import Endpoint
-from exporter.sources.airflow.http.errors import REQUEST_ERRORS, Identity, explain, is_broken_off, judge
-from exporter.sources.airflow.http.transport import Call, Form, Generated, Plain, Reply, base_url
+from exporter.sources.airflow.http.errors import REQUEST_ERRORS, Identity, check_reply, explain, is_broken_off
+from exporter.sources.airflow.http.transport import (
+    Call,
+    FormRequest,
+    GeneratedTransport,
+    PlainTransport,
+    Reply,
+    base_url,
+)
 
 OnRequest = Callable[[str, str, float], None]
 """Told of every request: the endpoint's short name, the HTTP status or "error", the seconds it took."""
@@ -40,9 +47,9 @@ USER_AGENT = f"airflow-metrics-exporter/{__version__}"
 COMMON_HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
 BACKOFF = (0.5, 2.0)
 """Seconds before the second and the third attempt of a request that met a 5xx or a 429."""
-PASSING = (429, 500, 502, 503, 504)
+RETRYABLE = (429, 500, 502, 503, 504)
 """Statuses that another attempt may cure."""
-INVALID = b"Failed validating"
+SCHEMA_FAILURE = b"Failed validating"
 """What Airflow 2 says where it cannot put a row into its own schema: it will say so again."""
 
 
@@ -61,8 +68,8 @@ class Client:
         self._settings = settings
         self._on_request = on_request
         self._deadline: float | None = None
-        self._plain = Plain(settings)
-        self._generated: Generated | None = None
+        self._plain = PlainTransport(settings)
+        self._generated: GeneratedTransport | None = None
         self._extra = ExtraHeaders(settings.headers_file) if settings.headers_file else None
         self._major = 0
         self._credentials = self._choose_credentials(0)
@@ -83,12 +90,12 @@ class Client:
         if self._generated:
             self._generated.close()
 
-    def speak(self, major: int) -> None:
+    def use_api(self, major: int) -> None:
         """From now on, use the transport and the credentials of this major version of Airflow; 0: not known yet."""
         if major >= 3 and self._generated is None:
-            self._generated = Generated(self._settings, USER_AGENT)
+            self._generated = GeneratedTransport(self._settings, USER_AGENT)
         if major not in self._chosen:
-            independent = not isinstance(self._chosen[0], Nobody)
+            independent = not isinstance(self._chosen[0], Anonymous)
             self._chosen[major] = self._chosen[0] if independent else self._choose_credentials(major)
         self._major = major
         self._credentials = self._chosen[major]
@@ -99,7 +106,7 @@ class Client:
         If `patient`, a failure that may pass is asked for again.
         """
         try:
-            body = judge(call.endpoint, self.ask(call, patient=patient), self._identify())
+            body = check_reply(call.endpoint, self.ask(call, patient=patient), self._identify())
         except ReaderError as error:
             self.refused = error.reason == "unauthorized" or self.refused
             raise
@@ -118,8 +125,8 @@ class Client:
 
         Some proxies take the header away: our own clock is the best guess then.
         """
-        reply = self._persist(endpoint.name, partial(self._plain.send, Call(endpoint), self._headers()))
-        judge(endpoint, reply, self._identify())
+        reply = self._send_with_retries(endpoint.name, partial(self._plain.send, Call(endpoint), self._headers()))
+        check_reply(endpoint, reply, self._identify())
         return self._clock.read(time.time())
 
     def _identify(self) -> Identity:
@@ -128,43 +135,43 @@ class Client:
     def _ask_once(self, call: Call, *, patient: bool) -> Reply:
         headers = self._headers()
         transport = self._generated if self._generated and self._major >= 3 else self._plain
-        return self._persist(call.endpoint.name, partial(transport.send, call, headers), patient=patient)
+        return self._send_with_retries(call.endpoint.name, partial(transport.send, call, headers), patient=patient)
 
     def _headers(self) -> Headers:
         extra = self._extra.read() if self._extra else {}
         return {**COMMON_HEADERS, **self._credentials.headers(), **extra}
 
-    def _submit(self, form: Form) -> Reply:
+    def _send_form(self, form: FormRequest) -> Reply:
         """Send what asks to be let in; the extra headers go to Airflow only."""
         headers = {**COMMON_HEADERS, "Accept": "*/*", **form.headers}
         if self._extra and form.url.startswith(f"{self.url}/"):
             headers |= self._extra.read()
-        complete = Form(form.name, form.method, form.url, form.fields, form.json, headers)
+        complete = FormRequest(form.name, form.method, form.url, form.fields, form.json, headers)
         if form.method == "GET":
-            return self._persist(form.name, partial(self._plain.submit, complete))
-        return self._attempt(form.name, partial(self._plain.submit, complete))
+            return self._send_with_retries(form.name, partial(self._plain.send_form, complete))
+        return self._send_once(form.name, partial(self._plain.send_form, complete))
 
-    def _persist(self, name: str, send: Callable[[float], Reply], *, patient: bool = True) -> Reply:
+    def _send_with_retries(self, name: str, send: Callable[[float], Reply], *, patient: bool = True) -> Reply:
         """Send, and send again where that may help and the deadline leaves time for it.
 
         Who is not `patient` takes every answer as it is.
         """
         for attempt, pause in enumerate(BACKOFF):
             try:
-                reply = self._attempt(name, send)
+                reply = self._send_once(name, send)
             except ReaderError as error:
                 if attempt or not is_broken_off(error):
                     raise
                 continue
-            if not patient or reply.status not in PASSING or INVALID in reply.body:
+            if not patient or reply.status not in RETRYABLE or SCHEMA_FAILURE in reply.body:
                 return reply
             wait = read_retry_after(reply, pause)
             if wait >= self._seconds_left():
                 return reply
             time.sleep(wait)
-        return self._attempt(name, send)
+        return self._send_once(name, send)
 
-    def _attempt(self, name: str, send: Callable[[float], Reply]) -> Reply:
+    def _send_once(self, name: str, send: Callable[[float], Reply]) -> Reply:
         """Send once, within the time that is left. Raises ReaderError."""
         timeout = self._seconds_left()
         if timeout <= 0:
@@ -200,30 +207,30 @@ class Client:
         """The way to be let in that is configured, as this major version of Airflow (0: not known yet) takes it."""
         settings = self._settings
         if token := find_token(settings):
-            return GivenToken(token)
+            return ConfiguredToken(token)
         if settings.oauth2:
             oauth2, secret = settings.oauth2, tokens.find_client_secret(settings.oauth2)
-            return tokens.Bearer(
-                lambda: tokens.ask_identity_provider(self._submit, oauth2, secret),
+            return tokens.BearerAuth(
+                lambda: tokens.ask_identity_provider(self._send_form, oauth2, secret),
                 f"the token of client {oauth2.client_id!r}",
                 lambda: "check airflow.oauth2, and that Airflow takes tokens of this provider and audience",
             )
-        without = HeadersOnly(self._extra.path) if self._extra else Nobody()
+        without = HeadersOnly(self._extra.path) if self._extra else Anonymous()
         if major == 0:
             return without
         if settings.username:
             password = Password(settings)
             if major < 3:
-                return login_session.Session(self._submit, self.url, password)
-            return tokens.Bearer(
-                lambda: tokens.ask_with_password(self._submit, self.url, password),
+                return login_session.LoginSession(self._send_form, self.url, password)
+            return tokens.BearerAuth(
+                lambda: tokens.ask_with_password(self._send_form, self.url, password),
                 f"the token of {password}",
                 lambda: password.advice,
             )
         if major < 3 or self._extra:
             return without
-        ask = partial(tokens.ask_without_password, self._submit, self.url)
-        return tokens.Bearer(ask, str(without), lambda: without.advice)
+        ask = partial(tokens.ask_without_password, self._send_form, self.url)
+        return tokens.BearerAuth(ask, str(without), lambda: without.advice)
 
 
 def read_date(reply: Reply) -> float | None:

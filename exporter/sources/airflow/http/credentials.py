@@ -26,10 +26,10 @@ from exporter.config.secret_file import (
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.redaction import SHORTEST_SECRET, hide
-from exporter.sources.airflow.http.errors import NOBODY, is_bad_token, leads_to_login, read_detail
-from exporter.sources.airflow.http.transport import Form, Reply
+from exporter.sources.airflow.http.errors import WITHOUT_CREDENTIALS, is_bad_token, leads_to_login, read_detail
+from exporter.sources.airflow.http.transport import FormRequest, Reply
 
-Submit = Callable[[Form], Reply]
+SendForm = Callable[[FormRequest], Reply]
 """Sends a form and answers whatever the status; raises ReaderError where there is no answer."""
 
 Headers = Mapping[str, str]
@@ -63,13 +63,13 @@ def is_refusal(reply: Reply) -> bool:
     return reply.status == 401 or leads_to_login(reply)
 
 
-class Nobody:
+class Anonymous:
     """No credentials."""
 
     advice = "give the exporter a user and a password, a token or OAuth2 client credentials: see docs/permissions.md"
 
     def __str__(self) -> str:
-        return NOBODY
+        return WITHOUT_CREDENTIALS
 
     def headers(self) -> Headers:
         return {}
@@ -78,7 +78,7 @@ class Nobody:
         return False
 
 
-class HeadersOnly(Nobody):
+class HeadersOnly(Anonymous):
     """No credentials but those that a file of headers may hold."""
 
     def __init__(self, path: Path) -> None:
@@ -92,7 +92,7 @@ class HeadersOnly(Nobody):
         return f"a request with the headers in {self._path}"
 
 
-class GivenToken:
+class ConfiguredToken:
     """A bearer token that something else keeps fresh."""
 
     def __init__(self, secret: Secret) -> None:
@@ -162,7 +162,7 @@ class Password:
         return password
 
 
-class Basic:
+class BasicAuth:
     """User and password with each request: what Airflow 2 takes where the login form does not work."""
 
     def __init__(self, password: Password) -> None:

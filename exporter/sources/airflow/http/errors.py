@@ -28,7 +28,7 @@ from exporter.sources.airflow.http.transport import BodyTooLargeError, Reply
 
 EXCERPT = 200
 CHUNK = 1 << 16
-NOBODY = "a request without credentials"
+WITHOUT_CREDENTIALS = "a request without credentials"
 LOGIN_WORDS = re.compile(r"log[ -]?in|sign[ -]?in|sso|oauth|saml|auth", re.IGNORECASE)
 REQUEST_ERRORS = (requests.RequestException, HTTPError, OSError, BodyTooLargeError)
 """Everything that the transports raise."""
@@ -54,24 +54,24 @@ class AnswerError(ReaderError):
 def explain(error: Exception, url: str) -> ReaderError:
     """Turn what a transport raised into a ReaderError."""
     cause = find_cause(error)
-    host = shown(url)
+    host = redact_url(url)
     if isinstance(cause, SSLError | requests.exceptions.SSLError):
-        return ReaderError("tls", f"TLS with {host} failed: {tidy(cause)}. {advise_tls(cause)}")
+        return ReaderError("tls", f"TLS with {host} failed: {one_line(cause)}. {advise_tls(cause)}")
     if isinstance(cause, ProxyError | requests.exceptions.ProxyError):
-        return ReaderError("unreachable", f"the proxy did not lead to {host}: {tidy(cause)}")
+        return ReaderError("unreachable", f"the proxy did not lead to {host}: {one_line(cause)}")
     if isinstance(cause, NameResolutionError):
         return ReaderError("unreachable", f"{host}: its name is not known here; check airflow.url and DNS")
     if isinstance(cause, Urllib3TimeoutError | requests.Timeout) and "Connection refused" not in str(cause):
         return ReaderError("timeout", f"{host} did not answer in time; raise airflow.timeout if it is only slow")
     if is_cut_off(cause):
-        return ReaderError("bad_reply", f"the reply of {host} was cut off: {tidy(cause)}")
+        return ReaderError("bad_reply", f"the reply of {host} was cut off: {one_line(cause)}")
     if isinstance(cause, DecodeError | BodyTooLargeError):
-        return ReaderError("bad_reply", f"the reply of {host} could not be unpacked: {tidy(cause)}")
+        return ReaderError("bad_reply", f"the reply of {host} could not be unpacked: {one_line(cause)}")
     if isinstance(cause, ValueError):
-        return ReaderError("bad_request", f"{host} is no URL that can be asked: {tidy(cause)}")
+        return ReaderError("bad_request", f"{host} is no URL that can be asked: {one_line(cause)}")
     if is_about_files(cause):
-        return ReaderError("tls", f"certificates: {tidy(cause)}")
-    return ReaderError("unreachable", f"{host} cannot be reached: {tidy(cause)}")
+        return ReaderError("tls", f"certificates: {one_line(cause)}")
+    return ReaderError("unreachable", f"{host} cannot be reached: {one_line(cause)}")
 
 
 def find_cause(error: BaseException) -> BaseException:
@@ -107,26 +107,26 @@ def advise_tls(cause: BaseException) -> str:
     return "Check the host name in airflow.url and the certificates"
 
 
-def tidy(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """An error's text without addresses of objects, on one line, shortened."""
     text = re.sub(
         r"<[^>]* object at 0x[0-9a-f]+>:? ?|\w+Connection(Pool)?\([^)]*\): ", "", str(error) or type(error).__name__
     )
-    return cite(text)
+    return redact_excerpt(text)
 
 
-def cite(text: str, limit: int = EXCERPT) -> str:
+def redact_excerpt(text: str, limit: int = EXCERPT) -> str:
     """What a server or a library said, without secrets, on one line, in at most `limit` characters."""
     return " ".join(redact_foreign(text).split())[:limit]
 
 
-def shown(url: str) -> str:
+def redact_url(url: str) -> str:
     """A URL without credentials, query and path: what may be logged."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def judge(endpoint: Endpoint, reply: Reply, who: Identity) -> bytes:
+def check_reply(endpoint: Endpoint, reply: Reply, who: Identity) -> bytes:
     """The body of a reply that is JSON and says 200.
 
     Raises ReaderError otherwise, with the reason that the status stands for.
@@ -135,7 +135,7 @@ def judge(endpoint: Endpoint, reply: Reply, who: Identity) -> bytes:
     if 200 <= status < 300:
         return expect_json(endpoint, reply)
     if 300 <= status < 400:
-        raise redirected(endpoint, reply)
+        raise explain_redirect(endpoint, reply)
     detail = read_detail(reply)
     said = f" ({detail})" if detail else ""
     reason, advice = EXPLANATIONS.get(status, ("bad_request", "this is not understood here"))
@@ -165,7 +165,7 @@ def explain_403(endpoint: Endpoint, detail: str, who: Identity) -> tuple[str, st
         return "unauthorized", explain_401(who)
     if not endpoint.permission:
         return "forbidden", "something before Airflow does not let this request pass"
-    if who.name == NOBODY:
+    if who.name == WITHOUT_CREDENTIALS:
         return "unauthorized", explain_401(who)
     advice = f"{who.name} may not read this: its role needs “can read on {endpoint.permission}”"
     if endpoint.path.startswith("/api/v1"):
@@ -209,7 +209,7 @@ def describe_page(reply: Reply) -> str:
         return f"HTTP {reply.status} with an empty reply instead of JSON"
     text = reply.body[:CHUNK].decode("utf-8", "replace")
     if "<" not in text[:100]:
-        return f"HTTP {reply.status} with {cite(text, 60)!r} instead of JSON"
+        return f"HTTP {reply.status} with {redact_excerpt(text, 60)!r} instead of JSON"
     page = f"an HTML page titled {find_title(text)!r}"
     if is_login_page(reply):
         return f"{page}, a login page, instead of JSON: credentials are missing or not accepted before Airflow"
@@ -219,13 +219,13 @@ def describe_page(reply: Reply) -> str:
 def find_title(text: str) -> str:
     """The title of an HTML page."""
     found = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    return cite(found.group(1), 80) if found else ""
+    return redact_excerpt(found.group(1), 80) if found else ""
 
 
-def redirected(endpoint: Endpoint, reply: Reply) -> ReaderError:
+def explain_redirect(endpoint: Endpoint, reply: Reply) -> ReaderError:
     """Where a redirect leads: to a login page, or to the URL that should be configured."""
     target = urlsplit(reply.headers.get("Location", ""))
-    where = cite(shown(target.geturl()) + target.path if target.netloc else target.path)
+    where = redact_excerpt(redact_url(target.geturl()) + target.path if target.netloc else target.path)
     if leads_to_login(reply):
         message = f"{endpoint.name}: redirected to a login page ({where}): credentials are missing or not accepted"
         return AnswerError("unauthorized", message, reply.status)
@@ -251,4 +251,4 @@ def read_detail(reply: Reply) -> str:
     if not isinstance(content, dict):
         return ""
     detail = content.get("detail") or content.get("title") or content.get("error") or ""
-    return cite(detail if isinstance(detail, str) else json.dumps(detail))
+    return redact_excerpt(detail if isinstance(detail, str) else json.dumps(detail))

@@ -8,8 +8,8 @@ from http.cookies import CookieError, SimpleCookie
 
 from exporter.metrics.reading import ReaderError
 from exporter.redaction import SHORTEST_SECRET, hide
-from exporter.sources.airflow.http.credentials import Basic, Headers, Password, Submit
-from exporter.sources.airflow.http.transport import Form, Reply
+from exporter.sources.airflow.http.credentials import BasicAuth, Headers, Password, SendForm
+from exporter.sources.airflow.http.transport import FormRequest, Reply
 
 CSRF_FIELD = re.compile(r"<input[^>]*name=\"csrf_token\"[^>]*>", re.IGNORECASE)
 VALUE = re.compile(r"value=\"([^\"]*)\"", re.IGNORECASE)
@@ -19,15 +19,15 @@ class FormUnusableError(Exception):
     """There is no login form that takes a user and a password."""
 
 
-class Session:
+class LoginSession:
     """A session cookie, made anew when it is gone; basic authentication where there is no form that works."""
 
-    def __init__(self, submit: Submit, base: str, password: Password) -> None:
-        self._submit = submit
+    def __init__(self, send_form: SendForm, base: str, password: Password) -> None:
+        self._send_form = send_form
         self._login = f"{base}/login/"
         self._password = password
         self._cookies: dict[str, str] = {}
-        self._basic: Basic | None = None
+        self._basic: BasicAuth | None = None
         self._fresh = False
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Session:
         return self._password.advice
 
     def __repr__(self) -> str:
-        return f"Session({self._password!r})"
+        return f"LoginSession({self._password!r})"
 
     def headers(self) -> Headers:
         if not self._cookies and not self._basic:
@@ -54,13 +54,13 @@ class Session:
             return False
         if fresh:
             # Logged in and yet not known: auth_backends takes no sessions, or the web servers share none.
-            self._basic = Basic(self._password)
+            self._basic = BasicAuth(self._password)
         self._cookies = {}
         return True
 
     def _lives(self) -> bool:
         """Whether Airflow still knows the session: its login page then leads on instead of asking."""
-        reply = self._submit(Form("login", "GET", self._login, headers=cookie_headers(self._cookies)))
+        reply = self._send_form(FormRequest("login", "GET", self._login, headers=cookie_headers(self._cookies)))
         return is_elsewhere(reply)
 
     def _log_in(self) -> None:
@@ -68,15 +68,15 @@ class Session:
             self._cookies = self._open_session()
             self._fresh = True
         except FormUnusableError:
-            self._basic = Basic(self._password)
+            self._basic = BasicAuth(self._password)
 
     def _open_session(self) -> dict[str, str]:
-        page = self._submit(Form("login", "GET", self._login))
+        page = self._send_form(FormRequest("login", "GET", self._login))
         token = find_csrf_token(page)
         cookies = read_cookies(page)
         fields = {"username": self._password.username, "password": self._password.read(), "csrf_token": token}
         headers = {**cookie_headers(cookies), "Referer": self._login}
-        answer = self._submit(Form("login", "POST", self._login, fields=fields, headers=headers))
+        answer = self._send_form(FormRequest("login", "POST", self._login, fields=fields, headers=headers))
         if answer.status == 429:
             raise ReaderError("rate_limited", "Airflow limits logins: it was asked too often, try again in a minute")
         if answer.status in (302, 303) and not is_elsewhere(answer):

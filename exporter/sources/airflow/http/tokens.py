@@ -14,13 +14,13 @@ from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.http.credentials import (
     Headers,
     Password,
-    Submit,
+    SendForm,
     basic_headers,
     bearer_headers,
     is_refusal,
 )
-from exporter.sources.airflow.http.errors import cite, read_detail, shown
-from exporter.sources.airflow.http.transport import Form, Reply
+from exporter.sources.airflow.http.errors import read_detail, redact_excerpt, redact_url
+from exporter.sources.airflow.http.transport import FormRequest, Reply
 
 RENEW_AT = 0.8
 """Of a token's life: early enough to outlast an outage of its issuer."""
@@ -40,7 +40,7 @@ class Token(NamedTuple):
         return f"Token(life={self.life})"
 
 
-class Bearer:
+class BearerAuth:
     """A token that `fetch` makes, kept until most of its life is over or Airflow refuses it."""
 
     def __init__(
@@ -96,10 +96,10 @@ class Bearer:
         return self._token is not None and self._now() < self._fetched + (self._token.life or 0.0)
 
 
-def ask_with_password(submit: Submit, base: str, password: Password) -> Token:
+def ask_with_password(send_form: SendForm, base: str, password: Password) -> Token:
     """Ask Airflow 3 for a token: POST /auth/token. Raises ReaderError."""
     content = {"username": password.username, "password": password.read()}
-    reply = submit(Form("token", "POST", f"{base}/auth/token", json=content))
+    reply = send_form(FormRequest("token", "POST", f"{base}/auth/token", json=content))
     if reply.status in (400, 401, 403, 422):
         said = f"HTTP {reply.status}: {read_detail(reply)}"
         message = f"Airflow refused {password} or its password ({said}): {password.advice}"
@@ -107,9 +107,9 @@ def ask_with_password(submit: Submit, base: str, password: Password) -> Token:
     return parse_airflow_token(reply, base)
 
 
-def ask_without_password(submit: Submit, base: str) -> Token | None:
+def ask_without_password(send_form: SendForm, base: str) -> Token | None:
     """Ask for the token that SimpleAuthManager gives to everybody (simple_auth_manager_all_admins), if it does."""
-    reply = submit(Form("token", "GET", f"{base}/auth/token"))
+    reply = send_form(FormRequest("token", "GET", f"{base}/auth/token"))
     return parse_airflow_token(reply, base) if reply.status in (200, 201) else None
 
 
@@ -121,7 +121,7 @@ def parse_airflow_token(reply: Reply, base: str) -> Token:
             if reply.status in (404, 405)
             else "see its log"
         )
-        message = f"{shown(base)} gave no token (HTTP {reply.status}: {read_detail(reply)}): {hint}"
+        message = f"{redact_url(base)} gave no token (HTTP {reply.status}: {read_detail(reply)}): {hint}"
         raise ReaderError("server_error" if reply.status >= 500 else "unauthorized", message)
     value = read_field(reply, "access_token")
     return Token(value, jwt_life(value))
@@ -134,8 +134,8 @@ def read_field(reply: Reply, name: str) -> str:
     except (ValueError, KeyError, TypeError, RecursionError):
         value = None
     if not isinstance(value, str) or not value:
-        raise ReaderError("bad_reply", f"the reply of {shown(reply.url)} to a request for a token has no {name!r}")
-    return check_header_value(value, f"the token of {shown(reply.url)}")
+        raise ReaderError("bad_reply", f"the reply of {redact_url(reply.url)} to a request for a token has no {name!r}")
+    return check_header_value(value, f"the token of {redact_url(reply.url)}")
 
 
 def jwt_life(token: str) -> float | None:
@@ -149,13 +149,13 @@ def jwt_life(token: str) -> float | None:
     return life if life > 0 else None
 
 
-def ask_identity_provider(submit: Submit, settings: OAuth2Settings, secret: Secret) -> Token:
+def ask_identity_provider(send_form: SendForm, settings: OAuth2Settings, secret: Secret) -> Token:
     """Ask for a token by the client credentials grant. Raises ReaderError."""
-    reply = submit(oauth2_form(settings, secret.read(), in_header=False))
+    reply = send_form(oauth2_form(settings, secret.read(), in_header=False))
     if reply.status in (400, 401):
         # RFC 6749 leaves it to the provider whether the secret belongs into the form or into the header.
-        reply = submit(oauth2_form(settings, secret.read(), in_header=True))
-    where = shown(settings.token_url)
+        reply = send_form(oauth2_form(settings, secret.read(), in_header=True))
+    where = redact_url(settings.token_url)
     if reply.status != 200:
         said = oauth2_error(reply)
         reason = "server_error" if reply.status >= 500 else "unauthorized"
@@ -172,7 +172,7 @@ def read_life(reply: Reply) -> float | None:
         return None
 
 
-def oauth2_form(settings: OAuth2Settings, secret: str, *, in_header: bool) -> Form:
+def oauth2_form(settings: OAuth2Settings, secret: str, *, in_header: bool) -> FormRequest:
     """The request of the client credentials grant."""
     fields = {"grant_type": "client_credentials", "scope": settings.scope, "audience": settings.audience}
     headers: Headers = {"Accept": "application/json"}
@@ -181,13 +181,13 @@ def oauth2_form(settings: OAuth2Settings, secret: str, *, in_header: bool) -> Fo
     else:
         fields |= {"client_id": settings.client_id, "client_secret": secret}
     filled = {name: value for name, value in fields.items() if value}
-    return Form("oauth2", "POST", settings.token_url, fields=filled, headers=headers)
+    return FormRequest("oauth2", "POST", settings.token_url, fields=filled, headers=headers)
 
 
 def oauth2_error(reply: Reply) -> str:
     """The error code of a refusal, for a message."""
     try:
-        return f": {cite(str(json.loads(reply.body)['error']))}"
+        return f": {redact_excerpt(str(json.loads(reply.body)['error']))}"
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 

@@ -62,7 +62,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class FormRequest:
     """A request of the ways to be let in: to any URL, with fields or JSON."""
 
     name: str
@@ -77,7 +77,7 @@ class BodyTooLargeError(Exception):
     """A body went over BODY_LIMIT."""
 
 
-class Plain:
+class PlainTransport:
     """requests: for tokens, to find out the version, and for Airflow 2."""
 
     def __init__(self, settings: AirflowSettings) -> None:
@@ -96,7 +96,7 @@ class Plain:
         query = {name: value_text(value) for name, value in call.query.items()}
         return self._request("GET", url, headers, timeout, params=query)
 
-    def submit(self, form: Form, timeout: float) -> Reply:
+    def send_form(self, form: FormRequest, timeout: float) -> Reply:
         """Send what asks to be let in."""
         content: dict[str, Any] = {"json": dict(form.json)} if form.json is not None else {"data": dict(form.fields)}
         return self._request(form.method, form.url, form.headers, timeout, **content)
@@ -137,7 +137,7 @@ class Plain:
         }
 
 
-class Generated:
+class GeneratedTransport:
     """apache-airflow-client: for Airflow 3. Making one imports it, which costs seconds and 41 MB."""
 
     def __init__(self, settings: AirflowSettings, user_agent: str) -> None:
