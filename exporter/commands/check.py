@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +12,13 @@ from exporter.config.loader import Configuration
 from exporter.config.secret_file import SecretFile, clean_password
 from exporter.config.settings import AirflowSettings, Settings
 from exporter.metrics.reading import ReaderError
+from exporter.sources.airflow.api.airflow_api import AirflowApi
+from exporter.sources.airflow.api.check_step import CheckStep
 from exporter.sources.airflow.api.detect import connect
-from exporter.sources.airflow.api.paging import Rows
-from exporter.sources.airflow.api.protocol import Airflow
 from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.credentials import ExtraHeaders, Password, find_token
 from exporter.sources.airflow.http.tokens import find_client_secret
+from exporter.sources.airflow.source import list_checks
 from exporter.web.security.file import load_web_config
 from exporter.web.security.settings import WebConfigError
 
@@ -39,14 +40,6 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.result:<6}  {self.tried:<26}  {self.text}".rstrip()
-
-
-class Step(NamedTuple):
-    """A call of the API that the exporter depends on; `say` tells what a reply means."""
-
-    tried: str
-    ask: Callable[[], object]
-    say: Callable[[object], str]
 
 
 def diagnose(configuration: Configuration, *, offline: bool = False) -> Iterator[Finding]:
@@ -146,77 +139,29 @@ def diagnose_clock(skew: float | None) -> Iterator[Finding]:
         yield Finding("note", "clock", f"Airflow's clock is {abs(skew):.0f} s {direction} this machine's; is NTP on?")
 
 
-def diagnose_endpoints(airflow: Airflow) -> Iterator[Finding]:
-    """Every endpoint that is read; the first that needs credentials tells whether they are accepted."""
-    first, *rest = list_steps(airflow)
-    finding, error = attempt(first)
+def diagnose_endpoints(airflow: AirflowApi) -> Iterator[Finding]:
+    """Every endpoint that a reader needs; the first that needs a permission shows whether credentials are accepted."""
+    first, *rest = list_checks()
+    finding, error = try_step(first, airflow)
     if error and error.reason == "unauthorized":
         yield fail("credentials", error)
         return
     yield Finding("ok", "credentials", "accepted")
     yield finding
     for step in rest:
-        yield attempt(step)[0]
-    yield diagnose_config(airflow)
+        yield try_step(step, airflow)[0]
 
 
-def list_steps(airflow: Airflow) -> Sequence[Step]:
-    """One step for each endpoint, the most important first."""
-    return (
-        Step("pools", airflow.pools, count("pool")),
-        Step("DAGs", airflow.dags, count("DAG")),
-        Step("DAG runs", airflow.dag_runs_active, count("active run")),
-        Step("task instances", airflow.task_instances_active, count("active task instance")),
-        Step("tries", lambda: read_tries(airflow), count("tr", "y", "ies")),
-        Step("health", airflow.health, count("component")),
-        Step("jobs", airflow.jobs, count("job")),
-        Step("import errors", airflow.import_errors, count("file")),
-        Step("DAG warnings", airflow.dag_warnings, count("warning")),
-        Step("backfills", lambda: read_backfills(airflow), count("backfill")),
-    )
-
-
-def read_tries(airflow: Airflow) -> Sequence[object] | None:
-    """The tries of any task instance that is active."""
-    for row in airflow.task_instances_active():
-        return airflow.tries(row.dag_id, row.run_id, row.task_id, row.map_index)
-    return None
-
-
-def read_backfills(airflow: Airflow) -> Sequence[object] | None:
-    """The backfills of any one DAG: they cannot be asked for in another way."""
-    dags = airflow.dags()
-    return airflow.backfills(dags[0].dag_id) if dags and airflow.major >= 3 else None
-
-
-def count(noun: str, one: str = "", several: str = "s") -> Callable[[object], str]:
-    def say(found: object) -> str:
-        if not isinstance(found, Sequence):
-            return "nothing to read here"
-        lost = found.lost if isinstance(found, Rows) else 0
-        left = f"; {lost} left out: Airflow answers HTTP 500 for them, or they cannot be decoded" if lost else ""
-        return f"{len(found)} {noun}{one if len(found) == 1 else several}{left}"
-
-    return say
-
-
-def attempt(step: Step) -> tuple[Finding, ReaderError | None]:
+def try_step(step: CheckStep, airflow: AirflowApi) -> tuple[Finding, ReaderError | None]:
+    """Read one endpoint: the line of the report, and the error if there was one."""
     try:
-        return Finding("ok", step.tried, step.say(step.ask())), None
+        found = step.read(airflow)
     except ReaderError as error:
-        return fail(step.tried, error), error
-
-
-def diagnose_config(airflow: Airflow) -> Finding:
-    """Airflow's own configuration, without which limits come from ours."""
-    try:
-        hidden = airflow.config() is None
-    except ReaderError as error:
-        return fail("limits", error)._replace(result="note")
-    if hidden:
-        advice = "set [api] expose_config = non-sensitive-only there, or airflow.limits in the exporter's file"
-        return Finding("note", "limits", f"Airflow hides its configuration: {advice}")
-    return Finding("ok", "limits", "read from Airflow's configuration")
+        failed = fail(step.title, error)
+        return failed._replace(result="note") if step.optional else failed, error
+    if found is None:
+        return Finding("note" if step.hidden else "ok", step.title, step.hidden or "nothing to read here"), None
+    return Finding("ok", step.title, step.describe(found)), None
 
 
 def fail(tried: str, error: ReaderError) -> Finding:

@@ -24,15 +24,17 @@ def fill_directory(directory: Directory, settings: AirflowSettings) -> None:
     """Read from the API what names are resolved by: the release, `[metrics]` and the DAGs. Raises ReaderError."""
     # Who explains without the API does not pay for its client.
     from exporter.sources.airflow.api.detect import connect  # noqa: PLC0415
+    from exporter.sources.airflow.api.objects.config import read_config  # noqa: PLC0415
+    from exporter.sources.airflow.api.objects.dags import read_dags  # noqa: PLC0415
     from exporter.sources.airflow.http.client import Client  # noqa: PLC0415
 
     client = Client(settings)
     try:
         airflow = connect(settings, client=client).airflow
         directory.tell_version(airflow.version)
-        config = airflow.config() or {}
+        config = read_config(airflow) or {}
         directory.tell_metrics({key: config[section, key] for section, key in config if section == "metrics"})
-        dags = airflow.dags()
+        dags = read_dags(airflow)
         directory.tell_dags(dag.dag_id for dag in dags)
         directory.tell_files("dags", ((dag.bundle, dag.file) for dag in dags))
     finally:

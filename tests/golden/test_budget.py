@@ -14,7 +14,9 @@ from exporter.config.settings import AirflowSettings, Settings
 from exporter.engine import find_buckets
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.reading import Change
-from exporter.sources.airflow.api.models import Dag, DagRun, TaskInstance
+from exporter.sources.airflow.api.objects.dag_runs import DagRun
+from exporter.sources.airflow.api.objects.dags import Dag
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.changes import to_changes
 from exporter.sources.airflow.counting.decision import EndedTry, TerminalState, TryOutcome
 from exporter.sources.airflow.readers.dags import dag_tables

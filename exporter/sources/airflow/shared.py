@@ -1,4 +1,4 @@
-"""What the readers of one Airflow have found out that other readers, and other sources, need to know."""
+"""What one reader of an Airflow finds out that other readers, and other sources, need."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.metrics.family import Labels
-from exporter.sources.airflow.api.models import Dag, DagRun
+from exporter.sources.airflow.api.objects.dag_runs import DagRun
+from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.directory import Directory
 
 
 @dataclass(slots=True)
-class Overview:
-    """Replaced piece by piece by its readers; None where a piece was not read yet."""
+class AirflowState:
+    """Each piece is replaced whole by its reader; None where it was not read yet."""
 
     dags: Mapping[str, Dag] | None = None
     live_schedulers: int | None = None
     active_runs: frozenset[tuple[str, str]] = frozenset()
     """Runs that are queued or running, by DAG and run id."""
     cleared: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """When tasks of active runs were last cleared, by DAG and run id, in Unix seconds, where Airflow tells (3.x)."""
+    """When tasks of active runs were last cleared, by DAG and run id, in Unix seconds (3.x)."""
     directory: Directory = field(default_factory=Directory)
-    """What other sources may know too."""
+    """What other sources need."""
     backfilled: Mapping[Labels, float] = field(default_factory=dict)
     """Active backfill runs by DAG and state."""
 

@@ -10,45 +10,43 @@ from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind, Labels
 from exporter.metrics.reading import Memory, Reader, Source
+from exporter.sources.airflow.api.check_step import CheckStep
 from exporter.sources.airflow.api.detect import connect
 from exporter.sources.airflow.api.left_out import LeftOut
-from exporter.sources.airflow.api.protocol import Airflow
-from exporter.sources.airflow.api.v1 import V1
-from exporter.sources.airflow.api.v2 import V2
-from exporter.sources.airflow.counting.by_run import EndedByRun
-from exporter.sources.airflow.counting.by_time import EndedByTime, EndedFinder
 from exporter.sources.airflow.http.client import Client, OnRequest, ignore
 from exporter.sources.airflow.http.errors import redact_url
-from exporter.sources.airflow.readers.backfills import BackfillsReader
-from exporter.sources.airflow.readers.dags import DagsReader
-from exporter.sources.airflow.readers.history import HistoryReader
-from exporter.sources.airflow.readers.instance import (
-    ConfigReader,
-    DagWarningsReader,
-    HealthReader,
-    ImportErrorsReader,
-    JobsReader,
-)
-from exporter.sources.airflow.readers.pools import PoolsReader
-from exporter.sources.airflow.readers.runs import RunsReader
-from exporter.sources.airflow.readers.tasks import TasksReader
-from exporter.sources.airflow.shared import Overview
+from exporter.sources.airflow.reader import ApiReader, ReaderContext, order_by_needs
+from exporter.sources.airflow.readers import backfills, dags, history, instance, pools, runs, tasks
+from exporter.sources.airflow.shared import AirflowState
 from exporter.sources.context import Previous, SourceContext
 from exporter.sources.directory import Directory
+
+READERS: Sequence[type[ApiReader]] = order_by_needs(
+    (
+        instance.HealthReader,
+        pools.PoolsReader,
+        instance.JobsReader,
+        dags.DagsReader,
+        runs.RunsReader,
+        tasks.TasksReader,
+        instance.ConfigReader,
+        instance.ImportErrorsReader,
+        instance.DagWarningsReader,
+        backfills.BackfillsReader,
+        history.HistoryReader,
+    )
+)
+"""Every reader, in the order in which they run: what a reader needs of others is declared in its `needs`."""
 
 LEDGER = tuple(family for family in FAMILIES if family.source == "airflow" and family.kind is not Kind.GAUGE)
 """The families that only grow."""
 
-SLOWER = 60.0
-"""How often what changes seldom is read, in seconds, if `interval` is not larger."""
-SELDOM = 300.0
-
 
 class AirflowSource:
-    """One Airflow, whatever its release; a new connection makes the readers anew for the release it finds."""
+    """One Airflow, of either release. A connection to another release builds the readers again."""
 
     name = "airflow"
-    vital = HealthReader.name
+    vital = instance.HealthReader.name
 
     def __init__(
         self, settings: AirflowSettings, memory: Memory, directory: Directory, on_request: OnRequest = ignore
@@ -58,7 +56,7 @@ class AirflowSource:
         self._settings = settings
         self._memory = memory
         self._scope = Scope(settings)
-        self._overview = Overview(directory=directory)
+        self._shared = AirflowState(directory=directory)
         self._client = Client(settings, on_request)
         self._left_out = LeftOut()
 
@@ -67,69 +65,54 @@ class AirflowSource:
 
     @property
     def clock_skew(self) -> float | None:
-        """How far Airflow's clock is ahead of ours, in seconds; None until a reply told."""
+        """How far Airflow's clock is ahead of ours, in seconds; None before the first reply."""
         return self._client.skew
 
     @property
     def refused(self) -> bool:
-        """Whether Airflow does not accept our credentials now."""
+        """Whether Airflow refuses our credentials now."""
         return self._client.refused
 
     def tables(self) -> dict[Family, dict[Labels, float]]:
-        """What the exporter tells of itself: the rows that are left out of Airflow's lists."""
+        """The exporter's own families that the source feeds: the rows that are left out of Airflow's lists."""
         return {exporter.API_UNREADABLE_ROWS: {(endpoint,): rows for endpoint, rows in self._left_out.count().items()}}
 
     def summary(self) -> dict[str, object]:
         """What was found, for the log: the release, and the number of DAGs once they were read."""
-        dags = self._overview.dags
+        dags = self._shared.dags
         return {"version": self.version, **({"dags": len(dags)} if dags is not None else {})}
 
     def connect(self) -> None:
-        """Find out which Airflow is there. Raises ReaderError."""
+        """Find out which Airflow answers. Raises ReaderError."""
         airflow = connect(self._settings, client=self._client).airflow
         if airflow.version != self.version:
             self.version = airflow.version
-            self._overview.directory.tell_version(airflow.version)
+            self._shared.directory.tell_version(airflow.version)
             self._left_out = airflow.left_out
-            self.readers = self._make_readers(airflow)
+            context = ReaderContext(airflow, self._settings, self._memory, self._shared, self._scope)
+            self.readers = build_readers(context)
 
     def begin(self, deadline: float) -> None:
-        """Say until when (monotonic seconds) the next read may take."""
+        """Set the moment (monotonic seconds) by which the next read must end."""
         self._client.begin(deadline)
 
     def close(self) -> None:
-        """Let go of sockets."""
+        """Close the connections."""
         self._client.close()
 
-    def _make_readers(self, airflow: Airflow) -> list[Reader]:
-        """The readers in the order in which they need each other."""
-        memory, overview, scope = self._memory, self._overview, self._scope
-        slower, seldom = self._every("", SLOWER), self._every("", SELDOM)
-        dags = self._every("dags", SLOWER)
-        adapts = "dags" not in self._settings.intervals
-        return [
-            HealthReader(airflow, self._every("health")),
-            JobsReader(airflow, overview, self._every("jobs", slower)),
-            DagsReader(airflow, overview, scope, dags, adapts=adapts),
-            RunsReader(airflow, memory, overview, scope, self._every("runs")),
-            TasksReader(airflow, self._choose_finder(airflow), memory, overview, scope, self._every("tasks")),
-            PoolsReader(airflow, self._every("pools")),
-            ConfigReader(airflow, overview, self._settings.limits, self._every("config", seldom)),
-            ImportErrorsReader(airflow, overview, self._every("import_errors", slower)),
-            DagWarningsReader(airflow, self._every("dag_warnings", slower)),
-            BackfillsReader(airflow, overview, self._every("backfills", slower)),
-            HistoryReader(airflow, memory, overview, self._every("run_history")),
-        ]
 
-    def _choose_finder(self, airflow: Airflow) -> EndedFinder:
-        if isinstance(airflow, V2):
-            return EndedByTime(airflow, self._memory)
-        assert isinstance(airflow, V1)  # noqa: S101 - there are two
-        return EndedByRun(airflow, self._memory, self._overview, self._scope)
+def build_readers(context: ReaderContext) -> list[Reader]:
+    """A reader of each kind, with its interval."""
+    return [one.build(context, context.get_interval(one.name, one.min_interval)) for one in READERS]
 
-    def _every(self, reader: str, at_least: float = 0.0) -> float:
-        """The reader's interval: as configured for it, else the common one, but not below its own."""
-        return self._settings.intervals.get(reader, max(self._settings.interval, at_least))
+
+def list_checks() -> list[CheckStep]:
+    """The endpoints that the readers read, as `check` tries them: first those whose replies need a permission.
+
+    What is optional comes last.
+    """
+    steps = [step for reader in READERS for step in reader.checks]
+    return sorted(steps, key=lambda step: (step.optional, not step.resource.permission))
 
 
 def build(settings: Settings, context: SourceContext, _previous: Previous, /) -> list[Source]:

@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from exporter.sources.airflow.api.models import TIS_ACTIVE, TIS_ENDED, DagRun, TaskInstance
+from exporter.sources.airflow.api.objects.dag_runs import DagRun
+from exporter.sources.airflow.api.objects.task_instances import TIS_ACTIVE, TIS_ENDED, TaskInstance
 
 Key = tuple[str, str, int]
 RunVersion = tuple[float, float, float | None]

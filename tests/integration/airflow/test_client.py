@@ -13,14 +13,18 @@ import pytest
 
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import REASONS, ReaderError
+from exporter.sources.airflow.api.objects.dags import DAGS
+from exporter.sources.airflow.api.objects.health import HEALTH
+from exporter.sources.airflow.api.objects.pools import POOLS
+from exporter.sources.airflow.api.objects.task_instances import TASK_INSTANCES, TRIES
+from exporter.sources.airflow.api.objects.version import VERSION
 from exporter.sources.airflow.http import client as client_module
-from exporter.sources.airflow.http import endpoints as at
 from exporter.sources.airflow.http import transport
 from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.transport import Call
 from tests.integration.airflow.stub import Answer, Asked, Stub, script, serve
 
-POOLS = {2: Call(at.V1_POOLS), 3: Call(at.V2_POOLS)}
+POOLS = {2: Call(POOLS.on_2), 3: Call(POOLS.on_3)}
 PAGE = b"<html><head><title>%s</title></head><body>%s</body></html>"
 MAJORS = pytest.mark.parametrize("major", [2, 3])
 Start = Callable[..., Stub]
@@ -114,7 +118,7 @@ def test_a_base_url_with_a_path(major: int, connect: Callable[..., Client]) -> N
 @MAJORS
 def test_ids_with_anything_in_them_arrive_whole(major: int, connect: Callable[..., Client]) -> None:
     names = {"dag_id": "größe.a/b", "dag_run_id": "scheduled__2026-01-01T00:00:00+00:00", "task_id": "a b%?#"}
-    endpoint = {2: at.V1_TRIES, 3: at.V2_TRIES}[major]
+    endpoint = {2: TRIES.on_2, 3: TRIES.on_3}[major]
     run = "scheduled__2026-01-01T00%3A00%3A00%2B00%3A00"
     with serve(script(Answer({}))) as stub:
         connect(stub.url, major).get(Call(endpoint, names))
@@ -126,8 +130,8 @@ def test_ids_with_anything_in_them_arrive_whole(major: int, connect: Callable[..
 @MAJORS
 def test_times_lists_and_truths_in_a_query(major: int, connect: Callable[..., Client]) -> None:
     query = {"updated_at_gte": datetime(2026, 11, 23, 8, 0, 0, 5, tzinfo=UTC), "state": ["success", "failed"]}
-    endpoint = {2: at.V1_TASK_INSTANCES, 3: at.V2_TASK_INSTANCES}[major]
-    dags = {2: Call(at.V1_DAGS, query={"only_active": False}), 3: Call(at.V2_DAGS, query={"exclude_stale": False})}
+    endpoint = {2: TASK_INSTANCES.on_2, 3: TASK_INSTANCES.on_3}[major]
+    dags = {2: Call(DAGS.on_2, query={"only_active": False}), 3: Call(DAGS.on_3, query={"exclude_stale": False})}
     with serve(script(Answer({}))) as stub:
         client = connect(stub.url, major)
         client.get(Call(endpoint, {"dag_id": "~", "dag_run_id": "~"}, query))
@@ -171,7 +175,7 @@ def test_the_reason_of_a_status(
 def test_whether_credentials_are_refused_is_known_until_a_request_that_needs_them_is_answered(
     major: int, connect: Callable[..., Client]
 ) -> None:
-    health = {2: Call(at.V1_HEALTH), 3: Call(at.V2_HEALTH)}[major]
+    health = {2: Call(HEALTH.on_2), 3: Call(HEALTH.on_3)}[major]
     answers = script(Answer({}), Answer({}, 401), Answer({}), Answer({"detail": "Forbidden"}, 403), Answer({}))
     with serve(answers) as stub:
         client = connect(stub.url, major)
@@ -389,14 +393,14 @@ def test_the_clock_of_the_server(hours: int, connect: Callable[..., Client]) -> 
         client = connect(stub.url)
         assert client.skew is None
         expected = time.time() + hours * 3600
-        assert expected - 1.1 <= client.server_time(at.V2_VERSION) <= expected + 1
+        assert expected - 1.1 <= client.server_time(VERSION.on_3) <= expected + 1
         assert client.skew == pytest.approx(hours * 3600, abs=1)
 
 
 def test_without_a_date_our_own_clock_must_do(connect: Callable[..., Client]) -> None:
     with serve(script(Answer({"version": "3.3.2"}, headers={"Date": ""}))) as stub:
         client = connect(stub.url)
-        assert client.server_time(at.V2_VERSION) == pytest.approx(time.time(), abs=1.5)
+        assert client.server_time(VERSION.on_3) == pytest.approx(time.time(), abs=1.5)
         assert client.skew is None
 
 

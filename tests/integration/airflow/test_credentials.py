@@ -16,15 +16,15 @@ from exporter import logs
 from exporter.config.secret_file import SecretFile, clean_token
 from exporter.config.settings import AirflowSettings, OAuth2Settings
 from exporter.metrics.reading import ReaderError
+from exporter.sources.airflow.api.objects.pools import POOLS
 from exporter.sources.airflow.http import client as client_module
-from exporter.sources.airflow.http import endpoints as at
 from exporter.sources.airflow.http import tokens
 from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.credentials import ConfiguredToken, parse_headers
 from exporter.sources.airflow.http.transport import Call
 from tests.integration.airflow.stub import Answer, Asked, Stub, serve
 
-POOLS = {2: Call(at.V1_POOLS), 3: Call(at.V2_POOLS)}
+POOLS = {2: Call(POOLS.on_2), 3: Call(POOLS.on_3)}
 INVALID = Answer({"detail": "Invalid JWT token"}, 403)
 FORBIDDEN = Answer({"detail": "Forbidden"}, 403)
 ALONE = Answer({"detail": "Not authenticated"}, 401)

@@ -22,8 +22,9 @@ from exporter.config.settings import AirflowSettings, OAuth2Settings, Settings
 from exporter.engine import Engine
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.detect import detect
+from exporter.sources.airflow.api.objects.pools import POOLS
+from exporter.sources.airflow.api.objects.version import VERSION
 from exporter.sources.airflow.http import client as client_module
-from exporter.sources.airflow.http import endpoints as at
 from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.transport import Call
 from exporter.store.exposition import Format, render
@@ -122,7 +123,7 @@ def settle(way: dict[str, object], url: str) -> AirflowSettings:
 
 def gather(settings: AirflowSettings) -> Iterator[str]:
     """What each request says when it fails, with the login of both releases."""
-    for major, endpoints in ((3, (at.V2_POOLS, at.V2_VERSION)), (2, (at.V1_POOLS,))):
+    for major, endpoints in ((3, (POOLS.on_3, VERSION.on_3)), (2, (POOLS.on_2,))):
         client = Client(settings)
         try:
             yield attempt(lambda client=client: detect(client))  # type: ignore[misc]
@@ -212,7 +213,7 @@ def test_a_short_password_is_not_spelt_by_the_gaps(tmp_path: Path) -> None:
         settings = AirflowSettings(url=stub.url, username="reader", password_file=tmp_path / "password")
         client = Client(settings)
         client.use_api(3)
-        said = attempt(lambda: client.get(Call(at.V2_POOLS)))
+        said = attempt(lambda: client.get(Call(POOLS.on_3)))
         client.close()
     assert "not shown: it repeats a secret" in said
     assert "wrong" not in said
@@ -224,7 +225,7 @@ def test_a_password_of_a_word_is_hidden_in_what_airflow_says(tmp_path: Path) -> 
         settings = AirflowSettings(url=stub.url, username="reader", password_file=tmp_path / "password")
         client = Client(settings)
         client.use_api(3)
-        said = attempt(lambda: client.get(Call(at.V2_POOLS)))
+        said = attempt(lambda: client.get(Call(POOLS.on_3)))
         client.close()
     assert "hunter2" not in said
     assert '"password": "***"' in said

@@ -24,7 +24,7 @@ from exporter.sources.airflow.http.clock import ServerClock
 from exporter.sources.airflow.readers import tasks as tasks_reader
 from exporter.sources.airflow.readers.runs import RunsReader
 from exporter.sources.airflow.readers.tasks import TasksReader
-from exporter.sources.airflow.shared import Overview
+from exporter.sources.airflow.shared import AirflowState
 from exporter.sources.airflow.source import LEDGER
 from exporter.store.ledger import Ledger
 from exporter.store.persistence.state_file import State
@@ -57,7 +57,7 @@ class Exporter:
         self.state = State(self.path)
         self.ledger = Ledger(LEDGER)
         self.ledger.restore(self.state.ledger())
-        self.overview = Overview()
+        self.overview = AirflowState()
         scope = Scope(AirflowSettings())
         finder = self.make_finder(scope)
         self.readers = (

@@ -13,6 +13,12 @@ from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.detect import connect
 from exporter.sources.airflow.api.left_out import MAX_AGE, LeftOut
+from exporter.sources.airflow.api.objects.backfills import read_backfills
+from exporter.sources.airflow.api.objects.dag_warnings import read_dag_warnings
+from exporter.sources.airflow.api.objects.dags import read_dags
+from exporter.sources.airflow.api.objects.import_errors import read_import_errors
+from exporter.sources.airflow.api.objects.jobs import read_jobs
+from exporter.sources.airflow.api.objects.pools import read_pools
 from exporter.sources.airflow.http import client as client_module
 from exporter.sources.airflow.http.client import Client
 from tests.integration.airflow.stub import Answer, Asked, Stub, serve
@@ -71,10 +77,10 @@ class Airflow:
 
 
 LISTS: dict[str, Callable[[Any], Any]] = {
-    "dags": lambda airflow: airflow.dags(),
-    "pools": lambda airflow: airflow.pools(),
-    "import errors": lambda airflow: airflow.import_errors(),
-    "DAG warnings": lambda airflow: airflow.dag_warnings(),
+    "dags": read_dags,
+    "pools": read_pools,
+    "import errors": read_import_errors,
+    "DAG warnings": read_dag_warnings,
     "active runs": lambda airflow: airflow.dag_runs_active(),
     "ended runs": lambda airflow: airflow.dag_runs_ended(1_800_000_000.0),
     "newest runs": lambda airflow: airflow.dag_runs_recent("d", limit=50),
@@ -86,8 +92,8 @@ LISTS_OF_3 = {
     "task instances that ended in young runs": lambda airflow: airflow.task_instances_ended(
         1_800_000_000.0, due_since=1_799_999_000.0
     ),
-    "backfills": lambda airflow: airflow.backfills("d"),
-    "jobs": lambda airflow: airflow.jobs(),
+    "backfills": lambda airflow: read_backfills(airflow, "d"),
+    "jobs": read_jobs,
 }
 RELEASES = {"2.11.2": LISTS | LISTS_OF_2, "3.0.6": LISTS | LISTS_OF_3, "3.3.2": LISTS | LISTS_OF_3}
 CASES = [(version, name) for version, lists in RELEASES.items() for name in lists]
@@ -162,7 +168,7 @@ def test_pools_of_3_0_with_one_that_is_unlimited_are_reported_by_place(
     with serve(Airflow("3.0.6", count=3, bad=1)) as stub:
         airflow = reach(stub)
         for _ in range(3):
-            assert [pool.name for pool in airflow.pools()] == ["n0", "n2"]
+            assert [pool.name for pool in read_pools(airflow)] == ["n0", "n2"]
     assert airflow.left_out.count() == {"pools": 1}
     told = [record for record in caplog.records if "HTTP 500 for row 1 after n0 before n2" in record.getMessage()]
     assert [record.levelno for record in told] == [logging.WARNING, logging.DEBUG, logging.DEBUG]
@@ -173,15 +179,15 @@ def test_a_list_of_dags_says_whether_it_is_complete(reach: Reach) -> None:
     server = Airflow("3.3.2")
     with serve(server) as stub:
         airflow = reach(stub)
-        assert not airflow.dags().complete
+        assert not read_dags(airflow).complete
         server.bad = None
         airflow._gaps.clear()
-        assert airflow.dags().complete
+        assert read_dags(airflow).complete
 
 
 def test_a_list_of_which_no_row_can_be_read_is_an_error(reach: Reach) -> None:
     with serve(Airflow("3.3.2", count=1, bad=0)) as stub, pytest.raises(ReaderError) as caught:
-        reach(stub).pools()
+        read_pools(reach(stub))
     assert caught.value.reason == "server_error"
 
 

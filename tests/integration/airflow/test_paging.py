@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.decode import Page
-from exporter.sources.airflow.api.paging import PAGE, Query, Window, walk_keyset, walk_offsets, walk_slices
+from exporter.sources.airflow.api.paging import (
+    PAGE_SIZE,
+    Query,
+    TimeRange,
+    read_by_keyset,
+    read_by_offset,
+    read_by_time,
+)
 
 START = 1_800_000_000.0
 """When the invented rows were touched first; seconds."""
@@ -29,7 +36,7 @@ class Row:
 class Table:
     """A list as Airflow pages it: filtered by `updated_at`, in no order that could be trusted, or by key."""
 
-    def __init__(self, times: list[float], limit: int = PAGE, seed: int = 0, busy: float = 0.0) -> None:
+    def __init__(self, times: list[float], limit: int = PAGE_SIZE, seed: int = 0, busy: float = 0.0) -> None:
         self.rows = {key: Row(key, START + time) for key, time in enumerate(times)}
         self.limit = limit
         self.now = START + max(times, default=0.0) + 1.0
@@ -95,7 +102,7 @@ TIES = st.lists(st.sampled_from([0.0, 1.5, 1.500001, 60.0, 119.999999]), max_siz
 )
 def test_slices_bring_every_row_of_an_open_window(times: list[float], limit: int, seed: int, busy: float) -> None:
     table = Table(times, limit, seed, busy)
-    rows = walk_slices(table.fetch, {}, Window(START), identify, lambda: table.now)
+    rows = read_by_time(table.fetch, {}, TimeRange(START), identify, lambda: table.now)
     assert keys(rows) == list(range(len(times)))
 
 
@@ -103,38 +110,38 @@ def test_slices_bring_every_row_of_an_open_window(times: list[float], limit: int
 @given(times=TIMES | TIES, limit=st.sampled_from([7, 50, 100]), seed=st.integers(0, 99))
 def test_slices_bring_every_row_of_a_closed_window_and_no_other(times: list[float], limit: int, seed: int) -> None:
     table = Table(times, limit, seed)
-    window = Window(START + 1.5, START + 60.0)
-    rows = walk_slices(table.fetch, {}, window, identify, lambda: table.now)
+    window = TimeRange(START + 1.5, START + 60.0)
+    rows = read_by_time(table.fetch, {}, window, identify, lambda: table.now)
     assert keys(rows) == [key for key, time in enumerate(times) if 1.5 <= time <= 60.0]
 
 
 def test_a_window_that_fits_one_page_costs_one_request() -> None:
     table = Table(spread(99))
-    walk_slices(table.fetch, {}, Window(START), identify, pytest.fail)
+    read_by_time(table.fetch, {}, TimeRange(START), identify, pytest.fail)
     assert table.requests == 1
 
 
 def test_slices_of_steady_work_cost_little_more_than_its_pages() -> None:
     table = Table(spread(2_000))
-    walk_slices(table.fetch, {}, Window(START), identify, lambda: table.now)
-    assert table.requests <= 2 * 2_000 / PAGE
+    read_by_time(table.fetch, {}, TimeRange(START), identify, lambda: table.now)
+    assert table.requests <= 2 * 2_000 / PAGE_SIZE
 
 
 def test_a_full_page_is_not_trusted_to_be_all() -> None:
-    table = Table(spread(PAGE))
-    walk_slices(table.fetch, {}, Window(START), identify, lambda: table.now)
+    table = Table(spread(PAGE_SIZE))
+    read_by_time(table.fetch, {}, TimeRange(START), identify, lambda: table.now)
     assert table.requests > 1
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_more_rows_of_one_microsecond_than_a_page_holds_are_asked_for_until_all_came(seed: int) -> None:
     table = Table([5.0] * 150, seed=seed)
-    rows = walk_slices(table.fetch, {}, Window(START), identify, lambda: table.now)
+    rows = read_by_time(table.fetch, {}, TimeRange(START), identify, lambda: table.now)
     assert len(rows) == 150
 
 
 def test_rows_of_one_moment_that_never_come_are_reported(caplog: pytest.LogCaptureFixture) -> None:
-    rows = walk_slices(lambda query: Page([Row(1, 0.0)], 2), {}, Window(START, START), identify, pytest.fail)
+    rows = read_by_time(lambda query: Page([Row(1, 0.0)], 2), {}, TimeRange(START, START), identify, pytest.fail)
     assert keys(rows) == [1]
     assert "only 1 of 2 rows" in caplog.text
 
@@ -143,7 +150,7 @@ def test_rows_of_one_moment_that_never_come_are_reported(caplog: pytest.LogCaptu
 @given(times=TIMES, limit=st.sampled_from([1, 7, 100]), busy=st.sampled_from([0, 0.05]))
 def test_a_cursor_brings_every_row_once(times: list[float], limit: int, busy: float) -> None:
     table = Table(times, limit, busy=busy)
-    rows = walk_keyset(table.fetch, {}, identify)
+    rows = read_by_keyset(table.fetch, {}, identify)
     assert rows is not None
     assert keys(rows) == list(range(len(times)))
 
@@ -151,19 +158,19 @@ def test_a_cursor_brings_every_row_once(times: list[float], limit: int, busy: fl
 def test_a_server_without_cursors_says_so_at_once() -> None:
     table = Table(spread(300))
     table.knows_cursors = False
-    assert walk_keyset(table.fetch, {}, identify) is None
+    assert read_by_keyset(table.fetch, {}, identify) is None
     assert table.requests == 1
 
 
 def test_a_cursor_that_comes_again_ends_the_walk() -> None:
     with pytest.raises(ReaderError, match="goes in circles") as caught:
-        walk_keyset(lambda query: Page([Row(1, 0.0)], None, "same", keyset=True), {}, identify)
+        read_by_keyset(lambda query: Page([Row(1, 0.0)], None, "same", keyset=True), {}, identify)
     assert caught.value.reason == "bad_reply"
 
 
 def test_the_newer_state_of_a_row_that_comes_twice_wins() -> None:
     pages = [Page([Row(1, 0.0)], None, "next", keyset=True), Page([Row(1, 1.0)], None, None, keyset=True)]
-    assert walk_keyset(lambda query: pages.pop(0), {}, identify) == [Row(1, 1.0)]
+    assert read_by_keyset(lambda query: pages.pop(0), {}, identify) == [Row(1, 1.0)]
 
 
 @pytest.mark.parametrize("limit", [7, 50, 100])
@@ -175,12 +182,12 @@ def test_offsets_bring_every_row_however_short_the_pages_are(count: int, limit: 
         offset = int(str(query.get("offset", 0)))
         return Page(ordered[offset : offset + limit], count)
 
-    assert walk_offsets(fetch, {}, identify) == ordered
+    assert read_by_offset(fetch, {}, identify) == ordered
 
 
 def test_a_list_that_shifts_under_the_walk_is_walked_once_more() -> None:
     shifting = [[Row(1, 0), Row(2, 0)], [Row(2, 0), Row(4, 0)], [Row(1, 0), Row(2, 0)], [Row(3, 0), Row(4, 0)]]
-    rows = walk_offsets(lambda query: Page(shifting.pop(0), 4), {}, identify)
+    rows = read_by_offset(lambda query: Page(shifting.pop(0), 4), {}, identify)
     assert keys(rows) == [1, 2, 3, 4]
     assert not shifting
 
@@ -188,17 +195,17 @@ def test_a_list_that_shifts_under_the_walk_is_walked_once_more() -> None:
 def test_a_whole_walk_has_nothing_in_it_that_only_the_walk_before_saw() -> None:
     gone, here = Row(9, 0.0), [Row(number, 0.0) for number in range(1, 4)]
     shifting = [[gone, here[0]], [here[0]], here]
-    assert keys(walk_offsets(lambda query: Page(shifting.pop(0), 3), {}, identify)) == [1, 2, 3]
+    assert keys(read_by_offset(lambda query: Page(shifting.pop(0), 3), {}, identify)) == [1, 2, 3]
 
 
 def test_rows_that_only_one_of_two_shifting_walks_saw_are_kept() -> None:
     shifting = [[Row(1, 0), Row(2, 0)], [Row(2, 0)], [Row(1, 0), Row(3, 0)], [Row(3, 0)]]
-    assert keys(walk_offsets(lambda query: Page(shifting.pop(0), 3), {}, identify)) == [1, 2, 3]
+    assert keys(read_by_offset(lambda query: Page(shifting.pop(0), 3), {}, identify)) == [1, 2, 3]
 
 
 def test_a_list_without_a_total_ends_with_a_short_page() -> None:
-    pages = [Page([Row(key, 0.0) for key in range(PAGE)]), Page([Row(PAGE, 0.0)])]
-    assert len(walk_offsets(lambda query: pages.pop(0), {}, identify)) == PAGE + 1
+    pages = [Page([Row(key, 0.0) for key in range(PAGE_SIZE)]), Page([Row(PAGE_SIZE, 0.0)])]
+    assert len(read_by_offset(lambda query: pages.pop(0), {}, identify)) == PAGE_SIZE + 1
 
 
 def test_rows_that_could_not_be_read_do_not_make_a_walk_start_again() -> None:
@@ -208,11 +215,11 @@ def test_rows_that_could_not_be_read_do_not_make_a_walk_start_again() -> None:
         asked.append(query)
         return Page([Row(1, 0.0)], 2, lost=1)
 
-    assert keys(walk_offsets(fetch, {}, identify)) == [1]
+    assert keys(read_by_offset(fetch, {}, identify)) == [1]
     assert len(asked) == 1
 
 
 def test_a_list_without_an_end_is_an_error() -> None:
     numbers = iter(range(10**9))
     with pytest.raises(ReaderError, match="no end"):
-        walk_offsets(lambda query: Page([Row(next(numbers), 0.0)], 10**9), {}, identify)
+        read_by_offset(lambda query: Page([Row(next(numbers), 0.0)], 10**9), {}, identify)

@@ -14,12 +14,12 @@ import trustme
 
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
-from exporter.sources.airflow.http import endpoints as at
+from exporter.sources.airflow.api.objects.pools import POOLS
 from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.transport import Call, FormRequest, Reply
 from tests.integration.airflow.stub import Answer, script, serve
 
-CALLS = {2: Call(at.V1_POOLS), 3: Call(at.V2_POOLS)}
+CALLS = {2: Call(POOLS.on_2), 3: Call(POOLS.on_3)}
 MAJORS = pytest.mark.parametrize("major", [2, 3])
 POOLS = script(Answer({"pools": []}))
 ENVIRONMENT = (

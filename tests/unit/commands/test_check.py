@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,48 +14,63 @@ from exporter.cli import main
 from exporter.commands import check as diagnosis
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
+from exporter.sources.airflow.api.airflow_api import AirflowApi
+from exporter.sources.airflow.api.check_step import count
 from exporter.sources.airflow.api.detect import Connection
-from exporter.sources.airflow.api.models import TaskInstance
 from exporter.sources.airflow.api.paging import Rows
-from exporter.sources.airflow.api.protocol import Airflow
+from exporter.sources.airflow.http.endpoints import Endpoint
+from exporter.sources.airflow.http.transport import Call
 
 
-class FakeAirflow:
-    """Answers every call with a list of one, or with the error that is set for it."""
-
-    version = "3.3.2"
-    major = 3
+class FakeAirflow(AirflowApi):
+    """An Airflow whose lists hold one row each, or that answers an endpoint with the error that is set for it."""
 
     def __init__(self) -> None:
         self.errors: dict[str, ReaderError] = {}
-        self.hidden = False
+        self.active = [TASK]
+        super().__init__(FakeClient(AirflowSettings(), self), 3, "3.3.2")  # type: ignore[arg-type]
 
-    def server_time(self) -> float:
-        return 1_700_000_000.0
+    def answer(self, endpoint: str) -> bytes:
+        """The reply of an endpoint, by its label."""
+        if endpoint in self.errors:
+            raise self.errors[endpoint]
+        return json.dumps({**REPLIES.get(endpoint, {}), **self.list_tasks(endpoint)}).encode()
 
-    def config(self) -> Mapping[tuple[str, str], str] | None:
-        self._answer("config")
-        return None if self.hidden else {("core", "parallelism"): "32"}
+    def list_tasks(self, endpoint: str) -> dict[str, Any]:
+        rows = {"taskInstances": self.active, "tries": [TASK]}.get(endpoint)
+        return {} if rows is None else {"task_instances": rows, "next_cursor": None, "total_entries": len(rows)}
 
-    def __getattr__(self, name: str) -> Callable[..., list[Any]]:
-        if name not in dir(Airflow):
-            raise AttributeError(name)
-        return lambda *_: self._answer(name)
 
-    def _answer(self, name: str) -> list[Any]:
-        if name in self.errors:
-            raise self.errors[name]
-        return [TaskInstance(dag_id="etl", run_id="r", task_id="load")]
+TASK = {"dag_id": "etl", "dag_run_id": "r", "task_id": "load", "state": "running"}
+REPLIES: dict[str, dict[str, Any]] = {
+    "pools": {"pools": [{"name": "p"}]},
+    "dags": {"dags": [{"dag_id": "etl"}]},
+    "dagRuns": {"dag_runs": [{"dag_id": "etl", "dag_run_id": "r"}], "next_cursor": None},
+    "health": {"scheduler": {"status": "healthy"}},
+    "jobs": {"jobs": [{"id": 1}]},
+    "importErrors": {"import_errors": [{"filename": "a.py"}]},
+    "dagWarnings": {"dag_warnings": [{"dag_id": "etl"}]},
+    "backfills": {"backfills": [{"id": 1, "dag_id": "etl"}]},
+    "config": {"sections": [{"name": "core", "options": []}]},
+}
 
 
 class FakeClient:
-    """The client, of which only the clock and the end matter here."""
+    """The client: answers as a fake Airflow says."""
 
     skew: float | None = 0.2
 
-    def __init__(self, settings: AirflowSettings) -> None:
+    def __init__(self, settings: AirflowSettings, airflow: FakeAirflow | None = None) -> None:
         self.settings = settings
         self.closed = False
+        self._airflow = airflow
+
+    def get(self, call: Call, *, patient: bool = True) -> bytes:
+        assert self._airflow
+        return self._airflow.answer(call.endpoint.name)
+
+    def server_time(self, endpoint: Endpoint) -> float:
+        return 1_700_000_000.0
 
     def close(self) -> None:
         self.closed = True
@@ -70,8 +86,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
         clients.append(client)
         if "version" in fake.errors:
             raise fake.errors["version"]
-        found: Any = fake
-        return Connection(client, found)
+        return Connection(client, fake)
 
     monkeypatch.setattr(diagnosis, "Client", FakeClient)
     monkeypatch.setattr(diagnosis, "connect", connect)
@@ -115,22 +130,22 @@ def test_refused_credentials_end_it(airflow: FakeAirflow) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "tried"),
+    ("endpoint", "tried"),
     [
-        ("pools", "pools"),
         ("dags", "DAGs"),
-        ("dag_runs_active", "DAG runs"),
-        ("task_instances_active", "task instances"),
+        ("dagRuns", "DAG runs"),
+        ("taskInstances", "task instances"),
         ("tries", "tries"),
         ("health", "health"),
         ("jobs", "jobs"),
-        ("import_errors", "import errors"),
-        ("dag_warnings", "DAG warnings"),
+        ("pools", "pools"),
+        ("importErrors", "import errors"),
+        ("dagWarnings", "DAG warnings"),
         ("backfills", "backfills"),
     ],
 )
-def test_a_missing_permission_is_named_and_the_rest_is_tried(airflow: FakeAirflow, call: str, tried: str) -> None:
-    airflow.errors[call] = ReaderError("forbidden", "its role needs more")
+def test_a_missing_permission_is_named_and_the_rest_is_tried(airflow: FakeAirflow, endpoint: str, tried: str) -> None:
+    airflow.errors[endpoint] = ReaderError("forbidden", "its role needs more")
     result = check()
     assert result.exit_code == 1
     assert find_lines(result, tried) == ["FAILED: forbidden: its role needs more"]
@@ -139,22 +154,22 @@ def test_a_missing_permission_is_named_and_the_rest_is_tried(airflow: FakeAirflo
 
 
 def test_a_hidden_configuration_is_worth_a_note_only(airflow: FakeAirflow) -> None:
-    airflow.hidden = True
+    airflow.errors["config"] = ReaderError("forbidden", "its role needs more")
     result = check()
     assert result.exit_code == 0
     assert "airflow.limits" in find_lines(result, "limits")[0]
-    airflow.errors["config"] = ReaderError("forbidden", "its role needs more")
-    assert find_lines(check(), "limits") == ["note: forbidden: its role needs more"]
+    airflow.errors["config"] = ReaderError("bad_reply", "the configuration could not be read")
+    assert find_lines(check(), "limits") == ["note: bad_reply: the configuration could not be read"]
 
 
-def test_tries_are_asked_for_where_a_task_is_active(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tries_are_asked_for_where_a_task_is_active(airflow: FakeAirflow) -> None:
     assert find_lines(check(), "tries") == ["ok: 1 try"]
-    monkeypatch.setattr(airflow, "task_instances_active", list, raising=False)
+    airflow.active = []
     assert find_lines(check(), "tries") == ["ok: nothing to read here"]
 
 
-def test_backfills_are_not_asked_of_airflow_2(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(airflow, "major", 2)
+def test_backfills_are_not_asked_of_airflow_2(airflow: FakeAirflow) -> None:
+    airflow.major = 2
     airflow.errors["backfills"] = ReaderError("not_found", "Airflow 2 has none")
     assert find_lines(check(), "backfills") == ["ok: nothing to read here"]
 
@@ -222,7 +237,7 @@ def test_without_a_state_file_it_says_what_that_means(airflow: FakeAirflow, tmp_
     ("lost", "said"), [(0, "1 pool"), (2, "1 pool; 2 left out: Airflow answers HTTP 500 for them")]
 )
 def test_rows_that_are_left_out_are_said(lost: int, said: str) -> None:
-    assert diagnosis.count("pool")(Rows([object()], lost)).startswith(said)
+    assert count("pool")(Rows([object()], lost)).startswith(said)
 
 
 # ---- without a network ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What both API versions have in common when they read: fetching pages, identities of rows, lost rows."""
+"""What the objects in `objects/` read with: one Airflow's API, its lists page by page, rows that cannot be read."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Generic, TypeVar
 
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api import paging
-from exporter.sources.airflow.api.decode import List, Page
+from exporter.sources.airflow.api.decode import Page, RowDecoder
 from exporter.sources.airflow.api.left_out import LeftOut
-from exporter.sources.airflow.api.models import DagRun, Job, TaskInstance
+from exporter.sources.airflow.api.objects.version import VERSION
 from exporter.sources.airflow.api.paging import Query, Rows
 from exporter.sources.airflow.api.unreadable import Gap, ListReader
 from exporter.sources.airflow.http.client import Client
-from exporter.sources.airflow.http.endpoints import Endpoint
+from exporter.sources.airflow.http.endpoints import Resource
 from exporter.sources.airflow.http.errors import AnswerError
 from exporter.sources.airflow.http.transport import Call, Value
 
@@ -24,112 +24,117 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Names = Mapping[str, str | int]
-MAX_REMEMBERED = 1_000
-"""How many lists with rows that are not served are known, and how many of their places to have been logged."""
+MAX_LISTS = 1_000
+"""How many lists with unreadable rows are remembered, and how many places of such rows are logged as warnings."""
+RECENT_STATES = ("awaiting_input", "restarting")
+"""Active states that older releases refuse as a filter, in the order in which to leave them out."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListSpec(Generic[T]):
-    """A list: its endpoint, how it is decoded, what tells its rows apart, and which one it is.
+    """A list: its endpoint, how it is decoded, what identifies its rows, and which of several lists it is.
 
-    `names` fill the endpoint's path; `part` tells lists of one path apart, such as those of several states.
+    `names` fill in the endpoint's path; `part` distinguishes lists of one path, such as those of several states.
     """
 
-    endpoint: Endpoint
-    rows: List[T]
+    resource: Resource
+    rows: RowDecoder[T]
     identify: paging.Identify[T]
     names: Names = field(default_factory=dict)
     part: str = ""
 
     @property
     def name(self) -> Hashable:
-        """What tells lists apart."""
-        return self.endpoint, tuple(self.names.items()), self.part
+        """Identifies the list."""
+        return self.resource.name, tuple(self.names.items()), self.part
 
 
-ALL_RUNS: Names = {"dag_id": "~"}
-ALL_TASKS: Names = {"dag_id": "~", "dag_run_id": "~"}
-RECENT_STATES = ("awaiting_input", "restarting")
-"""Active states that not every release knows, in the order in which to do without them."""
+class ApiBase:
+    """The API of one Airflow, of either release. `major` is 2 or 3, `version` such as 3.3.2.
 
+    A list is complete when it is returned: every page came, or the call raised. Rows that Airflow cannot serve, or that
+    cannot be decoded, are left out and counted in `left_out`.
+    """
 
-class Reads:
-    """Reads of one Airflow through its client."""
-
-    major = 0
-    version_endpoint: Endpoint
-
-    def __init__(self, client: Client, version: str) -> None:
+    def __init__(self, client: Client, major: int, version: str) -> None:
         self.client = client
+        self.major = major
         self.version = version
         self.left_out = LeftOut()
+        self.without_cursor: set[Resource] = set()
+        """Lists for which this release has no keyset paging."""
         self._unknown_states: set[str] = set()
         self._gaps: dict[Hashable, dict[int, Gap]] = {}
-        """What earlier walks remember of rows that Airflow does not serve, by list and offset."""
-        self._troubled: set[Hashable] = set()
-        """The lists of which the newest walk met such rows."""
+        """Where rows are that Airflow cannot serve, as earlier reads found: by list and offset."""
+        self._lists_with_gaps: set[Hashable] = set()
+        """The lists in which the last read met such rows."""
         self._logged: dict[Hashable, None] = {}
 
     def server_time(self) -> float:
-        """The server's clock: the Date header of the version endpoint."""
-        return self.client.server_time(self.version_endpoint)
+        """The server's clock in Unix seconds, from the Date header of the version endpoint. Raises ReaderError."""
+        return self.client.server_time(VERSION.get_endpoint(self.major))
 
-    def read_all(
-        self, endpoint: Endpoint, rows: List[T], identify: paging.Identify[T], query: Query, part: str = ""
-    ) -> Rows[T]:
+    def get(self, resource: Resource, names: Names | None = None, query: Query | None = None) -> bytes:
+        """The reply of an endpoint, as JSON that is not decoded yet. Raises ReaderError."""
+        return self.client.get(Call(resource.get_endpoint(self.major), names or {}, query or {}))
+
+    def read_all(self, spec: ListSpec[T], query: Query) -> Rows[T]:
         """Every row of a list that hardly changes. Raises ReaderError, also where no row of it could be read."""
-        spec = ListSpec(endpoint, rows, identify, part=part)
-        found = self.read_list(spec, lambda fetch: paging.walk_offsets(fetch, query, identify))
+        found = self.read_list(spec, lambda fetch: paging.read_by_offset(fetch, query, spec.identify))
         if found.lost and not found:
-            raise ReaderError("server_error", f"{endpoint.name}: none of {found.lost} rows could be read")
+            raise ReaderError("server_error", f"{spec.resource.name}: none of {found.lost} rows could be read")
         return found
 
     def read_list(
-        self, spec: ListSpec[T], how: Callable[[paging.Fetch[T]], Rows[T]], *, ordered: bool = True
+        self, spec: ListSpec[T], read: Callable[[paging.Fetch[T]], Rows[T]], *, ordered: bool = True
     ) -> Rows[T]:
-        """Walk a list; rows that cannot be read are left out and reported. Raises ReaderError.
+        """A list by a function of `paging`; rows that cannot be read are left out and reported. Raises ReaderError.
 
-        In an `ordered` list, whose rows stay where they are, such rows are remembered by their place.
+        In an `ordered` list, whose rows keep their places, the places of such rows are remembered.
         """
         gaps = self._gaps.setdefault(spec.name, {}) if ordered else {}
-        patient = spec.name not in self._troubled
+        patient = spec.name not in self._lists_with_gaps
         reader = ListReader(partial(self._read_page, spec), spec.identify, gaps, patient=patient)
-        found = how(reader.read)
+        found = read(reader.read)
         self._report(spec, reader, found.lost)
         self._gaps.pop(spec.name, None)
-        self._troubled.discard(spec.name)
+        self._lists_with_gaps.discard(spec.name)
         if reader.found:
-            self.trouble(spec)
+            self.note_unreadable_rows(spec)
             if ordered:
                 self._gaps[spec.name] = {gap.start: gap for gap in reader.found}
         return found
 
-    def read_newest(self, spec: ListSpec[T], order: str, limit: int, state: str | None) -> Rows[T]:
-        """The first rows of a list in an order, at most a page; of the next ones if none of them can be read."""
+    def read_newest(self, spec: ListSpec[T], order: str, limit: int, state: str | None = None) -> Rows[T]:
+        """The first rows of a list in an order, at most one page; the next ones if none of them can be read.
+
+        Raises ReaderError.
+        """
         query: dict[str, Value] = {"order_by": [order], **({"state": [state]} if state else {})}
         spec = replace(spec, part=f"newest {state or ''}")
-        found = self._read_first(spec, {**query, "limit": min(limit, paging.PAGE)})
-        return found if found or not found.lost else self._read_first(spec, {**query, "limit": paging.PAGE})
+        found = self._read_first(spec, {**query, "limit": min(limit, paging.PAGE_SIZE)})
+        return found if found or not found.lost else self._read_first(spec, {**query, "limit": paging.PAGE_SIZE})
 
     def _read_first(self, spec: ListSpec[T], query: Query) -> Rows[T]:
         return self.read_list(spec, lambda fetch: paging.read_one_page(fetch, query), ordered=False)
 
-    def is_troubled(self, spec: ListSpec[T]) -> bool:
-        """Whether Airflow did not serve some row of a list when it was last walked."""
-        return spec.name in self._troubled
+    def has_unreadable_rows(self, spec: ListSpec[T]) -> bool:
+        """Whether Airflow could not serve some row of a list when it was last read."""
+        return spec.name in self._lists_with_gaps
 
-    def trouble(self, spec: ListSpec[T]) -> None:
-        """Airflow does not serve some row of a list."""
-        if len(self._troubled) >= MAX_REMEMBERED:
-            self._troubled.clear()
-        self._troubled.add(spec.name)
+    def note_unreadable_rows(self, spec: ListSpec[T]) -> None:
+        """Remember that Airflow cannot serve some row of a list."""
+        if len(self._lists_with_gaps) >= MAX_LISTS:
+            self._lists_with_gaps.clear()
+        self._lists_with_gaps.add(spec.name)
 
     def _read_page(self, spec: ListSpec[T], query: Query, patient: bool) -> Page[T]:
-        return spec.rows.decode(self.client.get(Call(spec.endpoint, spec.names, query), patient=patient))
+        call = Call(spec.resource.get_endpoint(self.major), spec.names, query)
+        return spec.rows.decode(self.client.get(call, patient=patient))
 
     def _report(self, spec: ListSpec[T], reader: ListReader[T], lost: int) -> None:
         """Count the rows that were left out; log each place once as a warning."""
-        name = spec.endpoint.name
+        name = spec.resource.name
         self.left_out.record(name, spec.name, lost)
         unserved = {(gap.before, gap.after): gap for gap in reader.found}
         for around, gap in unserved.items():
@@ -142,13 +147,16 @@ class Reads:
     def _log_once(self, key: Hashable, text: str) -> None:
         log.log(logging.DEBUG if key in self._logged else logging.WARNING, "%s", text)
         self._logged[key] = self._logged.pop(key, None)
-        if len(self._logged) > MAX_REMEMBERED:
+        if len(self._logged) > MAX_LISTS:
             del self._logged[next(iter(self._logged))]
 
-    def with_known_states(
+    def read_known_states(
         self, states: Sequence[str], read: Callable[[Sequence[str]], Rows[T]], identify: paging.Identify[T]
     ) -> Rows[T]:
-        """Read by states, without those that this release refuses to know, in two parts if the URL is too long."""
+        """Read by states, without those that this release refuses; in two parts if the URL is too long.
+
+        Raises ReaderError.
+        """
         known = [state for state in states if state not in self._unknown_states]
         try:
             return read(known)
@@ -156,43 +164,26 @@ class Reads:
             doubtful = next((state for state in RECENT_STATES if state in known), None)
             if error.status == 414 and len(known) > 1:
                 half = len(known) // 2
-                parts = [self.with_known_states(part, read, identify) for part in (known[:half], known[half:])]
+                parts = [self.read_known_states(part, read, identify) for part in (known[:half], known[half:])]
                 found = {identify(row): row for part in parts for row in part}
                 return Rows(found.values(), sum(part.lost for part in parts))
             if error.status not in (400, 422) or doubtful is None:
                 raise
             self._unknown_states.add(doubtful)
-        return self.with_known_states(known, read, identify)
+        return self.read_known_states(known, read, identify)
 
     def is_gone(self, error: AnswerError) -> bool:
-        """Whether a 404 is about the one thing asked for. Raises ReaderError where it is about the whole API."""
+        """Whether a 404 is about the one object that was asked for.
+
+        Raises ReaderError where the whole API is gone, because Airflow was upgraded to another major version.
+        """
         if error.status != 404:
             return False
-        # A 404 for a thing and one for a path that an upgrade took away differ by release: ask for the version again.
-        self.client.get(Call(self.version_endpoint))
+        # The two 404s look different in each release, so the version endpoint decides.
+        self.get(VERSION)
         return True
 
 
-def task_key(row: TaskInstance) -> Hashable:
-    """What tells task instances apart."""
-    return row.dag_id, row.run_id, row.task_id, row.map_index
-
-
-def whole(row: T) -> Hashable:
-    """The row itself: a cleared try and the row that waits for the next one share their number."""
-    return row
-
-
-def run_key(row: DagRun) -> Hashable:
-    """What tells runs apart."""
-    return row.dag_id, row.run_id
-
-
-def job_key(row: Job) -> Hashable:
-    """What tells jobs apart: Airflow's id, which a heartbeat does not change. Without an id the whole row."""
-    return row if row.id is None else row.id
-
-
 def is_hidden(error: ReaderError) -> bool:
-    """Whether Airflow shows something to nobody, or not to us, or has it not."""
+    """Whether an object is not shown at all, not shown to this role, or does not exist in this release."""
     return error.reason in ("forbidden", "not_found")

@@ -1,4 +1,4 @@
-"""Which Airflow it is, and how to talk to it."""
+"""Which Airflow answers, and how to connect to it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,14 @@ from typing import NamedTuple
 
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
-from exporter.sources.airflow.api.decode import decode_version
-from exporter.sources.airflow.api.protocol import Airflow
-from exporter.sources.airflow.api.v1 import V1
-from exporter.sources.airflow.api.v2 import V2
-from exporter.sources.airflow.http import endpoints as at
+from exporter.sources.airflow.api.airflow_api import AirflowApi
+from exporter.sources.airflow.api.objects.version import VERSION, decode_version
 from exporter.sources.airflow.http.client import Client, OnRequest, ignore
 from exporter.sources.airflow.http.endpoints import Endpoint
 from exporter.sources.airflow.http.errors import Identity, check_reply, redact_excerpt, redact_url
 from exporter.sources.airflow.http.transport import Call, Reply
 
-__all__ = ["Client", "Connection", "connect", "detect"]
-
-
-LONGEST_VERSION = 60
+MAX_VERSION_LENGTH = 60
 """Characters of a version that are kept: it becomes a label."""
 
 
@@ -29,7 +23,7 @@ class Connection(NamedTuple):
     """An Airflow and the client that reaches it."""
 
     client: Client
-    airflow: Airflow
+    airflow: AirflowApi
 
 
 def connect(settings: AirflowSettings, on_request: OnRequest = ignore, client: Client | None = None) -> Connection:
@@ -44,34 +38,32 @@ def connect(settings: AirflowSettings, on_request: OnRequest = ignore, client: C
     return Connection(client, airflow)
 
 
-def detect(client: Client) -> Airflow:
+def detect(client: Client) -> AirflowApi:
     """Ask for the version: /api/v2/version answers on 3.x, /api/v1/version on 2.x. Raises ReaderError."""
     client.use_api(0)
-    reply = client.ask(Call(at.V2_VERSION))
-    if version := read_version(reply):
-        client.use_api(3)
-        return V2(client, version)
-    older = client.ask(Call(at.V1_VERSION))
-    if version := read_version(older):
-        client.use_api(2)
-        return V1(client, version)
-    raise explain_other_server(client, reply, older)
+    replies = {}
+    for major in (3, 2):
+        replies[major] = client.ask(Call(VERSION.get_endpoint(major)))
+        if version := read_version(replies[major]):
+            client.use_api(major)
+            return AirflowApi(client, major, version)
+    raise explain_other_server(client, replies[3], replies[2])
 
 
 def read_version(reply: Reply) -> str | None:
-    """The version that a reply states; None where it states none."""
+    """The version in a reply; None where there is none."""
     version = decode_version(reply.body) if reply.status == 200 else None
-    return redact_excerpt(version, LONGEST_VERSION) if version else None
+    return redact_excerpt(version, MAX_VERSION_LENGTH) if version else None
 
 
-def explain_other_server(client: Client, reply: Reply, older: Reply) -> ReaderError:
+def explain_other_server(client: Client, on_3: Reply, on_2: Reply) -> ReaderError:
     """Why neither version endpoint answered as Airflow does."""
     where = redact_url(client.url)
-    if reply.status == older.status == 404:
+    if on_3.status == on_2.status == 404:
         message = f"{where} has neither /api/v2 nor /api/v1: airflow.url must be Airflow's base URL, with its path"
         return ReaderError("not_found", message)
-    endpoint, answer = (at.V2_VERSION, reply) if reply.status != 404 else (at.V1_VERSION, older)
-    return explain_reply(endpoint, answer)
+    endpoint, reply = (VERSION.on_3, on_3) if on_3.status != 404 else (VERSION.on_2, on_2)
+    return explain_reply(endpoint, reply)
 
 
 def explain_reply(endpoint: Endpoint, reply: Reply) -> ReaderError:
@@ -80,5 +72,5 @@ def explain_reply(endpoint: Endpoint, reply: Reply) -> ReaderError:
         check_reply(endpoint, reply, Identity("the request"))
     except ReaderError as error:
         return error
-    said = redact_excerpt(reply.body.decode("utf-8", "replace"), 60)
-    return ReaderError("bad_reply", f"{endpoint.name}: the reply is JSON, but not from Airflow's API: {said!r}")
+    text = redact_excerpt(reply.body.decode("utf-8", "replace"), 60)
+    return ReaderError("bad_reply", f"{endpoint.name}: the reply is JSON, but not from Airflow's API: {text!r}")

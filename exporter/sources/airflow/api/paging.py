@@ -1,7 +1,7 @@
-"""Walks over lists of many pages, complete or an error.
+"""Pagination: lists of many pages, read completely or not at all.
 
-A `fetch` reads one page for some query. Rows that move while a list is walked may come twice or be
-missed by offsets; each kind of walk says what it is good for.
+A `fetch` reads one page of a query. While a list is read its rows may move, so that paging by offset returns a row
+twice or misses it. Each function says for which lists it is meant.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ Query = Mapping[str, Value]
 Fetch = Callable[[Query], Page[T]]
 Identify = Callable[[T], Hashable]
 
-PAGE = 100
+PAGE_SIZE = 100
 """Rows to ask for: Airflow's default maximum."""
-NARROW = 0.001
+MIN_SLICE = 0.001
 """Seconds; a slice of this width is not split any further."""
-FILL = 0.7
+TARGET_FILL = 0.7
 """How full the pages of a split are meant to be: times of change are not spread evenly."""
-LIMITS = (100, 83, 97, 61, 89, 71, 100, 53)
+PAGE_SIZES = (100, 83, 97, 61, 89, 71, 100, 53)
 """Page sizes of walks by offset over rows in no order, one after the other until all that the server counts is found.
 
 They differ, since a database may leave out the same row each time at the same edge of a page."""
 MAX_PAGES = 2_000
-MAX_SPLIT = 64
+MAX_SLICES = 64
 
 
 class Rows(list[T]):
@@ -50,7 +50,7 @@ class Rows(list[T]):
         self.complete = complete and not lost
 
 
-class Collected(NamedTuple, Generic[T]):
+class OffsetWalk(NamedTuple, Generic[T]):
     """What one walk by offset found: distinct rows, how many could not be read, and how many the server counts."""
 
     rows: dict[Hashable, T]
@@ -63,7 +63,7 @@ class Collected(NamedTuple, Generic[T]):
         return len(self.rows) + self.lost >= self.total
 
 
-class Window(NamedTuple):
+class TimeRange(NamedTuple):
     """A span of time in Unix seconds on the server's clock, both ends included; `until` None is open."""
 
     since: float
@@ -71,22 +71,22 @@ class Window(NamedTuple):
 
     def query(self) -> dict[str, Value]:
         """The filter by `updated_at` that the window stands for."""
-        upper = {} if self.until is None else {"updated_at_lte": moment(self.until)}
-        return {"updated_at_gte": moment(self.since), **upper}
+        upper = {} if self.until is None else {"updated_at_lte": to_datetime(self.until)}
+        return {"updated_at_gte": to_datetime(self.since), **upper}
 
-    def split(self, parts: int, now: float) -> list[Window]:
+    def split(self, parts: int, now: float) -> list[TimeRange]:
         """Windows of equal width that touch each other; the last stays open if this one is."""
         end = now if self.until is None else self.until
         edges = [self.since + (end - self.since) * number / parts for number in range(parts)]
-        return [Window(low, high) for low, high in zip(edges, [*edges[1:], self.until], strict=True)]
+        return [TimeRange(low, high) for low, high in zip(edges, [*edges[1:], self.until], strict=True)]
 
 
-def moment(seconds: float) -> datetime:
+def to_datetime(seconds: float) -> datetime:
     """A time as the API takes it."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def walk_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T] | None:
+def read_by_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T] | None:
     """Walk by cursor in the order of ids: misses no row that stays. None where the server knows no cursors.
 
     A row whose id changes meanwhile may come twice: its newer state wins.
@@ -96,7 +96,7 @@ def walk_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]
     cursor, seen = "", set[str]()
     while cursor not in seen:
         seen.add(cursor)
-        page = fetch({**query, "cursor": cursor, "order_by": ["id"], "limit": PAGE})
+        page = fetch({**query, "cursor": cursor, "order_by": ["id"], "limit": PAGE_SIZE})
         if not page.keyset:
             return None
         rows.update((identify(row), row) for row in page.rows)
@@ -104,11 +104,11 @@ def walk_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]
         if page.cursor is None:
             return Rows(rows.values(), lost)
         cursor = page.cursor
-        breathe()
+        yield_gil()
     raise ReaderError("bad_reply", "the walk by cursor goes in circles: does a proxy before Airflow cache replies?")
 
 
-def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]:
+def read_by_offset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]:
     """Walk by offset: for lists that hardly change, and for those of which a row may be missed once.
 
     As many distinct rows must come as the server counts; else everything is walked once more. What comes is one whole
@@ -116,8 +116,8 @@ def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T
     """
     rows: dict[Hashable, T] = {}
     lost = 0
-    for limit in LIMITS[:2]:
-        found = collect_offsets(fetch, query, identify, limit)
+    for limit in PAGE_SIZES[:2]:
+        found = read_pages_once(fetch, query, identify, limit)
         if found.is_whole:
             return Rows(found.rows.values(), found.lost)
         rows.update(found.rows)
@@ -125,12 +125,12 @@ def walk_offsets(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T
     return Rows(rows.values(), lost, complete=False)
 
 
-def walk_until_complete(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]:
+def read_until_complete(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]:
     """Walk by offset, again and again until as many distinct rows came as the server counts: for rows in no order."""
     rows: dict[Hashable, T] = {}
-    found = Collected[T]({}, 0, 0)
-    for limit in LIMITS:
-        found = collect_offsets(fetch, query, identify, limit)
+    found = OffsetWalk[T]({}, 0, 0)
+    for limit in PAGE_SIZES:
+        found = read_pages_once(fetch, query, identify, limit)
         rows.update(found.rows)
         if len(rows) + found.lost >= found.total:
             return Rows(rows.values(), found.lost)
@@ -138,7 +138,7 @@ def walk_until_complete(fetch: Fetch[T], query: Query, identify: Identify[T]) ->
     return Rows(rows.values(), found.lost, complete=False)
 
 
-def collect_offsets(fetch: Fetch[T], query: Query, identify: Identify[T], limit: int) -> Collected[T]:
+def read_pages_once(fetch: Fetch[T], query: Query, identify: Identify[T], limit: int) -> OffsetWalk[T]:
     """What one walk by offset finds. Raises ReaderError."""
     rows: dict[Hashable, T] = {}
     offset = lost = 0
@@ -148,8 +148,8 @@ def collect_offsets(fetch: Fetch[T], query: Query, identify: Identify[T], limit:
         lost += page.lost
         offset += len(page.rows) + page.lost
         if is_last(page, offset, limit):
-            return Collected(rows, lost, page.total or 0)
-        breathe()
+            return OffsetWalk(rows, lost, page.total or 0)
+        yield_gil()
     raise ReaderError("bad_reply", f"a list has no end after {MAX_PAGES} pages")
 
 
@@ -165,8 +165,8 @@ def is_last(page: Page[T], offset: int, limit: int) -> bool:
     return read == 0 or (read < limit if page.total is None else offset >= page.total)
 
 
-def walk_slices(
-    fetch: Fetch[T], query: Query, window: Window, identify: Identify[T], clock: Callable[[], float]
+def read_by_time(
+    fetch: Fetch[T], query: Query, window: TimeRange, identify: Identify[T], clock: Callable[[], float]
 ) -> Rows[T]:
     """Walk windows of `updated_at`, split until each fits one page: complete whatever the order of the rows.
 
@@ -179,7 +179,7 @@ def walk_slices(
     now: float | None = None
     while pending:
         part = pending.pop()
-        page = fetch({**query, **part.query(), "limit": PAGE})
+        page = fetch({**query, **part.query(), "limit": PAGE_SIZE})
         if fits(page):
             rows.update((identify(row), row) for row in page.rows)
             lost += page.lost
@@ -190,29 +190,29 @@ def walk_slices(
         if parts:
             pending.extend(reversed(parts))
         else:
-            found = walk_until_complete(fetch, {**query, **part.query()}, identify)
+            found = read_until_complete(fetch, {**query, **part.query()}, identify)
             rows.update((identify(row), row) for row in found)
             lost += found.lost
-        breathe()
+        yield_gil()
     return Rows(rows.values(), lost)
 
 
-def split(window: Window, page: Page[T], now: float) -> list[Window]:
+def split(window: TimeRange, page: Page[T], now: float) -> list[TimeRange]:
     """Narrower windows in place of one that overflowed; none where it cannot be split."""
     end = now if window.until is None else window.until
-    if end - window.since <= NARROW:
+    if end - window.since <= MIN_SLICE:
         return []
     capacity = max(1, len(page.rows) + page.lost)
-    wanted = ceil((page.total or 2 * capacity) / (capacity * FILL))
-    return window.split(min(max(2, wanted), MAX_SPLIT), now)
+    wanted = ceil((page.total or 2 * capacity) / (capacity * TARGET_FILL))
+    return window.split(min(max(2, wanted), MAX_SLICES), now)
 
 
 def fits(page: Page[T]) -> bool:
     """Whether a page surely holds every row of its window: a full one may have been cut."""
     read = len(page.rows) + page.lost
-    return read < PAGE and (page.total is None or page.total <= read)
+    return read < PAGE_SIZE and (page.total is None or page.total <= read)
 
 
-def breathe() -> None:
+def yield_gil() -> None:
     """Let other threads run: decoding a page holds the interpreter."""
     time.sleep(0)

@@ -19,7 +19,8 @@ import msgspec
 
 from exporter.config.dag_filter import Scope
 from exporter.metrics.reading import Memory, ReaderError
-from exporter.sources.airflow.api.models import DagRun, TaskInstance
+from exporter.sources.airflow.api.objects.dag_runs import DagRun
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.api.protocol import AirflowByRun
 from exporter.sources.airflow.counting.by_time import TASKS_CURSOR, EndedRows, RunKey
 from exporter.sources.airflow.counting.cursor import (
@@ -38,7 +39,7 @@ from exporter.sources.airflow.counting.retry_later import (
     may_be_query_error,
 )
 from exporter.sources.airflow.saved_entries import decode_all
-from exporter.sources.airflow.shared import Overview
+from exporter.sources.airflow.shared import AirflowState
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class EndedByRun:
         self,
         airflow: AirflowByRun,
         memory: Memory,
-        overview: Overview,
+        overview: AirflowState,
         scope: Scope,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

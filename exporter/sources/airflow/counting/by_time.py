@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from exporter.metrics.reading import Memory
-from exporter.sources.airflow.api.models import TaskInstance
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.api.protocol import AirflowByTime
 from exporter.sources.airflow.counting.cursor import (
     Cursor,

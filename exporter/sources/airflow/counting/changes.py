@@ -8,7 +8,7 @@ from exporter.config.dag_filter import Scope
 from exporter.metrics.catalogue.api import tasks as catalogue
 from exporter.metrics.family import Family
 from exporter.metrics.reading import Change
-from exporter.sources.airflow.api.models import TaskInstance
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.decision import CountedEvent, EndedTry, TerminalState, TryOutcome, UnaccountedTry
 
 OUTCOME_COUNTERS: Mapping[TryOutcome, tuple[Family, ...]] = {

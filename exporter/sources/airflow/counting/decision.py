@@ -60,7 +60,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from exporter.sources.airflow.api.models import TaskInstance
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 
 
 class TryOutcome(StrEnum):

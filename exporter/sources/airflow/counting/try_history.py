@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from exporter.sources.airflow.api.models import TIS_ENDED, TaskInstance
+from exporter.sources.airflow.api.objects.task_instances import TIS_ENDED, TaskInstance
 from exporter.sources.airflow.counting.decision import (
     CountedEvent,
     Decision,

@@ -1,60 +1,47 @@
-"""The endpoints that are read, in both API versions: the one place that knows their paths and permissions."""
+"""What an endpoint of Airflow's REST API is: its path in each release, its permission, its name in metrics."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint of the REST API."""
+    """One endpoint of one release of the API."""
 
     name: str
-    """Short and stable, for telemetry and messages."""
+    """Short and stable: the label `endpoint` of our metrics, and the subject of error messages."""
     path: str
-    """Below the base URL, a name in braces for each part that varies."""
+    """Below the base URL, with a name in braces for each part that varies."""
     permission: str = ""
-    """What FAB calls the right to read it; empty where nobody needs one."""
+    """What the FAB auth manager calls the right to read it; empty where none is needed."""
     operation: str = ""
-    """The call of the generated client that reads it, as `Class.method`."""
+    """The method of the generated client that reads it, as `Class.method` (3.x)."""
 
 
-_RUN = "/dags/{dag_id}/dagRuns/{dag_run_id}"
+@dataclass(frozen=True)
+class Resource:
+    """One endpoint in both releases. Each is declared once, in the file of its object in `api/objects/`."""
 
-V1_VERSION = Endpoint("version", "/api/v1/version")
-V1_HEALTH = Endpoint("health", "/api/v1/health")
-V1_CONFIG = Endpoint("config", "/api/v1/config", "Configurations")
-V1_DAGS = Endpoint("dags", "/api/v1/dags", "DAGs")
-V1_DAG_RUNS = Endpoint("dagRuns", "/api/v1/dags/{dag_id}/dagRuns", "DAG Runs")
-V1_TASK_INSTANCES = Endpoint("taskInstances", f"/api/v1{_RUN}/taskInstances", "Task Instances")
-V1_TRIES = Endpoint("tries", f"/api/v1{_RUN}/taskInstances/{{task_id}}/tries", "Task Instances")
-V1_MAPPED_TRIES = Endpoint("tries", f"/api/v1{_RUN}/taskInstances/{{task_id}}/{{map_index}}/tries", "Task Instances")
-V1_POOLS = Endpoint("pools", "/api/v1/pools", "Pools")
-V1_IMPORT_ERRORS = Endpoint("importErrors", "/api/v1/importErrors", "ImportError")
-V1_DAG_WARNINGS = Endpoint("dagWarnings", "/api/v1/dagWarnings", "DAG Warnings")
+    name: str
+    permission: str = ""
+    v1: str = ""
+    """The path below /api/v1 (Airflow 2.x); empty where that release has no such endpoint."""
+    v2: str = ""
+    """The path below /api/v2 (Airflow 3.x)."""
+    operation: str = ""
 
-V2_VERSION = Endpoint("version", "/api/v2/version", operation="VersionApi.get_version")
-V2_HEALTH = Endpoint("health", "/api/v2/monitor/health", operation="MonitorApi.get_health")
-V2_CONFIG = Endpoint("config", "/api/v2/config", "Configurations", "ConfigApi.get_config")
-V2_DAGS = Endpoint("dags", "/api/v2/dags", "DAGs", "DAGApi.get_dags")
-V2_DAG_RUNS = Endpoint("dagRuns", "/api/v2/dags/{dag_id}/dagRuns", "DAG Runs", "DagRunApi.get_dag_runs")
-V2_TASK_INSTANCES = Endpoint(
-    "taskInstances", f"/api/v2{_RUN}/taskInstances", "Task Instances", "TaskInstanceApi.get_task_instances"
-)
-V2_TRIES = Endpoint(
-    "tries",
-    f"/api/v2{_RUN}/taskInstances/{{task_id}}/tries",
-    "Task Instances",
-    "TaskInstanceApi.get_task_instance_tries",
-)
-V2_MAPPED_TRIES = Endpoint(
-    "tries",
-    f"/api/v2{_RUN}/taskInstances/{{task_id}}/{{map_index}}/tries",
-    "Task Instances",
-    "TaskInstanceApi.get_mapped_task_instance_tries",
-)
-V2_POOLS = Endpoint("pools", "/api/v2/pools", "Pools", "PoolApi.get_pools")
-V2_IMPORT_ERRORS = Endpoint("importErrors", "/api/v2/importErrors", "ImportError", "ImportErrorApi.get_import_errors")
-V2_DAG_WARNINGS = Endpoint("dagWarnings", "/api/v2/dagWarnings", "DAG Warnings", "DagWarningApi.list_dag_warnings")
-V2_JOBS = Endpoint("jobs", "/api/v2/jobs", "Jobs", "JobApi.get_jobs")
-V2_BACKFILLS = Endpoint("backfills", "/api/v2/backfills", "Backfills", "BackfillApi.list_backfills")
+    @cached_property
+    def on_2(self) -> Endpoint:
+        """The endpoint of Airflow 2.x."""
+        return Endpoint(self.name, f"/api/v1{self.v1}", self.permission)
+
+    @cached_property
+    def on_3(self) -> Endpoint:
+        """The endpoint of Airflow 3.x."""
+        return Endpoint(self.name, f"/api/v2{self.v2}", self.permission, self.operation)
+
+    def get_endpoint(self, major: int) -> Endpoint:
+        """The endpoint of a major version of Airflow."""
+        return self.on_3 if major >= 3 else self.on_2

@@ -1,37 +1,50 @@
-"""The reader of backfills: asked only for DAGs that have backfill runs under way."""
+"""The reader of backfills: it reads only those of DAGs that have active backfill runs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from exporter.metrics.catalogue.api import runs
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import ReaderError, Reading
-from exporter.sources.airflow.api.models import Backfill
-from exporter.sources.airflow.api.protocol import Airflow
+from exporter.sources.airflow.api.objects.backfills import CHECK, Backfill, read_backfills
 from exporter.sources.airflow.counting.retry_later import RetryLater, is_object_error
-from exporter.sources.airflow.shared import Overview
+from exporter.sources.airflow.reader import SLOW_INTERVAL, ApiReader, ReaderContext
+from exporter.sources.airflow.shared import AirflowState
 
 
-class BackfillsReader:
+class BackfillsReader(ApiReader):
     """Reads the progress and the limits of unfinished backfills."""
 
     name = "backfills"
     help = "Backfills under way: their active runs and their own limit (3.x)"
-    families: Sequence[Family] = (runs.BACKFILL_RUNS, runs.BACKFILL_MAX_ACTIVE_RUNS, runs.BACKFILL_OLDEST_START)
+    families = (runs.BACKFILL_RUNS, runs.BACKFILL_MAX_ACTIVE_RUNS, runs.BACKFILL_OLDEST_START)
+    needs = ("runs",)
+    min_interval = SLOW_INTERVAL
+    checks = (CHECK,)
 
     def __init__(
-        self, airflow: Airflow, overview: Overview, interval: float, clock: Callable[[], float] = time.monotonic
+        self,
+        read_backfills: Callable[[str], Sequence[Backfill]],
+        shared: AirflowState,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
-        self._airflow = airflow
-        self._overview = overview
+        self._read_backfills = read_backfills
+        self._shared = shared
         self._later: RetryLater = RetryLater(clock)
+
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> BackfillsReader:
+        """A reader for the Airflow that is connected now."""
+        return cls(partial(read_backfills, context.airflow), context.shared, interval)
 
     def read(self) -> Reading:
         """Read once; a DAG whose backfills Airflow answers with an error is passed over. Raises ReaderError."""
-        active = self._overview.backfilled
+        active = self._shared.backfilled
         dag_ids = sorted({labels[0] for labels in active})
         self._later.keep(dag_ids)
         found = [one for dag_id in filter(self._later.is_due, dag_ids) for one in self._ask(dag_id)]
@@ -40,7 +53,7 @@ class BackfillsReader:
 
     def _ask(self, dag_id: str) -> Sequence[Backfill]:
         try:
-            found = self._airflow.backfills(dag_id)
+            found = self._read_backfills(dag_id)
         except ReaderError as error:
             if not is_object_error(error):
                 raise

@@ -14,11 +14,13 @@ import msgspec
 from exporter.metrics.catalogue.api import dags
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Memory, ReaderError, Reading
-from exporter.sources.airflow.api.models import RUNS_ENDED, Dag, DagRun
+from exporter.sources.airflow.api.objects.dag_runs import RUNS_ENDED, DagRun
+from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.protocol import Airflow
 from exporter.sources.airflow.counting.retry_later import RetryLater, is_object_error
+from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.saved_entries import decode_all
-from exporter.sources.airflow.shared import Overview
+from exporter.sources.airflow.shared import AirflowState
 
 SPACE = "dag_history"
 NEWEST = 25
@@ -117,7 +119,7 @@ def write_histories(histories: Mapping[str, DagHistory]) -> dict[bytes, bytes | 
     return {dag_id.encode(): encode(one) for dag_id, one in histories.items()}
 
 
-class HistoryReader:
+class HistoryReader(ApiReader):
     """Asks for the newest runs of the DAGs that nothing is known of, a few at each read.
 
     A DAG whose runs Airflow answers with an error is passed over, and asked for again later.
@@ -125,26 +127,32 @@ class HistoryReader:
 
     name = "run_history"
     help = "Last success and state of each DAG from before the exporter saw it, asked once a DAG"
-    families: Sequence[Family] = ()
+    families = ()
+    needs = ("dags",)
 
     def __init__(
         self,
         airflow: Airflow,
         memory: Memory,
-        overview: Overview,
+        shared: AirflowState,
         interval: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
         self._airflow = airflow
         self._memory = memory
-        self._overview = overview
+        self._shared = shared
         self._clock = clock
         self._later: RetryLater = RetryLater(clock)
 
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> HistoryReader:
+        """A reader for the Airflow that is connected now."""
+        return cls(context.airflow, context.memory, context.shared, interval)
+
     def read(self) -> Reading:
         """Ask for one DAG at least, and for as many as there is time for. Raises ReaderError."""
-        known = self._overview.dags
+        known = self._shared.dags
         if known is None:
             return Reading(notes=["waits for the DAGs to be read"])
         histories = recall_histories(self._memory)

@@ -1,21 +1,26 @@
-"""The readers of what concerns an Airflow as a whole."""
+"""The readers of what concerns an Airflow as a whole: health, jobs, limits, import errors, DAG warnings."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from exporter.metrics.catalogue.api import instance
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
-from exporter.sources.airflow.api.models import BrokenFile, Component, Job
-from exporter.sources.airflow.api.protocol import Airflow
-from exporter.sources.airflow.shared import Overview
+from exporter.sources.airflow.api.objects import config, dag_warnings, health, import_errors, jobs
+from exporter.sources.airflow.api.objects.dag_warnings import DagWarning
+from exporter.sources.airflow.api.objects.health import Component
+from exporter.sources.airflow.api.objects.import_errors import BrokenFile
+from exporter.sources.airflow.api.objects.jobs import Job
+from exporter.sources.airflow.reader import RARE_INTERVAL, SLOW_INTERVAL, ApiReader, ReaderContext
+from exporter.sources.airflow.shared import AirflowState
 
 COMPONENT_OF_JOB = {"SchedulerJob": "scheduler", "TriggererJob": "triggerer", "DagProcessorJob": "dag_processor"}
-FRESH = 60.0
-"""How old a live job's heartbeat may be, in seconds: Airflow's own limit is 30 by default."""
+MAX_HEARTBEAT_AGE = 60.0
+"""Seconds since the heartbeat up to which a job counts as alive: Airflow's limit is 30 by default."""
 
 LIMITS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "parallelism": (("core", "parallelism"),),
@@ -27,80 +32,112 @@ EXECUTOR = ("core", "executor")
 """Where it names the executors."""
 
 
-class HealthReader:
+class HealthReader(ApiReader):
     """Reads health and version."""
 
     name = "health"
     help = "Health and heartbeats of Airflow's components, its version"
-    families: Sequence[Family] = (instance.INFO, instance.COMPONENT_HEALTHY, instance.COMPONENT_LAST_HEARTBEAT)
+    families = (instance.INFO, instance.COMPONENT_HEALTHY, instance.COMPONENT_LAST_HEARTBEAT)
+    checks = (health.CHECK,)
 
-    def __init__(self, airflow: Airflow, interval: float) -> None:
+    def __init__(self, read_health: Callable[[], Sequence[Component]], version: str, interval: float) -> None:
         self.interval = interval
-        self._airflow = airflow
+        self._read_health = read_health
+        self._version = version
+
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> HealthReader:
+        """A reader for the Airflow that is connected now."""
+        return cls(partial(health.read_health, context.airflow), context.airflow.version, interval)
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        return Reading(health_tables(self._airflow.health()) | {instance.INFO: {(self._airflow.version,): 1}})
+        return Reading(health_tables(self._read_health()) | {instance.INFO: {(self._version,): 1}})
 
 
 def health_tables(components: Sequence[Component]) -> dict[Family, dict[Labels, float]]:
-    """What the health reply says; a part that is null there is absent, for it is unknown."""
-    told = [part for part in components if part.status is not None]
+    """The families of the health reply; a component that is null there is absent, because its health is unknown."""
+    known = [part for part in components if part.status is not None]
     return {
-        instance.COMPONENT_HEALTHY: {(part.name,): int(part.status == "healthy") for part in told},
+        instance.COMPONENT_HEALTHY: {(part.name,): int(part.status == "healthy") for part in known},
         instance.COMPONENT_LAST_HEARTBEAT: {
             (part.name,): part.heartbeat for part in components if part.heartbeat is not None
         },
     }
 
 
-class JobsReader:
+class JobsReader(ApiReader):
     """Reads which schedulers, triggerers and DAG processors live (3.x)."""
 
     name = "jobs"
     help = "Live schedulers, triggerers and DAG processors (3.x)"
-    families: Sequence[Family] = (instance.COMPONENT_INSTANCES,)
+    families = (instance.COMPONENT_INSTANCES,)
+    min_interval = SLOW_INTERVAL
+    checks = (jobs.CHECK,)
 
-    def __init__(self, airflow: Airflow, overview: Overview, interval: float) -> None:
+    def __init__(
+        self,
+        read_jobs: Callable[[], Sequence[Job] | None],
+        server_time: Callable[[], float],
+        shared: AirflowState,
+        interval: float,
+    ) -> None:
+        """`server_time` is Airflow's clock in Unix seconds."""
         self.interval = interval
-        self._airflow = airflow
-        self._overview = overview
+        self._read_jobs = read_jobs
+        self._server_time = server_time
+        self._shared = shared
+
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> JobsReader:
+        """A reader for the Airflow that is connected now."""
+        airflow = context.airflow
+        return cls(partial(jobs.read_jobs, airflow), airflow.server_time, context.shared, interval)
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        jobs = self._airflow.jobs()
-        if jobs is None:
+        found = self._read_jobs()
+        if found is None:
             return Reading(notes=["this Airflow's API has no jobs"])
-        alive = count_alive(jobs, self._airflow.server_time())
-        self._overview.live_schedulers = alive["scheduler"]
+        alive = count_alive(found, self._server_time())
+        self._shared.live_schedulers = alive["scheduler"]
         return Reading({instance.COMPONENT_INSTANCES: {(name,): alive[name] for name in COMPONENT_OF_JOB.values()}})
 
 
-def count_alive(jobs: Sequence[Job], now: float) -> Counter[str]:
+def count_alive(found: Sequence[Job], now: float) -> Counter[str]:
     """How many instances of each component have a fresh heartbeat: the list holds dead jobs too."""
     return Counter(
         COMPONENT_OF_JOB[job.job_type]
-        for job in jobs
-        if job.job_type in COMPONENT_OF_JOB and job.heartbeat is not None and now - job.heartbeat <= FRESH
+        for job in found
+        if job.job_type in COMPONENT_OF_JOB and job.heartbeat is not None and now - job.heartbeat <= MAX_HEARTBEAT_AGE
     )
 
 
-class ImportErrorsReader:
+class ImportErrorsReader(ApiReader):
     """Reads which DAG files cannot be imported."""
 
     name = "import_errors"
     help = "DAG files that cannot be imported"
-    families: Sequence[Family] = (instance.IMPORT_ERRORS, instance.IMPORT_ERROR_TIMESTAMP)
+    families = (instance.IMPORT_ERRORS, instance.IMPORT_ERROR_TIMESTAMP)
+    min_interval = SLOW_INTERVAL
+    checks = (import_errors.CHECK,)
 
-    def __init__(self, airflow: Airflow, overview: Overview, interval: float) -> None:
+    def __init__(
+        self, read_import_errors: Callable[[], Sequence[BrokenFile]], shared: AirflowState, interval: float
+    ) -> None:
         self.interval = interval
-        self._airflow = airflow
-        self._overview = overview
+        self._read_import_errors = read_import_errors
+        self._shared = shared
+
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> ImportErrorsReader:
+        """A reader for the Airflow that is connected now."""
+        return cls(partial(import_errors.read_import_errors, context.airflow), context.shared, interval)
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        broken = self._airflow.import_errors()
-        self._overview.directory.tell_files("import_errors", ((file.bundle, file.file) for file in broken))
+        broken = self._read_import_errors()
+        self._shared.directory.tell_files("import_errors", ((file.bundle, file.file) for file in broken))
         return Reading(import_error_tables(broken))
 
 
@@ -113,60 +150,83 @@ def import_error_tables(files: Sequence[BrokenFile]) -> dict[Family, dict[Labels
     return {instance.IMPORT_ERRORS: {(): len(newest)}, instance.IMPORT_ERROR_TIMESTAMP: newest}
 
 
-class DagWarningsReader:
+class DagWarningsReader(ApiReader):
     """Reads warnings about DAGs."""
 
     name = "dag_warnings"
     help = "Warnings about DAGs"
-    families: Sequence[Family] = (instance.DAG_WARNINGS,)
+    families = (instance.DAG_WARNINGS,)
+    min_interval = SLOW_INTERVAL
+    checks = (dag_warnings.CHECK,)
 
-    def __init__(self, airflow: Airflow, interval: float) -> None:
+    def __init__(self, read_dag_warnings: Callable[[], Sequence[DagWarning]], interval: float) -> None:
         self.interval = interval
-        self._airflow = airflow
+        self._read_dag_warnings = read_dag_warnings
+
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> DagWarningsReader:
+        """A reader for the Airflow that is connected now."""
+        return cls(partial(dag_warnings.read_dag_warnings, context.airflow), interval)
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        types: Counter[Labels] = Counter((warning.warning_type,) for warning in self._airflow.dag_warnings())
+        types: Counter[Labels] = Counter((warning.warning_type,) for warning in self._read_dag_warnings())
         return Reading({instance.DAG_WARNINGS: dict(types)})
 
 
-class ConfigReader:
+class ConfigReader(ApiReader):
     """Reads the limits of the whole Airflow from its configuration, or takes them from ours."""
 
     name = "config"
     help = "Parallelism, executors, worker concurrency and triggerer capacity"
-    families: Sequence[Family] = (
+    families = (
         instance.PARALLELISM_SLOTS,
         instance.EXECUTOR_INFO,
         instance.WORKER_CONCURRENCY,
         instance.TRIGGERER_CAPACITY,
     )
+    needs = ("jobs",)
+    min_interval = RARE_INTERVAL
+    checks = (config.CHECK,)
 
-    def __init__(self, airflow: Airflow, overview: Overview, limits: Mapping[str, float], interval: float) -> None:
+    def __init__(
+        self,
+        read_config: Callable[[], Mapping[tuple[str, str], str] | None],
+        shared: AirflowState,
+        limits: Mapping[str, float],
+        interval: float,
+    ) -> None:
+        """`limits` are those of the exporter's configuration, by name: used where Airflow hides its own."""
         self.interval = interval
-        self._airflow = airflow
-        self._overview = overview
+        self._read_config = read_config
+        self._shared = shared
         self._limits = limits
+
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> ConfigReader:
+        """A reader for the Airflow that is connected now."""
+        read = partial(config.read_config, context.airflow)
+        return cls(read, context.shared, context.settings.limits, interval)
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        told = self._airflow.config()
-        if told is not None:
-            self._overview.directory.tell_metrics(
-                {key: told[section, key] for section, key in told if section == "metrics"}
+        found = self._read_config()
+        if found is not None:
+            self._shared.directory.tell_metrics(
+                {key: found[section, key] for section, key in found if section == "metrics"}
             )
-        limits = dict(self._limits) | find_limits(told or {})
-        notes = [] if told is not None else ["/config is closed: limits come from the exporter's configuration"]
-        tables = limit_tables(limits, self._overview.live_schedulers)
-        tables[instance.EXECUTOR_INFO] = executor_table((told or {}).get(EXECUTOR, ""))
+        limits = dict(self._limits) | read_limits(found or {})
+        notes = [] if found is not None else ["Airflow hides its configuration: limits come from the exporter's"]
+        tables = limit_tables(limits, self._shared.live_schedulers)
+        tables[instance.EXECUTOR_INFO] = executor_table((found or {}).get(EXECUTOR, ""))
         return Reading(tables, notes=notes)
 
 
-def find_limits(config: Mapping[tuple[str, str], str]) -> dict[str, float]:
-    """The limits that Airflow's configuration tells; of an autoscaled worker ("16,4") the upper one."""
+def read_limits(settings: Mapping[tuple[str, str], str]) -> dict[str, float]:
+    """The limits in Airflow's configuration; of an autoscaled worker ("16,4") the upper one."""
     limits = {}
     for name, places in LIMITS.items():
-        text = next((config[place] for place in places if place in config), "")
+        text = next((settings[place] for place in places if place in settings), "")
         head = text.split(",")[0].strip()
         if head.lstrip("-").isdecimal():
             limits[name] = float(head)

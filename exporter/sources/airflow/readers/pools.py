@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from exporter.metrics.catalogue.api import pools
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
-from exporter.sources.airflow.api.models import Pool
-from exporter.sources.airflow.api.protocol import Airflow
+from exporter.sources.airflow.api.objects.pools import CHECK, Pool, read_pools
+from exporter.sources.airflow.reader import ApiReader, ReaderContext
 
 
-class PoolsReader:
+class PoolsReader(ApiReader):
     """Reads pools as Airflow sums them up."""
 
     name = "pools"
-    help = "Pools: slots, who holds them, what waits for them"
-    families: Sequence[Family] = (pools.SLOTS, pools.OCCUPIED, pools.WAITING)
+    help = "Pools: slots, what holds them, what waits for them"
+    families = (pools.SLOTS, pools.OCCUPIED, pools.WAITING)
+    checks = (CHECK,)
 
-    def __init__(self, airflow: Airflow, interval: float) -> None:
+    def __init__(self, read_pools: Callable[[], Sequence[Pool]], interval: float) -> None:
         self.interval = interval
-        self._airflow = airflow
+        self._read_pools = read_pools
+
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> PoolsReader:
+        """A reader for the Airflow that is connected now."""
+        return cls(partial(read_pools, context.airflow), interval)
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        return Reading(pool_tables(self._airflow.pools()))
+        return Reading(pool_tables(self._read_pools()))
 
 
 def pool_tables(found: Sequence[Pool]) -> dict[Family, dict[Labels, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 
 import msgspec
@@ -12,7 +12,7 @@ from exporter.config.dag_filter import Scope
 from exporter.metrics.catalogue.api import runs
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Change, Memory, Reading
-from exporter.sources.airflow.api.models import DagRun
+from exporter.sources.airflow.api.objects.dag_runs import CHECK, DagRun
 from exporter.sources.airflow.api.protocol import Airflow
 from exporter.sources.airflow.counting.cursor import (
     RECORD_RETENTION,
@@ -21,9 +21,10 @@ from exporter.sources.airflow.counting.cursor import (
     read_cursor,
     write_cursor,
 )
+from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.readers import history
 from exporter.sources.airflow.saved_entries import decode_all
-from exporter.sources.airflow.shared import Overview, find_cleared
+from exporter.sources.airflow.shared import AirflowState, find_cleared
 
 ENDED_SPACE = "dag_runs.reached"
 """Where the state file holds how each run ended last."""
@@ -32,25 +33,32 @@ RunEnd = tuple[str, float | None]
 """What identifies an end of a run: its state and end date."""
 
 
-class RunsReader:
+class RunsReader(ApiReader):
     """Reads DAG runs of one Airflow."""
 
     name = "runs"
     help = "DAG runs: active ones, every end, durations and delays; last success of each DAG"
-    families: Sequence[Family] = (
+    families = (
         runs.RUNS,
         runs.OLDEST_STATE_ENTRY,
         runs.OLDEST_UNFINISHED,
         runs.OLDEST_UNFINISHED_WANTED,
         *history.FAMILIES,
     )
+    needs = ("dags",)
+    checks = (CHECK,)
 
-    def __init__(self, airflow: Airflow, memory: Memory, overview: Overview, scope: Scope, interval: float) -> None:
+    def __init__(self, airflow: Airflow, memory: Memory, overview: AirflowState, scope: Scope, interval: float) -> None:
         self.interval = interval
         self._airflow = airflow
         self._memory = memory
         self._overview = overview
         self._scope = scope
+
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> RunsReader:
+        """A reader for the Airflow that is connected now."""
+        return cls(context.airflow, context.memory, context.shared, context.scope, interval)
 
     def read(self) -> Reading:
         """Read what is active and what ended since the cursor. Raises ReaderError."""

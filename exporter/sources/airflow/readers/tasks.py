@@ -20,9 +20,10 @@ from exporter.config.dag_filter import Scope
 from exporter.metrics.catalogue.api import pools, tasks
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Change, Memory, ReaderError, Reading
-from exporter.sources.airflow.api.models import TIS_ACTIVE, TaskInstance
+from exporter.sources.airflow.api.objects.task_instances import CHECKS, TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.api.protocol import Airflow
-from exporter.sources.airflow.counting.by_time import EndedFinder, RunKey
+from exporter.sources.airflow.counting.by_run import EndedByRun
+from exporter.sources.airflow.counting.by_time import EndedByTime, EndedFinder, RunKey
 from exporter.sources.airflow.counting.changes import to_changes
 from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, RECORD_RETENTION, CursorRange
 from exporter.sources.airflow.counting.decision import CountedEvent, Decision, TaskRecord
@@ -34,8 +35,9 @@ from exporter.sources.airflow.counting.retry_later import (
 )
 from exporter.sources.airflow.counting.rows import apply_row, drop_undated
 from exporter.sources.airflow.counting.try_history import abandon, resolve_deleted, resolve_history
+from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.saved_entries import decode_all
-from exporter.sources.airflow.shared import Overview, find_cleared
+from exporter.sources.airflow.shared import AirflowState, find_cleared
 
 log = logging.getLogger(__name__)
 
@@ -66,25 +68,27 @@ class TasksPoll(NamedTuple):
         return self.rows.get(key) or self.known[key]
 
 
-class TasksReader:
+class TasksReader(ApiReader):
     """Reads task instances of one Airflow."""
 
     name = "tasks"
     help = "Task instances: active ones, tries, terminal states and waits"
-    families: Sequence[Family] = (
+    families = (
         tasks.ACTIVE,
         tasks.OLDEST_STATE_ENTRY,
         pools.OLDEST_WAITING,
         pools.WAITING_PRIORITY_MIN,
         pools.WAITING_PRIORITY_MAX,
     )
+    needs = ("dags", "runs")
+    checks = CHECKS
 
     def __init__(
         self,
         airflow: Airflow,
         finder: EndedFinder,
         memory: Memory,
-        overview: Overview,
+        overview: AirflowState,
         scope: Scope,
         interval: float,
         clock: Callable[[], float] = time.monotonic,
@@ -97,6 +101,12 @@ class TasksReader:
         self._scope = scope
         self._clock = clock
         self._retries: RetryQueue[bytes] = RetryQueue(clock)
+
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> TasksReader:
+        """A reader for the Airflow that is connected now."""
+        finder = choose_finder(context)
+        return cls(context.airflow, finder, context.memory, context.shared, context.scope, interval)
 
     def read(self) -> Reading:
         """Read what is active and what ended since the cursor. Raises ReaderError."""
@@ -225,6 +235,13 @@ def write_records(decisions: Mapping[bytes, Decision], known: Records) -> dict[s
         active[key] = encode(record) if is_active else None
         ended[key] = encode(record) if record is not None and not is_active else None
     return {ACTIVE_SPACE: active, ENDED_SPACE: ended}
+
+
+def choose_finder(context: ReaderContext) -> EndedFinder:
+    """How task instances that ended are found: by time on 3.x, run by run on 2.x."""
+    if context.airflow.major >= 3:
+        return EndedByTime(context.airflow, context.memory)
+    return EndedByRun(context.airflow, context.memory, context.shared, context.scope)
 
 
 def get_vanished(poll: TasksPoll, postponed: Collection[RunKey]) -> list[bytes]:

@@ -13,15 +13,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metrics.reading import ReaderError
-from exporter.sources.airflow.api import decode, wire
-from exporter.sources.airflow.api.models import Backfill, BrokenFile, Component, Dag, DagRun, Job, Pool, TaskInstance
+from exporter.sources.airflow.api.objects import (
+    backfills,
+    config,
+    dag_runs,
+    dag_warnings,
+    dags,
+    health,
+    import_errors,
+    jobs,
+    pools,
+    task_instances,
+    version,
+)
+from exporter.sources.airflow.api.objects.backfills import Backfill
+from exporter.sources.airflow.api.objects.dag_runs import DagRun
+from exporter.sources.airflow.api.objects.dags import Dag
+from exporter.sources.airflow.api.objects.health import Component
+from exporter.sources.airflow.api.objects.import_errors import BrokenFile
+from exporter.sources.airflow.api.objects.jobs import Job
+from exporter.sources.airflow.api.objects.pools import Pool
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 
-FIELDS = [field.encode_name for field in msgspec.structs.fields(wire.TaskInstance)]
+FIELDS = [field.encode_name for field in msgspec.structs.fields(task_instances.TaskInstanceRow)]
 RECORDED = Path(__file__).parents[4] / "data" / "api"
 
 
-def recorded(version: str, name: str) -> bytes:
-    return (RECORDED / version / f"{name}.json").read_bytes()
+def recorded(release: str, name: str) -> bytes:
+    return (RECORDED / release / f"{name}.json").read_bytes()
 
 
 def page(key: str, *rows: object, **envelope: object) -> bytes:
@@ -33,7 +52,7 @@ def row(**fields: object) -> dict[str, object]:
 
 
 def only(body: bytes) -> TaskInstance:
-    found = decode.TASK_INSTANCES.decode(body)
+    found = task_instances.ROWS.decode(body)
     assert len(found.rows) == 1
     return found.rows[0]
 
@@ -42,7 +61,7 @@ def only(body: bytes) -> TaskInstance:
 
 
 def test_a_task_instance_of_v2() -> None:
-    found = decode.TASK_INSTANCES.decode(recorded("v2-3.3.2", "task_instances_cursor_page1"))
+    found = task_instances.ROWS.decode(recorded("v2-3.3.2", "task_instances_cursor_page1"))
     assert found.rows[0] == TaskInstance(
         dag_id="sensors_demo",
         task_id="wait_reschedule",
@@ -66,7 +85,7 @@ def test_a_task_instance_of_v2() -> None:
 
 
 def test_a_task_instance_of_v1_that_is_queued_for_its_last_try() -> None:
-    found = decode.TASK_INSTANCES.decode(recorded("v1-2.11.2", "task_instances_running_queued"))
+    found = task_instances.ROWS.decode(recorded("v1-2.11.2", "task_instances_running_queued"))
     assert found.rows[0] == TaskInstance(
         dag_id="failing.errors.demo",
         task_id="flaky",
@@ -89,20 +108,20 @@ def test_a_task_instance_of_v1_that_is_queued_for_its_last_try() -> None:
 
 
 def test_a_mapped_try_has_its_index_and_no_uuid() -> None:
-    for version in ("v1-2.11.2", "v2-3.3.2"):
-        found = only(recorded(version, "mapped_tries"))
+    for release in ("v1-2.11.2", "v2-3.3.2"):
+        found = only(recorded(release, "mapped_tries"))
         assert (found.task_id, found.map_index, found.uuid, found.state) == ("extract.pull", 1, None, "success")
 
 
 def test_every_try_of_a_task_that_failed_again_and_again() -> None:
-    for version in ("v1-2.11.2", "v2-3.3.2"):
-        found = decode.TASK_INSTANCES.decode(recorded(version, "tries_connection_error"))
+    for release in ("v1-2.11.2", "v2-3.3.2"):
+        found = task_instances.ROWS.decode(recorded(release, "tries_connection_error"))
         assert [one.try_number for one in found.rows] == [1, 2, 3]
         assert {one.state for one in found.rows} == {"failed"}
 
 
 def test_a_run_of_v1_may_start_when_its_interval_is_over() -> None:
-    found = decode.DAG_RUNS.decode(recorded("v1-2.11.2", "dag_runs_running"))
+    found = dag_runs.LIST.rows.decode(recorded("v1-2.11.2", "dag_runs_running"))
     assert found.rows[0] == DagRun(
         dag_id="failing.errors.demo",
         run_id="scheduled__2026-11-23T08:48:00+00:00",
@@ -126,20 +145,20 @@ def test_a_run_of_v1_made_by_hand_may_start_at_once() -> None:
             "data_interval_end": "2026-11-23T00:00:00+00:00",
         },
     )
-    (run,) = decode.DAG_RUNS.decode(reply).rows
+    (run,) = dag_runs.LIST.rows.decode(reply).rows
     assert run.run_after == run.logical_date == 1795423710.0
 
 
 def test_a_run_of_v2_says_when_it_may_start() -> None:
-    found = decode.DAG_RUNS.decode(recorded("v2-3.3.2", "dag_runs_running"))
+    found = dag_runs.LIST.rows.decode(recorded("v2-3.3.2", "dag_runs_running"))
     (run,) = found.rows
     assert (run.queued_at, run.run_after) == (1795423173.138831, 1795423171.940396)
     assert found.keyset
 
 
 def test_a_dag_of_v1() -> None:
-    dags = {dag.dag_id: dag for dag in decode.DAGS.decode(recorded("v1-2.11.2", "dags")).rows}
-    assert dags["asset_mail"] == Dag(
+    by_id = {dag.dag_id: dag for dag in dags.LIST.rows.decode(recorded("v1-2.11.2", "dags")).rows}
+    assert by_id["asset_mail"] == Dag(
         dag_id="asset_mail",
         owners=("airflow",),
         tags=("assets",),
@@ -153,8 +172,8 @@ def test_a_dag_of_v1() -> None:
 
 
 def test_a_dag_of_v2() -> None:
-    dags = {dag.dag_id: dag for dag in decode.DAGS.decode(recorded("v2-3.3.2", "dags")).rows}
-    found = dags["asset_mail"]
+    by_id = {dag.dag_id: dag for dag in dags.LIST.rows.decode(recorded("v2-3.3.2", "dags")).rows}
+    found = by_id["asset_mail"]
     assert (found.bundle, found.file, found.schedule) == ("dags-folder", "assets_demo.py", "Asset")
     assert found.last_parse_duration == pytest.approx(0.163316857)
 
@@ -172,7 +191,7 @@ def test_a_dag_of_v2() -> None:
     ],
 )
 def test_the_schedule_of_a_dag_as_text(fields: dict[str, object], schedule: str) -> None:
-    (dag,) = decode.DAGS.decode(page("dags", {"dag_id": "d", **fields})).rows
+    (dag,) = dags.LIST.rows.decode(page("dags", {"dag_id": "d", **fields})).rows
     assert dag.schedule == schedule
 
 
@@ -181,57 +200,57 @@ def test_the_schedule_of_a_dag_as_text(fields: dict[str, object], schedule: str)
     [({"is_active": False}, True), ({"is_active": True}, False), ({"is_stale": True}, True), ({}, False)],
 )
 def test_what_v1_calls_inactive_is_stale(fields: dict[str, object], *, stale: bool) -> None:
-    (dag,) = decode.DAGS.decode(page("dags", {"dag_id": "d", **fields})).rows
+    (dag,) = dags.LIST.rows.decode(page("dags", {"dag_id": "d", **fields})).rows
     assert dag.is_stale is stale
 
 
 def test_pools_of_both_versions() -> None:
-    for version in ("v1-2.11.2", "v2-3.3.2"):
-        pools = {pool.name: pool for pool in decode.POOLS.decode(recorded(version, "pools")).rows}
-        assert pools["io_intensive"] == Pool(name="io_intensive", slots=5, include_deferred=True)
+    for release in ("v1-2.11.2", "v2-3.3.2"):
+        by_name = {pool.name: pool for pool in pools.LIST.rows.decode(recorded(release, "pools")).rows}
+        assert by_name["io_intensive"] == Pool(name="io_intensive", slots=5, include_deferred=True)
 
 
 def test_jobs_import_errors_and_backfills() -> None:
-    assert decode.JOBS.decode(recorded("v2-3.3.2", "jobs")).rows[1] == Job(
+    assert jobs.LIST.rows.decode(recorded("v2-3.3.2", "jobs")).rows[1] == Job(
         id=2, job_type="SchedulerJob", state="running", hostname="vm", heartbeat=1795423183.510009
     )
-    assert decode.IMPORT_ERRORS.decode(recorded("v2-3.3.2", "import_errors")).rows[0] == BrokenFile(
+    assert import_errors.LIST.rows.decode(recorded("v2-3.3.2", "import_errors")).rows[0] == BrokenFile(
         file="broken_dag.py", bundle="dags-folder", timestamp=1795423175.062311
     )
     reply = page("backfills", {"id": 3, "dag_id": "d", "max_active_runs": 2, "created_at": "2026-11-23T08:00:00Z"})
-    assert decode.BACKFILLS.decode(reply).rows == [
+    assert backfills.LIST.rows.decode(reply).rows == [
         Backfill(id=3, dag_id="d", max_active_runs=2, created_at=1795420800.0)
     ]
 
 
 def test_a_warning_about_a_dag() -> None:
     reply = page("dag_warnings", {"dag_id": "d", "warning_type": "non-existent pool", "message": "secret"})
-    (warning,) = decode.DAG_WARNINGS.decode(reply).rows
+    (warning,) = dag_warnings.LIST.rows.decode(reply).rows
     assert (warning.dag_id, warning.warning_type) == ("d", "non-existent pool")
 
 
 def test_health_parts_that_do_not_run_have_no_status() -> None:
-    parts = {part.name: part for part in decode.decode_health(recorded("v1-2.11.2", "health"))}
+    parts = {part.name: part for part in health.decode_health(recorded("v1-2.11.2", "health"))}
     assert parts["scheduler"] == Component(name="scheduler", status="healthy", heartbeat=1795423869.535798)
     assert parts["dag_processor"] == Component(name="dag_processor")
     assert parts["metadatabase"] == Component(name="metadatabase", status="healthy")
 
 
 def test_configuration_by_section_and_key() -> None:
-    for version in ("v1-2.11.2", "v2-3.3.2"):
-        assert decode.decode_config(recorded(version, "config_metrics"))["metrics", "statsd_on"] == "True"
+    for release in ("v1-2.11.2", "v2-3.3.2"):
+        assert config.decode_config(recorded(release, "config_metrics"))["metrics", "statsd_on"] == "True"
 
 
 def test_configuration_values_with_their_source_or_none() -> None:
     reply = {"sections": [{"name": "core", "options": [{"key": "a", "value": ["1", "env var"]}, {"key": "b"}]}]}
-    assert decode.decode_config(json.dumps(reply).encode()) == {("core", "a"): "1", ("core", "b"): ""}
+    assert config.decode_config(json.dumps(reply).encode()) == {("core", "a"): "1", ("core", "b"): ""}
 
 
 def test_versions() -> None:
-    assert decode.decode_version(recorded("v2-3.3.2", "version")) == "3.3.2"
-    assert decode.decode_version(recorded("v1-2.11.2", "version")) == "2.11.2"
+    assert version.decode_version(recorded("v2-3.3.2", "version")) == "3.3.2"
+    assert version.decode_version(recorded("v1-2.11.2", "version")) == "2.11.2"
     for stranger in (b"<html>", b"[]", b'{"version": 3}', b"", b"\xff"):
-        assert decode.decode_version(stranger) is None
+        assert version.decode_version(stranger) is None
 
 
 # ---- times ----------------------------------------------------------------------------------------
@@ -280,14 +299,14 @@ def test_null_stands_for_the_default() -> None:
     ],
 )
 def test_a_field_that_makes_no_sense_is_left_out(broken: dict[str, object], left: dict[str, object]) -> None:
-    found = decode.TASK_INSTANCES.decode(page("task_instances", row(**broken), row(task_id="next", pid=7)))
+    found = task_instances.ROWS.decode(page("task_instances", row(**broken), row(task_id="next", pid=7)))
     assert {name: getattr(found.rows[0], name) for name in left} == left
     assert (found.rows[1].task_id, found.rows[1].pid, found.lost) == ("next", 7, 0)
 
 
 @pytest.mark.parametrize("broken", [{"dag_id": "d"}, "text", None, 7, {**row(), "dag_run_id": None}])
 def test_only_a_row_without_its_ids_is_lost_and_counted(broken: object) -> None:
-    found = decode.TASK_INSTANCES.decode(page("task_instances", broken, row()))
+    found = task_instances.ROWS.decode(page("task_instances", broken, row()))
     assert [one.task_id for one in found.rows] == ["t"]
     assert (found.lost, found.total) == (1, 2)
 
@@ -305,13 +324,13 @@ def test_broken_utf8_in_a_field_that_nobody_reads() -> None:
 
 def test_a_cursor_survives_lenient_decoding() -> None:
     body = page("task_instances", row(pid="x"), next_cursor="abc")
-    found = decode.TASK_INSTANCES.decode(body)
+    found = task_instances.ROWS.decode(body)
     assert (found.cursor, found.keyset) == ("abc", True)
 
 
 def test_an_empty_cursor_ends_a_walk() -> None:
-    assert decode.TASK_INSTANCES.decode(page("task_instances", next_cursor=None)).keyset
-    assert not decode.TASK_INSTANCES.decode(page("task_instances")).keyset
+    assert task_instances.ROWS.decode(page("task_instances", next_cursor=None)).keyset
+    assert not task_instances.ROWS.decode(page("task_instances")).keyset
 
 
 @pytest.mark.parametrize(
@@ -319,14 +338,14 @@ def test_an_empty_cursor_ends_a_walk() -> None:
 )
 def test_what_is_no_page_is_a_bad_reply(body: bytes) -> None:
     with pytest.raises(ReaderError) as caught:
-        decode.TASK_INSTANCES.decode(body)
+        task_instances.ROWS.decode(body)
     assert caught.value.reason == "bad_reply"
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"sections": 3}'])
 def test_a_configuration_that_cannot_be_read(body: bytes) -> None:
     with pytest.raises(ReaderError) as caught:
-        decode.decode_config(body)
+        config.decode_config(body)
     assert caught.value.reason == "bad_reply"
 
 
@@ -339,18 +358,18 @@ JSON = st.recursive(
 
 @given(fields=st.dictionaries(st.sampled_from(FIELDS), JSON))
 def test_whatever_a_row_holds_its_neighbours_come(fields: dict[str, object]) -> None:
-    found = decode.TASK_INSTANCES.decode(page("task_instances", fields, row(pid=7)))
+    found = task_instances.ROWS.decode(page("task_instances", fields, row(pid=7)))
     assert found.rows[-1] == TaskInstance(dag_id="d", task_id="t", run_id="r", pid=7)
     assert len(found.rows) + found.lost == 2
 
 
 def test_a_full_page_decodes_in_well_under_two_milliseconds() -> None:
     body = recorded("v2-3.3.2", "task_instances_wildcard")
-    assert len(decode.TASK_INSTANCES.decode(body).rows) == 100
+    assert len(task_instances.ROWS.decode(body).rows) == 100
 
     def measure() -> float:
         began = time.thread_time()
-        decode.TASK_INSTANCES.decode(body)
+        task_instances.ROWS.decode(body)
         return time.thread_time() - began
 
     assert min(measure() for _ in range(20)) < 0.002

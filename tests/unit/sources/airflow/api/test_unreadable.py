@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.sources.airflow.api import unreadable
 from exporter.sources.airflow.api.decode import Page
-from exporter.sources.airflow.api.paging import Query, Rows, Window, walk_keyset, walk_offsets, walk_slices
+from exporter.sources.airflow.api.paging import Query, Rows, TimeRange, read_by_keyset, read_by_offset, read_by_time
 from exporter.sources.airflow.api.unreadable import FAR, RECHECK, Gap, ListReader, join
 from exporter.sources.airflow.http.errors import AnswerError
 
@@ -47,7 +47,7 @@ class Bench:
     def walk(self) -> Rows[int]:
         self.server.asked.clear()
         self.reader = ListReader(self.server.read, identify, self.gaps, clock=lambda: self.now)
-        found = walk_offsets(self.reader.read, {"order_by": "id"}, identify)
+        found = read_by_offset(self.reader.read, {"order_by": "id"}, identify)
         self.gaps = {gap.start: gap for gap in self.reader.found}
         return found
 
@@ -134,7 +134,7 @@ def test_a_page_that_fails_for_a_moment_only_loses_nothing() -> None:
             raise AnswerError("server_error", "dags: HTTP 500", 500)
         return server.read(query, patient)
 
-    found = walk_offsets(ListReader(read, identify).read, {}, identify)
+    found = read_by_offset(ListReader(read, identify).read, {}, identify)
     assert (len(found), found.lost) == (100, 0)
 
 
@@ -188,14 +188,14 @@ def test_a_gap_says_where_it_is() -> None:
 def test_slices_of_time_are_narrowed_too() -> None:
     server = Server(60, 20, 41)
     reader = ListReader(server.read, identify)
-    found = walk_slices(reader.read, {}, Window(0.0), identify, lambda: 100.0)
+    found = read_by_time(reader.read, {}, TimeRange(0.0), identify, lambda: 100.0)
     assert (len(found), found.lost) == (58, 2)
 
 
 def test_a_cursor_leads_past_nothing() -> None:
     server = Server(60, 20)
     with pytest.raises(AnswerError):
-        walk_keyset(ListReader(server.read, identify).read, {}, identify)
+        read_by_keyset(ListReader(server.read, identify).read, {}, identify)
     assert len(server.asked) == 1
 
 

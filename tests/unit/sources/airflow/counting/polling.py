@@ -8,11 +8,12 @@ from typing import Any
 from exporter.config.dag_filter import Scope
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
-from exporter.sources.airflow.api.models import DagRun, TaskInstance
+from exporter.sources.airflow.api.objects.dag_runs import DagRun
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.by_run import EndedByRun
 from exporter.sources.airflow.counting.by_time import EndedByTime
 from exporter.sources.airflow.counting.cursor import CURSOR_SPACE
-from exporter.sources.airflow.shared import Overview
+from exporter.sources.airflow.shared import AirflowState
 from exporter.store.persistence.state_file import State
 
 
@@ -78,7 +79,7 @@ class Poller:
         self.active: list[TaskInstance] = []
         scope = Scope(AirflowSettings())
         by_time = EndedByTime(airflow, self.state, clock=lambda: airflow.clock)
-        self.overview = Overview()
+        self.overview = AirflowState()
         by_run = EndedByRun(airflow, self.state, self.overview, scope, clock=lambda: airflow.clock)
         self.finder = by_time if finder == "by time" else by_run
 

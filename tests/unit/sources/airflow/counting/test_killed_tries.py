@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from exporter.sources.airflow.api.models import TaskInstance
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.decision import EndedTry, TaskRecord, TerminalState
 from exporter.sources.airflow.counting.rows import apply_row
 from exporter.sources.airflow.counting.try_history import resolve_history

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.sources.airflow.api.models import TaskInstance
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.decision import Decision, EndedTry, TaskRecord, TerminalState, UnaccountedTry
 from exporter.sources.airflow.counting.rows import apply_row, drop_undated, has_run
 from exporter.sources.airflow.counting.try_history import resolve_deleted, resolve_history

@@ -9,12 +9,14 @@ import pytest
 
 from exporter.metrics.catalogue.api import runs
 from exporter.metrics.reading import ReaderError, Reading
-from exporter.sources.airflow.api.models import Backfill, Dag, DagRun
+from exporter.sources.airflow.api.objects.backfills import Backfill
+from exporter.sources.airflow.api.objects.dag_runs import DagRun
+from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.counting.retry_later import FIRST_PAUSE, MAX_PAUSE, RetryLater, is_object_error
 from exporter.sources.airflow.http.errors import AnswerError
 from exporter.sources.airflow.readers.backfills import BackfillsReader
 from exporter.sources.airflow.readers.history import HistoryReader, recall_histories
-from exporter.sources.airflow.shared import Overview
+from exporter.sources.airflow.shared import AirflowState
 from exporter.store.persistence.state_file import State
 
 
@@ -46,7 +48,7 @@ class Bench:
         self.now = 0.0
         self.airflow = Airflow()
         self.state = State()
-        self.overview = Overview()
+        self.overview = AirflowState()
         self.overview.dags = {dag_id: Dag(dag_id=dag_id) for dag_id in dag_ids}
         self.reader = HistoryReader(
             self.airflow,  # type: ignore[arg-type]  # only what the reader asks for
@@ -141,10 +143,10 @@ def test_what_is_known_of_a_dag_outlives_a_list_without_it() -> None:
 
 
 def test_backfills_of_the_others_are_read_where_one_dag_is_answered_with_an_error() -> None:
-    airflow, overview, now = Airflow(), Overview(), [0.0]
+    airflow, overview, now = Airflow(), AirflowState(), [0.0]
     airflow.errors["bad"] = answer(500)
     overview.backfilled = {("bad", "running"): 1, ("good", "running"): 2}
-    reader = BackfillsReader(airflow, overview, 60.0, lambda: now[0])  # type: ignore[arg-type]
+    reader = BackfillsReader(airflow.backfills, overview, 60.0, lambda: now[0])
     for asked in (["bad", "good"], ["good"]):
         airflow.asked.clear()
         reading = reader.read()

@@ -12,7 +12,14 @@ from exporter.config.dag_filter import Scope
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.catalogue.api import dags, instance, pools, runs, tasks
 from exporter.metrics.reading import Change
-from exporter.sources.airflow.api.models import Backfill, BrokenFile, Component, Dag, DagRun, Job, Pool, TaskInstance
+from exporter.sources.airflow.api.objects.backfills import Backfill
+from exporter.sources.airflow.api.objects.dag_runs import DagRun
+from exporter.sources.airflow.api.objects.dags import Dag
+from exporter.sources.airflow.api.objects.health import Component
+from exporter.sources.airflow.api.objects.import_errors import BrokenFile
+from exporter.sources.airflow.api.objects.jobs import Job
+from exporter.sources.airflow.api.objects.pools import Pool
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.changes import to_changes
 from exporter.sources.airflow.counting.cursor import CATCH_UP_SECONDS, OVERLAP, RECORD_RETENTION, Cursor, next_range
 from exporter.sources.airflow.counting.decision import EndedTry, TerminalState, TryOutcome, UnaccountedTry
@@ -22,10 +29,10 @@ from exporter.sources.airflow.readers.dags import dag_tables
 from exporter.sources.airflow.readers.instance import (
     count_alive,
     executor_table,
-    find_limits,
     health_tables,
     import_error_tables,
     limit_tables,
+    read_limits,
 )
 from exporter.sources.airflow.readers.pools import pool_tables
 from exporter.sources.airflow.readers.runs import run_changes, update_histories
@@ -107,11 +114,11 @@ class TestExecutors:
 
     @pytest.mark.parametrize(("text", "limit"), [("16", 16), ("16,4", 16), ("many", None), ("", None)])
     def test_an_autoscaled_worker_has_its_upper_limit(self, text: str, limit: float | None) -> None:
-        assert find_limits({("celery", "worker_concurrency"): text}).get("worker_concurrency") == limit
+        assert read_limits({("celery", "worker_concurrency"): text}).get("worker_concurrency") == limit
 
     def test_the_newer_place_of_an_option_comes_first(self) -> None:
         config = {("triggerer", "default_capacity"): "500", ("triggerer", "capacity"): "800"}
-        assert find_limits(config) == {"triggerer_capacity": 800}
+        assert read_limits(config) == {"triggerer_capacity": 800}
 
 
 class TestDags:

@@ -10,13 +10,14 @@ from exporter.config.dag_filter import Scope
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.catalogue.api import tasks as catalogue
 from exporter.metrics.reading import ReaderError, Reading
-from exporter.sources.airflow.api.models import TIS_ENDED, DagRun, TaskInstance
+from exporter.sources.airflow.api.objects.dag_runs import DagRun
+from exporter.sources.airflow.api.objects.task_instances import TIS_ENDED, TaskInstance
 from exporter.sources.airflow.counting.by_time import EndedRows, RunKey
 from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, Cursor, CursorRange
 from exporter.sources.airflow.counting.retry_later import ABANDON_AFTER
 from exporter.sources.airflow.readers import tasks
 from exporter.sources.airflow.readers.tasks import MAX_HISTORY_SECONDS, TasksReader
-from exporter.sources.airflow.shared import Overview
+from exporter.sources.airflow.shared import AirflowState
 from exporter.store.persistence.state_file import State
 
 CURSOR = b"tasks"
@@ -84,7 +85,7 @@ class Bench:
             self.airflow,  # type: ignore[arg-type]  # only what the reader asks for
             self.finder,
             self.state,
-            Overview(),
+            AirflowState(),
             scope,
             5.0,
             clock=lambda: self.airflow.clock,
