@@ -40,7 +40,7 @@ from benchmarks.statsd_subjects import (
     wait_until_drained,
 )
 from benchmarks.statsd_traffic import SPELLINGS, compile_sender, list_events, send, write_traffic
-from exporter.sources.statsd.aggregator import PAUSE
+from exporter.sources.statsd.aggregator import RECOMPILE_INTERVAL
 
 PARTS = (*SPELLINGS, "figures")
 RATES = (2_500, 20_000, 100_000)
@@ -100,7 +100,7 @@ class Bench:
     def warm(self, subject: Subject, dialect: str = "plain", dags: int = 0) -> None:
         """Send everything, and again once the exporter has had the time to go by what it learned from the stream."""
         path, count = self.write(dialect, dags=dags)
-        for pause in (PAUSE + 2.0, 0.0):
+        for pause in (RECOMPILE_INTERVAL + 2.0, 0.0):
             send(self.program, path, subject.udp, WARM, count)
             wait_until_drained(subject.udp)
             time.sleep(pause)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family
-from exporter.sources.statsd.airflow_names import EVENTS
-from exporter.sources.statsd.airflow_names.event import Event, Release, covers, parse_release
+from exporter.sources.statsd.airflow_names.event import Event, Release, covers_release, parse_release
+from exporter.sources.statsd.airflow_names.events.table import EVENTS
 
 
 class Span(NamedTuple):
@@ -65,7 +65,7 @@ def name_range(numbers: list[int]) -> str:
 
 
 def is_fed(family: Family, release: Release, *, api: bool, statsd: bool) -> bool:
-    """Whether a family is fed in a release. What the API may feed StatsD does not feed while the API is on."""
+    """Whether a family is fed in a release. What the API may feed StatsD does not binding while the API is on."""
     if api and family in API:
         return exists(family, release)
     return statsd and any(is_sent(event, family, release, api=api) for event in EVENTS)
@@ -79,14 +79,16 @@ def exists(family: Family, release: Release) -> bool:
 
 def is_sent(event: Event, family: Family, release: Release, *, api: bool) -> bool:
     """Whether an event of that release feeds a family; what stands in for the API's is left out while that is on."""
-    return covers(event.releases, release) and any(
-        feed.family is family and covers(feed.releases, release) and not (api and feed.stands_in_for in API)
-        for feed in event.feeds
+    return covers_release(event.releases, release) and any(
+        binding.family is family
+        and covers_release(binding.releases, release)
+        and not (api and binding.stands_in_for in API)
+        for binding in event.bindings
     )
 
 
 def write_events() -> str:
-    """A row for each of Airflow's names, with what it feeds."""
+    """A row for each of Airflow's names, with what it bindings."""
     lines = ["| StatsD name | type | releases | feeds | remarks |", "| --- | --- | --- | --- | --- |"]
     lines += ["| " + " | ".join(write_cells(event)) + " |" for event in EVENTS]
     return "\n".join(lines)
@@ -97,5 +99,7 @@ def write_cells(event: Event) -> Iterator[str]:
     yield "<br>".join(f"`{name}`" for name in (event.name, *event.legacy))
     yield str(event.type.name).lower()
     yield event.releases or "all"
-    yield "<br>".join(dict.fromkeys(f"`{feed.family.name}`" for feed in event.feeds)) or f"nothing: {event.drop}"
+    yield (
+        "<br>".join(dict.fromkeys(f"`{binding.family.name}`" for binding in event.bindings)) or f"nothing: {event.drop}"
+    )
     yield event.note

@@ -45,8 +45,8 @@ def read_configuration(parameters: Mapping[str, object]) -> loader.Configuration
 
 def check_mapping(path: Path) -> Sequence[str]:
     """The problems of a StatsD mapping file; the parser is imported only if a file is configured."""
-    from exporter.sources.statsd.mapping import MappingError
-    from exporter.sources.statsd.mapping import load as load_mapping
+    from exporter.sources.statsd.mapping.file import MappingError
+    from exporter.sources.statsd.mapping.mapper import load_mapping
 
     try:
         load_mapping(path)

@@ -67,12 +67,12 @@ def diagnose(configuration: Configuration, *, offline: bool = False) -> Iterator
 
 def diagnose_mapping(path: Path) -> Iterator[Finding]:
     """A mapping file that is wrong never comes this far: the configuration says what is wrong with it."""
-    from exporter.sources.statsd.mapping import load as load_mapping  # noqa: PLC0415 - few have one
+    from exporter.sources.statsd.mapping.mapper import load_mapping  # noqa: PLC0415 - few have one
 
     mapper = load_mapping(path)
-    yield Finding("ok", "mapping file", f"{path}: {mapper.describe()}")
-    for doubt in mapper.list_doubts():
-        yield Finding("note", "mapping file", doubt)
+    yield Finding("ok", "mapping file", f"{path}: {mapper.format_summary()}")
+    for warning in mapper.list_warnings():
+        yield Finding("note", "mapping file", warning)
 
 
 def diagnose_secrets(settings: Settings) -> Iterator[Finding]:

@@ -12,11 +12,11 @@ from exporter.config.settings import AirflowSettings, Settings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.directory import Directory
 from exporter.sources.statsd import parser
-from exporter.sources.statsd.airflow_names import Names
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.sources.statsd.model import Resolver
-from exporter.sources.statsd.resolvers import make_resolver
+from exporter.sources.statsd.resolvers import build_resolver
 
-PARSER = Parser(parser.split, parser.parse)
+PARSER = Parser(parser.split_lines, parser.parse_line)
 DATAGRAM = 65_535
 
 
@@ -50,15 +50,15 @@ def prepare(settings: Settings, *, ask_api: bool) -> tuple[Resolver, str]:
             fill_directory(directory, settings.airflow)
         except ReaderError as error:
             problem = f"Airflow's API was not read, so ids and release are guessed: {error}"
-    return make_resolver(settings, directory), problem
+    return build_resolver(settings, directory), problem
 
 
 def explain_lines(texts: Iterable[bytes], resolver: Resolver) -> Iterator[str]:
     """Yield what becomes of each line; all are looked at first, since they tell the dialect together."""
     datagrams = list(texts)
     summarize(datagrams, resolver)
-    if isinstance(resolver, Names):
-        resolver.settle()
+    if isinstance(resolver, AirflowNameResolver):
+        resolver.assume_defaults()
     for datagram in datagrams:
         yield from explain(datagram, PARSER, resolver)
 
@@ -80,10 +80,10 @@ def explain_capture(path: Path, resolver: Resolver) -> Iterator[str]:
 def explain_many(datagrams: list[bytes], resolver: Resolver) -> Iterator[str]:
     """Yield a summary, made once the whole has told what it is."""
     summarize(datagrams, resolver)
-    if isinstance(resolver, Names):
-        resolver.settle()
+    if isinstance(resolver, AirflowNameResolver):
+        resolver.assume_defaults()
     yield from summarize(datagrams, resolver).lines()
-    if isinstance(resolver, Names):
+    if isinstance(resolver, AirflowNameResolver):
         yield from (f"note: {remark}" for remark in resolver.remarks)
 
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from exporter.sources.statsd.compiler import refuse
-from exporter.sources.statsd.model import Action, Dialects, Resolution, Resolver, Sample, Signature, Target, Type
+from exporter.sources.statsd.compiler import check_value
+from exporter.sources.statsd.model import Action, Dialects, MetricType, Resolution, Resolver, Sample, Signature, Target
 
-UNITS = {Type.TIMER: " ms"}
+UNITS = {MetricType.TIMER: " ms"}
 VERBS = {Action.ADD: "adds", Action.SET: "is set to", Action.OBSERVE: "observes"}
 EXAMPLES = 3
 """How many lines are shown of each group in a summary."""
@@ -29,15 +29,15 @@ class Parsed(Protocol):
 class Parser(NamedTuple):
     """How datagrams become lines, and lines samples."""
 
-    split: Callable[[bytes], Iterable[bytes]]
-    parse: Callable[[bytes, Dialects], Parsed]
+    split_lines: Callable[[bytes], Iterable[bytes]]
+    parse_line: Callable[[bytes, Dialects], Parsed]
 
 
 def explain(datagram: bytes, parser: Parser, resolver: Resolver) -> Iterator[str]:
     """Yield the lines of text that say what becomes of a datagram."""
-    for line in parser.split(datagram):
+    for line in parser.split_lines(datagram):
         yield line.decode(errors="replace")
-        parsed = parser.parse(line, resolver.dialects)
+        parsed = parser.parse_line(line, resolver.dialects)
         yield from (f"  rejected  {reason}" for reason in parsed.rejected)
         for sample in parsed.samples:
             yield from explain_sample(sample, resolver)
@@ -47,7 +47,7 @@ def explain_sample(sample: Sample, resolver: Resolver) -> Iterator[str]:
     """Yield what becomes of one value."""
     signature = sample.signature
     resolution = resolve(sample, resolver)
-    yield f"  sent      {describe_signature(signature)} = {spell_sent(sample)}"
+    yield f"  sent      {format_signature(signature)} = {format_sent_value(sample)}"
     if resolution.rule:
         yield f"  matches   {resolution.rule}"
     if resolution.note:
@@ -57,40 +57,40 @@ def explain_sample(sample: Sample, resolver: Resolver) -> Iterator[str]:
     if resolution.drop:
         yield f"  dropped   {resolution.drop}"
     for target in resolution.targets:
-        refusal = find_refusal(sample, target)
+        refusal = get_reject_reason(sample, target)
         if refusal:
             yield f"  rejected  {refusal}: {target.family.name} could not take it back"
         else:
-            yield f"  becomes   {describe_target(target, sample)}"
+            yield f"  becomes   {format_target(target, sample)}"
 
 
 def resolve(sample: Sample, resolver: Resolver) -> Resolution:
     """What becomes of a value. It takes the name of a family only where it counts, as in the server."""
-    resolution = resolver.find(sample.signature)
-    if resolution.claim and not all(find_refusal(sample, target) for target in resolution.targets):
+    resolution = resolver.look_up(sample.signature)
+    if resolution.claim and not all(get_reject_reason(sample, target) for target in resolution.targets):
         resolution.claim()
     return resolution
 
 
-def find_refusal(sample: Sample, target: Target) -> str:
+def get_reject_reason(sample: Sample, target: Target) -> str:
     """Why a value does not count in a series; empty where it does."""
-    return refuse(target, sample.value, 1.0 / sample.signature.rate)
+    return check_value(target, sample.value, 1.0 / sample.signature.rate)
 
 
-def describe_signature(signature: Signature) -> str:
+def format_signature(signature: Signature) -> str:
     """Name, type, rate and tags."""
     tags = ", ".join(f"{name}={value}" for name, value in signature.tags) or "no tags"
     rate = "" if signature.rate == 1.0 else f", sampled at {signature.rate:g}"
     return f"{signature.name} ({signature.type.name.lower()}, {tags}{rate})"
 
 
-def spell_sent(sample: Sample) -> str:
+def format_sent_value(sample: Sample) -> str:
     """The value with the unit that its type claims."""
     sign = "+" if sample.relative and sample.value >= 0 else ""
     return f"{sign}{sample.value:g}{UNITS.get(sample.signature.type, '')}"
 
 
-def describe_target(target: Target, sample: Sample) -> str:
+def format_target(target: Target, sample: Sample) -> str:
     """A series and what the value does to it."""
     family = target.family
     labels = ", ".join(f'{name}="{value}"' for name, value in zip(family.labels, target.labels, strict=True))
@@ -114,17 +114,17 @@ class Summary:
 
     def take(self, datagram: bytes) -> None:
         """Add a datagram."""
-        for line in self._parser.split(datagram):
-            parsed = self._parser.parse(line, self._resolver.dialects)
+        for line in self._parser.split_lines(datagram):
+            parsed = self._parser.parse_line(line, self._resolver.dialects)
             for reason in parsed.rejected:
                 self._count(("rejected", reason), line)
             for sample in parsed.samples:
                 resolution = resolve(sample, self._resolver)
-                refusals = [find_refusal(sample, target) for target in resolution.targets]
+                refusals = [get_reject_reason(sample, target) for target in resolution.targets]
                 if refusals and all(refusals):
                     self._count(("rejected", refusals[0]), line)
                     continue
-                for group in name_groups(resolution):
+                for group in list_groups(resolution):
                     self._count(group, line)
 
     def lines(self) -> Iterator[str]:
@@ -145,7 +145,7 @@ class Summary:
             examples.append(text)
 
 
-def name_groups(resolution: Resolution) -> Iterator[tuple[str, str]]:
+def list_groups(resolution: Resolution) -> Iterator[tuple[str, str]]:
     """The families that are fed, or why none is."""
     if resolution.drop:
         yield "dropped", resolution.drop

@@ -10,10 +10,10 @@ import yaml
 from docs.matrix import API, SPANS, exists, is_fed, is_sent, name_releases
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind
-from exporter.sources.statsd.airflow_names import EVENTS
 from exporter.sources.statsd.airflow_names.event import Event
-from exporter.sources.statsd.airflow_names.lookup import Lookup
-from exporter.sources.statsd.model import DROPS, Type
+from exporter.sources.statsd.airflow_names.events.table import EVENTS
+from exporter.sources.statsd.airflow_names.lookup import EventLookup
+from exporter.sources.statsd.model import DROP_REASONS, MetricType
 
 OF_STATSD = [family for family in FAMILIES if family.source == "statsd"]
 BY_NAME = {family.name: family for family in FAMILIES}
@@ -36,13 +36,15 @@ def test_gauges_expire_and_what_only_grows_does_not(family: Family) -> None:
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
 def test_a_name_feeds_labels_that_it_can_tell(event: Event) -> None:
-    assert bool(event.feeds) != bool(event.drop)
-    assert not event.drop or event.drop in DROPS
-    for feed in event.feeds:
-        lost = set(feed.family.labels) - set(feed.const) - set(event.variables)
-        assert lost <= {"pool", "queue", "team", "bundle", "run_type"}, feed.family.name
-        assert all(feed.const[label] in feed.family.closed.get(label, (feed.const[label],)) for label in feed.const)
-        assert feed.family.kind is not Kind.HISTOGRAM or event.type is Type.TIMER
+    assert bool(event.bindings) != bool(event.drop)
+    assert not event.drop or event.drop in DROP_REASONS
+    for binding in event.bindings:
+        lost = set(binding.family.labels) - set(binding.const) - set(event.variables)
+        assert lost <= {"pool", "queue", "team", "bundle", "run_type"}, binding.family.name
+        assert all(
+            binding.const[label] in binding.family.closed.get(label, (binding.const[label],)) for label in binding.const
+        )
+        assert binding.family.kind is not Kind.HISTOGRAM or event.type is MetricType.TIMER
 
 
 def test_no_name_is_declared_twice() -> None:
@@ -86,7 +88,7 @@ REGISTRY = Path(__file__).parents[1] / "data" / "statsd" / "registry-3.3.2.yaml"
 
 def test_every_name_of_airflows_own_registry_is_known() -> None:
     entries = yaml.safe_load(REGISTRY.read_text(encoding="utf-8"))
-    lookup = Lookup()
+    lookup = EventLookup()
     unknown = [
         name
         for entry in entries

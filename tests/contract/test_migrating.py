@@ -9,8 +9,8 @@ import pytest
 
 from exporter.config.settings import StatsdSettings
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names import Names
-from exporter.sources.statsd.parser import parse
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.parser import parse_line
 
 GUIDE = (Path(__file__).parents[2] / "docs/migrating.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| `(airflow_\w+)` \| `(airflow_\w+)` \|", GUIDE, re.MULTILINE))
@@ -42,6 +42,6 @@ def test_every_name_of_the_chart_is_there() -> None:
 @pytest.mark.parametrize("release", ["2.11.2", "3.3.2"])
 @pytest.mark.parametrize("old", LINES)
 def test_the_family_of_the_guide_is_what_the_line_feeds(old: str, release: str) -> None:
-    (sample,) = parse(LINES[old].encode()).samples
-    found = Names(Directory(), StatsdSettings(release=release, mode="plain")).resolve(sample.signature)
+    (sample,) = parse_line(LINES[old].encode()).samples
+    found = AirflowNameResolver(Directory(), StatsdSettings(release=release, mode="plain")).resolve(sample.signature)
     assert ROWS[old] in {target.family.name for target in found.targets}

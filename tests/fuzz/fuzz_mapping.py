@@ -7,8 +7,9 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["exporter.sources.statsd"]):
-    from exporter.sources.statsd.mapping import MappingError, parse
-    from exporter.sources.statsd.model import Signature, Type
+    from exporter.sources.statsd.mapping.file import MappingError
+    from exporter.sources.statsd.mapping.mapper import parse_mapping
+    from exporter.sources.statsd.model import MetricType, Signature
 
 
 def check(data: bytes) -> None:
@@ -17,10 +18,10 @@ def check(data: bytes) -> None:
     if "regex" in text:
         return
     try:
-        mapper = parse(text)
+        mapper = parse_mapping(text)
     except MappingError:
         return
-    for kind in Type:
+    for kind in MetricType:
         resolution = mapper.resolve(Signature(name, kind, (("tag", name),)))
         assert bool(resolution.targets) != bool(resolution.drop)
 

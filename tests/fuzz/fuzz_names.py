@@ -16,9 +16,10 @@ with atheris.instrument_imports(include=["exporter.sources.statsd", "exporter.st
     from exporter.config.settings import StatsdSettings
     from exporter.metrics.catalogue.families import FAMILIES
     from exporter.sources.directory import Directory
-    from exporter.sources.statsd.aggregator import Absorber
-    from exporter.sources.statsd.airflow_names import EVENTS, Names
-    from exporter.sources.statsd.model import DROPS, REJECTIONS
+    from exporter.sources.statsd.aggregator import Aggregator
+    from exporter.sources.statsd.airflow_names.events.table import EVENTS
+    from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+    from exporter.sources.statsd.model import DROP_REASONS, REJECT_REASONS
     from exporter.store.exposition import Format, render
     from exporter.store.live_tables import Events
     from exporter.store.store import Store
@@ -37,13 +38,13 @@ def check(data: bytes) -> None:
     directory = Directory()
     if given.ConsumeBool():
         directory.tell_dags(["a.b", "a", "dag_id"])
-    names = Names(directory, choose_settings(given))
+    names = AirflowNameResolver(directory, choose_settings(given))
     store = Store(FAMILIES)
-    absorber = Absorber(Events(store), names)
+    aggregator = Aggregator(Events(store), names)
     lines = [make_line(given) for _ in range(given.ConsumeIntInRange(1, 12))]
-    absorber.absorb([line.encode(errors="replace") for line in lines], lambda place: bytes([place]))
-    assert set(absorber.dropped) <= set(DROPS)
-    assert set(absorber.rejected) <= set(REJECTIONS)
+    aggregator.process_batch([line.encode(errors="replace") for line in lines], lambda place: bytes([place]))
+    assert set(aggregator.dropped) <= set(DROP_REASONS)
+    assert set(aggregator.rejected) <= set(REJECT_REASONS)
     assert names.revision <= MOST_REVISIONS + len(lines)
     check_exposition(b"".join(render(store, Format.TEXT, truth=True)).decode())
 

@@ -14,190 +14,212 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from exporter.sources.statsd import parser
-from exporter.sources.statsd.action_cache import Cell, Feed, Meaning, Meanings, Tables, is_stale, tidy
+from exporter.sources.statsd.action_cache import (
+    ActionCache,
+    Cell,
+    CompiledAction,
+    SeriesUpdate,
+    Tables,
+    has_expired_series,
+    normalize_number,
+)
 from exporter.sources.statsd.fast_parser import FastParser
-from exporter.sources.statsd.model import Action, Resolver, Sample, Type
+from exporter.sources.statsd.model import Action, MetricType, Resolver, Sample
 
-NUMBERS = 20_000
+MAX_CACHED_NUMBERS = 20_000
 """How many spellings of numbers are kept."""
-SHORT = 6
+MAX_CACHED_NUMBER_BYTES = 6
 """Bytes of a number up to which its spelling is likely to come again."""
-LONG = 40
+MAX_NUMBER_BYTES = 40
 """Bytes from which on digits are no number that anybody means."""
-LONGEST = 256
-"""Bytes up to which a line's meaning is kept: longer ones are read each time."""
-PAUSE = 10.0
-"""Seconds between times that every meaning is worked out anew, because the resolver knows more."""
-LARGEST = 1e100
+MAX_CACHED_LINE_BYTES = 256
+"""Bytes up to which a line's action is kept: longer ones are read each time."""
+RECOMPILE_INTERVAL = 10.0
+"""Seconds between times that every action is worked out anew, because the resolver knows more."""
+MAX_PLAIN_VALUE = 1e100
 """A larger number is added with care, on the cold path: it alone can take a sum out of the finite."""
 DIGITS = range(ord("0"), ord("9") + 1)
 
-Senders = Callable[[int], bytes]
+SenderLookup = Callable[[int], bytes]
 """The address of the sender of a datagram, by its place in the batch."""
 
 
-class Absorber:
+class Aggregator:
     """Takes batches of datagrams. Only the receiving thread calls it; others may read its counts."""
 
     def __init__(self, tables: Tables, resolver: Resolver, clock: Callable[[], float] = time.monotonic) -> None:
         self._tables = tables
         self._clock = clock
-        self._meanings = Meanings(tables, resolver)
+        self._actions = ActionCache(tables, resolver)
         self._parser = FastParser(resolver.dialects)
         self.resolver = resolver
-        self._renewed = -math.inf
+        self._recompiled_at = -math.inf
         self._numbers: dict[bytes, float] = {}
         self.lines = 0
         self.rejected: Counter[str] = Counter()
 
     @property
-    def events(self) -> Counter[Type]:
+    def events(self) -> Counter[MetricType]:
         """Values that were taken or dropped, by type."""
-        return self._meanings.count()[0]
+        return self._actions.get_counts()[0]
 
     @property
     def dropped(self) -> Counter[str]:
         """Values that were dropped, by reason."""
-        return self._meanings.count()[1]
+        return self._actions.get_counts()[1]
 
     @property
     def ambiguous(self) -> int:
         """Names whose ids could be split in several ways, each time that they were looked up."""
-        return self._meanings.ambiguous
+        return self._actions.ambiguous
 
     @property
     def unmapped(self) -> dict[str, int]:
         """Names that nothing knows, with how often they had to be looked up."""
-        return self._meanings.unmapped
+        return self._actions.unmapped
 
     @property
-    def learned(self) -> int:
-        """How many meanings were worked out."""
-        return self._meanings.learned
+    def compiled_count(self) -> int:
+        """How many actions were worked out."""
+        return self._actions.compiled_count
 
-    def change(self, resolver: Resolver) -> None:
+    def set_resolver(self, resolver: Resolver) -> None:
         """Resolve by another resolver from now on."""
-        self._meanings.change(resolver)
+        self._actions.set_resolver(resolver)
         self._parser = FastParser(resolver.dialects)
         self.resolver = resolver
 
     def sweep(self) -> None:
         """What is due about once a second."""
         if self._tables.sweep():
-            self._meanings.forget_capped()
+            self._actions.drop_capped()
         now = self._clock()
-        if self._meanings.outdated and now >= self._renewed + PAUSE:
-            self._renewed = now
-            self._meanings.renew()
+        if self._actions.is_outdated and now >= self._recompiled_at + RECOMPILE_INTERVAL:
+            self._recompiled_at = now
+            self._actions.refresh()
 
-    def absorb(self, batch: Sequence[bytes], senders: Senders) -> None:
+    def process_batch(self, batch: Sequence[bytes], senders: SenderLookup) -> None:
         """Take each line of each datagram."""
-        found, senders = cut(batch, senders)
-        meanings, numbers = self._meanings.young.get, self._numbers.get
+        found, senders = split_batch(batch, senders)
+        actions, numbers = self._actions.recent.get, self._numbers.get
         blank = 0
         for place, line in enumerate(found):
             name, _, rest = line.partition(b":")
             raw, _, tail = rest.partition(b"|")
-            meaning = meanings(name + b"\n" + tail)
-            if SHORT < len(raw) < LONG and raw.replace(b".", b"", 1).isdigit():
+            action = actions(name + b"\n" + tail)
+            if MAX_CACHED_NUMBER_BYTES < len(raw) < MAX_NUMBER_BYTES and raw.replace(b".", b"", 1).isdigit():
                 value: float | None = float(raw)
             else:
                 value = numbers(raw)
                 if value is None:
-                    value = self._number(raw)
-            if meaning is None or value is None:
-                blank += self._read(line, senders, place)
+                    value = self._parse_number(raw)
+            if action is None or value is None:
+                blank += self._process_line(line, senders, place)
                 continue
-            tally, counter, cells, how, adds, feeds = meaning
-            if feeds and is_stale(feeds):
-                blank += self._read(line, senders, place)
+            hits, counter, cells, histogram_spec, counters, updates = action
+            if updates and has_expired_series(updates):
+                blank += self._process_line(line, senders, place)
                 continue
-            tally[0] += 1
+            hits[0] += 1
             if counter:
                 counter.value += value
-            if cells and how:
-                bounds, scale, plus, weight = how
+            if cells and histogram_spec:
+                bounds, scale, plus, weight = histogram_spec
                 observed = value * scale + plus
                 cells[bisect_left(bounds, observed)] += weight
                 cells[-1] += observed * weight
-            for series, scale, plus in adds:
+            for series, scale, plus in counters:
                 series.value += value * scale + plus
-            if feeds:
-                self._apply(feeds, value, senders, place)
+            if updates:
+                self._apply_updates(updates, value, senders, place)
         self.lines += len(found) - blank
 
-    def _number(self, raw: bytes) -> float | None:
+    def _parse_number(self, raw: bytes) -> float | None:
         """A plain number that is not negative; None for whatever needs a closer look."""
         try:
             value = float(raw)
         except ValueError:
             return None
         # float() takes more than there is on the wire: blanks, signs, underscores, "nan".
-        if not (raw[0] in DIGITS and raw[-1] in DIGITS and value < LARGEST) or b"_" in raw:
+        if not (raw[0] in DIGITS and raw[-1] in DIGITS and value < MAX_PLAIN_VALUE) or b"_" in raw:
             return None
         if raw.isdigit():
             value = int(raw)
-        if len(raw) <= SHORT:
-            if len(self._numbers) >= NUMBERS:
+        if len(raw) <= MAX_CACHED_NUMBER_BYTES:
+            if len(self._numbers) >= MAX_CACHED_NUMBERS:
                 self._numbers.clear()
             self._numbers[raw] = value
         return value
 
-    def _read(self, line: bytes, senders: Senders, place: int) -> bool:
+    def _process_line(self, line: bytes, senders: SenderLookup, place: int) -> bool:
         """Read a whole line, the cold path; says whether there was nothing in it."""
         name, _, rest = line.partition(b":")
         raw, _, tail = rest.partition(b"|")
         key = name + b"\n" + tail
-        known = self._meanings.recall(key)
+        known = self._actions.get(key)
         sample = self._parser.parse(name, raw, tail)
         if sample is None:
-            return self._read_odd(line, known, senders, place)
-        meaning = known or self._learn(sample, key if len(line) <= LONGEST else b"")
-        meaning[0][0] += 1
-        self._take(meaning, tidy(sample.value), senders, place, relative=sample.relative)
+            return self._process_unusual_line(line, known, senders, place)
+        action = known or self._compile(sample, key if len(line) <= MAX_CACHED_LINE_BYTES else b"")
+        action[0][0] += 1
+        self._apply_checked(action, normalize_number(sample.value), senders, place, relative=sample.relative)
         return False
 
-    def _read_odd(self, line: bytes, known: Meaning | None, senders: Senders, place: int) -> bool:
-        """Read a line of any form; says whether there was nothing in it. Only a line with one value has a meaning."""
+    def _process_unusual_line(
+        self, line: bytes, known: CompiledAction | None, senders: SenderLookup, place: int
+    ) -> bool:
+        """Read a line of any form; says whether there was nothing in it. Only a line with one value has an action."""
         if not line.strip():
             return True
         name, _, rest = line.partition(b":")
         raw, _, tail = rest.partition(b"|")
-        parsed = parser.parse(line, self.resolver.dialects)
+        parsed = parser.parse_line(line, self.resolver.dialects)
         self.rejected.update(parsed.rejected)
-        kept = name + b"\n" + tail if b":" not in raw and len(parsed.samples) == 1 and len(line) <= LONGEST else b""
+        kept = (
+            name + b"\n" + tail
+            if b":" not in raw and len(parsed.samples) == 1 and len(line) <= MAX_CACHED_LINE_BYTES
+            else b""
+        )
         for sample in parsed.samples:
-            meaning = known or self._learn(sample, kept)
-            meaning[0][0] += 1
-            self._take(meaning, tidy(sample.value), senders, place, relative=sample.relative)
+            action = known or self._compile(sample, kept)
+            action[0][0] += 1
+            self._apply_checked(action, normalize_number(sample.value), senders, place, relative=sample.relative)
         return False
 
-    def _learn(self, sample: Sample, key: bytes) -> Meaning:
+    def _compile(self, sample: Sample, key: bytes) -> CompiledAction:
         """What a sample does; remembered under the key, if there is one and every target takes the value."""
-        meaning, refused = self._meanings.resolve(sample.signature, tidy(sample.value))
-        if refused:
-            self.rejected.update(refused)
+        action, rejected = self._actions.compile(sample.signature, normalize_number(sample.value))
+        if rejected:
+            self.rejected.update(rejected)
         elif key:
-            self._meanings.keep(key, meaning)
-        return meaning
+            self._actions.put(key, action)
+        return action
 
-    def _take(self, meaning: Meaning, value: float, senders: Senders, place: int, *, relative: bool) -> None:
+    def _apply_checked(
+        self, action: CompiledAction, value: float, senders: SenderLookup, place: int, *, relative: bool
+    ) -> None:
         """What a value does that may be of any kind."""
-        _, counter, cells, how, adds, feeds = meaning
+        _, counter, cells, histogram_spec, counters, updates = action
         if counter:
             self._add(counter, value)
-        if cells and how:
-            bounds, scale, plus, weight = how
+        if cells and histogram_spec:
+            bounds, scale, plus, weight = histogram_spec
             self._observe(cells, bounds, value * scale + plus, weight)
-        for series, scale, plus in adds:
+        for series, scale, plus in counters:
             self._add(series, value * scale + plus)
-        self._apply(feeds, value, senders, place, relative=relative)
+        self._apply_updates(updates, value, senders, place, relative=relative)
 
-    def _apply(
-        self, feeds: Sequence[Feed], value: float, senders: Senders, place: int, *, relative: bool = False
+    def _apply_updates(
+        self,
+        updates: Sequence[SeriesUpdate],
+        value: float,
+        senders: SenderLookup,
+        place: int,
+        *,
+        relative: bool = False,
     ) -> None:
         """What a value does to gauges, summaries and what may expire."""
-        for family, action, series, scale, plus, weight, bounds in feeds:
+        for family, action, series, scale, plus, weight, bounds in updates:
             amount = value * scale + plus
             if action is Action.SET:
                 # A gauge may be endless if it is sent so, but not because it was scaled.
@@ -233,7 +255,7 @@ class Absorber:
             self.rejected["overflow"] += 1
 
 
-def cut(batch: Sequence[bytes], senders: Senders) -> tuple[Sequence[bytes], Senders]:
+def split_batch(batch: Sequence[bytes], senders: SenderLookup) -> tuple[Sequence[bytes], SenderLookup]:
     """All lines of all datagrams, and who sent a line."""
     joined = b"\n".join(batch)
     if joined.count(b"\n") < len(batch):

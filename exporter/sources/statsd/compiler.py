@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from exporter.metrics.family import Family, Kind, Labels
-from exporter.sources.statsd.model import Action, Resolution, Target, Type
+from exporter.sources.statsd.model import Action, MetricType, Resolution, Target
 
-MAX_RECIPES = 2_000
+MAX_TEMPLATES = 2_000
 """How many recipes are remembered, one for each plan and sample rate."""
-MAX_OBSERVATIONS = 1_000
+MAX_HISTOGRAM_SPECS = 1_000
 """How many ways to observe are shared."""
-EXACT = 2**53
+MAX_EXACT_INT = 2**53
 """Up to here floats are exact."""
-MODEST = 1e100
-"""Up to here a scale, or what is added after it, cannot take what the warm path adds out of the finite."""
-LARGEST_VALUE = 1e300
-LARGEST_SCALE = 1e8
+MAX_SAFE_SCALE = 1e100
+"""Up to here a scale, or what is added after it, cannot take what the warm path counters out of the finite."""
+MAX_FINITE_VALUE = 1e300
+MAX_FINITE_SCALE = 1e8
 """The largest value by the largest scale is still a number."""
 
 
@@ -45,8 +45,8 @@ class Tables(Protocol):
     def respell(self, spell: Callable[[tuple[str, ...], Labels], Labels]) -> None: ...
 
 
-class Feed(NamedTuple):
-    """One series that a signature feeds, with what one value does to it."""
+class SeriesUpdate(NamedTuple):
+    """One series that a signature updates, with what one value does to it."""
 
     family: Family
     action: Action
@@ -58,47 +58,49 @@ class Feed(NamedTuple):
 
 
 # Plain tuples from here on: Python takes them apart twice as fast as named ones.
-Addition = tuple[Any, float, float]
+CounterUpdate = tuple[Any, float, float]
 """A counter, `scale` and `plus`: it grows by value * scale + plus."""
-Observation = tuple[tuple[float, ...], float, float, float]
+HistogramSpec = tuple[tuple[float, ...], float, float, float]
 """How values are counted in a histogram's cells: its bounds, `scale`, `plus` and `weight`. What is observed is
 value * scale + plus, `weight` times.
 """
-Meaning = tuple[list[int], Any, list[float] | None, Observation | None, Sequence[Addition], Sequence[Feed]]
-"""What lines with one key do, in as few objects as it takes: there is one for every series and more.
+CompiledAction = tuple[
+    list[int], Any, list[float] | None, HistogramSpec | None, Sequence[CounterUpdate], Sequence[SeriesUpdate]
+]
+"""What lines with one key do: `hits, counter, cells, histogram_spec, counters, updates`.
 
-These are `tally, counter, cells, how, adds, feeds`. `tally` counts them, together with all of the same type and fate.
-What lives as long as the process is changed in place: `counter` grows by the value as it is, `cells` are a histogram's
-in which it is observed `how`, `adds` are further counters. `feeds` is whatever needs more: gauges, summaries, what may
-expire, a second histogram.
+There is one for every series, so it has as few objects as possible. `hits` counts the lines; all actions of one type
+and one drop reason share it. Series that never expire are changed in place: `counter` grows by the value itself,
+`cells` are the buckets and the sum of a histogram that observes it by `histogram_spec`, `counters` are further
+counters. `updates` are all other series: gauges, summaries, series that may expire, a second histogram.
 """
 
 
-class Recipe(NamedTuple):
-    """How the series of a plan's targets are put into a meaning; the numbers are places in its targets."""
+class ActionTemplate(NamedTuple):
+    """How the series of a plan's targets are put into an action; the numbers are places in its targets."""
 
-    tally: list[int]
+    hits: list[int]
     counter: int
     """The target that grows by the value as it is; -1 where there is none."""
     cells: int
     """The target that observes in a histogram; -1 where there is none."""
-    how: Observation | None
-    adds: tuple[tuple[int, float, float], ...]
-    feeds: tuple[tuple[int, Feed], ...]
-    """What needs more; with the feed as it was for the first series."""
-    harmless: bool
-    """Every target takes every plain number up to LARGEST_VALUE."""
+    histogram_spec: HistogramSpec | None
+    counters: tuple[tuple[int, float, float], ...]
+    updates: tuple[tuple[int, SeriesUpdate], ...]
+    """What needs more; with the update as it was for the first series."""
+    always_finite: bool
+    """Every target takes every plain number up to MAX_FINITE_VALUE."""
 
 
-class Compiled(NamedTuple):
+class CompileResult(NamedTuple):
     """What came of a resolution."""
 
-    meaning: Meaning | None
+    action: CompiledAction | None
     """None where no target has a series."""
     drop: str = ""
-    """Why a target that would take the value has no series, one of DROPS."""
-    refused: tuple[str, ...] = ()
-    """Why targets do not take the value, one of REJECTIONS for each that does not."""
+    """Why a target that would take the value has no series, one of DROP_REASONS."""
+    rejected: tuple[str, ...] = ()
+    """Why targets do not take the value, one of REJECT_REASONS for each that does not."""
 
 
 class Compiler:
@@ -106,27 +108,27 @@ class Compiler:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self.tallies: dict[tuple[Type, str], list[int]] = {}
+        self.hits: dict[tuple[MetricType, str], list[int]] = {}
         """How many events came, by type and by why they were dropped; all meanings of one kind share a number."""
-        self._recipes: dict[tuple[Any, Type, float], Recipe] = {}
-        self._observations: dict[Observation, Observation] = {}
+        self._templates: dict[tuple[Any, MetricType, float], ActionTemplate] = {}
+        self._histogram_specs: dict[HistogramSpec, HistogramSpec] = {}
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Prepare everything again: buckets may be others."""
-        self._recipes.clear()
+        self._templates.clear()
 
-    def tally(self, kind: Type, drop: str) -> list[int]:
+    def get_hits(self, kind: MetricType, drop: str) -> list[int]:
         """The shared number."""
-        return self.tallies.setdefault((kind, drop), [0])
+        return self.hits.setdefault((kind, drop), [0])
 
-    def compile(self, kind: Type, found: Resolution, value: float, rate: float) -> Compiled:
+    def compile(self, kind: MetricType, found: Resolution, value: float, rate: float) -> CompileResult:
         """Find or make the series of every target that takes the value."""
         if found.plan is not None and found.claim is None:
-            recipe = self._recipes.get((found.plan, kind, rate))
-            if recipe and recipe.harmless and 0 <= value < LARGEST_VALUE:
+            recipe = self._templates.get((found.plan, kind, rate))
+            if recipe and recipe.always_finite and 0 <= value < MAX_FINITE_VALUE:
                 series = self._find_all(found.targets)
                 if series:
-                    return Compiled(assemble(recipe, series))
+                    return CompileResult(build_action(recipe, series))
         return self._compile_slowly(kind, found, value, rate)
 
     def _find_all(self, targets: Sequence[Target]) -> list[Any] | None:
@@ -138,14 +140,14 @@ class Compiler:
             return None
         return None if None in series else series
 
-    def _compile_slowly(self, kind: Type, found: Resolution, value: float, rate: float) -> Compiled:
-        feeds: list[Feed] = []
+    def _compile_slowly(self, kind: MetricType, found: Resolution, value: float, rate: float) -> CompileResult:
+        updates: list[SeriesUpdate] = []
         drop = ""
-        refused: list[str] = []
+        rejected: list[str] = []
         for target in found.targets:
-            refusal = refuse(target, value, 1.0 / rate)
+            refusal = check_value(target, value, 1.0 / rate)
             if refusal:
-                refused.append(refusal)
+                rejected.append(refusal)
                 continue
             try:
                 series = self._tables.find(target.family, target.labels)
@@ -155,87 +157,95 @@ class Compiler:
             if series is None:
                 drop = "capped"
                 continue
-            feeds.append(self._feed(target, series, 1.0 / rate))
-        if not feeds:
-            tally = self.tally(kind, "")
-            return Compiled((tally, None, None, None, (), ()) if refused and not drop else None, drop, tuple(refused))
+            updates.append(self._build_update(target, series, 1.0 / rate))
+        if not updates:
+            get_hits = self.get_hits(kind, "")
+            return CompileResult(
+                (get_hits, None, None, None, (), ()) if rejected and not drop else None, drop, tuple(rejected)
+            )
         if found.claim:
             found.claim()
-        recipe = self._prepare(kind, feeds)
-        if found.plan is not None and len(feeds) == len(found.targets):
-            if len(self._recipes) >= MAX_RECIPES:
-                self._recipes.clear()
-            self._recipes[found.plan, kind, rate] = recipe
-        return Compiled(assemble(recipe, [feed.series for feed in feeds]), drop, tuple(refused))
+        recipe = self._build_template(kind, updates)
+        if found.plan is not None and len(updates) == len(found.targets):
+            if len(self._templates) >= MAX_TEMPLATES:
+                self._templates.clear()
+            self._templates[found.plan, kind, rate] = recipe
+        return CompileResult(build_action(recipe, [update.series for update in updates]), drop, tuple(rejected))
 
-    def _prepare(self, kind: Type, feeds: Sequence[Feed]) -> Recipe:
-        counter, cells, how = -1, -1, None
-        adds: list[tuple[int, float, float]] = []
-        others: list[tuple[int, Feed]] = []
-        for place, feed in enumerate(feeds):
-            modest = 0 <= feed.scale <= MODEST and 0 <= feed.plus <= MODEST
-            simple = kind is not Type.GAUGE and not feed.family.ttl and modest
-            if simple and feed.action is Action.ADD:
-                if counter < 0 and (feed.scale, feed.plus) == (1, 0):
+    def _build_template(self, kind: MetricType, updates: Sequence[SeriesUpdate]) -> ActionTemplate:
+        counter, cells, histogram_spec = -1, -1, None
+        counters: list[tuple[int, float, float]] = []
+        others: list[tuple[int, SeriesUpdate]] = []
+        for place, update in enumerate(updates):
+            modest = 0 <= update.scale <= MAX_SAFE_SCALE and 0 <= update.plus <= MAX_SAFE_SCALE
+            simple = kind is not MetricType.GAUGE and not update.family.ttl and modest
+            if simple and update.action is Action.ADD:
+                if counter < 0 and (update.scale, update.plus) == (1, 0):
                     counter = place
                 else:
-                    adds.append((place, feed.scale, feed.plus))
-            elif simple and feed.action is Action.OBSERVE and feed.bounds and cells < 0:
-                cells, how = place, self._share(feed)
+                    counters.append((place, update.scale, update.plus))
+            elif simple and update.action is Action.OBSERVE and update.bounds and cells < 0:
+                cells, histogram_spec = place, self._share_spec(update)
             else:
-                others.append((place, feed))
-        harmless = all(0 <= feed.scale <= LARGEST_SCALE and 0 <= feed.plus <= LARGEST_SCALE for feed in feeds)
-        return Recipe(self.tally(kind, ""), counter, cells, how, tuple(adds), tuple(others), harmless)
+                others.append((place, update))
+        always_finite = all(
+            0 <= update.scale <= MAX_FINITE_SCALE and 0 <= update.plus <= MAX_FINITE_SCALE for update in updates
+        )
+        return ActionTemplate(
+            self.get_hits(kind, ""), counter, cells, histogram_spec, tuple(counters), tuple(others), always_finite
+        )
 
-    def _share(self, feed: Feed) -> Observation:
+    def _share_spec(self, update: SeriesUpdate) -> HistogramSpec:
         """The one object for all series of which it says the same."""
-        how = feed.bounds, feed.scale, feed.plus, feed.weight
-        if len(self._observations) >= MAX_OBSERVATIONS:
-            self._observations.clear()
-        return self._observations.setdefault(how, how)
+        histogram_spec = update.bounds, update.scale, update.plus, update.weight
+        if len(self._histogram_specs) >= MAX_HISTOGRAM_SPECS:
+            self._histogram_specs.clear()
+        return self._histogram_specs.setdefault(histogram_spec, histogram_spec)
 
-    def _feed(self, target: Target, series: Cell, events: float) -> Feed:
+    def _build_update(self, target: Target, series: Cell, events: float) -> SeriesUpdate:
         """`events` is how many a line stands for; an observation counts a whole number of times."""
-        times = tidy(events) if target.action is Action.ADD else 1
+        times = normalize_number(events) if target.action is Action.ADD else 1
         bounds = self._tables.bounds(target.family) if target.family.kind is Kind.HISTOGRAM else ()
-        scale, plus = tidy(target.scale * times), tidy(target.plus * times)
-        return Feed(target.family, target.action, series, scale, plus, round(events), bounds)
+        scale, plus = normalize_number(target.scale * times), normalize_number(target.plus * times)
+        return SeriesUpdate(target.family, target.action, series, scale, plus, round(events), bounds)
 
 
-def assemble(recipe: Recipe, series: Sequence[Any]) -> Meaning:
-    """The meaning by a recipe, with these series."""
-    tally, counter, cells, how, adds, feeds, _ = recipe
+def build_action(recipe: ActionTemplate, series: Sequence[Any]) -> CompiledAction:
+    """The action by a recipe, with these series."""
+    hits, counter, cells, histogram_spec, counters, updates, _ = recipe
     return (
-        tally,
+        hits,
         series[counter] if counter >= 0 else None,
         series[cells].value if cells >= 0 else None,
-        how,
-        tuple([(series[place], scale, plus) for place, scale, plus in adds]) if adds else (),
-        tuple([feed._replace(series=series[place]) for place, feed in feeds]) if feeds else (),
+        histogram_spec,
+        tuple([(series[place], scale, plus) for place, scale, plus in counters]) if counters else (),
+        tuple([update._replace(series=series[place]) for place, update in updates]) if updates else (),
     )
 
 
-def refuse(target: Target, value: float, events: float) -> str:
-    """Why a value does not count in a target, one of REJECTIONS; empty where it does."""
+def check_value(target: Target, value: float, events: float) -> str:
+    """Why a value does not count in a target, one of REJECT_REASONS; empty where it does."""
     amount = value * target.scale + target.plus
     if target.action is Action.SET:
         # A gauge may be endless if it is sent so, but not because it was scaled.
         return "" if amount == value or math.isfinite(amount) else "overflow"
     if target.action is Action.ADD:
-        amount = value * tidy(target.scale * tidy(events)) + tidy(target.plus * tidy(events))
+        amount = value * normalize_number(target.scale * normalize_number(events)) + normalize_number(
+            target.plus * normalize_number(events)
+        )
         if not amount >= 0:
             return "bad_value"
     return "" if math.isfinite(amount) else "overflow"
 
 
-def is_stale(feeds: Sequence[Feed]) -> bool:
+def has_expired_series(updates: Sequence[SeriesUpdate]) -> bool:
     """Whether a series that is to be changed has expired."""
-    for feed in feeds:  # noqa: SIM110 - a generator would cost more than all the rest
-        if feed.series.exposed_at < 0:
+    for update in updates:  # noqa: SIM110 - a generator would cost more than all the rest
+        if update.series.exposed_at < 0:
             return True
     return False
 
 
-def tidy(value: float) -> float:
+def normalize_number(value: float) -> float:
     """The same number, as an integer where it is one: whole counts stay whole."""
-    return int(value) if abs(value) < EXACT and value == int(value) else value
+    return int(value) if abs(value) < MAX_EXACT_INT and value == int(value) else value

@@ -11,7 +11,7 @@ from exporter.metrics.family_spec import FamilySpec
 from exporter.metrics.reading import Source
 from exporter.sources.context import Previous, SourceContext
 from exporter.sources.statsd import resolvers
-from exporter.sources.statsd.aggregator import Absorber
+from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.model import Resolver
 from exporter.sources.statsd.source import StatsdSource, find_listeners
 
@@ -26,20 +26,20 @@ def build(settings: Settings, context: SourceContext, previous: Previous, /) -> 
     running = previous.sources.get(StatsdSource.name)
     if isinstance(running, StatsdSource):
         return [rebuild(running, settings, context)]
-    resolver = resolvers.make_resolver(settings, context.directory)
+    resolver = resolvers.build_resolver(settings, context.directory)
     context.configure_tables(settings)
     if context.saver:
-        context.saver.restore(resolvers.describe_feeding(settings), build_family_finder(settings, resolver))
+        context.saver.restore(resolvers.compute_binding_digest(settings), build_family_finder(settings, resolver))
     listeners, relay = find_listeners(settings.reception), settings.reception.relay_address
-    return [StatsdSource(listeners, Absorber(context.tables, resolver), relay, context.saver)]
+    return [StatsdSource(listeners, Aggregator(context.tables, resolver), relay, context.saver)]
 
 
 def rebuild(running: StatsdSource, settings: Settings, context: SourceContext) -> StatsdSource:
     """The running source with another resolver, or a new one on other addresses that feeds the same series."""
-    before = running.absorber.resolver
-    resolver = resolvers.make_resolver(settings, context.directory, before)
+    before = running.aggregator.resolver
+    resolver = resolvers.build_resolver(settings, context.directory, before)
     if context.saver:
-        context.saver.configuration = resolvers.describe_feeding(settings)
+        context.saver.configuration = resolvers.compute_binding_digest(settings)
 
     def configure() -> None:
         if type(resolver) is not type(before):
@@ -51,7 +51,7 @@ def rebuild(running: StatsdSource, settings: Settings, context: SourceContext) -
     listeners, relay = find_listeners(settings.reception), settings.reception.relay_address
     if (running.listeners, running.relay_address) == (listeners, relay):
         return running
-    return StatsdSource(listeners, running.absorber, relay, context.saver)
+    return StatsdSource(listeners, running.aggregator, relay, context.saver)
 
 
 def build_family_finder(settings: Settings, resolver: Resolver) -> Callable[[FamilySpec], Family | None]:

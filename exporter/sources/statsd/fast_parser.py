@@ -1,7 +1,7 @@
 """StatsD lines of the ordinary form, read in one pass: one plain number, at most one kind of tags, no odd characters.
 
-A line that is not of this form gets None, and is read by `lines.parse`. What is read here is what `parse` gives for it,
-which a test holds for any line.
+Other lines get None and are parsed by `parser.parse_line`. A test compares both parsers: what this one accepts, it
+parses as the other does.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import re
 
-from exporter.sources.statsd.model import Dialects, Sample, Signature, Type
-from exporter.sources.statsd.parser import LINE_BYTES, list_dogstatsd_tags, list_tags, parse
+from exporter.sources.statsd.model import Dialects, MetricType, Sample, Signature
+from exporter.sources.statsd.parser import MAX_LINE_BYTES, parse_dogstatsd_tags, parse_line, parse_tags
 
 NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 MAX_TAILS = 1_000
@@ -19,7 +19,7 @@ MAX_TAIL_BYTES = 40
 """Longer ones are not remembered."""
 SIGNS = b"+-"
 
-Tail = tuple[Type, float]
+TypeAndRate = tuple[MetricType, float]
 """Type and sample rate."""
 
 
@@ -28,15 +28,15 @@ class FastParser:
 
     def __init__(self, dialects: Dialects) -> None:
         self.dialects = dialects
-        self._tails: dict[bytes, Tail | None] = {}
+        self._tails: dict[bytes, TypeAndRate | None] = {}
 
     def parse(self, name: bytes, raw: bytes, tail: bytes) -> Sample | None:
         """The sample of the line `name:raw|tail`, which has been cut at its first colon and the first bar after it."""
-        if not NUMBER.match(raw) or len(name) + len(tail) > LINE_BYTES - len(raw) - 2:
+        if not NUMBER.match(raw) or len(name) + len(tail) > MAX_LINE_BYTES - len(raw) - 2:
             return None
         value = float(raw)
         front, mark, listed = tail.partition(b"|#")
-        known = self._tails[front] if front in self._tails else self._learn(front)
+        known = self._tails[front] if front in self._tails else self._parse_tail(front)
         if known is None or math.isinf(value) or name[:1] == b"_":
             return None
         try:
@@ -44,12 +44,12 @@ class FastParser:
         except UnicodeDecodeError:
             return None
         kind, rate = known
-        signature = self._sign(head, kind, rate, tags if mark else None)
+        signature = self._build_signature(head, kind, rate, tags if mark else None)
         if signature is None:
             return None
-        return Sample(signature, value, kind is Type.GAUGE and raw[0] in SIGNS)
+        return Sample(signature, value, kind is MetricType.GAUGE and raw[0] in SIGNS)
 
-    def _sign(self, text: str, kind: Type, rate: float, listed: str | None) -> Signature | None:
+    def _build_signature(self, text: str, kind: MetricType, rate: float, listed: str | None) -> Signature | None:
         """The signature by the text before the value, and the tags after it, where DogStatsD wrote some."""
         if "[" in text or "]" in text or "#" in text:
             return None
@@ -59,17 +59,17 @@ class FastParser:
         if listed is not None:
             if comma or "|" in listed or not self.dialects.dogstatsd:
                 return None
-            tags = tuple(list_dogstatsd_tags(listed))
+            tags = tuple(parse_dogstatsd_tags(listed))
             return Signature(name, kind, tags, rate, "datadog" if tags else "")
         if comma:
             if not inner or not self.dialects.influxdb:
                 return None
-            return Signature(name, kind, tuple(list_tags(inner, "=")), rate, "influxdb")
+            return Signature(name, kind, tuple(parse_tags(inner, "=")), rate, "influxdb")
         return Signature(name, kind, (), rate, "")
 
-    def _learn(self, tail: bytes) -> Tail | None:
+    def _parse_tail(self, tail: bytes) -> TypeAndRate | None:
         """Type and rate of what follows a value, None where more is in it, or something is wrong with it."""
-        parsed = parse(b"x:1|" + tail, self.dialects)
+        parsed = parse_line(b"x:1|" + tail, self.dialects)
         found = None
         if len(parsed.samples) == 1 and not parsed.rejected and not parsed.samples[0].signature.tags:
             signature = parsed.samples[0].signature

@@ -14,7 +14,7 @@ from exporter.metrics.family import Family, Labels
 from exporter.metrics.family_spec import FamilySpec
 
 
-class Type(StrEnum):
+class MetricType(StrEnum):
     """The type of a metric on the wire."""
 
     COUNTER = "c"
@@ -29,7 +29,7 @@ class Signature(NamedTuple):
 
     name: str
     """As it was sent, with Airflow's prefix, without tags."""
-    type: Type
+    type: MetricType
     tags: tuple[tuple[str, str], ...] = ()
     """In the order in which they were sent; a tag without a value has an empty one."""
     rate: float = 1.0
@@ -74,7 +74,7 @@ class Resolution(NamedTuple):
     """Which event, name or mapping matched, for `explain`; empty where none did."""
     targets: Sequence[Target] = ()
     drop: str = ""
-    """Why nothing comes of it, one of DROPS; empty where it has targets."""
+    """Why nothing comes of it, one of DROP_REASONS; empty where it has targets."""
     note: str = ""
     """What was put right, for `explain`: a unit, a split of dots, a twin."""
     ambiguous: bool = False
@@ -85,7 +85,7 @@ class Resolution(NamedTuple):
     """Takes the name of a family that does not exist yet: to be called only where a value counts."""
 
 
-class Spellings(NamedTuple):
+class IdCorrections(NamedTuple):
     """Ids that were taken for others at first: two underscores in them were a dot."""
 
     dags: Mapping[str, str]
@@ -114,13 +114,13 @@ class Dialects(NamedTuple):
     """Make the container field of DogStatsD a tag `container_id`, as statsd_exporter does; else it is passed over."""
 
 
-ALL = Dialects()
-PEER = Dialects(containers=True)
+ALL_DIALECTS = Dialects()
+STATSD_EXPORTER_DIALECTS = Dialects(containers=True)
 """Everything as statsd_exporter has it: for users of a mapping file."""
 
 
 class Resolver(Protocol):
-    """Names, or a user's mapping."""
+    """AirflowNameResolver, or a user's mapping."""
 
     @property
     def dialects(self) -> Dialects:
@@ -130,7 +130,7 @@ class Resolver(Protocol):
     def revision(self) -> int:
         """Grows when resolutions may differ from those given before."""
 
-    def find(self, signature: Signature) -> Resolution:
+    def look_up(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature. Never raises, and takes no name: `claim` does."""
 
     def resolve(self, signature: Signature) -> Resolution:
@@ -139,11 +139,11 @@ class Resolver(Protocol):
     def restore_family(self, spec: FamilySpec) -> Family | None:
         """The family that an earlier process made at run time; None if it would not be made now."""
 
-    def take_spellings(self) -> Spellings | None:
+    def take_corrections(self) -> IdCorrections | None:
         """Ids that were given out and have proved to be spelled otherwise; each once, None without any."""
 
 
-DROPS = (
+DROP_REASONS = (
     "twin",
     "fed_by_api",
     "denied",
@@ -164,10 +164,10 @@ DROPS = (
 is not what its name says, or what it is about is lost with the tags.
 """
 
-PASSING = ("undecided", "unknown_unit")
+RETRIABLE_DROPS = ("undecided", "unknown_unit")
 """Drops of lines that may count the next time: nobody should remember them."""
 
-REJECTIONS = (
+REJECT_REASONS = (
     "empty",
     "no_name",
     "no_value",

@@ -14,23 +14,23 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from exporter.sources.statsd.model import ALL, Dialects, Sample, Signature, Type
+from exporter.sources.statsd.model import ALL_DIALECTS, Dialects, MetricType, Sample, Signature
 
-LINE_BYTES = 65_535
+MAX_LINE_BYTES = 65_535
 """Longer lines are refused: no datagram holds one, only a stream that lost its line ends."""
-LEAST_RATE = 1e-6
+MIN_SAMPLE_RATE = 1e-6
 """A smaller sample rate is no rate: one line would stand for more than a million events."""
-CLIENT_TELEMETRY = "datadog.dogstatsd.client."
+CLIENT_TELEMETRY_PREFIX = "datadog.dogstatsd.client."
 """What DogStatsD clients tell of themselves begins so."""
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
-ENDLESS = re.compile(r"[+-]?inf(?:inity)?\Z", re.IGNORECASE)
-TYPES = {kind.value: kind for kind in Type}
-PACKED = frozenset({Type.TIMER, Type.HISTOGRAM, Type.DISTRIBUTION})
+INFINITE = re.compile(r"[+-]?inf(?:inity)?\Z", re.IGNORECASE)
+TYPES = {kind.value: kind for kind in MetricType}
+PACKED = frozenset({MetricType.TIMER, MetricType.HISTOGRAM, MetricType.DISTRIBUTION})
 """Only these types take several values before one type: `name:1:2:3|h`."""
-LONE_FIELDS = ("c:", "e:", "card:")
+SINGLE_VALUE_FIELDS = ("c:", "e:", "card:")
 """Fields in which a colon does not begin another value."""
-PASSED_OVER = ("T", "e:", "card:")
+IGNORED_FIELDS = ("T", "e:", "card:")
 """Fields of newer DogStatsD that say nothing a scraped metric could hold: timestamp, origin, cardinality."""
 
 Tags = tuple[tuple[str, str], ...]
@@ -41,10 +41,10 @@ class Parsed(NamedTuple):
 
     samples: list[Sample]
     rejected: list[str]
-    """Of REJECTIONS; a `bad_rate` stands beside its sample, which then counts once."""
+    """Of REJECT_REASONS; a `bad_rate` stands beside its sample, which then counts once."""
 
 
-class Head(NamedTuple):
+class NameAndTags(NamedTuple):
     """What stands before the value."""
 
     name: str
@@ -52,11 +52,11 @@ class Head(NamedTuple):
     dialect: str = ""
 
 
-class Refusal(Exception):  # noqa: N818 - it is told, not raised to callers
+class LineRejected(Exception):  # noqa: N818 - it is told, not raised to callers
     """Why a line or a value of it is refused; never leaves this module."""
 
 
-def split(datagram: bytes) -> Iterator[bytes]:
+def split_lines(datagram: bytes) -> Iterator[bytes]:
     """The lines of a datagram; empty ones (a line end at the end) are no lines."""
     for line in datagram.split(b"\n"):
         bare = line.removesuffix(b"\r")
@@ -64,57 +64,57 @@ def split(datagram: bytes) -> Iterator[bytes]:
             yield bare
 
 
-def parse(line: bytes, dialects: Dialects = ALL) -> Parsed:
+def parse_line(line: bytes, dialects: Dialects = ALL_DIALECTS) -> Parsed:
     """Read one line: its samples, and a reason for everything that was refused."""
     parsed = Parsed([], [])
     try:
-        name, rest = divide(line)
-        head = read_name(name, dialects)
-        values = list_values(rest, tagged=any(value for _, value in head.tags))
-    except Refusal as refusal:
+        name, rest = split_name(line)
+        head = parse_name(name, dialects)
+        values = split_values(rest, tagged=any(value for _, value in head.tags))
+    except LineRejected as refusal:
         parsed.rejected.append(str(refusal))
         return parsed
     for value in values:
         try:
-            parsed.samples.append(read_sample(head, value, dialects, parsed.rejected))
-        except Refusal as refusal:
+            parsed.samples.append(parse_sample(head, value, dialects, parsed.rejected))
+        except LineRejected as refusal:
             parsed.rejected.append(str(refusal))
     return parsed
 
 
-def divide(line: bytes) -> tuple[str, str]:
+def split_name(line: bytes) -> tuple[str, str]:
     """Name with its tags, and what comes after the first colon."""
-    if not line or len(line) > LINE_BYTES:
-        raise Refusal("too_long" if line else "empty")
+    if not line or len(line) > MAX_LINE_BYTES:
+        raise LineRejected("too_long" if line else "empty")
     try:
         text = line.decode()
     except UnicodeDecodeError:
-        raise Refusal("not_utf8") from None
+        raise LineRejected("not_utf8") from None
     if text.startswith("_e{"):
-        raise Refusal("event")
+        raise LineRejected("event")
     if text.startswith("_sc|"):
-        raise Refusal("service_check")
+        raise LineRejected("service_check")
     name, _, rest = text.partition(":")
     if not name:
-        raise Refusal("no_name")
+        raise LineRejected("no_name")
     if not rest:
-        raise Refusal("no_value")
+        raise LineRejected("no_value")
     return name, rest
 
 
-def read_name(text: str, dialects: Dialects) -> Head:
+def parse_name(text: str, dialects: Dialects) -> NameAndTags:
     """Part a name from the tags that InfluxDB, Librato or SignalFX would have in it."""
-    name, listed = find_bracketed(text) if dialects.signalfx else (text, None)
+    name, listed = split_signalfx_tags(text) if dialects.signalfx else (text, None)
     dialect = ""
     if listed is None and not (dialects.signalfx and ("[" in text or "]" in text)):
-        name, listed = find_trailing(text, dialects)
+        name, listed = split_trailing_tags(text, dialects)
         dialect = "influxdb" if listed and text[len(name)] == "," else ""
     if not name:
-        raise Refusal("no_name")
-    return Head(name, tuple(list_tags(listed, "=")), dialect) if listed else Head(name)
+        raise LineRejected("no_name")
+    return NameAndTags(name, tuple(parse_tags(listed, "=")), dialect) if listed else NameAndTags(name)
 
 
-def find_bracketed(text: str) -> tuple[str, str | None]:
+def split_signalfx_tags(text: str) -> tuple[str, str | None]:
     """SignalFX: `name[k=v]`, brackets anywhere in the name. None where the brackets are no pair."""
     start, end = text.find("["), text.find("]")
     if start < 0 or end < start:
@@ -122,7 +122,7 @@ def find_bracketed(text: str) -> tuple[str, str | None]:
     return text[:start] + text[end + 1 :], text[start + 1 : end]
 
 
-def find_trailing(text: str, dialects: Dialects) -> tuple[str, str | None]:
+def split_trailing_tags(text: str, dialects: Dialects) -> tuple[str, str | None]:
     """InfluxDB: `name,k=v`; Librato: `name#k=v`. The first of the marks that are read begins the tags."""
     marks = (dialects.influxdb and ",", dialects.librato and "#")
     found = [place for mark in marks if mark and (place := text.find(mark)) >= 0]
@@ -131,7 +131,7 @@ def find_trailing(text: str, dialects: Dialects) -> tuple[str, str | None]:
     return text[: min(found)], text[min(found) + 1 :]
 
 
-def list_tags(text: str, separator: str) -> Iterator[tuple[str, str]]:
+def parse_tags(text: str, separator: str) -> Iterator[tuple[str, str]]:
     """Tags in their order; one without a name is none, one without a value has an empty one."""
     for tag in text.split(","):
         name, _, value = tag.partition(separator)
@@ -139,57 +139,57 @@ def list_tags(text: str, separator: str) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def list_dogstatsd_tags(text: str) -> Iterator[tuple[str, str]]:
+def parse_dogstatsd_tags(text: str) -> Iterator[tuple[str, str]]:
     """As DogStatsD writes them; its PHP client puts a `#` before every tag."""
-    return list_tags(",".join(tag.removeprefix("#") for tag in text.split(",")), ":")
+    return parse_tags(",".join(tag.removeprefix("#") for tag in text.split(",")), ":")
 
 
-def list_values(rest: str, *, tagged: bool) -> list[str]:
+def split_values(rest: str, *, tagged: bool) -> list[str]:
     """What follows the name, as one text `value|type|fields` for each value."""
     if tagged and "|#" in rest:
-        raise Refusal("bad_tags")
+        raise LineRejected("bad_tags")
     head, bar, tail = rest.partition("|")
     if not bar:
-        raise Refusal("bad_type")
+        raise LineRejected("bad_type")
     if ":" in head:
         if tail.split("|", 1)[0] not in PACKED:
-            raise Refusal("bad_type")
+            raise LineRejected("bad_type")
         return [f"{value}|{tail}" for value in head.split(":")]
-    return [rest] if "|#" in rest or is_single(tail.split("|")) else rest.split(":")
+    return [rest] if "|#" in rest or has_single_value(tail.split("|")) else rest.split(":")
 
 
-def is_single(fields: list[str]) -> bool:
+def has_single_value(fields: list[str]) -> bool:
     """Whether no colon begins another value: in `1|c|c:id` it belongs to the id, in `1|c|@0.5:2|c` it begins one."""
     if ":" in fields[0]:
         return False
     first = next((field for field in fields[1:] if ":" in field), None)
-    return first is None or first.startswith(LONE_FIELDS)
+    return first is None or first.startswith(SINGLE_VALUE_FIELDS)
 
 
-def read_sample(head: Head, text: str, dialects: Dialects, flaws: list[str]) -> Sample:
-    """Read `value|type|fields`; a sample rate that is none goes to the flaws."""
+def parse_sample(head: NameAndTags, text: str, dialects: Dialects, problems: list[str]) -> Sample:
+    """Read `value|type|fields`; a sample rate that is none goes to the problems."""
     number, *fields = text.split("|")
     if not fields:
-        raise Refusal("bad_type")
-    kind = read_type(fields[0])
-    value = read_value(number, kind)
+        raise LineRejected("bad_type")
+    kind = parse_type(fields[0])
+    value = parse_value(number, kind)
     if value is None:
-        raise Refusal("bad_value" if number else "no_value")
-    rate, more = read_fields(fields[1:], dialects, flaws)
+        raise LineRejected("bad_value" if number else "no_value")
+    rate, more = parse_fields(fields[1:], dialects, problems)
     dialect = "datadog" if more else head.dialect
-    signature = Signature(head.name, kind, head.tags + more, 1.0 if kind is Type.GAUGE else rate, dialect)
-    return Sample(signature, value, relative=kind is Type.GAUGE and number[0] in "+-")
+    signature = Signature(head.name, kind, head.tags + more, 1.0 if kind is MetricType.GAUGE else rate, dialect)
+    return Sample(signature, value, relative=kind is MetricType.GAUGE and number[0] in "+-")
 
 
-def read_type(text: str) -> Type:
+def parse_type(text: str) -> MetricType:
     if text == "s":
-        raise Refusal("set_type")
+        raise LineRejected("set_type")
     if text not in TYPES:
-        raise Refusal("bad_type")
+        raise LineRejected("bad_type")
     return TYPES[text]
 
 
-def read_value(text: str, kind: Type) -> float | None:
+def parse_value(text: str, kind: MetricType) -> float | None:
     """The number that a value is, or None: of Python's forms only those that StatsD has too.
 
     Only gauges are endless. A sign makes a gauge relative: the caller looks at the text.
@@ -197,29 +197,29 @@ def read_value(text: str, kind: Type) -> float | None:
     if NUMBER.match(text):
         value = float(text)
         return None if math.isinf(value) else value
-    return float(text) if kind is Type.GAUGE and ENDLESS.match(text) else None
+    return float(text) if kind is MetricType.GAUGE and INFINITE.match(text) else None
 
 
-def read_fields(fields: list[str], dialects: Dialects, flaws: list[str]) -> tuple[float, Tags]:
+def parse_fields(fields: list[str], dialects: Dialects, problems: list[str]) -> tuple[float, Tags]:
     """Sample rate and tags of the fields after the type."""
     rate = 1.0
     tags: list[tuple[str, str]] = []
     for field in fields:
         if field.startswith("@"):
-            rate = read_rate(field[1:], flaws)
+            rate = parse_rate(field[1:], problems)
         elif field.startswith("#"):
-            tags.extend(list_dogstatsd_tags(field[1:]) if dialects.dogstatsd else ())
+            tags.extend(parse_dogstatsd_tags(field[1:]) if dialects.dogstatsd else ())
         elif field.startswith("c:") and len(field) > 2:
             tags.extend([("container_id", field[2:])] if dialects.containers else ())
-        elif not field.startswith(PASSED_OVER):
-            raise Refusal("bad_field")
+        elif not field.startswith(IGNORED_FIELDS):
+            raise LineRejected("bad_field")
     return rate, tuple(tags)
 
 
-def read_rate(text: str, flaws: list[str]) -> float:
+def parse_rate(text: str, problems: list[str]) -> float:
     """A rate in (0, 1]; anything else is 1 and a flaw: the line still tells of one event."""
     rate = float(text) if NUMBER.match(text) else math.nan
-    if LEAST_RATE <= rate <= 1:
+    if MIN_SAMPLE_RATE <= rate <= 1:
         return rate
-    flaws.append("bad_rate")
+    problems.append("bad_rate")
     return 1.0

@@ -10,9 +10,9 @@ from exporter.config.settings import ReceptionSettings
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reader, ReaderError, Reading
-from exporter.sources.statsd.aggregator import Absorber
-from exporter.sources.statsd.airflow_names import Names
-from exporter.sources.statsd.model import DROPS, REJECTIONS, Resolver, Type
+from exporter.sources.statsd.aggregator import Aggregator
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.model import DROP_REASONS, REJECT_REASONS, MetricType, Resolver
 from exporter.sources.statsd.receive.receiver import TRANSPORTS, Listeners, Receiver, ReceptionCounts
 from exporter.sources.statsd.receive.relay import Relay
 from exporter.sources.statsd.receive.tcp import CLOSE_REASONS
@@ -37,11 +37,11 @@ class StatsdSource:
     refused = False
 
     def __init__(
-        self, listeners: Listeners, absorber: Absorber, relay_address: str = "", saver: Saver | None = None
+        self, listeners: Listeners, aggregator: Aggregator, relay_address: str = "", saver: Saver | None = None
     ) -> None:
         self.listeners = listeners
         self.relay_address = relay_address
-        self.absorber = absorber
+        self.aggregator = aggregator
         self.receiver: Receiver | None = None
         self.counts = ReceptionCounts()
         self.relay = Relay(relay_address) if relay_address else None
@@ -59,7 +59,7 @@ class StatsdSource:
             return
         if self.relay:
             self.relay.open()
-        receiver = Receiver(self.listeners, self.absorber, self.relay, self.counts)
+        receiver = Receiver(self.listeners, self.aggregator, self.relay, self.counts)
         receiver.start()
         self.receiver = receiver
 
@@ -80,22 +80,22 @@ class StatsdSource:
 
         def apply() -> None:
             configure()
-            self.absorber.change(resolver)
+            self.aggregator.set_resolver(resolver)
 
         if not (self.receiver and self.receiver.call(apply)):
             apply()
 
     def tables(self) -> dict[Family, dict[Labels, float]]:
         """The exporter's own families of StatsD, as they are now. Any thread may ask."""
-        absorber, receiver = self.absorber, self.receiver
-        rejected, dropped = self.count_rejected(), absorber.dropped
+        aggregator, receiver = self.aggregator, self.receiver
+        rejected, dropped = self.count_rejected(), aggregator.dropped
         tables: dict[Family, dict[Labels, float]] = {
-            exporter.STATSD_LINES: {(): absorber.lines},
-            exporter.STATSD_EVENTS: {(exporter.STATSD_TYPES[one.value],): absorber.events[one] for one in Type},
-            exporter.STATSD_REJECTED: {(reason,): rejected[reason] for reason in REJECTIONS},
-            exporter.STATSD_DROPPED: {(reason,): dropped[reason] for reason in DROPS},
-            exporter.STATSD_AMBIGUOUS: {(): absorber.ambiguous},
-            exporter.STATSD_UNMAPPED: {(): len(absorber.unmapped)},
+            exporter.STATSD_LINES: {(): aggregator.lines},
+            exporter.STATSD_EVENTS: {(exporter.STATSD_TYPES[one.value],): aggregator.events[one] for one in MetricType},
+            exporter.STATSD_REJECTED: {(reason,): rejected[reason] for reason in REJECT_REASONS},
+            exporter.STATSD_DROPPED: {(reason,): dropped[reason] for reason in DROP_REASONS},
+            exporter.STATSD_AMBIGUOUS: {(): aggregator.ambiguous},
+            exporter.STATSD_UNMAPPED: {(): len(aggregator.unmapped)},
         }
         if receiver:
             tables[exporter.STATSD_PACKETS] = {(one,): receiver.packets[one] for one in TRANSPORTS}
@@ -119,12 +119,12 @@ class StatsdSource:
 
     def count_rejected(self) -> Counter[str]:
         """Lines that were refused, by reason: those that were read, and those that a connection cut off."""
-        return self.absorber.rejected + Counter(too_long=self.counts.connections.too_long)
+        return self.aggregator.rejected + Counter(too_long=self.counts.connections.too_long)
 
 
-def list_remarks(resolver: Resolver) -> list[str]:
+def get_remarks(resolver: Resolver) -> list[str]:
     """What a resolver has to say of how Airflow sends; nothing where it is a user's mapping."""
-    return resolver.remarks if isinstance(resolver, Names) else []
+    return resolver.remarks if isinstance(resolver, AirflowNameResolver) else []
 
 
 def find_listeners(settings: ReceptionSettings) -> Listeners:
@@ -160,10 +160,10 @@ class Reception:
         return Reading(notes=tuple(self._tell(receiver)))
 
     def _tell(self, receiver: Receiver) -> Iterator[str]:
-        absorber = self._source.absorber
-        yield f"{sum(receiver.packets.values())} packets, {absorber.lines} lines, {receiver.lost} lost by the kernel"
+        aggregator = self._source.aggregator
+        yield f"{sum(receiver.packets.values())} packets, {aggregator.lines} lines, {receiver.lost} lost by the kernel"
         # The receiving thread goes on counting: what it may add a reason to is copied first, in one step.
-        for what, counts in (("rejected", dict(self._source.count_rejected())), ("dropped", absorber.dropped)):
+        for what, counts in (("rejected", dict(self._source.count_rejected())), ("dropped", aggregator.dropped)):
             if counts:
                 yield f"{what}: " + ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
         relay = self._source.relay
@@ -171,7 +171,7 @@ class Reception:
             yield f"relayed to {relay.address}: {relay.packets} packets, {relay.lost} lost; {relay.problem}".rstrip(
                 "; "
             )
-        yield from list_remarks(absorber.resolver)
-        if absorber.unmapped:
-            names = list(absorber.unmapped)[:SHOWN]
-            yield f"names that nothing knows ({len(absorber.unmapped)}): " + ", ".join(names)
+        yield from get_remarks(aggregator.resolver)
+        if aggregator.unmapped:
+            names = list(aggregator.unmapped)[:SHOWN]
+            yield f"names that nothing knows ({len(aggregator.unmapped)}): " + ", ".join(names)

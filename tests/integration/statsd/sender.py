@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from exporter.sources.statsd.model import Signature, Type
+from exporter.sources.statsd.model import MetricType, Signature
 
-TIMER, COUNTER, GAUGE = Type.TIMER, Type.COUNTER, Type.GAUGE
+TIMER, COUNTER, GAUGE = MetricType.TIMER, MetricType.COUNTER, MetricType.GAUGE
 
 
 class Sender(NamedTuple):
@@ -60,7 +60,7 @@ SECONDS = {
 
 
 def send(
-    sender: Sender, event: str, kind: Type, value: float, unit: str = "", /, *, legacy: str = "", **tags: str
+    sender: Sender, event: str, kind: MetricType, value: float, unit: str = "", /, *, legacy: str = "", **tags: str
 ) -> Iterator[Sent]:
     """One event: its legacy name first, then the modern one, as most of Airflow's code does."""
     if unit:
@@ -78,7 +78,7 @@ def spell(sender: Sender, text: str) -> str:
     return text.replace(".", "__") if sender.release >= (3, 3) else text
 
 
-def write(sender: Sender, name: str, kind: Type, value: float, tags: dict[str, str]) -> Sent:
+def write(sender: Sender, name: str, kind: MetricType, value: float, tags: dict[str, str]) -> Sent:
     sent = () if sender.mode == "plain" else tuple(tags.items())
     return Sent(Signature(f"airflow.{name}", kind, sent, dialect=sender.mode if sent else ""), value)
 

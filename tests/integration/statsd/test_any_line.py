@@ -13,8 +13,9 @@ from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.catalogue.statsd import custom, executor
 from exporter.metrics.catalogue.statsd import tasks as execution
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names import EVENTS, Names
-from exporter.sources.statsd.model import DROPS, Resolution, Signature, Type
+from exporter.sources.statsd.airflow_names.events.table import EVENTS
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.model import DROP_REASONS, MetricType, Resolution, Signature
 
 PLAIN = StatsdSettings(mode="plain", release="3.3.2")
 TAGGED = StatsdSettings(mode="influxdb", release="3.3.2")
@@ -25,7 +26,7 @@ ALPHABET = st.one_of(WORDS, st.text(max_size=30))
 SIGNATURES = st.builds(
     Signature,
     st.one_of(ALPHABET, st.lists(ALPHABET, min_size=1, max_size=3).map(lambda parts: ".".join(("airflow", *parts)))),
-    st.sampled_from(Type),
+    st.sampled_from(MetricType),
     st.lists(st.tuples(ALPHABET, ALPHABET), max_size=12).map(tuple),
     st.floats(0.001, 1),
     st.sampled_from(["", "influxdb", "datadog"]),
@@ -35,7 +36,7 @@ SIGNATURES = st.builds(
 def resolve(
     line: str, kind: str = "c", tags: tuple[tuple[str, str], ...] = (), how: StatsdSettings = TAGGED
 ) -> Resolution:
-    return Names(Directory(), how).resolve(Signature(f"airflow.{line}", Type(kind), tags))
+    return AirflowNameResolver(Directory(), how).resolve(Signature(f"airflow.{line}", MetricType(kind), tags))
 
 
 @given(st.lists(SIGNATURES, max_size=20), st.sampled_from([PLAIN, TAGGED, StatsdSettings()]))
@@ -43,17 +44,17 @@ def resolve(
 def test_no_signature_is_ever_too_strange(signatures: list[Signature], how: StatsdSettings) -> None:
     directory = Directory()
     directory.tell_dags(["a.b", "a", "dag_id"])
-    names = Names(directory, how)
+    names = AirflowNameResolver(directory, how)
     for signature in signatures:
         found = names.resolve(signature)
         assert bool(found.targets) != bool(found.drop)
-        assert not found.drop or found.drop in DROPS
+        assert not found.drop or found.drop in DROP_REASONS
         assert all(len(target.labels) == len(target.family.labels) for target in found.targets)
 
 
 def test_a_flood_of_names_makes_a_bounded_number_of_families_and_changes_of_mind() -> None:
-    names = Names(Directory(), StatsdSettings())
-    found = [names.resolve(Signature(f"airflow.flood_{number}", Type.COUNTER)) for number in range(3_000)]
+    names = AirflowNameResolver(Directory(), StatsdSettings())
+    found = [names.resolve(Signature(f"airflow.flood_{number}", MetricType.COUNTER)) for number in range(3_000)]
     assert len({target.family for one in found for target in one.targets}) == 500
     assert {one.drop for one in found} == {"", "capped"}
     assert names.revision < 10
@@ -69,9 +70,9 @@ def test_a_retry_is_a_try_a_failed_try_and_a_retry_but_no_outcome() -> None:
 
 
 def test_what_the_api_feeds_is_dropped_and_the_rest_of_the_event_is_not() -> None:
-    names = Names(Directory(), TAGGED, frozenset(tasks.FAMILIES))
+    names = AirflowNameResolver(Directory(), TAGGED, frozenset(tasks.FAMILIES))
     success, waits = (
-        names.resolve(Signature("airflow.ti.finish", Type.COUNTER, (*BOTH, ("state", state))))
+        names.resolve(Signature("airflow.ti.finish", MetricType.COUNTER, (*BOTH, ("state", state))))
         for state in ("success", "up_for_reschedule")
     )
     assert success.drop == "fed_by_api"
@@ -82,8 +83,8 @@ def test_known_ids_decide_where_a_dag_ends_and_a_task_begins() -> None:
     directory = Directory()
     directory.tell_dags(["failing.errors.demo", "failing"])
     directory.tell_try("failing.errors.demo", "load.rows")
-    found = Names(directory, StatsdSettings(mode="plain", release="2.11")).resolve(
-        Signature("airflow.dag.failing.errors.demo.load.rows.duration", Type.TIMER)
+    found = AirflowNameResolver(directory, StatsdSettings(mode="plain", release="2.11")).resolve(
+        Signature("airflow.dag.failing.errors.demo.load.rows.duration", MetricType.TIMER)
     )
     assert found.targets[0].labels == ("failing.errors.demo", "load.rows")
     assert not found.ambiguous
@@ -93,10 +94,16 @@ def test_two_underscores_are_dots_again_where_known_ids_tell() -> None:
     directory = Directory()
     directory.tell_dags(["etl"])
     directory.tell_try("etl", "extract.pull")
-    found = Names(directory, PLAIN).resolve(Signature("airflow.ti.start.etl.extract__pull", Type.COUNTER))
+    found = AirflowNameResolver(directory, PLAIN).resolve(
+        Signature("airflow.ti.start.etl.extract__pull", MetricType.COUNTER)
+    )
     assert found.targets[0].labels == ("etl", "")
     assert not found.ambiguous
-    assert Names(Directory(), PLAIN).resolve(Signature("airflow.ti.start.etl.extract__pull", Type.COUNTER)).ambiguous
+    assert (
+        AirflowNameResolver(Directory(), PLAIN)
+        .resolve(Signature("airflow.ti.start.etl.extract__pull", MetricType.COUNTER))
+        .ambiguous
+    )
 
 
 def test_a_name_without_tags_that_has_ids_elsewhere_never_counts_in_plain_mode() -> None:

@@ -13,17 +13,17 @@ import pytest
 
 from exporter.sources.statsd.receive import tcp as streams_module
 from exporter.sources.statsd.receive.recvmmsg import pack_address
-from exporter.sources.statsd.receive.tcp import LINE, SETBACK, Streams
+from exporter.sources.statsd.receive.tcp import ACCEPT_RETRY_DELAY, MAX_LINE_BYTES, StreamListeners
 
 
 class Stage:
-    """Streams on a real listening socket, driven by hand, with a clock of their own."""
+    """StreamListeners on a real listening socket, driven by hand, with a clock of their own."""
 
     def __init__(self, idle: float = 0.0) -> None:
         self.now = 1000.0
         self.lines: list[bytes] = []
         self.selector = selectors.DefaultSelector()
-        self.streams = Streams(self.selector, self.take, idle=idle, clock=lambda: self.now)
+        self.streams = StreamListeners(self.selector, self.take, idle=idle, clock=lambda: self.now)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         self.streams.listen(self.listener, "tcp")
@@ -84,7 +84,7 @@ def test_a_connection_that_is_silent_for_too_long_is_closed_and_its_half_line_co
 
 
 def test_dead_connections_do_not_lock_out_later_ones(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams_module, "CONNECTIONS", 3)
+    monkeypatch.setattr(streams_module, "MAX_CONNECTIONS", 3)
     first, *others = [stage.connect() for _ in range(3)]
     late = stage.connect()
     assert is_closed(late)  # all of them sent something, or came, a moment ago
@@ -114,7 +114,7 @@ def test_the_kernel_asks_whether_a_silent_sender_is_still_there(stage: Stage) ->
 def test_lines_that_are_too_long_are_counted_once_each(stage: Stage) -> None:
     client = stage.connect()
     for _ in range(2):
-        client.sendall(b"x" * LINE * 3 + b"\na:1|c\n")
+        client.sendall(b"x" * MAX_LINE_BYTES * 3 + b"\na:1|c\n")
         until = time.monotonic() + 10
         while (not stage.lines or stage.lines[-1] != b"a:1|c" or stage.serve(0.05)) and time.monotonic() < until:
             stage.serve(0.05)
@@ -132,10 +132,10 @@ def test_a_sender_that_never_pauses_does_not_hold_up_the_end(stage: Stage, monke
 
 EXHAUSTED = """
 import resource, selectors, socket, time
-from exporter.sources.statsd.receive.tcp import SETBACK, Streams
+from exporter.sources.statsd.receive.tcp import ACCEPT_RETRY_DELAY, StreamListeners
 
 selector, lines = selectors.DefaultSelector(), []
-streams = Streams(selector, lambda transport, found, sender: lines.extend(found))
+streams = StreamListeners(selector, lambda transport, found, sender: lines.extend(found))
 listener = socket.create_server(("127.0.0.1", 0))
 listener.setblocking(False)
 streams.listen(listener, "tcp")
@@ -158,7 +158,7 @@ def test_without_descriptors_nothing_spins() -> None:
     result = subprocess.run([sys.executable, "-c", EXHAUSTED], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     wakes, failures, used = (float(part) for part in result.stdout.split())
-    assert 2 <= failures <= 1 / SETBACK + 1
+    assert 2 <= failures <= 1 / ACCEPT_RETRY_DELAY + 1
     assert wakes == failures
     assert used < 0.5
 

@@ -14,7 +14,7 @@ from exporter.config.settings import ReceptionSettings, Settings, StatsdSettings
 from exporter.engine import Engine
 from exporter.metrics.family import Family, Kind
 from exporter.sources.statsd import resolvers
-from exporter.sources.statsd.model import ALL, Action, Resolution, Signature, Target
+from exporter.sources.statsd.model import ALL_DIALECTS, Action, Resolution, Signature, Target
 from exporter.sources.statsd.receive.receiver import Receiver
 from exporter.store.exposition import Format, render
 
@@ -29,15 +29,15 @@ class Plain:
     """Counts everything by name."""
 
     revision = 0
-    dialects = ALL
+    dialects = ALL_DIALECTS
 
     def restore_family(self, spec: object) -> None:
         """Nothing was saved."""
 
-    def take_spellings(self) -> None:
+    def take_corrections(self) -> None:
         """No id is spelled otherwise here."""
 
-    def find(self, signature: Signature) -> Resolution:
+    def look_up(self, signature: Signature) -> Resolution:
         return Resolution("plain", (Target(JOBS, (signature.name,), Action.ADD),))
 
 
@@ -47,7 +47,7 @@ def expose(engine: Engine) -> str:
 
 
 def test_a_reload_loses_neither_counts_nor_packets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolvers, "make_resolver", lambda *_: Plain())
+    monkeypatch.setattr(resolvers, "build_resolver", lambda *_: Plain())
     engine = Engine(SETTINGS)
     engine.start()
     source = engine.sources.get("statsd")
@@ -75,11 +75,11 @@ def test_users_metrics_go_on_after_a_reload() -> None:
         source = engine.sources.get("statsd")
         assert source is not None
         for _ in range(2):
-            source.absorber.absorb([b"airflow.rows,table=orders:2|g"], lambda _: b"one")
+            source.aggregator.process_batch([b"airflow.rows,table=orders:2|g"], lambda _: b"one")
             engine.replace(replace(SETTINGS, birth_hold=5))
             source = engine.sources.get("statsd")
             assert source is not None
-        source.absorber.absorb([b"airflow.rows,table=orders:7|g"], lambda _: b"one")
+        source.aggregator.process_batch([b"airflow.rows,table=orders:7|g"], lambda _: b"one")
     finally:
         assert engine.stop(10)
     assert 'airflow_custom_rows{table="orders"} 7\n' in expose(engine)

@@ -12,8 +12,8 @@ import pytest
 
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.reading import ReaderError
-from exporter.sources.statsd.aggregator import Absorber
-from exporter.sources.statsd.model import ALL, Resolution, Signature
+from exporter.sources.statsd.aggregator import Aggregator
+from exporter.sources.statsd.model import ALL_DIALECTS, Resolution, Signature
 from exporter.sources.statsd.receive import relay as relay_module
 from exporter.sources.statsd.receive.receiver import Listeners
 from exporter.sources.statsd.receive.relay import Relay
@@ -25,16 +25,16 @@ from exporter.store.store import Store
 class Resolver:
     """Drops everything, and may fail."""
 
-    dialects = ALL
+    dialects = ALL_DIALECTS
     revision = 0
 
     def __init__(self) -> None:
         self.fails = False
 
-    def take_spellings(self) -> None:
+    def take_corrections(self) -> None:
         return None
 
-    def find(self, signature: Signature) -> Resolution:
+    def look_up(self, signature: Signature) -> Resolution:
         if self.fails:
             raise RuntimeError("boom")
         return Resolution("", drop="unmapped")
@@ -45,7 +45,7 @@ def start() -> Iterator[Callable[..., StatsdSource]]:
     started: list[StatsdSource] = []
 
     def begin(relay: str = "") -> StatsdSource:
-        source = StatsdSource(Listeners(udp="127.0.0.1:0"), Absorber(Events(Store([])), Resolver()), relay)
+        source = StatsdSource(Listeners(udp="127.0.0.1:0"), Aggregator(Events(Store([])), Resolver()), relay)
         started.append(source)
         source.connect()
         return source
@@ -72,7 +72,7 @@ def read(source: StatsdSource) -> list[str]:
     return list(source.readers[0].read().notes)
 
 
-class Names:
+class AirflowNameResolver:
     """A resolver of host names that is told what to answer."""
 
     def __init__(self) -> None:
@@ -88,8 +88,8 @@ class Names:
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    found = Names()
+def names(monkeypatch: pytest.MonkeyPatch) -> AirflowNameResolver:
+    found = AirflowNameResolver()
     monkeypatch.setattr(socket, "getaddrinfo", found)
     monkeypatch.setattr(relay_module, "BACKOFF", (0.05,))
     monkeypatch.setattr(relay_module, "RENEW", 0.05)
@@ -99,7 +99,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 def test_a_relay_that_does_not_resolve_costs_its_lines_and_not_reception(
     start: Callable[..., StatsdSource], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = Names()
+    found = AirflowNameResolver()
     monkeypatch.setattr(relay_module, "BACKOFF", (0.05,))
     real = socket.getaddrinfo
     monkeypatch.setattr(
@@ -109,7 +109,7 @@ def test_a_relay_that_does_not_resolve_costs_its_lines_and_not_reception(
     )
     source = start("nowhere:8125")
     send(source, b"a:1|c")
-    wait_until(lambda: source.absorber.lines == 1)
+    wait_until(lambda: source.aggregator.lines == 1)
     wait_until(lambda: found.asked > 2)
     tables = source.tables()
     assert tables[exporter.STATSD_RELAY_UP] == {(): 0}
@@ -118,7 +118,7 @@ def test_a_relay_that_does_not_resolve_costs_its_lines_and_not_reception(
     assert [record.levelname for record in caplog.records if "relay" in record.getMessage()] == ["WARNING"]
 
 
-def test_a_relay_is_looked_up_again_until_it_is_there_and_follows_its_name(names: Names) -> None:
+def test_a_relay_is_looked_up_again_until_it_is_there_and_follows_its_name(names: AirflowNameResolver) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as two:
         for sock in (one, two):
             sock.bind(("127.0.0.1", 0))
@@ -150,8 +150,8 @@ def test_the_death_of_the_receiving_thread_is_logged_shown_and_mended(
 ) -> None:
     source = start()
     send(source, b"a:1|c")
-    wait_until(lambda: source.absorber.lines == 1)
-    source.absorber.resolver.fails = True  # type: ignore[attr-defined]
+    wait_until(lambda: source.aggregator.lines == 1)
+    source.aggregator.resolver.fails = True  # type: ignore[attr-defined]
     dead = source.receiver
     assert dead is not None
     send(source, b"b:1|c")
@@ -161,10 +161,10 @@ def test_the_death_of_the_receiving_thread_is_logged_shown_and_mended(
     with pytest.raises(ReaderError, match="RuntimeError: boom") as caught:
         read(source)
     assert caught.value.reason == "unreachable"  # after which the supervisor connects again
-    source.absorber.resolver.fails = False  # type: ignore[attr-defined]
+    source.aggregator.resolver.fails = False  # type: ignore[attr-defined]
     source.connect()
     send(source, b"c:1|c")
-    wait_until(lambda: source.absorber.lines == 2)
+    wait_until(lambda: source.aggregator.lines == 2)
     assert source.tables()[exporter.STATSD_PACKETS][("udp",)] == 3
 
 
@@ -185,6 +185,6 @@ def test_a_change_arrives_although_the_receiving_thread_dies_before_it(start: Ca
     source.change(wanted)
     leave.set()
     wait_until(lambda: not receiver.alive)
-    assert source.absorber.resolver is wanted
+    assert source.aggregator.resolver is wanted
     source.change(later)
-    assert source.absorber.resolver is later
+    assert source.aggregator.resolver is later

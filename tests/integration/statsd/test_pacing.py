@@ -13,7 +13,14 @@ from typing import NamedTuple
 
 import pytest
 
-from exporter.sources.statsd.receive.pacing import COUNTED, LONGEST, MOST, NAP, SHARE, Rest
+from exporter.sources.statsd.receive.pacing import (
+    BUFFER_SHARE,
+    DATAGRAM_MEMORY,
+    MAX_DATAGRAMS_PER_READ,
+    MAX_SLEEP,
+    MAX_STEP,
+    ReadPacer,
+)
 
 SLACK = 0.05
 """Seconds that a busy machine may add."""
@@ -45,29 +52,29 @@ def pair() -> Iterator[Pair]:
         yield Pair(here, there)
 
 
-def measure(rest: Rest, arrived: int = 1) -> float:
+def measure(pacer: ReadPacer, arrived: int = 1) -> float:
     began = time.monotonic()
-    rest.take(arrived)
+    pacer.sleep(arrived)
     return time.monotonic() - began
 
 
-def test_a_rest_ends_at_once_where_enough_waits(pair: Pair) -> None:
-    rest = Rest([pair.here])
-    measure(rest)
-    pair.send(int(pair.room / SHARE / COUNTED) + 1)
-    assert measure(rest) < LONGEST / 2 + SLACK
+def test_a_sleep_ends_at_once_where_enough_waits(pair: Pair) -> None:
+    pacer = ReadPacer([pair.here])
+    measure(pacer)
+    pair.send(int(pair.room / BUFFER_SHARE / DATAGRAM_MEMORY) + 1)
+    assert measure(pacer) < MAX_SLEEP / 2 + SLACK
 
 
-def test_a_rest_is_as_long_as_may_be_where_little_comes(pair: Pair) -> None:
-    rest = Rest([pair.here])
+def test_a_sleep_is_as_long_as_may_be_where_little_comes(pair: Pair) -> None:
+    pacer = ReadPacer([pair.here])
     for _ in range(5):
-        measure(rest)
+        measure(pacer)
     pair.send(1)
-    assert LONGEST * 0.9 < measure(rest) < LONGEST + 3 * SLACK, "each nap may be late"
+    assert MAX_SLEEP * 0.9 < measure(pacer) < MAX_SLEEP + 3 * SLACK, "each step may be late"
 
 
 class Stream:
-    """Time and a socket in one: naps move the clock on, each `late` by so many seconds; datagrams come meanwhile."""
+    """Time and a socket in one: steps move the clock on, each `late` by so many seconds; datagrams come meanwhile."""
 
     def __init__(self, rate: float, late: float = 0.0) -> None:
         self.rate = rate
@@ -75,24 +82,24 @@ class Stream:
         self.now = self.read_at = 1000.0
         self.waits = 0.0
         self.fullest = 0.0
-        self.naps: list[float] = []
+        self.steps: list[float] = []
         self.room = STOCK
 
     def monotonic(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
+        self.steps.append(seconds)
         self.now += seconds + self.late
-        self.waits += (seconds + self.late) * self.rate * COUNTED
+        self.waits += (seconds + self.late) * self.rate * DATAGRAM_MEMORY
         self.fullest = max(self.fullest, self.waits)
 
     def getsockopt(self, _: int, option: int) -> int:
         return self.room if option == socket.SO_RCVBUF else int(self.waits)
 
     def read(self) -> float:
-        """Take all that waits; returns how many."""
-        waits, self.waits = self.waits / COUNTED, 0.0
+        """Read everything that waits; returns the number of datagrams."""
+        waits, self.waits = self.waits / DATAGRAM_MEMORY, 0.0
         return waits
 
 
@@ -103,115 +110,115 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> Stream:
     return stream
 
 
-def listen(stream: Stream, rest: Rest, seconds: float = 2.0) -> list[float]:
-    """Rest and read by turns for so long; returns how many datagrams each read brought."""
+def listen(stream: Stream, pacer: ReadPacer, seconds: float = 2.0) -> list[float]:
+    """Sleep and read in turns for `seconds`; returns the number of datagrams of each read."""
     end = stream.now + seconds
     brought = [1.0]
     while stream.now < end:
-        rest.take(round(brought[-1]))
+        pacer.sleep(round(brought[-1]))
         brought.append(stream.read())
     return brought[2:]
 
 
-def make_rest(stream: Stream, room: int = STOCK) -> Rest:
+def make_pacer(stream: Stream, room: int = STOCK) -> ReadPacer:
     stream.room = room
-    rest = Rest([stream])  # type: ignore[list-item]
-    listen(stream, rest)
-    stream.naps.clear()
+    pacer = ReadPacer([stream])  # type: ignore[list-item]
+    listen(stream, pacer)
+    stream.steps.clear()
     stream.fullest = 0.0
-    return rest
+    return pacer
 
 
 def test_a_steady_stream_wakes_the_thread_seldom(stream: Stream) -> None:
-    brought = listen(stream, make_rest(stream))
+    brought = listen(stream, make_pacer(stream))
     assert min(brought) > 50
-    assert len(stream.naps) < 2.0 * 130
+    assert len(stream.steps) < 2.0 * 130
 
 
 def test_a_fast_stream_is_read_when_the_buffer_is_half_full(stream: Stream) -> None:
     stream.rate = 20_000
-    brought = listen(stream, make_rest(stream))
+    brought = listen(stream, make_pacer(stream))
     assert 130 < min(brought) <= max(brought) < 145
-    assert len(stream.naps) <= len(brought) + 2, "one nap a read"
+    assert len(stream.steps) <= len(brought) + 2, "one nap a read"
 
 
 def test_a_large_buffer_lets_it_sleep_through(stream: Stream) -> None:
-    brought = listen(stream, make_rest(stream, 4 * 1024 * 1024))
+    brought = listen(stream, make_pacer(stream, 4 * 1024 * 1024))
     assert min(brought) > 240
-    assert len(stream.naps) <= (2.0 + LONGEST) / NAP
+    assert len(stream.steps) <= (2.0 + MAX_SLEEP) / MAX_STEP
 
 
 def test_a_large_buffer_takes_a_burst_of_ten_times_what_the_stock_one_takes(stream: Stream) -> None:
     large = 4 * 1024 * 1024
-    rest = make_rest(stream, large)
+    pacer = make_pacer(stream, large)
     for quiet in range(1, 12):
-        listen(stream, rest, 0.007 * quiet)
+        listen(stream, pacer, 0.007 * quiet)
         stream.rate = 200_000
-        listen(stream, rest, 0.05)
+        listen(stream, pacer, 0.05)
         stream.rate = 2_500
     assert stream.fullest < large
 
 
 @pytest.mark.parametrize("late", [0.0, 0.001, 0.004, 0.006])
 @pytest.mark.parametrize("rate", [0, 50, 2_500, 8_000])
-def test_a_burst_that_begins_during_any_nap_finds_room(stream: Stream, rate: float, late: float) -> None:
+def test_a_burst_that_begins_during_any_step_finds_room(stream: Stream, rate: float, late: float) -> None:
     stream.rate, stream.late = rate, late
-    rest = make_rest(stream)
+    pacer = make_pacer(stream)
     for quiet in range(1, 12):
-        listen(stream, rest, 0.007 * quiet)
+        listen(stream, pacer, 0.007 * quiet)
         stream.rate = 20_000
-        listen(stream, rest, 0.05)
+        listen(stream, pacer, 0.05)
         stream.rate = rate
     assert stream.fullest < STOCK
 
 
 @pytest.mark.parametrize("rate", [20_000, 60_000, 120_000, 200_000])
 def test_a_burst_out_of_silence_finds_room_whatever_its_speed(stream: Stream, rate: float) -> None:
-    rest = make_rest(stream)
-    rest.forget()
+    pacer = make_pacer(stream)
+    pacer.reset()
     stream.rate = rate
-    listen(stream, rest, 0.1)
+    listen(stream, pacer, 0.1)
     assert stream.fullest < STOCK
 
 
 def test_a_sender_that_hesitates_before_its_burst_is_trusted_step_by_step(stream: Stream) -> None:
-    rest = make_rest(stream)
-    rest.forget()
+    pacer = make_pacer(stream)
+    pacer.reset()
     stream.rate = 0
-    rest.take(1)
-    rest.take(1)
+    pacer.sleep(1)
+    pacer.sleep(1)
     stream.rate = 60_000
-    listen(stream, rest, 0.1)
+    listen(stream, pacer, 0.1)
     assert stream.fullest < STOCK
 
 
-def test_sockets_that_share_a_port_rest_by_what_all_of_them_hold() -> None:
+def test_sockets_that_share_a_port_sleep_by_what_all_of_them_hold() -> None:
     with ExitStack() as stack:
         socks = [stack.enter_context(socket.socket(type=socket.SOCK_DGRAM)) for _ in range(16)]
         there = stack.enter_context(socket.socket(type=socket.SOCK_DGRAM))
         for sock in socks:
             sock.bind(("127.0.0.1", 0))
-        rest = Rest(socks)
-        assert rest.room == sum(sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for sock in socks)
+        pacer = ReadPacer(socks)
+        assert pacer.room == sum(sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for sock in socks)
         for _ in range(5):
-            measure(rest)
-        for place in range(MOST):
+            measure(pacer)
+        for place in range(MAX_DATAGRAMS_PER_READ):
             there.sendto(b"airflow.ti.start.sales.load:1|c", socks[place % 16].getsockname())
-        assert measure(rest) < LONGEST / 2 + SLACK, "64 in each are enough, though none is half full"
+        assert measure(pacer) < MAX_SLEEP / 2 + SLACK, "64 in each are enough, though none is half full"
 
 
-def test_after_late_wakings_naps_are_shorter_and_then_as_long_as_before(stream: Stream) -> None:
-    rest = make_rest(stream)
-    listen(stream, rest)
-    usual = max(stream.naps)
+def test_after_late_wakings_steps_are_shorter_and_then_as_long_as_before(stream: Stream) -> None:
+    pacer = make_pacer(stream)
+    listen(stream, pacer)
+    usual = max(stream.steps)
     stream.late = 0.005
-    listen(stream, rest, 0.2)
-    stream.naps.clear()
+    listen(stream, pacer, 0.2)
+    stream.steps.clear()
     stream.late = 0.0
-    rest.take(1)
-    assert stream.naps[0] == pytest.approx(usual - 0.005, abs=0.0005)
-    listen(stream, rest)
-    assert max(stream.naps) == pytest.approx(usual, abs=0.0005)
+    pacer.sleep(1)
+    assert stream.steps[0] == pytest.approx(usual - 0.005, abs=0.0005)
+    listen(stream, pacer)
+    assert max(stream.steps) == pytest.approx(usual, abs=0.0005)
 
 
 class Silent:
@@ -223,9 +230,9 @@ class Silent:
         raise OSError(92, "Protocol not available")
 
 
-def test_where_the_kernel_does_not_tell_a_rest_goes_by_what_came() -> None:
-    rest = Rest([Silent()])  # type: ignore[list-item]
-    measure(rest)
-    assert measure(rest, arrived=2_000) < LONGEST / 2 + SLACK
+def test_where_the_kernel_does_not_tell_a_sleep_goes_by_what_came() -> None:
+    pacer = ReadPacer([Silent()])  # type: ignore[list-item]
+    measure(pacer)
+    assert measure(pacer, arrived=2_000) < MAX_SLEEP / 2 + SLACK
     time.sleep(0.1)
-    assert measure(rest, arrived=1) > LONGEST * 0.9
+    assert measure(pacer, arrived=1) > MAX_SLEEP * 0.9

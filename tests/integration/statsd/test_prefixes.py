@@ -6,7 +6,7 @@ import pytest
 
 from exporter.config.settings import StatsdSettings
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names import Names
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from tests.integration.statsd.streams import STREAMS, Line, Stream, read_lines
 from tests.integration.statsd.test_recorded_streams import Replay
 
@@ -24,7 +24,10 @@ def rename(lines: list[Line], prefix: str) -> list[Line]:
 @pytest.mark.parametrize("prefix", ["airflow.production.", "scheduler.", ""])
 def test_the_same_series_come_of_a_stream_under_another_prefix(stream: Stream, prefix: str) -> None:
     sent = [line for line in read_lines(stream) if line.name.startswith("airflow.")][:LINES]
-    names, usual = Names(Directory(), StatsdSettings()), Names(Directory(), StatsdSettings())
+    names, usual = (
+        AirflowNameResolver(Directory(), StatsdSettings()),
+        AirflowNameResolver(Directory(), StatsdSettings()),
+    )
     first = Replay(names, rename(sent, prefix))
     Replay(usual, sent)
     assert first.drops["undecided"] < Replay(usual, sent).drops["undecided"] + FIRST_LINES

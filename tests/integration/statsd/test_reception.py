@@ -12,15 +12,15 @@ import pytest
 from exporter.metrics.reading import ReaderError
 from exporter.sources.statsd.receive import receiver as receiver_module
 from exporter.sources.statsd.receive import recvmmsg
-from exporter.sources.statsd.receive.ordering import Arrivals
+from exporter.sources.statsd.receive.ordering import OrderedReader
 from exporter.sources.statsd.receive.receiver import Listeners, Receiver, make_reader
-from exporter.sources.statsd.receive.recvmmsg import HEAD, Batches, Singles
+from exporter.sources.statsd.receive.recvmmsg import HEAD_BYTES, BatchReader, SingleReader
 from exporter.sources.statsd.receive.relay import Relay
-from exporter.sources.statsd.receive.tcp import LINE
+from exporter.sources.statsd.receive.tcp import MAX_LINE_BYTES
 
 
 class Notebook:
-    """Takes lines as the absorber does."""
+    """Takes lines as the aggregator does."""
 
     learned = 0
 
@@ -28,7 +28,7 @@ class Notebook:
         self.lines: list[bytes] = []
         self.senders: set[bytes] = set()
 
-    def absorb(self, batch: Sequence[bytes], senders: Callable[[int], bytes]) -> None:
+    def process_batch(self, batch: Sequence[bytes], senders: Callable[[int], bytes]) -> None:
         self.lines += batch
         self.senders.update(senders(place) for place in range(len(batch)))
 
@@ -69,7 +69,7 @@ def wait_for(notebook: Notebook, count: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize(("where", "family"), [("127.0.0.1:0", socket.AF_INET), ("[::1]:0", socket.AF_INET6)])
-@pytest.mark.parametrize(("kind", "size"), [(Arrivals, 0), (Batches, 65_536), (Singles, 65_536)])
+@pytest.mark.parametrize(("kind", "size"), [(OrderedReader, 0), (BatchReader, 65_536), (SingleReader, 65_536)])
 def test_datagrams_come_whole_in_order_and_with_their_senders_address(
     *,
     where: str,
@@ -80,8 +80,8 @@ def test_datagrams_come_whole_in_order_and_with_their_senders_address(
     start: Callable[..., Receiver],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if kind is Singles:
-        monkeypatch.setattr(receiver_module, "find_call", lambda: None)
+    if kind is SingleReader:
+        monkeypatch.setattr(receiver_module, "get_recvmmsg", lambda: None)
     receiver = start(udp=where, buffer=size)
     sent = [b"a%d:1|c" % number + b"x" * number for number in range(200)]
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
@@ -101,7 +101,7 @@ def test_large_datagrams_come_whole_among_small_ones(
     size: int, notebook: Notebook, start: Callable[..., Receiver]
 ) -> None:
     port = find_port(start(udp="127.0.0.1:0", buffer=size))
-    lengths = [1, HEAD - 1, HEAD, HEAD + 1, 2, 9_000, 65_507, 3]
+    lengths = [1, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, 2, 9_000, 65_507, 3]
     sent = [(b"%d" % length * length)[:length] for length in lengths]
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         for datagram in sent:
@@ -110,7 +110,7 @@ def test_large_datagrams_come_whole_among_small_ones(
 
 
 def test_what_the_kernel_threw_away_is_counted(notebook: Notebook) -> None:
-    for make in (lambda sock: make_reader([sock]), Singles):
+    for make in (lambda sock: make_reader([sock]), SingleReader):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(type=socket.SOCK_DGRAM) as sender:
             sock.bind(("127.0.0.1", 0))
             sock.setsockopt(socket.SOL_SOCKET, recvmmsg.SO_RXQ_OVFL, 1)
@@ -144,7 +144,7 @@ def test_a_line_without_end_takes_no_memory_and_the_next_one_counts(
 ) -> None:
     receiver = start(tcp="127.0.0.1:0")
     with socket.create_connection(("127.0.0.1", find_port(receiver))) as sock:
-        sock.sendall(b"x" * LINE * 5 + b"\na:1|c\n")
+        sock.sendall(b"x" * MAX_LINE_BYTES * 5 + b"\na:1|c\n")
         assert wait_for(notebook, 1) == [b"a:1|c"]
 
 

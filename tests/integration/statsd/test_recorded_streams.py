@@ -14,8 +14,8 @@ from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.directory import Directory
 from exporter.sources.statsd import parser as lines
-from exporter.sources.statsd.airflow_names import Names
-from exporter.sources.statsd.model import Action, Resolution, Signature, Type
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.model import Action, MetricType, Resolution, Signature
 from tests.integration.statsd.reading import DAGS, Reading
 from tests.integration.statsd.streams import STREAMS, Line, Stream, read_lines, read_payloads
 
@@ -27,9 +27,9 @@ OF_API = frozenset(family for family in FAMILIES if family.source == "airflow")
 
 
 class Replay:
-    """A stream through `Names`, kept in plain dictionaries; resolutions are kept until the revision grows."""
+    """A stream resolved into plain dictionaries; resolutions are kept until the resolver's revision grows."""
 
-    def __init__(self, names: Names, lines: Iterable[Line]) -> None:
+    def __init__(self, names: AirflowNameResolver, lines: Iterable[Line]) -> None:
         self.values: dict[tuple[str, tuple[str, ...]], float] = defaultdict(float)
         self.counts: dict[tuple[str, tuple[str, ...]], int] = defaultdict(int)
         self.drops: Counter[str] = Counter()
@@ -62,7 +62,7 @@ class Replay:
 
 
 def sign(line: Line) -> Signature:
-    return Signature(line.name, Type(line.type), line.tags, line.rate, line.dialect)
+    return Signature(line.name, MetricType(line.type), line.tags, line.rate, line.dialect)
 
 
 @cache
@@ -95,7 +95,7 @@ def assert_same(replay: Replay, reading: Reading, *, held: tuple[str, ...] = ())
 def test_all_counts_and_sums_are_those_of_an_independent_reading(stream: Stream) -> None:
     sent = read_lines(stream)
     settings = StatsdSettings(release=stream.release, mode=stream.mode)
-    replay = Replay(Names(know_ids(), settings), sent)
+    replay = Replay(AirflowNameResolver(know_ids(), settings), sent)
     reading = read(stream)
     assert_same(replay, reading)
     assert replay.counts == reading.counts
@@ -107,7 +107,7 @@ def test_all_counts_and_sums_are_those_of_an_independent_reading(stream: Stream)
 )
 def test_the_stream_tells_all_of_itself(stream: Stream) -> None:
     sent = read_lines(stream)
-    replay = Replay(Names(Directory(), SILENT), sent)
+    replay = Replay(AirflowNameResolver(Directory(), SILENT), sent)
     assert_same(replay, read(stream), held=BEFORE_ANY_SIGN)
     assert replay.forgotten < 12
     assert replay.drops["unknown_unit"] <= 8
@@ -119,14 +119,14 @@ def test_what_the_api_tells_does_as_well_as_the_configuration() -> None:
     directory.tell_version("2.11.2")
     directory.tell_metrics({"statsd_datadog_enabled": "True", "timer_unit_consistency": "False"})
     sent = read_lines(stream)
-    assert_same(Replay(Names(directory, SILENT), sent), read(stream))
+    assert_same(Replay(AirflowNameResolver(directory, SILENT), sent), read(stream))
 
 
 def test_without_ids_from_the_api_3_3_in_plain_mode_has_the_same_sums_over_all_ids() -> None:
     """Dots that were sent as underscores are only undone from when on the stream tells them."""
     stream = Stream("3.3.2", "plain")
     sent = read_lines(stream)
-    replay, reading = Replay(Names(Directory(), SILENT), sent), read(stream)
+    replay, reading = Replay(AirflowNameResolver(Directory(), SILENT), sent), read(stream)
     counters = {name for name, _ in reading.values if name.endswith("_total")}
     for name in counters:
         summed = [sum(value for key, value in one.values.items() if key[0] == name) for one in (replay, reading)]
@@ -137,12 +137,14 @@ def test_without_ids_from_the_api_3_3_in_plain_mode_has_the_same_sums_over_all_i
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_the_exporters_lines_are_those_of_the_small_reader(stream: Stream) -> None:
     """So what is shown here with plain dictionaries holds for what is received."""
-    parsed = [lines.parse(line) for text in read_payloads(stream) for line in lines.split(text.encode())]
+    parsed = [lines.parse_line(line) for text in read_payloads(stream) for line in lines.split_lines(text.encode())]
     assert not [one.rejected for one in parsed if one.rejected]
     samples = [sample for one in parsed for sample in one.samples]
     read = [
         (
-            Signature(line.name, Type(line.type), line.tags, 1.0 if line.type == "g" else line.rate, line.dialect),
+            Signature(
+                line.name, MetricType(line.type), line.tags, 1.0 if line.type == "g" else line.rate, line.dialect
+            ),
             line.value,
         )
         for line in read_lines(stream)
@@ -154,7 +156,10 @@ def test_the_exporters_lines_are_those_of_the_small_reader(stream: Stream) -> No
 def test_with_the_api_on_nothing_that_it_feeds_comes_from_statsd(stream: Stream) -> None:
     sent = read_lines(stream)
     settings = StatsdSettings(release=stream.release, mode=stream.mode)
-    alone, beside = Replay(Names(know_ids(), settings), sent), Replay(Names(know_ids(), settings, OF_API), sent)
+    alone, beside = (
+        Replay(AirflowNameResolver(know_ids(), settings), sent),
+        Replay(AirflowNameResolver(know_ids(), settings, OF_API), sent),
+    )
     of_api = {family.name for family in OF_API}
     stand_ins = {"airflow_task_starts_total", "airflow_task_execution_duration_seconds"}
     assert {key[0] for key in alone.values} - {key[0] for key in beside.values} >= stand_ins
@@ -167,7 +172,9 @@ def test_with_the_api_on_nothing_that_it_feeds_comes_from_statsd(stream: Stream)
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_the_series_are_those_of_the_golden_file(stream: Stream) -> None:
     """Set UPDATE_GOLDEN to write them anew, and read the difference line by line."""
-    replay = Replay(Names(know_ids(), StatsdSettings(release=stream.release, mode=stream.mode)), read_lines(stream))
+    replay = Replay(
+        AirflowNameResolver(know_ids(), StatsdSettings(release=stream.release, mode=stream.mode)), read_lines(stream)
+    )
     names = {family.name: family.labels for family in FAMILIES}
     lines = [
         f"{write_series(name, names[name], labels)} {value:.10g}" for (name, labels), value in replay.values.items()

@@ -10,9 +10,9 @@ from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.aggregator import Absorber
-from exporter.sources.statsd.airflow_names import Names
-from exporter.sources.statsd.mapping import parse
+from exporter.sources.statsd.aggregator import Aggregator
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.mapping.mapper import parse_mapping
 from exporter.sources.statsd.model import Resolver
 from exporter.store import live_tables as events_module
 from exporter.store.exposition import Format, render
@@ -32,12 +32,12 @@ class World:
     """A resolver with the live tables that it feeds."""
 
     def __init__(self, resolver: Resolver) -> None:
-        self.store = Store(FAMILIES if isinstance(resolver, Names) else [])
+        self.store = Store(FAMILIES if isinstance(resolver, AirflowNameResolver) else [])
         self.events = Events(self.store)
-        self.absorber = Absorber(self.events, resolver)
+        self.aggregator = Aggregator(self.events, resolver)
 
     def send(self, *lines: str) -> None:
-        self.absorber.absorb([line.encode() for line in lines], lambda _: b"one")
+        self.aggregator.process_batch([line.encode() for line in lines], lambda _: b"one")
 
     def scrape(self) -> list[str]:
         text = b"".join(render(self.store, Format.TEXT, truth=True)).decode()
@@ -45,11 +45,11 @@ class World:
 
 
 def map_names() -> World:
-    return World(parse(MAPPING))
+    return World(parse_mapping(MAPPING))
 
 
 def read_names(mode: str = "influxdb") -> World:
-    return World(Names(Directory(), StatsdSettings(release="3.3.2", mode=mode)))
+    return World(AirflowNameResolver(Directory(), StatsdSettings(release="3.3.2", mode=mode)))
 
 
 REFUSED = ("-1|c", "inf|c", "-inf|c", "nan|c", "1e999|c", "-0.5|c|@0.1", "inf|ms", "nan|h", "x|c", "|c", "1|s", "1|q")
@@ -62,8 +62,8 @@ def test_a_refused_value_leaves_the_name_free(value: str) -> None:
         assert world.scrape() == []
         world.send(f"{prefix}jobs.active:5|g")
         assert [line.split()[-1] for line in world.scrape()] == ["5"]
-        assert sum(world.absorber.rejected.values()) == 1
-        assert world.absorber.dropped == {}
+        assert sum(world.aggregator.rejected.values()) == 1
+        assert world.aggregator.dropped == {}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_refused_value_after_a_good_one_changes_nothing() -> None:
     world = map_names()
     world.send("a:1|c", "a:-1|c", "a:inf|c", "a:2|c")
     assert world.scrape() == ["a 3"]
-    assert world.absorber.rejected == {"bad_value": 2}
+    assert world.aggregator.rejected == {"bad_value": 2}
 
 
 def test_of_an_event_only_what_takes_the_value_makes_series() -> None:
@@ -104,7 +104,7 @@ def test_of_an_event_only_what_takes_the_value_makes_series() -> None:
     world = read_names()
     world.send("airflow.dagrun.duration.failed,dag_id=d,run_type=manual:-5|ms")
     assert [line.split("{")[0] for line in world.scrape()] == ["airflow_dag_runs_finished_total"]
-    assert world.absorber.rejected == {"bad_value": 1}
+    assert world.aggregator.rejected == {"bad_value": 1}
     world.send("airflow.dagrun.duration.failed,dag_id=d,run_type=manual:5000|ms")
     assert sorted(line.split("{")[0] for line in world.scrape()) == [
         "airflow_dag_run_failed_seconds_total",
@@ -128,9 +128,9 @@ def test_a_name_that_another_family_has_stays_free_for_when_that_is_gone() -> No
     world = map_names()
     world.events.find(TAKEN, ())
     world.send("taken:1|c")
-    assert world.absorber.dropped == {"conflict": 1}
+    assert world.aggregator.dropped == {"conflict": 1}
     world.events.clear()
-    world.absorber.change(world.absorber.resolver)
+    world.aggregator.set_resolver(world.aggregator.resolver)
     world.send("taken:1|h")
     assert "taken_count 1" in world.scrape()
 
@@ -139,11 +139,11 @@ def test_a_series_over_the_cap_takes_no_name(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(events_module, "SERIES", 1)
     world = map_names()
     world.send("a:1|c", *[f"jobs:{value}|g" for value in range(5)])
-    assert world.absorber.dropped == {"capped": 5}
+    assert world.aggregator.dropped == {"capped": 5}
     assert world.scrape() == ["a 1"]
     assert dict(world.events.refused) == {}
     monkeypatch.setattr(events_module, "SERIES", 10)
-    world.absorber.change(world.absorber.resolver)
+    world.aggregator.set_resolver(world.aggregator.resolver)
     world.send("jobs:3|c")
     assert world.scrape() == ["a 1", "jobs 3"]
 
@@ -151,7 +151,7 @@ def test_a_series_over_the_cap_takes_no_name(monkeypatch: pytest.MonkeyPatch) ->
 def test_labels_that_cannot_be_take_no_name() -> None:
     world = map_names()
     world.send("a,le=5:1|ms")
-    assert world.absorber.dropped == {"conflict": 1}
+    assert world.aggregator.dropped == {"conflict": 1}
     world.send("a:1|g")
     assert world.scrape() == ["a 1"]
 
@@ -169,8 +169,8 @@ def test_what_is_exposed_has_counted_something(sent: list[str]) -> None:
     """Leaving out every line that was refused or dropped gives the same series."""
     world, again = map_names(), map_names()
     for line in sent:
-        before = sum(world.absorber.rejected.values()) + sum(world.absorber.dropped.values())
+        before = sum(world.aggregator.rejected.values()) + sum(world.aggregator.dropped.values())
         world.send(line)
-        if sum(world.absorber.rejected.values()) + sum(world.absorber.dropped.values()) == before:
+        if sum(world.aggregator.rejected.values()) + sum(world.aggregator.dropped.values()) == before:
             again.send(line)
     assert world.scrape() == again.scrape()

@@ -10,8 +10,8 @@ import pytest
 from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.statsd import executor
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.aggregator import Absorber
-from exporter.sources.statsd.airflow_names import Names
+from exporter.sources.statsd.aggregator import Aggregator
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.store.exposition import Format, render
 from exporter.store.live_tables import Events
 from exporter.store.senders import PERIODS, SHORTEST, UNKNOWN
@@ -39,8 +39,8 @@ class Cluster:
         release, _, mode = dialect.partition(" ")
         self._line = LINES[dialect] % SLOTS
         self._store = Store([executor.SLOTS])
-        self._names = Names(Directory(), StatsdSettings(release=release, mode=mode), frozenset())
-        self._absorber = Absorber(Events(self._store, clock=self.clock), self._names, self.clock)
+        self._names = AirflowNameResolver(Directory(), StatsdSettings(release=release, mode=mode), frozenset())
+        self._aggregator = Aggregator(Events(self._store, clock=self.clock), self._names, self.clock)
         self._swept = self.now
         self.wrong: dict[float, float] = {}
         """What was exposed while one scheduler lived, where it was not its slots, by the time."""
@@ -49,7 +49,7 @@ class Cluster:
         return self.now
 
     def say(self, sender: bytes) -> None:
-        self._absorber.absorb([self._line], lambda _: sender)
+        self._aggregator.process_batch([self._line], lambda _: sender)
 
     def live(self, seconds: float, every: float, *senders: bytes) -> None:
         """Time passes, in which these schedulers speak `every` so many seconds; the exporter sweeps as it does."""
@@ -61,7 +61,7 @@ class Cluster:
                     self.say(sender)
             if self.now >= self._swept + 1:
                 self._swept = self.now
-                self._absorber.sweep()
+                self._aggregator.sweep()
             if (told := self.read()) != SLOTS:
                 self.wrong[self.now] = told
             self.now += STEP

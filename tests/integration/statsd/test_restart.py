@@ -37,7 +37,7 @@ class Process:
         self.source: StatsdSource = source
 
     def send(self, *lines: bytes) -> None:
-        self.source.absorber.absorb(lines, lambda _: b"one")
+        self.source.aggregator.process_batch(lines, lambda _: b"one")
 
     def save(self) -> None:
         assert self.source.saver is not None
@@ -246,7 +246,7 @@ def test_what_expired_is_removed_from_the_file(mapped: Settings, monkeypatch: py
         process.save()
         clock = process.engine._events.clock
         monkeypatch.setattr(process.engine._events, "clock", lambda: clock() + 100.0)
-        process.source.absorber.sweep()
+        process.source.aggregator.sweep()
         process.save()
         assert process.value("jobs_brief") == "absent"
     assert len(rows(mapped)) == 3

@@ -14,9 +14,9 @@ import pytest
 
 from exporter.metrics.reading import ReaderError
 from exporter.sources.statsd.receive import ordering, reuseport
-from exporter.sources.statsd.receive.ordering import Arrivals
+from exporter.sources.statsd.receive.ordering import OrderedReader
 from exporter.sources.statsd.receive.receiver import make_reader
-from exporter.sources.statsd.receive.reuseport import MOST, bind_port
+from exporter.sources.statsd.receive.reuseport import MAX_SOCKETS, bind_port
 from exporter.sources.statsd.receive.sockets import enlarge
 
 STOCK = 277
@@ -27,7 +27,7 @@ class Port(NamedTuple):
     """Sockets that share a port, what reads them, and what sends to them."""
 
     socks: list[socket.socket]
-    reader: Arrivals
+    reader: OrderedReader
     sender: socket.socket
 
     def send(self, *numbers: int) -> None:
@@ -59,7 +59,7 @@ def bind() -> Iterator[Callable[..., list[socket.socket]]]:
 def port(bind: Callable[..., list[socket.socket]]) -> Iterator[Port]:
     socks = bind()
     reader = make_reader(socks)
-    assert isinstance(reader, Arrivals)
+    assert isinstance(reader, OrderedReader)
     with socket.socket(type=socket.SOCK_DGRAM) as sender:
         sender.connect(socks[0].getsockname())
         yield Port(socks, reader, sender)
@@ -76,7 +76,7 @@ def test_there_are_as_many_as_have_the_room_that_was_asked_for(bind: Callable[..
     granted = bind(size=32_768)
     assert len(granted) == 1, "the kernel grants that to one"
     system = enlarge(bind(shared=False)[0], 0)
-    assert len(bind()) == min(MOST, -(-reuseport.ROOM // system))
+    assert len(bind()) == min(MAX_SOCKETS, -(-reuseport.ROOM // system))
 
 
 def test_where_the_kernel_grants_less_than_was_asked_for_more_sockets_make_up_for_it(

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.config.settings import StatsdSettings
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names import Names
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.sources.statsd.model import Action
 from tests.integration.statsd.sender import SENDERS, Sender, work
 
@@ -56,7 +56,7 @@ def expect(sender: Sender) -> Series:
     return series
 
 
-def replay(names: Names, sender: Sender) -> Series:
+def replay(names: AirflowNameResolver, sender: Sender) -> Series:
     series: Series = defaultdict(float)
     for signature, value in work(sender):
         for family, labels, action, scale, plus in names.resolve(signature).targets:
@@ -86,7 +86,7 @@ def test_told_by_the_configuration(sender: Sender) -> None:
     settings = StatsdSettings(
         release=RELEASES[sender.release], mode=sender.mode, timer_unit_consistency=sender.consistent
     )
-    assert replay(Names(know_ids(), settings), sender) == pytest.approx(expect(sender))
+    assert replay(AirflowNameResolver(know_ids(), settings), sender) == pytest.approx(expect(sender))
 
 
 @pytest.mark.parametrize("sender", SENDERS, ids=name_sender)
@@ -98,7 +98,7 @@ def test_told_by_the_api(sender: Sender) -> None:
         "statsd_influxdb_enabled": str(sender.mode == "influxdb"),
         "timer_unit_consistency": str(sender.consistent),
     })  # fmt: skip
-    assert replay(Names(directory, StatsdSettings()), sender) == pytest.approx(expect(sender))
+    assert replay(AirflowNameResolver(directory, StatsdSettings()), sender) == pytest.approx(expect(sender))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_told_by_the_api(sender: Sender) -> None:
 )
 def test_told_by_nobody_the_second_time_is_right(sender: Sender) -> None:
     """After one round of work the stream has told its release, its dialect and its ids."""
-    names = Names(know_ids(), StatsdSettings())
+    names = AirflowNameResolver(know_ids(), StatsdSettings())
     for extra in ("dataset.updates",) if sender.old else ("asset.updates", "dag_processor_heartbeat"):
         names.resolve(next(iter(work(sender))).signature._replace(name=f"airflow.{extra}", type="c", tags=()))
     for _ in range(2):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from exporter.sources.statsd.receive import sched_slice
-from exporter.sources.statsd.receive.sched_slice import ATTRIBUTES, NUMBERS, TURN, shorten_turns
+from exporter.sources.statsd.receive.sched_slice import ATTRIBUTES, NUMBERS, SLICE, request_short_slice
 
 pytestmark = pytest.mark.skipif(os.uname().machine not in NUMBERS, reason="the number of the call is not known")
 
@@ -40,7 +40,7 @@ def see_in_a_thread(nice: int = 0, policy: int = os.SCHED_OTHER) -> tuple[Schedu
     def run() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + nice)
         os.sched_setscheduler(0, policy, os.sched_param(0))
-        seen.append((read_schedule(), shorten_turns(), read_schedule()))
+        seen.append((read_schedule(), request_short_slice(), read_schedule()))
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -51,7 +51,7 @@ def see_in_a_thread(nice: int = 0, policy: int = os.SCHED_OTHER) -> tuple[Schedu
 def test_turns_are_short_where_the_kernel_can_and_niceness_stays() -> None:
     before, taken, after = see_in_a_thread(nice=3)
     assert taken
-    assert after.turn == (TURN if before.turn else 0)
+    assert after.turn == (SLICE if before.turn else 0)
     assert after[:2] == before[:2]
 
 

@@ -9,8 +9,8 @@ import pytest
 from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.aggregator import Absorber
-from exporter.sources.statsd.airflow_names import Names
+from exporter.sources.statsd.aggregator import Aggregator
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.store.exposition import Format, render
 from exporter.store.live_tables import Events
 from exporter.store.store import Store
@@ -32,14 +32,14 @@ class World:
         self.directory = Directory()
         self.store = Store(FAMILIES, lambda: self.now)
         self.events = Events(self.store, clock=lambda: self.now)
-        self.absorber = Absorber(self.events, Names(self.directory, how), lambda: self.now)
+        self.aggregator = Aggregator(self.events, AirflowNameResolver(self.directory, how), lambda: self.now)
 
     def send(self, *lines: bytes) -> None:
-        self.absorber.absorb(lines, lambda _: b"one")
+        self.aggregator.process_batch(lines, lambda _: b"one")
 
     def wait(self, seconds: float = 11.0) -> None:
         self.now += seconds
-        self.absorber.sweep()
+        self.aggregator.sweep()
 
     def scrape(self) -> list[str]:
         text = b"".join(render(self.store, Format.TEXT)).decode()

@@ -7,8 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.families import FAMILIES
-from exporter.sources.statsd.aggregator import Absorber
-from exporter.sources.statsd.airflow_names import Names
+from exporter.sources.statsd.aggregator import Aggregator
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.store.exposition import Format, render
 from exporter.store.live_tables import Events
 from exporter.store.store import Store
@@ -21,14 +21,15 @@ LABELS = {family.name: family.labels for family in FAMILIES}
 def scrape(stream: Stream, settings: StatsdSettings) -> dict[tuple[str, tuple[str, ...]], float]:
     """Counters, sums of histograms and gauges by family and labels, once everything has been born."""
     store = Store(FAMILIES)
-    absorber = Absorber(
-        Events(store, hold=0.0), Names(know_ids(), StatsdSettings(release=stream.release, mode=stream.mode))
+    aggregator = Aggregator(
+        Events(store, hold=0.0),
+        AirflowNameResolver(know_ids(), StatsdSettings(release=stream.release, mode=stream.mode)),
     )
     payloads = [payload.encode() for payload in read_payloads(stream)]
     for start in range(0, len(payloads), 64):
-        absorber.absorb(payloads[start : start + 64], lambda _: b"10.0.0.1")
+        aggregator.process_batch(payloads[start : start + 64], lambda _: b"10.0.0.1")
     b"".join(render(store, Format.TEXT))  # what is new is exposed as 0 first
-    absorber.sweep()
+    aggregator.sweep()
     found = {}
     for family in text_string_to_metric_families(b"".join(render(store, Format.TEXT)).decode()):
         for sample in family.samples:

@@ -17,7 +17,7 @@ from exporter.config.settings import ReceptionSettings, Setting, Settings
 from exporter.engine import Engine
 from exporter.metrics.family import Family, Kind
 from exporter.sources.statsd import resolvers
-from exporter.sources.statsd.model import ALL, Action, Resolution, Signature, Target
+from exporter.sources.statsd.model import ALL_DIALECTS, Action, Resolution, Signature, Target
 from exporter.web.server import AppContext, Server
 from tests.integration.web.conftest import Serve
 
@@ -35,15 +35,15 @@ class EverNew:
     """Each name is a family of its own that has room for one series: the second is folded, or refused."""
 
     revision = 0
-    dialects = ALL
+    dialects = ALL_DIALECTS
 
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
 
-    def take_spellings(self) -> None:
+    def take_corrections(self) -> None:
         return None
 
-    def find(self, signature: Signature) -> Resolution:
+    def look_up(self, signature: Signature) -> Resolution:
         gauge = signature.type.value == "g"
         family = self._families.get(signature.name) or Family(
             signature.name, Kind.GAUGE if gauge else Kind.COUNTER, "", labels=("of",), cap=1, declared=False
@@ -107,7 +107,7 @@ def make_engine_site(engine: Engine) -> AppContext:
 def test_every_page_is_answered_while_families_series_and_errors_come(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resolvers, "make_resolver", lambda *_: EverNew())
+    monkeypatch.setattr(resolvers, "build_resolver", lambda *_: EverNew())
     engine = Engine(SETTINGS)
     engine.start()
     source = engine.sources.get("statsd")

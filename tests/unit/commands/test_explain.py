@@ -10,36 +10,36 @@ from click.testing import CliRunner
 from exporter.cli import main
 from exporter.commands.explain_text import Parser, Summary, explain, read_capture
 from exporter.metrics.family import Family, Kind
-from exporter.sources.statsd import mapping
 from exporter.sources.statsd import parser as lines
-from exporter.sources.statsd.model import ALL, Action, Resolution, Sample, Signature, Target, Type
+from exporter.sources.statsd.mapping import mapper as mapping
+from exporter.sources.statsd.model import ALL_DIALECTS, Action, MetricType, Resolution, Sample, Signature, Target
 
 STARTS = Family("airflow_task_starts_total", Kind.COUNTER, "Starts", labels=("dag_id",))
 LOOP = Family("airflow_loop_duration_seconds", Kind.HISTOGRAM, "Loops", buckets=(1.0,))
-SLOTS = Family("airflow_slots", Kind.GAUGE, "Slots")
+SLOTS = Family("airflow_slots", Kind.GAUGE, "MsgBuffers")
 
 
-class Told(NamedTuple):
+class StreamConfig(NamedTuple):
     samples: list[Sample]
     rejected: list[str]
 
 
-def parse(line: bytes) -> Told:
+def parse(line: bytes) -> StreamConfig:
     match line.split(b":")[0]:
         case b"bad":
-            return Told([], ["bad_value"])
+            return StreamConfig([], ["bad_value"])
         case b"loop":
-            return Told([Sample(Signature("loop", Type.TIMER), 1500.0)], [])
+            return StreamConfig([Sample(Signature("loop", MetricType.TIMER), 1500.0)], [])
         case b"slots":
-            return Told([Sample(Signature("slots", Type.GAUGE), 3.0, relative=True)], [])
-    return Told([Sample(Signature("start", Type.COUNTER, (("dag_id", "d"),), 0.5), 1.0)], [])
+            return StreamConfig([Sample(Signature("slots", MetricType.GAUGE), 3.0, relative=True)], [])
+    return StreamConfig([Sample(Signature("start", MetricType.COUNTER, (("dag_id", "d"),), 0.5), 1.0)], [])
 
 
-class Names:
+class AirflowNameResolver:
     revision = 0
-    dialects = ALL
+    dialects = ALL_DIALECTS
 
-    def find(self, signature: Signature) -> Resolution:
+    def look_up(self, signature: Signature) -> Resolution:
         match signature.name:
             case "loop":
                 return Resolution("scheduler loop", [Target(LOOP, (), Action.OBSERVE, 0.001)], note="seconds by ms")
@@ -54,7 +54,7 @@ PARSER = Parser(lambda datagram: datagram.split(b"\n"), lambda line, dialects: p
 
 
 def tell(datagram: bytes) -> list[str]:
-    return list(explain(datagram, PARSER, Names()))
+    return list(explain(datagram, PARSER, AirflowNameResolver()))
 
 
 def test_a_counter_is_shown_from_the_wire_to_its_series() -> None:
@@ -89,19 +89,19 @@ def test_each_line_of_a_datagram_is_explained_and_one_that_is_rejected_says_why(
 
 
 def test_a_refused_value_takes_no_name_and_says_so() -> None:
-    mapper = mapping.parse("")
-    parser = Parser(lines.split, lines.parse)
+    mapper = mapping.parse_mapping("")
+    parser = Parser(lines.split_lines, lines.parse_line)
     texts = [text for line in (b"jobs:-1|c", b"jobs:5|g") for text in explain(line, parser, mapper)]
     assert texts[2].startswith("  rejected  bad_value")
     assert texts[-1].startswith("  becomes   jobs")
-    summary = Summary(parser, mapping.parse(""))
+    summary = Summary(parser, mapping.parse_mapping(""))
     for line in (b"jobs:-1|c", b"jobs:5|g"):
         summary.take(line)
     assert [line.split()[1:3] for line in summary.lines()][:2] == [["fed", "jobs"], ["rejected", "bad_value"]]
 
 
 def test_a_summary_counts_families_drops_and_rejections_with_examples() -> None:
-    summary = Summary(PARSER, Names())
+    summary = Summary(PARSER, AirflowNameResolver())
     for datagram in (b"start:1|c", b"start:1|c", b"bad:x|c", b"bad:y|c", b"loop:1|ms"):
         summary.take(datagram)
     assert list(summary.lines()) == [

@@ -10,54 +10,54 @@ from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.catalogue.statsd import custom
 from exporter.metrics.family import TARGET_LABELS, Family, Kind, Labels
-from exporter.sources.statsd.airflow_names.event import Unit
-from exporter.sources.statsd.airflow_names.units import Circumstances, find_scale
-from exporter.sources.statsd.model import Action, Resolution, Signature, Target, Type
+from exporter.sources.statsd.airflow_names.event import TimerUnit
+from exporter.sources.statsd.airflow_names.units import SenderContext, get_scale
+from exporter.sources.statsd.model import Action, MetricType, Resolution, Signature, Target
 
-MOST_FAMILIES = 500
-MOST_LABELS = 10
-LONGEST_NAME = 200
-LONGEST_VALUE = 250
-UNBOUNDED = frozenset({"run_id", "job_id", "dagrun_id", "dag_run_id", "try_number", "try_id", "ti_id"})
+MAX_FAMILIES = 500
+MAX_LABELS = 10
+MAX_NAME_LENGTH = 200
+MAX_VALUE_LENGTH = 250
+UNBOUNDED_TAGS = frozenset({"run_id", "job_id", "dagrun_id", "dag_run_id", "try_number", "try_id", "ti_id"})
 """Tags that never become labels: each run has values of its own."""
 SUFFIXES = ("_total", "_count", "_sum", "_bucket", "_created", "_info")
 """Endings that say what a sample is: a gauge must not have them."""
 TIME_ENDING = re.compile(r"_(seconds|milliseconds|millis|ms|s)\Z")
 ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
 KINDS = {
-    Type.COUNTER: Kind.COUNTER,
-    Type.GAUGE: Kind.GAUGE,
-    Type.TIMER: Kind.HISTOGRAM,
-    Type.HISTOGRAM: Kind.HISTOGRAM,
-    Type.DISTRIBUTION: Kind.HISTOGRAM,
+    MetricType.COUNTER: Kind.COUNTER,
+    MetricType.GAUGE: Kind.GAUGE,
+    MetricType.TIMER: Kind.HISTOGRAM,
+    MetricType.HISTOGRAM: Kind.HISTOGRAM,
+    MetricType.DISTRIBUTION: Kind.HISTOGRAM,
 }
 Claim = Callable[[], object] | None
 ACTIONS = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET, Kind.HISTOGRAM: Action.OBSERVE}
 
 
-class Custom:
+class CustomFamilies:
     """The families of users' metrics, by name and labels. Those that were made stay over a reload."""
 
-    def __init__(self, settings: StatsdSettings, previous: Custom | None = None) -> None:
+    def __init__(self, settings: StatsdSettings, previous: CustomFamilies | None = None) -> None:
         self._allow, self._deny = settings.allow, settings.deny
         self._families: dict[tuple[str, tuple[str, ...]], Family] = previous._families if previous else {}
         self._kinds: dict[str, Kind] = previous._kinds if previous else {}
-        self._taken: dict[str, str] = previous._taken if previous else list_taken()
+        self._taken: dict[str, str] = previous._taken if previous else list_reserved()
 
-    def resolve(self, name: str, signature: Signature, now: Circumstances) -> Resolution:
+    def resolve(self, name: str, signature: Signature, now: SenderContext) -> Resolution:
         """What becomes of a metric of users; its name comes without Airflow's prefix. A new family is only claimed."""
         rule = f"custom: {name}"
         if not self._admits(name):
             return Resolution(rule, drop="denied")
-        labels = pick_labels(signature.tags)
+        labels = build_labels(signature.tags)
         kind = KINDS[signature.type]
         family, claim = self._find(name, signature.type, kind, tuple(labels))
         if isinstance(family, str):
             return Resolution(rule, drop=family)
-        timer = signature.type is Type.TIMER
-        scale = find_scale(Unit.CUSTOM, now) if timer else 1.0
+        timer = signature.type is MetricType.TIMER
+        scale = get_scale(TimerUnit.CUSTOM, now) if timer else 1.0
         values: Labels = tuple(labels.values())
-        note = describe(scale, timer=timer)
+        note = format_scale_note(scale, timer=timer)
         return Resolution(
             rule, (Target(family, values, ACTIONS[kind], scale),), note=note, plan=(family, scale), claim=claim
         )
@@ -67,14 +67,16 @@ class Custom:
             return False
         return self._deny is None or not self._deny.fullmatch(name)
 
-    def _find(self, sent: str, sent_type: Type, kind: Kind, labels: tuple[str, ...]) -> tuple[Family | str, Claim]:
-        """The family, with what takes its name if it is new; or why there is none, one of DROPS."""
-        name = make_name(sent, sent_type)
+    def _find(
+        self, sent: str, sent_type: MetricType, kind: Kind, labels: tuple[str, ...]
+    ) -> tuple[Family | str, Claim]:
+        """The family, with what takes its name if it is new; or why there is none, one of DROP_REASONS."""
+        name = build_name(sent, sent_type)
         known = self._families.get((name, labels))
         if known is not None:
             return (known if known.kind is kind else "conflict"), None
-        family = make_family(name, kind, sent, labels)
-        refusal = self._refuse(family)
+        family = build_family(name, kind, sent, labels)
+        refusal = self._check_name(family)
         return (refusal, None) if refusal else (family, lambda: self._keep(family))
 
     def restore_family(self, name: str, kind: Kind, labels: tuple[str, ...], text: str) -> Family | None:
@@ -82,14 +84,14 @@ class Custom:
         known = self._families.get((name, labels))
         if known is not None or kind not in ACTIONS or not name.startswith(custom.PREFIX):
             return known
-        family = replace(make_family(name, kind, "", labels), help=text)
-        if self._refuse(family):
+        family = replace(build_family(name, kind, "", labels), help=text)
+        if self._check_name(family):
             return None
         self._keep(family)
         return family
 
-    def _refuse(self, family: Family) -> str:
-        """Why a new family cannot have its name, one of DROPS; empty where it can."""
+    def _check_name(self, family: Family) -> str:
+        """Why a new family cannot have its name, one of DROP_REASONS; empty where it can."""
         name, samples = family.name, list_samples(family.name, family.kind)
         if self._kinds.get(name, family.kind) is not family.kind or any(
             self._taken.get(one, name) != name for one in samples
@@ -97,7 +99,7 @@ class Custom:
             return "conflict"
         if name not in self._kinds and name in self._taken:
             return "conflict"
-        return "capped" if len(self._families) >= MOST_FAMILIES else ""
+        return "capped" if len(self._families) >= MAX_FAMILIES else ""
 
     def _keep(self, family: Family) -> None:
         """Take the names of a family from which on it exists."""
@@ -106,28 +108,28 @@ class Custom:
         self._families[family.name, family.labels] = family
 
 
-def list_taken() -> dict[str, str]:
+def list_reserved() -> dict[str, str]:
     """Every name that samples of our own families have, with the family's."""
     return {name: family.name for family in FAMILIES for name in list_samples(family.name, family.kind)}
 
 
-def describe(scale: float, *, timer: bool) -> str:
+def format_scale_note(scale: float, *, timer: bool) -> str:
     if not timer:
         return ""
     return "taken for seconds" if scale == 1 else "milliseconds, made seconds"
 
 
-def make_name(sent: str, sent_type: Type) -> str:
+def build_name(sent: str, sent_type: MetricType) -> str:
     """The family's name: `rows.read` sent as a counter becomes airflow_custom_rows_read_total."""
-    name = custom.PREFIX + ILLEGAL.sub("_", sent)[:LONGEST_NAME]
-    if sent_type is Type.COUNTER:
+    name = custom.PREFIX + ILLEGAL.sub("_", sent)[:MAX_NAME_LENGTH]
+    if sent_type is MetricType.COUNTER:
         return name.removesuffix("_total") + "_total"
-    if sent_type is Type.TIMER:
+    if sent_type is MetricType.TIMER:
         return TIME_ENDING.sub("", name) + "_seconds"
     return f"{name}_value" if name.endswith(SUFFIXES) else name
 
 
-def make_family(name: str, kind: Kind, sent: str, labels: tuple[str, ...]) -> Family:
+def build_family(name: str, kind: Kind, sent: str, labels: tuple[str, ...]) -> Family:
     return Family(
         name,
         kind,
@@ -152,15 +154,15 @@ def list_samples(name: str, kind: Kind) -> tuple[str, ...]:
     return (name, name.removesuffix("_total")) if kind is Kind.COUNTER else (name,)
 
 
-def pick_labels(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Labels by tags, in the order of their names; without unbounded ones, and not more than MOST_LABELS."""
-    named = {name_label(tag): value[:LONGEST_VALUE] for tag, value in tags if tag not in UNBOUNDED}
-    return dict(sorted(named.items())[:MOST_LABELS])
+def build_labels(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Labels by tags, in the order of their names; without unbounded ones, and not more than MAX_LABELS."""
+    named = {build_label_name(tag): value[:MAX_VALUE_LENGTH] for tag, value in tags if tag not in UNBOUNDED_TAGS}
+    return dict(sorted(named.items())[:MAX_LABELS])
 
 
-def name_label(tag: str) -> str:
+def build_label_name(tag: str) -> str:
     """A label's name by a tag's. What belongs to the scrape or to Prometheus gets `tag_` before it."""
-    name = ILLEGAL.sub("_", tag)[:LONGEST_NAME]
+    name = ILLEGAL.sub("_", tag)[:MAX_NAME_LENGTH]
     if not name or name[0].isdigit() or name.startswith("__") or name in TARGET_LABELS | {"le", "quantile"}:
         return f"tag_{name.strip('_')}"
     return name

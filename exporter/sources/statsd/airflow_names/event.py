@@ -10,16 +10,16 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from exporter.metrics.family import Family
-from exporter.sources.statsd.model import Type
+from exporter.sources.statsd.model import MetricType
 
 Release = tuple[int, ...]
 """Airflow's release as numbers: (3, 3, 2)."""
 
-NEWEST: Release = (3, 3, 2)
+NEWEST_RELEASE: Release = (3, 3, 2)
 """What a release that is not known is taken for."""
 
 
-class Unit(Enum):
+class TimerUnit(Enum):
     """What the number behind `|ms` is: it depends on how Airflow measures it, on the release and on the client."""
 
     NONE = "not a time"
@@ -40,7 +40,7 @@ class Part(Enum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Feed:
+class FamilyBinding:
     """One family that an event feeds. A label takes its value from `const`, or from the variable of its name."""
 
     family: Family
@@ -56,7 +56,7 @@ class Feed:
     """The value is in hundredths."""
 
 
-class Pattern(NamedTuple):
+class LegacyPattern(NamedTuple):
     """A legacy name: variables joined by dots, between two fixed parts."""
 
     prefix: str
@@ -80,32 +80,32 @@ class Event:
     """
 
     name: str
-    type: Type
-    feeds: tuple[Feed, ...] = ()
+    type: MetricType
+    bindings: tuple[FamilyBinding, ...] = ()
     legacy: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     """Variables that only tags tell, beside those of the legacy names."""
     releases: str = ""
     """Which releases send it: `2.x`, `3.0+`, `3.1.6-3.1.7`, joined by commas; empty for all."""
-    unit: Unit = Unit.NONE
+    unit: TimerUnit = TimerUnit.NONE
     twins: bool = True
     """Both names are sent, so that only one of them counts."""
-    bare_alone: str = ""
+    modern_only_releases: str = ""
     """Releases that send the modern name alone where there is one executor only."""
     tags_optional: bool = False
     """The modern name may come without tags even where tags are sent."""
-    legacy_alone: bool = False
+    legacy_may_come_alone: bool = False
     """The legacy name may come without its twin even where tags are sent."""
     needs: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
     """States that are known to carry nothing."""
     drop: str = ""
-    """Why it never feeds anything, one of DROPS."""
+    """Why it never feeds anything, one of DROP_REASONS."""
     note: str = ""
     """What users should know, for the docs."""
 
     @cached_property
-    def patterns(self) -> tuple[Pattern, ...]:
+    def patterns(self) -> tuple[LegacyPattern, ...]:
         """The legacy names, parsed."""
         return tuple(parse_pattern(text) for text in self.legacy)
 
@@ -118,22 +118,22 @@ class Event:
     @cached_property
     def by_state(self) -> bool:
         """Whether what it feeds depends on the state in it."""
-        return bool(self.states) or any(feed.only for feed in self.feeds)
+        return bool(self.states) or any(binding.only for binding in self.bindings)
 
     @cached_property
-    def plain_suffices(self) -> bool:
+    def complete_without_tags(self) -> bool:
         """Whether the modern name without tags says all that is taken of it, in every mode."""
-        labels = {label for feed in self.feeds for label in feed.family.labels if label not in feed.const}
+        labels = {label for binding in self.bindings for label in binding.family.labels if label not in binding.const}
         return not self.needs and not labels.intersection(self.variables)
 
 
 VARIABLE = re.compile(r"\{(\w+)\}")
 
 
-def parse_pattern(text: str) -> Pattern:
+def parse_pattern(text: str) -> LegacyPattern:
     """A legacy name as it is declared: `ti.finish.{dag_id}.{task_id}.{state}`."""
     start, end = text.index("{"), text.rindex("}") + 1
-    return Pattern(text[:start], tuple(VARIABLE.findall(text)), text[end:])
+    return LegacyPattern(text[:start], tuple(VARIABLE.findall(text)), text[end:])
 
 
 def parse_release(text: str) -> Release:
@@ -143,12 +143,12 @@ def parse_release(text: str) -> Release:
 
 
 @lru_cache(maxsize=1_000)
-def covers(releases: str, release: Release) -> bool:
+def covers_release(releases: str, release: Release) -> bool:
     """Whether the releases that are told as text hold that one; a release told in part stands for its newest."""
-    return not releases or any(covers_range(part.strip(), release) for part in releases.split(","))
+    return not releases or any(matches_range(part.strip(), release) for part in releases.split(","))
 
 
-def covers_range(text: str, release: Release) -> bool:
+def matches_range(text: str, release: Release) -> bool:
     if text.endswith(".x"):
         return release[:1] == parse_release(text)[:1]
     low, dash, high = text.partition("-")
@@ -158,7 +158,7 @@ def covers_range(text: str, release: Release) -> bool:
     return parse_release(low) <= full <= (*parse_release(high), 99)
 
 
-def only_major(releases: str) -> int:
+def parse_single_major(releases: str) -> int:
     """2 or 3 where every release that is told is one of 2.x or of 3.x; 0 otherwise."""
     majors = {part.strip()[:1] for part in releases.split(",")}
     return int(majors.pop()) if majors in ({"2"}, {"3"}) else 0

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from exporter.sources.statsd.airflow_names.event import Event, Pattern
-from exporter.sources.statsd.airflow_names.events import EVENTS
+from exporter.sources.statsd.airflow_names.event import Event, LegacyPattern
+from exporter.sources.statsd.airflow_names.events.table import EVENTS
 
-OPEN_HEADS = frozenset({"airflow", "task", "records_processed"})
+SHARED_FIRST_PARTS = frozenset({"airflow", "task", "records_processed"})
 """First parts of Airflow's names that users' names may have too."""
-FURTHER_HEADS = frozenset({"dag_bag"})
+RESERVED_FIRST_PARTS = frozenset({"dag_bag"})
 """First parts of names that are Airflow's though none of them feeds anything."""
 
 
-class Found(NamedTuple):
+class EventMatch(NamedTuple):
     """An event, and what its legacy name holds; None where it came under its modern name."""
 
     event: Event
     ids: str | None = None
-    patterns: tuple[Pattern, ...] = ()
+    patterns: tuple[LegacyPattern, ...] = ()
     """The legacy names that fit, the likeliest first."""
 
 
-class Legacy:
+class LegacyName:
     """The legacy name of an event, and the other legacy names of it that fit wherever this one does."""
 
     __slots__ = ("event", "fixed", "patterns", "prefix", "suffix")
 
-    def __init__(self, event: Event, pattern: Pattern) -> None:
+    def __init__(self, event: Event, pattern: LegacyPattern) -> None:
         self.event = event
         self.prefix, self.suffix = pattern.prefix, pattern.suffix
         self.fixed = len(pattern.prefix) + len(pattern.suffix)
@@ -38,30 +38,34 @@ class Legacy:
         )
 
 
-class Lookup:
+class EventLookup:
     """Finds events by names."""
 
     def __init__(self, events: Iterable[Event] = EVENTS) -> None:
         known = tuple(events)
-        self._modern = {event.name: Found(event) for event in known}
-        self._legacy: dict[str, tuple[Legacy, ...]] = {}
+        self._modern = {event.name: EventMatch(event) for event in known}
+        self._legacy: dict[str, tuple[LegacyName, ...]] = {}
         patterns = [(pattern, event) for event in known for pattern in event.patterns]
         for pattern, owner in sorted(patterns, key=lambda one: -len(one[0].prefix + one[0].suffix)):
-            head = find_head(pattern.prefix)
-            self._legacy[head] = (*self._legacy.get(head, ()), Legacy(owner, pattern))
+            head = get_first_part(pattern.prefix)
+            self._legacy[head] = (*self._legacy.get(head, ()), LegacyName(owner, pattern))
         self._headless = self._legacy.pop("", ())
         self._legacy = {head: (*found, *self._headless) for head, found in self._legacy.items()}
         names = (text for event in known for text in (event.name, *event.legacy))
-        self._heads = {name.partition(".")[0] for name in names if "." in name} - OPEN_HEADS | FURTHER_HEADS
+        self._heads = {
+            name.partition(".")[0] for name in names if "." in name
+        } - SHARED_FIRST_PARTS | RESERVED_FIRST_PARTS
 
-    def find(self, name: str) -> Found | None:
+    def find(self, name: str) -> EventMatch | None:
         """The event of that name, without Airflow's prefix; None where it is none of Airflow's."""
         found = self._modern.get(name)
         if found is not None:
             return found
-        for legacy in self._legacy.get(find_head(name), self._headless):
+        for legacy in self._legacy.get(get_first_part(name), self._headless):
             if name.startswith(legacy.prefix) and name.endswith(legacy.suffix) and len(name) > legacy.fixed:
-                return Found(legacy.event, name[len(legacy.prefix) : len(name) - len(legacy.suffix)], legacy.patterns)
+                return EventMatch(
+                    legacy.event, name[len(legacy.prefix) : len(name) - len(legacy.suffix)], legacy.patterns
+                )
         return None
 
     def is_reserved(self, name: str) -> bool:
@@ -69,7 +73,7 @@ class Lookup:
         return name.partition(".")[0] in self._heads
 
 
-def find_head(name: str) -> str:
+def get_first_part(name: str) -> str:
     """What legacy names are kept by: the first part, or nothing where it is not fixed."""
     head, dot, _ = name.partition(".")
     return head if dot else ""

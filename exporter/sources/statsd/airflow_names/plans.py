@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from exporter.metrics.family import Family
-from exporter.sources.statsd.airflow_names.event import Event, Unit
-from exporter.sources.statsd.model import Action, Resolution, Target, Type
+from exporter.sources.statsd.airflow_names.event import Event, TimerUnit
+from exporter.sources.statsd.model import Action, MetricType, Resolution, Target
 
 MAX_PLANS = 2_000
 """How many plans are remembered: what is sent as a state is in their keys."""
@@ -19,7 +19,7 @@ LabelSource = tuple[str, str]
 """The variable that a label's value is, and what it is where that is not known; no variable where it is always this."""
 
 
-class PlannedFeed(NamedTuple):
+class PlannedTarget(NamedTuple):
     """A Target whose labels are still to be filled in."""
 
     family: Family
@@ -29,35 +29,35 @@ class PlannedFeed(NamedTuple):
     plus: float = 0.0
 
 
-class Plan:
-    """What becomes of all names of an event, under the circumstances that it was worked out for."""
+class EventPlan:
+    """What becomes of all names of an event, under the sender_context that it was worked out for."""
 
-    __slots__ = ("counts", "drop", "feeds", "note", "rule")
+    __slots__ = ("counts", "drop", "note", "rule", "targets")
 
     def __init__(
         self,
         rule: str,
-        feeds: tuple[PlannedFeed, ...] = (),
+        targets: tuple[PlannedTarget, ...] = (),
         drop: str = "",
         note: str = "",
         *,
         counts: bool = False,
     ) -> None:
         self.rule = rule
-        self.feeds = feeds
+        self.targets = targets
         self.drop = drop
         self.note = note
-        self.counts = counts or bool(feeds)
+        self.counts = counts or bool(targets)
         """It is no twin, so that it matters where its ids are parted."""
 
-    def fill(self, values: Mapping[str, str], *, ambiguous: bool = False) -> Resolution:
+    def resolve(self, values: Mapping[str, str], *, ambiguous: bool = False) -> Resolution:
         """The resolution for these ids."""
         if self.drop:
             return Resolution(self.rule, (), self.drop, self.note, ambiguous and self.counts)
         get = values.get
         targets = [
             Target(family, tuple([get(variable, other) for variable, other in labels]), action, scale, plus)
-            for family, labels, action, scale, plus in self.feeds
+            for family, labels, action, scale, plus in self.targets
         ]
         return Resolution(self.rule, tuple(targets), "", self.note, ambiguous, self)
 
@@ -68,7 +68,7 @@ class PlanKey(NamedTuple):
     event: Event
     legacy: bool
     """It came under its legacy name."""
-    type: Type
+    type: MetricType
     tagged: bool
     """Its tags say something of it."""
     state: str
@@ -77,7 +77,7 @@ class PlanKey(NamedTuple):
     """Whether a bundle is named, where it matters."""
 
 
-def make_key(event: Event, values: Mapping[str, str], kind: Type, *, legacy: bool, tagged: bool) -> PlanKey:
+def build_plan_key(event: Event, values: Mapping[str, str], kind: MetricType, *, legacy: bool, tagged: bool) -> PlanKey:
     """The key of an event's plan."""
     state = values.get("state", "") if event.by_state else ""
-    return PlanKey(event, legacy, kind, tagged, state, event.unit is Unit.FILE and bool(values.get("bundle")))
+    return PlanKey(event, legacy, kind, tagged, state, event.unit is TimerUnit.FILE and bool(values.get("bundle")))

@@ -12,36 +12,43 @@ from exporter.config.settings import StatsdSettings
 from exporter.metrics.family import Family
 from exporter.metrics.family_spec import FamilySpec
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names.custom import Custom
-from exporter.sources.statsd.airflow_names.event import Event, Unit, covers
-from exporter.sources.statsd.airflow_names.events import EVENTS
-from exporter.sources.statsd.airflow_names.id_split import Ids, Split
-from exporter.sources.statsd.airflow_names.lookup import OPEN_HEADS, Found, Lookup
-from exporter.sources.statsd.airflow_names.plans import MAX_PLANS, Plan, PlanKey, make_key
-from exporter.sources.statsd.airflow_names.prefixes import MIN_SIGNS, Finding, Prefixes, Verdict, list_tails, spell
-from exporter.sources.statsd.airflow_names.stream_hints import Stream
-from exporter.sources.statsd.airflow_names.targets import Feeding, merge, read_tags, read_team
-from exporter.sources.statsd.model import ALL, Resolution, Signature, Spellings, Type
-from exporter.sources.statsd.parser import CLIENT_TELEMETRY
+from exporter.sources.statsd.airflow_names.custom import CustomFamilies
+from exporter.sources.statsd.airflow_names.event import Event, TimerUnit, covers_release
+from exporter.sources.statsd.airflow_names.events.table import EVENTS
+from exporter.sources.statsd.airflow_names.id_split import IdSplit, IdSplitter
+from exporter.sources.statsd.airflow_names.lookup import SHARED_FIRST_PARTS, EventLookup, EventMatch
+from exporter.sources.statsd.airflow_names.plans import MAX_PLANS, EventPlan, PlanKey, build_plan_key
+from exporter.sources.statsd.airflow_names.prefixes import (
+    MIN_PROOF_NAMES,
+    PrefixDetector,
+    PrefixMatch,
+    PrefixVerdict,
+    format_prefixes,
+    list_splits_at_dots,
+)
+from exporter.sources.statsd.airflow_names.stream_hints import StreamHints
+from exporter.sources.statsd.airflow_names.targets import TargetBuilder, extract_team, extract_variables, merge_values
+from exporter.sources.statsd.model import ALL_DIALECTS, IdCorrections, MetricType, Resolution, Signature
+from exporter.sources.statsd.parser import CLIENT_TELEMETRY_PREFIX
 
-TIMERS = (Type.TIMER, Type.HISTOGRAM, Type.DISTRIBUTION)
-NOT_YET = "held back until it is clear whether Airflow sends tags; the configuration can say so"
+TIMERS = (MetricType.TIMER, MetricType.HISTOGRAM, MetricType.DISTRIBUTION)
+MODE_UNKNOWN = "held back until it is clear whether Airflow sends tags; the configuration can say so"
 ONLY_DAG = ("dag_id",)
-UNIT_NOT_YET = "held back until it is clear whether it is in seconds; the configuration can say so"
+UNIT_UNKNOWN = "held back until it is clear whether it is in seconds; the configuration can say so"
 
 
-class Moment(NamedTuple):
+class StreamState(NamedTuple):
     """What is known of the stream as a whole, as far as ids are read by it. Plans hold for one revision."""
 
     revision: int
     old: bool
     """Airflow 2 sends."""
-    spelled: bool
+    dots_escaped: bool
     """Dots in ids may come as two underscores."""
 
 
-class Names:
-    """Resolves Airflow's names. `api_feeds` are families that the API feeds, so that StatsD must not.
+class AirflowNameResolver:
+    """Resolves Airflow's names. `api_feeds` are families that the API bindings, so that StatsD must not.
 
     After a reload, what the `previous` one made for users and learned of ids goes on; signs are looked for anew.
     """
@@ -51,22 +58,22 @@ class Names:
         directory: Directory,
         settings: StatsdSettings,
         api_feeds: frozenset[Family] = frozenset(),
-        previous: Names | None = None,
+        previous: AirflowNameResolver | None = None,
     ) -> None:
         self._directory = directory
-        self._lookup = Lookup()
-        self._stream = Stream(directory, settings)
+        self._lookup = EventLookup()
+        self._stream = StreamHints(directory, settings)
         self._configured = settings.prefix
         same = previous if previous and previous._configured == settings.prefix else None
-        self._prefixes: Prefixes = same._prefixes if same else Prefixes(event.name for event in EVENTS)
-        self._ids: Ids = previous._ids if previous else Ids(directory)
-        self._custom: Custom = Custom(settings, previous._custom if previous else None)
-        self._feeding = Feeding(api_feeds, task_labels=settings.task_labels)
+        self._prefixes: PrefixDetector = same._prefixes if same else PrefixDetector(event.name for event in EVENTS)
+        self._ids: IdSplitter = previous._ids if previous else IdSplitter(directory)
+        self._custom: CustomFamilies = CustomFamilies(settings, previous._custom if previous else None)
+        self._target_builder = TargetBuilder(api_feeds, task_labels=settings.task_labels)
         self._noted: set[tuple[Event, bool, bool]] = set()
-        self._plans: dict[PlanKey, Plan] = {}
-        self._moment = Moment(-1, old=False, spelled=False)
+        self._plans: dict[PlanKey, EventPlan] = {}
+        self._state = StreamState(-1, old=False, dots_escaped=False)
 
-    dialects = ALL
+    dialects = ALL_DIALECTS
     """How lines are to be read for it."""
 
     @property
@@ -81,21 +88,21 @@ class Names:
 
     def resolve(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature, and take the name of a family of users that is new."""
-        found = self.find(signature)
+        found = self.look_up(signature)
         if found.claim:
             found.claim()
         return found
 
-    def find(self, signature: Signature) -> Resolution:
+    def look_up(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature. Never raises; memory is bounded."""
-        if signature.name.startswith(CLIENT_TELEMETRY):
-            self._stream.note_client(datadog=True)
+        if signature.name.startswith(CLIENT_TELEMETRY_PREFIX):
+            self._stream.record_client(datadog=True)
             return Resolution("telemetry of DogStatsD's client", drop="telemetry")
         if signature.dialect:
-            self._stream.note_client(datadog=signature.dialect == "datadog")
-        self._stream.note_name()
-        self._prefixes.tell_known(self._stream.prefixes)
-        for prefix, name in self._prefixes.cut(signature.name):
+            self._stream.record_client(datadog=signature.dialect == "datadog")
+        self._stream.record_name()
+        self._prefixes.set_known(self._stream.prefixes)
+        for prefix, name in self._prefixes.strip(signature.name):
             found = self._lookup.find(name)
             if found is not None:
                 if found.ids is None:
@@ -103,84 +110,88 @@ class Names:
                 return self._mark(prefix, self._resolve_event(found, signature))
         return self._resolve_unknown(signature)
 
-    def take_spellings(self) -> Spellings | None:
+    def take_corrections(self) -> IdCorrections | None:
         """DAGs and tasks that were taken for others before their dots were known."""
-        return self._ids.take_spellings(spelled=self._look().spelled)
+        return self._ids.take_corrections(dots_escaped=self._get_state().dots_escaped)
 
     def restore_family(self, spec: FamilySpec) -> Family | None:
         """The family of users' metrics that an earlier process made; None where it would not be made so now."""
         return self._custom.restore_family(spec.name, spec.kind, spec.labels, spec.help)
 
-    def settle(self) -> None:
+    def assume_defaults(self) -> None:
         """Take what is not clear yet for what is most likely, as `explain` does for single lines."""
-        self._stream.settle()
+        self._stream.assume_defaults()
 
     def _resolve_unknown(self, signature: Signature) -> Resolution:
         """A name that is not Airflow's under any prefix that is known: Airflow's under another, or a user's."""
         finding = self._prefixes.search(signature.name)
-        found = self._lookup.find(finding.name) if finding.verdict is Verdict.RECOGNISED else None
+        found = self._lookup.find(finding.name) if finding.verdict is PrefixVerdict.RECOGNISED else None
         if found is not None:
             return self._mark(finding.prefix, self._resolve_event(found, signature))
-        if any(self._lookup.find(name) for _, name in self._prefixes.cut_foreign(signature.name)):
+        if any(self._lookup.find(name) for _, name in self._prefixes.strip_foreign(signature.name)):
             return Resolution("", drop="unmapped", note="another Airflow's: the known prefix is in use")
         if self._may_be_airflows(signature.name):
-            return Resolution("", drop="undecided", note=describe_doubt(finding))
-        return self._resolve_custom(signature, describe_doubt(finding) if finding.name else "")
+            return Resolution("", drop="undecided", note=format_prefix_note(finding))
+        return self._resolve_custom(signature, format_prefix_note(finding) if finding.name else "")
 
     def _may_be_airflows(self, name: str) -> bool:
-        """Whether a name may prove to be Airflow's in a moment: only while the stream has just begun."""
-        if not self._stream.patient or self._prefixes.confirmed:
+        """Whether a name may prove to be Airflow's in a state: only while the stream has just begun."""
+        if not self._stream.undecided or self._prefixes.confirmed:
             return False
-        tails = (tail for _, tail in list_tails(name) if tail.partition(".")[0] not in OPEN_HEADS)
+        tails = (tail for _, tail in list_splits_at_dots(name) if tail.partition(".")[0] not in SHARED_FIRST_PARTS)
         return any(self._lookup.find(tail) for tail in tails)
 
     def _resolve_custom(self, signature: Signature, doubt: str) -> Resolution:
         """A name that is taken for a user's, unless it begins as only Airflow's do."""
-        own = next(self._prefixes.cut(signature.name), None)
+        own = next(self._prefixes.strip(signature.name), None)
         name = own[1] if own else signature.name
         if own and self._lookup.is_reserved(name) and not (name.startswith("edge_worker.") and signature.tags):
             note = doubt or "Airflow's, by its first part, but not a name that is known"
             return Resolution("", drop="unmapped", note=note)
-        resolution = self._custom.resolve(name, signature, self._stream.circumstances)
-        return resolution._replace(note=join(doubt, resolution.note)) if doubt else resolution
+        resolution = self._custom.resolve(name, signature, self._stream.sender_context)
+        return resolution._replace(note=join_notes(doubt, resolution.note)) if doubt else resolution
 
     def _mark(self, prefix: str, resolution: Resolution) -> Resolution:
         """Say of what came under a prefix that nothing but the names showed that it did."""
         if prefix not in self._prefixes.recognised:
             return resolution
-        return resolution._replace(note=join(f"{spell([prefix])} was recognised as Airflow's", resolution.note))
+        return resolution._replace(
+            note=join_notes(f"{format_prefixes([prefix])} was recognised as Airflow's", resolution.note)
+        )
 
-    def _resolve_event(self, found: Found, signature: Signature) -> Resolution:
+    def _resolve_event(self, found: EventMatch, signature: Signature) -> Resolution:
         event = found.event
         if event.drop:
             return Resolution(event.name, drop=event.drop, note=event.note)
-        if signature.type is not event.type and not (event.type is Type.TIMER and signature.type in TIMERS):
+        if signature.type is not event.type and not (event.type is MetricType.TIMER and signature.type in TIMERS):
             return Resolution(event.name, drop="conflict", note=f"sent as {signature.type}, Airflow sends {event.type}")
-        values = read_tags(event, dict(signature.tags)) if signature.tags else {}
+        values = extract_variables(event, dict(signature.tags)) if signature.tags else {}
         tagged, legacy = bool(values), found.ids is not None
         self._note(event, tagged=tagged, legacy=legacy)
-        moment = self._look()
-        if "dag_id" in values and (moment.old or "__" in values["dag_id"]):
+        state = self._get_state()
+        if "dag_id" in values and (state.old or "__" in values["dag_id"]):
             self._ids.learn(values["dag_id"], certain=True)
         split = None
         if legacy:
-            split = self._split(found, moment)
+            split = self._split(found, state)
             if split is None:
-                return Resolution(name_legacy(event), drop="unmapped", note="too few parts for the ids in the name")
-            values = merge(split.values, values, found.ids or "")
-        key = make_key(event, values, signature.type, legacy=legacy, tagged=tagged)
+                return Resolution(
+                    format_legacy_rule(event), drop="unmapped", note="too few parts for the ids in the name"
+                )
+            values = merge_values(split.values, values, found.ids or "")
+        key = build_plan_key(event, values, signature.type, legacy=legacy, tagged=tagged)
         plan = self._plans.get(key) or self._make_plan(key, values)
         self._complete(values, signature)
         if split is None:
-            return plan.fill(values)
-        if split.doubtful and plan.feeds:
-            self._ids.note_doubtful(values)
-        return plan.fill(values, ambiguous=split.ambiguous)
+            return plan.resolve(values)
+        if split.doubtful and plan.targets:
+            self._ids.record_doubtful(values)
+        return plan.resolve(values, ambiguous=split.ambiguous)
 
     def _complete(self, values: dict[str, str], signature: Signature) -> None:
         """Add what is not in the variables of an event: the team, and the path of a file as Airflow's API has it."""
         if signature.tags:
-            values.update(read_team(signature.tags))
+            values.update(extract_team(signature.tags))
         if "file" in values:
             values["file"] = self._directory.find_file(values.get("bundle", ""), values["file"])
 
@@ -190,105 +201,107 @@ class Names:
         if form in self._noted:
             return
         self._noted.add(form)
-        self._stream.note_release(event.releases)
+        self._stream.record_release(event.releases)
         if event.twins and (tagged or (not legacy and event.variables and not event.tags_optional)):
-            self._stream.note_tags(sent=tagged)
-        if event.bare_alone or event.legacy_alone:
-            self._stream.note_form(event, legacy=legacy)
+            self._stream.record_tags(sent=tagged)
+        if event.modern_only_releases or event.legacy_may_come_alone:
+            self._stream.record_form(event, legacy=legacy)
 
-    def _look(self) -> Moment:
+    def _get_state(self) -> StreamState:
         """What plans depend on; those that do not hold any more are forgotten."""
         revision = self._stream.revision + self._directory.spelling
-        if revision != self._moment.revision:
+        if revision != self._state.revision:
             self._plans.clear()
             release, old = self._stream.known_release, self._stream.release[0] == 2
-            spelled = not old and (not release or covers("3.3+", release))
-            self._moment = Moment(revision, old, spelled)
-        return self._moment
+            dots_escaped = not old and (not release or covers_release("3.3+", release))
+            self._state = StreamState(revision, old, dots_escaped)
+        return self._state
 
-    def _make_plan(self, key: PlanKey, values: dict[str, str]) -> Plan:
+    def _make_plan(self, key: PlanKey, values: dict[str, str]) -> EventPlan:
         known = values if key.legacy or key.tagged else {}
         plan = self._plan_legacy(key, known) if key.legacy else self._plan_modern(key, known)
-        self._look()
+        self._get_state()
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
         self._plans[key] = plan
         return plan
 
-    def _plan_modern(self, key: PlanKey, values: dict[str, str]) -> Plan:
+    def _plan_modern(self, key: PlanKey, values: dict[str, str]) -> EventPlan:
         event = key.event
-        if event.unit is Unit.FILE and key.bundle:
-            self._stream.note_release("3.2+")
-        if key.tagged or event.plain_suffices:
-            return self._feed(event, event.name, values)
+        if event.unit is TimerUnit.FILE and key.bundle:
+            self._stream.record_release("3.2+")
+        if key.tagged or event.complete_without_tags:
+            return self._plan_bindings(event, event.name, values)
         if event.needs:
-            return Plan(event.name, drop="unclear", note=event.note)
+            return EventPlan(event.name, drop="unclear", note=event.note)
         if not event.legacy or not event.twins or self._stream.tagged:
-            return self._feed(event, event.name, values)
+            return self._plan_bindings(event, event.name, values)
         if self._stream.tagged is None:
-            return Plan(event.name, drop="undecided", note=NOT_YET)
-        if event.bare_alone:
+            return EventPlan(event.name, drop="undecided", note=MODE_UNKNOWN)
+        if event.modern_only_releases:
             return self._plan_single(event)
-        return Plan(event.name, drop="twin", note="without tags its legacy name counts, which has the ids")
+        return EventPlan(event.name, drop="twin", note="without tags its legacy name counts, which has the ids")
 
-    def _plan_single(self, event: Event) -> Plan:
+    def _plan_single(self, event: Event) -> EventPlan:
         """The name without the executor: it counts where it comes alone."""
         release = self._stream.known_release
-        if self._stream.has_seen(event, legacy=True) or (release and not covers(event.bare_alone, release)):
-            return Plan(event.name, drop="twin", note="the name with the executor counts")
-        if self._stream.patient and not release:
-            return Plan(event.name, drop="undecided", note="held back until it is clear that it comes alone")
-        return self._feed(event, event.name, {})
+        if self._stream.has_seen(event, legacy=True) or (
+            release and not covers_release(event.modern_only_releases, release)
+        ):
+            return EventPlan(event.name, drop="twin", note="the name with the executor counts")
+        if self._stream.undecided and not release:
+            return EventPlan(event.name, drop="undecided", note="held back until it is clear that it comes alone")
+        return self._plan_bindings(event, event.name, {})
 
-    def _plan_legacy(self, key: PlanKey, values: dict[str, str]) -> Plan:
-        event, rule = key.event, name_legacy(key.event)
+    def _plan_legacy(self, key: PlanKey, values: dict[str, str]) -> EventPlan:
+        event, rule = key.event, format_legacy_rule(key.event)
         if self._counts(event):
-            return self._feed(event, rule, values)
-        if self._stream.tagged is None and not event.plain_suffices:
-            return Plan(rule, drop="undecided", note=NOT_YET)
-        return Plan(rule, drop="twin", note=f"{event.name} counts")
+            return self._plan_bindings(event, rule, values)
+        if self._stream.tagged is None and not event.complete_without_tags:
+            return EventPlan(rule, drop="undecided", note=MODE_UNKNOWN)
+        return EventPlan(rule, drop="twin", note=f"{event.name} counts")
 
     def _counts(self, event: Event) -> bool:
         """Whether an event counts under its legacy name."""
         if not event.twins:
             return True
-        if event.plain_suffices:
+        if event.complete_without_tags:
             return False
-        if self._stream.tagged and event.legacy_alone:
+        if self._stream.tagged and event.legacy_may_come_alone:
             return not self._stream.has_seen(event, legacy=False)
         return self._stream.tagged is False
 
-    def _split(self, found: Found, moment: Moment) -> Split | None:
+    def _split(self, found: EventMatch, state: StreamState) -> IdSplit | None:
         """The ids in a legacy name; of several forms of it 2.x sends the shortest."""
-        for pattern in found.patterns[-1:] if moment.old else found.patterns:
-            split = self._ids.split(pattern.variables, found.ids or "", spelled=moment.spelled)
+        for pattern in found.patterns[-1:] if state.old else found.patterns:
+            split = self._ids.split(pattern.variables, found.ids or "", dots_escaped=state.dots_escaped)
             if split is not None:
                 if pattern.variables == ONLY_DAG:
                     self._ids.learn(split.values["dag_id"])
                 return split
         return None
 
-    def _feed(self, event: Event, rule: str, values: dict[str, str]) -> Plan:
-        if event.unit is Unit.FILE and not values.get("bundle"):
-            self._stream.note_release("2.x")
-        if not self._stream.knows_scale(event.unit):
-            return Plan(rule, drop="unknown_unit", note=UNIT_NOT_YET, counts=True)
-        return self._feeding.plan(event, rule, values, self._stream.circumstances)
+    def _plan_bindings(self, event: Event, rule: str, values: dict[str, str]) -> EventPlan:
+        if event.unit is TimerUnit.FILE and not values.get("bundle"):
+            self._stream.record_release("2.x")
+        if not self._stream.is_scale_known(event.unit):
+            return EventPlan(rule, drop="unknown_unit", note=UNIT_UNKNOWN, counts=True)
+        return self._target_builder.build_plan(event, rule, values, self._stream.sender_context)
 
 
-def name_legacy(event: Event) -> str:
+def format_legacy_rule(event: Event) -> str:
     return f"{event.name} (legacy name)"
 
 
-def describe_doubt(finding: Finding) -> str:
+def format_prefix_note(finding: PrefixMatch) -> str:
     """Why a name that holds one of Airflow's is not taken for it."""
     if not finding.name:
         return "held back until it is clear whether the names that come are Airflow's; --statsd.prefix says so at once"
     return (
-        f"Airflow's {finding.name} with {spell([finding.prefix])}: taken for it once {MIN_SIGNS} different names of "
-        "Airflow came with that prefix; --statsd.prefix says so at once"
+        f"looks like Airflow's {finding.name} with {format_prefixes([finding.prefix])}: it counts once "
+        f"{MIN_PROOF_NAMES} different names of Airflow came with it, or at once with --statsd.prefix"
     )
 
 
-def join(*notes: str) -> str:
+def join_notes(*notes: str) -> str:
     return "; ".join(note for note in notes if note)

@@ -12,16 +12,23 @@ from typing import NamedTuple
 
 from exporter.config.settings import StatsdSettings
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names.event import NEWEST, Event, Release, Unit, only_major, parse_release
-from exporter.sources.statsd.airflow_names.units import Circumstances, find_scale
+from exporter.sources.statsd.airflow_names.event import (
+    NEWEST_RELEASE,
+    Event,
+    Release,
+    TimerUnit,
+    parse_release,
+    parse_single_major,
+)
+from exporter.sources.statsd.airflow_names.units import SenderContext, get_scale
 
-PATIENCE = 50
+MAX_UNDECIDED_NAMES = 50
 """How many names are looked up before what shows no sign is taken for what is most likely."""
 TRUE = ("true", "1", "t", "yes", "on")
 FALSE = ("false", "0", "f", "no", "off")
 
 
-class Told(NamedTuple):
+class StreamConfig(NamedTuple):
     """What need not be guessed."""
 
     release: Release
@@ -34,17 +41,17 @@ class Told(NamedTuple):
     prefixes: tuple[str, ...]
 
 
-def read_told(directory: Directory, settings: StatsdSettings) -> Told:
+def resolve_config(directory: Directory, settings: StatsdSettings) -> StreamConfig:
     """The API's word first, then the configuration's."""
     release = parse_release(directory.version) or parse_release(settings.release)
-    mode = read_mode(directory.metrics) or settings.mode
+    mode = parse_mode(directory.metrics) or settings.mode
     tags = mode == "influxdb" or (
-        mode == "datadog" and read_flag(directory.metrics, "statsd_datadog_metrics_tags") is not False
+        mode == "datadog" and parse_flag(directory.metrics, "statsd_datadog_metrics_tags") is not False
     )
-    consistent = read_flag(directory.metrics, "timer_unit_consistency")
+    consistent = parse_flag(directory.metrics, "timer_unit_consistency")
     configured = [name.strip() for name in settings.prefix.split(",")]
     names = dict.fromkeys([*configured, directory.metrics.get("statsd_prefix") or configured[0]])
-    return Told(
+    return StreamConfig(
         release,
         mode,
         tags,
@@ -53,20 +60,20 @@ def read_told(directory: Directory, settings: StatsdSettings) -> Told:
     )
 
 
-def read_mode(metrics: Mapping[str, str]) -> str:
+def parse_mode(metrics: Mapping[str, str]) -> str:
     """Which of its clients Airflow uses: DogStatsD's wins."""
-    datadog, influxdb = read_flag(metrics, "statsd_datadog_enabled"), read_flag(metrics, "statsd_influxdb_enabled")
+    datadog, influxdb = parse_flag(metrics, "statsd_datadog_enabled"), parse_flag(metrics, "statsd_influxdb_enabled")
     if datadog is None and influxdb is None:
         return ""
     return "datadog" if datadog else "influxdb" if influxdb else "plain"
 
 
-def read_flag(metrics: Mapping[str, str], name: str) -> bool | None:
+def parse_flag(metrics: Mapping[str, str], name: str) -> bool | None:
     value = metrics.get(name, "").strip().lower()
     return True if value in TRUE else False if value in FALSE else None
 
 
-class Stream:
+class StreamHints:
     """The stream's properties. `revision` grows with every change of mind."""
 
     def __init__(self, directory: Directory, settings: StatsdSettings) -> None:
@@ -79,96 +86,96 @@ class Stream:
         self._major = 0
         self._seen: set[tuple[Event, bool]] = set()
         self._spelling = directory.spelling
-        self._told = read_told(directory, settings)
+        self._told = resolve_config(directory, settings)
 
     @property
-    def told(self) -> Told:
+    def config(self) -> StreamConfig:
         """What the API or the configuration tells."""
         if self._spelling != self._directory.spelling:
             self._spelling = self._directory.spelling
-            self._told = read_told(self._directory, self._settings)
+            self._told = resolve_config(self._directory, self._settings)
         return self._told
 
     @property
     def known_release(self) -> Release:
         """Airflow's release, as the API or the configuration tells it; empty where neither does."""
-        return self.told.release
+        return self.config.release
 
     @property
     def release(self) -> Release:
         """Airflow's release, or what it is taken for."""
-        return self.told.release or ((2, 11) if self._major == 2 else NEWEST)
+        return self.config.release or ((2, 11) if self._major == 2 else NEWEST_RELEASE)
 
     @property
     def prefixes(self) -> tuple[str, ...]:
         """What may stand before Airflow's names, with its dot."""
-        return self.told.prefixes
+        return self.config.prefixes
 
     @property
     def tagged(self) -> bool | None:
         """Whether tags are sent; None while that is not clear. Tags that were seen outweigh what was said."""
-        return self._tags if self._tags or not self.told.mode else self.told.tags
+        return self._tags if self._tags or not self.config.mode else self.config.tags
 
     @property
     def datadog(self) -> bool:
         """Whether DogStatsD's client sends, or is taken to."""
-        return self.told.mode == "datadog" if self.told.mode else bool(self._datadog)
+        return self.config.mode == "datadog" if self.config.mode else bool(self._datadog)
 
     @property
-    def patient(self) -> bool:
+    def undecided(self) -> bool:
         """Whether it is too early to take the most likely for granted."""
-        return self._names < PATIENCE
+        return self._names < MAX_UNDECIDED_NAMES
 
     @property
-    def circumstances(self) -> Circumstances:
+    def sender_context(self) -> SenderContext:
         """What units depend on."""
-        return Circumstances(self.release, self.datadog, self.told.consistent)
+        return SenderContext(self.release, self.datadog, self.config.consistent)
 
-    def knows_scale(self, unit: Unit) -> bool:
+    def is_scale_known(self, unit: TimerUnit) -> bool:
         """Whether a unit is clear. After a while it is taken for what is most likely."""
-        if not self.patient:
+        if not self.undecided:
             return True
-        now = self.circumstances
+        now = self.sender_context
         certain = self.known_release or self._major
-        releases = (now.release,) if certain else ((2, 11), NEWEST)
-        clients = (now.datadog,) if self.told.mode or self._datadog is not None else (False, True)
-        scales = {find_scale(unit, Circumstances(*way, now.consistent)) for way in product(releases, clients)}
+        releases = (now.release,) if certain else ((2, 11), NEWEST_RELEASE)
+        clients = (now.datadog,) if self.config.mode or self._datadog is not None else (False, True)
+        scales = {get_scale(unit, SenderContext(*way, now.consistent)) for way in product(releases, clients)}
         return len(scales) == 1
 
-    def note_name(self) -> None:
+    def record_name(self) -> None:
         """A name is looked up."""
         self._names += 1
-        if self._names == PATIENCE:
-            self.settle()
+        if self._names == MAX_UNDECIDED_NAMES:
+            self.assume_defaults()
 
-    def settle(self) -> None:
+    def assume_defaults(self) -> None:
         """Wait no longer."""
-        self._names = max(self._names, PATIENCE)
+        self._names = max(self._names, MAX_UNDECIDED_NAMES)
         self._tags = bool(self._tags)
         self.revision += 1
 
-    def note_tags(self, *, sent: bool) -> None:
+    def record_tags(self, *, sent: bool) -> None:
         """A name came that has tags wherever tags are sent. Once tags are seen, their absence says nothing any more."""
         if self._tags is None or (sent and not self._tags):
             self._tags = sent
             self.revision += 1
         if not sent:
-            self.note_client(datadog=False)
+            self.record_client(datadog=False)
 
-    def note_client(self, *, datadog: bool) -> None:
+    def record_client(self, *, datadog: bool) -> None:
         """Something came that only DogStatsD's client sends, or that it does not send."""
         if self._datadog is None or (datadog and not self._datadog):
             self._datadog = datadog
             self.revision += 1
 
-    def note_release(self, releases: str) -> None:
+    def record_release(self, releases: str) -> None:
         """Something came that only these releases send. Airflow may be upgraded, so 3.x outweighs 2.x."""
-        major = only_major(releases)
+        major = parse_single_major(releases)
         if major > self._major:
             self._major = major
             self.revision += 1
 
-    def note_form(self, event: Event, *, legacy: bool) -> None:
+    def record_form(self, event: Event, *, legacy: bool) -> None:
         """An event came under its legacy or its modern name."""
         if (event, legacy) not in self._seen:
             self._seen.add((event, legacy))

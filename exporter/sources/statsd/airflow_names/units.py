@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from exporter.sources.statsd.airflow_names.event import Release, Unit, covers
+from exporter.sources.statsd.airflow_names.event import Release, TimerUnit, covers_release
 
 MILLI = 0.001
 
 
-class Circumstances(NamedTuple):
+class SenderContext(NamedTuple):
     """What a unit depends on."""
 
     release: Release
@@ -23,23 +23,23 @@ class Circumstances(NamedTuple):
     """`timer_unit_consistency`, which only 2.11 knows."""
 
 
-def find_scale(unit: Unit, now: Circumstances) -> float:
+def get_scale(unit: TimerUnit, now: SenderContext) -> float:
     """By what a value is multiplied to be in seconds."""
-    if unit in (Unit.NONE, Unit.SECONDS) or in_seconds(unit, now):
+    if unit in (TimerUnit.NONE, TimerUnit.SECONDS) or is_sent_in_seconds(unit, now):
         return 1.0
     return MILLI
 
 
-def in_seconds(unit: Unit, now: Circumstances) -> bool:
+def is_sent_in_seconds(unit: TimerUnit, now: SenderContext) -> bool:
     """Whether what is sent as milliseconds really is seconds."""
     old = now.release[:1] == (2,)
     uneven = old and not (now.consistent and now.release >= (2, 11))
-    if unit is Unit.STOPWATCH:
+    if unit is TimerUnit.STOPWATCH:
         return now.datadog
-    if unit is Unit.TASK:
+    if unit is TimerUnit.TASK:
         return old and now.datadog
-    if unit is Unit.WAIT:
+    if unit is TimerUnit.WAIT:
         return uneven
-    if unit is Unit.FILE and not old:
-        return covers("3.0-3.3.2", now.release if len(now.release) > 2 else (*now.release[:2], 0))
+    if unit is TimerUnit.FILE and not old:
+        return covers_release("3.0-3.3.2", now.release if len(now.release) > 2 else (*now.release[:2], 0))
     return uneven and now.datadog

@@ -1,17 +1,17 @@
-"""Families made at run time: one for each name and its label names, never two kinds under one name."""
+"""MappedFamilies made at run time: one for each name and its label names, never two kinds under one name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from exporter.metrics.family import Family, FamilyError, Kind
-from exporter.sources.statsd.mapping.file import Options
+from exporter.sources.statsd.mapping.file import ObserverOptions
 
-NAMES = 20_000
+MAX_NAMES = 20_000
 """How many names are made at most: without a mapping every task of plain StatsD has names of its own."""
-SHAPES = 25_000
+MAX_FAMILIES = 25_000
 """How many families: names with different label names."""
-SERIES = 50_000
+MAX_SERIES_PER_FAMILY = 50_000
 """How many series one of them may have."""
 HELP = "Received over StatsD"
 PARTS = {Kind.HISTOGRAM: ("_sum", "_count", "_bucket"), Kind.SUMMARY: ("_sum", "_count")}
@@ -21,18 +21,18 @@ Claim = Callable[[], object] | None
 """Takes the name of a family that is new; None where it exists."""
 
 
-class Families:
+class MappedFamilies:
     """All that were made. The first kind that a name had stays, and what a family was made with, also over a reload."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, Kind] = {}
         self._made: dict[tuple[str, tuple[str, ...]], Family] = {}
 
-    def find(
-        self, name: str, labels: tuple[str, ...], kind: Kind, options: Options, ttl: float, text: str
+    def get(
+        self, name: str, labels: tuple[str, ...], kind: Kind, options: ObserverOptions, ttl: float, text: str
     ) -> tuple[Family | str, Claim]:
         """The family of a name with these labels, with what takes its name if it is new; or why there is none, one of
-        DROPS.
+        DROP_REASONS.
         """
         if self._kinds.get(name, kind) is not kind:
             return "conflict", None
@@ -40,11 +40,11 @@ class Families:
         return (known, None) if known else self._make(name, labels, kind, options, ttl, text)
 
     def _make(
-        self, name: str, labels: tuple[str, ...], kind: Kind, options: Options, ttl: float, text: str
+        self, name: str, labels: tuple[str, ...], kind: Kind, options: ObserverOptions, ttl: float, text: str
     ) -> tuple[Family | str, Claim]:
         if self._collides(name, kind):
             return "conflict", None
-        if len(self._made) >= SHAPES or (name not in self._kinds and len(self._kinds) >= NAMES):
+        if len(self._made) >= MAX_FAMILIES or (name not in self._kinds and len(self._kinds) >= MAX_NAMES):
             return "capped", None
         try:
             family = Family(
@@ -57,7 +57,7 @@ class Families:
                 objectives=options.quantiles if kind is Kind.SUMMARY else (),
                 max_age=options.max_age,
                 age_buckets=options.age_buckets,
-                cap=SERIES,
+                cap=MAX_SERIES_PER_FAMILY,
                 ttl=ttl,
                 declared=False,
             )

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import yaml
 
 from exporter.metrics.family import Kind
-from exporter.sources.statsd.mapping.reader import Reader
-from exporter.sources.statsd.mapping.regex import Pattern, PatternError, compile_pattern
+from exporter.sources.statsd.mapping.reader import SectionReader
+from exporter.sources.statsd.mapping.regex import PatternError, RegexPattern, compile_pattern
 
-SEGMENTS = 100
+MAX_SEGMENTS = 100
 """A pattern of more segments is a mistake."""
-MAPPINGS = 10_000
+MAX_MAPPINGS = 10_000
 """As is a file of more mappings."""
 REFERENCE = r"\$\{?[0-9]+\}?"
 GLOB = re.compile(r"(?:\*|[a-zA-Z_][a-zA-Z0-9_-]*)(?:\.(?:\*|[a-zA-Z0-9_][a-zA-Z0-9_-]*))*\Z")
@@ -22,11 +22,11 @@ NAME = re.compile(rf"(?:[a-zA-Z_]|{REFERENCE})(?:[a-zA-Z0-9_]|{REFERENCE})*\Z")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]+\Z")
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUANTILES = ((0.5, 0.05), (0.9, 0.01), (0.99, 0.001))
-AGE = 600.0
+DEFAULT_MAX_AGE = 600.0
 """How many seconds a summary looks back unless a file says otherwise."""
-AGE_BUCKETS = 5
+DEFAULT_AGE_BUCKETS = 5
 """In how many steps it moves on."""
-MOST_AGE_BUCKETS = 100
+MAX_AGE_BUCKETS = 100
 OBSERVERS = {"": Kind.SUMMARY, "summary": Kind.SUMMARY, "histogram": Kind.HISTOGRAM}
 LEGACY_DEFAULTS = ("timer_type", "buckets", "quantiles")
 DEFAULTS = ("observer_type", "match_type", "glob_disable_ordering", "ttl", "summary_options", "histogram_options")
@@ -44,14 +44,14 @@ class MappingError(ValueError):
         self.problems = tuple(problems)
 
 
-class Options(NamedTuple):
+class ObserverOptions(NamedTuple):
     """How times and sizes are shown."""
 
     kind: Kind = Kind.SUMMARY
     buckets: tuple[float, ...] = BUCKETS
     quantiles: tuple[tuple[float, float], ...] = QUANTILES
-    max_age: float = AGE
-    age_buckets: int = AGE_BUCKETS
+    max_age: float = DEFAULT_MAX_AGE
+    age_buckets: int = DEFAULT_AGE_BUCKETS
     buf_cap: int = 0
     """Go's buffer: read, without effect here."""
 
@@ -59,7 +59,7 @@ class Options(NamedTuple):
 class Defaults(NamedTuple):
     """What mappings, and names without one, have unless they say otherwise."""
 
-    options: Options = Options()
+    options: ObserverOptions = ObserverOptions()
     observer: str = ""
     """The observer type, if the file says one."""
     regex: bool = False
@@ -67,15 +67,15 @@ class Defaults(NamedTuple):
     ttl: float = 0.0
 
 
-class Rule(NamedTuple):
+class MappingRule(NamedTuple):
     """One mapping."""
 
     position: int
     match: str
     name: str
     labels: Mapping[str, str]
-    options: Options
-    regex: Pattern | None = None
+    options: ObserverOptions
+    regex: RegexPattern | None = None
     metric_type: str = ""
     drop: bool = False
     honor_labels: bool = False
@@ -92,17 +92,17 @@ class MappingFile(NamedTuple):
     """All of a file."""
 
     defaults: Defaults
-    rules: tuple[Rule, ...]
+    rules: tuple[MappingRule, ...]
 
 
-def read(text: str) -> MappingFile:
+def parse_file(text: str) -> MappingFile:
     """Read a file's text. Raises MappingError with every problem that it has."""
-    reader = Reader(load_yaml(text))
+    reader = SectionReader(load_yaml(text))
     reader.allow("defaults", "mappings", *(key for key in reader.list_keys() if key.startswith("x-")))
     defaults = read_defaults(reader.section("defaults"))
     rules = tuple(read_rule(index, part, defaults) for index, part in enumerate(reader.sections("mappings")))
-    if len(rules) > MAPPINGS:
-        reader.tell("mappings", f"are {len(rules)}: {MAPPINGS} may be")
+    if len(rules) > MAX_MAPPINGS:
+        reader.add_problem("mappings", f"are {len(rules)}: {MAX_MAPPINGS} may be")
     if reader.problems:
         raise MappingError(reader.problems)
     return MappingFile(defaults, rules)
@@ -128,10 +128,10 @@ def load_yaml(text: str) -> Any:  # noqa: ANN401 - what a file holds is not know
         raise MappingError([f"not YAML: {error}"]) from error
 
 
-def read_defaults(reader: Reader) -> Defaults:
+def read_defaults(reader: SectionReader) -> Defaults:
     reader.allow(*DEFAULTS, *LEGACY_DEFAULTS)
     return Defaults(
-        options=read_options(reader, Options()),
+        options=read_options(reader, ObserverOptions()),
         observer=reader.text("observer_type") or reader.text("timer_type"),
         regex=reader.choice("match_type", "", "glob", "regex") == "regex",
         ordered=not reader.flag("glob_disable_ordering"),
@@ -139,13 +139,13 @@ def read_defaults(reader: Reader) -> Defaults:
     )
 
 
-def read_rule(index: int, reader: Reader, defaults: Defaults) -> Rule:
+def read_rule(index: int, reader: SectionReader, defaults: Defaults) -> MappingRule:
     reader.allow(*KEYS)
     by_regex = reader.choice("match_type", "", "glob", "regex") or ("regex" if defaults.regex else "glob")
     check_options(reader, defaults)
     if by_regex == "glob":
         check_glob(reader)
-    return Rule(
+    return MappingRule(
         position=index,
         match=reader.text("match"),
         name=read_name(reader),
@@ -161,53 +161,57 @@ def read_rule(index: int, reader: Reader, defaults: Defaults) -> Rule:
     )
 
 
-def read_name(reader: Reader) -> str:
+def read_name(reader: SectionReader) -> str:
     name = reader.text("name")
     if not name:
-        reader.tell("name", "is missing: give the metric a name (a dropped one needs a name too)")
+        reader.add_problem("name", "is missing: give the metric a name (a dropped one needs a name too)")
     elif not NAME.match(name):
-        reader.tell("name", f"{name[:200]!r} may have letters, digits, underscores and references such as ${{1}}")
+        reader.add_problem(
+            "name", f"{name[:200]!r} may have letters, digits, underscores and references such as ${{1}}"
+        )
     return name
 
 
-def read_labels(reader: Reader) -> dict[str, str]:
+def read_labels(reader: SectionReader) -> dict[str, str]:
     labels = {name: reader.text(name) for name in reader.list_keys()}
     for name in labels:
         if not LABEL.match(name):
-            reader.tell(name, "a label has two or more letters, digits and underscores, no digit first")
+            reader.add_problem(name, "a label has two or more letters, digits and underscores, no digit first")
     return labels
 
 
-def check_glob(reader: Reader) -> None:
+def check_glob(reader: SectionReader) -> None:
     match = reader.text("match")
     if not match:
-        reader.tell("match", "is missing: say which StatsD names the mapping is for")
-    elif not GLOB.match(match) or match.count(".") >= SEGMENTS:
-        reader.tell("match", f"{match[:200]!r} has segments of letters, digits, - and _, or *; use match_type: regex")
+        reader.add_problem("match", "is missing: say which StatsD names the mapping is for")
+    elif not GLOB.match(match) or match.count(".") >= MAX_SEGMENTS:
+        reader.add_problem(
+            "match", f"{match[:200]!r} has segments of letters, digits, - and _, or *; use match_type: regex"
+        )
 
 
-def read_pattern(reader: Reader) -> Pattern | None:
+def read_pattern(reader: SectionReader) -> RegexPattern | None:
     try:
         return compile_pattern(reader.text("match"))
     except PatternError as error:
-        reader.tell("match", f"is no regular expression: {error}")
+        reader.add_problem("match", f"is no regular expression: {error}")
         return None
 
 
-def check_options(reader: Reader, defaults: Defaults) -> None:
-    """Options of the other kind, and options given twice, are mistakes."""
+def check_options(reader: SectionReader, defaults: Defaults) -> None:
+    """ObserverOptions of the other kind, and options given twice, are mistakes."""
     observer = reader.text("observer_type") or reader.text("timer_type") or defaults.observer
     if observer in OBSERVERS and observer:
         other = "summary_options" if observer == "histogram" else "histogram_options"
         if reader.value(other) is not None:
-            reader.tell(other, f"cannot stand beside observer_type: {observer}")
+            reader.add_problem(other, f"cannot stand beside observer_type: {observer}")
     for key, section in (("quantiles", "summary_options"), ("buckets", "histogram_options")):
         if reader.value(key) is not None and reader.section(section).value(key) is not None:
-            reader.tell(key, f"stands twice: keep the one in {section}")
+            reader.add_problem(key, f"stands twice: keep the one in {section}")
 
 
-def read_options(reader: Reader, base: Options) -> Options:
-    """Options of a mapping or of the defaults, over those that hold otherwise; the old keys count too."""
+def read_options(reader: SectionReader, base: ObserverOptions) -> ObserverOptions:
+    """ObserverOptions of a mapping or of the defaults, over those that hold otherwise; the old keys count too."""
     observer = reader.choice("observer_type", *OBSERVERS)
     timer = reader.choice("timer_type", *OBSERVERS)
     summary, histogram = reader.section("summary_options"), reader.section("histogram_options")
@@ -216,11 +220,11 @@ def read_options(reader: Reader, base: Options) -> Options:
     histogram.number("native_histogram_bucket_factor", 0.0)
     histogram.whole("native_histogram_max_buckets")
     old_buckets, old_quantiles = reader.buckets("buckets"), reader.quantiles("quantiles")
-    return Options(
+    return ObserverOptions(
         kind=OBSERVERS[observer or timer] if observer or timer else base.kind,
         buckets=histogram.buckets("buckets") or old_buckets or base.buckets,
         quantiles=summary.quantiles("quantiles") or old_quantiles or base.quantiles,
         max_age=summary.duration("max_age") or base.max_age,
-        age_buckets=summary.whole("age_buckets", MOST_AGE_BUCKETS) or base.age_buckets,
+        age_buckets=summary.whole("age_buckets", MAX_AGE_BUCKETS) or base.age_buckets,
         buf_cap=summary.whole("buf_cap") or base.buf_cap,
     )

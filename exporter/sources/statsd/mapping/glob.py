@@ -10,49 +10,49 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-Found = tuple[int, list[str]]
+GlobMatch = tuple[int, list[str]]
 """Which pattern matched, and what its stars caught."""
 
 
 @dataclass(slots=True)
-class Node:
+class GlobNode:
     """What may follow one segment."""
 
-    next: dict[str, Node] = field(default_factory=dict)
+    next: dict[str, GlobNode] = field(default_factory=dict)
     index: int | None = None
     """The first pattern that ends here."""
-    least: int = 1 << 30
-    most: int = -1
+    min_left: int = 1 << 30
+    max_left: int = -1
     """How many segments may still follow."""
 
     def fits(self, left: int) -> bool:
-        return self.least <= left <= self.most
+        return self.min_left <= left <= self.max_left
 
 
-class Globs:
+class GlobMatcher:
     """The patterns of one metric type."""
 
-    def __init__(self, patterns: Sequence[tuple[int, str]], *, ordered: bool, returning: bool) -> None:
+    def __init__(self, patterns: Sequence[tuple[int, str]], *, ordered: bool, backtracking: bool) -> None:
         self._ordered = ordered
-        self._returning = ordered or returning
-        self._root = Node()
+        self._backtracking = ordered or backtracking
+        self._root = GlobNode()
         for index, pattern in patterns:
             self._add(index, pattern.split("."))
 
-    def find(self, name: str) -> Found | None:
-        """The pattern that a name belongs to. Takes at most as many steps as the patterns have segments."""
+    def find(self, name: str) -> GlobMatch | None:
+        """The pattern that a name belongs to. Takes at max_left as many steps as the patterns have segments."""
         found = self._walk(self._root, name.split("."), 0, [])
         return min(found, default=None, key=lambda hit: hit[0]) if self._ordered else next(found, None)
 
     def _add(self, index: int, segments: list[str]) -> None:
         node = self._root
         for place, segment in enumerate(segments):
-            node = node.next.setdefault(segment, Node())
+            node = node.next.setdefault(segment, GlobNode())
             left = len(segments) - place - 1
-            node.least, node.most = min(node.least, left), max(node.most, left)
+            node.min_left, node.max_left = min(node.min_left, left), max(node.max_left, left)
         node.index = index if node.index is None else node.index
 
-    def _walk(self, node: Node, segments: list[str], place: int, caught: list[str]) -> Iterator[Found]:
+    def _walk(self, node: GlobNode, segments: list[str], place: int, caught: list[str]) -> Iterator[GlobMatch]:
         count = len(segments)
         while place < count:
             segment = segments[place]
@@ -74,36 +74,36 @@ class Globs:
             yield node.index, caught
 
     def _fork(
-        self, literal: Node | None, star: Node | None, segments: list[str], place: int, caught: list[str]
-    ) -> Iterator[Found]:
+        self, literal: GlobNode | None, star: GlobNode | None, segments: list[str], place: int, caught: list[str]
+    ) -> Iterator[GlobMatch]:
         """Go on where a segment may be meant literally or be caught; `place` is that of the next one."""
         segment = segments[place - 1]
         if literal is not None:
             yield from self._walk(literal, segments, place, [*caught, "*"] if segment == "*" else caught)
-            if not self._returning or segment == "*":
+            if not self._backtracking or segment == "*":
                 return
         if star is not None:
             yield from self._walk(star, segments, place, [*caught, segment])
 
 
-def needs_return(patterns: Sequence[str]) -> bool:
+def needs_backtracking(patterns: Sequence[str]) -> bool:
     """Whether unordered patterns need dead ends to be left again.
 
     A pattern with a star does, if another of its length shares what comes before the star; not so if one of the two
-    covers the other.
+    subsumes the other.
     """
-    return any(needs_return_for(place, patterns) for place, pattern in enumerate(patterns) if "*" in pattern)
+    return any(needs_backtracking_for(place, patterns) for place, pattern in enumerate(patterns) if "*" in pattern)
 
 
-def needs_return_for(rank: int, patterns: Sequence[str]) -> bool:
+def needs_backtracking_for(rank: int, patterns: Sequence[str]) -> bool:
     pattern = patterns[rank]
     dots = pattern.count(".")
     others = [other for place, other in enumerate(patterns) if place != rank and other.count(".") == dots]
     beginnings = [pattern[:place] for place, letter in enumerate(pattern) if letter == "*"]
     shared = any(other.startswith(beginning) for other in others for beginning in beginnings)
-    return shared and not any(covers(pattern, other) or covers(other, pattern) for other in others)
+    return shared and not any(subsumes(pattern, other) or subsumes(other, pattern) for other in others)
 
 
-def covers(wide: str, narrow: str) -> bool:
+def subsumes(wide: str, narrow: str) -> bool:
     """Whether every name that the narrow pattern matches is matched by the wide one."""
     return re.fullmatch(re.escape(wide).replace(r"\*", "[^.]*"), narrow) is not None

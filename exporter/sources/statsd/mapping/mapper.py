@@ -9,24 +9,30 @@ from typing import NamedTuple
 from exporter.metrics.family import Family, Kind
 from exporter.metrics.family_spec import FamilySpec
 from exporter.sources.statsd.mapping.escape import escape
-from exporter.sources.statsd.mapping.families import Families
-from exporter.sources.statsd.mapping.file import MappingError, MappingFile, Options, Rule, read
-from exporter.sources.statsd.mapping.glob import Globs, needs_return
-from exporter.sources.statsd.mapping.regex import LONGEST
-from exporter.sources.statsd.mapping.template import Fill, fill_glob, fill_regex, find_empty_glob, find_empty_regex
-from exporter.sources.statsd.model import PEER, Action, Resolution, Signature, Target, Type
+from exporter.sources.statsd.mapping.families import MappedFamilies
+from exporter.sources.statsd.mapping.file import MappingError, MappingFile, MappingRule, ObserverOptions, parse_file
+from exporter.sources.statsd.mapping.glob import GlobMatcher, needs_backtracking
+from exporter.sources.statsd.mapping.regex import MAX_NAME_LENGTH
+from exporter.sources.statsd.mapping.template import (
+    Fill,
+    fill_glob,
+    fill_regex,
+    list_empty_glob_references,
+    list_empty_regex_references,
+)
+from exporter.sources.statsd.model import STATSD_EXPORTER_DIALECTS, Action, MetricType, Resolution, Signature, Target
 
-METRIC_TYPES = {Type.COUNTER: "counter", Type.GAUGE: "gauge"}
+METRIC_TYPES = {MetricType.COUNTER: "counter", MetricType.GAUGE: "gauge"}
 OBSERVER = "observer"
 ACTIONS = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET}
 FILE_BYTES = 4 << 20
 """A larger file is no mapping file."""
 
 
-class Match(NamedTuple):
+class MappingMatch(NamedTuple):
     """The mapping of a name, filled with what its pattern caught."""
 
-    rule: Rule
+    rule: MappingRule
     name: str
     labels: dict[str, str]
 
@@ -35,25 +41,25 @@ class Mapper:
     """A Resolver by a mapping file. A file read again is another Mapper, which goes on with the families of the old."""
 
     revision = 0
-    dialects = PEER
+    dialects = STATSD_EXPORTER_DIALECTS
     """How lines are to be read for it."""
 
-    def __init__(self, file: MappingFile, families: Families) -> None:
+    def __init__(self, file: MappingFile, families: MappedFamilies) -> None:
         self.file = file
         self.families = families
         globs = [rule for rule in file.rules if rule.regex is None]
-        self._returning = not file.defaults.ordered and needs_return([rule.match for rule in globs])
+        self._backtracking = not file.defaults.ordered and needs_backtracking([rule.match for rule in globs])
         self._regexes = tuple(rule for rule in file.rules if rule.regex is not None)
         self._globs = {kind: self._index(globs, kind) for kind in (*METRIC_TYPES.values(), OBSERVER)}
 
     def resolve(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature, and take the name of a family that is new."""
-        found = self.find(signature)
+        found = self.look_up(signature)
         if found.claim:
             found.claim()
         return found
 
-    def find(self, signature: Signature) -> Resolution:
+    def look_up(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature. Never raises, and takes no name."""
         match = self.match(signature.name, METRIC_TYPES.get(signature.type, OBSERVER))
         if match is None:
@@ -64,68 +70,68 @@ class Mapper:
         labels = merge_labels(signature, match)
         return self._resolve_named(rule.title, signature.type, escape(match.name), labels, rule)
 
-    def take_spellings(self) -> None:
+    def take_corrections(self) -> None:
         """A mapping file says how ids are spelled."""
 
     def restore_family(self, spec: FamilySpec) -> Family | None:
         """The family that an earlier process made by the same file; None where another has its name."""
         defaults = self.file.defaults.options
-        options = Options(
+        options = ObserverOptions(
             spec.kind,
             spec.buckets or defaults.buckets,
             spec.objectives or defaults.quantiles,
             spec.max_age,
             spec.age_buckets,
         )
-        family, claim = self.families.find(spec.name, spec.labels, spec.kind, options, spec.ttl, spec.help)
+        family, claim = self.families.get(spec.name, spec.labels, spec.kind, options, spec.ttl, spec.help)
         if isinstance(family, str):
             return None
         if claim:
             claim()
         return family
 
-    def match(self, name: str, metric_type: str) -> Match | None:
+    def match(self, name: str, metric_type: str) -> MappingMatch | None:
         """The mapping that a StatsD name belongs to: globs first, then regular expressions in their order."""
         found = self._globs[metric_type].find(name)
         if found:
             return fill(self.file.rules[found[0]], fill_glob(found[1]))
-        for rule in self._regexes if len(name) <= LONGEST else ():
-            caught = rule.regex.search(name) if rule.regex and fits(rule, metric_type) else None
+        for rule in self._regexes if len(name) <= MAX_NAME_LENGTH else ():
+            caught = rule.regex.search(name) if rule.regex and applies_to(rule, metric_type) else None
             if caught:
                 return fill(rule, fill_regex(caught))
         return None
 
-    def describe(self) -> str:
+    def format_summary(self) -> str:
         """One line about the file, for logs and pages."""
         globs, regexes = len(self.file.rules) - len(self._regexes), len(self._regexes)
         order = "in their order" if self.file.defaults.ordered else "literal segments first"
         return f"mappings: {globs} with globs ({order}), {regexes} with regular expressions"
 
-    def list_doubts(self) -> Iterator[str]:
+    def list_warnings(self) -> Iterator[str]:
         """What statsd_exporter takes as well, but nobody can have meant."""
         for rule in self.file.rules:
             for where, template in (("name", rule.name), *rule.labels.items()):
-                for name in find_empty(rule, template):
+                for name in list_empty_references(rule, template):
                     yield f"{rule.title}: {where}: ${name} is always empty: nothing of that name or number is caught"
 
-    def _index(self, rules: list[Rule], metric_type: str) -> Globs:
-        patterns = [(rule.position, rule.match) for rule in rules if fits(rule, metric_type)]
-        return Globs(patterns, ordered=self.file.defaults.ordered, returning=self._returning)
+    def _index(self, rules: list[MappingRule], metric_type: str) -> GlobMatcher:
+        patterns = [(rule.position, rule.match) for rule in rules if applies_to(rule, metric_type)]
+        return GlobMatcher(patterns, ordered=self.file.defaults.ordered, backtracking=self._backtracking)
 
     def _resolve_unmapped(self, signature: Signature) -> Resolution:
         labels = merge_labels(signature, None)
         return self._resolve_named("", signature.type, escape(signature.name), labels, None)
 
     def _resolve_named(
-        self, title: str, sent: Type, name: str, labels: dict[str, str], rule: Rule | None
+        self, title: str, sent: MetricType, name: str, labels: dict[str, str], rule: MappingRule | None
     ) -> Resolution:
         """The resolution by the name and the labels that the metric has in the end."""
         if not name:
             return Resolution(title, drop="no_name")
         defaults = self.file.defaults
-        kind = find_kind(sent, rule.options if rule else defaults.options)
+        kind = get_kind(sent, rule.options if rule else defaults.options)
         names = tuple(sorted(labels))
-        family, claim = self.families.find(
+        family, claim = self.families.get(
             name,
             names,
             kind,
@@ -135,52 +141,58 @@ class Mapper:
         )
         if isinstance(family, str):
             return Resolution(title, drop=family)
-        scale = (rule.scale if rule else 1.0) * (0.001 if sent is Type.TIMER else 1.0)
+        scale = (rule.scale if rule else 1.0) * (0.001 if sent is MetricType.TIMER else 1.0)
         values = tuple([labels[label] for label in names])
         target = Target(family, values, ACTIONS.get(kind, Action.OBSERVE), scale)
         return Resolution(title, (target,), plan=(family, scale), claim=claim)
 
 
-def load(path: Path, before: Mapper | None = None) -> Mapper:
+def load_mapping(path: Path, before: Mapper | None = None) -> Mapper:
     """Read a mapping file, in place of one read before. Raises MappingError, also where there is no such file."""
     try:
         content = path.read_bytes()
         if len(content) > FILE_BYTES:
             raise MappingError([f"{path}: is larger than {FILE_BYTES} bytes"])
-        return parse(content.decode(), before)
+        return parse_mapping(content.decode(), before)
     except OSError as error:
         raise MappingError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise MappingError([f"{path}: is not UTF-8"]) from error
 
 
-def parse(text: str, before: Mapper | None = None) -> Mapper:
+def parse_mapping(text: str, before: Mapper | None = None) -> Mapper:
     """A Mapper by a mapping file's text. Raises MappingError."""
-    return Mapper(read(text), before.families if before else Families())
+    return Mapper(parse_file(text), before.families if before else MappedFamilies())
 
 
-def find_empty(rule: Rule, template: str) -> list[str]:
+def list_empty_references(rule: MappingRule, template: str) -> list[str]:
     """References in a rule's template to what its match does not catch."""
-    return find_empty_regex(template, rule.regex) if rule.regex else find_empty_glob(template, rule.match.count("*"))
+    return (
+        list_empty_regex_references(template, rule.regex)
+        if rule.regex
+        else list_empty_glob_references(template, rule.match.count("*"))
+    )
 
 
-def fits(rule: Rule, metric_type: str) -> bool:
+def applies_to(rule: MappingRule, metric_type: str) -> bool:
     """A rule of the old metric type `timer` is one for observers."""
     return rule.metric_type in ("", metric_type) or (rule.metric_type == "timer" and metric_type == OBSERVER)
 
 
-def fill(rule: Rule, filled: Fill) -> Match:
+def fill(rule: MappingRule, filled: Fill) -> MappingMatch:
     name = filled(rule.name) if "$" in rule.name else rule.name
-    return Match(rule, name, {label: filled(value) if "$" in value else value for label, value in rule.labels.items()})
+    return MappingMatch(
+        rule, name, {label: filled(value) if "$" in value else value for label, value in rule.labels.items()}
+    )
 
 
-def find_kind(kind: Type, options: Options) -> Kind:
-    if kind is Type.COUNTER:
+def get_kind(kind: MetricType, options: ObserverOptions) -> Kind:
+    if kind is MetricType.COUNTER:
         return Kind.COUNTER
-    return Kind.GAUGE if kind is Type.GAUGE else options.kind
+    return Kind.GAUGE if kind is MetricType.GAUGE else options.kind
 
 
-def merge_labels(signature: Signature, match: Match | None) -> dict[str, str]:
+def merge_labels(signature: Signature, match: MappingMatch | None) -> dict[str, str]:
     """Tags first; the mapping's labels win over them unless it honours tags. A tag without a value is none."""
     labels = {escape(name): value for name, value in signature.tags if name and value}
     if match is None:

@@ -13,11 +13,11 @@ PART = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)")
 SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 FLAGS = {**dict.fromkeys(("true", "yes", "on", "y"), True), **dict.fromkeys(("", "false", "no", "off", "n"), False)}
-LONGEST = 200
+MAX_PROBLEMS = 200
 """How many problems are kept: who has more mends these first."""
 
 
-class Reader:
+class SectionReader:
     """One section of a file: every value is given in its type, a bad one as if it were not there."""
 
     def __init__(self, content: Any, place: str = "", problems: list[str] | None = None) -> None:  # noqa: ANN401
@@ -25,12 +25,12 @@ class Reader:
         self.problems = [] if problems is None else problems
         self._content: dict[str, Any] = content if isinstance(content, dict) else {}
         if content and not isinstance(content, dict):
-            self.tell("", "must have keys and values")
+            self.add_problem("", "must have keys and values")
 
-    def tell(self, key: str, problem: str) -> None:
+    def add_problem(self, key: str, problem: str) -> None:
         """Note a problem with its place."""
         line = f"{'.'.join(filter(None, (self.place, key[:50]))) or 'file'}: {problem}"
-        if len(self.problems) < LONGEST and line not in self.problems:
+        if len(self.problems) < MAX_PROBLEMS and line not in self.problems:
             self.problems.append(line)
 
     def list_keys(self) -> list[str]:
@@ -40,36 +40,36 @@ class Reader:
         """Any other key is a problem: it would be without effect."""
         for key in self.list_keys():
             if key not in keys:
-                self.tell(key, f"is not known here; known are {', '.join(keys)}")
+                self.add_problem(key, f"is not known here; known are {', '.join(keys)}")
 
     def value(self, key: str) -> Any:  # noqa: ANN401 - as the file has it
         return self._content.get(key)
 
-    def section(self, key: str) -> Reader:
-        return Reader(self.value(key), ".".join(filter(None, (self.place, key))), self.problems)
+    def section(self, key: str) -> SectionReader:
+        return SectionReader(self.value(key), ".".join(filter(None, (self.place, key))), self.problems)
 
-    def sections(self, key: str) -> Iterator[Reader]:
+    def sections(self, key: str) -> Iterator[SectionReader]:
         for index, content in enumerate(self._list(key)):
-            yield Reader(content, f"{'.'.join(filter(None, (self.place, key)))}[{index}]", self.problems)
+            yield SectionReader(content, f"{'.'.join(filter(None, (self.place, key)))}[{index}]", self.problems)
 
     def text(self, key: str) -> str:
         value = self.value(key) or ""
         if not isinstance(value, str):
-            self.tell(key, "must be a text")
+            self.add_problem(key, "must be a text")
             return ""
         return value
 
     def choice(self, key: str, *choices: str) -> str:
         text = self.text(key)
         if text not in choices:
-            self.tell(key, f"is {text[:50]!r}, not one of {', '.join(filter(None, choices))}")
+            self.add_problem(key, f"is {text[:50]!r}, not one of {', '.join(filter(None, choices))}")
             return ""
         return text
 
     def flag(self, key: str) -> bool:
         text = self.text(key).lower()
         if text not in FLAGS:
-            self.tell(key, f"is {text[:50]!r}, not true or false")
+            self.add_problem(key, f"is {text[:50]!r}, not true or false")
         return FLAGS.get(text, False)
 
     def number(self, key: str, otherwise: float) -> float:
@@ -79,7 +79,7 @@ class Reader:
     def whole(self, key: str, most: int = 999_999_999) -> int:
         text = self.text(key)
         if text and not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= most):
-            self.tell(key, f"is {text[:50]!r}, not a whole number of at most {most}")
+            self.add_problem(key, f"is {text[:50]!r}, not a whole number of at most {most}")
             return 0
         return int(text or 0)
 
@@ -89,7 +89,7 @@ class Reader:
         if text in ("", "0"):
             return 0.0
         if not DURATION.match(text):
-            self.tell(key, f"is {text[:50]!r}, not a duration: write it with its unit, as in 30s, 5m or 1h30m")
+            self.add_problem(key, f"is {text[:50]!r}, not a duration: write it with its unit, as in 30s, 5m or 1h30m")
             return 0.0
         return sum(float(number) * SECONDS[unit] for number, unit in PART.findall(text))
 
@@ -98,7 +98,7 @@ class Reader:
         if bounds and bounds[-1] == math.inf:
             bounds = bounds[:-1]
         if not all(map(math.isfinite, bounds)) or any(low >= high for low, high in pairwise(bounds)):
-            self.tell(key, "must ascend, each bound higher than the one before it")
+            self.add_problem(key, "must ascend, each bound higher than the one before it")
             return ()
         return bounds
 
@@ -111,13 +111,13 @@ class Reader:
         self.allow("quantile", "error")
         quantile, error = self.number("quantile", 0.0), self.number("error", 0.0)
         if not (0 <= quantile <= 1 and 0 <= error <= 1):
-            self.tell("", "a quantile and its error lie between 0 and 1")
+            self.add_problem("", "a quantile and its error lie between 0 and 1")
         return quantile, error
 
     def _list(self, key: str) -> list[Any]:
         value = self.value(key) or []
         if not isinstance(value, list):
-            self.tell(key, "must be a list")
+            self.add_problem(key, "must be a list")
             return []
         return value
 
@@ -128,6 +128,6 @@ class Reader:
 
     def _number(self, key: str, text: str) -> float:
         if not NUMBER.match(text) or math.isinf(float(text)):
-            self.tell(key, f"is {text[:50]!r}, not a number")
+            self.add_problem(key, f"is {text[:50]!r}, not a number")
             return 0.0
         return float(text)

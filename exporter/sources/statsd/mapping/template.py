@@ -1,4 +1,4 @@
-"""Names and label values with `$1`, `${1}` or (regular expressions only) `${group}` in them."""
+"""AirflowNameResolver and label values with `$1`, `${1}` or (regular expressions only) `${group}` in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from exporter.sources.statsd.mapping.regex import Caught, Pattern
+from exporter.sources.statsd.mapping.regex import RegexMatch, RegexPattern
 
 GLOB_REFERENCE = re.compile(r"\$\{?([a-zA-Z0-9_$]+)\}?")
 REGEX_REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))", re.ASCII)
@@ -45,20 +45,20 @@ def number_glob(reference: str) -> int:
     return int(reference) if reference.isdecimal() and len(reference) < 5 else 0
 
 
-def find_empty_glob(template: str, stars: int) -> list[str]:
+def list_empty_glob_references(template: str, stars: int) -> list[str]:
     """References to what no star catches."""
     caught = {str(number) for number in range(1, stars + 1)}
     return [name for name in GLOB_REFERENCE.findall(template) if name.lstrip("0") not in caught]
 
 
-def find_empty_regex(template: str, pattern: Pattern) -> list[str]:
+def list_empty_regex_references(template: str, pattern: RegexPattern) -> list[str]:
     """References to what is no group."""
     groups = {str(number) for number in range(pattern.groups + 1)} | set(pattern.groupindex)
     names = [braced or bare for braced, bare in REGEX_REFERENCE.findall(template)]
     return [name for name in names if name and name not in groups]
 
 
-def fill_regex(match: Caught) -> Fill:
+def fill_regex(match: RegexMatch) -> Fill:
     """As Go expands templates: the longest name counts, `$$` is a dollar, unknown groups are empty."""
 
     def find(reference: re.Match[str]) -> str:

@@ -12,23 +12,23 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-from exporter.sources.statsd.receive.recvmmsg import ADDRESS, BATCH, CONTROL, HEADER, Slots
+from exporter.sources.statsd.receive.recvmmsg import ADDRESS_BYTES, CMSGHDR_BYTES, CONTROL_BYTES, MAX_BATCH, MsgBuffers
 
-SECOND = 1e9
-WORD = 8
-TOLD = HEADER + 2 * WORD
+NANOSECONDS = 1e9
+WORD_BYTES = 8
+STAMP_END = CMSGHDR_BYTES + 2 * WORD_BYTES
 """Bytes before which the kernel tells the stamp (SCM_TIMESTAMPNS, struct timespec), and then what it threw away."""
 
 
-class Arrivals:
+class OrderedReader:
     """Reads sockets that stamp what they receive, all by the same `recvmmsg` and into the same room."""
 
     def __init__(self, socks: Sequence[socket.socket], call: Callable[..., int]) -> None:
-        self._slots = Slots(socks[0].family, call)
+        self._buffers = MsgBuffers(socks[0].family, call)
         self._lost = {sock.fileno(): 0 for sock in socks}
-        words = self._slots.controls.cast("q")
-        self._seconds = words[HEADER // WORD :: CONTROL // WORD]
-        self._nanoseconds = words[HEADER // WORD + 1 :: CONTROL // WORD]
+        words = self._buffers.controls.cast("q")
+        self._seconds = words[CMSGHDR_BYTES // WORD_BYTES :: CONTROL_BYTES // WORD_BYTES]
+        self._nanoseconds = words[CMSGHDR_BYTES // WORD_BYTES + 1 :: CONTROL_BYTES // WORD_BYTES]
         self._datagrams: list[bytes] = []
         self._epoch = int(time.time())
         self._stamps: list[float] = []
@@ -37,7 +37,7 @@ class Arrivals:
         self._senders = b""
         self._order: Sequence[int] = ()
         self._held: Sequence[int] = ()
-        self.behind = False
+        self.has_more = False
 
     @property
     def lost(self) -> int:
@@ -52,11 +52,11 @@ class Arrivals:
     def _read_round(self) -> Sequence[bytes]:
         self._keep_held()
         held = len(self._stamps)
-        now = time.time_ns() - self._epoch * SECOND
-        self.behind = False
+        now = time.time_ns() - self._epoch * NANOSECONDS
+        self.has_more = False
         for descriptor in self._lost:
             self._read_socket(descriptor, now)
-        self._empty_slots()
+        self._drain_buffers()
         self._senders = b"".join(self._addresses)
         stamps = self._stamps
         # Who was held back once goes on whatever its stamp says: somebody may have set the clock.
@@ -67,34 +67,34 @@ class Arrivals:
 
     def _keep_held(self) -> None:
         """Begin a round with what the last one held back."""
-        self._addresses = [self._senders[index * ADDRESS : (index + 1) * ADDRESS] for index in self._held]
+        self._addresses = [self._senders[index * ADDRESS_BYTES : (index + 1) * ADDRESS_BYTES] for index in self._held]
         self._datagrams = [self._datagrams[index] for index in self._held]
         self._stamps = [self._stamps[index] for index in self._held]
 
     def _read_socket(self, descriptor: int, now: float) -> None:
-        slots, taken = self._slots, 0
+        buffers, taken = self._buffers, 0
         while True:
-            free = BATCH - slots.used
-            count = slots.fill(descriptor)
+            free = MAX_BATCH - buffers.used
+            count = buffers.fill(descriptor)
             if count:
-                self._lost[descriptor] = slots.find_lost(TOLD) or self._lost[descriptor]
+                self._lost[descriptor] = buffers.get_drop_count(STAMP_END) or self._lost[descriptor]
             if count < free:
                 return
-            self._empty_slots()
+            self._drain_buffers()
             taken += count
-            self.behind |= taken >= BATCH
+            self.has_more |= taken >= MAX_BATCH
             if self._stamps[-1] > now:
                 return
 
-    def _empty_slots(self) -> None:
-        slots, epoch, used = self._slots, self._epoch, self._slots.used
-        self._datagrams += slots.copy()
-        self._addresses.append(bytes(slots.addresses[: used * ADDRESS]))
+    def _drain_buffers(self) -> None:
+        buffers, epoch, used = self._buffers, self._epoch, self._buffers.used
+        self._datagrams += buffers.copy()
+        self._addresses.append(bytes(buffers.addresses[: used * ADDRESS_BYTES]))
         seconds, nanoseconds = self._seconds[:used].tolist(), self._nanoseconds[:used].tolist()
-        self._stamps += [(one - epoch) * SECOND + rest for one, rest in zip(seconds, nanoseconds, strict=True)]
-        slots.clear()
+        self._stamps += [(one - epoch) * NANOSECONDS + rest for one, rest in zip(seconds, nanoseconds, strict=True)]
+        buffers.clear()
 
     def sender(self, place: int) -> bytes:
         """The address (no port) of the sender of a datagram of the newest batch."""
-        start = self._order[place] * ADDRESS
-        return self._senders[start : start + ADDRESS][self._slots.host]
+        start = self._order[place] * ADDRESS_BYTES
+        return self._senders[start : start + ADDRESS_BYTES][self._buffers.host]

@@ -14,85 +14,89 @@ from collections.abc import Sequence
 
 SO_MEMINFO = 55
 """Asks Linux (since 4.12) for numbers of four bytes about a socket's memory: first, what waits to be read."""
-SHARE = 2
+BUFFER_SHARE = 2
 """A rest should bring one in so many of the datagrams that the buffer holds."""
-MOST = 1024
+MAX_DATAGRAMS_PER_READ = 1024
 """Datagrams that a rest should bring at most."""
-SHORTEST, LONGEST = 0.001, 0.1
-"""How short the first nap and how long a rest may be, in seconds."""
-NAP = 0.025
-"""The longest nap in seconds: 200,000 a second may begin in it where the buffer has 4 MiB; longer ones save little."""
-WORTH = 0.005
-"""Seconds below which a further nap is not worth the waking: a read costs little more."""
-BURST = 20_000
-"""Datagrams a second that may begin to come during a nap without a loss."""
-SPARE = 0.002
+MIN_SLEEP, MAX_SLEEP = 0.001, 0.1
+"""How short the first step and how long a rest may be, in seconds."""
+MAX_STEP = 0.025
+"""The longest step in seconds: 200,000 a second may begin in it where the buffer has 4 MiB; longer ones save little."""
+MIN_USEFUL_STEP = 0.005
+"""Seconds below which a further step is not worth the waking: a read costs little more."""
+MAX_BURST_RATE = 20_000
+"""Datagrams a second that may begin to come during a step without a loss."""
+SAFETY_MARGIN = 0.002
 """Seconds kept free beside those by which naps were late."""
-EVEN = 0.75
+UNEVEN_FILL = 0.75
 """The part of the room of several sockets that is full before one of them is: chance does not fill them evenly."""
-EACH = 4
+SAMPLE_EVERY = 4
 """Of so many sockets one is asked: that tells enough, and every question costs."""
-FADE = 0.95
-"""What is left of the longest delay of late after one more nap."""
-COUNTED = 768
+LATENCY_DECAY = 0.95
+"""What is left of the longest delay of late after one more step."""
+DATAGRAM_MEMORY = 768
 """Bytes of the buffer that the kernel counts for a small datagram: the stock one holds 277 of them."""
 
 
-class Rest:
+class ReadPacer:
     """The rests of one socket, or of several that share a port and fill alike."""
 
     def __init__(self, socks: Sequence[socket.socket]) -> None:
-        self._asked = [sock.getsockopt for sock in socks[::EACH]]
-        self._each = len(socks) / len(self._asked)
+        self._getsockopts = [sock.getsockopt for sock in socks[::SAMPLE_EVERY]]
+        self._scale = len(socks) / len(self._getsockopts)
         self.room = sum(sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for sock in socks)
         """Bytes of their receive buffers, as the kernel counts them."""
-        self._usable = max(COUNTED, self.room * (EVEN if len(socks) > 1 else 1))
-        self._enough = min(MOST * COUNTED, self._usable / SHARE)
+        self._usable_bytes = max(DATAGRAM_MEMORY, self.room * (UNEVEN_FILL if len(socks) > 1 else 1))
+        self._target_bytes = min(MAX_DATAGRAMS_PER_READ * DATAGRAM_MEMORY, self._usable_bytes / BUFFER_SHARE)
         self._speed = 0.0
         """Bytes a second that came last."""
-        self._longest = 0.0
-        """How long a nap may be: who came out of silence is trusted step by step."""
-        self.forget()
-        self._late = 0.0
+        self._max_step = 0.0
+        """How long a step may be: who came out of silence is trusted step by step."""
+        self.reset()
+        self._latency = 0.0
         """Seconds by which naps were too long of late."""
         self._ended = time.monotonic()
-        self._tells = True
+        self._has_meminfo = True
 
-    def forget(self) -> None:
-        """Nothing comes: what comes next may be a burst of any speed, so the nap after it is the shortest."""
-        self._speed = self._enough / SHORTEST
-        self._longest = SHORTEST
+    def reset(self) -> None:
+        """Nothing comes: what comes next may be a burst of any speed, so the step after it is the shortest."""
+        self._speed = self._target_bytes / MIN_SLEEP
+        self._max_step = MIN_SLEEP
 
-    def take(self, arrived: int) -> None:
-        """Rest until a read brings enough, when so many datagrams came since the last rest."""
+    def sleep(self, arrived: int) -> None:
+        """ReadPacer until a read brings enough, when so many datagrams came since the last rest."""
         began = now = time.monotonic()
-        if not self._tells:
-            self._speed = max(1, arrived) * COUNTED / (began - self._ended)
+        if not self._has_meminfo:
+            self._speed = max(1, arrived) * DATAGRAM_MEMORY / (began - self._ended)
         filled = 0.0
-        nap = max(SHORTEST, self._choose_nap(filled, LONGEST))
-        while nap > 0:
-            due = now + nap
-            time.sleep(nap)
-            self._longest = min(NAP, 2 * self._longest)
+        step = max(MIN_SLEEP, self._choose_step(filled, MAX_SLEEP))
+        while step > 0:
+            due = now + step
+            time.sleep(step)
+            self._max_step = min(MAX_STEP, 2 * self._max_step)
             now = time.monotonic()
-            self._late = max(now - due, self._late * FADE)
-            filled = self._look(now - began)
-            further = self._choose_nap(filled, began + LONGEST - now)
-            nap = further if further >= WORTH else 0
-        self._speed = max(COUNTED, filled) / (now - began)
+            self._latency = max(now - due, self._latency * LATENCY_DECAY)
+            filled = self._read_fill(now - began)
+            further = self._choose_step(filled, began + MAX_SLEEP - now)
+            step = further if further >= MIN_USEFUL_STEP else 0
+        self._speed = max(DATAGRAM_MEMORY, filled) / (now - began)
         self._ended = now
 
-    def _choose_nap(self, filled: float, left: float) -> float:
+    def _choose_step(self, filled: float, left: float) -> float:
         """Seconds until enough should be there, or until shortly before a burst that begins now fills the buffer."""
-        wanted = (self._enough - filled) / self._speed
-        safe = (self._usable - filled) / max(BURST * COUNTED, self._speed) - self._late - SPARE
-        return min(wanted, safe, left, self._longest)
+        wanted = (self._target_bytes - filled) / self._speed
+        safe = (
+            (self._usable_bytes - filled) / max(MAX_BURST_RATE * DATAGRAM_MEMORY, self._speed)
+            - self._latency
+            - SAFETY_MARGIN
+        )
+        return min(wanted, safe, left, self._max_step)
 
-    def _look(self, passed: float) -> float:
+    def _read_fill(self, passed: float) -> float:
         """Bytes that wait; where the kernel does not tell, as many as should have come since the rest began."""
-        if self._tells:
+        if self._has_meminfo:
             try:
-                return self._each * sum([ask(socket.SOL_SOCKET, SO_MEMINFO) for ask in self._asked])
+                return self._scale * sum([ask(socket.SOL_SOCKET, SO_MEMINFO) for ask in self._getsockopts])
             except OSError:
-                self._tells = False
+                self._has_meminfo = False
         return self._speed * passed

@@ -17,22 +17,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.sources.statsd.aggregator import Absorber
-from exporter.sources.statsd.receive.ordering import Arrivals
-from exporter.sources.statsd.receive.pacing import LONGEST, SHORTEST, Rest
-from exporter.sources.statsd.receive.recvmmsg import Batches, Reader, Singles, find_call, watch_losses
+from exporter.sources.statsd.aggregator import Aggregator
+from exporter.sources.statsd.receive.ordering import OrderedReader
+from exporter.sources.statsd.receive.pacing import MAX_SLEEP, MIN_SLEEP, ReadPacer
+from exporter.sources.statsd.receive.recvmmsg import (
+    BatchReader,
+    DatagramReader,
+    SingleReader,
+    enable_drop_counter,
+    get_recvmmsg,
+)
 from exporter.sources.statsd.receive.reuseport import bind_port
-from exporter.sources.statsd.receive.sched_slice import shorten_turns
+from exporter.sources.statsd.receive.sched_slice import request_short_slice
 from exporter.sources.statsd.receive.sockets import bind_inet, bind_unix
-from exporter.sources.statsd.receive.tcp import ConnectionCounts, Streams
+from exporter.sources.statsd.receive.tcp import ConnectionCounts, StreamListeners
 
 log = logging.getLogger(__name__)
 
-LEARNED = 2_000
+FREEZE_AFTER = 2_000
 """After how many new meanings what is there is taken out of the garbage collector's sight."""
-SWEEP = 1.0
+SWEEP_INTERVAL = 1.0
 """Seconds between sweeps, and the longest wait."""
-LAST_READS = 1.0
+DRAIN_SECONDS = 1.0
 """Seconds for which what has arrived is read when reception is to end: senders may never pause."""
 TRANSPORTS = ("udp", "tcp", "unixgram", "unix")
 
@@ -69,18 +75,18 @@ class Receiver:
     def __init__(
         self,
         listeners: Listeners,
-        absorber: Absorber,
+        aggregator: Aggregator,
         relay: Callable[[Sequence[bytes]], None] | None = None,
         counts: ReceptionCounts | None = None,
     ) -> None:
         self.listeners = listeners
-        self._absorber = absorber
+        self._aggregator = aggregator
         self.relay = relay
         self._selector = selectors.DefaultSelector()
         self.counts = counts or ReceptionCounts()
-        self._streams = Streams(self._selector, self._take, self.counts.connections, idle=listeners.idle)
+        self._streams = StreamListeners(self._selector, self._on_lines, self.counts.connections, idle=listeners.idle)
         self._sockets: list[socket.socket] = []
-        self._readers: list[tuple[str, Reader]] = []
+        self._readers: list[tuple[str, DatagramReader]] = []
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._tasks: list[Callable[[], None]] = []
@@ -90,10 +96,10 @@ class Receiver:
         self.failure = ""
         """Why reception ended, where an error ended it."""
         self.packets = self.counts.packets
-        self._rest: Rest | None = None
-        self._brisk = False
+        self._pacer: ReadPacer | None = None
+        self._short_queue = False
         """Whether the last read brought something of a queue that is too short for a rest."""
-        self._settled = 0
+        self._frozen_at = 0
         self.granted = 0
         """Bytes of the receive buffers of the UDP sockets, as the kernel counts them."""
 
@@ -138,9 +144,11 @@ class Receiver:
     def _bind(self) -> None:
         wanted = self.listeners
         if wanted.udp:
-            socks = [self._keep(sock) for sock in bind_port(wanted.udp, wanted.buffer, shared=find_call() is not None)]
-            self._rest = Rest(socks)
-            self.granted = self._rest.room
+            socks = [
+                self._keep(sock) for sock in bind_port(wanted.udp, wanted.buffer, shared=get_recvmmsg() is not None)
+            ]
+            self._pacer = ReadPacer(socks)
+            self.granted = self._pacer.room
             self._add_reader("udp", socks)
         if wanted.unixgram:
             self._add_reader("unixgram", [self._keep(bind_unix(wanted.unixgram, socket.SOCK_DGRAM, wanted.mode))])
@@ -159,7 +167,7 @@ class Receiver:
             self._selector.register(sock, selectors.EVENT_READ, None)
 
     def _run(self) -> None:
-        shorten_turns()
+        request_short_slice()
         try:
             self._receive()
         except Exception as error:
@@ -183,42 +191,42 @@ class Receiver:
         while not self._stopping:
             arrived += self._read_all()
             now = time.monotonic()
-            if now >= swept + SWEEP:
+            if now >= swept + SWEEP_INTERVAL:
                 swept = now
-                self._absorber.sweep()
-                self._settle()
+                self._aggregator.sweep()
+                self._freeze_garbage()
             if now >= self._streams.due:
                 self._streams.sweep(now)
             self._do_tasks()
             if not arrived:
-                if self._rest:
-                    self._rest.forget()
-                self._poll(SWEEP / 4)
-            elif self._streams.busy or now >= polled + LONGEST:
+                if self._pacer:
+                    self._pacer.reset()
+                self._poll(SWEEP_INTERVAL / 4)
+            elif self._streams.busy or now >= polled + MAX_SLEEP:
                 polled = now
                 self._poll(0)
-            if arrived and not any(reader.behind for _, reader in self._readers):
-                self._take_rest(arrived)
+            if arrived and not any(reader.has_more for _, reader in self._readers):
+                self._pause(arrived)
                 arrived = 0
-        end = time.monotonic() + LAST_READS
+        end = time.monotonic() + DRAIN_SECONDS
         while self._read_all() and time.monotonic() < end:
             pass
         self._streams.close()
 
-    def _take_rest(self, arrived: int) -> None:
-        if self._rest and not self._brisk:
-            self._rest.take(arrived)
+    def _pause(self, arrived: int) -> None:
+        if self._pacer and not self._short_queue:
+            self._pacer.sleep(arrived)
         else:
-            time.sleep(SHORTEST)
+            time.sleep(MIN_SLEEP)
 
     def _do_tasks(self) -> None:
         while self._tasks:
             self._tasks.pop(0)()
 
-    def _settle(self) -> None:
+    def _freeze_garbage(self) -> None:
         """Keep the garbage collector from walking over every series, for longer than the buffer has room."""
-        if self._absorber.learned >= self._settled + LEARNED:
-            self._settled = self._absorber.learned
+        if self._aggregator.compiled_count >= self._frozen_at + FREEZE_AFTER:
+            self._frozen_at = self._aggregator.compiled_count
             gc.collect()
             gc.freeze()
 
@@ -231,22 +239,22 @@ class Receiver:
     def _read_all(self) -> int:
         """One batch of each transport; returns how many came by the one that brought most."""
         largest = 0
-        self._brisk = False
+        self._short_queue = False
         for transport, reader in self._readers:
             batch = reader.read()
             if batch:
                 largest = max(largest, len(batch))
                 # The queue of a Unix socket holds ten datagrams by default, and whoever sends one more is kept waiting.
-                self._brisk |= transport == "unixgram"
+                self._short_queue |= transport == "unixgram"
                 self.packets[transport] += len(batch)
-                self._absorber.absorb(batch, reader.sender)
+                self._aggregator.process_batch(batch, reader.sender)
                 if self.relay:
                     self.relay(batch)
         return largest
 
-    def _take(self, transport: str, lines: list[bytes], sender: bytes) -> None:
+    def _on_lines(self, transport: str, lines: list[bytes], sender: bytes) -> None:
         self.packets[transport] += 1
-        self._absorber.absorb(lines, lambda _: sender)
+        self._aggregator.process_batch(lines, lambda _: sender)
         if self.relay:
             self.relay(lines)
 
@@ -259,12 +267,12 @@ class Receiver:
                 path.unlink(missing_ok=True)
 
 
-def make_reader(socks: Sequence[socket.socket]) -> Reader:
+def make_reader(socks: Sequence[socket.socket]) -> DatagramReader:
     """The best way to read datagrams from the sockets of an address."""
     first = socks[0]
-    call = find_call() if first.family != socket.AF_UNIX else None
+    call = get_recvmmsg() if first.family != socket.AF_UNIX else None
     for sock in socks:
-        watch_losses(sock)
+        enable_drop_counter(sock)
     if call is None:
-        return Singles(first)
-    return Batches(first, call) if len(socks) == 1 else Arrivals(socks, call)
+        return SingleReader(first)
+    return BatchReader(first, call) if len(socks) == 1 else OrderedReader(socks, call)

@@ -16,32 +16,32 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-BATCH = 192
+MAX_BATCH = 192
 """Datagrams a call: more than a rest should bring of the stock buffer (rest.py)."""
-SIZE = 65_536
+MAX_DATAGRAM_BYTES = 65_536
 """Bytes of the largest datagram; memory is used for what is really sent."""
-HEAD = 1_536
+HEAD_BYTES = 1_536
 """Bytes that lie close together: what a client packs fits, and no page of memory is touched for each datagram."""
-STRIDE = HEAD + 64
+STRIDE = HEAD_BYTES + 64
 """Bytes from one head to the next: at a power of two all would share the same few lines of the processor's cache."""
-ADDRESS = 32
+ADDRESS_BYTES = 32
 """Bytes for the sender's address: struct sockaddr_in6 has 28."""
-CONTROL = 64
+CONTROL_BYTES = 64
 """Bytes for what the kernel tells with a datagram."""
 SO_RXQ_OVFL = 40
-PASSING = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED})
+TRANSIENT_ERRORS = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED})
 """Errors that say that there is nothing now."""
-HEADER = ctypes.sizeof(ctypes.c_size_t) + 2 * ctypes.sizeof(ctypes.c_int)
+CMSGHDR_BYTES = ctypes.sizeof(ctypes.c_size_t) + 2 * ctypes.sizeof(ctypes.c_int)
 """Bytes of struct cmsghdr."""
 
 
-class Vector(ctypes.Structure):
+class Iovec(ctypes.Structure):
     """struct iovec."""
 
     _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
 
 
-class Header(ctypes.Structure):
+class Msghdr(ctypes.Structure):
     """struct msghdr."""
 
     _fields_ = (
@@ -55,13 +55,13 @@ class Header(ctypes.Structure):
     )
 
 
-class Message(ctypes.Structure):
+class Mmsghdr(ctypes.Structure):
     """struct mmsghdr."""
 
-    _fields_ = (("header", Header), ("length", ctypes.c_uint32))
+    _fields_ = (("header", Msghdr), ("length", ctypes.c_uint32))
 
 
-class Reader(Protocol):
+class DatagramReader(Protocol):
     """What reads batches from the sockets of one address, and never waits."""
 
     @property
@@ -69,56 +69,56 @@ class Reader(Protocol):
         """Datagrams that the kernel threw away, as far as it told."""
 
     @property
-    def behind(self) -> bool:
+    def has_more(self) -> bool:
         """Whether the newest batch may have left some."""
 
     def read(self) -> Sequence[bytes]: ...
     def sender(self, place: int) -> bytes: ...
 
 
-class Slots:
+class MsgBuffers:
     """Room for one batch, which `recvmmsg` fills, in one call or in several."""
 
     def __init__(self, family: int, call: Callable[..., int]) -> None:
         self._call = call
         # Anonymous pages are zero at first and take memory when they are used.
-        self._heads = mmap.mmap(-1, BATCH * STRIDE)
-        self._tails = mmap.mmap(-1, BATCH * SIZE)
-        self.addresses = memoryview(bytearray(BATCH * ADDRESS))
-        self.controls = memoryview(bytearray(BATCH * CONTROL))
-        self._vectors = (Vector * (2 * BATCH))()
-        self._messages = (Message * BATCH)()
-        self._starts = range(0, BATCH * STRIDE, STRIDE)
+        self._heads = mmap.mmap(-1, MAX_BATCH * STRIDE)
+        self._tail_pages = mmap.mmap(-1, MAX_BATCH * MAX_DATAGRAM_BYTES)
+        self.addresses = memoryview(bytearray(MAX_BATCH * ADDRESS_BYTES))
+        self.controls = memoryview(bytearray(MAX_BATCH * CONTROL_BYTES))
+        self._vectors = (Iovec * (2 * MAX_BATCH))()
+        self._messages = (Mmsghdr * MAX_BATCH)()
+        self._starts = range(0, MAX_BATCH * STRIDE, STRIDE)
         self.host = slice(4, 8) if family == socket.AF_INET else slice(8, 24)
         """Where struct sockaddr_in and sockaddr_in6 have the host."""
         self._arrange()
         self._pristine = bytes(self._messages)
         self._places = [ctypes.c_void_p(ctypes.addressof(message)) for message in self._messages]
         self.used = 0
-        self._lengths = view_numbers(self._messages, Message.length.offset, "I")
-        self._told = view_numbers(self._messages, Header.control_length.offset, "N")
+        self._lengths = view_numbers(self._messages, Mmsghdr.length.offset, "I")
+        self._told = view_numbers(self._messages, Msghdr.control_length.offset, "N")
 
     def _arrange(self) -> None:
-        heads, tails = (find_address(memoryview(one)) for one in (self._heads, self._tails))
-        addresses, controls = find_address(self.addresses), find_address(self.controls)
+        heads, tails = (get_address(memoryview(one)) for one in (self._heads, self._tail_pages))
+        addresses, controls = get_address(self.addresses), get_address(self.controls)
         for place, message in enumerate(self._messages):
             head, tail = self._vectors[2 * place : 2 * place + 2]
-            head.base, head.length = heads + place * STRIDE, HEAD
-            tail.base, tail.length = tails + place * SIZE, SIZE - HEAD
+            head.base, head.length = heads + place * STRIDE, HEAD_BYTES
+            tail.base, tail.length = tails + place * MAX_DATAGRAM_BYTES, MAX_DATAGRAM_BYTES - HEAD_BYTES
             header = message.header
-            header.name, header.name_length = addresses + place * ADDRESS, ADDRESS
+            header.name, header.name_length = addresses + place * ADDRESS_BYTES, ADDRESS_BYTES
             header.vectors, header.vector_count = ctypes.addressof(head), 2
-            header.control, header.control_length = controls + place * CONTROL, CONTROL
+            header.control, header.control_length = controls + place * CONTROL_BYTES, CONTROL_BYTES
 
     def fill(self, descriptor: int) -> int:
         """Take what waits, as much as fits beside what is there; says how many datagrams. Raises OSError where the
         socket is of no use.
         """
         used = self.used
-        count = self._call(descriptor, self._places[used], BATCH - used, socket.MSG_DONTWAIT, None)
+        count = self._call(descriptor, self._places[used], MAX_BATCH - used, socket.MSG_DONTWAIT, None)
         if count < 0:
             number = ctypes.get_errno()
-            if number not in PASSING:
+            if number not in TRANSIENT_ERRORS:
                 raise OSError(number, os.strerror(number))
             return 0
         self.used = used + count
@@ -127,69 +127,72 @@ class Slots:
     def copy(self) -> list[bytes]:
         """The datagrams that are there."""
         heads, lengths = self._heads, self._lengths[: self.used].tolist()
-        if max(lengths, default=0) > HEAD:
+        if max(lengths, default=0) > HEAD_BYTES:
             return [self._join(place, length) for place, length in enumerate(lengths)]
         return [heads[start : start + length] for start, length in zip(self._starts, lengths, strict=False)]
 
     def _join(self, place: int, length: int) -> bytes:
-        start, end = self._starts[place], place * SIZE
-        return self._heads[start : start + min(length, HEAD)] + self._tails[end : end + max(0, length - HEAD)]
+        start, end = self._starts[place], place * MAX_DATAGRAM_BYTES
+        return (
+            self._heads[start : start + min(length, HEAD_BYTES)]
+            + self._tail_pages[end : end + max(0, length - HEAD_BYTES)]
+        )
 
     def clear(self) -> None:
         """Make room: the kernel shortens the lengths that it was given."""
-        ctypes.memmove(self._messages, self._pristine, self.used * ctypes.sizeof(Message))
+        ctypes.memmove(self._messages, self._pristine, self.used * ctypes.sizeof(Mmsghdr))
         self.used = 0
 
-    def find_lost(self, start: int) -> int:
+    def get_drop_count(self, start: int) -> int:
         """How many the kernel told that it has thrown away, 0 where it says nothing; `start` is where it tells."""
         last = self.used - 1
         if self._told[last] <= start:
             return 0
-        start += last * CONTROL + HEADER
+        start += last * CONTROL_BYTES + CMSGHDR_BYTES
         return int.from_bytes(self.controls[start : start + 4], sys.byteorder)
 
 
-class Batches:
+class BatchReader:
     """Reads one socket by `recvmmsg`."""
 
     def __init__(self, sock: socket.socket, call: Callable[..., int]) -> None:
         self._descriptor = sock.fileno()
-        self._slots = Slots(sock.family, call)
+        self._buffers = MsgBuffers(sock.family, call)
         self.lost = 0
-        self.behind = False
+        self.has_more = False
 
     def read(self) -> Sequence[bytes]:
-        """The datagrams that are there, at most BATCH. Raises OSError where the socket is of no use."""
-        self._slots.clear()
-        count = self._slots.fill(self._descriptor)
-        self.behind = count == BATCH
+        """The datagrams that are there, at most MAX_BATCH. Raises OSError where the socket is of no use."""
+        self._buffers.clear()
+        count = self._buffers.fill(self._descriptor)
+        self.has_more = count == MAX_BATCH
         if not count:
             return ()
-        self.lost = self._slots.find_lost(0) or self.lost
-        return self._slots.copy()
+        self.lost = self._buffers.get_drop_count(0) or self.lost
+        return self._buffers.copy()
 
     def sender(self, place: int) -> bytes:
         """The address (no port) of the sender of a datagram of the newest batch."""
-        start = place * ADDRESS
-        return bytes(self._slots.addresses[start : start + ADDRESS][self._slots.host])
+        start = place * ADDRESS_BYTES
+        return bytes(self._buffers.addresses[start : start + ADDRESS_BYTES][self._buffers.host])
 
 
-class Singles:
+class SingleReader:
     """Reads one datagram a call, where there is no `recvmmsg`, and for Unix sockets."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._senders: list[bytes] = []
         self.lost = 0
-        self.behind = False
+        self.has_more = False
 
     def read(self) -> Sequence[bytes]:
-        """The datagrams that are there, at most BATCH. Raises OSError where the socket is of no use."""
+        """The datagrams that are there, at most MAX_BATCH. Raises OSError where the socket is of no use."""
         batch: list[bytes] = []
         self._senders = []
-        while len(batch) < BATCH:
+        while len(batch) < MAX_BATCH:
             try:
-                data, control, _, address = self._socket.recvmsg(SIZE, CONTROL, socket.MSG_DONTWAIT)
+                data, control, _, address = self._socket.recvmsg(MAX_DATAGRAM_BYTES, CONTROL_BYTES, socket.MSG_DONTWAIT)
             except (BlockingIOError, InterruptedError, ConnectionRefusedError):
                 break
             for level, kind, content in control:
@@ -197,7 +200,7 @@ class Singles:
                     self.lost = int.from_bytes(content[:4], sys.byteorder)
             batch.append(data)
             self._senders.append(pack_address(address))
-        self.behind = len(batch) == BATCH
+        self.has_more = len(batch) == MAX_BATCH
         return batch
 
     def sender(self, place: int) -> bytes:
@@ -213,18 +216,18 @@ def pack_address(address: object) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
 
 
-def find_address(buffer: memoryview) -> int:
+def get_address(buffer: memoryview) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
-def view_numbers(messages: ctypes.Array[Message], offset: int, kind: str) -> memoryview:
+def view_numbers(messages: ctypes.Array[Mmsghdr], offset: int, kind: str) -> memoryview:
     """The numbers at that place of each message; `kind` is as in the module struct."""
     numbers = memoryview(messages).cast("B").cast(kind)  # type: ignore[call-overload]
-    view: memoryview = numbers[offset // numbers.itemsize :: ctypes.sizeof(Message) // numbers.itemsize]
+    view: memoryview = numbers[offset // numbers.itemsize :: ctypes.sizeof(Mmsghdr) // numbers.itemsize]
     return view
 
 
-def find_call() -> Callable[..., int] | None:
+def get_recvmmsg() -> Callable[..., int] | None:
     """The C library's `recvmmsg`, None where there is none."""
     try:
         return ctypes.PyDLL(None, use_errno=True).recvmmsg
@@ -232,7 +235,7 @@ def find_call() -> Callable[..., int] | None:
         return None
 
 
-def watch_losses(sock: socket.socket) -> None:
+def enable_drop_counter(sock: socket.socket) -> None:
     """Let the kernel tell how many datagrams it threw away, with the next one that it keeps."""
     if os.uname().sysname == "Linux":
         sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from exporter.sources.statsd.receive.sockets import bind_inet, enlarge
 
-MOST = 16
+MAX_SOCKETS = 16
 """Sockets at most: with the system's own buffer that is 4,432 small datagrams."""
 ROOM = 4 * 1024 * 1024
 """Bytes that all of them together should have where no size was asked for."""
@@ -35,7 +35,7 @@ def bind_port(text: str, size: int, *, shared: bool) -> list[socket.socket]:
     """
     # The first binds as the only one: who else listens there must be told, not joined.
     first = bind_inet(text, socket.SOCK_DGRAM)
-    many = min(MOST, -(-(size or ROOM) // enlarge(first, size)))
+    many = min(MAX_SOCKETS, -(-(size or ROOM) // enlarge(first, size)))
     if many == 1 or not shared or sys.platform != "linux" or sys.maxsize < 2**32:
         return [first]
     return share(first, many, size)

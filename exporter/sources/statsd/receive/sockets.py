@@ -12,7 +12,7 @@ from pathlib import Path
 from exporter.metrics.reading import ReaderError
 
 SO_RCVBUFFORCE = 33
-BACKLOG = 128
+LISTEN_BACKLOG = 128
 ADVICE = {
     errno.EADDRINUSE: "another process listens there; stop it, choose another port, or give an empty value",
     errno.EACCES: "it is not allowed; choose a port above 1023 or a folder that this user may write",
@@ -60,7 +60,7 @@ def bind_unix(path: Path, kind: socket.SocketKind, mode: int) -> socket.socket:
 def prepare(sock: socket.socket, kind: socket.SocketKind) -> socket.socket:
     sock.setblocking(False)
     if kind is socket.SOCK_STREAM:
-        sock.listen(BACKLOG)
+        sock.listen(LISTEN_BACKLOG)
     return sock
 
 

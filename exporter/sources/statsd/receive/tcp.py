@@ -16,25 +16,25 @@ from exporter.sources.statsd.receive.recvmmsg import pack_address
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS = 512
+MAX_CONNECTIONS = 512
 """Open at once; for one more the one that was silent for longest goes, or the new one."""
-LINE = 65_536
+MAX_LINE_BYTES = 65_536
 """Bytes of the longest line; of a longer one nothing is used."""
-CHUNK = 65_536
+CHUNK_BYTES = 65_536
 MIN_SILENCE = 60.0
 """Seconds for which a connection must have been silent to make room for another."""
-SETBACK = 0.2
+ACCEPT_RETRY_DELAY = 0.2
 """Seconds to wait where no connection can be accepted, as when file descriptors ran out."""
-SWEEP = 1.0
+SWEEP_INTERVAL = 1.0
 """Seconds between searches for connections that are idle for too long."""
-MAX_LAST_READS = 64
+MAX_DRAIN_READS = 64
 """Chunks that are taken of a connection when reception ends: a sender that never pauses must not hold it up."""
 KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
 """After how many seconds of silence the kernel asks the other side whether it is there, how often, how many times."""
 CLOSE_REASONS = ("idle", "room")
 """Why connections are closed from here: silent for too long, or silent for longest when there was no room."""
 
-Take = Callable[[str, list[bytes], bytes], None]
+OnLines = Callable[[str, list[bytes], bytes], None]
 """Takes a transport, lines, and the sender's address."""
 
 
@@ -52,7 +52,7 @@ class ConnectionCounts:
     """Lines that were too long."""
 
 
-class Connection:
+class StreamConnection:
     """One sender's stream."""
 
     __slots__ = ("active", "rest", "sender", "skipping", "sock", "transport")
@@ -67,24 +67,24 @@ class Connection:
         self.skipping = False
 
 
-class Streams:
+class StreamListeners:
     """All listeners and their connections, looked at without waiting. `idle` seconds of silence end one (0: never)."""
 
     def __init__(
         self,
         selector: selectors.BaseSelector,
-        take: Take,
+        on_lines: OnLines,
         counts: ConnectionCounts | None = None,
         *,
         idle: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._selector = selector
-        self._take = take
+        self._on_lines = on_lines
         self.counts = counts or ConnectionCounts()
         self._idle = idle or math.inf
         self._clock = clock
-        self._open: set[Connection] = set()
+        self._open: set[StreamConnection] = set()
         self._paused: list[tuple[socket.socket, str]] = []
         self._failing = False
         self.due = math.inf
@@ -112,12 +112,12 @@ class Streams:
         for connection in [one for one in self._open if now - one.active > self._idle]:
             self.counts.closed["idle"] += 1
             self._end(connection)
-        self.due = now + SWEEP if self._open else math.inf
+        self.due = now + SWEEP_INTERVAL if self._open else math.inf
 
     def close(self) -> None:
         """Take what has arrived, and end every connection."""
         for connection in list(self._open):
-            for _ in range(MAX_LAST_READS):
+            for _ in range(MAX_DRAIN_READS):
                 if not self._read(connection):
                     break
             self._end(connection)
@@ -132,14 +132,14 @@ class Streams:
             return
         self._failing = False
         now = self._clock()
-        if len(self._open) >= CONNECTIONS and not self._make_room(now):
+        if len(self._open) >= MAX_CONNECTIONS and not self._make_room(now):
             self.counts.refused += 1
             sock.close()
             return
-        self._admit(Connection(sock, transport, pack_address(address), now))
-        self.due = min(self.due, now + SWEEP)
+        self._admit(StreamConnection(sock, transport, pack_address(address), now))
+        self.due = min(self.due, now + SWEEP_INTERVAL)
 
-    def _admit(self, connection: Connection) -> None:
+    def _admit(self, connection: StreamConnection) -> None:
         sock = connection.sock
         sock.setblocking(False)
         if connection.transport == "tcp":
@@ -158,7 +158,7 @@ class Streams:
         self._failing = True
         self._selector.unregister(listener)
         self._paused.append((listener, transport))
-        self.due = min(self.due, self._clock() + SETBACK)
+        self.due = min(self.due, self._clock() + ACCEPT_RETRY_DELAY)
 
     def _make_room(self, now: float) -> bool:
         """Close the connection that was silent for longest; False if all sent something a moment ago."""
@@ -169,10 +169,10 @@ class Streams:
         self._end(oldest)
         return True
 
-    def _read(self, connection: Connection) -> bool:
+    def _read(self, connection: StreamConnection) -> bool:
         """Take what is there; says whether there was anything."""
         try:
-            data = connection.sock.recv(CHUNK)
+            data = connection.sock.recv(CHUNK_BYTES)
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
@@ -185,15 +185,15 @@ class Streams:
         if lines and connection.skipping:
             connection.skipping = False
             del lines[0]
-        if connection.skipping or len(rest) > LINE:
+        if connection.skipping or len(rest) > MAX_LINE_BYTES:
             self.counts.too_long += not connection.skipping
             connection.skipping, rest = True, b""
         connection.rest = rest
         if lines:
-            self._take(connection.transport, lines, connection.sender)
+            self._on_lines(connection.transport, lines, connection.sender)
         return True
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: StreamConnection) -> None:
         """Close; a line without an end counts as one."""
         if connection not in self._open:
             return
@@ -202,4 +202,4 @@ class Streams:
             self._selector.unregister(connection.sock)
         connection.sock.close()
         if connection.rest and not connection.skipping:
-            self._take(connection.transport, [connection.rest], connection.sender)
+            self._on_lines(connection.transport, [connection.rest], connection.sender)

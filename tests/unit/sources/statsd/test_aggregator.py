@@ -9,8 +9,8 @@ import pytest
 
 from exporter.metrics.family import Family, Kind, Labels, Merge
 from exporter.sources.statsd import action_cache as module
-from exporter.sources.statsd.aggregator import Absorber
-from exporter.sources.statsd.model import ALL, Action, Resolution, Signature, Target, Type
+from exporter.sources.statsd.aggregator import Aggregator
+from exporter.sources.statsd.model import ALL_DIALECTS, Action, MetricType, Resolution, Signature, Target
 from exporter.store.live_tables import Events
 from exporter.store.store import Store
 
@@ -22,38 +22,38 @@ SECONDS = Family("airflow_wait_seconds", Kind.HISTOGRAM, "Waits", ("name",), buc
 class Plain:
     """Counts, levels and seconds by name; what begins with x is unknown."""
 
-    dialects = ALL
+    dialects = ALL_DIALECTS
 
     def __init__(self) -> None:
         self.revision = 0
         self.asked = 0
 
-    def take_spellings(self) -> None:
+    def take_corrections(self) -> None:
         """No id is spelled otherwise here."""
 
-    def find(self, signature: Signature) -> Resolution:
+    def look_up(self, signature: Signature) -> Resolution:
         self.asked += 1
         if signature.name.startswith("x"):
             return Resolution("", drop="undecided" if signature.name.startswith("xx") else "unmapped")
         labels = (signature.name,)
         target = {
-            Type.COUNTER: Target(EVENTS, labels, Action.ADD),
-            Type.GAUGE: Target(LEVEL, labels, Action.SET),
+            MetricType.COUNTER: Target(EVENTS, labels, Action.ADD),
+            MetricType.GAUGE: Target(LEVEL, labels, Action.SET),
         }.get(signature.type, Target(SECONDS, labels, Action.OBSERVE, 0.001))
         return Resolution("plain", (target,))
 
 
 class World:
-    """An absorber with all that it feeds."""
+    """An aggregator with all that it feeds."""
 
     def __init__(self) -> None:
         self.store = Store([EVENTS, LEVEL, SECONDS])
         self.events = Events(self.store)
         self.names = Plain()
-        self.absorber = Absorber(self.events, self.names)
+        self.aggregator = Aggregator(self.events, self.names)
 
     def send(self, *datagrams: bytes, sender: bytes = b"one") -> None:
-        self.absorber.absorb(datagrams, lambda _: sender)
+        self.aggregator.process_batch(datagrams, lambda _: sender)
 
     def values(self, family: Family) -> dict[Labels, float | list[float]]:
         return {
@@ -69,7 +69,7 @@ def world() -> World:
 def test_counters_add_up_and_stay_whole(world: World) -> None:
     world.send(b"a:1|c", b"a:1|c\nb:3|c\n", b"a:2|c")
     assert repr(world.values(EVENTS)) == "{('a',): 4, ('b',): 3}"
-    assert world.absorber.events[Type.COUNTER] == world.absorber.lines == 4
+    assert world.aggregator.events[MetricType.COUNTER] == world.aggregator.lines == 4
 
 
 def test_what_a_line_means_is_asked_once(world: World) -> None:
@@ -81,7 +81,7 @@ def test_what_a_line_means_is_asked_once(world: World) -> None:
 def test_what_is_not_decided_yet_is_asked_each_time(world: World) -> None:
     world.send(b"xx:1|c", b"xx:1|c", b"x:1|c", b"x:1|c")
     assert world.names.asked == 3
-    assert world.absorber.dropped == {"undecided": 2, "unmapped": 2}
+    assert world.aggregator.dropped == {"undecided": 2, "unmapped": 2}
 
 
 def test_a_sampled_counter_stands_for_more_and_a_sampled_timer_is_one_weighted_observation(world: World) -> None:
@@ -112,14 +112,14 @@ def test_values_that_could_not_be_taken_back_are_refused(world: World, line: byt
     world.send(b"a:1|c", b"t:1000|ms", line)
     assert world.values(EVENTS) == {("a",): 1}
     assert world.values(SECONDS) == {("t",): [1, 0, 0, 1.0]}
-    assert world.absorber.rejected == {"bad_value": 1}
+    assert world.aggregator.rejected == {"bad_value": 1}
 
 
 @pytest.mark.parametrize("line", [b"a:1_0|c", b"a: 1|c", b"a:|c", b"a|c", b":1|c", b"a:1|q", b"\xff\xfe:1|c"])
 def test_a_bad_line_is_counted_and_costs_no_other(world: World, line: bytes) -> None:
     world.send(b"a:1|c\n" + line + b"\na:1|c")
     assert world.values(EVENTS) == {("a",): 2}
-    assert sum(world.absorber.rejected.values()) == 1
+    assert sum(world.aggregator.rejected.values()) == 1
 
 
 def test_lines_that_only_look_alike_are_not_taken_for_one_another(world: World) -> None:
@@ -138,19 +138,19 @@ def test_several_values_in_a_line_are_several_events(world: World) -> None:
 
 def test_drops_are_counted_by_reason_and_unknown_names_are_remembered(world: World) -> None:
     world.send(b"x.y:1|c", b"x.y:1|c", b"x.z:1|c")
-    assert world.absorber.dropped == {"unmapped": 3}
-    assert set(world.absorber.unmapped) == {"x.y", "x.z"}
+    assert world.aggregator.dropped == {"unmapped": 3}
+    assert set(world.aggregator.unmapped) == {"x.y", "x.z"}
 
 
 def test_a_gauge_over_its_cap_is_dropped_as_capped(world: World) -> None:
     world.send(*[b"g%d:1|g" % number for number in range(60)])
-    assert world.absorber.dropped == {"capped": 10}
+    assert world.aggregator.dropped == {"capped": 10}
 
 
 def test_meanings_are_worked_out_anew_when_the_resolver_knows_more(world: World) -> None:
     world.send(b"a:1|c")
     world.names.revision += 1
-    world.absorber.sweep()
+    world.aggregator.sweep()
     world.send(b"a:1|c")
     assert world.names.asked == 2
     assert world.values(EVENTS) == {("a",): 2}
@@ -161,14 +161,14 @@ def test_a_series_that_expired_is_made_anew(world: World) -> None:
     world.events.clock = lambda: now[0]
     world.send(b"g:1|g")
     now[0] += 500
-    world.absorber.sweep()
+    world.aggregator.sweep()
     assert world.values(LEVEL) == {}
     world.send(b"g:2|g")
     assert world.values(LEVEL) == {("g",): 2}
 
 
 def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEYS", 500)
+    monkeypatch.setattr(module, "MAX_KEYS", 500)
     flood = [b"a%d:1|c" % number for number in range(30_000)] + [b"x%d:1|c" % number for number in range(10_000)]
     world.send(*flood[:5_000])
     tracemalloc.start()
@@ -178,13 +178,13 @@ def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch
     tracemalloc.stop()
     assert len(world.values(EVENTS)) <= 55
     assert sum(world.values(EVENTS).values()) == 35_000  # type: ignore[arg-type]
-    assert len(world.absorber.unmapped) == module.NAMES
+    assert len(world.aggregator.unmapped) == module.MAX_UNMAPPED_NAMES
     assert grown < 2_000_000
 
 
 def test_a_line_may_feed_several_families_and_only_what_fits_it(world: World) -> None:
     class Both(Plain):
-        def find(self, signature: Signature) -> Resolution:
+        def look_up(self, signature: Signature) -> Resolution:
             self.asked += 1
             labels = (signature.name,)
             return Resolution(
@@ -196,29 +196,29 @@ def test_a_line_may_feed_several_families_and_only_what_fits_it(world: World) ->
                 ),
             )
 
-    world.absorber.change(Both())
+    world.aggregator.set_resolver(Both())
     world.send(b"t:2000|ms", b"t:4000|ms", b"t:4000|ms|@0.3")
     assert world.values(EVENTS) == {("t",): 2 + 1 / 0.3}
     assert world.values(SECONDS) == {("t",): [0, 5, 0, 18.0]}
     assert world.values(LEVEL) == {("t",): 2000}
-    assert world.absorber.events == {Type.TIMER: 3}
+    assert world.aggregator.events == {MetricType.TIMER: 3}
 
 
 def test_a_line_may_feed_several_counters_and_several_histograms(world: World) -> None:
     class All(Plain):
-        def find(self, signature: Signature) -> Resolution:
+        def look_up(self, signature: Signature) -> Resolution:
             as_it_is = (Target(EVENTS, (name,), Action.ADD) for name in ("one", "two"))
             observed = (Target(SECONDS, (name,), Action.OBSERVE, 0.001) for name in ("one", "two"))
             return Resolution("all", (*as_it_is, Target(EVENTS, ("three",), Action.ADD, 2, 1), *observed))
 
-    world.absorber.change(All())
+    world.aggregator.set_resolver(All())
     world.send(b"t:2000|ms", b"t:4000|ms")
     assert world.values(EVENTS) == {("one",): 6000, ("two",): 6000, ("three",): 12_002}
     assert world.values(SECONDS) == {(name,): [0, 2, 0, 6.0] for name in ("one", "two")}
 
 
 def test_what_comes_again_outlives_a_flood_of_other_lines(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEYS", 100)
+    monkeypatch.setattr(module, "MAX_KEYS", 100)
     for start in range(0, 1_000, 50):
         world.send(b"a:1|c", *[b"x%d:1|c" % number for number in range(start, start + 50)])
     assert world.names.asked == 1_001
@@ -228,27 +228,27 @@ def test_a_gauge_that_was_refused_is_asked_for_again_once_others_expired(world: 
     now = [1000.0]
     world.events.clock = lambda: now[0]
     world.send(*[b"g%d:1|g" % number for number in range(50)], b"late:1|g", b"late:1|g")
-    assert world.absorber.dropped == {"capped": 2}
+    assert world.aggregator.dropped == {"capped": 2}
     assert world.names.asked == 51
     now[0] += 500
-    world.absorber.sweep()
+    world.aggregator.sweep()
     world.send(b"late:3|g")
     assert world.values(LEVEL) == {("late",): 3}
 
 
 def test_senders_are_told_by_datagram_where_some_hold_several_lines(world: World) -> None:
     senders = [b"one", b"two", b"three"]
-    world.absorber.absorb([b"g:1|g\ng:2|g\n", b"g:30|g", b"a:1|c\ng:400|g"], senders.__getitem__)
+    world.aggregator.process_batch([b"g:1|g\ng:2|g\n", b"g:30|g", b"a:1|c\ng:400|g"], senders.__getitem__)
     assert world.values(LEVEL) == {("g",): 432}
-    assert world.absorber.lines == 5
+    assert world.aggregator.lines == 5
 
 
 def test_a_resolver_that_learns_all_the_time_is_asked_anew_now_and_then(world: World) -> None:
     now = [1000.0]
-    absorber = Absorber(world.events, world.names, lambda: now[0])
+    aggregator = Aggregator(world.events, world.names, lambda: now[0])
     for _ in range(25):
         world.names.revision += 1
-        absorber.sweep()
-        absorber.absorb([b"a:1|c"], lambda _: b"")
+        aggregator.sweep()
+        aggregator.process_batch([b"a:1|c"], lambda _: b"")
         now[0] += 1
     assert world.names.asked == 3

@@ -7,11 +7,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.sources.statsd.fast_parser import MAX_TAILS, FastParser
-from exporter.sources.statsd.model import ALL, PEER, Dialects, Sample
-from exporter.sources.statsd.parser import Parsed, parse
+from exporter.sources.statsd.model import ALL_DIALECTS, STATSD_EXPORTER_DIALECTS, Dialects, Sample
+from exporter.sources.statsd.parser import Parsed, parse_line
 from tests.integration.statsd.streams import STREAMS, Stream, read_payloads
 
-DIALECTS = [ALL, PEER, Dialects(dogstatsd=False), Dialects(influxdb=False), Dialects(librato=False, signalfx=False)]
+DIALECTS = [
+    ALL_DIALECTS,
+    STATSD_EXPORTER_DIALECTS,
+    Dialects(dogstatsd=False),
+    Dialects(influxdb=False),
+    Dialects(librato=False, signalfx=False),
+]
 NAMES = st.sampled_from(
     ["a.b", "a,k=v", "a,k=v,l=w", "a,k", "a,", ",k=v", "a#k=v", "a[k=v]", "_e{1}", "_sc|", "é", "", "a|c"]
 )
@@ -50,29 +56,29 @@ def read(parser: FastParser, line: bytes) -> Sample | None:
 
 @settings(max_examples=1_000, deadline=None)
 @given(LINES, st.sampled_from(DIALECTS))
-@example(b"a:1|c|#k:\xff", ALL)
-@example(b"\xff:1|c", ALL)
-@example(b"a:1", ALL)
-@example(b"a" * 65_532 + b":1|c", ALL)
-@example(b"a" * 65_531 + b":1|c", ALL)
+@example(b"a:1|c|#k:\xff", ALL_DIALECTS)
+@example(b"\xff:1|c", ALL_DIALECTS)
+@example(b"a:1", ALL_DIALECTS)
+@example(b"a" * 65_532 + b":1|c", ALL_DIALECTS)
+@example(b"a" * 65_531 + b":1|c", ALL_DIALECTS)
 def test_what_is_read_fast_is_what_is_read(line: bytes, dialects: Dialects) -> None:
     found = read(FastParser(dialects), line)
     if found is not None:
-        assert parse(line, dialects) == Parsed([found], [])
+        assert parse_line(line, dialects) == Parsed([found], [])
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_every_line_that_airflow_was_seen_to_send_is_read_fast(stream: Stream) -> None:
-    parser = FastParser(ALL)
+    parser = FastParser(ALL_DIALECTS)
     sent = {line for payload in read_payloads(stream) for line in payload.encode().split(b"\n") if line}
     for line in sent:
         found = read(parser, line)
         assert found is not None, line
-        assert parse(line) == Parsed([found], [])
+        assert parse_line(line) == Parsed([found], [])
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    parser = FastParser(ALL)
+    parser = FastParser(ALL_DIALECTS)
     for number in range(3 * MAX_TAILS):
         read(parser, b"a:1|c|@0.%d" % number)
         read(parser, b"a:1|" + b"c" * number)

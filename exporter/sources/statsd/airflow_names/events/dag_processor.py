@@ -2,9 +2,9 @@
 
 from exporter.metrics.catalogue.api import instance
 from exporter.metrics.catalogue.statsd import dag_processor
-from exporter.sources.statsd.airflow_names.event import Event, Feed, Part, Unit
+from exporter.sources.statsd.airflow_names.event import Event, FamilyBinding, Part, TimerUnit
 from exporter.sources.statsd.airflow_names.events.scheduler import DEV, counter, gauge
-from exporter.sources.statsd.model import Type
+from exporter.sources.statsd.model import MetricType
 
 EVENTS = (
     counter("dag_processor_heartbeat", dag_processor.HEARTBEATS, "3.0+"),
@@ -12,42 +12,42 @@ EVENTS = (
     gauge("dag_processing.import_errors", instance.IMPORT_ERRORS),
     Event(
         "dag_processing.total_parse_time",
-        Type.GAUGE,
-        feeds=(Feed(dag_processor.TOTAL_PARSE_DURATION),),
-        unit=Unit.SECONDS,
+        MetricType.GAUGE,
+        bindings=(FamilyBinding(dag_processor.TOTAL_PARSE_DURATION),),
+        unit=TimerUnit.SECONDS,
     ),
     gauge("dag_processing.file_path_queue_size", dag_processor.QUEUED_FILES),
     counter("dag_processing.file_path_queue_update_count", dag_processor.QUEUE_UPDATES),
     Event(
         "dag_processing.last_duration",
-        Type.TIMER,
-        feeds=(Feed(dag_processor.PARSE_DURATION), Feed(dag_processor.FILE_DURATION)),
+        MetricType.TIMER,
+        bindings=(FamilyBinding(dag_processor.PARSE_DURATION), FamilyBinding(dag_processor.FILE_DURATION)),
         legacy=("dag_processing.last_duration.{bundle}.{file}", "dag_processing.last_duration.{file}"),
         releases="2.x, 3.2+",
-        unit=Unit.FILE,
+        unit=TimerUnit.FILE,
     ),
     Event(
         "dag_processing.last_run.seconds_ago",
-        Type.GAUGE,
-        feeds=(Feed(dag_processor.FILE_LAST_RUN_AGE),),
+        MetricType.GAUGE,
+        bindings=(FamilyBinding(dag_processor.FILE_LAST_RUN_AGE),),
         legacy=("dag_processing.last_run.seconds_ago.{file}",),
         tags=("bundle",),
-        unit=Unit.SECONDS,
-        legacy_alone=True,
+        unit=TimerUnit.SECONDS,
+        legacy_may_come_alone=True,
         note="bundle is empty in plain StatsD",
     ),
     Event(
         "dag_processing.last_num_of_db_queries",
-        Type.GAUGE,
-        feeds=(Feed(dag_processor.FILE_DB_QUERIES),),
+        MetricType.GAUGE,
+        bindings=(FamilyBinding(dag_processor.FILE_DB_QUERIES),),
         legacy=("dag_processing.last_num_of_db_queries.{file}",),
         releases="2.x",
         twins=False,
     ),
     Event(
         "dag_processing.processes",
-        Type.COUNTER,
-        feeds=(Feed(dag_processor.PROCESSES, part=Part.COUNT),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(dag_processor.PROCESSES, part=Part.COUNT),),
         tags=("action", "file"),
         needs=("action",),
         note="not fed by plain StatsD, which does not tell what became of the process",
@@ -55,7 +55,7 @@ EVENTS = (
     counter("dag_processing.processor_timeouts", dag_processor.TIMEOUTS, tags=("bundle", "file")),
     Event(
         "dag_file_processor_timeouts",
-        Type.COUNTER,
+        MetricType.COUNTER,
         tags=("file",),
         releases="2.x",
         drop="twin",
@@ -69,8 +69,8 @@ EVENTS = (
     *(
         Event(
             f"dag.serialization.version_{action}",
-            Type.COUNTER,
-            feeds=(Feed(dag_processor.VERSIONS, const={"action": action}),),
+            MetricType.COUNTER,
+            bindings=(FamilyBinding(dag_processor.VERSIONS, const={"action": action}),),
             legacy=(f"dag.serialization.version_{action}.{{dag_id}}.{{bundle}}",),
             releases=DEV,
         )

@@ -5,9 +5,9 @@ behind it too; with several, every release sends only the latter.
 """
 
 from exporter.metrics.catalogue.statsd import edge, executor
-from exporter.sources.statsd.airflow_names.event import Event, Feed
+from exporter.sources.statsd.airflow_names.event import Event, FamilyBinding
 from exporter.sources.statsd.airflow_names.events.scheduler import DEV, counter, gauge, stopwatch
-from exporter.sources.statsd.model import Type
+from exporter.sources.statsd.model import MetricType
 
 OPERATIONS = ("creation", "deletion", "patching")
 
@@ -15,18 +15,18 @@ EVENTS = (
     *(
         Event(
             f"executor.{name}",
-            Type.GAUGE,
-            feeds=(feed,),
+            MetricType.GAUGE,
+            bindings=(binding,),
             legacy=(f"executor.{name}.{{executor}}",),
             tags=("team",),
-            bare_alone="2.x, 3.0-3.2",
-            legacy_alone=True,
+            modern_only_releases="2.x, 3.0-3.2",
+            legacy_may_come_alone=True,
             note="plain StatsD of 2.x to 3.2 does not tell the name of a single executor",
         )
-        for name, feed in {
-            "open_slots": Feed(executor.SLOTS, const={"state": "open"}),
-            "running_tasks": Feed(executor.SLOTS, const={"state": "running"}),
-            "queued_tasks": Feed(executor.QUEUED_TASKS),
+        for name, binding in {
+            "open_slots": FamilyBinding(executor.SLOTS, const={"state": "open"}),
+            "running_tasks": FamilyBinding(executor.SLOTS, const={"state": "running"}),
+            "queued_tasks": FamilyBinding(executor.QUEUED_TASKS),
         }.items()
     ),
     *(
@@ -39,8 +39,8 @@ EVENTS = (
     *(
         Event(
             f"kubernetes_executor.pod_{operation}_status",
-            Type.COUNTER,
-            feeds=(Feed(executor.POD_REQUESTS, const={"operation": operation}),),
+            MetricType.COUNTER,
+            bindings=(FamilyBinding(executor.POD_REQUESTS, const={"operation": operation}),),
             tags=("status",),
         )
         for operation in OPERATIONS
@@ -55,7 +55,12 @@ EVENTS = (
         "kubernetes_executor.clear_not_launched_queued_tasks.duration", executor.CLEAR_NOT_LAUNCHED_DURATION, "2.x"
     ),
     *(
-        Event(f"edge_worker.{name}", Type.GAUGE, feeds=(Feed(family),), legacy=(f"edge_worker.{name}.{{worker}}",))
+        Event(
+            f"edge_worker.{name}",
+            MetricType.GAUGE,
+            bindings=(FamilyBinding(family),),
+            legacy=(f"edge_worker.{name}.{{worker}}",),
+        )
         for name, family in {
             "status": edge.STATUS,
             "connected": edge.CONNECTED,
@@ -68,20 +73,20 @@ EVENTS = (
     ),
     Event(
         "edge_worker.heartbeat_count",
-        Type.COUNTER,
-        feeds=(Feed(edge.HEARTBEATS),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(edge.HEARTBEATS),),
         legacy=("edge_worker.heartbeat_count.{worker}",),
     ),
     Event(
         "edge_worker.ti.start",
-        Type.COUNTER,
-        feeds=(Feed(edge.TASK_STARTS),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(edge.TASK_STARTS),),
         legacy=("edge_worker.ti.start.{queue}.{dag_id}.{task_id}",),
     ),
     Event(
         "edge_worker.ti.finish",
-        Type.COUNTER,
-        feeds=(Feed(edge.TASK_FINISHES),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(edge.TASK_FINISHES),),
         legacy=("edge_worker.ti.finish.{queue}.{state}.{dag_id}.{task_id}",),
     ),
 )

@@ -1,9 +1,9 @@
 """Caches, connection tests, loading, OpenLineage."""
 
 from exporter.metrics.catalogue.statsd import internals
-from exporter.sources.statsd.airflow_names.event import Event, Feed, Part, Unit
+from exporter.sources.statsd.airflow_names.event import Event, FamilyBinding, Part, TimerUnit
 from exporter.sources.statsd.airflow_names.events.scheduler import counter, gauge, stopwatch
-from exporter.sources.statsd.model import Type
+from exporter.sources.statsd.model import MetricType
 
 COMPONENTS = ("scheduler", "api_server")
 
@@ -35,24 +35,24 @@ EVENTS = (
     counter("ol.emit.failed", internals.OPENLINEAGE_FAILURES),
     Event(
         "ol.emit.attempts",
-        Type.TIMER,
-        feeds=(Feed(internals.OPENLINEAGE_EMIT_DURATION),),
+        MetricType.TIMER,
+        bindings=(FamilyBinding(internals.OPENLINEAGE_EMIT_DURATION),),
         legacy=("ol.emit.attempts.{event_type}.{transport}",),
-        unit=Unit.STOPWATCH,
+        unit=TimerUnit.STOPWATCH,
     ),
     Event(
         "ol.extract",
-        Type.TIMER,
-        feeds=(Feed(internals.OPENLINEAGE_EXTRACT_DURATION),),
+        MetricType.TIMER,
+        bindings=(FamilyBinding(internals.OPENLINEAGE_EXTRACT_DURATION),),
         legacy=("ol.extract.{event_type}.{operator}",),
-        unit=Unit.STOPWATCH,
+        unit=TimerUnit.STOPWATCH,
     ),
     Event(
         "ol.event.size",
-        Type.GAUGE,
-        feeds=(
-            Feed(internals.OPENLINEAGE_EVENTS, part=Part.COUNT),
-            Feed(internals.OPENLINEAGE_EVENT_BYTES),
+        MetricType.GAUGE,
+        bindings=(
+            FamilyBinding(internals.OPENLINEAGE_EVENTS, part=Part.COUNT),
+            FamilyBinding(internals.OPENLINEAGE_EVENT_BYTES),
         ),
         legacy=("ol.event.size.{event_type}.{operator}",),
     ),

@@ -1,9 +1,9 @@
 """Jobs, assets, SLAs, deadlines and resumable jobs."""
 
 from exporter.metrics.catalogue.statsd import jobs
-from exporter.sources.statsd.airflow_names.event import Event, Feed
+from exporter.sources.statsd.airflow_names.event import Event, FamilyBinding
 from exporter.sources.statsd.airflow_names.events.scheduler import BOTH, counter, gauge
-from exporter.sources.statsd.model import Type
+from exporter.sources.statsd.model import MetricType
 
 DAG = ("dag_id",)
 
@@ -14,8 +14,8 @@ EVENTS = (
     counter("schedulerjobrunner_end", jobs.SCHEDULER_ENDS),
     Event(
         "local_task_job.task_exit",
-        Type.COUNTER,
-        feeds=(Feed(jobs.TASK_EXITS),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(jobs.TASK_EXITS),),
         legacy=("local_task_job.task_exit.{job_id}.{dag_id}.{task_id}.{return_code}",),
         releases="2.x",
     ),
@@ -34,8 +34,8 @@ EVENTS = (
     counter("deadline_alerts.deadline_not_missed", jobs.DEADLINES_MET, "3.1+", tags=DAG),
     Event(
         "deadline_alerts.callback",
-        Type.COUNTER,
-        feeds=(Feed(jobs.DEADLINE_CALLBACKS),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(jobs.DEADLINE_CALLBACKS),),
         legacy=("deadline_alerts.callback_{status}",),
         releases="3.1+",
         twins=False,

@@ -2,24 +2,29 @@
 
 from exporter.metrics.catalogue.statsd import scheduler, triggerer
 from exporter.metrics.family import Family
-from exporter.sources.statsd.airflow_names.event import Event, Feed, Unit
-from exporter.sources.statsd.model import Type
+from exporter.sources.statsd.airflow_names.event import Event, FamilyBinding, TimerUnit
+from exporter.sources.statsd.model import MetricType
 
 DEV = "3.4+"
 BOTH = ("dag_id", "task_id")
 
 
 def counter(name: str, family: Family, releases: str = "", tags: tuple[str, ...] = (), **const: str) -> Event:
-    return Event(name, Type.COUNTER, feeds=(Feed(family, const=const),), releases=releases, tags=tags)
+    return Event(name, MetricType.COUNTER, bindings=(FamilyBinding(family, const=const),), releases=releases, tags=tags)
 
 
 def gauge(name: str, family: Family, releases: str = "", **const: str) -> Event:
-    return Event(name, Type.GAUGE, feeds=(Feed(family, const=const),), releases=releases)
+    return Event(name, MetricType.GAUGE, bindings=(FamilyBinding(family, const=const),), releases=releases)
 
 
 def stopwatch(name: str, family: Family, releases: str = "", tags: tuple[str, ...] = (), **const: str) -> Event:
     return Event(
-        name, Type.TIMER, feeds=(Feed(family, const=const),), releases=releases, tags=tags, unit=Unit.STOPWATCH
+        name,
+        MetricType.TIMER,
+        bindings=(FamilyBinding(family, const=const),),
+        releases=releases,
+        tags=tags,
+        unit=TimerUnit.STOPWATCH,
     )
 
 
@@ -37,11 +42,11 @@ EVENTS = (
     *(
         Event(
             f"scheduler.dagruns.{state}",
-            Type.GAUGE,
-            feeds=(Feed(scheduler.DAG_RUNS, const={"state": state}),),
+            MetricType.GAUGE,
+            bindings=(FamilyBinding(scheduler.DAG_RUNS, const={"state": state}),),
             legacy=(f"scheduler.dagruns.{state}.{{dag_id}}",),
             releases=releases,
-            bare_alone=releases,
+            modern_only_releases=releases,
             tags_optional=True,
             note="dag_id is empty, and the number is that of all DAGs, unless dagrun_metrics_per_dag_id is on",
         )
@@ -58,11 +63,16 @@ EVENTS = (
     counter("dag.callback_exceptions", scheduler.CALLBACK_EXCEPTIONS, tags=("dag_id",)),
     stopwatch("collect_db_dags", scheduler.COLLECT_DB_DAGS_DURATION, "2.x"),
     counter("triggerer_heartbeat", triggerer.HEARTBEATS),
-    Event("triggers.running", Type.GAUGE, feeds=(Feed(triggerer.RUNNING),), legacy=("triggers.running.{hostname}",)),
+    Event(
+        "triggers.running",
+        MetricType.GAUGE,
+        bindings=(FamilyBinding(triggerer.RUNNING),),
+        legacy=("triggers.running.{hostname}",),
+    ),
     Event(
         "triggerer.capacity_left",
-        Type.GAUGE,
-        feeds=(Feed(triggerer.CAPACITY_LEFT),),
+        MetricType.GAUGE,
+        bindings=(FamilyBinding(triggerer.CAPACITY_LEFT),),
         legacy=("triggerer.capacity_left.{hostname}",),
         releases="3.0+",
     ),
@@ -73,9 +83,9 @@ EVENTS = (
     stopwatch("triggerer.batch_trigger_creation_duration", triggerer.CREATION_DURATION, DEV),
     Event(
         "triggerer.trigger_queue_delay",
-        Type.TIMER,
-        feeds=(Feed(triggerer.QUEUE_DELAY),),
+        MetricType.TIMER,
+        bindings=(FamilyBinding(triggerer.QUEUE_DELAY),),
         releases=DEV,
-        unit=Unit.SPAN,
+        unit=TimerUnit.SPAN,
     ),
 )

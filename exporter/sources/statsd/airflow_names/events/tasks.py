@@ -8,8 +8,8 @@ make series where the state can be reached, and nothing otherwise.
 from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.catalogue.statsd import custom, scheduler
 from exporter.metrics.catalogue.statsd import tasks as execution
-from exporter.sources.statsd.airflow_names.event import Event, Feed, Part, Unit
-from exporter.sources.statsd.model import Type
+from exporter.sources.statsd.airflow_names.event import Event, FamilyBinding, Part, TimerUnit
+from exporter.sources.statsd.model import MetricType
 
 OF_TASK = ("dag_id", "task_id")
 FINISHING = "2.x, 3.1.8+"
@@ -21,22 +21,22 @@ NEVER_FINISHED = (
 EVENTS = (
     Event(
         "ti.start",
-        Type.COUNTER,
-        feeds=(Feed(execution.STARTS, stands_in_for=tasks.TRIES),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(execution.STARTS, stands_in_for=tasks.TRIES),),
         legacy=("ti.start.{dag_id}.{task_id}",),
         releases=FINISHING,
     ),
     Event(
         "ti.finish",
-        Type.COUNTER,
-        feeds=(
-            Feed(tasks.FINISHED, only=("success", "failed")),
-            Feed(tasks.NOT_RUN, only=("skipped",)),
-            Feed(tasks.TRIES, only=("success", "failed", "up_for_retry", "skipped")),
-            Feed(tasks.TRIES_FAILED, only=("failed", "up_for_retry")),
-            Feed(tasks.RETRIES, only=("up_for_retry",)),
-            Feed(execution.RESCHEDULES, only=("up_for_reschedule",)),
-            Feed(execution.DEFERRALS, only=("deferred",)),
+        MetricType.COUNTER,
+        bindings=(
+            FamilyBinding(tasks.FINISHED, only=("success", "failed")),
+            FamilyBinding(tasks.NOT_RUN, only=("skipped",)),
+            FamilyBinding(tasks.TRIES, only=("success", "failed", "up_for_retry", "skipped")),
+            FamilyBinding(tasks.TRIES_FAILED, only=("failed", "up_for_retry")),
+            FamilyBinding(tasks.RETRIES, only=("up_for_retry",)),
+            FamilyBinding(execution.RESCHEDULES, only=("up_for_reschedule",)),
+            FamilyBinding(execution.DEFERRALS, only=("deferred",)),
         ),
         legacy=("ti.finish.{dag_id}.{task_id}.{state}",),
         releases=FINISHING,
@@ -48,14 +48,14 @@ EVENTS = (
     ),
     Event(
         "task.duration",
-        Type.TIMER,
-        feeds=(
-            Feed(tasks.RUN_SECONDS),
-            Feed(execution.EXECUTION_DURATION, stands_in_for=tasks.DURATION),
+        MetricType.TIMER,
+        bindings=(
+            FamilyBinding(tasks.RUN_SECONDS),
+            FamilyBinding(execution.EXECUTION_DURATION, stands_in_for=tasks.DURATION),
         ),
         legacy=("dag.{dag_id}.{task_id}.duration",),
         releases="2.x, 3.1.6+",
-        unit=Unit.TASK,
+        unit=TimerUnit.TASK,
         note=(
             "from when the process has loaded the task, so less than the database says; 3.x: not of tasks that skip "
             "themselves; 2.x: without deferred time, but with the pokes of rescheduled sensors"
@@ -63,35 +63,35 @@ EVENTS = (
     ),
     Event(
         "task.queued_duration",
-        Type.TIMER,
-        feeds=(
-            Feed(tasks.QUEUED_DURATION),
-            Feed(tasks.DAG_QUEUED_SECONDS),
-            Feed(tasks.DAG_QUEUED_TRIES, part=Part.COUNT),
+        MetricType.TIMER,
+        bindings=(
+            FamilyBinding(tasks.QUEUED_DURATION),
+            FamilyBinding(tasks.DAG_QUEUED_SECONDS),
+            FamilyBinding(tasks.DAG_QUEUED_TRIES, part=Part.COUNT),
         ),
         legacy=("dag.{dag_id}.{task_id}.queued_duration",),
         releases="2.x",
-        unit=Unit.WAIT,
+        unit=TimerUnit.WAIT,
         note="first tries only; without the queue, so that the label is empty",
     ),
     Event(
         "task.scheduled_duration",
-        Type.TIMER,
-        feeds=(
-            Feed(tasks.SCHEDULED_DURATION, releases="3.0+"),
-            Feed(tasks.DAG_SCHEDULED_SECONDS, releases="3.0+"),
-            Feed(tasks.DAG_SCHEDULED_TRIES, part=Part.COUNT, releases="3.0+"),
+        MetricType.TIMER,
+        bindings=(
+            FamilyBinding(tasks.SCHEDULED_DURATION, releases="3.0+"),
+            FamilyBinding(tasks.DAG_SCHEDULED_SECONDS, releases="3.0+"),
+            FamilyBinding(tasks.DAG_SCHEDULED_TRIES, part=Part.COUNT, releases="3.0+"),
         ),
         legacy=("dag.{dag_id}.{task_id}.scheduled_duration",),
         tags=("queue",),
-        unit=Unit.WAIT,
+        unit=TimerUnit.WAIT,
         note="first tries only; without the pool, so that the label is empty. 2.x counts from the task's first start",
     ),
     *(
         Event(
             f"ti.{state}",
-            Type.GAUGE,
-            feeds=(Feed(execution.ACTIVE, const={"state": state}),),
+            MetricType.GAUGE,
+            bindings=(FamilyBinding(execution.ACTIVE, const={"state": state}),),
             legacy=(f"ti.{state}.{{queue}}.{{dag_id}}.{{task_id}}",),
             releases=releases,
         )
@@ -100,65 +100,82 @@ EVENTS = (
     *(
         Event(
             f"task.{name}",
-            Type.GAUGE,
-            feeds=(Feed(family, percent=True),),
+            MetricType.GAUGE,
+            bindings=(FamilyBinding(family, percent=True),),
             legacy=(f"task.{name}.{{dag_id}}.{{task_id}}",),
             releases="2.x",
             twins=False,
         )
         for name, family in {"cpu_usage": execution.CPU_USAGE, "mem_usage": execution.MEMORY_USAGE}.items()
     ),
-    Event("ti_successes", Type.COUNTER, feeds=(Feed(execution.SUCCESSES),), tags=OF_TASK, releases="2.x, 3.1.6+"),
-    Event("ti_failures", Type.COUNTER, feeds=(Feed(execution.FAILURES),), tags=OF_TASK),
+    Event(
+        "ti_successes",
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(execution.SUCCESSES),),
+        tags=OF_TASK,
+        releases="2.x, 3.1.6+",
+    ),
+    Event("ti_failures", MetricType.COUNTER, bindings=(FamilyBinding(execution.FAILURES),), tags=OF_TASK),
     Event(
         "operator_successes",
-        Type.COUNTER,
-        feeds=(Feed(execution.OPERATOR_SUCCESSES),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(execution.OPERATOR_SUCCESSES),),
         legacy=("operator_successes_{operator}",),
         tags=OF_TASK,
         releases="2.x, 3.1.6+",
     ),
     Event(
         "operator_failures",
-        Type.COUNTER,
-        feeds=(Feed(execution.OPERATOR_FAILURES),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(execution.OPERATOR_FAILURES),),
         legacy=("operator_failures_{operator}",),
         tags=OF_TASK,
     ),
     Event(
         "task_instance_created",
-        Type.COUNTER,
-        feeds=(Feed(execution.CREATED),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(execution.CREATED),),
         legacy=("task_instance_created_{operator}",),
         tags=("dag_id", "run_type"),
     ),
     Event(
         "task_removed_from_dag",
-        Type.COUNTER,
-        feeds=(Feed(execution.REMOVED),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(execution.REMOVED),),
         legacy=("task_removed_from_dag.{dag_id}",),
         tags=("run_type",),
     ),
     Event(
         "task_restored_to_dag",
-        Type.COUNTER,
-        feeds=(Feed(execution.RESTORED),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(execution.RESTORED),),
         legacy=("task_restored_to_dag.{dag_id}",),
         tags=("run_type",),
     ),
-    Event("previously_succeeded", Type.COUNTER, feeds=(Feed(execution.PREVIOUSLY_SUCCEEDED),), tags=OF_TASK),
+    Event(
+        "previously_succeeded",
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(execution.PREVIOUSLY_SUCCEEDED),),
+        tags=OF_TASK,
+    ),
     Event(
         "task_instances_without_heartbeats_killed",
-        Type.COUNTER,
-        feeds=(Feed(scheduler.WITHOUT_HEARTBEAT),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(scheduler.WITHOUT_HEARTBEAT),),
         tags=OF_TASK,
         releases="3.0+",
     ),
-    Event("zombies_killed", Type.COUNTER, feeds=(Feed(scheduler.WITHOUT_HEARTBEAT),), tags=OF_TASK, releases="2.x"),
+    Event(
+        "zombies_killed",
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(scheduler.WITHOUT_HEARTBEAT),),
+        tags=OF_TASK,
+        releases="2.x",
+    ),
     Event(
         "records_processed",
-        Type.COUNTER,
-        feeds=(Feed(custom.RECORDS_PROCESSED),),
+        MetricType.COUNTER,
+        bindings=(FamilyBinding(custom.RECORDS_PROCESSED),),
         legacy=("records_processed.{dag_id}.{task_id}",),
         twins=False,
         note="sent by users' tasks",

@@ -8,17 +8,21 @@ import pytest
 
 from exporter.config.settings import StatsdSettings
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names import Names
-from exporter.sources.statsd.model import Action, Resolution, Signature, Target, Type
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.model import Action, MetricType, Resolution, Signature, Target
 
 TAGGED = StatsdSettings(release="3.3.2", mode="datadog")
 
 
 def resolve(
-    name: str, kind: str = "c", tags: str = "", told: StatsdSettings = TAGGED, resolver: Names | None = None
+    name: str,
+    kind: str = "c",
+    tags: str = "",
+    config: StatsdSettings = TAGGED,
+    resolver: AirflowNameResolver | None = None,
 ) -> Resolution:
     pairs = tuple((tag.partition("=")[0], tag.partition("=")[2]) for tag in tags.split(",") if tag)
-    return (resolver or Names(Directory(), told)).resolve(Signature(name, Type(kind), pairs))
+    return (resolver or AirflowNameResolver(Directory(), config)).resolve(Signature(name, MetricType(kind), pairs))
 
 
 def only(resolution: Resolution) -> Target:
@@ -74,12 +78,12 @@ def test_timers_become_histograms_in_seconds() -> None:
 
 
 def test_the_timers_of_datadogs_client_are_in_seconds_on_2_x() -> None:
-    told = StatsdSettings(release="2.11", mode="datadog")
-    assert only(resolve("airflow.upload", "ms", told=told)).scale == 1.0
+    config = StatsdSettings(release="2.11", mode="datadog")
+    assert only(resolve("airflow.upload", "ms", config=config)).scale == 1.0
 
 
 def test_one_family_has_one_object_and_another_with_other_labels() -> None:
-    resolver = Names(Directory(), TAGGED)
+    resolver = AirflowNameResolver(Directory(), TAGGED)
     first = only(resolve("airflow.rows", tags="a=1", resolver=resolver)).family
     assert only(resolve("airflow.rows", tags="a=2", resolver=resolver)).family is first
     other = only(resolve("airflow.rows", tags="b=2", resolver=resolver)).family
@@ -87,39 +91,39 @@ def test_one_family_has_one_object_and_another_with_other_labels() -> None:
 
 
 def test_a_name_has_one_kind() -> None:
-    resolver = Names(Directory(), TAGGED)
+    resolver = AirflowNameResolver(Directory(), TAGGED)
     resolve("airflow.size", "h", resolver=resolver)
     assert resolve("airflow.size", "g", resolver=resolver).drop == "conflict"
 
 
 def test_samples_of_two_families_never_share_a_name() -> None:
-    resolver = Names(Directory(), TAGGED)
+    resolver = AirflowNameResolver(Directory(), TAGGED)
     resolve("airflow.up", "ms", resolver=resolver)
     assert resolve("airflow.up_seconds", "g", resolver=resolver).drop == "conflict"
     assert only(resolve("airflow.up_seconds_count", "g", resolver=resolver)).family.name.endswith("_count_value")
 
 
 def test_families_are_bounded_in_number() -> None:
-    resolver = Names(Directory(), TAGGED)
+    resolver = AirflowNameResolver(Directory(), TAGGED)
     drops = [resolve(f"airflow.flood{number}", resolver=resolver).drop for number in range(600)]
     assert drops.count("capped") == 100
 
 
 def test_families_go_on_after_a_reload_and_the_new_settings_hold() -> None:
-    before = Names(Directory(), TAGGED)
+    before = AirflowNameResolver(Directory(), TAGGED)
     family = only(resolve("airflow.rows", tags="a=1", resolver=before)).family
-    after = Names(Directory(), StatsdSettings(mode="datadog", deny=re.compile("secret")), previous=before)
+    after = AirflowNameResolver(Directory(), StatsdSettings(mode="datadog", deny=re.compile("secret")), previous=before)
     assert only(resolve("airflow.rows", tags="a=1", resolver=after)).family is family
     assert resolve("airflow.rows", "g", resolver=after).drop == "conflict"
     assert resolve("airflow.secret", resolver=after).drop == "denied"
 
 
 def test_allow_and_deny_look_at_the_whole_name_without_the_prefix() -> None:
-    told = StatsdSettings(allow=re.compile("rows.*"), deny=re.compile(r"rows\.secret"), mode="plain")
-    assert resolve("airflow.rows.read", told=told).targets
-    assert resolve("airflow.rows.secret", told=told).drop == "denied"
-    assert resolve("airflow.my.rows", told=told).drop == "denied"
-    assert resolve("airflow.scheduler_heartbeat", told=told).targets
+    config = StatsdSettings(allow=re.compile("rows.*"), deny=re.compile(r"rows\.secret"), mode="plain")
+    assert resolve("airflow.rows.read", config=config).targets
+    assert resolve("airflow.rows.secret", config=config).drop == "denied"
+    assert resolve("airflow.my.rows", config=config).drop == "denied"
+    assert resolve("airflow.scheduler_heartbeat", config=config).targets
 
 
 @pytest.mark.parametrize(
@@ -133,14 +137,14 @@ def test_allow_and_deny_look_at_the_whole_name_without_the_prefix() -> None:
     ],
 )
 def test_records_processed_is_declared(name: str, tags: str, mode: str, labels: tuple[str, ...]) -> None:
-    target = only(resolve(name, tags=tags, told=StatsdSettings(mode=mode)))
+    target = only(resolve(name, tags=tags, config=StatsdSettings(mode=mode)))
     assert target.family.name == "airflow_custom_records_processed_total"
     assert target.labels == labels
     assert target.family.declared
 
 
 def test_records_processed_says_nothing_of_how_airflow_sends() -> None:
-    resolver = Names(Directory(), StatsdSettings(release="3.3.2"))
+    resolver = AirflowNameResolver(Directory(), StatsdSettings(release="3.3.2"))
     resolve("airflow.records_processed", tags="dag_id=d,task_id=t", resolver=resolver)
     assert resolve("airflow.ti.start.d.t", resolver=resolver).drop == "undecided"
 

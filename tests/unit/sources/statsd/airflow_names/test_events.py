@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names import EVENTS, FED, Names
-from exporter.sources.statsd.airflow_names.event import covers, parse_release
-from exporter.sources.statsd.model import DROPS, Resolution, Signature, Type
+from exporter.sources.statsd.airflow_names.event import covers_release, parse_release
+from exporter.sources.statsd.airflow_names.events.table import EVENTS, FED_FAMILIES
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.model import DROP_REASONS, MetricType, Resolution, Signature
 
 PLAIN_2 = StatsdSettings(release="2.11.2", mode="plain")
 PLAIN_33 = StatsdSettings(release="3.3.2", mode="plain")
@@ -21,10 +22,12 @@ TAGGED = StatsdSettings(release="3.3.2", mode="influxdb")
 
 
 def resolve(
-    name: str, kind: str = "c", tags: str = "", told: StatsdSettings = PLAIN_2, directory: Directory | None = None
+    name: str, kind: str = "c", tags: str = "", config: StatsdSettings = PLAIN_2, directory: Directory | None = None
 ) -> Resolution:
     pairs = tuple((tag.partition("=")[0], tag.partition("=")[2]) for tag in tags.split(",") if tag)
-    return Names(directory or Directory(), told).resolve(Signature(f"airflow.{name}", Type(kind), pairs))
+    return AirflowNameResolver(directory or Directory(), config).resolve(
+        Signature(f"airflow.{name}", MetricType(kind), pairs)
+    )
 
 
 def labels(resolution: Resolution, place: int = 0) -> tuple[str, ...]:
@@ -88,41 +91,41 @@ class TestMeaning:
         ],
     )
     def test_a_renamed_event_feeds_one_family(self, old: str, new: str) -> None:
-        assert names(resolve(old)) == names(resolve(new, told=PLAIN_33))
+        assert names(resolve(old)) == names(resolve(new, config=PLAIN_33))
 
     @pytest.mark.parametrize("tag", ["operator_name", "operator", "task_type"])
     def test_the_operator_has_had_three_tags(self, tag: str) -> None:
-        found = resolve("operator_successes", tags=f"dag_id=d,{tag}=BashOperator", told=TAGGED)
+        found = resolve("operator_successes", tags=f"dag_id=d,{tag}=BashOperator", config=TAGGED)
         assert labels(found) == ("BashOperator", "")
 
     def test_the_result_of_a_deadlines_callback_is_no_label(self) -> None:
-        found = resolve("deadline_alerts.callback_failed", tags="result=Traceback...,kwargs={...}", told=TAGGED)
+        found = resolve("deadline_alerts.callback_failed", tags="result=Traceback...,kwargs={...}", config=TAGGED)
         assert labels(found) == ("failed", "")
 
     def test_a_runs_id_is_no_label_of_a_missed_deadline(self) -> None:
-        found = resolve("deadline_alerts.deadline_missed", tags="dag_id=d,dagrun_id=4711", told=TAGGED)
+        found = resolve("deadline_alerts.deadline_missed", tags="dag_id=d,dagrun_id=4711", config=TAGGED)
         assert labels(found) == ("d",)
 
     def test_a_path_becomes_the_files_name(self) -> None:
-        found = resolve("dag_processing.processor_timeouts", tags="file_path=/opt/dags/a/sales.py", told=TAGGED)
+        found = resolve("dag_processing.processor_timeouts", tags="file_path=/opt/dags/a/sales.py", config=TAGGED)
         assert labels(found) == ("", "sales.py", "")
 
     def test_what_processes_did_is_lost_without_tags(self) -> None:
         assert resolve("dag_processing.processes").drop == "unclear"
-        found = resolve("dag_processing.processes", tags="file_path=a.py,action=finish", told=TAGGED)
+        found = resolve("dag_processing.processes", tags="file_path=a.py,action=finish", config=TAGGED)
         assert labels(found) == ("finish", "")
 
     def test_a_known_name_of_another_type_is_a_conflict(self) -> None:
         assert resolve("scheduler_heartbeat", "g").drop == "conflict"
 
     def test_distributions_are_timers_too(self) -> None:
-        assert resolve("scheduler.scheduler_loop_duration", "d", told=TAGGED).targets
+        assert resolve("scheduler.scheduler_loop_duration", "d", config=TAGGED).targets
 
     def test_without_task_labels_tasks_are_not_told_apart(self) -> None:
-        told = StatsdSettings(release="3.3.2", mode="influxdb", task_labels=False)
+        config = StatsdSettings(release="3.3.2", mode="influxdb", task_labels=False)
         tags = "dag_id=d,task_id=t,queue=q,state=success"
-        assert labels(resolve("ti.finish", tags=tags, told=told)) == ("d", "", "success")
-        assert resolve("ti.running", "g", tags, told).drop == "denied"
+        assert labels(resolve("ti.finish", tags=tags, config=config)) == ("d", "", "success")
+        assert resolve("ti.running", "g", tags, config).drop == "denied"
 
 
 TEXT = st.text(max_size=40)
@@ -139,7 +142,7 @@ NAMES = st.one_of(
 SIGNATURES = st.builds(
     Signature,
     NAMES,
-    st.sampled_from(Type),
+    st.sampled_from(MetricType),
     st.lists(
         st.tuples(st.one_of(TEXT, st.sampled_from(["dag_id", "task_id", "state", "job", "le"])), TEXT), max_size=4
     ).map(tuple),
@@ -156,30 +159,30 @@ SETTINGS = st.builds(
 
 
 @settings(max_examples=300, deadline=None)
-@given(told=SETTINGS, signatures=st.lists(SIGNATURES, max_size=8))
-def test_nothing_raises_and_every_resolution_is_whole(told: StatsdSettings, signatures: list[Signature]) -> None:
+@given(config=SETTINGS, signatures=st.lists(SIGNATURES, max_size=8))
+def test_nothing_raises_and_every_resolution_is_whole(config: StatsdSettings, signatures: list[Signature]) -> None:
     directory = Directory()
     directory.tell_dags(["a.b", "d"])
-    resolver = Names(directory, told)
+    resolver = AirflowNameResolver(directory, config)
     revision = resolver.revision
     for signature in signatures:
         found = resolver.resolve(signature)
         assert bool(found.targets) != bool(found.drop)
-        assert not found.drop or found.drop in DROPS
+        assert not found.drop or found.drop in DROP_REASONS
         assert all(len(target.labels) == len(target.family.labels) for target in found.targets)
         assert resolver.revision >= revision
         revision = resolver.revision
 
 
 @settings(max_examples=50, deadline=None)
-@given(told=SETTINGS, signatures=st.lists(SIGNATURES, max_size=8))
-def test_the_same_signatures_end_in_the_same_resolutions(told: StatsdSettings, signatures: list[Signature]) -> None:
+@given(config=SETTINGS, signatures=st.lists(SIGNATURES, max_size=8))
+def test_the_same_signatures_end_in_the_same_resolutions(config: StatsdSettings, signatures: list[Signature]) -> None:
     """Signs only add up: after a few rounds nothing changes any more."""
-    resolver = Names(Directory(), told)
+    resolver = AirflowNameResolver(Directory(), config)
     for _ in range(6):
         for signature in signatures:
             resolver.resolve(signature)
-    resolver.settle()
+    resolver.assume_defaults()
     settled = resolver.revision
     first = [resolver.resolve(signature)._replace(claim=None) for signature in signatures]
     assert [resolver.resolve(signature)._replace(claim=None) for signature in signatures] == first
@@ -187,38 +190,40 @@ def test_the_same_signatures_end_in_the_same_resolutions(told: StatsdSettings, s
 
 
 def test_a_million_names_would_change_nothing_but_a_few_bounded_tables() -> None:
-    resolver = Names(Directory(), StatsdSettings(mode="plain", release="2.11"))
+    resolver = AirflowNameResolver(Directory(), StatsdSettings(mode="plain", release="2.11"))
     for number in range(30_000):
-        resolver.resolve(Signature(f"airflow.dagrun.dependency-check.flood.{number}", Type.TIMER))
-        resolver.resolve(Signature(f"airflow.flood{number}.x", Type.GAUGE))
+        resolver.resolve(Signature(f"airflow.dagrun.dependency-check.flood.{number}", MetricType.TIMER))
+        resolver.resolve(Signature(f"airflow.flood{number}.x", MetricType.GAUGE))
     assert len(resolver._ids._learned) <= 10_000
     assert len(resolver._custom._families) <= 500
-    assert resolver.resolve(Signature("airflow.one_more", Type.GAUGE)).drop == "capped"
+    assert resolver.resolve(Signature("airflow.one_more", MetricType.GAUGE)).drop == "capped"
 
 
 def test_every_family_of_statsd_is_fed_by_an_event() -> None:
-    assert [family.name for family in FAMILIES if family.source == "statsd" and family not in FED] == []
+    assert [family.name for family in FAMILIES if family.source == "statsd" and family not in FED_FAMILIES] == []
 
 
 def test_gauges_of_events_go_after_at_least_two_minutes_and_counters_stay() -> None:
-    for family in FED:
+    for family in FED_FAMILIES:
         assert (family.ttl >= 120) == (family.kind == "gauge"), family.name
 
 
 def test_no_label_is_unbounded() -> None:
     unbounded = {"run_id", "job_id", "dagrun_id", "try_number", "kwargs"}
-    assert not [family.name for family in FED if unbounded.intersection(family.labels)]
+    assert not [family.name for family in FED_FAMILIES if unbounded.intersection(family.labels)]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
 def test_a_declaration_is_sound(event: object) -> None:
     fields = event  # mypy does not look at tests; the names of an event say what they are
-    assert fields.drop in ("", *DROPS)
-    assert bool(fields.feeds) != bool(fields.drop)
+    assert fields.drop in ("", *DROP_REASONS)
+    assert bool(fields.bindings) != bool(fields.drop)
     for part in filter(None, fields.releases.split(",")):
         assert re.fullmatch(r"2\.x|[23]\.\d+(\.\d+)?\+|[23]\.\d+(\.\d+)?-[23]\.\d+(\.\d+)?", part.strip()), part
-    assert covers(fields.releases, parse_release("2.11.2")) or covers(fields.releases, parse_release("3.9.9"))
-    for feed in fields.feeds:
-        told = {*fields.variables, *feed.const}
-        missing = set(feed.family.labels) - told
+    assert covers_release(fields.releases, parse_release("2.11.2")) or covers_release(
+        fields.releases, parse_release("3.9.9")
+    )
+    for binding in fields.bindings:
+        config = {*fields.variables, *binding.const}
+        missing = set(binding.family.labels) - config
         assert missing <= {"run_type", "pool", "queue", "bundle", "team"}, missing

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.aggregator import Absorber
-from exporter.sources.statsd.airflow_names import EVENTS, Names
+from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.airflow_names import resolver as names_module
-from exporter.sources.statsd.mapping import parse
-from exporter.sources.statsd.model import Resolution, Resolver, Signature, Type
+from exporter.sources.statsd.airflow_names.events.table import EVENTS
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.mapping.mapper import parse_mapping
+from exporter.sources.statsd.model import MetricType, Resolution, Resolver, Signature
 from exporter.store.exposition import Format, render
 from exporter.store.live_tables import Events
 from exporter.store.store import Store
@@ -37,13 +38,13 @@ PLACES = (
 ID = st.sampled_from(IDS)
 
 
-class Forgetful(Names):
+class Forgetful(AirflowNameResolver):
     """Works everything out again for each name, as if it had never seen another."""
 
-    def find(self, signature: Signature) -> Resolution:
+    def look_up(self, signature: Signature) -> Resolution:
         self._plans.clear()
-        self._moment = names_module.Moment(-1, old=False, spelled=False)
-        found = super().find(signature)
+        self._moment = names_module.StreamState(-1, old=False, dots_escaped=False)
+        found = super().look_up(signature)
         self._noted.clear()
         return found._replace(plan=None)
 
@@ -57,7 +58,7 @@ def draw_signature(draw: st.DrawFn) -> Signature:
         start, end = text.index("{"), text.index("}") + 1
         text = text[:start] + draw(ID) + text[end:]
     tags = draw(st.lists(st.tuples(st.sampled_from((*PLACES, *event.tags)), ID), max_size=4))
-    kind = draw(st.sampled_from([event.type, event.type, event.type, *Type]))
+    kind = draw(st.sampled_from([event.type, event.type, event.type, *MetricType]))
     dialect = draw(st.sampled_from(["influxdb", "datadog"])) if tags else ""
     return Signature(f"airflow.{text}", kind, tuple(tags), draw(st.sampled_from([1.0, 0.1])), dialect)
 
@@ -85,11 +86,11 @@ def test_a_name_gets_what_it_would_get_alone(
     api: bool,
     settled: bool,
 ) -> None:
-    feeds = OF_API if api else frozenset()
-    fast, slow = Names(know(), how, feeds), Forgetful(know(), how, feeds)
+    bindings = OF_API if api else frozenset()
+    fast, slow = AirflowNameResolver(know(), how, bindings), Forgetful(know(), how, bindings)
     if settled:
-        fast.settle()
-        slow.settle()
+        fast.assume_defaults()
+        slow.assume_defaults()
     for signature in [*signatures, *signatures]:
         found, expected = fast.resolve(signature), slow.resolve(signature)
         assert found._replace(plan=None, claim=None) == expected._replace(claim=None)
@@ -102,37 +103,37 @@ class OneByOne:
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
         self.dialects = resolver.dialects
-        self.take_spellings = resolver.take_spellings
+        self.take_corrections = resolver.take_corrections
         self.resolve = resolver.resolve
 
     @property
     def revision(self) -> int:
         return self._resolver.revision
 
-    def find(self, signature: Signature) -> Resolution:
-        return self._resolver.find(signature)._replace(plan=None)
+    def look_up(self, signature: Signature) -> Resolution:
+        return self._resolver.look_up(signature)._replace(plan=None)
 
 
 def replay(payloads: list[bytes], resolver: Resolver) -> tuple[str, dict[str, int], dict[str, int]]:
     """Every datagram twice: the exposition, and what was dropped and rejected."""
     now = 1000.0
-    store = Store(FAMILIES if not isinstance(getattr(resolver, "_resolver", resolver), type(parse(""))) else [])
-    absorber = Absorber(Events(store, clock=lambda: now), resolver, lambda: now)
+    store = Store(FAMILIES if not isinstance(getattr(resolver, "_resolver", resolver), type(parse_mapping(""))) else [])
+    aggregator = Aggregator(Events(store, clock=lambda: now), resolver, lambda: now)
     for _ in range(2):
         for start in range(0, len(payloads), 256):
-            absorber.absorb(payloads[start : start + 256], lambda _: b"one")
+            aggregator.process_batch(payloads[start : start + 256], lambda _: b"one")
             now += 1.0
-        absorber.sweep()
+        aggregator.sweep()
     text = b"".join(render(store, Format.TEXT, truth=True)).decode()
-    return text, dict(absorber.dropped), dict(absorber.rejected)
+    return text, dict(aggregator.dropped), dict(aggregator.rejected)
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+@pytest.mark.parametrize("config", [True, False], ids=["config", "untold"])
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-def test_recorded_streams_come_out_the_same(stream: Stream, told: bool) -> None:
+def test_recorded_streams_come_out_the_same(stream: Stream, config: bool) -> None:
     payloads = [payload.encode() for payload in read_payloads(stream)][:12_000]
-    how = StatsdSettings(release=stream.release, mode=stream.mode) if told else StatsdSettings()
-    found = replay(payloads, Names(know(), how))
+    how = StatsdSettings(release=stream.release, mode=stream.mode) if config else StatsdSettings()
+    found = replay(payloads, AirflowNameResolver(know(), how))
     assert found == replay(payloads, OneByOne(Forgetful(know(), how)))
     assert len(found[0]) > 10_000
 
@@ -151,6 +152,6 @@ mappings:
 @pytest.mark.parametrize("stream", [Stream("3.3.2", "plain"), Stream("2.11.2", "datadog")], ids=lambda one: one.name)
 def test_mapped_streams_come_out_the_same(stream: Stream) -> None:
     payloads = [payload.encode() for payload in read_payloads(stream)][:12_000]
-    found = replay(payloads, parse(MAPPING))
-    assert found == replay(payloads, OneByOne(parse(MAPPING)))
+    found = replay(payloads, parse_mapping(MAPPING))
+    assert found == replay(payloads, OneByOne(parse_mapping(MAPPING)))
     assert "finished{" in found[0] or stream.mode == "datadog"

@@ -1,4 +1,4 @@
-"""What becomes of single StatsD names of Airflow, told by the configuration."""
+"""What becomes of single StatsD names of Airflow, config by the configuration."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.api import runs, tasks
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names import Names
-from exporter.sources.statsd.model import Resolution, Signature, Type
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.model import MetricType, Resolution, Signature
 
 PLAIN_2 = StatsdSettings(release="2.11.2", mode="plain")
 PLAIN_32 = StatsdSettings(release="3.2.2", mode="plain")
@@ -26,10 +26,12 @@ def know(*dag_ids: str, task_ids: dict[str, str] | None = None) -> Directory:
 
 
 def resolve(
-    name: str, kind: str = "c", tags: str = "", told: StatsdSettings = PLAIN_2, directory: Directory | None = None
+    name: str, kind: str = "c", tags: str = "", config: StatsdSettings = PLAIN_2, directory: Directory | None = None
 ) -> Resolution:
     pairs = tuple((tag.partition("=")[0], tag.partition("=")[2]) for tag in tags.split(",") if tag)
-    return Names(directory or Directory(), told).resolve(Signature(f"airflow.{name}", Type(kind), pairs))
+    return AirflowNameResolver(directory or Directory(), config).resolve(
+        Signature(f"airflow.{name}", MetricType(kind), pairs)
+    )
 
 
 def labels(resolution: Resolution, place: int = 0) -> tuple[str, ...]:
@@ -65,51 +67,51 @@ class TestDots:
         assert labels(resolve("ti.finish.sales.eu.load.success", directory=directory))[:2] == ("sales.eu", "load")
 
     def test_a_name_with_the_dag_alone_teaches_its_id(self) -> None:
-        resolver = Names(Directory(), PLAIN_2)
+        resolver = AirflowNameResolver(Directory(), PLAIN_2)
         before = resolver.revision
-        resolver.resolve(Signature("airflow.dagrun.dependency-check.sales.eu", Type.TIMER))
+        resolver.resolve(Signature("airflow.dagrun.dependency-check.sales.eu", MetricType.TIMER))
         assert resolver.revision > before
-        found = resolver.resolve(Signature("airflow.dag.sales.eu.load.duration", Type.TIMER))
+        found = resolver.resolve(Signature("airflow.dag.sales.eu.load.duration", MetricType.TIMER))
         assert labels(found) == ("sales.eu", "load")
         assert not found.ambiguous
 
     def test_two_underscores_of_3_3_become_a_dot_where_ids_tell(self) -> None:
         directory = know("sales.eu", task_ids={"load.orders": "sales.eu"})
-        found = resolve("ti.finish.sales__eu.load__orders.success", told=PLAIN_33, directory=directory)
+        found = resolve("ti.finish.sales__eu.load__orders.success", config=PLAIN_33, directory=directory)
         assert labels(found) == ("sales.eu", "load.orders", "success")
         assert not found.ambiguous
 
     def test_two_underscores_that_are_really_in_the_id_stay(self) -> None:
         directory = know("sales__eu", "sales.eu", task_ids={"a__b": "sales__eu"})
-        found = resolve("ti.finish.sales__eu.a__b.success", told=PLAIN_33, directory=directory)
+        found = resolve("ti.finish.sales__eu.a__b.success", config=PLAIN_33, directory=directory)
         assert labels(found) == ("sales__eu", "a__b", "success")
 
     def test_two_underscores_that_nobody_knows_stay_and_are_counted(self) -> None:
-        found = resolve("ti.finish.sales__eu.load.success", told=PLAIN_33)
+        found = resolve("ti.finish.sales__eu.load.success", config=PLAIN_33)
         assert labels(found)[0] == "sales__eu"
         assert found.ambiguous
 
     def test_before_3_3_two_underscores_are_two_underscores(self) -> None:
         directory = know("sales.eu")
-        found = resolve("ti.finish.sales__eu.load.success", told=PLAIN_32, directory=directory)
+        found = resolve("ti.finish.sales__eu.load.success", config=PLAIN_32, directory=directory)
         assert labels(found)[0] == "sales__eu"
         assert not found.ambiguous
 
     def test_a_queue_may_have_dots_where_the_dag_is_known(self) -> None:
         directory = know("sales")
-        found = resolve("ti.running.eu.fast.sales.load", "g", told=PLAIN_32, directory=directory)
+        found = resolve("ti.running.eu.fast.sales.load", "g", config=PLAIN_32, directory=directory)
         assert labels(found) == ("sales", "load", "eu.fast", "running")
 
     def test_a_host_has_dots_in_place_of_underscores(self) -> None:
-        assert labels(resolve("triggers.running.t1__example__org", "g", told=PLAIN_33)) == ("t1.example.org",)
-        assert labels(resolve("triggers.running.t1.example.org", "g", told=PLAIN_32)) == ("t1.example.org",)
+        assert labels(resolve("triggers.running.t1__example__org", "g", config=PLAIN_33)) == ("t1.example.org",)
+        assert labels(resolve("triggers.running.t1.example.org", "g", config=PLAIN_32)) == ("t1.example.org",)
 
     def test_job_ids_never_become_labels(self) -> None:
         found = resolve("local_task_job.task_exit.4711.sales.load.orders.-9")
         assert labels(found) == ("sales", "-9")
 
     def test_a_state_in_the_middle_anchors_what_stands_around_it(self) -> None:
-        found = resolve("edge_worker.ti.finish.eu.fast.success.sales.load", told=PLAIN_32)
+        found = resolve("edge_worker.ti.finish.eu.fast.success.sales.load", config=PLAIN_32)
         assert labels(found) == ("eu.fast", "sales", "success")
 
 
@@ -122,57 +124,57 @@ class TestTwins:
 
     def test_with_tags_the_modern_name_counts(self) -> None:
         assert labels(resolve("pool.open_slots", "g", "pool_name=etl", TAGGED)) == ("etl",)
-        assert resolve("pool.open_slots.etl", "g", told=TAGGED).drop == "twin"
+        assert resolve("pool.open_slots.etl", "g", config=TAGGED).drop == "twin"
 
     def test_left_over_tags_do_not_make_a_legacy_name_modern(self) -> None:
-        found = resolve("operator_successes_BashOperator", tags="dag_id=d,task_id=t", told=TAGGED)
+        found = resolve("operator_successes_BashOperator", tags="dag_id=d,task_id=t", config=TAGGED)
         assert found.drop == "twin"
 
     def test_while_nothing_tells_of_tags_both_are_held_back(self) -> None:
         silent = StatsdSettings(release="2.11")
-        assert resolve("ti.start.d.t", told=silent).drop == "undecided"
+        assert resolve("ti.start.d.t", config=silent).drop == "undecided"
 
     def test_the_first_tag_decides(self) -> None:
-        resolver = Names(Directory(), StatsdSettings())
+        resolver = AirflowNameResolver(Directory(), StatsdSettings())
         before = resolver.revision
-        resolver.resolve(Signature("airflow.pool.open_slots", Type.GAUGE, (("pool_name", "etl"),)))
+        resolver.resolve(Signature("airflow.pool.open_slots", MetricType.GAUGE, (("pool_name", "etl"),)))
         assert resolver.revision > before
-        assert resolver.resolve(Signature("airflow.ti.start.d.t", Type.COUNTER)).drop == "twin"
+        assert resolver.resolve(Signature("airflow.ti.start.d.t", MetricType.COUNTER)).drop == "twin"
 
     def test_a_name_that_has_tags_wherever_they_are_sent_decides_by_having_none(self) -> None:
-        resolver = Names(Directory(), StatsdSettings())
-        resolver.resolve(Signature("airflow.pool.open_slots", Type.GAUGE))
-        assert labels(resolver.resolve(Signature("airflow.ti.start.d.t", Type.COUNTER))) == ("d",)
+        resolver = AirflowNameResolver(Directory(), StatsdSettings())
+        resolver.resolve(Signature("airflow.pool.open_slots", MetricType.GAUGE))
+        assert labels(resolver.resolve(Signature("airflow.ti.start.d.t", MetricType.COUNTER))) == ("d",)
 
     def test_patience_ends(self) -> None:
-        resolver = Names(Directory(), StatsdSettings())
+        resolver = AirflowNameResolver(Directory(), StatsdSettings())
         for number in range(60):
-            resolver.resolve(Signature(f"airflow.ti.start.d.t{number}", Type.COUNTER))
-        assert labels(resolver.resolve(Signature("airflow.ti.start.d.t", Type.COUNTER))) == ("d",)
+            resolver.resolve(Signature(f"airflow.ti.start.d.t{number}", MetricType.COUNTER))
+        assert labels(resolver.resolve(Signature("airflow.ti.start.d.t", MetricType.COUNTER))) == ("d",)
 
     def test_a_single_line_is_told_when_it_is_settled(self) -> None:
-        resolver = Names(Directory(), StatsdSettings())
-        resolver.settle()
-        assert labels(resolver.resolve(Signature("airflow.ti.start.d.t", Type.COUNTER))) == ("d",)
+        resolver = AirflowNameResolver(Directory(), StatsdSettings())
+        resolver.assume_defaults()
+        assert labels(resolver.resolve(Signature("airflow.ti.start.d.t", MetricType.COUNTER))) == ("d",)
 
     def test_tags_that_come_outweigh_what_was_said(self) -> None:
-        resolver = Names(Directory(), PLAIN_33)
-        found = resolver.resolve(Signature("airflow.ti.start", Type.COUNTER, (("dag_id", "d"), ("task_id", "t"))))
+        resolver = AirflowNameResolver(Directory(), PLAIN_33)
+        found = resolver.resolve(Signature("airflow.ti.start", MetricType.COUNTER, (("dag_id", "d"), ("task_id", "t"))))
         assert labels(found) == ("d",)
-        assert resolver.resolve(Signature("airflow.ti.start.d.t", Type.COUNTER)).drop == "twin"
+        assert resolver.resolve(Signature("airflow.ti.start.d.t", MetricType.COUNTER)).drop == "twin"
 
     def test_a_datadog_client_without_metric_tags_is_read_by_its_legacy_names(self) -> None:
         directory = Directory()
         directory.tell_version("3.3.2")
         directory.tell_metrics({"statsd_datadog_enabled": "True", "statsd_datadog_metrics_tags": "False"})
         constant = "env=prod"
-        assert labels(resolve("ti.start.d.t", tags=constant, told=StatsdSettings(), directory=directory)) == ("d",)
-        assert resolve("ti.start", tags=constant, told=StatsdSettings(), directory=directory).drop == "twin"
+        assert labels(resolve("ti.start.d.t", tags=constant, config=StatsdSettings(), directory=directory)) == ("d",)
+        assert resolve("ti.start", tags=constant, config=StatsdSettings(), directory=directory).drop == "twin"
 
-    @pytest.mark.parametrize("told", [PLAIN_2, PLAIN_33, TAGGED])
-    def test_what_3_3_sends_twice_under_its_legacy_name_counts_by_the_other(self, told: StatsdSettings) -> None:
-        assert resolve("dagrun.sales.first_task_scheduling_delay", "ms", told=told).drop == "twin"
-        found = resolve("dagrun.first_task_scheduling_delay", "ms", told=told)
+    @pytest.mark.parametrize("config", [PLAIN_2, PLAIN_33, TAGGED])
+    def test_what_3_3_sends_twice_under_its_legacy_name_counts_by_the_other(self, config: StatsdSettings) -> None:
+        assert resolve("dagrun.sales.first_task_scheduling_delay", "ms", config=config).drop == "twin"
+        found = resolve("dagrun.first_task_scheduling_delay", "ms", config=config)
         assert names(found) == ["airflow_dag_run_first_task_scheduling_delay_seconds"]
 
     def test_the_old_name_of_parse_timeouts_is_a_twin(self) -> None:
@@ -189,8 +191,8 @@ class TestExecutors:
         assert labels(resolve("executor.open_slots.CeleryExecutor", "g")) == ("CeleryExecutor", "", "open")
 
     def test_3_3_in_plain_mode_sends_both_and_the_one_with_the_name_counts(self) -> None:
-        assert resolve("executor.open_slots", "g", told=PLAIN_33).drop == "twin"
-        assert labels(resolve("executor.open_slots.LocalExecutor", "g", told=PLAIN_33))[0] == "LocalExecutor"
+        assert resolve("executor.open_slots", "g", config=PLAIN_33).drop == "twin"
+        assert labels(resolve("executor.open_slots.LocalExecutor", "g", config=PLAIN_33))[0] == "LocalExecutor"
 
     def test_several_executors_in_tagged_mode_have_only_the_name_with_the_class(self) -> None:
         found = resolve("executor.open_slots.LocalExecutor", "g", "status=open", TAGGED)
@@ -209,15 +211,15 @@ class TestApi:
     """One meaning, one source."""
 
     def test_what_the_api_feeds_is_dropped_and_the_rest_is_fed(self) -> None:
-        resolver = Names(Directory(), PLAIN_2, frozenset({tasks.FINISHED, tasks.TRIES}))
-        found = resolver.resolve(Signature("airflow.ti.finish.d.t.failed", Type.COUNTER))
+        resolver = AirflowNameResolver(Directory(), PLAIN_2, frozenset({tasks.FINISHED, tasks.TRIES}))
+        found = resolver.resolve(Signature("airflow.ti.finish.d.t.failed", MetricType.COUNTER))
         assert names(found) == ["airflow_task_tries_failed_total"]
-        assert resolver.resolve(Signature("airflow.ti.finish.d.t.success", Type.COUNTER)).drop == "fed_by_api"
+        assert resolver.resolve(Signature("airflow.ti.finish.d.t.success", MetricType.COUNTER)).drop == "fed_by_api"
 
     def test_what_stands_in_for_a_family_of_the_api_goes_with_it(self) -> None:
-        resolver = Names(Directory(), PLAIN_2, frozenset({tasks.TRIES, runs.FINISHED}))
-        assert resolver.resolve(Signature("airflow.ti.start.d.t", Type.COUNTER)).drop == "fed_by_api"
-        found = resolver.resolve(Signature("airflow.dagrun.duration.failed.d", Type.TIMER))
+        resolver = AirflowNameResolver(Directory(), PLAIN_2, frozenset({tasks.TRIES, runs.FINISHED}))
+        assert resolver.resolve(Signature("airflow.ti.start.d.t", MetricType.COUNTER)).drop == "fed_by_api"
+        found = resolver.resolve(Signature("airflow.dagrun.duration.failed.d", MetricType.TIMER))
         assert names(found) == ["airflow_dag_run_failed_seconds_total"]
 
 
@@ -225,26 +227,30 @@ class TestPrefix:
     """Airflow's own prefix."""
 
     def test_another_prefix_is_configured(self) -> None:
-        resolver = Names(Directory(), StatsdSettings(prefix="prod.eu", mode="plain"))
-        assert resolver.resolve(Signature("prod.eu.scheduler_heartbeat", Type.COUNTER)).targets
+        resolver = AirflowNameResolver(Directory(), StatsdSettings(prefix="prod.eu", mode="plain"))
+        assert resolver.resolve(Signature("prod.eu.scheduler_heartbeat", MetricType.COUNTER)).targets
 
     def test_the_api_tells_it(self) -> None:
         directory = Directory()
         directory.tell_metrics({"statsd_prefix": "prod"})
-        resolver = Names(directory, StatsdSettings())
-        assert resolver.resolve(Signature("prod.scheduler_heartbeat", Type.COUNTER)).targets
+        resolver = AirflowNameResolver(directory, StatsdSettings())
+        assert resolver.resolve(Signature("prod.scheduler_heartbeat", MetricType.COUNTER)).targets
 
     def test_no_prefix_at_all(self) -> None:
-        resolver = Names(Directory(), StatsdSettings(prefix=""))
-        assert resolver.resolve(Signature("scheduler_heartbeat", Type.COUNTER)).targets
+        resolver = AirflowNameResolver(Directory(), StatsdSettings(prefix=""))
+        assert resolver.resolve(Signature("scheduler_heartbeat", MetricType.COUNTER)).targets
 
     def test_airflow_under_another_prefix_is_said_to_be_so(self) -> None:
-        found = Names(Directory(), PLAIN_2).resolve(Signature("prod.scheduler_heartbeat", Type.COUNTER))
+        found = AirflowNameResolver(Directory(), PLAIN_2).resolve(
+            Signature("prod.scheduler_heartbeat", MetricType.COUNTER)
+        )
         assert found.drop == "undecided"
         assert "--statsd.prefix" in found.note
 
     def test_the_clients_own_telemetry_is_set_apart(self) -> None:
-        found = Names(Directory(), PLAIN_2).resolve(Signature("datadog.dogstatsd.client.metrics", Type.COUNTER))
+        found = AirflowNameResolver(Directory(), PLAIN_2).resolve(
+            Signature("datadog.dogstatsd.client.metrics", MetricType.COUNTER)
+        )
         assert found.drop == "telemetry"
 
     def test_names_of_airflow_that_are_not_known_are_not_taken_for_users(self) -> None:

@@ -10,8 +10,8 @@ from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.catalogue.statsd import dag_processor
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names import Names
-from exporter.sources.statsd.model import Resolution, Signature, Type
+from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.model import MetricType, Resolution, Signature
 from exporter.store.live_tables import Events
 from exporter.store.senders import UNKNOWN
 from exporter.store.store import Store
@@ -26,10 +26,10 @@ PLAIN = StatsdSettings(release="3.4.0", mode="plain")
 
 
 def resolve(
-    name: str, kind: str, tags: dict[str, str], told: StatsdSettings = TAGGED, directory: Directory | None = None
+    name: str, kind: str, tags: dict[str, str], config: StatsdSettings = TAGGED, directory: Directory | None = None
 ) -> Resolution:
-    names = Names(directory or Directory(), told)
-    return names.resolve(Signature(f"airflow.{name}", Type(kind), tuple(tags.items()), dialect="influxdb"))
+    names = AirflowNameResolver(directory or Directory(), config)
+    return names.resolve(Signature(f"airflow.{name}", MetricType(kind), tuple(tags.items()), dialect="influxdb"))
 
 
 def read_labels(resolution: Resolution, place: int = 0) -> dict[str, str]:
@@ -44,20 +44,20 @@ def test_every_name_of_main_feeds_a_family_and_keeps_its_tags(kind: str, name: s
     assert found.targets, found
     assert set(sent.values()) <= set(read_labels(found).values())
     if legacy != "-":
-        spelled = legacy.format(**{tag: tag.replace("_", "") for tag in sent})
-        values = read_labels(resolve(spelled, kind, {}, PLAIN)).values()
+        dots_escaped = legacy.format(**{tag: tag.replace("_", "") for tag in sent})
+        values = read_labels(resolve(dots_escaped, kind, {}, PLAIN)).values()
         assert {tag.replace("_", "") for tag in sent} <= set(values)
 
 
 def test_runs_of_single_dags_take_the_place_of_the_sum_and_never_stand_beside_it() -> None:
-    tagged = Names(Directory(), StatsdSettings())
-    tagged.resolve(Signature("airflow.pool.open_slots", Type.GAUGE, (("pool_name", "p"),), dialect="influxdb"))
-    whole = Signature("airflow.scheduler.dagruns.running", Type.GAUGE)
+    tagged = AirflowNameResolver(Directory(), StatsdSettings())
+    tagged.resolve(Signature("airflow.pool.open_slots", MetricType.GAUGE, (("pool_name", "p"),), dialect="influxdb"))
+    whole = Signature("airflow.scheduler.dagruns.running", MetricType.GAUGE)
     assert read_labels(tagged.resolve(whole)) == {"dag_id": "", "state": "running"}
     assert tagged._stream.tagged, "a name that may come without tags does not show that none are sent"
-    plain = Names(Directory(), PLAIN)
+    plain = AirflowNameResolver(Directory(), PLAIN)
     assert read_labels(plain.resolve(whole)) == {"dag_id": "", "state": "running"}
-    each = Signature("airflow.scheduler.dagruns.running.etl", Type.GAUGE)
+    each = Signature("airflow.scheduler.dagruns.running.etl", MetricType.GAUGE)
     assert read_labels(plain.resolve(each)) == {"dag_id": "etl", "state": "running"}
     assert plain.resolve(whole).drop == "twin"
 
@@ -117,10 +117,10 @@ def test_a_constant_tag_of_a_team_does_not_make_a_bare_name_one_with_tags() -> N
     directory = Directory()
     directory.tell_version("3.3.2")
     directory.tell_metrics({"statsd_datadog_enabled": "True", "statsd_datadog_metrics_tags": "False"})
-    names = Names(directory, StatsdSettings())
+    names = AirflowNameResolver(directory, StatsdSettings())
     team = (("team_name", "red"),)
-    assert names.resolve(Signature("airflow.pool.open_slots", Type.GAUGE, team, dialect="datadog")).drop == "twin"
-    found = names.resolve(Signature("airflow.pool.open_slots.etl", Type.GAUGE, team, dialect="datadog"))
+    assert names.resolve(Signature("airflow.pool.open_slots", MetricType.GAUGE, team, dialect="datadog")).drop == "twin"
+    found = names.resolve(Signature("airflow.pool.open_slots.etl", MetricType.GAUGE, team, dialect="datadog"))
     assert read_labels(found) == {"pool": "etl", "team": "red"}
 
 

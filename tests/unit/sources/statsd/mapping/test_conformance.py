@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from exporter.sources.statsd.mapping import MappingError
-from exporter.sources.statsd.mapping import parse as parse_file
 from exporter.sources.statsd.mapping.escape import escape
-from exporter.sources.statsd.mapping.file import BUCKETS, QUANTILES
-from exporter.sources.statsd.model import PEER, Sample, Signature, Type
-from exporter.sources.statsd.parser import parse, split
+from exporter.sources.statsd.mapping.file import BUCKETS, QUANTILES, MappingError
+from exporter.sources.statsd.mapping.mapper import parse_mapping
+from exporter.sources.statsd.model import STATSD_EXPORTER_DIALECTS, MetricType, Sample, Signature
+from exporter.sources.statsd.parser import parse_line, split_lines
 
 TABLES: dict[str, Any] = json.loads((Path(__file__).parents[4] / "data/statsd/conformance.json").read_text())
 LINES = [case for case in TABLES["lines"] if isinstance(case["case"], dict)]
@@ -44,7 +43,9 @@ def encode(text: str) -> bytes:
 
 
 def read(text: str) -> list[Sample]:
-    return [sample for line in split(encode(text)) for sample in parse(line, PEER).samples]
+    return [
+        sample for line in split_lines(encode(text)) for sample in parse_line(line, STATSD_EXPORTER_DIALECTS).samples
+    ]
 
 
 def list_events(samples: list[Sample]) -> list[tuple[Any, ...]]:
@@ -52,8 +53,8 @@ def list_events(samples: list[Sample]) -> list[tuple[Any, ...]]:
     events: list[tuple[Any, ...]] = []
     for (name, kind, tags, rate, _), value, relative in samples:
         labels = {escape(key): text for key, text in tags if text}
-        counted = value / rate if kind is Type.COUNTER else value / 1000 if kind is Type.TIMER else value
-        letter = {Type.COUNTER: "C", Type.GAUGE: "G"}.get(kind, "O")
+        counted = value / rate if kind is MetricType.COUNTER else value / 1000 if kind is MetricType.TIMER else value
+        letter = {MetricType.COUNTER: "C", MetricType.GAUGE: "G"}.get(kind, "O")
         times = int(1 / rate) if letter == "O" else 1
         events += [(letter, name, pytest.approx(counted), relative, labels)] * times
     return events
@@ -89,18 +90,18 @@ def test_escaping(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", TABLES["actions"], ids=lambda case: case["testName"])
 def test_actions(case: dict[str, Any]) -> None:
-    rule = parse_file(case["config"]).file.rules[0]
+    rule = parse_mapping(case["config"]).file.rules[0]
     assert rule.drop is (case["expectedAction"]["$go"] == "ActionTypeDrop")
 
 
 @pytest.mark.parametrize("case", TABLES["conflicts"], ids=lambda case: case["name"])
 def test_conflicts(case: dict[str, Any]) -> None:
-    mapper = parse_file(HISTOGRAMS)
+    mapper = parse_mapping(HISTOGRAMS)
     counted, drops = 0.0, []
     for event in case["in"]:
         letter = PLAIN[event["$type"].removeprefix("event.")]
         labels = {key: value for key, value in dict(event.get(f"{letter}Labels") or {}).items() if key != "$type"}
-        kind = {"C": Type.COUNTER, "G": Type.GAUGE, "O": Type.HISTOGRAM}[letter]
+        kind = {"C": MetricType.COUNTER, "G": MetricType.GAUGE, "O": MetricType.HISTOGRAM}[letter]
         resolution = mapper.resolve(Signature(event[f"{letter}MetricName"], kind, tuple(labels.items())))
         counted += event[f"{letter}Value"] if resolution.targets else 0
         drops.append(resolution.drop)
@@ -121,9 +122,9 @@ def tell(value: Any) -> Any:
 def test_mapping_files(case: dict[str, Any]) -> None:
     if case.get("configBad"):
         with pytest.raises(MappingError):
-            parse_file(case["config"])
+            parse_mapping(case["config"])
         return
-    mapper = parse_file(case.get("config") or "")
+    mapper = parse_mapping(case.get("config") or "")
     for expected in case.get("mappings", []):
         check_mapping(mapper, expected)
 
@@ -133,7 +134,7 @@ def check_mapping(mapper: Any, expected: dict[str, Any]) -> None:
     if "name" not in expected:
         assert match is None or match.rule.drop
         return
-    [target] = mapper.resolve(Signature(expected["statsdMetric"], Type.COUNTER)).targets
+    [target] = mapper.resolve(Signature(expected["statsdMetric"], MetricType.COUNTER)).targets
     labels = {key: value for key, value in dict(expected.get("labels") or {}).items() if key != "$type"}
     assert (target.family.name, dict(zip(target.family.labels, target.labels, strict=True))) == (
         expected["name"],

@@ -10,16 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metrics.family import Kind
-from exporter.sources.statsd.mapping import MappingError, families, load, parse
-from exporter.sources.statsd.model import Action, Signature, Type
+from exporter.sources.statsd.mapping import families
+from exporter.sources.statsd.mapping.file import MappingError
+from exporter.sources.statsd.mapping.mapper import load_mapping, parse_mapping
+from exporter.sources.statsd.model import Action, MetricType, Signature
 
 WORDS = st.sampled_from(["a", "b", "ccc", "*"])
 PATTERNS = st.lists(WORDS, min_size=1, max_size=4).map(".".join)
 
 
-def show(text: str, name: str, kind: Type = Type.COUNTER, *tags: tuple[str, str]) -> str:
+def show(text: str, name: str, kind: MetricType = MetricType.COUNTER, *tags: tuple[str, str]) -> str:
     """The series that a name feeds, or why it feeds none."""
-    resolution = parse(text).resolve(Signature(name, kind, tags))
+    resolution = parse_mapping(text).resolve(Signature(name, kind, tags))
     if resolution.drop:
         return resolution.drop
     [target] = resolution.targets
@@ -33,13 +35,13 @@ def write(*patterns: str, ordered: bool = True) -> str:
 
 
 def test_a_name_without_a_mapping_comes_out_escaped_with_its_tags() -> None:
-    assert show("", "9a.b--c/d", Type.COUNTER, ("dag.id", "x"), ("flag", "")) == "_9a_b_c_d dag_id=x"
+    assert show("", "9a.b--c/d", MetricType.COUNTER, ("dag.id", "x"), ("flag", "")) == "_9a_b_c_d dag_id=x"
 
 
 def test_times_are_summaries_in_seconds_and_sizes_keep_their_unit() -> None:
-    mapper = parse("")
-    [timer] = mapper.resolve(Signature("t", Type.TIMER)).targets
-    [size] = mapper.resolve(Signature("s", Type.HISTOGRAM)).targets
+    mapper = parse_mapping("")
+    [timer] = mapper.resolve(Signature("t", MetricType.TIMER)).targets
+    [size] = mapper.resolve(Signature("s", MetricType.HISTOGRAM)).targets
     assert (timer.family.kind, timer.scale, timer.action) == (Kind.SUMMARY, 0.001, Action.OBSERVE)
     assert (size.scale, [quantile for quantile, _ in size.family.objectives]) == (1.0, [0.5, 0.9, 0.99])
 
@@ -68,7 +70,7 @@ def test_with_ordering_the_trie_finds_what_one_by_one_would(patterns: list[str],
         return len(ours) == len(theirs) and all(a in ("*", b) for a, b in zip(ours, theirs, strict=True))
 
     first = next((index for index, pattern in enumerate(patterns) if fits(pattern)), None)
-    match = parse(write(*patterns)).match(name, "counter") if "*" not in name else None
+    match = parse_mapping(write(*patterns)).match(name, "counter") if "*" not in name else None
     assert "*" in name or (match and match.rule.position) == first
 
 
@@ -89,14 +91,14 @@ mappings:
 - {match: airflow.dag.*.*.duration, name: airflow_task_duration, labels: {dag_id: $1, task_id: $2}}
 """
     assert show(text, "airflow.operator_successes_Bash") == "airflow_operator_successes operator=Bash"
-    assert show(text, "airflow.dag.d.t.duration", Type.TIMER) == "airflow_task_duration dag_id=d task_id=t"
-    assert show(text, "airflow.dag.d.group.t.duration", Type.TIMER) == "airflow_dag_d_group_t_duration"
+    assert show(text, "airflow.dag.d.t.duration", MetricType.TIMER) == "airflow_task_duration dag_id=d task_id=t"
+    assert show(text, "airflow.dag.d.group.t.duration", MetricType.TIMER) == "airflow_dag_d_group_t_duration"
 
 
 def test_one_name_may_have_several_label_sets_but_one_kind() -> None:
-    mapper = parse("mappings: [{match: a, name: n}, {match: b.*, name: n, labels: {xx: $1}}]")
-    assert [len(mapper.resolve(Signature(name, Type.COUNTER)).targets) for name in ("a", "b.c")] == [1, 1]
-    assert mapper.resolve(Signature("a", Type.GAUGE)).drop == "conflict"
+    mapper = parse_mapping("mappings: [{match: a, name: n}, {match: b.*, name: n, labels: {xx: $1}}]")
+    assert [len(mapper.resolve(Signature(name, MetricType.COUNTER)).targets) for name in ("a", "b.c")] == [1, 1]
+    assert mapper.resolve(Signature("a", MetricType.GAUGE)).drop == "conflict"
 
 
 @pytest.mark.parametrize(
@@ -117,19 +119,19 @@ def test_one_name_may_have_several_label_sets_but_one_kind() -> None:
 )
 def test_every_mistake_has_its_text(line: str, problem: str) -> None:
     with pytest.raises(MappingError) as told:
-        parse(f"mappings: [{{match: a, name: n, {line}}}]")
+        parse_mapping(f"mappings: [{{match: a, name: n, {line}}}]")
     assert [problem in text for text in told.value.problems] == [True]
 
 
 def test_a_mapping_may_be_for_one_type_of_metric() -> None:
     text = "mappings: [{match: a.*, match_metric_type: gauge, name: g}, {match: a.*, name: all}]"
-    assert (show(text, "a.b", Type.GAUGE), show(text, "a.b", Type.TIMER)) == ("g", "all")
+    assert (show(text, "a.b", MetricType.GAUGE), show(text, "a.b", MetricType.TIMER)) == ("g", "all")
 
 
 def test_labels_of_the_mapping_win_unless_tags_are_honoured() -> None:
     text = "mappings: [{match: a, name: n, honor_labels: %s, labels: {dag: mapped}}]"
-    assert show(text % "false", "a", Type.COUNTER, ("dag", "sent")) == "n dag=mapped"
-    assert show(text % "true", "a", Type.COUNTER, ("dag", "sent")) == "n dag=sent"
+    assert show(text % "false", "a", MetricType.COUNTER, ("dag", "sent")) == "n dag=mapped"
+    assert show(text % "true", "a", MetricType.COUNTER, ("dag", "sent")) == "n dag=sent"
 
 
 def test_dropped_and_nameless_metrics_feed_nothing() -> None:
@@ -138,19 +140,19 @@ def test_dropped_and_nameless_metrics_feed_nothing() -> None:
 
 
 def test_a_resolution_names_its_mapping() -> None:
-    assert parse(write("x", "a.*")).resolve(Signature("a.b", Type.COUNTER)).rule == "mappings[1] a.*"
+    assert parse_mapping(write("x", "a.*")).resolve(Signature("a.b", MetricType.COUNTER)).rule == "mappings[1] a.*"
 
 
 def test_a_label_is_reserved_where_the_lines_of_one_series_differ_by_it() -> None:
-    assert show("", "a", Type.TIMER, ("quantile", "1")) == "conflict"
-    assert show("", "a", Type.COUNTER, ("quantile", "1")) == "a quantile=1"
-    assert show("", "a", Type.COUNTER, ("__name", "1")) == "conflict"
+    assert show("", "a", MetricType.TIMER, ("quantile", "1")) == "conflict"
+    assert show("", "a", MetricType.COUNTER, ("quantile", "1")) == "a quantile=1"
+    assert show("", "a", MetricType.COUNTER, ("__name", "1")) == "conflict"
 
 
 def test_names_without_end_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(families, "NAMES", 3)
-    mapper = parse("")
-    drops = [mapper.resolve(Signature(f"n{index}", Type.COUNTER)).drop for index in range(5)]
+    monkeypatch.setattr(families, "MAX_NAMES", 3)
+    mapper = parse_mapping("")
+    drops = [mapper.resolve(Signature(f"n{index}", MetricType.COUNTER)).drop for index in range(5)]
     assert drops == ["", "", "", "capped", "capped"]
 
 
@@ -163,7 +165,7 @@ defaults:
     age_buckets: 3
     quantiles: [{quantile: 0.9, error: 0.1}, {quantile: 0.9, error: 0.2}]
 """
-    [target] = parse(text).resolve(Signature("t", Type.TIMER)).targets
+    [target] = parse_mapping(text).resolve(Signature("t", MetricType.TIMER)).targets
     family = target.family
     assert (family.max_age, family.age_buckets, family.objectives) == (90.0, 3, ((0.9, 0.2),))
 
@@ -174,7 +176,7 @@ x-common: &common {observer_type: histogram, histogram_options: {buckets: [1, .i
 mappings:
 - {<<: *common, match: a, name: a, labels: ~, help: null}
 """
-    [target] = parse(text).resolve(Signature("a", Type.TIMER)).targets
+    [target] = parse_mapping(text).resolve(Signature("a", MetricType.TIMER)).targets
     assert (target.family.kind, target.family.buckets, target.family.labels) == (Kind.HISTOGRAM, (1.0,), ())
 
 
@@ -184,12 +186,12 @@ def test_scalars_keep_their_spelling() -> None:
 
 
 def test_a_file_read_again_goes_on_with_the_families_of_the_old() -> None:
-    before = parse("mappings: [{match: a.*, name: a, labels: {who: $1}}]")
-    after = parse("mappings: [{match: a.b, name: a, labels: {who: ours}}]", before)
-    [old], [new] = (mapper.resolve(Signature("a.b", Type.COUNTER)).targets for mapper in (before, after))
+    before = parse_mapping("mappings: [{match: a.*, name: a, labels: {who: $1}}]")
+    after = parse_mapping("mappings: [{match: a.b, name: a, labels: {who: ours}}]", before)
+    [old], [new] = (mapper.resolve(Signature("a.b", MetricType.COUNTER)).targets for mapper in (before, after))
     assert old.family is new.family
     assert (old.labels, new.labels) == (("b",), ("ours",))
-    assert after.resolve(Signature("a.b", Type.GAUGE)).drop == "conflict"
+    assert after.resolve(Signature("a.b", MetricType.GAUGE)).drop == "conflict"
 
 
 def test_options_of_the_other_kind_and_options_given_twice_are_mistakes() -> None:
@@ -204,13 +206,15 @@ def test_options_of_the_other_kind_and_options_given_twice_are_mistakes() -> Non
         ),
     ):
         with pytest.raises(MappingError) as told:
-            parse(f"mappings: [{text}]")
+            parse_mapping(f"mappings: [{text}]")
         assert [problem.split(":")[0] for problem in told.value.problems] == [place]
 
 
 def test_all_problems_are_told_at_once_with_their_places() -> None:
     with pytest.raises(MappingError) as told:
-        parse("defaults: {ttl: 5}\nmappings:\n- {match: a b, name: 9x, colour: red}\n- {match: (, match_type: regex}\n")
+        parse_mapping(
+            "defaults: {ttl: 5}\nmappings:\n- {match: a b, name: 9x, colour: red}\n- {match: (, match_type: regex}\n"
+        )
     assert [problem.split(":")[0] for problem in told.value.problems] == [
         *("defaults.ttl", "mappings[0].colour", "mappings[0].match", "mappings[0].name"),
         *("mappings[1].name", "mappings[1].match"),
@@ -219,13 +223,13 @@ def test_all_problems_are_told_at_once_with_their_places() -> None:
 
 def test_a_glob_mapping_says_what_it_is_for() -> None:
     with pytest.raises(MappingError) as told:
-        parse("mappings: [{name: a}]")
+        parse_mapping("mappings: [{name: a}]")
     assert told.value.problems == ("mappings[0].match: is missing: say which StatsD names the mapping is for",)
 
 
 def test_a_file_is_described_by_its_mappings() -> None:
     text = "mappings: [{match: a, name: a}, {match: ^b, match_type: regex, name: b}]"
-    assert parse(text).describe() == "mappings: 1 with globs (in their order), 1 with regular expressions"
+    assert parse_mapping(text).format_summary() == "mappings: 1 with globs (in their order), 1 with regular expressions"
 
 
 def test_a_file_that_is_not_there_or_not_yaml_is_told(tmp_path: Path) -> None:
@@ -233,16 +237,16 @@ def test_a_file_that_is_not_there_or_not_yaml_is_told(tmp_path: Path) -> None:
     broken.write_text("mappings:\n- *x")
     for path, part in ((tmp_path / "none.yml", "cannot be read"), (broken, "line 2: not YAML")):
         with pytest.raises(MappingError, match=part):
-            load(path)
+            load_mapping(path)
 
 
 @given(st.text(max_size=80) | st.text("defaultsmpinghc:[]{}-*&$1 \n'\"", max_size=80))
 def test_no_file_does_worse_than_to_be_refused(text: str) -> None:
     with contextlib.suppress(MappingError):
-        assert parse(text).describe()
+        assert parse_mapping(text).format_summary()
 
 
-@given(st.lists(PATTERNS, max_size=5), st.text(max_size=30), st.sampled_from(list(Type)), st.booleans())
-def test_no_name_makes_a_mapper_raise(patterns: list[str], name: str, kind: Type, ordered: bool) -> None:
-    resolution = parse(write(*patterns, ordered=ordered)).resolve(Signature(name, kind))
+@given(st.lists(PATTERNS, max_size=5), st.text(max_size=30), st.sampled_from(list(MetricType)), st.booleans())
+def test_no_name_makes_a_mapper_raise(patterns: list[str], name: str, kind: MetricType, ordered: bool) -> None:
+    resolution = parse_mapping(write(*patterns, ordered=ordered)).resolve(Signature(name, kind))
     assert bool(resolution.targets) != bool(resolution.drop)
