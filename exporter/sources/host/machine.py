@@ -1,4 +1,4 @@
-"""The reader of the machine: each part by itself, so that one that cannot be read leaves the others alone."""
+"""The reader of the machine. Each part is read by itself, so that an unreadable one does not affect the others."""
 
 from __future__ import annotations
 
@@ -11,35 +11,37 @@ from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
 from exporter.sources.host.proc import machine_files, procfs
 from exporter.sources.host.proc.cgroups import CgroupReader
+from exporter.sources.host.proc.machine_stats import Cpu, MachineStats, compute_cpu_usage
 from exporter.sources.host.proc.procfs import MAX_FILE_BYTES, PAGE_SIZE, MalformedError, UnreadableError
 
 Sample = tuple[Family, Labels, float]
 MAX_MACHINE_FILE_BYTES = 16 * MAX_FILE_BYTES
-"""Bytes read of the files that grow with the machine: a line a CPU, disk or mount."""
+"""Maximum bytes read of files that have one line per interface or mount."""
 RESOURCES = ("cpu", "memory", "io")
 HINTS = {
-    "namespace": "some control groups are outside of this exporter's cgroup namespace: run it in the host's "
-    "(docker run --cgroupns=host; Compose: cgroup: host), or mount the host's /sys and give --path.sysfs",
+    "namespace": "some control groups are outside of the exporter's cgroup namespace; run the exporter in the host's "
+    "(docker run --cgroupns=host, Compose: cgroup: host), or mount the host's /sys and set --path.sysfs",
 }
-"""What to do about a reason that its word alone does not say."""
+"""What to do about a reason, shown beside it on the page /sources."""
 
 
 class MachineReader:
-    """Reads the machine. `members` tells the control groups of Airflow's processes, as `/proc/PID/cgroup` has them."""
+    """Reads the machine. `list_pids` returns one process of each control group that Airflow runs in."""
 
     name = "machine"
     help = "CPU, memory, disks and network of the machine, and the limits of control groups"
     families: Sequence[Family] = machine.FAMILIES
 
     def __init__(
-        self, procfs_root: Path, sysfs_root: Path, root: Path, interval: float, members: Callable[[], Iterable[int]]
+        self, procfs_root: Path, sysfs_root: Path, root: Path, interval: float, list_pids: Callable[[], Iterable[int]]
     ) -> None:
         self.interval = interval
+        self._stats = MachineStats(procfs_root)
         self._procfs = procfs_root
         self._root = root
         self._cgroups = CgroupReader(sysfs_root / "fs" / "cgroup")
-        self._members = members
-        self._cpu: machine_files.Cpu | None = None
+        self._list_pids = list_pids
+        self._cpu: Cpu | None = None
         self._parts: Mapping[str, Callable[[], Iterator[Sample]]] = {
             "cpu": self._read_cpu,
             "load": self._read_load,
@@ -53,7 +55,7 @@ class MachineReader:
         }
 
     def read(self) -> Reading:
-        """Read every part; what cannot be read is absent, and said."""
+        """Read every part. An unreadable part has no samples, and is reported in `UNREADABLE` and in the notes."""
         tables: dict[Family, dict[Labels, float]] = {family: {} for family in self.families}
         tables[machine.UNREADABLE] = {(part, reason): 0 for part in machine.PARTS for reason in machine.REASONS}
         notes = []
@@ -71,41 +73,37 @@ class MachineReader:
                     notes.append(f"{labels[0]}: {HINTS.get(labels[1], labels[1])}")
         return Reading(tables=tables, notes=notes)
 
-    def _file(self, name: str, size: int = MAX_FILE_BYTES) -> bytes:
+    def _read_file(self, name: str, size: int = MAX_FILE_BYTES) -> bytes:
         return procfs.read_file(f"{self._procfs}/{name}", size)
 
     def _read_cpu(self) -> Iterator[Sample]:
-        now = machine_files.parse_cpu(self._file("stat", MAX_MACHINE_FILE_BYTES))
+        now = self._stats.read_cpu()
         before, self._cpu = self._cpu, now
         for mode, seconds in now.modes.items():
             yield machine.CPU, (mode,), seconds
         yield machine.CPUS, (), now.number
-        usage = machine_files.compute_cpu_usage(before, now) if before else None
+        usage = compute_cpu_usage(before, now) if before else None
         if usage is not None:
             yield machine.CPU_USAGE, (), usage
 
     def _read_load(self) -> Iterator[Sample]:
-        loads = machine_files.parse_load(self._file("loadavg"))
+        loads = machine_files.parse_load(self._read_file("loadavg"))
         yield from (
             (family, (), load)
             for family, load in zip((machine.LOAD1, machine.LOAD5, machine.LOAD15), loads, strict=True)
         )
 
     def _read_memory(self) -> Iterator[Sample]:
-        memory = machine_files.parse_memory(self._file("meminfo"))
-        free, buffers = memory["MemFree"], memory.get("Buffers", 0)
-        cached = memory.get("Cached", 0) + memory.get("SReclaimable", 0)
-        used = max(0, memory["MemTotal"] - free - buffers - cached)
-        for state, value in zip(machine.MEMORY_STATES, (used, free, buffers, cached), strict=True):
-            yield machine.MEMORY, (state,), value
-        if "MemAvailable" in memory:
-            yield machine.AVAILABLE, (), memory["MemAvailable"]
-        swap, unused = memory.get("SwapTotal", 0), memory.get("SwapFree", 0)
-        yield machine.SWAP, ("used",), swap - unused
-        yield machine.SWAP, ("free",), unused
+        memory = self._stats.read_memory()
+        for state in machine.MEMORY_STATES:
+            yield machine.MEMORY, (state,), getattr(memory, state)
+        yield machine.AVAILABLE, (), memory.available
+        swap = self._stats.read_swap()
+        yield machine.SWAP, ("used",), swap.used
+        yield machine.SWAP, ("free",), swap.free
 
     def _read_vmstat(self) -> Iterator[Sample]:
-        found = machine_files.parse_numbers(self._file("vmstat"))
+        found = machine_files.parse_numbers(self._read_file("vmstat"))
         for family, name, unit in (
             (machine.SWAPPED_IN, "pswpin", PAGE_SIZE),
             (machine.SWAPPED_OUT, "pswpout", PAGE_SIZE),
@@ -115,7 +113,7 @@ class MachineReader:
                 yield family, (), found[name] * unit
 
     def _read_disks(self) -> Iterator[Sample]:
-        for name, disk in machine_files.parse_disks(self._file("diskstats", MAX_MACHINE_FILE_BYTES)).items():
+        for name, disk in self._stats.read_disks().items():
             yield machine.DISK_READ, (name,), disk.read_bytes
             yield machine.DISK_WRITTEN, (name,), disk.written_bytes
             yield machine.DISK_READS, (name,), disk.reads
@@ -126,15 +124,15 @@ class MachineReader:
 
     def _read_filesystems(self) -> Iterator[Sample]:
         try:
-            text = self._file("1/mounts", MAX_MACHINE_FILE_BYTES)
+            text = self._read_file("1/mounts", MAX_MACHINE_FILE_BYTES)
         except UnreadableError:
-            text = self._file("self/mounts", MAX_MACHINE_FILE_BYTES)
+            text = self._read_file("self/mounts", MAX_MACHINE_FILE_BYTES)
         for mount in machine_files.parse_mounts(text):
             labels = (mount.device, mount.point, mount.fstype)
             try:
                 found = os.statvfs(f"{str(self._root).rstrip('/')}{mount.point}")
             except OSError:
-                # It is another namespace's, or was unmounted meanwhile.
+                # Mounted in another namespace, or unmounted since the list was read.
                 continue
             if found.f_blocks:
                 yield machine.FILESYSTEM_SIZE, labels, found.f_blocks * found.f_frsize
@@ -144,9 +142,9 @@ class MachineReader:
 
     def _read_network(self) -> Iterator[Sample]:
         try:
-            text = self._file("1/net/dev", MAX_MACHINE_FILE_BYTES)
+            text = self._read_file("1/net/dev", MAX_MACHINE_FILE_BYTES)
         except UnreadableError:
-            text = self._file("net/dev", MAX_MACHINE_FILE_BYTES)
+            text = self._read_file("net/dev", MAX_MACHINE_FILE_BYTES)
         for name, traffic in procfs.parse_traffic(text).items():
             if name != "lo":
                 yield machine.RECEIVED, (name,), traffic.received
@@ -154,7 +152,7 @@ class MachineReader:
 
     def _read_pressure(self) -> Iterator[Sample]:
         for resource in RESOURCES:
-            pressure = machine_files.parse_pressure(self._file(f"pressure/{resource}"))
+            pressure = machine_files.parse_pressure(self._read_file(f"pressure/{resource}"))
             if pressure.some is not None:
                 yield machine.PRESSURE_WAITING, (resource,), pressure.some
             if pressure.full is not None and resource != "cpu":
@@ -162,7 +160,7 @@ class MachineReader:
 
     def _read_cgroups(self) -> Iterator[Sample]:
         self._cgroups.set_view(self._read_membership("self") or {}, self._read_mounts())
-        memberships = [found for pid in self._members() or ("self",) if (found := self._read_membership(pid))]
+        memberships = [found for pid in self._list_pids() or ("self",) if (found := self._read_membership(pid))]
         groups = self._cgroups.read(memberships)
         for path, figures in groups.values.items():
             for family, value in figures.items():
@@ -171,12 +169,12 @@ class MachineReader:
             yield machine.UNREADABLE, ("cgroups", reason), 1
 
     def _read_membership(self, pid: int | str) -> Mapping[str, str] | None:
-        """The control groups of a process; None where it has ended or they are kept from us.
+        """The control groups of a process; None if it has ended or its file is not readable.
 
-        Raises UnreadableError where nothing can be opened, as without descriptors.
+        Raises UnreadableError if no file can be opened, for example without free descriptors.
         """
         try:
-            return machine_files.parse_cgroups(self._file(f"{pid}/cgroup"))
+            return machine_files.parse_cgroups(self._read_file(f"{pid}/cgroup"))
         except UnreadableError as error:
             if error.reason == "failed":
                 raise
@@ -184,13 +182,13 @@ class MachineReader:
 
     def _read_mounts(self) -> bytes:
         try:
-            return self._file("self/mountinfo", MAX_MACHINE_FILE_BYTES)
+            return self._read_file("self/mountinfo", MAX_MACHINE_FILE_BYTES)
         except UnreadableError:
             return b""
 
 
 def get_reason(error: UnreadableError | MalformedError) -> str:
-    """One of catalogue.host.REASONS."""
+    """Why a part is unreadable: one of `machine.REASONS`."""
     if isinstance(error, MalformedError):
         return "malformed"
     return error.reason if error.reason in machine.REASONS else "missing"

@@ -10,7 +10,6 @@ from exporter.metrics.family import OTHER, Labels
 from exporter.metrics.reading import Reader, ReaderError, Source
 from exporter.sources.context import Previous, SourceContext
 from exporter.sources.directory import Directory, Named
-from exporter.sources.host.machine import MachineReader
 from exporter.sources.host.name_client import TaskNamesReader, TaskNamesSource
 from exporter.sources.host.proc.files import ProcFiles
 from exporter.sources.host.proc.procfs import UnreadableError
@@ -69,7 +68,10 @@ class HostSource:
         """Close what is open between two looks."""
         self._process_table.close()
 
-    def _build_machine_reader(self) -> MachineReader:
+    def _build_machine_reader(self) -> Reader:
+        # An exporter that does not read the machine saves the memory of psutil.
+        from exporter.sources.host.machine import MachineReader  # noqa: PLC0415
+
         settings = self._settings
         return MachineReader(settings.procfs, settings.sysfs, settings.rootfs, settings.interval, self._list_main_pids)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -14,14 +17,16 @@ from exporter.metrics.catalogue.host import machine
 from exporter.sources.host.machine import MachineReader
 from exporter.sources.host.proc import machine_files, procfs
 from exporter.sources.host.proc.cgroups import CgroupReader
+from exporter.sources.host.proc.machine_stats import MachineStats
 from exporter.sources.host.proc.procfs import MalformedError, UnreadableError
+from tests.integration.host import oracle
 
 MIB = 1024 * 1024
 FILES = {
     "stat": "cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 50 0 25 400 25 0 0 0 0 0\ncpu1 50 0 25 400 25 0 0 0 0 0\nctxt 1\n",
     "loadavg": "0.50 1.25 2.00 1/200 4711\n",
     "meminfo": "MemTotal: 1000 kB\nMemFree: 200 kB\nMemAvailable: 600 kB\nBuffers: 50 kB\nCached: 300 kB\n"
-    "SReclaimable: 50 kB\nSwapTotal: 100 kB\nSwapFree: 40 kB\n",
+    "SReclaimable: 50 kB\nActive: 9 kB\nInactive: 9 kB\nShmem: 9 kB\nSwapTotal: 100 kB\nSwapFree: 40 kB\n",
     "vmstat": "pswpin 1\npswpout 2\noom_kill 3\n",
     "diskstats": " 8 0 sda 1 0 2 1000 3 0 4 2000 0 1500 0\n 8 1 sda1 1 0 2 1000 3 0 4 2000 0 1500 0\n"
     " 7 0 loop0 9 0 9 9 9 9 9 9 0 9 9\n",
@@ -56,7 +61,7 @@ def test_memory_is_divided_into_states_that_add_up(reader: MachineReader) -> Non
 
 def test_usage_is_told_from_the_second_reading_on(reader: MachineReader, tmp_path: Path) -> None:
     assert reader.read().tables[machine.CPU_USAGE] == {}
-    (tmp_path / "proc/stat").write_text("cpu  150 0 75 820 55 0 0 0 0 0\ncpu0 1\n")
+    (tmp_path / "proc/stat").write_text("cpu  150 0 75 820 55 0 0 0 0 0\ncpu0 150 0 75 820 55 0 0 0 0 0\n")
     assert reader.read().tables[machine.CPU_USAGE] == {(): pytest.approx(0.75)}
 
 
@@ -131,8 +136,7 @@ def test_mount_points_may_hold_spaces() -> None:
 
 
 PARSERS = (
-    machine_files.parse_cpu, machine_files.parse_load, machine_files.parse_memory, machine_files.parse_disks,
-    machine_files.parse_numbers,
+    machine_files.parse_load, machine_files.parse_numbers,
     machine_files.parse_pressure, machine_files.parse_limit, machine_files.parse_quota, machine_files.parse_cgroups,
     lambda text: list(machine_files.parse_mounts(text)),
 )  # fmt: skip
@@ -141,11 +145,67 @@ PARSERS = (
 @pytest.mark.parametrize("parse", PARSERS)
 @given(text=st.binary(max_size=300))
 def test_no_bytes_raise_anything_but_malformed(parse: object, text: bytes) -> None:
-    for each in (text, b"cpu " + text, b"MemTotal: " + text, b"8 0 sda " + text, b"some total=" + text, b"0::/" + text):
+    for each in (text, b"some total=" + text, b"0::/" + text):
         try:
             parse(each)
         except MalformedError:
             continue
+
+
+DISKSTATS = """\
+ 259       0 nvme0n1 1001 2 3003 4004 5005 6 7007 8008 9 1010 1111 12 13 14 15 16 17
+ 259       1 nvme0n1p1 100 2 300 400 500 6 700 800 9 101 111 12 13 14 15 16 17
+ 179       0 mmcblk0 1 2 3 4 5 6 7 8 9 10 11 0 0 0 0
+ 252       1 vda1 1 2 3 4 5 6 7 8 9 10 11
+   8       0 sda 4294967296 2 18446744073709551615 4 5 6 7 8 9 10 11 12 13 14 15
+ 253       0 dm-0 1 0 8 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+   7       0 loop0 1 0 2 3 0 0 0 0 0 4 4 0 0 0 0 0 0
+"""
+"""As Linux 4.19, 5.15 and 6.1 write it: disks of each kind, a partition, and a whole disk named like a partition."""
+SNAPSHOTS = {
+    "this machine": {name: Path(f"/proc/{name}").read_text() for name in ("stat", "meminfo", "vmstat", "diskstats")},
+    "other disks": {**FILES, "diskstats": DISKSTATS},
+}
+
+
+@pytest.mark.parametrize("name", SNAPSHOTS)
+def test_psutil_reads_the_same_numbers_as_the_parsers_before_it(name: str, tmp_path: Path) -> None:
+    files = {file: text.encode() for file, text in SNAPSHOTS[name].items()}
+    write(tmp_path, SNAPSHOTS[name])
+    stats = MachineStats(tmp_path)
+    assert stats.read_cpu() == oracle.parse_cpu(files["stat"])
+    assert stats.read_disks() == oracle.parse_disks(files["diskstats"])
+    expected = oracle.parse_memory(files["meminfo"])
+    memory, swap = stats.read_memory(), stats.read_swap()
+    assert memory.free == expected["MemFree"]
+    assert memory.buffers == expected["Buffers"]
+    assert memory.cached == expected["Cached"] + expected["SReclaimable"]
+    assert memory.used + memory.free + memory.buffers + memory.cached == expected["MemTotal"]
+    assert memory.available == expected["MemAvailable"]
+    assert (swap.used, swap.free) == (expected["SwapTotal"] - expected["SwapFree"], expected["SwapFree"])
+
+
+def test_the_machine_itself_is_read_from_proc() -> None:
+    before, _ = oracle.parse_cpu(Path("/proc/stat").read_bytes())
+    now = MachineStats(Path("/proc")).read_cpu()
+    after, number = oracle.parse_cpu(Path("/proc/stat").read_bytes())
+    assert now.number == number
+    # The kernel may correct idle and iowait downwards.
+    for mode in ("user", "nice", "system", "irq", "softirq", "steal"):
+        assert before[mode] <= now.modes[mode] <= after[mode]
+
+
+@given(text=st.binary(max_size=300), start=st.sampled_from([b"", b"cpu ", b"MemTotal: ", b" 8 0 sda ", b"cpu 1 2 3\n"]))
+def test_no_bytes_in_a_file_of_psutil_raise_anything_but_malformed(text: bytes, start: bytes) -> None:
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        # psutil warns about fields that are missing.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for name in ("stat", "meminfo", "vmstat", "diskstats"):
+            (Path(folder) / name).write_bytes(start + text)
+        stats = MachineStats(Path(folder))
+        for read in (stats.read_cpu, stats.read_memory, stats.read_swap, stats.read_disks):
+            with suppress(MalformedError):
+                read()
 
 
 def test_out_of_descriptors_every_part_has_failed_and_no_limit_is_infinite(reader: MachineReader) -> None:

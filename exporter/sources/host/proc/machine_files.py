@@ -1,4 +1,11 @@
-"""What the files of /proc and of control groups say of the machine: pure functions of their contents."""
+"""Parsers of the machine's files that psutil cannot read: pure functions of their contents.
+
+- loadavg: `psutil.getloadavg` always reads /proc, not the /proc that `path.procfs` names.
+- mounts, net/dev: psutil reads those of the exporter's own namespaces; in a container the host's are those of PID 1.
+  `psutil.disk_usage` has no inodes.
+- vmstat: psutil has no count of OOM kills, and takes the size of a page to be 4 KiB.
+- pressure, cgroups: psutil has neither.
+"""
 
 from __future__ import annotations
 
@@ -7,41 +14,16 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from exporter.metrics.catalogue.host.machine import MODES
-from exporter.sources.host.proc.procfs import KIBIBYTE, TICKS_PER_SECOND, MalformedError, parse_fields
+from exporter.sources.host.proc.procfs import MalformedError, parse_fields
 
-SECTOR = 512
-"""Bytes of what /proc/diskstats calls a sector, whatever the disk's are."""
-VIRTUAL_DISK = re.compile(r"(?:loop|ram|zram|fd|sr)\d+\Z")
-PARTITION = re.compile(r"(?:(?:[hsv]|xv)d[a-z]+|nvme\d+n\d+p|mmcblk\d+p)\d+\Z")
-"""Partitions by their names; a whole disk that is named so has no parent among the others."""
 LOCAL_FILESYSTEMS = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "vfat", "overlay", "tmpfs", "bcachefs", "jfs"}
 )
-"""Filesystems whose figures are asked for. One over the network may take minutes to answer, or for ever."""
+"""Filesystem types that are read. A network filesystem may take minutes to answer, or never answer."""
 IGNORED_MOUNTS = ("/proc", "/sys", "/dev", "/run", "/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/")
 ESCAPE = re.compile(rb"\\([0-7]{3})")
 UNLIMITED = 2**60
-"""From so many bytes on, a limit of version 1 is none."""
-
-
-class Cpu(NamedTuple):
-    """Seconds of all CPUs by mode, and how many CPUs there are."""
-
-    modes: dict[str, float]
-    number: int
-
-
-class Disk(NamedTuple):
-    """What a disk did since the start."""
-
-    reads: int
-    read_bytes: int
-    read_seconds: float
-    writes: int
-    written_bytes: int
-    write_seconds: float
-    busy_seconds: float
+"""Bytes. With cgroup v1 the kernel writes a number above this if there is no limit."""
 
 
 class Mount(NamedTuple):
@@ -53,31 +35,14 @@ class Mount(NamedTuple):
 
 
 class Pressure(NamedTuple):
-    """Seconds in which some, and in which all processes waited; None where the kernel does not tell."""
+    """Seconds in which some processes, and in which all processes waited; None if the kernel does not report it."""
 
     some: float | None
     full: float | None
 
 
-def parse_cpu(text: bytes) -> Cpu:
-    """Guests are part of user and nice already. Raises MalformedError."""
-    lines = [line.split() for line in text.splitlines() if line.startswith(b"cpu")]
-    try:
-        total = [int(ticks) / TICKS_PER_SECOND for ticks in lines[0][1 : len(MODES) + 1]]
-        return Cpu(dict(zip(MODES, total, strict=True)), len(lines) - 1)
-    except (IndexError, ValueError) as error:
-        raise MalformedError("stat") from error
-
-
-def compute_cpu_usage(before: Cpu, now: Cpu) -> float | None:
-    """The busy part of the time between two readings; None where no time passed."""
-    idle = sum(max(0.0, now.modes[mode] - before.modes[mode]) for mode in ("idle", "iowait"))
-    whole = sum(max(0.0, now.modes[mode] - before.modes[mode]) for mode in MODES)
-    return (whole - idle) / whole if whole > 0 else None
-
-
 def parse_load(text: bytes) -> tuple[float, float, float]:
-    """Raises MalformedError."""
+    """Load averages over 1, 5 and 15 minutes, from loadavg. Raises MalformedError."""
     try:
         one, five, fifteen = map(float, text.split()[:3])
     except ValueError as error:
@@ -86,50 +51,13 @@ def parse_load(text: bytes) -> tuple[float, float, float]:
 
 
 def parse_numbers(text: bytes, separator: bytes = b" ") -> dict[str, int]:
-    """Names and whole numbers line by line, as in vmstat and memory.stat; what is no number is left out."""
+    """Integers by name, one per line, as in vmstat and memory.stat. Other lines are skipped."""
     fields = parse_fields(text, separator)
     return {name.decode("ascii", "replace"): int(value) for name, value in fields.items() if value.isdigit()}
 
 
-def parse_memory(text: bytes) -> dict[str, int]:
-    """/proc/meminfo in bytes. Raises MalformedError."""
-    fields = parse_fields(text, b":")
-    found = {name.decode(): value.split() for name, value in fields.items() if name.isascii()}
-    memory = {
-        name: int(value[0]) * KIBIBYTE for name, value in found.items() if value[1:] == [b"kB"] and value[0].isdigit()
-    }
-    if not {"MemTotal", "MemFree"} <= memory.keys():
-        raise MalformedError("meminfo")
-    return memory
-
-
-def parse_disks(text: bytes) -> dict[str, Disk]:
-    """Whole disks by name: partitions are part of one. Raises MalformedError."""
-    found = {}
-    for line in text.splitlines():
-        fields = line.split()
-        try:
-            name = fields[2].decode("ascii", "replace")
-            reads, _, sectors_read, read_ms, writes, _, sectors_written, write_ms, _, busy_ms = map(int, fields[3:13])
-        except (IndexError, ValueError) as error:
-            raise MalformedError("diskstats") from error
-        found[name] = Disk(
-            reads, sectors_read * SECTOR, read_ms / 1000,
-            writes, sectors_written * SECTOR, write_ms / 1000, busy_ms / 1000,
-        )  # fmt: skip
-    return {
-        name: disk for name, disk in found.items() if not VIRTUAL_DISK.match(name) and not is_partition(name, found)
-    }
-
-
-def is_partition(name: str, disks: dict[str, Disk]) -> bool:
-    return bool(PARTITION.match(name)) and name.rstrip("0123456789").removesuffix("p") in {
-        other.removesuffix("p") for other in disks
-    }
-
-
 def parse_mounts(text: bytes) -> Iterator[Mount]:
-    """The filesystems on disks of this machine; each device once, where it was mounted first."""
+    """Local filesystems, from mounts; each device once, at its first mount point."""
     seen: set[str] = set()
     for line in text.splitlines():
         fields = [unescape(field) for field in line.split()[:3]]
@@ -143,12 +71,12 @@ def parse_mounts(text: bytes) -> Iterator[Mount]:
 
 
 def unescape(field: bytes) -> str:
-    """Mount points are written with spaces and such as octal numbers."""
+    """Decode a field of mounts; the kernel writes spaces and other special characters as octal numbers."""
     return ESCAPE.sub(lambda match: bytes([int(match[1], 8) & 255]), field).decode(errors="replace")
 
 
 def parse_pressure(text: bytes) -> Pressure:
-    """The kernel counts microseconds."""
+    """Pressure stall information (PSI). The kernel counts microseconds."""
     found: dict[bytes, float] = {}
     for line in text.splitlines():
         kind, _, rest = line.partition(b" ")
@@ -159,7 +87,7 @@ def parse_pressure(text: bytes) -> Pressure:
 
 
 def parse_limit(text: bytes) -> float:
-    """A limit in bytes, infinite where there is none. Raises MalformedError."""
+    """A limit in bytes; infinite if there is none. Raises MalformedError."""
     word = text.strip()
     if word in (b"max", b"-1"):
         return math.inf
@@ -169,7 +97,7 @@ def parse_limit(text: bytes) -> float:
 
 
 def parse_quota(text: bytes) -> float:
-    """CPUs, from `QUOTA PERIOD` in microseconds; infinite where there is no quota. Raises MalformedError."""
+    """CPUs, from `QUOTA PERIOD` in microseconds; infinite if there is no quota. Raises MalformedError."""
     try:
         quota, period = text.split()[:2]
         return math.inf if quota in (b"max", b"-1") else int(quota) / int(period)
@@ -178,7 +106,7 @@ def parse_quota(text: bytes) -> float:
 
 
 def parse_cgroups(text: bytes) -> dict[str, str]:
-    """The group of a process for each controller of version 1; that of version 2 under the empty name."""
+    """Control groups of a process by v1 controller, from /proc/PID/cgroup; the v2 group has the empty name."""
     found = {}
     for line in text.decode(errors="replace").splitlines():
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
