@@ -193,11 +193,12 @@ def _chain_variables(variables: Sequence[dict[str, Any]], further: Sequence[str]
 
 
 def _rewrite_strings(value: Json, further: Sequence[str], key: str = "") -> Json:
-    """Every string of a dashboard; expressions keep the further labels where they keep `airflow`."""
+    """Every string of a dashboard; expressions and columns keep the further labels where they keep `airflow`."""
     if isinstance(value, dict):
         return {name: _rewrite_strings(inner, further, name) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_rewrite_strings(inner, further) for inner in value]
+        shown = [*value, *further] if key == "names" and AIRFLOW in value else value
+        return [_rewrite_strings(inner, further) for inner in shown]
     if isinstance(value, str):
         return rewrite_query(rewrite_promql(value, further) if key == "expr" else value, further)
     return value

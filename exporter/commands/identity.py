@@ -35,6 +35,8 @@ CHOSEN = 'airflow="$airflow"'
 """How queries of dashboards choose their Airflow."""
 PASSED_ON = "${airflow:queryparam}"
 """How links of dashboards keep it."""
+ROW_CHOSEN = 'var-airflow=${__data.fields["Airflow"]:percentencode}'
+"""How links in the table of all Airflows choose the one of a row."""
 
 
 class IdentityError(ValueError):
@@ -89,4 +91,6 @@ def rewrite_query(text: str, further: Sequence[str]) -> str:
     """A query or a link of a dashboard: it goes by the variables of the further labels too."""
     matchers = "".join(f', {label}="${label}"' for label in further)
     passed_on = "".join(f"&${{{label}:queryparam}}" for label in further)
-    return text.replace(CHOSEN, CHOSEN + matchers).replace(PASSED_ON, PASSED_ON + passed_on)
+    of_row = "".join(f'&var-{label}=${{__data.fields["{label}"]:percentencode}}' for label in further)
+    text = text.replace(CHOSEN, CHOSEN + matchers).replace(PASSED_ON, PASSED_ON + passed_on)
+    return text.replace(ROW_CHOSEN, ROW_CHOSEN + of_row)

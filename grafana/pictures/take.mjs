@@ -69,7 +69,7 @@ for (const uid of wanted) {
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   const now = Math.floor(Date.now() / 1000);
   const chosen = Object.fromEntries(values.set.map((pair) => pair.split('=')));
-  const variables = { dag_id: '.*', pool: '.*', component: '.*', worker: '.*', ...chosen };
+  const variables = { owner: '.*', tag: '.*', fleet: '.*', dag_id: '.*', pool: '.*', component: '.*', worker: '.*', ...chosen };
   await page.evaluate((scene) => window.draw(scene), {
     dashboard,
     variables, from: now - 60 * Number(values.minutes), to: now, scrapeSeconds: Number(values.scrape),

@@ -112,9 +112,12 @@ class Labels:
         name = selector.name or next((m.value for m in matchers if m.name == "__name__"), None)
         if name is None:
             raise QueryError("a selector without a name")
-        labels = frozenset.intersection(*(self.series(one) for one in name.split("|")))
-        demand({matcher.name for matcher in matchers} - {"__name__"}, labels, f"a matcher of {name}")
-        return labels
+        of_each = [self.series(one) for one in name.split("|")]
+        # Of several metrics some may lack a label: a matcher that accepts the empty value selects them too.
+        demand(
+            {matcher.name for matcher in matchers} - {"__name__"}, frozenset().union(*of_each), f"a matcher of {name}"
+        )
+        return frozenset.intersection(*of_each)
 
     def _of_aggregate(self, node: ast.AggregateExpr) -> frozenset[str]:
         inner = self._of(node.expr)

@@ -10,6 +10,8 @@ import promql_parser as ast
 import pytest
 
 from exporter.metrics.family import Kind
+from grafana.boards.kit.promql import DAG_SELECTION
+from grafana.boards.kit.variable import EACH_OF_LIST, OWNER
 from tests.contract.promql import Labels, walk
 from tests.grafana.boards import Query, annotation_queries, families, panel_queries, variable_queries
 
@@ -21,6 +23,8 @@ INCREASES = {"rate", "increase"}
 RANGED = INCREASES | {"irate", "delta", "deriv", "changes", "resets"}
 OVER_TIME = RANGED | {"last_over_time", "max_over_time", "min_over_time", "avg_over_time", "sum_over_time"}
 PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+FLEET = "airflow-overview: Fleet "
+"""The one panel that shows several Airflows."""
 HEARD = "airflow_exporter_statsd_lines_total"
 """Whether it is above 0 tells whether there is StatsD at all."""
 every_query = pytest.mark.parametrize("query", ALL, ids=str)
@@ -112,9 +116,9 @@ def calls(node: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[ast.Call, tu
 def test_it_reads_one_airflow(query: Query) -> None:
     """Thresholds are the same for all."""
     for selector, _ in paths(ast.parse(query.substituted)):
-        assert selector.name.startswith("airflow:threshold:") or 'airflow="production"' in selector.prettify(), (
-            selector.name
-        )
+        text = selector.prettify()
+        one = 'airflow="production"' in text or selector.name.startswith("airflow:threshold:")
+        assert one or ('airflow=~"production|staging"' in text and query.where.startswith(FLEET)), selector.name
     assert "job=" not in query.expression
 
 
@@ -157,3 +161,29 @@ def test_rates_go_over_grafanas_own_interval(query: Query) -> None:
 @pytest.mark.parametrize(("query", "label"), list(variable_queries()), ids=str)
 def test_a_variable_asks_for_a_label_that_is_there(query: Query, label: str) -> None:
     assert label in LABELS.of(query.substituted)
+
+
+def test_the_fleet_has_one_row_for_each_airflow() -> None:
+    columns = [query for query in OF_PANELS if query.where.startswith(FLEET)]
+    assert columns
+    assert {LABELS.of(query.substituted) for query in columns} == {frozenset({"airflow"})}
+
+
+@pytest.mark.parametrize(
+    ("selected", "matching"),
+    [
+        (".*", {"", "sales", "sales,finance", "finance,sales,web"}),
+        ("sales", {"sales", "sales,finance", "finance,sales,web"}),
+        ("(web|finance)", {"sales,finance", "finance,sales,web"}),
+        ("sale", set()),
+    ],
+)
+def test_an_owner_selects_dags_of_which_it_is_one_owner(selected: str, matching: set[str]) -> None:
+    pattern = DAG_SELECTION["owners"].replace("$owner", selected)
+    owners = {"", "sales", "sales,finance", "finance,sales,web"}
+    assert {text for text in owners if re.fullmatch(pattern, text)} == matching
+
+
+def test_a_list_of_owners_is_split_into_its_owners() -> None:
+    assert re.findall(EACH_OF_LIST.strip("/g"), "finance,sales,web") == ["finance", "sales", "web"]
+    assert OWNER.json()["regex"] == EACH_OF_LIST

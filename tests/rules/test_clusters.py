@@ -142,16 +142,29 @@ def test_dashboards_choose_the_cluster_everywhere(path: Path) -> None:
     names = list(variables)
     assert names[1:4] == [*FURTHER, "airflow"]
     assert variables["namespace"]["query"] == 'label_values(airflow_exporter_build_info{cluster="$cluster"}, namespace)'
-    # Links are those of the ruler, for all of its clusters.
-    chosen = [one["query"] for one in board["templating"]["list"][3:] if "airflow:links:info" not in one["query"]]
+    # Links are those of the ruler, for all of its clusters, and the fleet is that of all of them.
+    chosen = [variables[name]["query"] for name in names[3:] if name not in ("runbooks", "fleet")]
     assert all('cluster="$cluster"' in query for query in chosen)
     expressions = list(find_expressions(board))
     assert expressions
     for expression in expressions:
         for node in walk(ast.parse(RANGE.sub(lambda found: "[5m]" if found[0][0] == "[" else "5m", expression))):
             if isinstance(node, ast.VectorSelector):
-                matched = {matcher.name for matcher in node.matchers.matchers}
-                assert ("airflow" in matched) == (set(FURTHER) <= matched), expression
+                matched = {matcher.name: matcher.value for matcher in node.matchers.matchers}
+                if matched.get("airflow") != "$fleet":
+                    assert ("airflow" in matched) == (set(FURTHER) <= set(matched)), expression
+
+
+def test_the_fleet_has_one_row_for_each_airflow_of_each_cluster() -> None:
+    board = json.loads(bundle.write_dashboard(bundle.find_place("dashboards") / "airflow-overview.json", FURTHER))
+    (fleet,) = [panel for panel in board["panels"] if panel["title"] == "Fleet"]
+    for target in fleet["targets"]:
+        assert set(re.findall(r"by\(([^)]+)\)", target["expr"])) == {"airflow, cluster, namespace"}
+    (names,) = [
+        shape["options"]["include"]["names"] for shape in fleet["transformations"] if "include" in shape["options"]
+    ]
+    assert {"airflow", *FURTHER} <= set(names)
+    assert '&var-cluster=${__data.fields["cluster"]:percentencode}' in json.dumps(fleet).replace('\\"', '"')
 
 
 def test_an_identity_that_cannot_be_is_refused() -> None:

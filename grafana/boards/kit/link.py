@@ -53,6 +53,10 @@ def cell(column: str) -> str:
     return f'${{__data.fields["{column}"]:percentencode}}'
 
 
+AIRFLOW_OF_ROW = Link(
+    "This Airflow",
+    f"/d/airflow-overview?${{__url_time_range}}&${{datasource:queryparam}}&var-airflow={cell('Airflow')}",
+)
 DAG = board("airflow-dag", "Dashboard of the DAG", dag_id=label("dag_id"))
 DAG_OF_ROW = board("airflow-dag", "Dashboard of the DAG", dag_id=cell("DAG"))
 TASK_OF_ROW = board("airflow-task", "Dashboard of the task", dag_id=cell("DAG"), task_id=cell("Task"))

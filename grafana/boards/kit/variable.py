@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grafana.boards.kit.panel import DATASOURCE, Json
+from grafana.boards.kit.promql import DAG_SELECTION
 
 ON_TIME_RANGE = 2
 ALPHABETICAL = 5
@@ -21,12 +22,15 @@ class Variable:
     query: str
     multi: bool = False
     hidden: bool = False
+    regex: str = ""
+    """Splits or filters the values; with the flag g a value becomes as many as it has matches."""
 
     def json(self) -> Json:
         """The variable as Grafana reads it."""
         if self.name == "datasource":
             return self._datasource()
         whole = {"allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]}} if self.multi else {}
+        regex = {"regex": self.regex} if self.regex else {}
         return {
             "type": "query",
             "name": self.name,
@@ -40,6 +44,7 @@ class Variable:
             "multi": self.multi,
             "includeAll": self.multi,
             "hide": HIDDEN if self.hidden else 0,
+            **regex,
             **whole,
         }
 
@@ -64,7 +69,36 @@ AIRFLOW = Variable(
     "label_values(airflow_exporter_build_info, airflow)",
 )
 COMMON = (DATASOURCE_VARIABLE, AIRFLOW)
-DAGS = 'label_values({__name__=~"airflow_dag_paused|airflow_dag_runs_finished_total", airflow="$airflow"}, dag_id)'
+FLEET = Variable(
+    "fleet",
+    "Airflows",
+    "Airflows in the table Fleet.",
+    "label_values(airflow_exporter_build_info, airflow)",
+    multi=True,
+)
+EACH_OF_LIST = "/([^,]+)/g"
+OWNER = Variable(
+    "owner",
+    "Owner",
+    "Owners of the DAGs that are listed. Needs Airflow's API.",
+    'label_values(airflow_dag_info{airflow="$airflow"}, owners)',
+    multi=True,
+    regex=EACH_OF_LIST,
+)
+TAG = Variable(
+    "tag",
+    "Tag",
+    "Tags of the DAGs that are listed. Needs Airflow's API.",
+    'label_values(airflow_dag_info{airflow="$airflow"}, tags)',
+    multi=True,
+    regex=EACH_OF_LIST,
+)
+SELECTION = ", ".join(f'{label}=~"{value}"' for label, value in DAG_SELECTION.items())
+DAGS = (
+    'label_values({__name__=~"airflow_dag_info|airflow_dag_runs_finished_total", airflow="$airflow", '
+    f"{SELECTION}}}, dag_id)"
+)
+"""Metrics without owners and tags match while all are selected, so that StatsD alone shows its DAGs too."""
 DAG_ID = Variable("dag_id", "DAG", "One DAG.", DAGS)
 DAG_IDS = Variable("dag_id", "DAG", "DAGs whose waiting task instances and limits are shown.", DAGS, multi=True)
 TASK_ID = Variable(

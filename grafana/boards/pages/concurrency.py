@@ -7,14 +7,16 @@ from grafana.boards.kit.annotation import CHANGES
 from grafana.boards.kit.dashboard import Dashboard, Row
 from grafana.boards.kit.draw import BarGauge, Stat, TimeSeries
 from grafana.boards.kit.panel import GREEN, NEUTRAL, NO_API, ORANGE, RED, YELLOW, Panel, Query
-from grafana.boards.kit.promql import API_READ, age, one, or_zero, pick, rate, total
+from grafana.boards.kit.promql import API_READ, age, of_selected_dags, one, or_zero, pick, rate, total
 from grafana.boards.kit.states import STATES
 from grafana.boards.kit.table import Column, Key, Table
-from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_IDS, POOL
+from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_IDS, OWNER, POOL, TAG
 from grafana.boards.rows.pools import ATTENTION, FULL, POOLS_ROW
 
 AGE = "airflow_dag:task_instance_oldest_state_entry:age_seconds"
 DAGS = {"dag_id": "~$dag_id"}
+LONGEST = of_selected_dags(pick(AGE, state="~scheduled|queued", **DAGS))
+FREE_TASKS = of_selected_dags(pick("airflow_dag:active_tasks_headroom:sum", **DAGS))
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 
 
@@ -89,7 +91,7 @@ WAITING = Row(
             [
                 Column(
                     "Waiting",
-                    age(f"topk(15, {pick(AGE, state='~scheduled|queued', **DAGS)})"),
+                    age(f"topk(15, {LONGEST})"),
                     unit="s",
                     thresholds=ATTENTION,
                     width=110,
@@ -98,7 +100,7 @@ WAITING = Row(
                 Column(
                     "Instances",
                     f"{pick('airflow_dag:task_instances:sum', state='~scheduled|queued', **DAGS)}"
-                    f" and on(dag_id, state) topk(15, {pick(AGE, state='~scheduled|queued', **DAGS)})",
+                    f" and on(dag_id, state) topk(15, {LONGEST})",
                     decimals=0,
                     width=100,
                 ),
@@ -140,7 +142,7 @@ LIMITS = Row(
             "Usage of max_active_runs",
             "DAGs by active runs as a share of max_active_runs, without backfills. At 100 % the next run"
             " waits: raise the limit, or make runs shorter. Source: API.",
-            Query(f"topk(8, {pick('airflow_dag:active_runs:ratio', **DAGS)} > 0)", "{{dag_id}}"),
+            Query(f"topk(8, {of_selected_dags(pick('airflow_dag:active_runs:ratio', **DAGS))} > 0)", "{{dag_id}}"),
         )
         .unit("percentunit")
         .maximum(1)
@@ -153,7 +155,7 @@ LIMITS = Row(
             "DAGs by queued and running task instances as a share of max_active_tasks. Airflow 3 applies the"
             " limit to each run, so the share is of the limit times running runs. At 100 % tasks wait: raise"
             " the limit. Source: API.",
-            Query(f"topk(8, {pick('airflow_dag:active_tasks:ratio', **DAGS)} > 0)", "{{dag_id}}"),
+            Query(f"topk(8, {of_selected_dags(pick('airflow_dag:active_tasks:ratio', **DAGS))} > 0)", "{{dag_id}}"),
         )
         .unit("percentunit")
         .maximum(1)
@@ -197,15 +199,14 @@ HEADROOM = Row(
             [
                 Column(
                     "Free task slots",
-                    f"bottomk(10, {pick('airflow_dag:active_tasks_headroom:sum', **DAGS)})",
+                    f"bottomk(10, {FREE_TASKS})",
                     decimals=0,
                     thresholds=((None, ORANGE), (1, "text")),
                     width=110,
                 ),
                 Column(
                     "Free runs",
-                    f"{pick('airflow_dag:active_runs_headroom:sum', **DAGS)}"
-                    f" and on(dag_id) bottomk(10, {pick('airflow_dag:active_tasks_headroom:sum', **DAGS)})",
+                    f"{pick('airflow_dag:active_runs_headroom:sum', **DAGS)} and on(dag_id) bottomk(10, {FREE_TASKS})",
                     decimals=0,
                     thresholds=((None, ORANGE), (1, "text")),
                     width=110,
@@ -267,7 +268,7 @@ DASHBOARD = Dashboard(
     "airflow-concurrency",
     "Airflow / Concurrency and pools",
     "What waits, for what and how long, and how much of each limit is used.",
-    (*COMMON, POOL, DAG_IDS, AIRFLOW_URL),
+    (*COMMON, OWNER, TAG, POOL, DAG_IDS, AIRFLOW_URL),
     [WAITING, LIMITS, HEADROOM, POOLS_ROW, BACKFILLS],
     CHANGES,
 )

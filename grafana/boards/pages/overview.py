@@ -7,22 +7,23 @@ from grafana.boards.kit.annotation import CHANGES, failed_runs
 from grafana.boards.kit.dashboard import Dashboard, Row
 from grafana.boards.kit.draw import BarGauge, TimeSeries
 from grafana.boards.kit.panel import NO_API, RED, Query, rising
-from grafana.boards.kit.promql import age, or_zero, pick
+from grafana.boards.kit.promql import age, of_selected_dags, or_zero, pick
 from grafana.boards.kit.states import ATTEMPTS, STATES, WAITS
 from grafana.boards.kit.table import Column, Key, Table
-from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, RUNBOOKS
+from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, FLEET, OWNER, RUNBOOKS, TAG
 from grafana.boards.rows.answers import ANSWERS, HOUR
 from grafana.boards.rows.compared import COMPARED, THROUGHPUT
 from grafana.boards.rows.firing import FIRING_ROW
+from grafana.boards.rows.fleet import FLEET_ROW
 
 FAILED_RUNS = f"sum by(dag_id) ({pick('airflow_dag:dag_runs_finished:increase1h', state='failed')})"
-WORST_DAGS = f"topk(8, {FAILED_RUNS} > 0.5)"
+WORST_DAGS = f"topk(8, {of_selected_dags(FAILED_RUNS)} > 0.5)"
 FAILED_TRIES = (
     f"sum by(dag_id, task_id) (max without(instance, pod) (increase({pick('airflow_task_tries_failed_total')}[1h])))"
 )
 TRIES = pick("airflow:task_tries:rate5m")
-WORST_TASKS = f"topk(8, {FAILED_TRIES} > 0.5)"
-LATEST = age(f"topk(8, {pick('airflow_dag:dag_run_oldest_unfinished:age_seconds')})")
+WORST_TASKS = f"topk(8, {of_selected_dags(FAILED_TRIES)} > 0.5)"
+LATEST = age(f"topk(8, {of_selected_dags(pick('airflow_dag:dag_run_oldest_unfinished:age_seconds'))})")
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 TASK = {
     "dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW]),
@@ -144,7 +145,7 @@ DASHBOARD = Dashboard(
     "airflow-overview",
     "Airflow / Overview",
     "Is Airflow healthy, failing, late or full? Red tiles show where to look.",
-    (*COMMON, AIRFLOW_URL, RUNBOOKS),
-    [*ANSWERS, FIRING_ROW, ACTIVITY, WHERE, COMPARED, THROUGHPUT],
+    (*COMMON, OWNER, TAG, FLEET, AIRFLOW_URL, RUNBOOKS),
+    [FLEET_ROW, *ANSWERS, FIRING_ROW, ACTIVITY, WHERE, COMPARED, THROUGHPUT],
     (*CHANGES, failed_runs(shown=False)),
 )

@@ -32,7 +32,7 @@ from grafana.boards.kit.promql import (
     total,
 )
 from grafana.boards.kit.states import ATTEMPTS, PERCENTILES, STATES, WAITS
-from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, TASK_ID
+from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, OWNER, TAG, TASK_ID
 
 TRIES, FAILED = "airflow_task_tries_total", "airflow_task_tries_failed_total"
 OUTCOMES, SECONDS = "airflow_task_instances_finished_total", "airflow_task_run_seconds_total"
@@ -237,7 +237,7 @@ DASHBOARD = Dashboard(
     "airflow-task",
     "Airflow / Task",
     "One task: outcome, duration, waiting time and resource usage of its attempts.",
-    (*COMMON, DAG_ID, TASK_ID, AIRFLOW_URL),
+    (*COMMON, OWNER, TAG, DAG_ID, TASK_ID, AIRFLOW_URL),
     [SUMMARY, ATTEMPTS_ROW, USAGE],
     (*CHANGES, failed_runs(shown=True, **DAG)),
     [

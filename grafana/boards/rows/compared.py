@@ -6,13 +6,13 @@ from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import TimeSeries
 from grafana.boards.kit.panel import BLUE, GREEN, ORANGE, PURPLE, RED, YELLOW, Query, Thresholds, rising
-from grafana.boards.kit.promql import largest, pick
+from grafana.boards.kit.promql import largest, of_selected_dags, pick
 from grafana.boards.kit.states import PERCENTILES, STATES
 from grafana.boards.kit.table import Column, Key, Table
 
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 RUN_TIME = pick("airflow_dag:task_run_seconds:increase1h")
-BUSIEST = f"topk(20, {RUN_TIME} > 0)"
+BUSIEST = f"topk(20, {of_selected_dags(RUN_TIME)} > 0)"
 RECORDS = pick("airflow_dag:records_processed:rate5m")
 SOME: Thresholds = ((None, "text"), (0.01, YELLOW), (0.1, RED))
 SLOWER: Thresholds = ((None, "text"), (1.5, YELLOW), (2, RED))
