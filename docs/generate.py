@@ -18,12 +18,22 @@ from exporter.cli import main as command
 from exporter.commands.metrics import list_markdown
 from exporter.config.option import VARIABLE_PREFIX, Option
 from exporter.config.options import OPTIONS
+from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.catalogue.families import FAMILIES
+from exporter.sources.airflow.counting import decision
+from exporter.sources.airflow.counting.changes import OUTCOME_COUNTERS
 
 FOLDER = Path(__file__).parent
 EXAMPLE = FOLDER.parent / "examples" / "exporter.yml"
 BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 WIDTH = 100
+OUTCOME_MEANINGS: Mapping[decision.TryOutcome, str] = {
+    decision.TryOutcome.SUCCESS: "it succeeded",
+    decision.TryOutcome.FAILED: "it failed for good",
+    decision.TryOutcome.RETRIED: "it failed, and Airflow tries the task again",
+    decision.TryOutcome.CLEARED: "it was cleared or deleted while it ran; it did not fail",
+    decision.TryOutcome.SKIPPED: "the task skipped itself, or a sensor failed softly; it did not fail",
+}
 
 
 def write_metrics() -> str:
@@ -74,11 +84,30 @@ def write_help(arguments: list[str]) -> str:
     return "\n".join((f"### {' '.join(['airflow-exporter', *arguments])}", "", "```text", result.output + "```", ""))
 
 
+def write_decisions() -> str:
+    """The decision table of exact counting, as the module that holds it shows it."""
+    text = decision.__doc__ or ""
+    return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+
+def write_outcomes() -> str:
+    """What each outcome of a try adds to, beside its waits."""
+    every = (tasks.TRIES, tasks.RUN_SECONDS)
+    lines = ["| outcome | adds to |", "| --- | --- |"]
+    for outcome, families in OUTCOME_COUNTERS.items():
+        durations = (tasks.DURATION,) if outcome is decision.TryOutcome.SUCCESS else ()
+        names = ", ".join(mark(family.name) for family in (*every, *families, *durations))
+        lines.append(f"| {outcome}: {OUTCOME_MEANINGS[outcome]} | {names} |")
+    return "\n".join(lines)
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "metrics": write_metrics,
     "matrix": write_matrix,
     "events": write_events,
     "histograms": write_histograms,
+    "decisions": write_decisions,
+    "outcomes": write_outcomes,
     "alerts": write_alerts,
     "thresholds": write_thresholds,
     "options": write_options,

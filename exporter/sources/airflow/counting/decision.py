@@ -7,9 +7,11 @@ the row cannot show every try that ended, the decision needs the task instance's
 What makes it hard: a row holds only the newest try. History calls every archived try failed, whether it was retried,
 cleared or failed for good. A cleared row keeps its old try number, and rows of tasks that never ran carry dates.
 
-Each line of the table is a case of tests/unit/sources/airflow/counting/test_decision_table.py, which also holds the
-copy in docs/counting.md equal to this one. In `counted`, *try X* is a try that ended with the outcome X, *terminal X*
-a terminal state that was reached, *unaccounted X* a try whose outcome is unknown for the reason X.
+Each line of the table is a case of tests/unit/sources/airflow/counting/test_decision_table.py, and docs/counting.md
+shows the table too (`make docs`). In lines R the row is enough; in lines H the history of tries is needed; in lines G
+the row is gone; in lines U Airflow does not answer with the history. In the last column *try X* is a try that ended
+with the outcome X, *terminal X* a terminal state that was reached, and *unaccounted X* a try whose outcome is unknown
+for the reason X. The tasks have two retries.
 
 | line | row | remembered | history | counted |
 | --- | --- | --- | --- | --- |
@@ -21,7 +23,7 @@ a terminal state that was reached, *unaccounted X* a try whose outcome is unknow
 | R6 | restarting | try 1 running | not needed | try cleared |
 | R7 | upstream_failed, never ran | nothing | not needed | terminal upstream_failed |
 | R8 | success, never ran (EmptyOperator) | nothing | not needed | terminal success |
-| R9 | skipped, start equals end (branch) | nothing | not needed | terminal skipped |
+| R9 | skipped, never ran (branch) | nothing | not needed | terminal skipped |
 | R10 | failed, try 2 with the start of try 1 (never left the queue) | try 1 retried | not needed | terminal failed |
 | R11 | success | try 1 success | not needed | nothing |
 | R12 | success (marked by hand) | try 1 failed | not needed | terminal success |
