@@ -13,7 +13,7 @@ from pathlib import Path
 
 from demo.processes import process_table
 from tests.e2e.alerts.stage import Stage
-from tests.e2e.exactness.arena import wait_until
+from tests.e2e.exactness.environment import wait_until
 
 BROKEN = """# Airflow looks into files alone that have the words airflow and dag
 import a_module_that_nobody_has

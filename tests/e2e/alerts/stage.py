@@ -17,8 +17,8 @@ from tests.alertmanager.server import Alertmanager, Config, Inbox, find_program,
 from tests.e2e.alerts import overrides
 from tests.e2e.alerts.history import NAME as HISTORY
 from tests.e2e.alerts.history import LeakingWorker
-from tests.e2e.exactness.arena import leave, wait_until
 from tests.e2e.exactness.console import Console
+from tests.e2e.exactness.environment import leave, wait_until
 from tests.e2e.exactness.prometheus import Prometheus, find_prometheus
 from tests.e2e.exactness.subject import Subject
 

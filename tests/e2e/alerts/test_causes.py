@@ -25,7 +25,7 @@ from tests.e2e.alerts.history import LeakingWorker
 from tests.e2e.alerts.journal import Journal, Trial
 from tests.e2e.alerts.stage import NAME, Plan, Stage, open_stage, programs_missing
 from tests.e2e.alerts.telling import FOLDER, HERE, say
-from tests.e2e.exactness.arena import wait_until
+from tests.e2e.exactness.environment import wait_until
 
 FACTOR = 30
 """By which alerts and windows are shorter."""

@@ -19,7 +19,7 @@ from demo.preparation import Pool
 from tests.e2e.alerts.overrides import parse_duration
 from tests.e2e.alerts.stage import Plan, Stage, open_stage, programs_missing
 from tests.e2e.alerts.telling import FOLDER, HERE, say
-from tests.e2e.exactness.arena import wait_until
+from tests.e2e.exactness.environment import wait_until
 
 HEALTHY = parse_duration(os.environ.get("HEALTHY", "10m"))
 GROUP_WAIT = 35.0

@@ -1,4 +1,4 @@
-"""The truth about a run: the audit in Airflow's database, the oracle over it, and when the exporter looked."""
+"""The expected values: the audit in Airflow's database, the SQL that evaluates it, and the polls of the exporter."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tests.e2e.exactness.database import Database, quote
 from tests.e2e.exactness.proxy import Exchange
 from tests.e2e.exactness.subject import Exposition
 
-DEADLINE = 26.0
-"""Seconds after which the exporter gives a poll up, though each of its requests was answered."""
-LISTED = 40
-"""How many runs of 2.x a poll lists at most; it may leave others to the next one, then."""
+POLL_DEADLINE = 26.0
+"""Seconds after which the exporter aborts a poll, even if each of its requests was answered."""
+MAX_RUNS_PER_POLL = 40
+"""How many runs of 2.x a poll lists at most. If it lists that many, others may wait for the next poll."""
 LISTING_SECONDS = 4.9
-"""Seconds of listing, or of asking for tries, after which a poll leaves what is left to the next one."""
-SETTLING = 5.0
-"""Seconds: a poll whose exporter was killed sooner than this after it may not have been committed."""
+"""Seconds of listing runs, or of reading histories of tries, after which a poll leaves the others to the next one."""
+COMMIT_SECONDS = 5.0
+"""If the exporter was killed less than this many seconds after a poll, the poll may not have been committed."""
 
 
 class Poll(NamedTuple):
-    """A walk over one endpoint; `sound` if every one of its requests came through, the second time perhaps."""
+    """One poll of an endpoint. It is `sound` if every request succeeded, perhaps at the second attempt."""
 
     began: float
     ended: float
@@ -29,7 +29,7 @@ class Poll(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A counter, or a part of a histogram, of one series: its true value and the bounds of what may be shown."""
+    """The expected value of a counter series, or of a part of a histogram series, and the allowed bounds."""
 
     family: str
     labels: tuple[str, ...]
@@ -43,8 +43,8 @@ class Cell(NamedTuple):
 def polls(exchanges: Iterable[Exchange], endpoint: str, kills: Sequence[float] = ()) -> list[Poll]:
     """The polls of one endpoint (the end of its path), oldest first.
 
-    A poll of runs or of task instances begins with the first page of the active ones; all that is asked for of the
-    same kind before the next such page belongs to it. Of other endpoints each request is a poll.
+    A poll of runs or of task instances begins with the first page of the active ones; all requests of the same kind
+    before the next such page belong to it. Of other endpoints each request is a poll.
     """
     found: list[list[Exchange]] = []
     for exchange in sorted(exchanges, key=lambda one: one.began):
@@ -59,13 +59,13 @@ def _opens(exchange: Exchange, endpoint: str) -> bool:
     path, _, query = exchange.target.partition("?")
     if endpoint not in ("/taskInstances", "/dagRuns"):
         return path.endswith(endpoint)
-    # A walk by offset that missed something goes over all pages again, with another limit.
+    # Paging by offset that missed a row reads all pages again, with another limit.
     is_first = "cursor=&" in f"{query}&" if "cursor=" in query else "offset=" not in query and "limit=100" in query
     return path.endswith(f"~{endpoint}") and "state=running" in query and is_first
 
 
 def _asks_ended(exchange: Exchange) -> bool:
-    """Whether it asks for what ended: who reads task instances of 3.x asks for the active runs alone."""
+    """Whether the request is for ended rows: the reader of task instances of 3.x requests the active runs only."""
     return "updated_at_gte=" in exchange.target
 
 
@@ -76,17 +76,17 @@ def _continues(exchange: Exchange, endpoint: str) -> bool:
 
 def _poll(requests: Sequence[Exchange], kills: Sequence[float]) -> Poll:
     began, ended = requests[0].began, max(one.ended for one in requests)
-    killed = any(began <= kill <= ended + SETTLING for kill in kills)
-    whole = ended - began < DEADLINE and _has_asked_all(requests)
+    killed = any(began <= kill <= ended + COMMIT_SECONDS for kill in kills)
+    whole = ended - began < POLL_DEADLINE and _has_asked_all(requests)
     return Poll(began, ended, sound=whole and not killed and all(_came_through(one, requests) for one in requests))
 
 
 def _has_asked_all(requests: Sequence[Exchange]) -> bool:
-    """Whether a poll was surely not cut short, leaving runs or tries to the next one."""
+    """Whether a poll certainly read everything and left no runs or histories to the next one."""
     asked = [(one.target.partition("?")[0], one) for one in requests if "~" not in one.target.partition("?")[0]]
     listed = [one for path, one in asked if path.endswith("/taskInstances")]
     tries = [one for path, one in asked if path.endswith("/tries")]
-    if len({one.target.partition("?")[0] for one in listed}) >= LISTED:
+    if len({one.target.partition("?")[0] for one in listed}) >= MAX_RUNS_PER_POLL:
         return False
     return all(max(one.ended for one in part) - part[0].began < LISTING_SECONDS for part in (listed, tries) if part)
 
@@ -97,20 +97,23 @@ def _came_through(exchange: Exchange, requests: Sequence[Exchange]) -> bool:
 
 
 def first_starts(exchanges: Sequence[Exchange], walks: Mapping[str, Sequence[Poll]]) -> dict[str, float]:
-    """From when on each endpoint counts: the server's clock as told before the first complete walk."""
-    told = [one for one in exchanges if one.date and one.target.endswith("/version")]
+    """When counting of each endpoint began: the server's clock at the start of the first complete poll."""
+    version_replies = [one for one in exchanges if one.date and one.target.endswith("/version")]
     firsts = {endpoint: next(walk for walk in those if walk.sound) for endpoint, those in walks.items()}
-    return {endpoint: max(one.date for one in told if one.began <= first.began) for endpoint, first in firsts.items()}
+    return {
+        endpoint: max(one.date for one in version_replies if one.began <= first.began)
+        for endpoint, first in firsts.items()
+    }
 
 
 class Audit:
-    """Everything that happened to task instances and runs, in Airflow's own database."""
+    """Every change of task instances and runs, recorded in Airflow's own database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def install(self) -> None:
-        """Begin to write down every change."""
+        """Start to record every change."""
         self._database.execute_file("audit.sql")
 
     def last_change(self) -> float:
@@ -120,7 +123,7 @@ class Audit:
     def judge(
         self, starts: Mapping[str, float], walks: Mapping[str, Sequence[Poll]], exposition: Exposition
     ) -> list[Cell]:
-        """The cells that an exporter which first started and walked these endpoints then must show."""
+        """The cells that an exporter must show which started at these times and made these polls."""
         self._database.execute(
             "create table e2e_window (endpoint text, start timestamptz, walked timestamptz);"
             "create table e2e_poll (endpoint text, began timestamptz, ended timestamptz);"
@@ -142,12 +145,12 @@ class Audit:
         return [_cell(row) for row in self._database.rows("select * from e2e_cell")]
 
     def tries(self) -> dict[str, int]:
-        """How many tries counted, by how they ended."""
-        rows = self._database.rows("select fate, count(*) as tries from e2e_counted_try group by fate")
-        return {row["fate"]: row["tries"] for row in rows}
+        """How many tries count, by outcome."""
+        rows = self._database.rows("select outcome, count(*) as tries from e2e_counted_try group by outcome")
+        return {row["outcome"]: row["tries"] for row in rows}
 
     def changes(self, labels: Sequence[str]) -> list[dict[str, Any]]:
-        """Every change of what a cell counts, by the DAG and perhaps the task that its labels begin with."""
+        """Every change of the DAG, and perhaps of the task, that a cell's labels begin with."""
         wanted = " and ".join(
             f"content->>'{column}' = {quote(value)}"
             for column, value in zip(("dag_id", "task_id"), labels, strict=False)
@@ -180,5 +183,5 @@ def _cell(row: dict[str, Any]) -> Cell:
 
 
 def dump(cells: Iterable[Cell]) -> str:
-    """Cells as lines of JSON, for a look at them after a run."""
+    """Cells as lines of JSON, for inspection after a run."""
     return "\n".join(json.dumps(cell._asdict(), ensure_ascii=False) for cell in cells)

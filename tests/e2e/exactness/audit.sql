@@ -1,8 +1,8 @@
--- Every change of a task instance and of a DAG run, and every archived try, written down as it happens.
+-- Records every change of a task instance and of a DAG run, and every archived try, when it happens.
 --
--- Airflow's own tables forget: a row holds the newest try only, its history calls every archived try
--- failed, and a deleted run leaves nothing. The triggers below keep each version of each row, so that
--- what really happened can be told afterwards. Heartbeats, which change no fact, are left out.
+-- Airflow's own tables are not enough: a row holds only the newest try, its history calls every archived try
+-- failed, and a deleted run leaves nothing. The triggers below keep each version of each row, so that the expected
+-- values can be computed afterwards. Changes of heartbeats are left out.
 
 create table e2e_change (
     seq bigserial primary key,

@@ -1,19 +1,19 @@
--- The cells that an exporter must show, added up from the facts of oracle.sql by the definitions of docs and design.
+-- The cells that an exporter must show, summed from the facts of oracle.sql by the definitions of docs/counting.md.
 --
 -- Every contribution to a cell (one counter, or one part of a histogram, of one series) has a true value and
--- the bounds between which an exporter that polls can have it: they differ only for what the closed list names.
+-- the bounds for an exporter that polls. They differ only for the cases of the closed list in docs/counting.md.
 
 -- ---- contributions -----------------------------------------------------------------------------------------------
 
--- Waits of the tries: queued to running is known where the row says so and its beginning was not renewed after the
--- start; scheduled to queued where that too is known and in order. A deferred try is scheduled and queued anew when
--- it resumes, after its start: both its waits are lost. 2.x has scheduled_when nowhere.
+-- Waits of the tries: queued to running is known where the row has both times and was not queued again after the
+-- start; scheduled to queued where that too is known and in order. A deferred try is scheduled and queued again when
+-- it resumes, after its start: both its waits are lost. 2.x has no scheduled_when.
 create view e2e_wait as
 with queued as (
     select *, case when queued_at is null or start_date is null then 'unknown' when queued_at > start_date then 'renewed' end
         as queued_reason
     from e2e_counted_try
-    where fate <> 'deleted'
+    where outcome <> 'deleted'
 )
 select *,
     coalesce(queued_reason, case when scheduled_at is null then 'unknown' when scheduled_at > queued_at then 'renewed' end)
@@ -27,19 +27,19 @@ select 'airflow_task_tries_total' as family, array[dag_id, task_id] as labels, '
 from e2e_counted_try
 union all
 select 'airflow_task_tries_failed_total', array[dag_id, task_id], 'value', 1, doubts
-from e2e_counted_try where fate in ('failed', 'retried')
+from e2e_counted_try where outcome in ('failed', 'retried')
 union all
 select 'airflow_task_retries_total', array[dag_id, task_id], 'value', 1, doubts
-from e2e_counted_try where fate = 'retried'
+from e2e_counted_try where outcome = 'retried'
 union all
 select 'airflow_task_tries_cleared_total', array[dag_id, task_id], 'value', 1, doubts
-from e2e_counted_try where fate in ('cleared', 'deleted')
+from e2e_counted_try where outcome in ('cleared', 'deleted')
 union all
 select 'airflow_task_run_seconds_total', array[dag_id, task_id], 'value', seconds, doubts
 from e2e_counted_try where seconds is not null
 union all
 select 'airflow_task_failed_seconds_total', array[dag_id, task_id], 'value', seconds, doubts
-from e2e_counted_try where fate in ('failed', 'retried')
+from e2e_counted_try where outcome in ('failed', 'retried')
 union all
 select 'airflow_dag_queued_seconds_total', array[dag_id], 'value', queued_seconds, doubts
 from e2e_wait where queued_reason is null
@@ -71,7 +71,7 @@ from e2e_run_outcome;
 -- What a histogram observes.
 create view e2e_observation as
 select 'airflow_task_duration_seconds' as family, array[dag_id] as labels, seconds as value, doubts
-from e2e_counted_try where fate = 'success' and seconds is not null
+from e2e_counted_try where outcome = 'success' and seconds is not null
 union all
 select 'airflow_task_queued_duration_seconds', array[queue], queued_seconds, doubts
 from e2e_wait where queued_reason is null
@@ -97,11 +97,12 @@ select family, labels, 'sum', value, doubts from e2e_observation
 union all
 select family, labels, 'le=' || le, 1, doubts from e2e_observation join e2e_bucket using (family) where value <= le;
 
--- What an exporter may count beside the truth: where a try was cleared before a walk saw its end, history calls a final
--- failure, a retried and a blurred one alike; where 2.x handled a final failure again, its row holds the last end only; where it was deleted, all that was seen is a try that was running.
+-- What an exporter may count besides. If a try was cleared before a poll saw its end, history shows a final failure, a
+-- retried and a blurred try alike. If 2.x handled a final failure again, its row holds only the last end. If it was
+-- deleted, polls saw only a running try.
 create view e2e_possible as
 select 'airflow_task_retries_total' as family, array[dag_id, task_id] as labels, 'value' as part, 1::float8 as value, doubts
-from e2e_counted_try where (fate = 'failed' and 'unseen' = any (doubts)) or 'blurred' = any (doubts)
+from e2e_counted_try where (outcome = 'failed' and 'unseen' = any (doubts)) or 'blurred' = any (doubts)
 union all
 select 'airflow_task_tries_failed_total', array[dag_id, task_id], 'value', 1, doubts
 from e2e_counted_try where 'blurred' = any (doubts)
@@ -117,9 +118,9 @@ from e2e_counted_try, unnest(array['airflow_task_run_seconds_total', 'airflow_ta
 where renewed_end is not null
 union all
 select 'airflow_task_tries_cleared_total', array[dag_id, task_id], 'value', 1, doubts
-from e2e_counted_try where fate not in ('cleared', 'deleted') and doubts && array['deleted', 'in vain'];
+from e2e_counted_try where outcome not in ('cleared', 'deleted') and doubts && array['deleted', 'in vain'];
 
--- The cells: the true value, the least and the most that an exporter may have, and why it may have that.
+-- The cells: the true value, the least and the greatest allowed value, and the reasons why they differ.
 create view e2e_cell as
 with bounded as (
     select family, labels, part, value, case when doubts = '{}' then value else 0 end as least, value as most, doubts

@@ -1,4 +1,4 @@
-"""What the exporter shows against what is true, cell by cell, and a verdict on every difference."""
+"""Compare what the exporter shows with the expected cells, with a verdict on each."""
 
 from __future__ import annotations
 
@@ -34,26 +34,27 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "airflow_dag_run_schedule_delay_seconds": DAG,
     "airflow_dag_run_since_run_after_seconds": DAG,
 }
-"""The families that are compared, each with its labels in the order of the oracle."""
+"""The families that are compared, each with its labels in the order of cells.sql."""
 
 PER_TRY = ("airflow_task_tries_total", "airflow_task_tries_failed_total", "airflow_task_retries_total")
-CLOSED_SHARE = 1 / 1000
+MAX_CLOSED_SHARE = 1 / 1000
 ROUNDING = 0.002
-"""Seconds by which a sum of durations may be off: times come as text with microseconds and are added as floats."""
+"""How many seconds a sum of durations may differ: times come as text with microseconds and are added as floats."""
 
 
 class Verdict(StrEnum):
-    """What is to be said of a cell."""
+    """How a shown value compares with the expected one."""
 
     EQUAL = "equal"
     EDGE = "edge"
-    """About the very first walk: something was retried or cleared during it, or ended before and was marked since."""
+    """Allowed at the very first poll: a row was retried or cleared during it, or marked after it had ended."""
     CLOSED = "closed list"
+    """Allowed by the closed list of docs/counting.md."""
     WRONG = "WRONG"
 
 
 class Difference(NamedTuple):
-    """A cell, what was shown, and the verdict."""
+    """A cell, the value that was shown, and the verdict."""
 
     cell: Cell
     shown: float
@@ -61,7 +62,7 @@ class Difference(NamedTuple):
 
     @property
     def size(self) -> float:
-        """How much is missing or too much."""
+        """By how much the shown value differs."""
         return abs(self.shown - self.cell.value)
 
     def __str__(self) -> str:
@@ -94,7 +95,7 @@ def split(series: Series) -> tuple[str, str]:
 
 
 def compare(cells: Iterable[Cell], exposition: Exposition) -> list[Difference]:
-    """A verdict on every cell that is true or shown."""
+    """A verdict on every cell that is expected or shown."""
     truth = {(cell.family, cell.labels, cell.part): cell for cell in cells}
     shown = {key: value for key, value in shown_cells(exposition).items() if key[2] != "le=inf"}
     found = []
@@ -115,7 +116,7 @@ def judge(cell: Cell, shown: float) -> Verdict:
 
 
 def closed_tries(differences: Iterable[Difference]) -> float:
-    """How many tries the closed list has cost: the most that any of the counters of tries is off."""
+    """How many tries differ because of the closed list: the largest difference of any counter of tries."""
     off: Counter[str] = Counter()
     for difference in differences:
         if difference.verdict is Verdict.CLOSED and difference.cell.family in PER_TRY:
@@ -124,7 +125,7 @@ def closed_tries(differences: Iterable[Difference]) -> float:
 
 
 def table(differences: Sequence[Difference]) -> list[str]:
-    """For each family how many cells there are and how they compare."""
+    """For each family the number of cells by verdict."""
     lines = [f"{'family':48} {'cells':>7} " + " ".join(f"{verdict:>11}" for verdict in Verdict)]
     families = list(dict.fromkeys(difference.cell.family for difference in differences))
     for family in [*families, "all"]:

@@ -1,4 +1,4 @@
-"""What an operator does to an Airflow by hand: pause, trigger, clear, mark, delete, backfill; for API v1 and v2."""
+"""What a user does to an Airflow by hand (pause, trigger, clear, mark, delete, backfill), by API v1 and v2."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from demo.airflow import Airflow
 from demo.environment import release
 
 TIMEOUT = 60.0
-PATIENCE = 60.0
+MAX_RETRY_SECONDS = 60.0
 
 
 class Console:
-    """An administrator's access to one Airflow, past our proxy."""
+    """An administrator's access to one Airflow, not through the proxy."""
 
     def __init__(self, airflow: Airflow) -> None:
         self._airflow = airflow
@@ -27,16 +27,16 @@ class Console:
         self._session.trust_env = False
 
     def close(self) -> None:
-        """Let go of sockets."""
+        """Close the connections."""
         self._session.close()
 
     def pause_all(self, paused: bool) -> None:
-        """Pause or start every DAG."""
+        """Pause or unpause every DAG."""
         query = {"dag_id_pattern": "%" if self.is_3 else "~", "limit": "100"}
         self._call("PATCH", "dags", {"is_paused": paused}, query)
 
     def pause(self, dag_id: str, paused: bool) -> None:
-        """Pause or start one DAG."""
+        """Pause or unpause one DAG."""
         self._call("PATCH", f"dags/{_part(dag_id)}", {"is_paused": paused})
 
     def dag_ids(self) -> set[str]:
@@ -44,7 +44,7 @@ class Console:
         return {dag["dag_id"] for dag in self._call("GET", "dags", query={"limit": "100"})["dags"]}
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Start a run; its id."""
+        """Trigger a run; returns its id."""
         body: dict[str, Any] = {"conf": dict(conf or {})}
         if self.is_3:
             body["logical_date"] = None
@@ -64,8 +64,8 @@ class Console:
         self._call("POST", f"dags/{_part(dag_id)}/clearTaskInstances", body)
 
     def clear_by_command(self, dag_id: str, run_id: str, logical_date: str, tasks: Sequence[str]) -> None:
-        """Clear tasks with Airflow's own command; where 2.x's API only half clears a running task, this does it."""
-        if self.is_3:  # has no such command any more
+        """Clear tasks with Airflow's command line: the API of 2.x clears a running task only partly."""
+        if self.is_3:  # 3.x has no such command
             self.clear(dag_id, run_id, tasks)
             return
         names = "^(" + "|".join(re.escape(task) for task in tasks) + ")$"
@@ -90,7 +90,7 @@ class Console:
         self._call("DELETE", f"dags/{_part(dag_id)}/dagRuns/{_part(run_id)}")
 
     def backfill(self, dag_id: str, first: str, last: str) -> None:
-        """Make the runs of past days; on 2.x this waits until they have ended."""
+        """Create runs for past days; on 2.x this waits until they have ended."""
         if not self.is_3:
             self._airflow.cli("dags", "backfill", "--start-date", first, "--end-date", last, dag_id)
             return
@@ -106,8 +106,8 @@ class Console:
         self._call("POST", "backfills", body)
 
     def _call(self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
-        """One request, tried again while the server is away or overloaded."""
-        end = time.monotonic() + PATIENCE
+        """Send one request; repeat it while the server is unreachable or overloaded."""
+        end = time.monotonic() + MAX_RETRY_SECONDS
         while True:
             try:
                 reply = self._request(method, path, body, query)
@@ -136,12 +136,12 @@ class Console:
 
 
 def _part(text: str) -> str:
-    """A part of a URL's path: no character of an id may look like one of the URL's own."""
+    """A part of a URL's path, with every special character of the id quoted."""
     return quote(text, safe="")
 
 
 def _decoded(reply: requests.Response) -> Any:
     if not reply.ok:
-        told = f"{reply.request.method} {reply.url}: {reply.status_code} {reply.text[:300]}"
-        raise requests.HTTPError(told, response=reply)
+        message = f"{reply.request.method} {reply.url}: {reply.status_code} {reply.text[:300]}"
+        raise requests.HTTPError(message, response=reply)
     return reply.json() if reply.content else None

@@ -1,4 +1,4 @@
-"""Airflow's own database, asked and changed through psql: quick, and with none of Airflow's code in between."""
+"""Airflow's database, queried and changed with psql, without any of Airflow's code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 
 
 class DatabaseError(Exception):
-    """PostgreSQL refused; the message is its own."""
+    """PostgreSQL reported an error; the message is PostgreSQL's."""
 
 
 class Database:
@@ -36,7 +36,7 @@ class Database:
         self._psql = str(find_programs() / "psql")
 
     def execute(self, sql: str) -> str:
-        """Run statements in one transaction; answers what they print."""
+        """Run statements in one transaction; returns what psql prints. Raises DatabaseError."""
         command = [self._psql, "-X", "-q", "-A", "-t", "-1", "-v", "ON_ERROR_STOP=1", "-f", "-"]
         done = subprocess.run(command, env=self._environ, input=sql, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -48,17 +48,17 @@ class Database:
         self.execute((HERE / name).read_text(encoding="utf-8"))
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        """The rows that a query answers."""
+        """The rows of a query."""
         answer = self.execute(f"select coalesce(json_agg(answer), '[]') from ({query}) answer")
         rows: list[dict[str, Any]] = json.loads(answer)
         return rows
 
     def value(self, query: str) -> Any:
-        """The only column of the only row that a query answers; None where there is no row."""
+        """The only column of the only row of a query; None if there is no row."""
         rows = self.rows(query)
         return next(iter(rows[0].values())) if rows else None
 
 
 def quote(text: str) -> str:
-    """A text as SQL writes it."""
+    """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,7 +1,7 @@
-"""The active states as they were at any moment, replayed from the audit, and what the exporter said of them.
+"""Compare the gauges of active states with the audit, replayed to the time of each poll.
 
-Between the first and the last request of a poll the database goes on changing. A gauge is held against the least
-and the most that was true in that time: where nothing changed the two are equal, and so must the gauge be.
+The database changes between the first and the last request of a poll. So a gauge is compared with the least and the
+greatest true value in that time. If nothing changed, the two are equal, and the gauge must have that value.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from tests.e2e.exactness.proxy import Proxy
 from tests.e2e.exactness.subject import Exposition, Subject
 
 PAUSE = 4.0
-CALM = 1.0
-"""Seconds without a request after which the last poll is taken to be over and shown."""
-COMMIT = 1.5
-"""Seconds by which a commit may follow the change that the audit noted."""
+IDLE_SECONDS = 1.0
+"""Seconds without a request after which the last poll is considered complete and shown."""
+MAX_COMMIT_DELAY = 1.5
+"""Seconds by which a commit may follow the change that the audit recorded, at most."""
 RUNS_ACTIVE = ("queued", "running")
 TIS_ACTIVE = (
     "scheduled",
@@ -59,7 +59,7 @@ class Sample(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One gauge at one moment: what was shown and between what it had to be."""
+    """One gauge series of one scrape: the value shown and its bounds."""
 
     at: float
     family: str
@@ -70,12 +70,12 @@ class Check(NamedTuple):
 
     @property
     def right(self) -> bool:
-        """Whether it was."""
+        """Whether the value is within its bounds."""
         return self.least <= self.shown <= self.most
 
 
 class Sampler:
-    """Scrapes the exporter now and then, always while it rests between two polls."""
+    """Scrapes the exporter regularly, but only between two polls."""
 
     def __init__(self, subject: Subject, proxy: Proxy) -> None:
         self._subject = subject
@@ -85,11 +85,11 @@ class Sampler:
         self.samples: list[Sample] = []
 
     def start(self) -> None:
-        """Begin."""
+        """Start to scrape."""
         self._thread.start()
 
     def close(self) -> None:
-        """End."""
+        """Stop."""
         self._over.set()
         self._thread.join(timeout=60)
 
@@ -97,16 +97,16 @@ class Sampler:
         while not self._over.wait(PAUSE):
             try:
                 sample = self.take()
-            except (OSError, ValueError):  # the exporter is away, or the scrape was cut off by its end
+            except (OSError, ValueError):  # the exporter is down, or was killed during the scrape
                 continue
             if sample:
                 self.samples.append(sample)
 
     def take(self) -> Sample | None:
-        """A sample, unless a poll came in between."""
+        """A sample; None if a poll ran meanwhile."""
         before = self._proxy.exchanges()
         now = time.time()
-        if self._proxy.is_busy() or not before or now - before[-1].ended < CALM:
+        if self._proxy.is_busy() or not before or now - before[-1].ended < IDLE_SECONDS:
             return None
         exposition = self._subject.scrape()
         if self._proxy.is_busy() or len(self._proxy.exchanges()) != len(before):
@@ -120,43 +120,43 @@ class Sampler:
         return Sample(now, exposition, shown)
 
     def _is_shown(self, exposition: Exposition, reader: str, poll: Poll, now: float) -> bool:
-        """Whether the reader says itself that its last success came with this poll; its clock may be stepped."""
+        """Whether the reader reports that this poll was its last success; the exporter's clock may be stepped."""
         return poll.began - 1 <= self._subject.last_success(exposition, reader) <= now + 1
 
 
 def check(samples: Iterable[Sample], database: Database) -> list[Check]:
-    """Hold every gauge of every poll, as the first sample of it showed it, against what was true."""
-    moments = [_moments(sample) for sample in samples]
-    judged: set[tuple[str, Window]] = set()
-    windows = sorted({window for moment in moments for window in moment.windows.values()})
-    truth = dict(zip(windows, replay(database, windows), strict=True))
+    """Compare every gauge of every poll, as the first sample after it shows it, with the audit."""
+    moments = [_sample_intervals(sample) for sample in samples]
+    judged: set[tuple[str, ReadInterval]] = set()
+    intervals = sorted({interval for moment in moments for interval in moment.intervals.values()})
+    truth = dict(zip(intervals, replay(database, intervals), strict=True))
     checks: list[Check] = []
     for moment in moments:
-        for family, window in moment.windows.items():
-            if (family, window) not in judged:
-                judged.add((family, window))
-                checks += _compare(moment.sample, family, truth[window][family])
+        for family, interval in moment.intervals.items():
+            if (family, interval) not in judged:
+                judged.add((family, interval))
+                checks += _compare(moment.sample, family, truth[interval][family])
     return checks
 
 
-Window = tuple[float, float]
+ReadInterval = tuple[float, float]
 Bounds = dict[Key, tuple[int, int]]
 
 
-class Moments(NamedTuple):
-    """A sample and, for each family that can be judged, the time in which its values were read."""
+class SampleIntervals(NamedTuple):
+    """A sample and, for each family that can be checked, the time in which its values were read."""
 
     sample: Sample
-    windows: dict[str, Window]
+    intervals: dict[str, ReadInterval]
 
 
-def _moments(sample: Sample) -> Moments:
-    windows = {}
+def _sample_intervals(sample: Sample) -> SampleIntervals:
+    intervals = {}
     for family, endpoint in ENDPOINTS.items():
         poll = sample.polls.get(endpoint)
         if poll and poll.sound:
-            windows[family] = (poll.began - COMMIT, poll.ended)
-    return Moments(sample, windows)
+            intervals[family] = (poll.began - MAX_COMMIT_DELAY, poll.ended)
+    return SampleIntervals(sample, intervals)
 
 
 def _compare(sample: Sample, family: str, bounds: Bounds) -> Iterator[Check]:
@@ -170,23 +170,23 @@ def _compare(sample: Sample, family: str, bounds: Bounds) -> Iterator[Check]:
         yield Check(sample.at, family, key, shown.get(key, 0.0), least, most)
 
 
-def replay(database: Database, windows: Sequence[Window]) -> list[dict[str, Bounds]]:
-    """For each window, in order of their beginnings, the least and the most of every gauge in it."""
+def replay(database: Database, intervals: Sequence[ReadInterval]) -> list[dict[str, Bounds]]:
+    """For each interval, sorted by start, the least and the greatest value of every gauge in it."""
     deferring = {row["pool"] for row in database.rows("select pool from slot_pool where include_deferred")}
     changes = list(_changes(database, deferring))
-    return [_bounds(changes, window) for window in windows]
+    return [_bounds(changes, interval) for interval in intervals]
 
 
-class Shift(NamedTuple):
-    """At one moment some gauges went up and others down."""
+class GaugeChange(NamedTuple):
+    """One change of a row: the gauges that it increases and those that it decreases."""
 
     at: float
     ups: tuple[tuple[str, Key, int], ...]
     downs: tuple[tuple[str, Key, int], ...]
 
 
-def _bounds(changes: Sequence[Shift], window: Window) -> dict[str, Bounds]:
-    began, ended = window
+def _bounds(changes: Sequence[GaugeChange], interval: ReadInterval) -> dict[str, Bounds]:
+    began, ended = interval
     now: Counter[tuple[str, Key]] = Counter()
     extremes: dict[tuple[str, Key], tuple[int, int]] = {}
     opened = False
@@ -212,7 +212,7 @@ def _by_family(extremes: dict[tuple[str, Key], tuple[int, int]]) -> dict[str, Bo
     return found
 
 
-def _changes(database: Database, deferring: set[str]) -> Iterator[Shift]:
+def _changes(database: Database, deferring: set[str]) -> Iterator[GaugeChange]:
     """Every committed change of an active state, as the gauges see it."""
     query = """
         select extract(epoch from at)::float8 as at, operation, dag_id, run_id, task_id, map_index::text,
@@ -227,7 +227,7 @@ def _changes(database: Database, deferring: set[str]) -> Iterator[Shift]:
         after = () if row["operation"] == "delete" else tuple(_weights(row, deferring))
         before = held.get(key, ())
         if before != after:
-            yield Shift(row["at"], after, before)
+            yield GaugeChange(row["at"], after, before)
         held[key] = after
 
 

@@ -1,4 +1,4 @@
-"""Limits and other states that seldom change, as Airflow's database has them while nothing runs."""
+"""Compare limits and other gauges that seldom change with Airflow's database, while nothing runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Expected = tuple[str, tuple[str, ...], tuple[str, ...], float]
 
 
 def check(database: Database, exposition: Exposition, *, is_3: bool, parallelism: int, at: float) -> list[Check]:
-    """Hold what the exporter shows against the database, series by series."""
+    """Compare what the exporter shows with the database, series by series."""
     expected = {
         (family, frozenset(zip(names, values, strict=True))): value
         for family, names, values, value in expect(database, is_3=is_3, parallelism=parallelism)
@@ -31,8 +31,8 @@ def check(database: Database, exposition: Exposition, *, is_3: bool, parallelism
 
 
 def expect(database: Database, *, is_3: bool, parallelism: int) -> Iterator[Expected]:
-    """Every series that there must be."""
-    # 2.x cannot say anything of an unlimited pool: it answers 500.
+    """Every series that the exporter must show."""
+    # 2.x cannot serve an unlimited pool: it answers 500.
     for row in database.rows("select pool, slots from slot_pool" + ("" if is_3 else " where slots <> -1")):
         yield "airflow_pool_slots", ("pool",), (row["pool"],), math.inf if row["slots"] == -1 else row["slots"]
     stale = "is_stale" if is_3 else "not is_active"

@@ -1,17 +1,17 @@
--- What really happened, told from the audit by the definitions of docs and design, not by the exporter's code.
+-- What really happened, computed from the audit by the definitions of docs/counting.md, not by the exporter's code.
 --
 -- Tables that the test fills first:
---   e2e_window(endpoint, start, walked)  the first complete walk: what ended before its start is history
---   e2e_poll(endpoint, began, ended)     complete and undisturbed walks over task instances and over runs
+--   e2e_window(endpoint, start, walked)  the first complete poll: what ended before its start is history
+--   e2e_poll(endpoint, began, ended)     complete and undisturbed polls of task instances and of runs
 --   e2e_bucket(family, le)               the bounds of the histograms
--- What it adds up to is in cells.sql.
+-- The sums are in cells.sql.
 
 -- ---- versions ----------------------------------------------------------------------------------------------------
 
--- The committed versions of each task instance. Of several changes in one transaction only the last was ever seen.
--- A `life` ends with the deletion of the row: a run made anew under an old id has lives of its own.
+-- The committed versions of each task instance. Of several changes in one transaction only the last is visible.
+-- A `life` ends with the deletion of the row: a run that is created again with the same id has new lives.
 --
--- 2.x commits `skipped` first and its end date a moment later: that is one arrival, seen unfinished, not two.
+-- 2.x commits `skipped` first and its end date a moment later: that is one terminal state, visible before it is complete, not two.
 create materialized view e2e_ti as
 with facts as (
     select distinct on (content->>'dag_id', content->>'run_id', content->>'task_id', content->>'map_index', xid)
@@ -96,7 +96,7 @@ with began as (
             when e.state is null or e.state = 'restarting' then 'cleared'
             when e.state = 'up_for_retry' then 'retried'
             else e.state
-        end as fate,
+        end as outcome,
         (select min(v.at) from e2e_ti v
           where (v.dag_id, v.run_id, v.task_id, v.map_index, v.life)
               = (began.dag_id, began.run_id, began.task_id, began.map_index, began.life)
@@ -118,31 +118,31 @@ with began as (
     ) e on true
 )
 select t.dag_id, t.run_id, t.task_id, t.map_index, t.life, t.try_number, t.began_seq, t.began_at, t.ended_seq, t.ended_at,
-    t.end_state, t.max_tries, t.pool, t.queue, t.next_at, t.next_state, t.next_operation, t.fate, t.left_at, t.before_at,
-    case when t.fate = 'cleared' then coalesce(a.start_date, t.start_date) else t.start_date end as start_date,
-    case when t.fate = 'cleared' then coalesce(a.end_date, t.end_date) else t.end_date end as end_date,
-    case when t.fate = 'cleared' then coalesce(a.queued_at, t.queued_at) else t.queued_at end as queued_at,
-    case when t.fate = 'cleared' then coalesce(a.scheduled_at, t.scheduled_at) else t.scheduled_at end as scheduled_at,
+    t.end_state, t.max_tries, t.pool, t.queue, t.next_at, t.next_state, t.next_operation, t.outcome, t.left_at, t.before_at,
+    case when t.outcome = 'cleared' then coalesce(a.start_date, t.start_date) else t.start_date end as start_date,
+    case when t.outcome = 'cleared' then coalesce(a.end_date, t.end_date) else t.end_date end as end_date,
+    case when t.outcome = 'cleared' then coalesce(a.queued_at, t.queued_at) else t.queued_at end as queued_at,
+    case when t.outcome = 'cleared' then coalesce(a.scheduled_at, t.scheduled_at) else t.scheduled_at end as scheduled_at,
     a.try_number is not null as archived,
-    t.fate <> 'cleared' and a.seq between t.began_seq and t.ended_seq and a.end_date <> t.end_date as cleared_in_vain,
+    t.outcome <> 'cleared' and a.seq between t.began_seq and t.ended_seq and a.end_date <> t.end_date as cleared_in_vain,
     (select min(d.at) from e2e_ti d
       where (d.dag_id, d.run_id, d.task_id, d.map_index, d.life) = (t.dag_id, t.run_id, t.task_id, t.map_index, t.life)
         and d.operation = 'delete') as deleted_at,
     (select max(r.end_date) from e2e_ti r
       where (r.dag_id, r.run_id, r.task_id, r.map_index, r.life, r.try_number, r.max_tries, r.state)
           = (t.dag_id, t.run_id, t.task_id, t.map_index, t.life, t.try_number, t.max_tries, 'failed')
-        and t.fate = 'failed' and r.seq > t.ended_seq and r.end_date > t.end_date) as renewed_end
+        and t.outcome = 'failed' and r.seq > t.ended_seq and r.end_date > t.end_date) as renewed_end
 from ended t
 left join e2e_archived a using (dag_id, run_id, task_id, map_index, try_number);
 
--- When tasks of a run were cleared: 3.x then renews the run's queued_at. A walk tells only of the newest clear.
+-- When tasks of a run were cleared: 3.x then sets the run's queued_at. A poll shows only the newest clear.
 create view e2e_clear as
 select content->>'dag_id' as dag_id, content->>'run_id' as run_id, min(at) as at
 from e2e_change
 where source = 'dag_run'
 group by content->>'dag_id', content->>'run_id', content->>'queued_at';
 
--- Whether a complete walk took place between two moments. A commit may come a little after its change was written.
+-- Whether a complete poll took place between two moments. A commit may come a little after its change was recorded.
 create function e2e_walked(what text, since timestamptz, until timestamptz) returns boolean language sql stable as $$
     select exists (
         select from e2e_poll
@@ -150,34 +150,34 @@ create function e2e_walked(what text, since timestamptz, until timestamptz) retu
     )
 $$;
 
--- The tries that count, and what makes the count of some of them a matter of luck:
---   deleted   its row was deleted before a walk could see how it ended
---   unseen    its row was cleared, marked or rerun before a walk saw how it ended: history calls it failed, whatever it was
---   blurred   it was cleared while it ran, and before a walk saw that it went on to up_for_retry and out of it (2.x), or its
---             run was cleared again (3.x), or while it waited for a poke or a trigger, and no walk had seen that it waited:
+-- The tries that count, and the reasons why some of them may be counted differently:
+--   deleted   its row was deleted before a poll could see how it ended
+--   unseen    its row was cleared, marked or rerun before a poll saw how it ended: history calls it failed in any case
+--   blurred   it was cleared while it ran, and before a poll saw that it became up_for_retry and left that state (2.x), or its
+--             run was cleared again (3.x), or while it waited for a poke or a trigger, and no poll had seen that it waited:
 --             then its archived copy looks like that of a failed try
---   unarchived  it failed while it was queued or scheduled anew (the executor lost it between two pokes), and was retried
---             before a walk saw that: Airflow archives a retried try only where it failed running
---   in vain   it was cleared while it ran, but only an archived copy says so: 2.x's API forgets to change the row, so that
---             the try goes on, unless Airflow ends it, and may be called cleared or by how it ended
+--   unarchived  it failed while it was queued or scheduled again (the executor lost it between two pokes), and was retried
+--             before a poll saw that: Airflow archives a retried try only if it failed while running
+--   in vain   it was cleared while it ran, but only an archived copy shows that: the API of 2.x does not change the row, so
+--             the try goes on unless Airflow ends it, and may count as cleared or with its real outcome
 --   renewed   2.x handled its failure again, so that its row shows a later end than the true one (see e2e_possible)
 --   history   it ended before the first start, and was handled again after it
---   edge      it ended while the exporter's very first walk was under way, and was retried or cleared before that was over
+--   edge      it ended during the exporter's very first poll, and was retried or cleared before that was complete
 create materialized view e2e_counted_try as
 select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
     array_remove(array[
         case when deleted_at is not null and not e2e_walked('/taskInstances', ended_at, deleted_at) then 'deleted' end,
-        case when fate in ('success', 'failed', 'skipped', 'retried') and next_at is not null
-              and not (fate = 'retried' and next_state in ('scheduled', 'up_for_retry'))
-              and not (fate = 'failed' and next_state = 'failed')
+        case when outcome in ('success', 'failed', 'skipped', 'retried') and next_at is not null
+              and not (outcome = 'retried' and next_state in ('scheduled', 'up_for_retry'))
+              and not (outcome = 'failed' and next_state = 'failed')
               and not e2e_walked('/taskInstances', ended_at, next_at) then 'unseen' end,
-        case when fate = 'cleared' and end_state = 'restarting' and not e2e_walked('/taskInstances', ended_at,
+        case when outcome = 'cleared' and end_state = 'restarting' and not e2e_walked('/taskInstances', ended_at,
               case when next_state = 'up_for_retry' then left_at
               else (select min(c.at) from e2e_clear c where (c.dag_id, c.run_id) = (t.dag_id, t.run_id)
                     and c.at > ended_at + interval '1 second') end) then 'blurred' end,
-        case when fate = 'cleared' and end_state is null and not e2e_walked('/taskInstances', before_at, ended_at)
+        case when outcome = 'cleared' and end_state is null and not e2e_walked('/taskInstances', before_at, ended_at)
               then 'blurred' end,
-        case when fate = 'retried' and not archived and not e2e_walked('/taskInstances', ended_at, next_at) then 'unarchived' end,
+        case when outcome = 'retried' and not archived and not e2e_walked('/taskInstances', ended_at, next_at) then 'unarchived' end,
         case when cleared_in_vain then 'in vain' end,
         case when coalesce(end_date, ended_at) < w.start then 'history' end,
         case when ended_at <= w.walked and next_at <= w.walked + interval '1.5 seconds' then 'edge' end
@@ -185,13 +185,14 @@ select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
 from e2e_try t, e2e_window w
 where w.endpoint = '/taskInstances' and ended_seq is not null and coalesce(renewed_end, end_date, ended_at) >= w.start;
 
--- ---- outcomes ----------------------------------------------------------------------------------------------------
+-- ---- terminal states ---------------------------------------------------------------------------------------------
 
 -- A terminal state that was reached: the task instance, its try number, the state and the end date. Marking by hand
--- leaves the end date as it was: what ended before the first start and was marked after it (history) has been reached
--- since, but only an exporter that had seen it before can know. 2.x handles the failure of a task that was killed by a signal
--- again and again, and renews the end each time: that is one outcome, with the first of the ends. On 2.x one that reads by runs cannot know of a mark by
--- hand either, where the run had ended and Airflow left it as it was.
+-- leaves the end date as it was: what ended before the first start and was marked after it (history) is a new terminal
+-- state, but only an exporter that had seen it before can know that. 2.x handles the failure of a task that was
+-- killed by a signal several times, and changes the end each time: that is one terminal state, with the first end. On
+-- 2.x an exporter that reads run by run cannot see a mark by hand either, if the run had ended and Airflow did not
+-- change it.
 create function e2e_stood_still(dag text, run text, moment timestamptz) returns boolean language sql stable as $$
     select exists (
         select from e2e_run
@@ -232,8 +233,8 @@ from reached, e2e_window w
 where w.endpoint = '/taskInstances'
   and (coalesce(last_end, reached_at) >= w.start or reached_at > greatest(w.start, end_date + interval '5 seconds'));
 
--- The end of a run: the run, the state and the end date. It is a later end if the run had ended before, so that it was
--- cleared or marked; its delays are no longer those of the schedule.
+-- The end of a run: the run, the state and the end date. It is a later end if the run had ended before and was then
+-- cleared or marked; it has no schedule delays.
 create materialized view e2e_run_outcome as
 with ends as (
     select dag_id, run_id, life, run_type, state, start_date, end_date, run_after, min(at) as reached_at,

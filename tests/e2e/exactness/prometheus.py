@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes the exporter, and its answers to PromQL."""
+"""A real Prometheus that scrapes the exporter and answers PromQL queries."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ OUR_LABELS = frozenset({"__name__", "job", "instance", "airflow"})
 
 
 def scraping(target: str) -> str:
-    """A configuration that scrapes one exporter and does nothing else."""
+    """A configuration that only scrapes one exporter."""
     return CONFIG.format(seconds=SCRAPE_SECONDS, target=target)
 
 
 def find_prometheus() -> str | None:
-    """The program, from $PROMETHEUS_BIN or PATH."""
+    """The path of the program, from $PROMETHEUS_BIN or PATH; None if there is none."""
     named = os.environ.get("PROMETHEUS_BIN")
     return named if named and Path(named).exists() else shutil.which("prometheus")
 
 
 class Prometheus:
-    """One server on loopback whose data lie in `folder`; `config` is the text of its configuration."""
+    """One server on loopback with its data in `folder`; `config` is the text of its configuration."""
 
     def __init__(self, program: str, folder: Path, config: str, *flags: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,11 +62,11 @@ class Prometheus:
 
     @property
     def pid(self) -> int:
-        """The process, for measuring."""
+        """The process id, for measurements."""
         return self._child.pid
 
     def close(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._session.close()
         self._child.terminate()
         try:
@@ -76,7 +76,7 @@ class Prometheus:
             self._child.wait()
 
     def wait_ready(self, seconds: float = 30) -> None:
-        """Wait until it answers."""
+        """Wait until the server is ready. Raises RuntimeError."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
@@ -88,7 +88,7 @@ class Prometheus:
         raise RuntimeError("Prometheus did not become ready")
 
     def query(self, promql: str, at: float | None = None) -> dict[Series, float]:
-        """The instant vector that an expression answers, without the labels of the scrape."""
+        """The result of an instant query, without the labels of the scrape. Raises RuntimeError."""
         moment = {"time": f"{at:.3f}"} if at is not None else {}
         reply = self._session.post(
             f"http://127.0.0.1:{self.port}/api/v1/query", data={"query": promql, **moment}, timeout=60

@@ -1,6 +1,6 @@
 """A small HTTP proxy between the exporter and Airflow's API that delays, cuts off and fails requests on command.
 
-It also remembers every request, which tells afterwards when the exporter looked at Airflow undisturbed.
+It records every request, so that a test knows afterwards which polls were undisturbed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please si
 
 
 class Exchange(NamedTuple):
-    """One request and what became of it; times are Unix seconds, `fault` is empty where it was let through."""
+    """One request and its result. Times are Unix seconds, `fault` is empty if there was none."""
 
     began: float
     ended: float
@@ -33,16 +33,16 @@ class Exchange(NamedTuple):
     status: int
     fault: str
     date: float = 0.0
-    """What the server's clock said, in whole Unix seconds."""
+    """The `Date` header of the reply, in whole Unix seconds."""
 
     @property
     def sound(self) -> bool:
-        """Whether the client got the server's own answer, if late; that something is gone is an answer too."""
+        """Whether the client got the server's own answer, perhaps late; HTTP 404 is an answer too."""
         return self.fault in ("", "delay") and (200 <= self.status < 300 or self.status == HTTPStatus.NOT_FOUND)
 
 
 class Reply(NamedTuple):
-    """An answer as it goes to the client."""
+    """A reply to the client."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -51,7 +51,7 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True)
 class Faults:
-    """Which share of all requests is delayed, cut off or failed."""
+    """The share of all requests that are delayed, cut off or failed."""
 
     delayed: float = 0.0
     delay_seconds: float = 3.0
@@ -69,7 +69,7 @@ BAD_GATEWAY = Reply(502, [("Content-Type", "text/html")], b"<html><body>502 Bad 
 
 
 class Proxy:
-    """Listens on a port of loopback and passes everything on to one server."""
+    """Listens on a loopback port and forwards every request to one server."""
 
     def __init__(self, upstream: str, seed: int = 1) -> None:
         parts = urlsplit(upstream)
@@ -85,26 +85,26 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Where clients find it."""
+        """The URL of the proxy."""
         return f"http://{HOST}:{self._server.server_address[1]}"
 
     def is_busy(self) -> bool:
-        """Whether a request is under way."""
+        """Whether a request is in progress."""
         return self._running > 0
 
     def exchanges(self) -> list[Exchange]:
-        """All requests that have ended, in the order of their ends."""
+        """All completed requests, in the order of their ends."""
         with self._lock:
             return list(self._exchanges)
 
     def close(self) -> None:
-        """Stop listening and drop what is open."""
+        """Stop listening and close all connections."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout=10)
 
     def choose(self) -> str:
-        """The fate of the next request: empty, or the name of its fault."""
+        """The fault of the next request; empty for none."""
         with self._lock:
             chance = self._random.random()
             failure = self._random.choice(sorted(FAILURES))
@@ -116,18 +116,18 @@ class Proxy:
         return ""
 
     def enter(self) -> None:
-        """A request begins."""
+        """Record that a request began."""
         with self._lock:
             self._running += 1
 
     def leave(self, exchange: Exchange) -> None:
-        """A request has ended."""
+        """Record that a request has ended."""
         with self._lock:
             self._running -= 1
             self._exchanges.append(exchange)
 
     def forward(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Reply:
-        """Ask the server."""
+        """Send a request to the server; a failure becomes HTTP 502."""
         connection = http.client.HTTPConnection(*self._upstream, timeout=UPSTREAM_TIMEOUT)
         try:
             connection.request(method, target, body or None, dict(headers))
@@ -194,14 +194,14 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            """Say nothing: the exchanges are kept instead."""
+            """Log nothing: the exchanges are recorded instead."""
 
     return Handler
 
 
 def _date(reply: Reply) -> float:
-    told = next((value for name, value in reply.headers if name.lower() == "date"), None)
-    return parsedate_to_datetime(told).timestamp() if told else 0.0
+    header = next((value for name, value in reply.headers if name.lower() == "date"), None)
+    return parsedate_to_datetime(header).timestamp() if header else 0.0
 
 
 def _phrase(status: int) -> str:

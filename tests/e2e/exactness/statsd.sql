@@ -1,12 +1,12 @@
--- What StatsD can tell of what ended between two moments, told from the audit: e2e_try and e2e_run come from oracle.sql.
+-- What StatsD can report of what ended between two moments, computed from the audit (e2e_try and e2e_run of oracle.sql).
 --
--- A process that ran a task reports how it ended; what a scheduler decides (a process that died, upstream_failed, a branch's
+-- A process that ran a task reports how it ended. What a scheduler decides (a process that died, upstream_failed, a branch's
 -- skip, a mark by hand) is not reported.
 
 create view e2e_sent_try as
-select mode, t.dag_id, t.task_id, t.fate, extract(epoch from t.end_date - t.start_date)::float8 as seconds
+select mode, t.dag_id, t.task_id, t.outcome, extract(epoch from t.end_date - t.start_date)::float8 as seconds
 from e2e_try t join e2e_span on t.ended_at >= since and t.ended_at < until
-where t.fate in ('success', 'failed', 'skipped', 'retried');
+where t.outcome in ('success', 'failed', 'skipped', 'retried');
 
 create view e2e_sent_run as
 select mode, dag_id, state, extract(epoch from end_date - start_date)::float8 as seconds

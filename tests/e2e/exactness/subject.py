@@ -1,4 +1,4 @@
-"""The exporter under test: started, scraped, killed, started again, with a clock that can be stepped."""
+"""The exporter under test as a process that a test starts, scrapes and kills, with a clock that can be stepped."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from demo.workdir import free_port
 
 CLOCK = Path(__file__).resolve().parent / "clock"
-READY_SECONDS = 180.0
+MAX_READY_WAIT = 180.0
 SUCCESS = "airflow_exporter_reader_last_success_timestamp_seconds"
 
 
 class Series(NamedTuple):
-    """One line of an exposition, without its value."""
+    """A series: a metric name with its labels."""
 
     name: str
     labels: frozenset[tuple[str, str]]
 
     def label(self, name: str) -> str:
-        """The value of a label, empty where it has none."""
+        """The value of a label; empty if it is missing."""
         return dict(self.labels).get(name, "")
 
 
@@ -36,7 +36,7 @@ Exposition = Mapping[Series, float]
 
 
 def parse(text: str) -> Exposition:
-    """An exposition as a mapping; a series that comes twice is an error."""
+    """Parse an exposition. Raises ValueError for a series that is exposed twice."""
     found: dict[Series, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -48,7 +48,7 @@ def parse(text: str) -> Exposition:
 
 
 class Subject:
-    """The exporter as a process; it keeps its port, its state file and its log across restarts."""
+    """The exporter as a process; its port, state file and log stay the same across restarts."""
 
     def __init__(self, folder: Path, flags: Sequence[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,18 +73,18 @@ class Subject:
 
     @property
     def pid(self) -> int:
-        """The process, for measuring; 0 where none runs."""
+        """The process id, for measurements; 0 if it does not run."""
         return self._child.pid if self._child else 0
 
     def set_clock(self, offset: int) -> None:
-        """Step the exporter's wall clock, and only its, this many seconds from the machine's."""
+        """Let only the exporter's wall clock differ from the machine's by this many seconds."""
         self.clock_offset = offset
         scratch = self._clock.with_suffix(".new")
         scratch.write_text(f"{offset:+d}")
         scratch.replace(self._clock)
 
     def start(self) -> None:
-        """Start it and return at once."""
+        """Start the exporter without waiting."""
         command = [
             sys.executable,
             *("-m", "exporter", "serve", *self._flags),
@@ -97,8 +97,8 @@ class Subject:
             )
 
     def wait_ready(self) -> None:
-        """Wait until it has attempted to read everything."""
-        end = time.monotonic() + READY_SECONDS
+        """Wait until every source was read once, or failed once. Raises RuntimeError."""
+        end = time.monotonic() + MAX_READY_WAIT
         while time.monotonic() < end:
             if self._child and self._child.poll() is not None:
                 raise RuntimeError(f"the exporter ended with {self._child.returncode}: see {self.log}")
@@ -111,7 +111,7 @@ class Subject:
         raise RuntimeError(f"the exporter did not become ready: see {self.log}")
 
     def kill(self) -> None:
-        """End it as a power failure would."""
+        """Kill the exporter, as a power failure would."""
         if self._child:
             self._child.send_signal(signal.SIGKILL)
             self._child.wait()
@@ -119,7 +119,7 @@ class Subject:
             self._child = None
 
     def stop(self) -> int:
-        """Ask it to end; its exit code."""
+        """Terminate the exporter; returns its exit code."""
         if not self._child:
             return 0
         self._child.terminate()
@@ -132,24 +132,24 @@ class Subject:
             self._child = None
 
     def close(self) -> None:
-        """Stop it and let go of sockets."""
+        """Stop the exporter and close the connections."""
         self.stop()
         self._session.close()
 
     def scrape(self) -> Exposition:
-        """What it exposes now."""
+        """What the exporter exposes now."""
         reply = self._session.get(f"http://{self.address}/metrics", timeout=30)
         reply.raise_for_status()
         return parse(reply.content.decode("utf-8"))
 
     def last_success(self, exposition: Exposition, reader: str, source: str = "airflow") -> float:
-        """When a reader last committed what it read, as the exposition says, by the machine's clock."""
-        told = (
+        """When a reader last succeeded, in Unix seconds of the machine's clock; from the exposition."""
+        values = (
             value
             for series, value in exposition.items()
             if series.name == SUCCESS and (series.label("source"), series.label("reader")) == (source, reader)
         )
-        return next(told, 0.0) - self.clock_offset
+        return next(values, 0.0) - self.clock_offset
 
     def _environ(self) -> dict[str, str]:
         return {

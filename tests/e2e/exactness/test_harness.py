@@ -1,4 +1,4 @@
-"""The test bench itself: a proxy that does as it is told, polls told apart, and verdicts that find what is wrong."""
+"""Tests of the test environment itself: the proxy's faults, how requests are grouped into polls, and verdicts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def proxy() -> Iterator[Proxy]:
 
 
 def ask(proxy: Proxy, times: int = 1) -> list[int | str]:
-    """The status of each answer, or the name of what was raised; a session of its own for each."""
+    """The status of each reply, or the name of the exception; each request has a new session."""
     found: list[int | str] = []
     for _ in range(times):
         with requests.Session() as session:
@@ -59,11 +59,11 @@ def ask(proxy: Proxy, times: int = 1) -> list[int | str]:
                 found.append(type(error).__name__)
     end = time.monotonic() + 10
     while len(proxy.exchanges()) < times and time.monotonic() < end:
-        time.sleep(0.01)  # the proxy notes an exchange after it has answered
+        time.sleep(0.01)  # the proxy records an exchange after it has answered
     return found
 
 
-def test_without_faults_everything_comes_through_and_is_remembered(proxy: Proxy) -> None:
+def test_without_faults_every_request_succeeds_and_is_recorded(proxy: Proxy) -> None:
     assert ask(proxy, 2) == [200, 200]
     exchanges = proxy.exchanges()
     assert [(one.method, one.target, one.status, one.fault) for one in exchanges] == [
@@ -84,7 +84,7 @@ def test_failures_are_of_every_kind(proxy: Proxy) -> None:
     assert not any(one.sound for one in proxy.exchanges())
 
 
-def test_faults_come_in_the_share_that_was_asked_for(proxy: Proxy) -> None:
+def test_faults_have_the_configured_share(proxy: Proxy) -> None:
     proxy.faults = Faults(delayed=0.1, cut=0.2, failed=0.3)
     kinds = Counter(proxy.choose() for _ in range(10_000))
     assert kinds["delay"] == pytest.approx(1000, rel=0.15)
@@ -92,7 +92,7 @@ def test_faults_come_in_the_share_that_was_asked_for(proxy: Proxy) -> None:
     assert kinds[""] == pytest.approx(4000, rel=0.15)
 
 
-def test_a_server_that_is_away_is_a_bad_gateway() -> None:
+def test_an_unreachable_server_is_a_bad_gateway() -> None:
     proxy = Proxy("http://127.0.0.1:9")
     assert ask(proxy) == ["502 other"]
     proxy.close()
@@ -120,14 +120,14 @@ def test_a_poll_of_task_instances_lasts_until_the_next_begins() -> None:
     assert polls(exchanges, "/pools") == [Poll(3, 3.1, sound=True)]
 
 
-def test_a_walk_that_goes_over_all_pages_again_is_part_of_its_poll() -> None:
+def test_pages_that_are_read_again_are_part_of_the_same_poll() -> None:
     active = "/api/v1/dags/~/dagRuns/~/taskInstances?state=running&limit=100"
     again = active.replace("100", "83")
     exchanges = [exchange(at, target) for at, target in enumerate((active, f"{active}&offset=100", again, active))]
     assert polls(exchanges, "/taskInstances") == [Poll(0, 2.1, sound=True), Poll(3, 3.1, sound=True)]
 
 
-def test_a_poll_that_may_have_been_cut_short_is_not_sound() -> None:
+def test_a_poll_that_may_have_left_runs_for_later_is_not_sound() -> None:
     active = "/api/v1/dags/~/dagRuns/~/taskInstances?state=running&limit=100"
     runs = [f"/api/v1/dags/d/dagRuns/r{number}/taskInstances?limit=100" for number in range(40)]
     many = [exchange(1 + index / 100, run) for index, run in enumerate(runs)]
@@ -136,7 +136,7 @@ def test_a_poll_that_may_have_been_cut_short_is_not_sound() -> None:
         assert [poll.sound for poll in polls([exchange(0, active), *listed], "/taskInstances")] == [sound]
 
 
-def test_the_active_runs_alone_are_no_poll_of_runs() -> None:
+def test_a_request_for_active_runs_only_is_no_poll_of_runs() -> None:
     active = "/api/v2/dags/~/dagRuns?limit=100&cursor=&state=queued&state=running"
     ended = "/api/v2/dags/~/dagRuns?limit=100&cursor=&updated_at_gte=x&state=success"
     exchanges = [exchange(1, active), exchange(2, ended), exchange(5, active)]

@@ -1,4 +1,4 @@
-"""StatsD from real Airflows, without the API: outcomes and durations held against the database, in every dialect.
+"""StatsD of real Airflows without the API: states and durations equal the database, in every dialect.
 
     AIRFLOW_VERSIONS="3.3.2 2.11.2" E2E_STATSD_SECONDS=90 python -m pytest tests/e2e/exactness/test_statsd.py -m e2e -s
 
@@ -20,8 +20,8 @@ import pytest
 from demo.environment import release
 from demo.workdir import free_port
 from exporter.store.persistence.live_saver import MAX_INTERVAL
-from tests.e2e.exactness.arena import SETTINGS, Ground, calm_down, open_ground
 from tests.e2e.exactness.database import Database, quote
+from tests.e2e.exactness.environment import SETTINGS, AuditedAirflow, start_audited_airflow, wait_until_quiet
 from tests.e2e.exactness.subject import Exposition, Subject
 
 VERSIONS = os.environ.get("AIRFLOW_VERSIONS", "3.3.2 2.11.2").split()
@@ -38,24 +38,24 @@ MODES: Mapping[str, Mapping[str, str]] = {
 }
 CHOSEN = os.environ.get("E2E_STATSD_MODES", " ".join(MODES)).split()
 DEFERRED = {"deferred", "deferred_twice", "impatient", "rescheduled", "rescheduled_soft", "too_late"}
-"""Tasks that 2.x times piece by piece, and of which a sensor's reported seconds are those of each poke."""
+"""Tasks whose duration 2.x reports in parts; of a sensor it reports the seconds of each poke."""
 ENDED_BY_SCHEDULER = {"killed", "killed_twice", "killed_for_good", "endless"} | DEFERRED
-"""Tasks whose process dies without a word, or that fail while they wait without one: nobody tells of such tries."""
+"""Tasks whose process dies, or that fail while they wait without one: Airflow sends nothing for such tries."""
 SKIPPED = {"skip_itself", "poked_soft"}
 """Tasks that skip themselves: 3.x sends no task.duration for them."""
-SLACK = 0.6
-"""Seconds by which what a try is said to have taken may be more than what the database has."""
-STARTUP = 12.0
-"""Seconds from when a task is called running until its process, which tells the duration, has loaded it: most of them
-are for a small machine that starts a dozen at once."""
-SHARE = 0.02
+MAX_EXTRA_SECONDS = 0.6
+"""Seconds by which the reported duration of a try may exceed that of the database."""
+MAX_STARTUP_SECONDS = 12.0
+"""Seconds between the state running and the moment when the process, which reports the duration, has loaded the task;
+that long only where a small machine starts a dozen at once."""
+MAX_RELATIVE_ERROR = 0.02
 BIRTH_HOLD = 1
 FIGURES = 6
-"""Figures that are compared for each task, at least."""
+"""How many values are compared for each task, at least."""
 TOLERANCE = float(os.environ.get("E2E_TOLERANCE", "0"))
-"""The share of figures that may differ: none, but for short runs on machines that stall."""
-ENOUGH = 20
-"""Tries that must have ended, for a comparison to say anything."""
+"""The share of values that may differ: 0, except for short runs on machines that stall."""
+MIN_TRIES = 20
+"""How many tries must have ended for a valid comparison."""
 
 
 def say(message: str) -> None:
@@ -63,9 +63,9 @@ def say(message: str) -> None:
     print(message, file=sys.__stderr__, flush=True)
 
 
-def is_release_3(ground: Ground) -> bool:
+def is_release_3(audited: AuditedAirflow) -> bool:
     """Whether it is an Airflow 3."""
-    return release(ground.airflow.version) >= (3,)
+    return release(audited.airflow.version) >= (3,)
 
 
 def choose_settings(mode: str, port: int) -> dict[str, str]:
@@ -79,41 +79,41 @@ def choose_settings(mode: str, port: int) -> dict[str, str]:
     }
 
 
-def work(ground: Ground, mode: str, port: int, folder: Path) -> Exposition:
-    """Let Airflow work and report in one dialect; what an exporter that hears nothing else shows at the end."""
-    stopped = change_settings(ground, choose_settings(mode, port))
+def work(audited: AuditedAirflow, mode: str, port: int, folder: Path) -> Exposition:
+    """Let Airflow run and send one dialect; returns what an exporter shows that receives only this."""
+    stopped = change_settings(audited, choose_settings(mode, port))
     flags = [
         "--no-collector.airflow",
         "--no-collector.host",
         "--collector.statsd",
         f"--statsd.listen-udp=127.0.0.1:{port}",
         "--statsd.listen-tcp=",
-        f"--statsd.release={ground.airflow.version}",
+        f"--statsd.release={audited.airflow.version}",
         f"--exposition.birth-hold={BIRTH_HOLD}s",
     ]
     subject = Subject(folder / mode, flags)
     try:
         subject.start()
         subject.wait_ready()
-        since = clock(ground.database)
+        since = clock(audited.database)
         if stopped:
-            ground.airflow.start()
-        for dag_id in ground.console.dag_ids():
-            # A name that is not ASCII ends 2.x's scheduler: its timers of such names are none.
-            ground.console.pause(dag_id, not (is_release_3(ground) or dag_id.isascii()))
-        say(f"  {mode}: Airflow works for {SECONDS:.0f} s")
+            audited.airflow.start()
+        for dag_id in audited.console.dag_ids():
+            # A name that is not ASCII ends the scheduler of 2.x, because it has no timer for such a name.
+            audited.console.pause(dag_id, not (is_release_3(audited) or dag_id.isascii()))
+        say(f"  {mode}: Airflow runs for {SECONDS:.0f} s")
         time.sleep(SECONDS)
-        calm_down(ground.console, ground.database, ground.audit, say)
+        wait_until_quiet(audited.console, audited.database, audited.audit, say)
         subject.scrape()
         wait_written(subject)
-        ground.database.execute(f"insert into e2e_span values ({quote(mode)}, {quote(since)}, clock_timestamp())")
+        audited.database.execute(f"insert into e2e_span values ({quote(mode)}, {quote(since)}, clock_timestamp())")
         return subject.scrape()
     finally:
         subject.close()
 
 
 def wait_written(subject: Subject) -> None:
-    """Wait until what was exposed as 0 a moment ago is exposed with its value: that is decided when it is written."""
+    """Wait until new series are past their birth hold: until their 0 was written to the state file."""
     held = time.time() + BIRTH_HOLD + 1
     end = held + MAX_INTERVAL + 30
     while subject.last_success(subject.scrape(), "state_file", "statsd") <= held:
@@ -122,12 +122,12 @@ def wait_written(subject: Subject) -> None:
         time.sleep(0.5)
 
 
-def change_settings(ground: Ground, settings: dict[str, str]) -> bool:
-    """Stop an Airflow that has other settings, before the next exporter can hear it; says whether it did."""
-    if ground.airflow.settings == settings:
+def change_settings(audited: AuditedAirflow, settings: dict[str, str]) -> bool:
+    """Stop an Airflow with other settings before the next exporter can receive from it. True if it was stopped."""
+    if audited.airflow.settings == settings:
         return False
-    ground.airflow.stop(*ground.airflow.parts)
-    ground.airflow.settings = settings
+    audited.airflow.stop(*audited.airflow.parts)
+    audited.airflow.settings = settings
     return True
 
 
@@ -136,34 +136,34 @@ def clock(database: Database) -> str:
     return str(database.value("select clock_timestamp() as now"))
 
 
-class Known(NamedTuple):
-    """What is true of one task, or of one DAG's runs."""
+class TrueTotals(NamedTuple):
+    """The true totals of one task."""
 
-    fates: Counter[str]
+    outcomes: Counter[str]
     seconds: float
 
 
-def tries(ground: Ground, mode: str) -> dict[tuple[str, str], Known]:
+def tries(audited: AuditedAirflow, mode: str) -> dict[tuple[str, str], TrueTotals]:
     """The tries that ended, by DAG and task."""
-    found: dict[tuple[str, str], Known] = {}
-    query = f"select dag_id, task_id, fate, count(*) as n, sum(seconds) as seconds from e2e_sent_try \
-        where mode = {quote(mode)} group by dag_id, task_id, fate"
-    for row in ground.database.rows(query):
+    found: dict[tuple[str, str], TrueTotals] = {}
+    query = f"select dag_id, task_id, outcome, count(*) as n, sum(seconds) as seconds from e2e_sent_try \
+        where mode = {quote(mode)} group by dag_id, task_id, outcome"
+    for row in audited.database.rows(query):
         key = (row["dag_id"], row["task_id"])
-        known = found.get(key, Known(Counter(), 0.0))
-        known.fates[row["fate"]] += row["n"]
+        known = found.get(key, TrueTotals(Counter(), 0.0))
+        known.outcomes[row["outcome"]] += row["n"]
         found[key] = known._replace(seconds=known.seconds + row["seconds"])
     return found
 
 
 def can_be_sent(identity: tuple[str, ...], mode: str) -> bool:
-    """Whether the ids come through: Airflow drops what is not ASCII, and plain names hide where a dot was."""
+    """Whether StatsD can carry these ids: Airflow drops what is not ASCII, and plain names hide where a dot was."""
     text = "".join(identity)
     return mode == "datadog" or (text.isascii() and not (mode == "plain" and ("." in text or "__" in text)))
 
 
 def by_labels(exposition: Exposition, name: str, *labels: str) -> dict[tuple[str, ...], float]:
-    """The samples of a name, added up by some of their labels."""
+    """The samples of a metric, summed by some of their labels."""
     found: dict[tuple[str, ...], float] = defaultdict(float)
     for series, value in exposition.items():
         if series.name == name:
@@ -171,7 +171,7 @@ def by_labels(exposition: Exposition, name: str, *labels: str) -> dict[tuple[str
     return found
 
 
-OUTCOMES = ("success", "failed")
+FINISHED_STATES = ("success", "failed")
 COUNTERS = {
     "airflow_task_tries_total": ("success", "failed", "skipped", "retried"),
     "airflow_task_tries_failed_total": ("failed", "retried"),
@@ -179,24 +179,28 @@ COUNTERS = {
 }
 
 
-def compare_tries(exposition: Exposition, truth: Mapping[tuple[str, str], Known], mode: str) -> Iterator[str]:
-    """Yield what differs of the counters of tries."""
-    for name, fates in COUNTERS.items():
+def compare_tries(exposition: Exposition, truth: Mapping[tuple[str, str], TrueTotals], mode: str) -> Iterator[str]:
+    """Yield the differences of counters of tries."""
+    for name, outcomes in COUNTERS.items():
         shown = by_labels(exposition, name, "dag_id", "task_id")
         for key in sorted({*truth, *shown}):
             if not can_be_sent(key, mode):
                 continue
             known = truth.get((key[0], key[1]))
-            true = sum(known.fates[fate] for fate in fates) if known else 0
+            true = sum(known.outcomes[outcome] for outcome in outcomes) if known else 0
             value = shown.get(key, 0.0)
             if value != true and not (key[1] in ENDED_BY_SCHEDULER and value < true):
                 yield f"{name}{list(key)}: {value:g}, true {true}"
 
 
-def compare_outcomes(exposition: Exposition, truth: Mapping[tuple[str, str], Known], mode: str) -> Iterator[str]:
-    """Yield what differs of the outcomes."""
+def compare_terminal_states(
+    exposition: Exposition, truth: Mapping[tuple[str, str], TrueTotals], mode: str
+) -> Iterator[str]:
+    """Yield the differences of counters of terminal states."""
     shown = by_labels(exposition, "airflow_task_instances_finished_total", "dag_id", "task_id", "state")
-    wanted = {(dag, task, state): known.fates[state] for (dag, task), known in truth.items() for state in OUTCOMES}
+    wanted = {
+        (dag, task, state): known.outcomes[state] for (dag, task), known in truth.items() for state in FINISHED_STATES
+    }
     for key in sorted({*shown, *wanted}):
         true, value = wanted.get((key[0], key[1], key[2]), 0), shown.get(key, 0.0)
         if can_be_sent(key[:2], mode) and value != true and not (key[1] in ENDED_BY_SCHEDULER and value < true):
@@ -204,26 +208,26 @@ def compare_outcomes(exposition: Exposition, truth: Mapping[tuple[str, str], Kno
 
 
 def compare_seconds(
-    exposition: Exposition, truth: Mapping[tuple[str, str], Known], mode: str, *, is_3: bool
+    exposition: Exposition, truth: Mapping[tuple[str, str], TrueTotals], mode: str, *, is_3: bool
 ) -> Iterator[str]:
-    """Yield what differs of the seconds that tries used."""
+    """Yield the differences of the run time of tries."""
     shown = by_labels(exposition, "airflow_task_run_seconds_total", "dag_id", "task_id")
     for key, known in sorted(truth.items()):
         if not can_be_sent(key, mode) or key[1] in ENDED_BY_SCHEDULER or (is_3 and key[1] in SKIPPED):
             continue
-        value, count = shown.get(key, 0.0), known.fates.total()
-        most = known.seconds * (1 + SHARE) + SLACK * count
-        if not max(0.001, known.seconds * (1 - SHARE) - STARTUP * count) <= value <= most:
+        value, count = shown.get(key, 0.0), known.outcomes.total()
+        most = known.seconds * (1 + MAX_RELATIVE_ERROR) + MAX_EXTRA_SECONDS * count
+        if not max(0.001, known.seconds * (1 - MAX_RELATIVE_ERROR) - MAX_STARTUP_SECONDS * count) <= value <= most:
             yield f"airflow_task_run_seconds_total{list(key)}: {value:.2f}, true {known.seconds:.2f} ({is_3=})"
 
 
-def compare_runs(ground: Ground, exposition: Exposition, mode: str) -> Iterator[str]:
-    """Yield what differs of the runs: how many ended how, and how long the successful ones took."""
+def compare_runs(audited: AuditedAirflow, exposition: Exposition, mode: str) -> Iterator[str]:
+    """Yield the differences of runs: counts by state, and durations of successful ones."""
     shown = by_labels(exposition, "airflow_dag_runs_finished_total", "dag_id", "state")
     sums = by_labels(exposition, "airflow_dag_run_duration_seconds_sum", "dag_id")
     query = f"select dag_id, state, count(*) as n, sum(seconds) as seconds from e2e_sent_run \
         where mode = {quote(mode)} group by dag_id, state"
-    truth = {(row["dag_id"], row["state"]): (row["n"], row["seconds"]) for row in ground.database.rows(query)}
+    truth = {(row["dag_id"], row["state"]): (row["n"], row["seconds"]) for row in audited.database.rows(query)}
     for key in sorted({*truth, *shown}):
         if not can_be_sent(key[:1], mode):
             continue
@@ -231,14 +235,14 @@ def compare_runs(ground: Ground, exposition: Exposition, mode: str) -> Iterator[
         if shown.get(key, 0.0) != true:
             yield f"airflow_dag_runs_finished_total{list(key)}: {shown.get(key, 0.0):g}, true {true}"
         total = sums.get(key[:1], 0.0)
-        if key[1] == "success" and abs(total - seconds) > SLACK * true + SHARE * seconds:
+        if key[1] == "success" and abs(total - seconds) > MAX_EXTRA_SECONDS * true + MAX_RELATIVE_ERROR * seconds:
             yield f"airflow_dag_run_duration_seconds{list(key[:1])} sum: {total:.2f}, true {seconds:.2f}"
 
 
 def compare_names(exposition: Exposition) -> Iterator[str]:
-    """Yield what was not recognised, rejected or lost: nothing that Airflow sends is."""
+    """Yield every name that was not recognised, rejected or lost: none of Airflow's names may be."""
     customs = {series.name for series in exposition if series.name.startswith("airflow_custom_")}
-    yield from (f"a name of Airflow was taken for one of users: {name}" for name in sorted(customs))
+    yield from (f"a name of Airflow was treated as a custom metric: {name}" for name in sorted(customs))
     for series, value in exposition.items():
         if "statsd" in series.name and value and series.label("reason") in ("unmapped", "conflict", "capped"):
             yield f"{series.name} {series.label('reason')}: {value:g}"
@@ -254,21 +258,21 @@ def test_what_airflow_sends_agrees_with_its_database(version: str) -> None:
     modes = [mode for mode in CHOSEN if mode != "modern" or release(version) >= (3, 2)]
     problems: list[str] = []
     port = free_port()
-    with open_ground(version, folder, say, choose_settings(modes[0], port)) as ground:
-        ground.database.execute("create table e2e_window (endpoint text, start timestamptz, walked timestamptz);")
-        ground.database.execute("create table e2e_poll (endpoint text, began timestamptz, ended timestamptz);")
-        ground.database.execute("create table e2e_span (mode text, since timestamptz, until timestamptz);")
-        expositions = {mode: work(ground, mode, port, folder) for mode in modes}
+    with start_audited_airflow(version, folder, say, choose_settings(modes[0], port)) as audited:
+        audited.database.execute("create table e2e_window (endpoint text, start timestamptz, walked timestamptz);")
+        audited.database.execute("create table e2e_poll (endpoint text, began timestamptz, ended timestamptz);")
+        audited.database.execute("create table e2e_span (mode text, since timestamptz, until timestamptz);")
+        expositions = {mode: work(audited, mode, port, folder) for mode in modes}
         for name in ("oracle.sql", "statsd.sql"):
-            ground.database.execute_file(name)
+            audited.database.execute_file(name)
         for mode, exposition in expositions.items():
-            found = list(compare(ground, exposition, mode))
-            count = sum(known.fates.total() for known in tries(ground, mode).values())
+            found = list(compare(audited, exposition, mode))
+            count = sum(known.outcomes.total() for known in tries(audited, mode).values())
             say(f"  {version} {mode}: {count} tries, {len(exposition)} samples, {len(found)} differences")
-            if count < ENOUGH:
-                found.append(f"only {count} tries ended: nothing is proved")
+            if count < MIN_TRIES:
+                found.append(f"only {count} tries ended, too few for a comparison")
             problems += [f"{mode}: {one}" for one in found]
-        compared = sum(FIGURES * len(tries(ground, mode)) for mode in modes)
+        compared = sum(FIGURES * len(tries(audited, mode)) for mode in modes)
     say("\n".join(problems) or "no problems")
     if problems and len(problems) <= TOLERANCE * compared:
         say(f"TOLERATED: {len(problems)} of {compared} differ, see above")
@@ -276,11 +280,11 @@ def test_what_airflow_sends_agrees_with_its_database(version: str) -> None:
     assert not problems
 
 
-def compare(ground: Ground, exposition: Exposition, mode: str) -> Iterator[str]:
-    """Yield everything that differs in one dialect."""
-    truth = tries(ground, mode)
+def compare(audited: AuditedAirflow, exposition: Exposition, mode: str) -> Iterator[str]:
+    """Yield every difference in one dialect."""
+    truth = tries(audited, mode)
     yield from compare_tries(exposition, truth, mode)
-    yield from compare_outcomes(exposition, truth, mode)
-    yield from compare_seconds(exposition, truth, mode, is_3=is_release_3(ground))
-    yield from compare_runs(ground, exposition, mode)
+    yield from compare_terminal_states(exposition, truth, mode)
+    yield from compare_seconds(exposition, truth, mode, is_3=is_release_3(audited))
+    yield from compare_runs(audited, exposition, mode)
     yield from compare_names(exposition)

@@ -1,8 +1,8 @@
-"""A model of Airflow's task instances, for tests of counting: it knows the truth and shows only what the API shows.
+"""A model of Airflow's task instances for tests of counting. It knows every try, but shows only what the API shows.
 
-Rows change as Airflow 3 changes them (read in its source): a retry and a clear archive the try, an archived try that
-had not ended is called failed, a clear of anything but a running task raises max_tries, a row that is up_for_retry is
-not among its own tries. A change becomes visible up to 1.3 s after its `updated_at`.
+Rows change as in the source of Airflow 3: a retry and a clear archive the try, an archived try that had not ended is
+called failed, a clear raises max_tries unless the task runs, and a row that is up_for_retry is missing in its own
+history of tries. A change becomes visible up to 1.3 s after its `updated_at`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from exporter.sources.airflow.api.objects.task_instances import TIS_ACTIVE, TIS_
 
 Key = tuple[str, str, int]
 RunVersion = tuple[float, float, float | None]
-"""When it is visible, when it was touched, and when the run ended, if it did."""
+"""When a version of a run becomes visible, when it was updated, and when the run ended, if it did."""
 
 
 def dag_of(run_id: str) -> str:
@@ -30,17 +30,17 @@ def dag_of(run_id: str) -> str:
 
 @dataclass
 class Version:
-    """What one task instance looks like from `visible` on; None where it is deleted."""
+    """What one task instance looks like from `visible` on; the row is None if it was deleted."""
 
     visible: float
-    touched: float
+    updated: float
     row: TaskInstance | None
     archive: tuple[TaskInstance, ...]
 
 
 @dataclass
 class Model:
-    """An Airflow at the time `now`; implements of the API what the reader of task instances asks for."""
+    """An Airflow at the time `now`, with the part of the API that the readers of runs and task instances use."""
 
     seed: int
     clears: bool = True
@@ -48,10 +48,10 @@ class Model:
     version: str = "3.3.2"
     major: int = 3
     failing: float = 0.0
-    """The part of requests that fail."""
+    """The share of requests that fail."""
     truth: Counter[Any] = field(default_factory=Counter)
-    fates: dict[tuple[str, str, int], str] = field(default_factory=dict)
-    """How each try ended, by run, task and number."""
+    outcomes: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    """How each try ended, by run, task and try number."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -64,14 +64,14 @@ class Model:
         self.run_versions: dict[str, list[RunVersion]] = {}
         self.cleared: dict[tuple[str, str], float] = {}
         self.repeats: list[tuple[float, TaskInstance]] = []
-        """When a failure is handled again, and the row as the first handling left it."""
+        """When a failure is handled again, and the row after it was handled first."""
         self.runs = 0
         self.quiet = self.paused = False
 
     # ---- what happens --------------------------------------------------------------------------
 
     def pass_time(self, seconds: float, pace: float = 6.0) -> None:
-        """Let things happen for a while, about `pace` a second."""
+        """Let this many seconds pass, with about `pace` changes a second."""
         end = self.now + seconds
         while self.now < end:
             self.now += self.random.expovariate(pace)
@@ -80,13 +80,13 @@ class Model:
         self.now = max(self.now, end)
 
     def settle_down(self) -> None:
-        """Start nothing new and let everything end."""
+        """Start no new runs and let all of them end."""
         self.quiet = True
         while self.alive:
             self.pass_time(5.0, pace=40.0)
 
     def stand_still(self) -> None:
-        """Pause every DAG: what is queued or runs goes on to its end, nothing follows."""
+        """Pause every DAG: tasks that are queued or running end, and none follows."""
         self.paused = self.quiet = True
         while self._moving():
             self.pass_time(1.0)
@@ -105,7 +105,7 @@ class Model:
         if recent and not self.quiet and self.clears and self.random.random() < 0.03:
             self._clear(self.random.choice(recent))
         elif recent and self.random.random() < 0.05:
-            self._touch(self.random.choice(recent))
+            self._update(self.random.choice(recent))
 
     def _create_run(self) -> None:
         self.runs += 1
@@ -126,13 +126,13 @@ class Model:
         step[row.state](row)
 
     def _leave_none(self, row: TaskInstance) -> None:
-        fate = self.random.random()
-        if fate < 0.06:
-            self._outcome(row, "upstream_failed", start_date=self.now, end_date=self.now)
-        elif fate < 0.12:
-            self._outcome(row, "skipped", start_date=self.now, end_date=self.now)
-        elif fate < 0.16:
-            self._outcome(
+        chance = self.random.random()
+        if chance < 0.06:
+            self._reach_terminal(row, "upstream_failed", start_date=self.now, end_date=self.now)
+        elif chance < 0.12:
+            self._reach_terminal(row, "skipped", start_date=self.now, end_date=self.now)
+        elif chance < 0.16:
+            self._reach_terminal(
                 row,
                 "success",
                 try_number=row.try_number + 1,
@@ -167,19 +167,19 @@ class Model:
             self._change(row, state="scheduled", scheduled_when=self.now)
 
     def _end(self, row: TaskInstance) -> None:
-        fate = self.random.random()
-        if fate < 0.08:
+        chance = self.random.random()
+        if chance < 0.08:
             self._change(row, state="deferred")
-        elif self.clears and fate < 0.12:
+        elif self.clears and chance < 0.12:
             self._clear((row.run_id, row.task_id, row.map_index))
-        elif fate < 0.3:
-            self._touch((row.run_id, row.task_id, row.map_index))
-        elif fate < 0.55:
+        elif chance < 0.3:
+            self._update((row.run_id, row.task_id, row.map_index))
+        elif chance < 0.55:
             self._fail(row)
         else:
-            state = "success" if fate < 0.95 else "skipped"
+            state = "success" if chance < 0.95 else "skipped"
             self._end_try(row, state)
-            self._outcome(row, state, end_date=self.now)
+            self._reach_terminal(row, state, end_date=self.now)
 
     def _fail(self, row: TaskInstance) -> None:
         self._end_try(row, "failed")
@@ -188,18 +188,18 @@ class Model:
             ended = msgspec.structs.replace(row, state="failed", end_date=self.now)
             self._change(row, archive=ended, state="up_for_retry", end_date=self.now)
         else:
-            self._outcome(row, "failed", end_date=self.now)
+            self._reach_terminal(row, "failed", end_date=self.now)
         self._handle_twice(row)
 
     def _handle_twice(self, row: TaskInstance) -> None:
-        """On Airflow 2 the failure of a task killed by a signal may be handled again, a final one much later."""
+        """Airflow 2 may handle the failure of a task that was killed by a signal again, a final failure much later."""
         if self.major < 3 and self.random.random() < 0.5:
             final = row.try_number > row.max_tries
             delay = self.random.choice([0.05, 0.6, 2.4, *([12.0, 37.0] if final else [])])
             self.repeats.append((self.now + delay, self._row((row.run_id, row.task_id, row.map_index))))
 
     def _repeat(self) -> None:
-        """Only the end changes; another handling finds the next try already (then it is one more failure, left out)."""
+        """Change only the end date. If the next try has started, Airflow fails that one; the model leaves it out."""
         due = [(moment, row) for moment, row in self.repeats if moment <= self.now]
         self.repeats = [entry for entry in self.repeats if entry not in due]
         for moment, row in due:
@@ -226,24 +226,24 @@ class Model:
         self._change(row, archive=ended, state=None, max_tries=row.try_number + 2, end_date=ended.end_date)
 
     def delete_run(self) -> None:
-        """Delete a run of which a task is running."""
+        """Delete a run with a running task."""
         running = [key for key, one in self.last.items() if one.row is not None and one.row.state == "running"]
         if running:
             run_id = self.random.choice(running)[0]
             for key in [key for key in self.last if key[0] == run_id]:
                 self._store(key, None, ())
 
-    def _end_try(self, row: TaskInstance, fate: str) -> None:
+    def _end_try(self, row: TaskInstance, outcome: str) -> None:
         self.truth["tries"] += 1
-        if fate in ("failed", "cleared"):
-            self.truth[fate] += 1
-        self.fates[row.run_id, row.task_id, row.try_number] = fate
+        if outcome in ("failed", "cleared"):
+            self.truth[outcome] += 1
+        self.outcomes[row.run_id, row.task_id, row.try_number] = outcome
 
-    def _outcome(self, row: TaskInstance, state: str, **changes: Any) -> None:
-        self.truth["outcome", state] += 1
+    def _reach_terminal(self, row: TaskInstance, state: str, **changes: Any) -> None:
+        self.truth["terminal", state] += 1
         self._change(row, state=state, **changes)
 
-    # ---- rows and what is seen of them ---------------------------------------------------------
+    # ---- rows and what the API shows -----------------------------------------------------------
 
     def _row(self, key: Key) -> TaskInstance:
         row = self.last[key].row
@@ -260,7 +260,7 @@ class Model:
     def _write(self, row: TaskInstance, archive: tuple[TaskInstance, ...]) -> None:
         self._store((row.run_id, row.task_id, row.map_index), row, archive)
 
-    def _touch(self, key: Key) -> None:
+    def _update(self, key: Key) -> None:
         self._store(key, self.last[key].row, self.last[key].archive)
 
     def _store(self, key: Key, row: TaskInstance | None, archive: tuple[TaskInstance, ...]) -> None:
@@ -279,7 +279,7 @@ class Model:
             (self.ended if row.state in TIS_ENDED else self.alive)[key] = None
 
     def _follow_run(self, run_id: str, visible: float) -> None:
-        """A run ends when the scheduler finds that all its task instances have, and lives again when one is cleared."""
+        """End a run when all its task instances have ended; it is active again when one is cleared."""
         rows = [self.last[key].row for key in self.members[run_id] if key in self.last]
         over = len(rows) == len(self.members[run_id]) and all(row and row.state in TIS_ENDED for row in rows)
         versions = self.run_versions.setdefault(run_id, [])
@@ -287,7 +287,7 @@ class Model:
             after = max(self.last[key].visible for key in self.members[run_id] if key in self.last)
             versions.append((max(after, visible) + 0.2, self.now, self.now if over else None))
 
-    def _seen(self, key: Key) -> Version | None:
+    def _visible(self, key: Key) -> Version | None:
         return next((one for one in reversed(self.versions[key]) if one.visible <= self.now), None)
 
     def _request(self) -> None:
@@ -302,19 +302,19 @@ class Model:
         until: float | None = None,
         due_since: float | None = None,
     ) -> list[TaskInstance]:
-        keys = [key for key, one in self.last.items() if one.touched >= self.now - 20_000.0]
+        keys = [key for key, one in self.last.items() if one.updated >= self.now - 20_000.0]
         self.random.shuffle(keys)
         found = []
         for index in range(0, len(keys), 200):
             self._request()
             for key in keys[index : index + 200]:
-                seen = self._seen(key)
-                if seen is None or seen.row is None or seen.row.state not in states:
+                visible = self._visible(key)
+                if visible is None or visible.row is None or visible.row.state not in states:
                     continue
                 if due_since is not None and self.due[key[0]] < due_since:
                     continue
-                if seen.touched >= since and (until is None or seen.touched <= until):
-                    found.append(seen.row)
+                if visible.updated >= since and (until is None or visible.updated <= until):
+                    found.append(visible.row)
         return found
 
     # ---- the API -------------------------------------------------------------------------------
@@ -338,8 +338,8 @@ class Model:
         self, dag_id: str, run_id: str, since: float | None = None
     ) -> list[TaskInstance] | None:
         self._request()
-        found = [seen for key in self.members[run_id] if (seen := self._seen(key)) and seen.row]
-        rows = [one.row for one in found if one.row and one.row.state in TIS_ENDED and one.touched >= (since or 0.0)]
+        found = [visible for key in self.members[run_id] if (visible := self._visible(key)) and visible.row]
+        rows = [one.row for one in found if one.row and one.row.state in TIS_ENDED and one.updated >= (since or 0.0)]
         return rows if found else None
 
     def dag_runs_active(self) -> list[DagRun]:
@@ -347,7 +347,7 @@ class Model:
         return [
             DagRun(dag_id=dag_id, run_id=run_id, state="running", start_date=0.0, queued_at=queued)
             for run_id in self.members
-            if (seen := self._seen_run(run_id)) and seen[2] is None
+            if (visible := self._visible_run(run_id)) and visible[2] is None
             for dag_id in [dag_of(run_id)]
             for queued in [self.cleared.get((dag_id, run_id)) if self.major >= 3 else None]
         ]
@@ -355,17 +355,17 @@ class Model:
     def dag_runs_ended(self, since: float) -> list[DagRun]:
         self._request()
         return [
-            DagRun(dag_id=dag_of(run_id), run_id=run_id, state="success", end_date=seen[2])
+            DagRun(dag_id=dag_of(run_id), run_id=run_id, state="success", end_date=visible[2])
             for run_id in self.members
-            if (seen := self._seen_run(run_id)) and seen[2] and seen[1] >= since
+            if (visible := self._visible_run(run_id)) and visible[2] and visible[1] >= since
         ]
 
-    def _seen_run(self, run_id: str) -> RunVersion | None:
+    def _visible_run(self, run_id: str) -> RunVersion | None:
         return next((one for one in reversed(self.run_versions.get(run_id, [])) if one[0] <= self.now), None)
 
     def tries(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> list[TaskInstance] | None:
         self._request()
-        seen = self._seen((run_id, task_id, map_index))
-        if seen is None or seen.row is None:
+        visible = self._visible((run_id, task_id, map_index))
+        if visible is None or visible.row is None:
             return None
-        return [*seen.archive, *([] if seen.row.state == "up_for_retry" else [seen.row])]
+        return [*visible.archive, *([] if visible.row.state == "up_for_retry" else [visible.row])]

@@ -1,4 +1,4 @@
-"""Every try and outcome is counted once, whatever the polls hit: a model of Airflow that knows the truth is polled."""
+"""Every try and terminal state is counted once, with any polls, faults and restarts: a model of Airflow is polled."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Exporter:
         )
 
     def make_finder(self, scope: Scope) -> EndedFinder:
-        """By the model's clock: sweeps take some seconds, so that they are due now and then."""
+        """With the model's clock: sweeps take some seconds of it, so they are not due at every poll."""
         if self.way == "by run":
             return EndedByRun(self.airflow, self.state, self.overview, scope, self.clock)
         return EndedByTime(self.airflow, self.state, self.clock)
@@ -79,12 +79,12 @@ class Exporter:
         self.start()
 
     def begin(self) -> None:
-        """Poll until it is known from when on to count task instances: the truth begins there."""
+        """Poll until counting of task instances has begun: the model's totals begin there."""
         while not self.cycle(self.readers[-1]):
             pass
 
     def poll(self) -> bool:
-        """One cycle; False where a request failed, so that a reader committed nothing."""
+        """One poll of each reader; False if a request failed, so that a reader committed nothing."""
         committed = [self.cycle(reader) for reader in self.readers]
         return all(committed)
 
@@ -105,7 +105,7 @@ class Exporter:
 
 
 def compare(exporter: Exporter, truth: Counter[tuple[str, ...]]) -> dict[str, tuple[float, float]]:
-    """What differs: counted and true."""
+    """The totals that differ, each as (counted, true)."""
     counted = {
         "tries": exporter.total(tasks.TRIES),
         "failed": exporter.total(tasks.TRIES_FAILED),
@@ -118,10 +118,10 @@ def compare(exporter: Exporter, truth: Counter[tuple[str, ...]]) -> dict[str, tu
     }
     true = {
         **{name: truth[name] for name in ("tries", "failed", "retries", "cleared")},
-        "success": truth["outcome", "success"],
-        "failed for good": truth["outcome", "failed"],
-        "skipped": truth["outcome", "skipped"],
-        "upstream_failed": truth["outcome", "upstream_failed"],
+        "success": truth["terminal", "success"],
+        "failed for good": truth["terminal", "failed"],
+        "skipped": truth["terminal", "skipped"],
+        "upstream_failed": truth["terminal", "upstream_failed"],
     }
     return {name: (counted[name], true[name]) for name in true if counted[name] != true[name]}
 
@@ -135,7 +135,7 @@ WAYS = pytest.mark.parametrize("way", ["by time", "by run"])
 
 
 def end_well(exporter: Exporter) -> None:
-    """Let everything end and be found: sweeps over older runs come every ten minutes at the latest."""
+    """Let everything end and be counted: sweeps over all runs come every ten minutes at the latest."""
     exporter.airflow.settle_down()
     for _ in range(5):
         exporter.airflow.pass_time(200.0, pace=0.05)
@@ -160,7 +160,7 @@ def test_without_clears_nothing_differs(seed: int, pause: float, way: str) -> No
 
 @WAYS
 @pytest.mark.parametrize("seed", seeds(3))
-def test_failing_polls_kills_and_an_hour_away_lose_nothing(seed: int, way: str, tmp_path: Path) -> None:
+def test_failing_polls_kills_and_an_outage_of_an_hour_lose_nothing(seed: int, way: str, tmp_path: Path) -> None:
     airflow = model.Model(seed, clears=False, failing=0.05)
     exporter = Exporter(airflow, way, tmp_path / "state.db")
     exporter.begin()
@@ -177,7 +177,7 @@ def test_failing_polls_kills_and_an_hour_away_lose_nothing(seed: int, way: str, 
 
 @WAYS
 @pytest.mark.parametrize("seed", seeds(3))
-def test_with_clears_every_try_is_counted_and_only_fates_that_the_api_hides_differ(seed: int, way: str) -> None:
+def test_with_clears_every_try_is_counted_and_only_outcomes_that_the_api_hides_differ(seed: int, way: str) -> None:
     airflow = model.Model(seed)
     exporter = Exporter(airflow, way)
     exporter.begin()
@@ -187,7 +187,7 @@ def test_with_clears_every_try_is_counted_and_only_fates_that_the_api_hides_diff
     end_well(exporter)
     differences = compare(exporter, airflow.truth)
     assert "tries" not in differences
-    # Every tenth task is cleared here, and as soon as it has ended or starts. Only 3.x tells when that was.
+    # Every tenth task is cleared here, as soon as it starts or has ended. Only 3.x reports when that was.
     hidden = 0 if way == "by run" else abs(exporter.total(tasks.TRIES_CLEARED) - airflow.truth["cleared"])
     assert hidden <= airflow.truth["cleared"] * 0.4, differences
 
@@ -208,7 +208,7 @@ def test_a_try_deleted_while_it_ran_is_counted_as_cleared_and_unaccounted(way: s
 @WAYS
 @pytest.mark.parametrize("seed", seeds(4))
 def test_what_ended_under_faults_is_counted_two_complete_polls_later(seed: int, way: str, tmp_path: Path) -> None:
-    """The DAGs are paused at the end, so that runs stay as they are: nothing happens that makes them be read again."""
+    """The DAGs are paused at the end, so the runs do not change, and no change causes them to be read again."""
     airflow = model.Model(seed, clears=False)
     exporter = Exporter(airflow, way, tmp_path / "state.db")
     exporter.begin()
@@ -228,7 +228,7 @@ def test_what_ended_under_faults_is_counted_two_complete_polls_later(seed: int, 
 
 @WAYS
 @pytest.mark.parametrize("seed", seeds(2))
-def test_polls_that_have_little_time_count_later_what_they_could_not_ask_for(
+def test_polls_with_little_time_count_later_what_they_could_not_read(
     seed: int, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(by_run, "MAX_LISTING_SECONDS", 4.0)
@@ -251,7 +251,7 @@ def test_polls_that_have_little_time_count_later_what_they_could_not_ask_for(
 
 
 def send_wrong_dates(airflow: Any, wrong: Callable[[], float]) -> None:
-    """Let replies carry a Date header that is off by `wrong()` seconds, as one of several proxies may."""
+    """Let replies have a Date header that is wrong by `wrong()` seconds, as behind one bad proxy of several."""
     clock = ServerClock()
 
     def server_time() -> float:
@@ -280,8 +280,8 @@ def test_a_date_that_is_wrong_for_two_minutes_loses_nothing(ahead: float, seed: 
 
 @WAYS
 @pytest.mark.parametrize("seconds", [-3_600.0, -300.0, -30.0, 30.0, 300.0, 3_600.0])
-def test_a_clock_that_is_always_different_or_put_right_loses_nothing(seconds: float, way: str) -> None:
-    """The rows go by Airflow's clock, which steps by as much in the middle; ours stays."""
+def test_a_clock_that_always_differs_loses_nothing(seconds: float, way: str) -> None:
+    """Airflow's clock differs from ours by `seconds` all the time."""
     airflow = model.Model(1, clears=False)
     ours = airflow.now
     clock = ServerClock()

@@ -1,6 +1,6 @@
 """Steps the wall clock of one Python process: imported at its start where this folder is on PYTHONPATH.
 
-The offset in seconds is read from the file that $E2E_CLOCK names, each time that somebody asks for the time; the
+The offset in seconds is read from the file that $E2E_CLOCK names, each time that the program reads the clock; the
 monotonic clock goes on as it was, as it does when an administrator or NTP steps a clock. A library that does
 this below Python (libfaketime) is no way: it makes Python's waits for locks and its sleeps fail.
 """

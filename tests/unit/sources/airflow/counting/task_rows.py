@@ -21,7 +21,8 @@ def make_row(state: str | None, number: int = 1, **changes: Any) -> TaskInstance
 
 
 def make_running(number: int = 1, **changes: Any) -> TaskInstance:
-    return make_row(**{"state": "running", "number": number, "end_date": None} | changes)
+    fields: dict[str, Any] = {"state": "running", "number": number, "end_date": None} | changes
+    return make_row(**fields)
 
 
 def make_record(state: str = "running", number: int = 1, last_counted: int = 0, **changes: Any) -> TaskRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -34,8 +34,8 @@ def read_table(text: str) -> list[Line]:
 
 
 TABLE = read_table(module.__doc__ or "")
-AIRFLOW_3 = {"uuid": "018f"}
-NEVER_RAN = {"hostname": "", "pid": None}
+AIRFLOW_3: dict[str, Any] = {"uuid": "018f"}
+NEVER_RAN: dict[str, Any] = {"hostname": "", "pid": None}
 
 
 class Row(NamedTuple):

@@ -1,4 +1,4 @@
-"""One real Airflow with our DAGs, the exporter reading it through a proxy, a Prometheus scraping that."""
+"""The test environment: a real Airflow with our DAGs, the exporter that reads it through a proxy, and a Prometheus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from demo.workdir import free_port
 from tests.e2e.exactness.audit import Audit, Poll, polls
 from tests.e2e.exactness.console import Console
 from tests.e2e.exactness.database import Database
-from tests.e2e.exactness.events import Stage
+from tests.e2e.exactness.events import RunContext
 from tests.e2e.exactness.gauges import Sampler
 from tests.e2e.exactness.prometheus import Prometheus, find_prometheus, scraping
 from tests.e2e.exactness.proxy import Proxy
@@ -27,21 +27,21 @@ Say = Callable[[str], None]
 INTERVAL = 5
 BIRTH_HOLD = 6
 PARALLELISM = 12
-PARSE_SECONDS = 180.0
-QUIET = 15.0
-"""Seconds without a change after which nothing runs any more."""
-QUIET_SECONDS = 300.0
-POLL_SECONDS = 600.0
+MAX_PARSE_WAIT = 180.0
+QUIET_SECONDS = 15.0
+"""Seconds without a change after which Airflow counts as quiet."""
+MAX_QUIET_WAIT = 300.0
+MAX_POLL_WAIT = 600.0
 DAG_COUNT = 22
 POOLS = {
     "narrow": Pool(3, "few slots for many"),
-    "patient": Pool(2, "whoever waits holds a slot", include_deferred=True),
-    "endless": Pool(-1, "no limit"),  # 2.x answers 500 to any list of pools that holds such a one
+    "patient": Pool(2, "deferred tasks hold a slot", include_deferred=True),
+    "endless": Pool(-1, "no limit"),  # 2.x answers 500 to any list of pools with an unlimited one
 }
 SETTINGS = {
-    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",  # nothing may run before the audit watches
+    "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",  # nothing may run before the audit is installed
     "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",  # what an outage orphaned is found within the run
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",  # tasks that an outage orphaned fail within the run
     "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "60",
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "10",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "10",
@@ -53,25 +53,25 @@ airflow:
 """
 
 
-class Arena(NamedTuple):
-    """Everything that runs."""
+class Environment(NamedTuple):
+    """Everything that runs during a test."""
 
-    stage: Stage
+    context: RunContext
     audit: Audit
     sampler: Sampler
     prometheus: Prometheus | None
 
     def polls(self, endpoint: str) -> list[Poll]:
-        """When the exporter read an endpoint."""
-        return polls(self.stage.proxy.exchanges(), endpoint, self.stage.subject.kills)
+        """The polls in which the exporter read an endpoint."""
+        return polls(self.context.proxy.exchanges(), endpoint, self.context.subject.kills)
 
     def walks(self) -> dict[str, list[Poll]]:
-        """When it read task instances and when it read runs."""
+        """The polls of task instances and those of runs."""
         return {endpoint: self.polls(endpoint) for endpoint in ("/taskInstances", "/dagRuns")}
 
 
-class Ground(NamedTuple):
-    """A real Airflow, and what watches it."""
+class AuditedAirflow(NamedTuple):
+    """A real Airflow, and the audit that records every change in its database."""
 
     airflow: Airflow
     console: Console
@@ -80,8 +80,10 @@ class Ground(NamedTuple):
 
 
 @contextmanager
-def open_ground(version: str, folder: Path, say: Say, settings: Mapping[str, str] = SETTINGS) -> Iterator[Ground]:
-    """Start an Airflow with paused DAGs, every change of which is written down; stop and delete it at the end."""
+def start_audited_airflow(
+    version: str, folder: Path, say: Say, settings: Mapping[str, str] = SETTINGS
+) -> Iterator[AuditedAirflow]:
+    """Start an Airflow with paused DAGs and record every change of them; stop and delete it at the end."""
     with ExitStack() as stack:
         airflow = Airflow(
             version,
@@ -100,15 +102,15 @@ def open_ground(version: str, folder: Path, say: Say, settings: Mapping[str, str
         database = Database(airflow.database_url)
         audit = Audit(database)
         audit.install()
-        wait_until(lambda: len(console.dag_ids()) >= DAG_COUNT, PARSE_SECONDS, "the DAGs are parsed")
-        yield Ground(airflow, console, database, audit)
+        wait_until(lambda: len(console.dag_ids()) >= DAG_COUNT, MAX_PARSE_WAIT, "the DAGs are parsed")
+        yield AuditedAirflow(airflow, console, database, audit)
 
 
 @contextmanager
-def open_arena(version: str, folder: Path, say: Say) -> Iterator[Arena]:
-    """Start an Airflow and all that reads it, but not yet the exporter; stop everything at the end."""
+def start_environment(version: str, folder: Path, say: Say) -> Iterator[Environment]:
+    """Start everything but the exporter; stop everything at the end."""
     with ExitStack() as stack:
-        airflow, console, database, audit = stack.enter_context(open_ground(version, folder, say))
+        airflow, console, database, audit = stack.enter_context(start_audited_airflow(version, folder, say))
         proxy = Proxy(airflow.url)
         stack.callback(proxy.close)
         subject = Subject(folder, flags(airflow, proxy, folder))
@@ -119,11 +121,11 @@ def open_arena(version: str, folder: Path, say: Say) -> Iterator[Arena]:
             stack.callback(prometheus.close)
             prometheus.wait_ready()
         sampler = Sampler(subject, proxy)
-        yield Arena(Stage(airflow, console, database, proxy, subject), audit, sampler, prometheus)
+        yield Environment(RunContext(airflow, console, database, proxy, subject), audit, sampler, prometheus)
 
 
 def leave(airflow: Airflow) -> None:
-    """Stop and delete Airflow and its database; with $E2E_KEEP the database stays up, to be looked at."""
+    """Stop and delete Airflow and its database; with $E2E_KEEP the database keeps running, for inspection."""
     if os.environ.get("E2E_KEEP"):
         airflow.stop(*airflow.parts)
     else:
@@ -131,7 +133,7 @@ def leave(airflow: Airflow) -> None:
 
 
 def flags(airflow: Airflow, proxy: Proxy, folder: Path) -> list[str]:
-    """How the exporter is started."""
+    """The exporter's command line."""
     config = folder / "exporter.yml"
     config.write_text(CONFIG.format(parallelism=PARALLELISM), encoding="utf-8")
     return [
@@ -146,35 +148,35 @@ def flags(airflow: Airflow, proxy: Proxy, folder: Path) -> list[str]:
 
 
 def wait_until(done: Callable[[], bool], seconds: float, what: str) -> None:
-    """Ask every second."""
+    """Check every second. Raises TimeoutError."""
     end = time.monotonic() + seconds
     while not done():
         if time.monotonic() > end:
-            raise TimeoutError(f"waited {seconds:.0f} s in vain until {what}")
+            raise TimeoutError(f"after {seconds:.0f} s still not true: {what}")
         time.sleep(1)
 
 
-def calm_down(console: Console, database: Database, audit: Audit, say: Say) -> float:
-    """Pause every DAG and wait until nothing changes any more; since when."""
+def wait_until_quiet(console: Console, database: Database, audit: Audit, say: Say) -> float:
+    """Pause every DAG and wait until nothing changes any more; returns that time."""
     console.pause_all(True)
     working = "select count(*) from task_instance where state in ('running', 'queued', 'restarting')"
 
     def is_quiet() -> bool:
-        return not database.value(working) and time.time() - audit.last_change() > QUIET
+        return not database.value(working) and time.time() - audit.last_change() > QUIET_SECONDS
 
     try:
-        wait_until(is_quiet, QUIET_SECONDS, "nothing runs")
+        wait_until(is_quiet, MAX_QUIET_WAIT, "nothing runs")
     except TimeoutError as error:
-        say(f"  {error}; what changes on is compared all the same")
+        say(f"  {error}; the comparison goes on while rows still change")
     return time.time()
 
 
-def wait_polls(arena: Arena, since: float) -> None:
-    """Wait for two complete polls of everything that begin after a moment, and until what is new is shown."""
+def wait_polls(environment: Environment, since: float) -> None:
+    """Wait for complete polls of everything that start after `since`, and for the end of the birth hold."""
     for endpoint, times in (("/taskInstances", 2), ("/dagRuns", 2), ("/pools", 1), ("/dags", 1)):
 
         def is_read(endpoint: str = endpoint, times: int = times) -> bool:
-            return sum(poll.sound and poll.began > since for poll in arena.polls(endpoint)) >= times
+            return sum(poll.sound and poll.began > since for poll in environment.polls(endpoint)) >= times
 
-        wait_until(is_read, POLL_SECONDS, f"{endpoint} is read anew")
+        wait_until(is_read, MAX_POLL_WAIT, f"{endpoint} is read again")
     time.sleep(BIRTH_HOLD + 2 * INTERVAL + 2)
