@@ -8,15 +8,9 @@ import pytest
 
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Kind
-from exporter.sources.airflow.readers import backfills, dags, history, instance, pools, runs, tasks
-from exporter.sources.airflow.source import LEDGER
+from exporter.sources.airflow.source import LEDGER, READERS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-READERS = (
-    instance.HealthReader, instance.JobsReader, instance.ImportErrorsReader, instance.DagWarningsReader,
-    instance.ConfigReader, dags.DagsReader, pools.PoolsReader, runs.RunsReader, tasks.TasksReader,
-    backfills.BackfillsReader, history.HistoryReader,
-)  # fmt: skip
 OF_API = [family for family in FAMILIES if family.source == "airflow"]
 NOT_RECORDED = {
     "airflow_backfill_runs": "no backfill ran when the replies were recorded",
