@@ -63,6 +63,8 @@ class Recording:
         if parts[-1] == "taskInstances":
             ended = "task_instances_wildcard" if self.prefix.endswith("2") else "task_instances_updated_gte"
             return self.select("task_instances", parts, query, "task_instances_running_queued", ended)
+        if parts[-1] == "hitlDetails" and self.prefix.endswith("2"):
+            return self.load("hitl_details")
         if parts[-1] == "tries" and "connection_error" in parts:
             return self.load("tries_connection_error")
         return None

@@ -13,6 +13,7 @@ from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.detect import connect
 from exporter.sources.airflow.api.left_out import MAX_AGE, LeftOut
+from exporter.sources.airflow.api.objects.approvals import read_pending_approvals
 from exporter.sources.airflow.api.objects.backfills import read_backfills
 from exporter.sources.airflow.api.objects.dag_warnings import read_dag_warnings
 from exporter.sources.airflow.api.objects.dags import read_dags
@@ -32,13 +33,16 @@ KEYS = {
     "taskInstances": "task_instances",
     "backfills": "backfills",
     "jobs": "jobs",
+    "hitlDetails": "hitl_details",
 }
 BAD = 37
 
 
 def make_row(number: int) -> dict[str, Any]:
     """A row that is one of every kind."""
+    task = {"dag_id": f"d{number}", "dag_run_id": f"r{number}", "task_id": "t"}
     return {
+        "task_instance": task,
         "name": f"n{number}", "slots": 1, "dag_id": f"d{number}", "dag_run_id": f"r{number}", "task_id": "t",
         "state": "running", "filename": f"f{number}.py", "warning_type": "w",
         "id": number, "import_error_id": number, "map_index": -1,
@@ -94,6 +98,7 @@ LISTS_OF_3 = {
     ),
     "backfills": lambda airflow: read_backfills(airflow, "d"),
     "jobs": read_jobs,
+    "approvals": read_pending_approvals,
 }
 RELEASES = {"2.11.2": LISTS | LISTS_OF_2, "3.0.6": LISTS | LISTS_OF_3, "3.3.2": LISTS | LISTS_OF_3}
 CASES = [(version, name) for version, lists in RELEASES.items() for name in lists]

@@ -16,6 +16,7 @@ import pytest
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.detect import Connection, connect
+from exporter.sources.airflow.api.objects.approvals import read_pending_approvals
 from exporter.sources.airflow.api.objects.backfills import read_backfills
 from exporter.sources.airflow.api.objects.config import read_config
 from exporter.sources.airflow.api.objects.dag_runs import RUNS_ACTIVE, RUNS_ENDED
@@ -41,6 +42,7 @@ LISTS = {
     "dagWarnings": "dag_warnings",
     "jobs": "jobs",
     "backfills": "backfills",
+    "hitlDetails": "hitl_details",
     "dagRuns": "dag_runs_updated_gte",
     "taskInstances": "task_instances_running_queued",
     "tries": "mapped_tries",
@@ -186,6 +188,7 @@ READS: list[tuple[str, Callable[[Any], Any], int | None, int | None]] = [
     ("import_errors", read_import_errors, 2, 2),
     ("dag_warnings", read_dag_warnings, 0, 0),
     ("backfills", lambda it: read_backfills(it, "d"), 0, 0),
+    ("approvals", read_pending_approvals, None, 1),
     ("active", lambda it: it.task_instances_active(), 13, 1),
     ("tries", lambda it: it.tries("d", "r", "t", -1), 1, 1),
     ("mapped", lambda it: it.tries("d", "r", "t", 1), 1, 1),
@@ -298,6 +301,23 @@ def test_a_walk_by_cursor_goes_on_where_the_last_page_ended(reach: Reach) -> Non
 def without_cursors(key: str, rows: int) -> Answer:
     body = {"dag_id": "d", "dag_run_id": "r", "task_id": "t"}
     return Answer({key: [{**body, "map_index": index} for index in range(rows)], "total_entries": rows})
+
+
+def test_a_release_without_approvals_has_none(reach: Reach) -> None:
+    with serve(instead(airflow_3, "hitlDetails", NOT_FOUND)) as stub:
+        assert read_pending_approvals(reach(stub)) is None
+
+
+def test_a_release_that_does_not_know_the_newest_state_is_asked_without_it(reach: Reach) -> None:
+    def answer(asked: Asked) -> Answer:
+        if "awaiting_input" in asked.query.get("state", []):
+            return Answer({"detail": "invalid state"}, 422)
+        return airflow_3(asked)
+
+    with serve(answer) as stub:
+        assert len(read_pending_approvals(reach(stub)) or ()) == 1
+        assert [asked.query["state"] for asked in stub.asked] == [["deferred", "awaiting_input"], ["deferred"]]
+        assert stub.asked[-1].query["response_received"] == ["false"]
 
 
 def test_a_release_without_cursors_is_asked_for_one_only_once(reach: Reach) -> None:

@@ -51,6 +51,7 @@ REPLIES: dict[str, dict[str, Any]] = {
     "importErrors": {"import_errors": [{"filename": "a.py"}]},
     "dagWarnings": {"dag_warnings": [{"dag_id": "etl"}]},
     "backfills": {"backfills": [{"id": 1, "dag_id": "etl"}]},
+    "hitlDetails": {"hitl_details": []},
     "config": {"sections": [{"name": "core", "options": []}]},
 }
 
@@ -142,6 +143,7 @@ def test_refused_credentials_end_it(airflow: FakeAirflow) -> None:
         ("importErrors", "import errors"),
         ("dagWarnings", "DAG warnings"),
         ("backfills", "backfills"),
+        ("hitlDetails", "approvals"),
     ],
 )
 def test_a_missing_permission_is_named_and_the_rest_is_tried(airflow: FakeAirflow, endpoint: str, tried: str) -> None:

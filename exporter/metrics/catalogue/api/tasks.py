@@ -159,6 +159,25 @@ UNACCOUNTED = counter(
     closed={"reason": UNACCOUNTED_REASONS},
 )
 
+PENDING_APPROVALS = gauge(
+    "airflow_pending_approvals",
+    help="Number of task instances that wait for a person to approve or answer (human in the loop)",
+    labels=("dag_id",),
+    reader="approvals",
+    origin="/hitlDetails?response_received=false",
+    since="3.1",
+    cap=PER_DAG,
+)
+OLDEST_PENDING_APPROVAL = gauge(
+    "airflow_pending_approval_oldest_created_timestamp_seconds",
+    help="Time at which the oldest approval of the DAG that still waits was requested",
+    labels=("dag_id",),
+    reader="approvals",
+    origin="/hitlDetails?response_received=false: created_at",
+    since="3.1",
+    cap=PER_DAG,
+)
+
 FAMILIES = (
     ACTIVE,
     OLDEST_STATE_ENTRY,
@@ -180,4 +199,6 @@ FAMILIES = (
     DAG_SCHEDULED_TRIES,
     WAIT_UNOBSERVABLE,
     UNACCOUNTED,
+    PENDING_APPROVALS,
+    OLDEST_PENDING_APPROVAL,
 )
