@@ -17,7 +17,7 @@ def read_table() -> dict[str, str]:
 
 
 def test_every_endpoint_is_in_the_table_with_its_permission() -> None:
-    assert read_table() == {step.resource.name: step.resource.permission for step in list_checks()}
+    assert read_table() == {step.resource.name: step.resource.permissions for step in list_checks()}
 
 
 def test_every_reader_that_feeds_families_has_its_endpoints_checked() -> None:

@@ -31,11 +31,18 @@ class Resource:
     v2: str = ""
     """The path below /api/v2 (Airflow 3.x)."""
     operation: str = ""
+    permission_on_2: str = ""
+    """What 2.x calls the permission, where its name differs."""
+
+    @property
+    def permissions(self) -> str:
+        """The permission of both releases, for documentation."""
+        return f"{self.permission} (2.x: {self.permission_on_2})" if self.permission_on_2 else self.permission
 
     @cached_property
     def on_2(self) -> Endpoint:
         """The endpoint of Airflow 2.x."""
-        return Endpoint(self.name, f"/api/v1{self.v1}", self.permission)
+        return Endpoint(self.name, f"/api/v1{self.v1}", self.permission_on_2 or self.permission)
 
     @cached_property
     def on_3(self) -> Endpoint:
