@@ -53,6 +53,7 @@ class Recording:
         plain = {
             "version": "version", "health": "health", "monitor/health": "health", "pools": "pools", "jobs": "jobs",
             "dags": "dags", "importErrors": "import_errors", "dagWarnings": "dag_warnings", "backfills": "backfills",
+            "assets": "assets", "datasets": "datasets", "datasets/events": "dataset_events",
         }  # fmt: skip
         if path == "/config":
             return {"sections": [{"name": name, "options": to_options(options)} for name, options in CORE.items()]}
@@ -63,6 +64,9 @@ class Recording:
         if parts[-1] == "taskInstances":
             ended = "task_instances_wildcard" if self.prefix.endswith("2") else "task_instances_updated_gte"
             return self.select("task_instances", parts, query, "task_instances_running_queued", ended)
+        if parts[-1] in ("queuedEvents", "queuedEvent"):
+            queued = {"dag_id": parts[1], "created_at": "2026-11-23T08:29:00Z"}
+            return {"queued_events": [queued] if parts[1] == "asset_mail" else []}
         if parts[-1] == "hitlDetails" and self.prefix.endswith("2"):
             return self.load("hitl_details")
         if parts[-1] == "tries" and "connection_error" in parts:

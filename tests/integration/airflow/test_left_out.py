@@ -14,6 +14,7 @@ from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.detect import connect
 from exporter.sources.airflow.api.left_out import MAX_AGE, LeftOut
 from exporter.sources.airflow.api.objects.approvals import read_pending_approvals
+from exporter.sources.airflow.api.objects.assets import read_assets
 from exporter.sources.airflow.api.objects.backfills import read_backfills
 from exporter.sources.airflow.api.objects.dag_warnings import read_dag_warnings
 from exporter.sources.airflow.api.objects.dags import read_dags
@@ -34,6 +35,8 @@ KEYS = {
     "backfills": "backfills",
     "jobs": "jobs",
     "hitlDetails": "hitl_details",
+    "assets": "assets",
+    "datasets": "datasets",
 }
 BAD = 37
 
@@ -85,6 +88,7 @@ LISTS: dict[str, Callable[[Any], Any]] = {
     "pools": read_pools,
     "import errors": read_import_errors,
     "DAG warnings": read_dag_warnings,
+    "assets": read_assets,
     "active runs": lambda airflow: airflow.dag_runs_active(),
     "ended runs": lambda airflow: airflow.dag_runs_ended(1_800_000_000.0),
     "newest runs": lambda airflow: airflow.dag_runs_recent("d", limit=50),

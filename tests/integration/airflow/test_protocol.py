@@ -17,6 +17,12 @@ from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.detect import Connection, connect
 from exporter.sources.airflow.api.objects.approvals import read_pending_approvals
+from exporter.sources.airflow.api.objects.assets import (
+    read_assets,
+    read_last_event,
+    read_newest_events,
+    read_queued_since,
+)
 from exporter.sources.airflow.api.objects.backfills import read_backfills
 from exporter.sources.airflow.api.objects.config import read_config
 from exporter.sources.airflow.api.objects.dag_runs import RUNS_ACTIVE, RUNS_ENDED
@@ -43,6 +49,8 @@ LISTS = {
     "jobs": "jobs",
     "backfills": "backfills",
     "hitlDetails": "hitl_details",
+    "assets": "assets",
+    "datasets": "datasets",
     "dagRuns": "dag_runs_updated_gte",
     "taskInstances": "task_instances_running_queued",
     "tries": "mapped_tries",
@@ -188,6 +196,7 @@ READS: list[tuple[str, Callable[[Any], Any], int | None, int | None]] = [
     ("import_errors", read_import_errors, 2, 2),
     ("dag_warnings", read_dag_warnings, 0, 0),
     ("backfills", lambda it: read_backfills(it, "d"), 0, 0),
+    ("assets", read_assets, 2, 2),
     ("approvals", read_pending_approvals, None, 1),
     ("active", lambda it: it.task_instances_active(), 13, 1),
     ("tries", lambda it: it.tries("d", "r", "t", -1), 1, 1),
@@ -293,6 +302,36 @@ def test_a_walk_by_cursor_goes_on_where_the_last_page_ended(reach: Reach) -> Non
     with serve(instead(airflow_3, "taskInstances", pages[0], Answer(last))) as stub:
         assert len(reach(stub).task_instances_ended(SINCE)) == 20
         assert [asked.query["cursor"] for asked in stub.asked] == [[""], [json.loads(pages[0].body)["next_cursor"]]]
+
+
+def test_the_newest_events_of_assets_and_the_last_of_one(reach: Reach) -> None:
+    events = recorded("v1-2.11.2", "dataset_events")
+    with serve(instead(airflow_2, "/datasets/events", events)) as stub:
+        airflow = reach(stub)
+        assert len(read_newest_events(airflow, 100)) == 10
+        assert read_last_event(airflow, 2) == 1795423834.554092
+    newest, last = (asked.query for asked in stub.asked)
+    assert (newest["order_by"], newest["limit"]) == (["-timestamp"], ["100"])
+    assert (last["dataset_id"], last["order_by"], last["limit"]) == (["2"], ["-timestamp"], ["1"])
+
+
+QUEUED = {"dag_id": "a.dag", "created_at": "2026-11-29T07:00:51.015021+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("release", "path"),
+    [(airflow_2, "/api/v1/dags/a.dag/datasets/queuedEvent"), (airflow_3, "/api/v2/dags/a.dag/assets/queuedEvents")],
+)
+def test_events_that_are_queued_for_a_dag(release: Callable[[Asked], Answer], path: str, reach: Reach) -> None:
+    nothing = Answer({"detail": "Queue event with dag_id: `a.dag` was not found"}, 404)
+    queued = Answer({"queued_events": [QUEUED], "total_entries": 1})
+    with serve(instead(release, path, queued, nothing, NOT_FOUND)) as stub:
+        airflow = reach(stub)
+        assert read_queued_since(airflow, "a.dag") == [1795935651.015021]
+        assert list(read_queued_since(airflow, "a.dag")) == []
+        with pytest.raises(ReaderError):
+            read_queued_since(airflow, "a.dag")
+    assert stub.paths == [path] * 3
 
 
 # ---- older releases of 3.x ------------------------------------------------------------------------

@@ -52,6 +52,9 @@ REPLIES: dict[str, dict[str, Any]] = {
     "dagWarnings": {"dag_warnings": [{"dag_id": "etl"}]},
     "backfills": {"backfills": [{"id": 1, "dag_id": "etl"}]},
     "hitlDetails": {"hitl_details": []},
+    "assets": {"assets": [{"id": 1, "name": "orders", "scheduled_dags": [{"dag_id": "etl"}]}]},
+    "assetEvents": {"asset_events": []},
+    "queuedAssetEvents": {"queued_events": []},
     "config": {"sections": [{"name": "core", "options": []}]},
 }
 
@@ -144,6 +147,9 @@ def test_refused_credentials_end_it(airflow: FakeAirflow) -> None:
         ("dagWarnings", "DAG warnings"),
         ("backfills", "backfills"),
         ("hitlDetails", "approvals"),
+        ("assets", "assets"),
+        ("assetEvents", "asset events"),
+        ("queuedAssetEvents", "queued asset events"),
     ],
 )
 def test_a_missing_permission_is_named_and_the_rest_is_tried(airflow: FakeAirflow, endpoint: str, tried: str) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 from exporter.metrics.family import Family, Kind
 
 gauge = partial(Family, kind=Kind.GAUGE, source="airflow", reader="dags")
+asset = partial(Family, kind=Kind.GAUGE, source="airflow", reader="assets", labels=("dag_id",))
 history = partial(Family, kind=Kind.GAUGE, source="airflow", reader="runs", labels=("dag_id",))
 
 DAGS = gauge(
@@ -102,6 +103,29 @@ MAX_CONSECUTIVE_FAILED_RUNS = gauge(
     origin="/dags: max_consecutive_failed_dag_runs",
 )
 
+ASSET_LAST_EVENT = asset(
+    "airflow_asset_last_event_timestamp_seconds",
+    help="Time of the newest event of the asset (2.x: dataset, named by its URI); absent if it was never updated",
+    labels=("asset",),
+    origin="/assets: last_asset_event; /assets/events: timestamp (2.x: /datasets/events)",
+)
+DAG_SCHEDULE_ASSET_INFO = asset(
+    "airflow_dag_schedule_asset_info",
+    help="Constant 1 for each asset that schedules the DAG",
+    labels=("dag_id", "asset"),
+    origin="/assets: scheduled_dags (2.x: /datasets: consuming_dags)",
+)
+QUEUED_ASSET_EVENTS = asset(
+    "airflow_dag_queued_asset_events",
+    help="Number of assets of the DAG's schedule that were updated since its last run; it waits for the others",
+    origin="/dags/{dag_id}/assets/queuedEvents (2.x: /dags/{dag_id}/datasets/queuedEvent)",
+)
+OLDEST_QUEUED_ASSET_EVENT = asset(
+    "airflow_dag_queued_asset_event_oldest_created_timestamp_seconds",
+    help="Time at which the oldest asset event that is queued for the DAG was queued",
+    origin="/dags/{dag_id}/assets/queuedEvents: created_at",
+)
+
 FAMILIES = (
     DAGS,
     DAG_INFO,
@@ -118,4 +142,8 @@ FAMILIES = (
     DAG_MAX_ACTIVE_TASKS,
     RUN_ACTIVE_TASKS_MAX,
     MAX_CONSECUTIVE_FAILED_RUNS,
+    ASSET_LAST_EVENT,
+    DAG_SCHEDULE_ASSET_INFO,
+    QUEUED_ASSET_EVENTS,
+    OLDEST_QUEUED_ASSET_EVENT,
 )
