@@ -1,8 +1,8 @@
-"""Alertmanager's local receiver: prints what is notified, before anybody is set up to be told.
+"""A local receiver for Alertmanager that prints the notifications, for use until a real receiver is configured.
 
     python alertmanager/inbox.py [--listen 127.0.0.1:9095] [--record FILE]
 
-Needs nothing but Python. With --record each notification is also written as a line of JSON, with when it came.
+Needs only Python. With --record each notification is also written as a line of JSON, with the time of its arrival.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-LARGEST = 16 * 2**20
-"""Bytes of a notification that are accepted."""
+MAX_NOTIFICATION_BYTES = 16 * 2**20
+"""Larger notifications are rejected with 413."""
 
 
 class Inbox(ThreadingHTTPServer):
-    """Listens for notifications; the path of the address tells for whom they are."""
+    """HTTP server for notifications; the URL's path is the name of the receiver."""
 
     daemon_threads = True
 
@@ -32,25 +32,25 @@ class Inbox(ThreadingHTTPServer):
         self._lock = Lock()
 
     def take(self, receiver: str, notification: Mapping[str, Any]) -> None:
-        """Print one notification, and record it where that is wanted."""
-        line = json.dumps({"received": time.time(), "receiver": receiver, "notification": notification})
+        """Print one notification, and append it to the record if one is configured."""
+        entry = json.dumps({"received": time.time(), "receiver": receiver, "notification": notification})
         with self._lock:
             if self._record:
                 with self._record.open("a", encoding="utf-8") as file:
-                    file.write(line + "\n")
-            for told in describe(receiver, notification):
-                print(told, flush=True)
+                    file.write(entry + "\n")
+            for line in format_alerts(receiver, notification):
+                print(line, flush=True)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request of Alertmanager's."""
+    """One HTTP request of Alertmanager."""
 
     server: Inbox
 
     def do_POST(self) -> None:
-        """Take a notification."""
+        """Accept a notification; 413 if it is too large, 400 if it is not JSON."""
         size = int(self.headers.get("Content-Length") or 0)
-        if not 0 < size <= LARGEST:
+        if not 0 < size <= MAX_NOTIFICATION_BYTES:
             self.send_error(413)
             return
         try:
@@ -64,11 +64,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *words: object) -> None:
-        """Say nothing of requests: notifications are what is printed."""
+        """Do not log requests: only notifications are printed."""
 
 
-def describe(receiver: str, notification: Mapping[str, Any]) -> Iterator[str]:
-    """A line an alert: for whom, what, about what, and what to do."""
+def format_alerts(receiver: str, notification: Mapping[str, Any]) -> Iterator[str]:
+    """Yield one line per alert: receiver, status, name, labels, description."""
     for alert in notification.get("alerts", []):
         labels, notes = alert.get("labels", {}), alert.get("annotations", {})
         about = " ".join(f"{name}={value}" for name, value in sorted(labels.items()) if name != "alertname")
@@ -77,9 +77,9 @@ def describe(receiver: str, notification: Mapping[str, Any]) -> Iterator[str]:
 
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Prints what Alertmanager notifies.")
+    parser = argparse.ArgumentParser(description="Prints the notifications that Alertmanager sends.")
     parser.add_argument("--listen", default="127.0.0.1:9095", help="address and port (default: %(default)s)")
-    parser.add_argument("--record", type=Path, help="a file to which each notification is added as a line of JSON")
+    parser.add_argument("--record", type=Path, help="file to which each notification is appended as a line of JSON")
     given = parser.parse_args()
     host, _, port = given.listen.rpartition(":")
     with Inbox((host, int(port)), given.record) as inbox:

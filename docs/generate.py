@@ -1,6 +1,6 @@
-"""Writes what the docs say of metrics and options from their declarations; `--check` only compares.
+"""Generate the tables of metrics, options and alerts in docs/ from their declarations; `--check` only compares.
 
-Run as `python -m docs.generate`. A page keeps its prose: only what stands between a pair of markers is written.
+Run as `python -m docs.generate`. Only the text between a pair of markers is replaced.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def write_options() -> str:
 
 
 def write_cells(option: Option) -> Iterator[str]:
-    """The cells of an option's row; a variable is written without the prefix that all of them have."""
+    """The cells of an option's row; variables are written without their common prefix."""
     yield " ".join(mark(flag) for flag in (option.flag, option.negative_flag) if flag)
     yield mark(option.variable.removeprefix(VARIABLE_PREFIX))
     yield mark(option.key + (f".{option.names.noun.upper()}" if option.names else "")) if option.by_file else ""
@@ -74,7 +74,7 @@ def write_example() -> str:
 
 
 def write_commands() -> str:
-    """The help of every command."""
+    """The help text of every command."""
     names: list[list[str]] = [[], *([name] for name in sorted(command.commands))]
     return "\n".join(write_help(arguments) for arguments in names)
 
@@ -117,12 +117,12 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
 
 
 def update(page: str) -> str:
-    """The page with every block written anew. Raises KeyError for a block that nothing writes."""
+    """The page with every block generated again. Raises KeyError for a block with an unknown name."""
     return BLOCK.sub(lambda match: f"{match[1]}\n{BLOCKS[match['name']]().strip()}\n\n{match[3]}", page)
 
 
-def find_outdated() -> Iterator[tuple[Path, str]]:
-    """Each page that is not as it should be, with what it should be."""
+def list_outdated() -> Iterator[tuple[Path, str]]:
+    """Yield each page that is out of date, with its new text."""
     for path in sorted(FOLDER.glob("*.md")):
         page = path.read_text(encoding="utf-8")
         fresh = update(page)
@@ -131,7 +131,7 @@ def find_outdated() -> Iterator[tuple[Path, str]]:
 
 
 def main(arguments: list[str]) -> int:
-    outdated = list(find_outdated())
+    outdated = list(list_outdated())
     for path, fresh in outdated:
         if "--check" in arguments:
             print(f"{path.relative_to(FOLDER.parent)} is out of date; run python -m docs.generate")

@@ -1,6 +1,6 @@
-"""Writes the rules as PrometheusRule objects, for Prometheus's operator; `--check` only compares.
+"""Generate the PrometheusRule objects for Prometheus Operator from the rules; `--check` only compares.
 
-Run as `python -m docs.kubernetes`. What they hold is the plain file, line by line.
+Run as `python -m docs.kubernetes`. An object contains the plain file line by line.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ GENERATOR = "python -m docs.kubernetes"
 
 
 def write(path: Path) -> str:
-    """The object that holds a file of rules."""
+    """The PrometheusRule object for a file of rules."""
     return write_object(path, generator=GENERATOR)
 
 
-def find_outdated() -> Iterator[tuple[Path, str | None]]:
-    """Each object that is not as it should be, with what it should be; None where it should not be."""
+def list_outdated() -> Iterator[tuple[Path, str | None]]:
+    """Yield each object that is out of date, with its new text; None if it must be deleted."""
     sources = [*sorted(PROMETHEUS.glob("rules/*.yml")), *sorted(PROMETHEUS.glob("alerts/*.yml"))]
     wanted = {FOLDER / f"{name_of(path)}.yaml": write(path) for path in sources}
     for path, text in wanted.items():
@@ -32,7 +32,7 @@ def find_outdated() -> Iterator[tuple[Path, str | None]]:
 
 
 def main(arguments: list[str]) -> int:
-    outdated = list(find_outdated())
+    outdated = list(list_outdated())
     for path, text in outdated:
         if "--check" in arguments:
             print(f"{path.relative_to(PROMETHEUS.parent)} is out of date; run python -m docs.kubernetes")

@@ -1,4 +1,4 @@
-"""Which metric is there with which source and release: derived from the catalogue and the table of StatsD's names."""
+"""The tables of docs/matrix.md, generated from the catalogue and the table of StatsD names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.sources.statsd.airflow_names.events.table import EVENTS
 
 
 class Span(NamedTuple):
-    """Releases that do not differ in what they send."""
+    """A range of releases that send the same metrics."""
 
     release: Release
     first: str
@@ -36,7 +36,7 @@ OF_AIRFLOW = tuple(family for family in FAMILIES if family.source in ("airflow",
 
 
 def write_matrix() -> str:
-    """A row for each family, with the releases in which each set-up has it."""
+    """A table row for each family, with the releases that provide it by API, by StatsD, and with both."""
     lines = ["| metric | API only | StatsD only | both |", "| --- | --- | --- | --- |"]
     lines += [
         f"| `{family.name}` | {name_releases(family, api=True)} | {name_releases(family, statsd=True)} "
@@ -47,7 +47,7 @@ def write_matrix() -> str:
 
 
 def name_releases(family: Family, *, api: bool = False, statsd: bool = False) -> str:
-    """The releases in which a family is fed with those sources on, as ranges; a dash where there are none."""
+    """The releases in which these sources provide the family, as ranges; a dash if there are none."""
     found = [is_fed(family, span.release, api=api, statsd=statsd) for span in SPANS]
     if all(found):
         return "all"
@@ -65,7 +65,7 @@ def name_range(numbers: list[int]) -> str:
 
 
 def is_fed(family: Family, release: Release, *, api: bool, statsd: bool) -> bool:
-    """Whether a family is fed in a release. What the API may feed StatsD does not binding while the API is on."""
+    """Whether a release provides the family. If the API is on, StatsD does not feed families of the API."""
     if api and family in API:
         return exists(family, release)
     return statsd and any(is_sent(event, family, release, api=api) for event in EVENTS)
@@ -78,7 +78,7 @@ def exists(family: Family, release: Release) -> bool:
 
 
 def is_sent(event: Event, family: Family, release: Release, *, api: bool) -> bool:
-    """Whether an event of that release feeds a family; what stands in for the API's is left out while that is on."""
+    """Whether an event of that release feeds the family; replacements for the API's only if the API is off."""
     return covers_release(event.releases, release) and any(
         binding.family is family
         and covers_release(binding.releases, release)
@@ -88,14 +88,14 @@ def is_sent(event: Event, family: Family, release: Release, *, api: bool) -> boo
 
 
 def write_events() -> str:
-    """A row for each of Airflow's names, with what it bindings."""
+    """A table row for each StatsD name of Airflow, with the families that it feeds."""
     lines = ["| StatsD name | type | releases | feeds | remarks |", "| --- | --- | --- | --- | --- |"]
     lines += ["| " + " | ".join(write_cells(event)) + " |" for event in EVENTS]
     return "\n".join(lines)
 
 
 def write_cells(event: Event) -> Iterator[str]:
-    """The cells of an event's row: both names, and why it feeds nothing where it does not."""
+    """The cells of an event's row; if it feeds nothing, with the reason."""
     yield "<br>".join(f"`{name}`" for name in (event.name, *event.legacy))
     yield str(event.type.name).lower()
     yield event.releases or "all"

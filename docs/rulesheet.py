@@ -1,4 +1,4 @@
-"""What docs/alerts.md says of alerts and thresholds, from prometheus/."""
+"""The tables of alerts and thresholds in docs/alerts.md, generated from prometheus/."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ SCALES = {"seconds": ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")), "bytes"
 
 
 def write_alerts() -> str:
+    """A table row for each alert, with a link to its runbook."""
     lines = ["| alert | severity | component | after | what it says |", "| --- | --- | --- | --- | --- |"]
     lines += [
         f"| [{alert['alert']}](runbooks/{alert['alert']}.md) | {alert['labels']['severity']} "
@@ -26,25 +27,27 @@ def write_alerts() -> str:
 
 
 def list_alerts() -> Iterator[dict[str, Any]]:
-    """Every alert, in the order in which one looks for it."""
+    """Yield every alert, in the order of ORDER."""
     for name in ORDER:
         for group in yaml.safe_load((PROMETHEUS / "alerts" / f"{name}.yml").read_text(encoding="utf-8"))["groups"]:
             yield from group["rules"]
 
 
 def write_thresholds() -> str:
+    """A table row for each threshold of prometheus/rules/settings.yml, with its comment as the reason."""
     text = (PROMETHEUS / "rules" / "settings.yml").read_text(encoding="utf-8")
-    users = find_users()
+    users = map_users()
     lines = ["| threshold | value | used by | why |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| `{name}` | {show(name, float(value))} | {', '.join(users.get(name, ()))} | {join(comment)} |"
+        f"| `{name}` | {format_value(name, float(value))} | {', '.join(users.get(name, ()))} "
+        f"| {join_comment(comment)} |"
         for comment, name, value in SETTING.findall(text)
     ]
     return "\n".join(lines)
 
 
-def find_users() -> dict[str, list[str]]:
-    """The alerts that use each threshold, by its name; those behind a recording rule are found through it."""
+def map_users() -> dict[str, list[str]]:
+    """The names of the alerts that use each threshold, directly or through a recording rule."""
     found: dict[str, list[str]] = {}
     recorded = {
         rule["record"]: rule["expr"]
@@ -59,8 +62,8 @@ def find_users() -> dict[str, list[str]]:
     return found
 
 
-def show(name: str, value: float) -> str:
-    """The value as people write it."""
+def format_value(name: str, value: float) -> str:
+    """The value with its unit, as in `10 min`, `15%` or `1 MiB/s`; the name has the unit."""
     if name.endswith("_ratio") and value < 1:
         return f"{value:.3g}" if value < 0.01 else f"{value:.0%}"
     for unit, scales in SCALES.items():
@@ -70,7 +73,7 @@ def show(name: str, value: float) -> str:
     return f"{value:g}"
 
 
-def join(comment: str) -> str:
-    """The lines of a comment as one, without headings of sections."""
+def join_comment(comment: str) -> str:
+    """The lines of a comment as one line, without section headings."""
     lines = [line.strip().removeprefix("#").strip() for line in comment.splitlines()]
     return " ".join(line for line in lines if not line.startswith("---")).replace("<", "&lt;")

@@ -20,7 +20,7 @@ def test_an_object_holds_the_same_groups_as_its_file(path: Path) -> None:
 
 
 def test_none_is_missing_old_or_left_over() -> None:
-    assert list(kubernetes.find_outdated()) == [], "run python -m docs.kubernetes"
+    assert list(kubernetes.list_outdated()) == [], "run python -m docs.kubernetes"
 
 
 def test_groups_have_names_of_their_own() -> None:
