@@ -77,6 +77,7 @@ def list_flaws(text: str) -> list[str]:
 def read_help() -> Iterator[Text]:
     for family in FAMILIES:
         yield Text(f"HELP/{family.source}/{family.name}", family.help)
+        yield Text(f"HELP/{family.source}/{family.name}/audience", family.audience)
     for option in OPTIONS:
         yield Text(f"flag/{option.key}", option.help)
     declared = {option.key.replace(".", "__") for option in OPTIONS}

@@ -1,4 +1,4 @@
-"""What is known of each DAG between its runs."""
+"""DAGs: state, schedule, limits and results of the last runs, from the API."""
 
 from functools import partial
 

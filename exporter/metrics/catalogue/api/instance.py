@@ -1,6 +1,6 @@
-"""What is known of one Airflow as a whole: version, health, limits, import errors and warnings.
+"""Airflow as a whole: version, health, limits, import errors and warnings, from the API.
 
-Where StatsD feeds import errors, the largest report of several DAG processors counts: they may read the same files.
+If import errors come from StatsD, the maximum over DAG processors is exposed, because they may read the same files.
 """
 
 from functools import partial

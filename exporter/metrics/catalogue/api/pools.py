@@ -1,4 +1,4 @@
-"""Pools: their slots, who holds them and who waits for them."""
+"""Pools: slots, and the task instances that hold them and wait for them, from the API."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""DAG runs: those that are active, and each that ended, counted once."""
+"""DAG runs: the active ones, and every finished run, counted once; from the API."""
 
 from functools import partial
 
@@ -30,7 +30,7 @@ OLDEST_UNFINISHED = gauge(
     help="Time at which the oldest unfinished scheduled run was due; absent if every run has finished",
     labels=("dag_id",),
     origin="/dagRuns: run_after (2.x: data_interval_end)",
-    audience="those who count lateness from the due date alone; dashboards and alerts go by …_wanted_timestamp_seconds",
+    audience="users who count lateness from the due date alone; dashboards and alerts use …_wanted_timestamp_seconds",
 )
 OLDEST_UNFINISHED_WANTED = gauge(
     "airflow_dag_run_oldest_unfinished_wanted_timestamp_seconds",

@@ -1,6 +1,6 @@
-"""Task instances: those that are active, and each try and each outcome, counted once.
+"""Task instances: the active ones, and every try and every outcome, counted once; from the API.
 
-A try ran if its row has a pid or a hostname. An outcome is a terminal state that was reached.
+A try counts as run if its row has a pid or a hostname. An outcome is a terminal state that a task instance reached.
 """
 
 from functools import partial

@@ -1,4 +1,4 @@
-"""Agents and tools of Airflow's AI provider, as tasks report them over StatsD."""
+"""Agents and tools of Airflow's AI provider, from StatsD."""
 
 from functools import partial
 

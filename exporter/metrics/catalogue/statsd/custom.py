@@ -1,14 +1,14 @@
-"""Users' own metrics: those that are declared, and what the others have in common."""
+"""Custom metrics of users: the declared ones, and the settings of all others."""
 
 from exporter.metrics.family import Family, Kind
 
 PREFIX = "airflow_custom_"
 BUCKETS = (0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 7200.0)
-"""Of all timers and histograms of users."""
+"""Upper bounds in seconds for all custom timers and histograms."""
 CAP = 1_000
-"""Series of one of users' families."""
+"""Maximum number of series of one custom family."""
 TTL = 3600.0
-"""Seconds after which a gauge of users that is sent no more goes."""
+"""Seconds after which a custom gauge that is no longer sent expires."""
 
 RECORDS_PROCESSED = Family(
     "airflow_custom_records_processed_total",

@@ -1,8 +1,8 @@
-"""The DAG processor, as it reports itself over StatsD.
+"""The DAG processor: files, parsing and callbacks, from StatsD.
 
-Several processors either share the files by bundle or read the same ones; only of the queue is the sum right in both
-cases, since each has a queue of its own. Of totals the largest report is shown, which never counts a file twice.
-A file is named as the API names it (its path in the bundle) where that is known, otherwise by its name alone.
+Several processors either share the files by bundle or read the same files. Only queue lengths are summed, because each
+processor has a separate queue; of totals the maximum is exposed, which never counts a file twice. The label `file` is
+the API's name of the file (its path in the bundle) if that is known, otherwise the file name alone.
 """
 
 from functools import partial
@@ -42,7 +42,7 @@ QUEUE_UPDATES = counter(
     "airflow_dag_processor_queue_updates_total",
     help="Total number of scans of the DAG folder that queued all its files",
     origin="dag_processing.file_path_queue_update_count",
-    audience="those who look at why a new DAG file is not found",
+    audience="users who investigate why a new DAG file is not found",
 )
 PARSE_DURATION = Family(
     "airflow_dag_processor_parse_duration_seconds",
@@ -68,7 +68,7 @@ FILE_DB_QUERIES = file_gauge(
     help="Number of metadata database queries during the last parse of the file",
     origin="dag_processing.last_num_of_db_queries",
     until="2.11",
-    audience="those who still run Airflow 2, to find files that query Airflow's database while they are parsed",
+    audience="users of Airflow 2, to find files that query Airflow's database while they are parsed",
 )
 ACTIONS = ("start", "finish", "stop", "timeout", "terminate")
 PROCESSES = counter(
@@ -106,14 +106,14 @@ SLA_CALLBACKS = counter(
     help="Total number of callbacks of missed SLAs requested from the DAG processor",
     origin="dag_processing.sla_callback_count",
     until="2.11",
-    audience="those who still run Airflow 2 with SLAs",
+    audience="users of Airflow 2 with SLAs",
 )
 MANAGER_STALLS = counter(
     "airflow_dag_processor_manager_stalls_total",
     help="Total number of stalls of the DAG processor manager",
     origin="dag_processing.manager_stalls",
     until="2.11",
-    audience="those who still run Airflow 2",
+    audience="users of Airflow 2",
 )
 REFRESH_ERRORS = counter(
     "airflow_dag_processor_refresh_errors_total",
@@ -121,7 +121,7 @@ REFRESH_ERRORS = counter(
     labels=("file",),
     origin="dag_file_refresh_error",
     until="2.11",
-    audience="those who still run Airflow 2; airflow_import_errors counts files of all releases",
+    audience="users of Airflow 2; airflow_import_errors covers all releases",
 )
 VERSIONS = counter(
     "airflow_dag_versions_total",
@@ -130,7 +130,7 @@ VERSIONS = counter(
     origin="dag.serialization.version_created, dag.serialization.version_updated",
     since="3.4",
     closed={"action": ("created", "updated")},
-    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+    audience="early users of Airflow 3.4; a dashboard will follow with its release",
 )
 
 FAMILIES = (

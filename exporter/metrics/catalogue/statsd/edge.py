@@ -1,4 +1,4 @@
-"""Edge workers, as they report themselves over StatsD: one sender a worker, so its newest report counts."""
+"""Edge workers, from StatsD: each worker is one sender, so its newest report is used."""
 
 from functools import partial
 
@@ -13,7 +13,7 @@ STATUS = gauge(
     "airflow_edge_worker_status_level",
     help="Status of the Edge worker as a Python log level: 20 is healthy, 30 and above is not",
     origin="edge_worker.status",
-    audience="those who run Edge workers and compare queues and workers",
+    audience="users of Edge workers, to compare queues and workers",
 )
 CONNECTED = gauge(
     "airflow_edge_worker_connected",
@@ -50,21 +50,21 @@ HEARTBEATS = counter(
     help="Total number of heartbeats of the Edge worker",
     labels=("worker", "team"),
     origin="edge_worker.heartbeat_count",
-    audience="those who run Edge workers and compare queues and workers",
+    audience="users of Edge workers, to compare queues and workers",
 )
 TASK_STARTS = counter(
     "airflow_edge_worker_task_starts_total",
     help="Total number of task instances started on Edge workers",
     labels=("queue", "dag_id", "team"),
     origin="edge_worker.ti.start",
-    audience="those who run Edge workers and compare queues and workers",
+    audience="users of Edge workers, to compare queues and workers",
 )
 TASK_FINISHES = counter(
     "airflow_edge_worker_task_finishes_total",
     help="Total number of task instances finished on Edge workers, by final state",
     labels=("queue", "dag_id", "state", "team"),
     origin="edge_worker.ti.finish",
-    audience="those who run Edge workers and compare queues and workers",
+    audience="users of Edge workers, to compare queues and workers",
 )
 
 FAMILIES = (

@@ -1,7 +1,7 @@
-"""Executors: their slots, and what Celery and the cloud executors report over StatsD.
+"""Executors: slots, and metrics of Celery and the cloud executors, from StatsD.
 
-Each scheduler runs executors of its own, so what they have is summed over schedulers: a scheduler's share goes when it
-falls silent. One executor's open and running slots together are its parallelism.
+Each scheduler runs separate executors, so slots are summed over schedulers; the part of a scheduler expires when it
+stops sending. Open and running slots of one executor add up to its parallelism.
 """
 
 from functools import partial
@@ -36,7 +36,7 @@ ADOPT_DURATION = histogram(
     help="Time that an executor took to adopt the task instances of a dead scheduler",
     labels=("executor",),
     origin="kubernetes_executor.adopt_task_instances.duration and those of batch_, ecs_ and lambda_executor",
-    audience="those who run several schedulers and look at how one takes over from another",
+    audience="users of several schedulers, to see how one takes over from another",
 )
 CELERY_TIMEOUTS = counter(
     "airflow_celery_task_timeout_errors_total",
@@ -54,7 +54,7 @@ EDGE_SYNC_DURATION = histogram(
     help="Duration of a heartbeat of the edge executor",
     labels=("team",),
     origin="edge_executor.sync.duration",
-    audience="those who run Edge workers and compare queues and workers",
+    audience="users of Edge workers, to compare queues and workers",
 )
 OPERATIONS = ("creation", "deletion", "patching")
 POD_REQUESTS = counter(
@@ -76,13 +76,13 @@ POD_BATCH_DURATION = histogram(
     help="Time that the executor took to create a batch of pods",
     origin="kubernetes_executor.pod_creation_batch_duration",
     since="3.4",
-    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+    audience="early users of Airflow 3.4; a dashboard will follow with its release",
 )
 POD_BATCH_SIZE = gauge(
     "airflow_kubernetes_executor_pod_creation_batch_size",
     help="Number of pods created in the executor's last loop; the maximum over schedulers",
     origin="kubernetes_executor.pod_creation_batch_size",
-    audience="users of Airflow 3.4 and newer, whose names of StatsD these are",
+    audience="users of Airflow 3.4 and newer, which sends these StatsD names",
     since="3.4",
     merge=Merge.MAXIMUM,
 )
@@ -91,7 +91,7 @@ CLEAR_NOT_LAUNCHED_DURATION = histogram(
     help="Time that the executor took to reset queued task instances without a pod",
     origin="kubernetes_executor.clear_not_launched_queued_tasks.duration",
     until="2.11",
-    audience="those who still run Airflow 2 on Kubernetes",
+    audience="users of Airflow 2 on Kubernetes",
 )
 
 FAMILIES = (

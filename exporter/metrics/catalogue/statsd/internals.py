@@ -1,4 +1,4 @@
-"""What Airflow reports over StatsD of its inner workings: caches, connection tests, loading, OpenLineage."""
+"""Internals of Airflow, from StatsD: caches, connection tests, loading, OpenLineage."""
 
 from functools import partial
 
@@ -47,7 +47,7 @@ CONNECTION_TESTS = gauge(
     since="3.3",
     closed={"state": ("active", "pending")},
     ttl=120.0,
-    audience="those who test connections on workers from Airflow's user interface",
+    audience="users who test connections on workers from Airflow's UI",
 )
 CONNECTION_TESTS_FINISHED = counter(
     "airflow_connection_tests_finished_total",
@@ -56,7 +56,7 @@ CONNECTION_TESTS_FINISHED = counter(
     origin="connection_test.success, connection_test.failed",
     since="3.3",
     closed={"state": ("success", "failed")},
-    audience="those who test connections on workers from Airflow's user interface",
+    audience="users who test connections on workers from Airflow's UI",
 )
 CONNECTION_TESTS_REAPED = counter(
     "airflow_connection_tests_reaped_total",
@@ -66,21 +66,21 @@ CONNECTION_TESTS_REAPED = counter(
     origin="connection_test.reaped: prior_state",
     since="3.3",
     cap=50,
-    audience="those who test connections on workers from Airflow's user interface",
+    audience="users who test connections on workers from Airflow's UI",
 )
 CONNECTION_TEST_DISPATCH_DURATION = histogram(
     "airflow_connection_test_dispatch_duration_seconds",
     help="Time that a scheduler took to send waiting connection tests to executors",
     origin="connection_test.dispatch_duration",
     since="3.3",
-    audience="those who test connections on workers from Airflow's user interface",
+    audience="users who test connections on workers from Airflow's UI",
 )
 CONNECTION_TEST_DURATION = histogram(
     "airflow_connection_test_duration_seconds",
     help="Duration of a connection test on a worker",
     origin="connection_test.hook_duration",
     since="3.3",
-    audience="those who test connections on workers from Airflow's user interface",
+    audience="users who test connections on workers from Airflow's UI",
 )
 LOAD_SERIALIZERS_DURATION = histogram(
     "airflow_serde_load_serializers_duration_seconds",
@@ -99,35 +99,35 @@ OPENLINEAGE_FAILURES = counter(
     help="Total number of OpenLineage events that could not be emitted",
     labels=("team",),
     origin="ol.emit.failed",
-    audience="those who run OpenLineage, to see what it emits and what that costs",
+    audience="users of OpenLineage, to see what it emits and how long that takes",
 )
 OPENLINEAGE_EMIT_DURATION = histogram(
     "airflow_openlineage_emit_duration_seconds",
     help="Duration of attempts to emit an OpenLineage event",
     labels=("event_type", "transport", "team"),
     origin="ol.emit.attempts",
-    audience="those who run OpenLineage, to see what it emits and what that costs",
+    audience="users of OpenLineage, to see what it emits and how long that takes",
 )
 OPENLINEAGE_EXTRACT_DURATION = histogram(
     "airflow_openlineage_extract_duration_seconds",
     help="Time that it took to extract an OpenLineage event",
     labels=("event_type", "team"),
     origin="ol.extract",
-    audience="those who run OpenLineage, to see what it emits and what that costs",
+    audience="users of OpenLineage, to see what it emits and how long that takes",
 )
 OPENLINEAGE_EVENTS = counter(
     "airflow_openlineage_events_total",
     help="Total number of OpenLineage events with a reported size",
     labels=("event_type", "operator", "team"),
     origin="ol.event.size",
-    audience="those who run OpenLineage, to see what it emits and what that costs",
+    audience="users of OpenLineage, to see what it emits and how long that takes",
 )
 OPENLINEAGE_EVENT_BYTES = counter(
     "airflow_openlineage_event_bytes_total",
     help="Total size of OpenLineage events in bytes",
     labels=("event_type", "operator", "team"),
     origin="ol.event.size",
-    audience="those who run OpenLineage, to see what it emits and what that costs",
+    audience="users of OpenLineage, to see what it emits and how long that takes",
 )
 
 FAMILIES = (

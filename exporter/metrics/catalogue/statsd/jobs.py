@@ -1,4 +1,4 @@
-"""Airflow's jobs, assets, SLAs, deadlines and resumable jobs, as they are reported over StatsD."""
+"""Jobs, assets, SLAs, deadlines and resumable jobs, from StatsD."""
 
 from functools import partial
 
@@ -26,13 +26,13 @@ TASK_EXITS = ended(
     labels=("dag_id", "return_code"),
     origin="local_task_job.task_exit",
     cap=10_000,
-    audience="those who still run Airflow 2, to tell a kill (-9) from an error (1)",
+    audience="users of Airflow 2, to distinguish a kill (-9) from an error (1)",
 )
 PROLONGED_HEARTBEAT_FAILURES = ended(
     "airflow_local_task_job_prolonged_heartbeat_failures_total",
     help="Total number of task jobs whose heartbeat failed for too long",
     origin="local_task_job_prolonged_heartbeat_failure",
-    audience="those who still run Airflow 2",
+    audience="users of Airflow 2",
 )
 SLA_MISSED = ended(
     "airflow_sla_missed_total",
@@ -45,14 +45,14 @@ SLA_CALLBACK_FAILURES = ended(
     help="Total number of failed callbacks for missed SLAs; the label is empty in plain StatsD",
     labels=("dag_id",),
     origin="sla_callback_notification_failure",
-    audience="those who still run Airflow 2 with SLAs",
+    audience="users of Airflow 2 with SLAs",
 )
 SLA_EMAIL_FAILURES = ended(
     "airflow_sla_email_notification_failures_total",
     help="Total number of e-mails about missed SLAs that could not be sent; the label is empty in plain StatsD",
     labels=("dag_id",),
     origin="sla_email_notification_failure",
-    audience="those who still run Airflow 2 with SLAs",
+    audience="users of Airflow 2 with SLAs",
 )
 ASSET_UPDATES = counter(
     "airflow_asset_updates_total",
@@ -103,33 +103,33 @@ RESUMABLE_SUBMITTED = RESUMABLE(
     "airflow_resumable_job_fresh_submits_total",
     help="Total number of first submissions by resumable operators; the label is empty in plain StatsD",
     origin="resumable_job.fresh_submit",
-    audience="authors of resumable operators, to see how often a job is taken up again",
+    audience="authors of resumable operators, to see how often a job is resumed",
 )
 RESUMABLE_SUCCEEDED = RESUMABLE(
     "airflow_resumable_job_already_succeeded_total",
     help="Total number of resumed jobs that had already succeeded; the label is empty in plain StatsD",
     origin="resumable_job.already_succeeded",
-    audience="authors of resumable operators, to see how often a job is taken up again",
+    audience="authors of resumable operators, to see how often a job is resumed",
 )
 RESUMABLE_RESUBMITTED = RESUMABLE(
     "airflow_resumable_job_terminal_resubmits_total",
     help="Total number of jobs submitted again by resumable operators after a failure; the label is empty in plain"
     " StatsD",
     origin="resumable_job.terminal_resubmit",
-    audience="authors of resumable operators, to see how often a job is taken up again",
+    audience="authors of resumable operators, to see how often a job is resumed",
 )
 RESUMABLE_ATTEMPTS = RESUMABLE(
     "airflow_resumable_job_reconnect_attempts_total",
     help="Total number of attempts of resumable operators to reconnect to a running job; the label is empty in "
     "plain StatsD",
     origin="resumable_job.reconnect_attempt",
-    audience="authors of resumable operators, to see how often a job is taken up again",
+    audience="authors of resumable operators, to see how often a job is resumed",
 )
 RESUMABLE_RECONNECTED = RESUMABLE(
     "airflow_resumable_job_reconnects_total",
     help="Total number of running jobs that resumable operators reconnected to; the label is empty in plain StatsD",
     origin="resumable_job.reconnect_success",
-    audience="authors of resumable operators, to see how often a job is taken up again",
+    audience="authors of resumable operators, to see how often a job is resumed",
 )
 
 FAMILIES = (

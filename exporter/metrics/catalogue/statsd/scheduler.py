@@ -1,8 +1,8 @@
-"""The scheduler, as it reports itself over StatsD.
+"""The scheduler: heartbeats, loop and critical section, from StatsD.
 
-Gauges that every scheduler works out from the same database say the same thing several times: the newest report
-counts. `airflow_scheduler_tasks` is what each scheduler found in its own last loop; the largest finding is shown,
-since the schedulers look at the same waiting tasks and a sum would count these more than once.
+All schedulers compute some gauges from the same database; of these the newest report is used. `airflow_scheduler_tasks`
+is the result of each scheduler's last loop; the maximum over schedulers is exposed, because they see the same waiting
+tasks and a sum would count those several times.
 """
 
 from functools import partial
@@ -77,7 +77,7 @@ DAG_RUNS = gauge(
     origin="scheduler.dagruns.running, scheduler.dagruns.queued",
     since="3.2",
     closed={"state": ("running", "queued")},
-    audience="those who read StatsD without the API, which counts runs by DAG",
+    audience="users of StatsD without the API; the API counts runs by DAG",
 )
 ORPHANED_TASKS = counter(
     "airflow_scheduler_orphaned_tasks_total",
@@ -107,14 +107,14 @@ LOOP_EXCEPTIONS = counter(
     cap=100,
     origin="scheduler.loop_exceptions",
     since="3.4",
-    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+    audience="early users of Airflow 3.4; a dashboard will follow with its release",
 )
 EXECUTOR_EVENTS_PROCESSED = counter(
     "airflow_scheduler_executor_events_processed_total",
     help="Total number of executor events that schedulers processed",
     origin="scheduler.executor_events.processed",
     since="3.4",
-    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+    audience="early users of Airflow 3.4; a dashboard will follow with its release",
 )
 EXECUTOR_EVENTS_FAILED = counter(
     "airflow_scheduler_executor_events_failed_total",
@@ -123,13 +123,13 @@ EXECUTOR_EVENTS_FAILED = counter(
     cap=100,
     origin="scheduler.executor_events.failed",
     since="3.4",
-    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+    audience="early users of Airflow 3.4; a dashboard will follow with its release",
 )
 EXECUTOR_EVENTS_BATCH = gauge(
     "airflow_scheduler_executor_events_batch_size",
     help="Number of executor events in the last batch that a scheduler processed; the maximum over schedulers",
     origin="scheduler.executor_events.batch_size",
-    audience="users of Airflow 3.4 and newer, whose names of StatsD these are",
+    audience="users of Airflow 3.4 and newer, which sends these StatsD names",
     since="3.4",
     merge=Merge.MAXIMUM,
 )
@@ -140,7 +140,7 @@ ZOMBIES_DETECTED = counter(
     origin="scheduler.zombies.detected",
     since="3.4",
     cap=100,
-    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+    audience="early users of Airflow 3.4; a dashboard will follow with its release",
 )
 CALLBACK_EXCEPTIONS = counter(
     "airflow_dag_callback_exceptions_total",
@@ -153,7 +153,7 @@ COLLECT_DB_DAGS_DURATION = histogram(
     help="Time that it took to read all serialized DAGs from the metadata database",
     origin="collect_db_dags",
     until="2.11",
-    audience="those who still run Airflow 2 with slow schedulers",
+    audience="users of Airflow 2 with slow schedulers",
 )
 
 FAMILIES = (

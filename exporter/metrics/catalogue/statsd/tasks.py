@@ -1,6 +1,6 @@
-"""What only StatsD tells of runs, tasks and pools, or tells otherwise than the API.
+"""Runs, tasks and pools, as far as only StatsD reports them or reports them differently from the API.
 
-Where a family here stands in for one of the API that StatsD cannot feed exactly, it is left out while the API is on.
+A family that replaces one of the API which StatsD cannot feed exactly is not exposed while the API is on.
 """
 
 from functools import partial
@@ -19,7 +19,7 @@ STARTS = counter(
     help="Total number of task instance starts; a rescheduled or resumed task instance counts each time",
     labels=("dag_id", "team"),
     origin="ti.start",
-    audience="those who read StatsD without the API, which counts tries and outcomes exactly",
+    audience="users of StatsD without the API; the API counts tries and outcomes exactly",
 )
 RESCHEDULES = counter(
     "airflow_task_reschedules_total",
@@ -41,21 +41,21 @@ EXECUTION_DURATION = histogram(
     origin="task.duration",
     buckets=DURATION_BUCKETS,
     cap=5_000,
-    audience="those who read StatsD without the API, which counts tries and outcomes exactly",
+    audience="users of StatsD without the API; the API counts tries and outcomes exactly",
 )
 SUCCESSES = counter(
     "airflow_task_instance_successes_total",
     help="Total number of successful task instances as Airflow counts them, over all DAGs",
     labels=("team",),
     origin="ti_successes",
-    audience="those who compare with Airflow's own totals, as older dashboards show them",
+    audience="users who compare with the totals of Airflow that older dashboards show",
 )
 FAILURES = counter(
     "airflow_task_instance_failures_total",
     help="Total number of failed tries as Airflow counts them; 3.0 to 3.1.7 count only those that schedulers handled",
     labels=("team",),
     origin="ti_failures",
-    audience="those who compare with Airflow's own totals, as older dashboards show them",
+    audience="users who compare with the totals of Airflow that older dashboards show",
 )
 OPERATOR_SUCCESSES = counter(
     "airflow_operator_successes_total",
@@ -63,7 +63,7 @@ OPERATOR_SUCCESSES = counter(
     labels=("operator", "team"),
     origin="operator_successes",
     cap=1_000,
-    audience="authors of operators, beside airflow_operator_failures_total",
+    audience="authors of operators, to compare with airflow_operator_failures_total",
 )
 OPERATOR_FAILURES = counter(
     "airflow_operator_failures_total",
@@ -118,7 +118,7 @@ CPU_USAGE = gauge(
     until="2.11",
     cap=20_000,
     merge=Merge.MAXIMUM,
-    audience="those who still run Airflow 2; the host source measures all releases",
+    audience="users of Airflow 2; the host source covers all releases",
 )
 MEMORY_USAGE = gauge(
     "airflow_task_memory_usage_ratio",
@@ -128,14 +128,14 @@ MEMORY_USAGE = gauge(
     until="2.11",
     cap=20_000,
     merge=Merge.MAXIMUM,
-    audience="those who still run Airflow 2; the host source measures all releases",
+    audience="users of Airflow 2; the host source covers all releases",
 )
 RUN_FAILED_SECONDS = counter(
     "airflow_dag_run_failed_seconds_total",
     help="Total duration of the DAG's failed runs",
     labels=("dag_id", "team"),
     origin="dagrun.duration.failed",
-    audience="those who account for the time of failed runs; dashboards show that of failed tries",
+    audience="users who need the time of failed runs; dashboards show that of failed tries",
 )
 FIRST_TASK_SCHEDULING_DELAY = histogram(
     "airflow_dag_run_first_task_scheduling_delay_seconds",

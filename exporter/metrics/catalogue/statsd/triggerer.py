@@ -1,4 +1,4 @@
-"""Triggerers, as they report themselves over StatsD: each under its host's name, so its newest report counts."""
+"""Triggerers, from StatsD: each reports under the name of its host, so its newest report is used."""
 
 from functools import partial
 
@@ -53,21 +53,21 @@ STATE_MISMATCH = counter(
     help="Total number of triggers whose task instance had left the state for which they were created",
     origin="triggers.state_mismatch",
     since="3.4",
-    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+    audience="early users of Airflow 3.4; a dashboard will follow with its release",
 )
 CREATION_DURATION = histogram(
     "airflow_triggerer_batch_creation_duration_seconds",
     help="Time that a triggerer took to create a batch of triggers",
     origin="triggerer.batch_trigger_creation_duration",
     since="3.4",
-    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+    audience="early users of Airflow 3.4; a dashboard will follow with its release",
 )
 QUEUE_DELAY = histogram(
     "airflow_triggerer_queue_delay_seconds",
     help="Time that triggers waited for a triggerer",
     origin="triggerer.trigger_queue_delay",
     since="3.4",
-    audience="those who try Airflow 3.4 before its release; a dashboard follows with it",
+    audience="early users of Airflow 3.4; a dashboard will follow with its release",
 )
 
 FAMILIES = (
