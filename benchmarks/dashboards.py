@@ -148,12 +148,12 @@ def measure(prober: Prober) -> int:
     by_board: dict[str, list[Taken]] = {}
     for took, question in timed:
         by_board.setdefault(question.where.split(":")[0], []).append(took)
-    print("\n| dashboard | queries | slowest, ms | dearest, CPU ms | CPU of all, ms |")
+    print("\n| dashboard | queries | slowest, ms | most expensive, CPU ms | CPU of all, ms |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for board, all_of_it in sorted(by_board.items()):
-        slowest, dearest = max(one.seconds for one in all_of_it), max(one.cpu for one in all_of_it)
+        slowest, most_cpu = max(one.seconds for one in all_of_it), max(one.cpu for one in all_of_it)
         total = sum(one.cpu for one in all_of_it)
-        figures = " | ".join(f"{value * 1000:.0f}" for value in (slowest, dearest, total))
+        figures = " | ".join(f"{value * 1000:.0f}" for value in (slowest, most_cpu, total))
         print(f"| {board} | {len(all_of_it)} | {figures} |")
     print(f"\n{sum(not took.series for took, _ in timed)} of {len(timed)} queries found nothing")
     return int(max(took.seconds for took, _ in timed) > GOAL_SECONDS)

@@ -39,7 +39,7 @@ def groups() -> Iterator[Group]:
 
 
 def measure(prober: Prober) -> int:
-    """Print what each group takes, the dearest first; the exit code."""
+    """Print what each group takes, the most expensive first; the exit code."""
     costs = sorted(((cost(prober, group), group) for group in groups()), key=lambda one: -one[0] / one[1].interval)
     print("| group | rules | every, s | CPU ms | of one CPU |\n| --- | ---: | ---: | ---: | ---: |")
     for seconds, group in costs:
