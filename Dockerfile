@@ -11,7 +11,7 @@ COPY prometheus/alerts prometheus/alerts
 COPY alertmanager/alertmanager.yml alertmanager/
 COPY alertmanager/templates alertmanager/templates
 COPY grafana/dashboards grafana/dashboards
-# The environment gets no pip of its own: nothing in the image can install anything.
+# The environment has no pip: nothing in the image can install packages.
 RUN python -m venv --without-pip /opt/exporter \
     && python -m pip --python /opt/exporter/bin/python install --no-cache-dir --disable-pip-version-check \
         --constraint constraints.txt '.[speed,regex]'

@@ -27,21 +27,21 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(VENV)/.exporter ## a real Airflow with busy DAGs, and the exporter reading it (Ctrl-C stops all)
+demo: $(VENV)/.exporter ## start a real Airflow with busy DAGs and the exporter (Ctrl-C stops both)
 	@$(BIN)/python -m demo
 
 .PHONY: test
-test: lint unit ## everything that needs neither an Airflow nor containers, in minutes
+test: lint unit ## run lint and all tests that need neither an Airflow nor containers (minutes)
 
 .PHONY: lint
-lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
+lint: $(VENV)/.dev ## run ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 .PHONY: unit
-unit: $(VENV)/.dev ## all tests but e2e and benchmarks
+unit: $(VENV)/.dev ## run all tests except e2e and benchmarks
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
 
 .PHONY: e2e
@@ -49,15 +49,15 @@ e2e: $(VENV)/.dev ## the exactness test on real Airflows (AIRFLOW_VERSIONS, E2E_
 	$(BIN)/python -m pytest tests/e2e/exactness/test_exactness.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: e2e-statsd
-e2e-statsd: $(VENV)/.dev ## what real Airflows send over StatsD, without the API, against their databases
+e2e-statsd: $(VENV)/.dev ## counters from StatsD of real Airflows, without the API, compared with their databases
 	$(BIN)/python -m pytest tests/e2e/exactness/test_statsd.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: e2e-host
-e2e-host: $(VENV)/.dev ## what tasks use on real Airflows, held against their own account (AIRFLOW_VERSIONS)
+e2e-host: $(VENV)/.dev ## resources of tasks on real Airflows, compared with what the tasks measure (AIRFLOW_VERSIONS)
 	$(BIN)/python -m pytest tests/e2e/host/test_usage.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: e2e-workers
-e2e-workers: $(VENV)/.dev ## how many workers are counted with Celery and Redis, against the processes (AIRFLOW_VERSIONS)
+e2e-workers: $(VENV)/.dev ## the number of Celery workers with a real Redis, compared with the processes (AIRFLOW_VERSIONS)
 	$(BIN)/python -m pytest tests/e2e/host/test_workers.py -m e2e -v $(PYTEST_ARGS)
 
 .PHONY: e2e-boards
@@ -73,11 +73,11 @@ e2e-alerts: $(VENV)/.dev ## real causes fire the shipped alerts, a healthy Airfl
 	$(BIN)/python -m pytest tests/e2e/alerts -m e2e -n 2 -rP -v $(PYTEST_ARGS)
 
 .PHONY: slow
-slow: $(VENV)/.dev ## tests that need minutes of CPU: rules made harder, further seeds of the model of Airflow
+slow: $(VENV)/.dev ## run tests that need minutes of CPU: rules with two replicas or clusters, further seeds of the model of Airflow
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m slow $(PYTEST_ARGS)
 
 .PHONY: bounds
-bounds: $(VENV)/.dev ## 3,000 processes titled as Airflow's, looked at in time while all cores are busy
+bounds: $(VENV)/.dev ## scan 3,000 processes with Airflow's titles within its time limit while all cores are busy
 	$(BIN)/python -m pytest tests/integration/host -m bounds -v -s $(PYTEST_ARGS)
 
 .PHONY: bench
@@ -85,32 +85,32 @@ bench: $(VENV)/.dev ## benchmarks, as ratios to a peer in the same run
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: bench-statsd
-bench-statsd: $(VENV)/.dev ## what StatsD data costs; BENCH_ARGS="--peer PATH" compares with a statsd_exporter
+bench-statsd: $(VENV)/.dev ## benchmark StatsD; BENCH_ARGS="--peer PATH" compares with a statsd_exporter
 	$(BIN)/python -m benchmarks.statsd $(BENCH_ARGS)
 
 .PHONY: bench-host
-bench-host: $(VENV)/.dev ## CPU of looking at processes, beside Debian's process and node exporters (apt-get install them)
+bench-host: $(VENV)/.dev ## CPU of the host source, compared with Debian's process and node exporters (apt-get install them)
 	$(BIN)/python -m benchmarks.host $(BENCH_ARGS)
 
 .PHONY: bench-dashboards
-bench-dashboards: $(VENV)/.dev ## how long Prometheus takes for the dashboards' queries at 2,000 DAGs of 10 tasks
+bench-dashboards: $(VENV)/.dev ## duration of the dashboards' queries in Prometheus with 2,000 DAGs of 10 tasks
 	$(BIN)/python -m benchmarks.dashboards $(BENCH_ARGS)
 
 .PHONY: docs
-docs: $(VENV)/.dev ## write the generated pages of docs/ anew
+docs: $(VENV)/.dev ## generate docs/ and prometheus/kubernetes/ again
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.kubernetes
 
 .PHONY: dashboards
-dashboards: $(VENV)/.dev ## write grafana/dashboards/ anew from grafana/boards/
+dashboards: $(VENV)/.dev ## generate grafana/dashboards/ from grafana/boards/
 	$(BIN)/python -m grafana.boards
 
 .PHONY: golden
-golden: $(VENV)/.dev ## write the golden files of the tests anew; look at the diff
+golden: $(VENV)/.dev ## update the golden files of the tests; review the diff
 	$(BIN)/python -m pytest --update-golden
 
 .PHONY: clean
-clean: ## remove environments, caches and the demo, with whatever of it still runs
+clean: ## stop the demo, and remove environments, caches and its files
 	@if [ -x $(BIN)/python ] && [ -d .demo/airflow ]; then \
 	  $(BIN)/python -m demo.airflow down --workdir .demo/airflow >/dev/null; fi
 	rm -rf $(VENV) .demo .e2e .bench .ci-tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

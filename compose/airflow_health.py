@@ -24,7 +24,7 @@ def find_problem(component: str, server: str) -> str | None:
         with opener.open(server + PATH, timeout=TIMEOUT) as reply:
             health = json.load(reply)
     except (OSError, ValueError) as error:
-        return f"{server} does not tell: {error}"
+        return f"{server} does not report its health: {error}"
     status = (health.get(component) or {}).get("status")
     return None if status == "healthy" else f"{component} is {status or 'unknown'}"
 

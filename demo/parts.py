@@ -9,7 +9,7 @@ from demo.environment import Executor, SetupError
 
 API_SERVER = "api-server"
 BROKER = "redis"
-"""What the CeleryExecutor passes tasks on through: no part of Airflow's, and started before them."""
+"""The broker of the CeleryExecutor: it is not a component of Airflow, and is started before them."""
 COMMANDS_3 = {
     API_SERVER: ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],  # its log server would listen on every address

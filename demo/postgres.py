@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, on loopback, for one Airflow."""
+"""A separate PostgreSQL server on loopback, for one Airflow."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def run(
     folder: Path | None = None,
     report: Say = say,
 ) -> None:
-    """Run it to its end with the output in a log file, telling every few seconds how far it is."""
+    """Run it to its end with the output in a log file, and print its progress every few seconds."""
     began = time.monotonic()
     with log.open("ab") as output:
         offset = output.tell()

@@ -61,7 +61,7 @@ def fetch(url: str) -> Samples:
 
 
 def shows(samples: Samples, version: str) -> bool:
-    """Whether this exposition tells of an Airflow of this release whose DAGs have been read."""
+    """Whether this exposition has an Airflow of this release whose DAGs have been read."""
     known = samples.get("airflow_info", version=version)
     return bool(known) and samples.total("airflow_dags", state="active") > 0
 

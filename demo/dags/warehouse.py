@@ -55,7 +55,7 @@ def warehouse_stocktaking():
     tags=["demo", "warehouse"],
 )
 def warehouse_inventory():
-    """Paused until somebody wants it."""
+    """Paused until a user unpauses it."""
 
     @task
     def archive():
