@@ -47,11 +47,13 @@ WORDS = {
     r"since (?:it|they|there|no|nothing|none|all|both|each|only|that|this|these|we)(?! (?:was|were) (?:due|last))":
     "because",
     r"(?<=, )since(?! (?:\d|then\b|when\b|(?:the|its) last\b))": "because",
-    r"since when": "when X began, or how long",
+    r"^since when": "when X began, or how long",
+    r"glances?|census": "quick scan, full scan, process table",
+    r"absorbs?|absorber": "aggregate, aggregator",
 }  # fmt: skip
 NOT_YET_REWRITTEN: tuple[str, ...] = (
-    "HELP/exporter", "HELP/host", "flag/", "airflow-",
-    "docs/counting.md", "docs/dashboards.md", "docs/migrating.md", "docs/statsd.md", "docs/workers.md",
+    "HELP/host", "flag/",
+    "docs/counting.md", "docs/migrating.md", "docs/statsd.md", "docs/workers.md",
     "exporter/application.py", "exporter/collect/", "exporter/commands/", "exporter/config/", "exporter/engine.py",
     "exporter/metrics/", "exporter/sources/", "exporter/store/", "exporter/web/",
 )  # fmt: skip
