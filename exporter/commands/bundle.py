@@ -1,4 +1,4 @@
-"""The rules, alerts, dashboards and Alertmanager's configuration that come with the exporter: those of its own release.
+"""The rules, alerts, dashboards and Alertmanager configuration of the exporter's release.
 
 For one ruler that watches the Airflows of several clusters they are written with further labels beside `airflow` that
 say which Airflow it is. Files keep their comments and their order; without further labels they are written as they are.

@@ -54,7 +54,7 @@ def prepare(settings: Settings, *, ask_api: bool) -> tuple[Resolver, str]:
 
 
 def explain_lines(texts: Iterable[bytes], resolver: Resolver) -> Iterator[str]:
-    """Yield what becomes of each line; all are looked at first, since they tell the dialect together."""
+    """Yield the explanation of each line. All lines are read first, because together they show the dialect."""
     datagrams = list(texts)
     summarize(datagrams, resolver)
     if isinstance(resolver, AirflowNameResolver):
@@ -78,7 +78,7 @@ def explain_capture(path: Path, resolver: Resolver) -> Iterator[str]:
 
 
 def explain_many(datagrams: list[bytes], resolver: Resolver) -> Iterator[str]:
-    """Yield a summary, made once the whole has told what it is."""
+    """Yield a summary of all lines, made after all of them were read."""
     summarize(datagrams, resolver)
     if isinstance(resolver, AirflowNameResolver):
         resolver.assume_defaults()

@@ -1,4 +1,4 @@
-"""Which DAGs are read, and how finely tasks are told apart: the configuration as the readers ask it."""
+"""Which DAGs are read, and whether tasks have labels: the configuration as the readers use it."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Scope:
         return [row for row in rows if self.covers(row.dag_id)]
 
     def task(self, task_id: str) -> str:
-        """The value of the label `task_id`: empty where tasks are not told apart."""
+        """The value of the label `task_id`: empty if task labels are off."""
         return task_id if self.task_labels else ""
 
     def delays(self, dag_id: str) -> str:
-        """The value of the label `dag_id` of run delays: empty where even tasks are not told apart."""
+        """The value of the label `dag_id` of run delays: empty if task labels are off."""
         return dag_id if self.task_labels else ""
 
     def has_task_histograms(self, dag_id: str) -> bool:
-        """Whether each task of the DAG has a duration histogram of its own."""
+        """Whether each task of the DAG has a separate duration histogram."""
         return self._histograms is not None and self._histograms.fullmatch(dag_id) is not None

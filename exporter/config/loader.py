@@ -38,7 +38,7 @@ class ConfigError(ValueError):
 
 
 class Given(NamedTuple):
-    """A value that somebody chose, as read and as written, and where: a flag, a variable, or a file and line."""
+    """A configured value, parsed and as written, with its place: a flag, a variable, or a file and line."""
 
     value: Any
     origin: str

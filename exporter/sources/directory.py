@@ -95,11 +95,11 @@ class Directory:
         return self._files.get((bundle, name), name)
 
     def tell_poll(self) -> None:
-        """All tries were told of that Airflow shows now."""
+        """All tries that Airflow shows now were recorded."""
         self.polls += 1
 
     def tell_try(self, dag_id: str, task_id: str, uuid: str | None = None) -> None:
-        """A task instance was seen, under this UUID where Airflow tells one (3.x)."""
+        """Record a task instance, with its UUID if Airflow has one (3.x)."""
         tasks = self._tasks.setdefault(dag_id, set())
         if task_id not in tasks and len(tasks) < TASKS_OF_DAG:
             tasks.add(task_id)

@@ -28,7 +28,7 @@ class LeftOut:
         self._endpoints: frozenset[str] = frozenset()
 
     def record(self, endpoint: str, name: Hashable, rows: int) -> None:
-        """A list of an endpoint was walked, and so many rows were left out."""
+        """Record how many rows were skipped in a list of an endpoint."""
         # Replaced, not changed: another thread may be counting.
         self._endpoints = self._endpoints | {endpoint}
         lists = {key: entry for key, entry in self._lists.items() if key != (endpoint, name)}

@@ -60,6 +60,6 @@ class ServerClock:
             self._lowest.append((now, lowest))
 
     def _drop_old(self, now: float) -> None:
-        """Forget what is older than WINDOW, but for the last: there is none better; and what is later than now."""
+        """Drop samples older than WINDOW, except the last one, and samples later than now."""
         while len(self._lowest) > 1 and not 0 <= now - self._lowest[0][0] <= WINDOW:
             self._lowest.popleft()

@@ -234,7 +234,7 @@ def explain_redirect(endpoint: Endpoint, reply: Reply) -> ReaderError:
 
 
 def leads_to_login(reply: Reply) -> bool:
-    """Whether a reply asks somebody with a browser to log in."""
+    """Whether a reply is a login page for browsers, or redirects to one."""
     if 300 <= reply.status < 400:
         target = urlsplit(reply.headers.get("Location", ""))
         return bool(LOGIN_WORDS.search(target.netloc + target.path))

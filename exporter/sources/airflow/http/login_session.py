@@ -20,7 +20,7 @@ class FormUnusableError(Exception):
 
 
 class LoginSession:
-    """A session cookie, made anew when it is gone; basic authentication where there is no form that works."""
+    """A session cookie, renewed when it expires; basic authentication if the login form does not work."""
 
     def __init__(self, send_form: SendForm, base: str, password: Password) -> None:
         self._send_form = send_form

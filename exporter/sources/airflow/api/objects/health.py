@@ -18,7 +18,7 @@ COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
-    """One component of the health reply; `status` is None where it does not run as a process of its own."""
+    """One component of the health reply; `status` is None if it does not run as a separate process."""
 
     name: str
     status: str | None = None
