@@ -1,10 +1,9 @@
 """How long Prometheus takes for each query of the dashboards: python -m benchmarks.dashboards [--dags 2000]
 
-The past of an Airflow of that size is invented, recorded series among it, a sample each 30 seconds and as far back as
-queries read, and written to a Prometheus of our own. Then each
-query is asked three times, over the time that its dashboard shows at first. Exits with 1 where the median of one is
-above a second; CPU of the server
-is given too, since it does not depend on what else a machine does.
+Synthetic data of an Airflow of that size is written to a new Prometheus: metrics and recorded series, one sample each
+30 seconds, as far back as queries read. Then each query runs three times over the default time range of its dashboard.
+The exit code is 1 if the median of a query is above one second. The CPU time of the server is printed too, because it
+does not depend on other load of the machine.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ OF_PROMETHEUS = {"up", "ALERTS", "scrape_duration_seconds"}
 
 
 class Question(NamedTuple):
-    """A query as Grafana asks it."""
+    """A query as Grafana sends it."""
 
     where: str
     expression: str
@@ -48,7 +47,7 @@ class Question(NamedTuple):
 
 
 def questions() -> Iterator[Question]:
-    """Yield every query of every panel, over the time that its dashboard shows at first."""
+    """Yield every query of every panel, with the default time range of its dashboard."""
     for panel in boards.panels():
         seconds = RANGES[boards.BOARDS[panel.board]["time"]["from"]]
         step = max(STEPS.get(panel.json.get("interval", ""), 30), -(-seconds // PIXELS // 30) * 30)
@@ -59,7 +58,7 @@ def questions() -> Iterator[Question]:
 
 
 def values(seconds: int, step: int) -> dict[str, str]:
-    """What Grafana puts for variables."""
+    """The values that Grafana puts in place of variables."""
     return {
         "airflow": AIRFLOW,
         "dag_id": CHOSEN_DAG,
@@ -77,7 +76,7 @@ def values(seconds: int, step: int) -> dict[str, str]:
 
 
 def needed(expressions: Iterable[str]) -> Iterator[tuple[Kept, bool]]:
-    """Yield every name that a query reads, and whether it is recorded."""
+    """Yield every metric that a query reads, and whether it is a recorded series."""
     labels = Labels()
     wide: dict[str, bool] = {}
     for expression in expressions:
@@ -92,12 +91,12 @@ def needed(expressions: Iterable[str]) -> Iterator[tuple[Kept, bool]]:
 
 
 def invent(expressions: Iterable[str], dags: int, tasks: int) -> list[Series]:
-    """All series of an Airflow of that size that these queries read."""
+    """The series of an Airflow of that size that these queries read."""
     return [one for kept, recorded in needed(expressions) for one in series_of(kept, dags, tasks, recorded=recorded)]
 
 
-class Taken(NamedTuple):
-    """What an answer took, in seconds as they passed and of the server's CPU, and how many series it has."""
+class Cost(NamedTuple):
+    """What a query took, in seconds of wall time and of the server's CPU, and how many series it returned."""
 
     seconds: float
     cpu: float
@@ -105,7 +104,7 @@ class Taken(NamedTuple):
 
 
 class Prober:
-    """Asks one Prometheus, and takes the time."""
+    """Runs queries in one Prometheus and measures them."""
 
     def __init__(self, prometheus: Prometheus, now: int) -> None:
         self._url, self._now = f"http://127.0.0.1:{prometheus.port}", now
@@ -113,8 +112,8 @@ class Prober:
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def ask(self, question: Question) -> Taken:
-        """Ask once."""
+    def ask(self, question: Question) -> Cost:
+        """Run a query once."""
         body: dict[str, Any] = {"query": question.expression}
         if question.instant:
             path, body = "query", {**body, "time": self._now}
@@ -126,41 +125,41 @@ class Prober:
         took, used = time.perf_counter() - began, self.used() - used
         if not reply.ok:
             raise RuntimeError(f"{question.where}: {reply.text[:300]}")
-        return Taken(took, used, len(reply.json()["data"]["result"]))
+        return Cost(took, used, len(reply.json()["data"]["result"]))
 
     def used(self) -> float:
-        """The server's CPU seconds up to now."""
+        """The CPU seconds of the server since its start."""
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
 
 def measure(prober: Prober) -> int:
-    """Print what each query took, the slowest first; the exit code."""
+    """Print the most expensive queries and a sum for each dashboard. Returns the exit code."""
     timed = []
     for question in questions():
         rounds = [prober.ask(question) for _ in range(ROUNDS)]
-        usual = Taken(median(one.seconds for one in rounds), median(one.cpu for one in rounds), rounds[0].series)
+        usual = Cost(median(one.seconds for one in rounds), median(one.cpu for one in rounds), rounds[0].series)
         timed.append((usual, question))
     timed.sort(key=lambda one: -one[0].cpu)
     print("| ms | CPU, ms | series | query |\n| ---: | ---: | ---: | --- |")
     for took, question in timed[:25]:
         print(f"| {took.seconds * 1000:.0f} | {took.cpu * 1000:.0f} | {took.series} | {question.where} |")
-    by_board: dict[str, list[Taken]] = {}
+    by_board: dict[str, list[Cost]] = {}
     for took, question in timed:
         by_board.setdefault(question.where.split(":")[0], []).append(took)
-    print("\n| dashboard | queries | slowest, ms | most expensive, CPU ms | CPU of all, ms |")
+    print("\n| dashboard | queries | slowest, ms | most expensive, CPU ms | all, CPU ms |")
     print("| --- | ---: | ---: | ---: | ---: |")
-    for board, all_of_it in sorted(by_board.items()):
-        slowest, most_cpu = max(one.seconds for one in all_of_it), max(one.cpu for one in all_of_it)
-        total = sum(one.cpu for one in all_of_it)
-        figures = " | ".join(f"{value * 1000:.0f}" for value in (slowest, most_cpu, total))
-        print(f"| {board} | {len(all_of_it)} | {figures} |")
-    print(f"\n{sum(not took.series for took, _ in timed)} of {len(timed)} queries found nothing")
+    for board, costs in sorted(by_board.items()):
+        slowest, costliest = max(one.seconds for one in costs), max(one.cpu for one in costs)
+        total = sum(one.cpu for one in costs)
+        figures = " | ".join(f"{value * 1000:.0f}" for value in (slowest, costliest, total))
+        print(f"| {board} | {len(costs)} | {figures} |")
+    print(f"\n{sum(not took.series for took, _ in timed)} of {len(timed)} queries returned no data")
     return int(max(took.seconds for took, _ in timed) > GOAL_SECONDS)
 
 
 def run(program: str, description: str | None, expressions: Iterable[str], measure: Callable[[Prober], int]) -> int:
-    """Write the past that these queries read to a Prometheus of our own, then measure; the exit code."""
+    """Write synthetic data for these queries to a new Prometheus, then measure. Returns the exit code."""
     parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
     parser.add_argument("--dags", type=int, default=2000)
     parser.add_argument("--tasks", type=int, default=10)

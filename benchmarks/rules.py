@@ -1,7 +1,7 @@
 """What the shipped rules cost Prometheus: python -m benchmarks.rules [--dags 2000]
 
-The past of an Airflow of that size is invented, as for the dashboards, and each group's rules are evaluated some times
-over. Rules that look back for days find a past of hours: they are the few that are evaluated once in many minutes.
+Synthetic data of an Airflow of that size is written to a new Prometheus, as for the dashboards, and the rules of each
+Synthetic data of an Airflow of that size is written to a new Prometheus, as for dashboards, and the rules of each
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROUNDS = 5
 
 
 class Group(NamedTuple):
-    """A group of rules, which Prometheus evaluates one after the other, every so many seconds."""
+    """A group of rules, which Prometheus evaluates one after the other at this interval in seconds."""
 
     name: str
     interval: int
@@ -29,23 +29,23 @@ class Group(NamedTuple):
 
 
 def groups() -> Iterator[Group]:
-    """Yield every group of the shipped files."""
-    usual = yaml.safe_load((FILES / "prometheus.yml").read_text(encoding="utf-8"))["global"]["evaluation_interval"]
+    """Yield every group of the rule and alert files."""
+    default = yaml.safe_load((FILES / "prometheus.yml").read_text(encoding="utf-8"))["global"]["evaluation_interval"]
     for file in sorted((*FILES.glob("rules/*.yml"), *FILES.glob("alerts/*.yml"))):
         for group in yaml.safe_load(file.read_text(encoding="utf-8")).get("groups", ()):
-            interval = group.get("interval", usual)
+            interval = group.get("interval", default)
             seconds = int(interval[:-1]) * UNITS[interval[-1]]
             yield Group(f"{file.stem}: {group['name']}", seconds, tuple(rule["expr"] for rule in group["rules"]))
 
 
 def measure(prober: Prober) -> int:
-    """Print what each group takes, the most expensive first; the exit code."""
+    """Print the cost of each group, the most expensive first. Returns the exit code."""
     costs = sorted(((cost(prober, group), group) for group in groups()), key=lambda one: -one[0] / one[1].interval)
-    print("| group | rules | every, s | CPU ms | of one CPU |\n| --- | ---: | ---: | ---: | ---: |")
+    print("| group | rules | interval, s | CPU, ms | of one CPU |\n| --- | ---: | ---: | ---: | ---: |")
     for seconds, group in costs:
         share = seconds / group.interval
         print(f"| {group.name} | {len(group.expressions)} | {group.interval} | {seconds * 1000:.0f} | {share:.2%} |")
-    print(f"\nall of them: {sum(seconds / group.interval for seconds, group in costs):.1%} of one CPU")
+    print(f"\nall groups: {sum(seconds / group.interval for seconds, group in costs):.1%} of one CPU")
     return 0
 
 

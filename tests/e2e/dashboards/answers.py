@@ -1,4 +1,4 @@
-"""What a Prometheus answered to the queries of dashboards and rules, over the whole of a run."""
+"""What Prometheus returns for the queries of dashboards and rules over a whole test run."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ STEP = 15
 
 
 class Question(NamedTuple):
-    """A query and where it stands."""
+    """A query, and the panel, variable, rule or alert that has it."""
 
     where: str
     expression: str
 
 
 class Answer(NamedTuple):
-    """How many series had a number at some moment of the run, and how long it took to ask as Grafana does."""
+    """How many series had a number at any time of the run, and how long the query took."""
 
     question: Question
     series: int
@@ -32,8 +32,8 @@ class Answer(NamedTuple):
 
 
 def of_dashboards(values: Mapping[str, str]) -> Iterator[Question]:
-    """Yield every query of panels and annotations, with these values of variables; where several can be chosen, all."""
-    several = {
+    """Yield every query of panels and annotations with these values of variables; multi-value ones are `.*`."""
+    multi = {
         (uid, variable["name"])
         for uid, board in boards.BOARDS.items()
         for variable in board["templating"]["list"]
@@ -41,7 +41,7 @@ def of_dashboards(values: Mapping[str, str]) -> Iterator[Question]:
     }
     for query in (*boards.panel_queries(), *boards.annotation_queries()):
         uid = query.where.split(":")[0]
-        boards.VALUES.update({name: ".*" if (uid, name) in several else value for name, value in values.items()})
+        boards.VALUES.update({name: ".*" if (uid, name) in multi else value for name, value in values.items()})
         yield Question(query.where, query.substituted)
 
 
@@ -53,7 +53,7 @@ def of_variables(values: Mapping[str, str]) -> Iterator[Question]:
 
 
 def of_rules() -> Iterator[Question]:
-    """Yield every recorded series, and for alerts what they look at: that an alert is silent is no fault."""
+    """Yield every recorded series, and the selectors of every alert: an alert that does not fire is no failure."""
     for rule in rules():
         if "record" in rule:
             name = rule["record"]
@@ -65,8 +65,8 @@ def of_rules() -> Iterator[Question]:
                 yield Question(f"alert {rule['alert']}: {selector.name}", selector.prettify())
 
 
-class Interview:
-    """Asks one Prometheus about the time since it was made; what was answered once is not asked again."""
+class QueryLog:
+    """Runs queries over the time since it was created. A query that returned data once is not run again."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -76,11 +76,11 @@ class Interview:
         self._session.trust_env = False
 
     def close(self) -> None:
-        """Let go of sockets."""
+        """Close the HTTP connections."""
         self._session.close()
 
     def ask(self, question: Question) -> Answer:
-        """Whether there was ever a number, even where a panel shows only the newest."""
+        """Run a query over the whole time, even where a panel shows only the newest value."""
         began = time.monotonic()
         now = time.time()
         body: dict[str, str] = {"query": question.expression, "start": f"{self._since:.0f}", "end": f"{now:.0f}"}
@@ -91,7 +91,7 @@ class Interview:
         return Answer(question, found, time.monotonic() - began)
 
     def ask_all(self, questions: Sequence[Question]) -> list[Answer]:
-        """The answers to each of them, as far as there are any by now."""
+        """The answer to each question, as of now."""
         for question in questions:
             known = self._known.get(question.expression)
             if known is None or not known.series:
@@ -100,5 +100,5 @@ class Interview:
 
 
 def has_number(values: Sequence[Any]) -> bool:
-    """Whether a series is ever more than NaN."""
+    """Whether a series has any value that is not NaN."""
     return any(not math.isnan(float(value)) for _, value in values)

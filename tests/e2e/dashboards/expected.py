@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 from tests.grafana.boards import BOARDS
 
-CELERY = "no Celery worker is there: LocalExecutor runs the tasks"
-KUBERNETES = "no Kubernetes is there"
-EDGE = "no Edge worker is there"
+CELERY = "there is no Celery worker: LocalExecutor runs the tasks"
+KUBERNETES = "there is no Kubernetes"
+EDGE = "there is no Edge worker"
 RELEASE_2 = "Airflow 2 only"
-WEEK = "added up at whole hours, from ten runs and a day on"
+WEEK = "recorded at whole hours, and only after ten runs and a day"
 CGROUP = "only where the machine has a control group with such a limit"
 NETWORK = "tasks are in the network namespace of their host"
-RELAY = "the exporter passes nothing on to another StatsD"
-READABLE = "only where the kernel keeps something from the exporter's user"
-UNLIMITED = "Airflow pauses none of these DAGs for failing"
-QUEUED = "what could start is queued at once: LocalExecutor of Airflow 3 takes any number"
-ALONE = "one scheduler alone never finds the critical section taken"
+RELAY = "the exporter has no relay target"
+READABLE = "only where the exporter's user may not read something"
+UNLIMITED = "these DAGs have no max_consecutive_failed_dag_runs"
+QUEUED = "tasks that can start are queued at once: the LocalExecutor of Airflow 3 accepts any number"
+ALONE = "a single scheduler never has to wait for the critical section"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 EMPTY: Mapping[str, str] = {
@@ -58,7 +58,7 @@ EMPTY: Mapping[str, str] = {
     "alert AirflowHostMemoryHigh: airflow_cgroup": CGROUP,
     **{f"{uid}: Critical alerts": CRITICAL for uid in BOARDS},
 }
-"""By the beginning of where the query stands."""
+"""By the beginning of `Question.where`."""
 
 
 def reason(where: str) -> str | None:

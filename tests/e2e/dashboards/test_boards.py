@@ -1,8 +1,8 @@
-"""Every query of dashboards and rules returns data, over a real Airflow that does all that the demo does, and more.
+"""Every query of dashboards and rules returns data for a real Airflow with the demo's DAGs and others.
 
     E2E_BOARDS_MINUTES=15 python -m pytest tests/e2e/dashboards -m e2e -s
 
-It ends when all have answered that can, or after so many minutes.
+It ends when all queries that can return data have done so, or after E2E_BOARDS_MINUTES.
 Needs PostgreSQL's server programs and Prometheus ($PROMETHEUS_BIN or in PATH).
 """
 
@@ -26,7 +26,7 @@ import requests
 from demo.airflow import DAGS, Airflow
 from demo.preparation import DEMO_POOLS, Pool
 from demo.workdir import free_port
-from tests.e2e.dashboards.answers import Answer, Interview, Question, of_dashboards, of_rules, of_variables
+from tests.e2e.dashboards.answers import Answer, QueryLog, Question, of_dashboards, of_rules, of_variables
 from tests.e2e.dashboards.expected import reason
 from tests.e2e.exactness.console import Console
 from tests.e2e.exactness.prometheus import Prometheus, find_prometheus
@@ -38,12 +38,12 @@ FOLDER = Path(os.environ.get("E2E_FOLDER", ".e2e"))
 MINUTES = float(os.environ.get("E2E_BOARDS_MINUTES", "15"))
 VERSION = "3.3.2"
 BORROWED = ("e2e_compat.py", "waits.py", "assets.py", "broken.py", "failures.py")
-"""DAG files of the exactness test: what defers, what assets start, what cannot be imported, what fails in every way."""
-POOLS = {**DEMO_POOLS, "patient": Pool(2, "whoever waits holds a slot", include_deferred=True)}
+"""DAG files of the exactness test: deferred tasks, asset schedules, an import error, and failures of every kind."""
+POOLS = {**DEMO_POOLS, "patient": Pool(2, "deferred tasks hold a slot", include_deferred=True)}
 SHARE_EMPTY = 0.1
 PAUSE = 20.0
 QUIET_SECONDS = 90.0
-"""So long everything just runs, before anybody disturbs it."""
+"""How long everything runs before the first disturbance."""
 AIRFLOW_LABEL = "e2e"
 CONFIG = """\
 global: {{scrape_interval: 5s, evaluation_interval: 10s}}
@@ -69,7 +69,7 @@ VALUES = {
 
 
 def say(message: str) -> None:
-    """Progress, past pytest's capture."""
+    """Print progress, past pytest's capture."""
     print(message, file=sys.__stderr__, flush=True)
 
 
@@ -84,7 +84,7 @@ def gather_dags(folder: Path) -> Path:
 
 
 class Rig:
-    """Airflow, exporter and Prometheus, as they ship, and an operator's hands."""
+    """Airflow, exporter and Prometheus with the shipped rules."""
 
     def __init__(self, folder: Path) -> None:
         self.statsd_port = free_port()
@@ -94,8 +94,8 @@ class Rig:
             "AIRFLOW__METRICS__STATSD_PORT": str(self.statsd_port),
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
             "AIRFLOW__METRICS__LEGACY_NAMES_ON": "False",
-            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "20",  # for a file of ours that never loads
-            # What dies with a scheduler is found within the run.
+            "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT": "20",  # for the DAG file that never finishes loading
+            # So that tasks of a killed scheduler are found within the run.
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "45",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "10",
         }
@@ -107,7 +107,7 @@ class Rig:
 
     @contextmanager
     def running(self, program: str) -> Iterator[tuple[Subject, Prometheus]]:
-        """Everything up; at the end everything down."""
+        """Start everything, and stop it at the end."""
         with ExitStack() as stack:
             stack.callback(self.airflow.down, remove=True)
             self.airflow.up()
@@ -138,7 +138,7 @@ class Rig:
 
 
 def handle(rig: Rig, attempt: int) -> None:
-    """What an operator does by hand: a backfill of a day, and a run that is cleared while its task runs."""
+    """Do what an operator does: a backfill of a day, and clearing a run while its task runs."""
     console = Console(rig.airflow)
     day = (datetime.now(UTC) - timedelta(days=attempt)).date().isoformat()
     with suppress(requests.Timeout, requests.HTTPError):  # a DAG has one backfill at a time
@@ -151,7 +151,7 @@ def handle(rig: Rig, attempt: int) -> None:
 
 
 def disturb(rig: Rig, subject: Subject) -> None:
-    """What bad luck does to it, so that panels of rare things have something to show."""
+    """Cause rare events, so that their panels have data: bad StatsD, a wrong password, restarts of Airflow."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(b"this is no StatsD", ("127.0.0.1", rig.statsd_port))
     with suppress(requests.RequestException):
@@ -166,7 +166,7 @@ def disturb(rig: Rig, subject: Subject) -> None:
 
 
 def kill_a_task(rig: Rig) -> None:
-    """End a running task with the process that watches over it: nobody sends its heartbeat any more."""
+    """Kill a running task and its supervisor, so that its heartbeat stops."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         for worker in psutil.Process(rig.airflow.processes.pid("scheduler")).children():
@@ -178,13 +178,13 @@ def kill_a_task(rig: Rig) -> None:
         time.sleep(0.5)
 
 
-def ask_until_answered(rig: Rig, interview: Interview, questions: list[Question]) -> list[Answer]:
-    """The newest answers, once nothing is missing or the time is up; what is rare happens again until it was seen."""
+def ask_until_answered(rig: Rig, log: QueryLog, questions: list[Question]) -> list[Answer]:
+    """The newest answers, once none is missing or the time is up. Rare events are repeated until then."""
     end = time.monotonic() + MINUTES * 60
     for attempt in count(1):
         handle(rig, attempt)
         kill_a_task(rig)
-        answers = interview.ask_all(questions)
+        answers = log.ask_all(questions)
         missing = [answer for answer in answers if not answer.series and not reason(answer.question.where)]
         if not missing or time.monotonic() > end:
             return answers
@@ -194,7 +194,7 @@ def ask_until_answered(rig: Rig, interview: Interview, questions: list[Question]
 
 
 def say_slowest(answers: list[Answer]) -> None:
-    """Which queries took longest."""
+    """Print the slowest queries."""
     for answer in sorted(answers, key=lambda one: -one.seconds)[:5]:
         say(f"  {answer.seconds * 1000:5.0f} ms  {answer.question.where}")
 
@@ -209,11 +209,11 @@ def test_every_query_of_dashboards_and_rules_returns_data() -> None:
     folder.mkdir(parents=True)
     rig = Rig(folder)
     with rig.running(program) as (subject, prometheus):
-        interview = Interview(f"http://127.0.0.1:{prometheus.port}")
+        log = QueryLog(f"http://127.0.0.1:{prometheus.port}")
         time.sleep(QUIET_SECONDS)
         disturb(rig, subject)
-        answers = ask_until_answered(rig, interview, [*of_dashboards(VALUES), *of_variables(VALUES), *of_rules()])
-        interview.close()
+        answers = ask_until_answered(rig, log, [*of_dashboards(VALUES), *of_variables(VALUES), *of_rules()])
+        log.close()
     say_slowest(answers)
     empty = [answer.question for answer in answers if not answer.series]
     excused = [question for question in empty if reason(question.where)]
