@@ -177,8 +177,8 @@ RUNS = Row(
             "Run delay (p95)",
             "Time from when a scheduled run was due until it started and finished. Cleared runs are left"
             " out. A late start: look at Concurrency and pools. Sources: API, StatsD.",
-            Query(quantile(0.95, "airflow_dag_run_schedule_delay_seconds", **DAG), "start"),
-            Query(quantile(0.95, "airflow_dag_run_since_run_after_seconds", **DAG), "end"),
+            Query(quantile(0.95, "airflow_dag_run_schedule_delay_seconds", **DAG), "until start"),
+            Query(quantile(0.95, "airflow_dag_run_since_run_after_seconds", **DAG), "until finish"),
         )
         .unit("s")
         .sparse()
