@@ -16,6 +16,8 @@ NETWORK = "tasks are in the network namespace of their host"
 RELAY = "the exporter has no relay target"
 READABLE = "only where the exporter's user may not read something"
 UNLIMITED = "these DAGs have no max_consecutive_failed_dag_runs"
+NO_ASSETS = "no asset schedules the DAG that is selected"
+NO_APPROVALS = "no task asks a person for approval"
 QUEUED = "tasks that can start are queued at once: the LocalExecutor of Airflow 3 accepts any number"
 ALONE = "a single scheduler never has to wait for the critical section"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
@@ -34,6 +36,12 @@ EMPTY: Mapping[str, str] = {
     "rule airflow_worker:edge_slots_used": EDGE,
     "airflow-dag: Deadlines and SLAs per hour D": RELEASE_2,
     "alert AirflowDeadlineMissed: airflow_sla_missed_total": RELEASE_2,
+    "airflow-dag: Queued asset events": NO_ASSETS,
+    "airflow-dag: Assets of the schedule": NO_ASSETS,
+    "airflow-dag: Oldest queued event": NO_ASSETS,
+    "airflow-dag: Pending approvals": NO_APPROVALS,
+    "airflow-dag: Longest-waiting approval": NO_APPROVALS,
+    "alert AirflowApprovalsWaiting: airflow_pending_approval": NO_APPROVALS,
     "airflow-dag: Run duration C": WEEK,
     "rule airflow_dag:dag_run_duration_seconds_count:increase1w": WEEK,
     "rule airflow_dag:dag_run_duration_seconds:mean1": WEEK,
