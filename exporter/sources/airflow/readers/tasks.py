@@ -10,11 +10,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
-
-import msgspec
 
 from exporter.config.dag_filter import Scope
 from exporter.metrics.catalogue.api import pools, tasks
@@ -27,6 +24,15 @@ from exporter.sources.airflow.counting.by_time import EndedByTime, EndedFinder, 
 from exporter.sources.airflow.counting.changes import to_changes
 from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, RECORD_RETENTION, CursorRange
 from exporter.sources.airflow.counting.decision import CountedEvent, Decision, TaskRecord
+from exporter.sources.airflow.counting.records import (
+    ENDED_SPACE,
+    Records,
+    Rows,
+    newest_rows,
+    recall_records,
+    task_instance_key,
+    write_records,
+)
 from exporter.sources.airflow.counting.retry_later import (
     MAX_FAILURES_PER_POLL,
     RetryQueue,
@@ -36,22 +42,16 @@ from exporter.sources.airflow.counting.retry_later import (
 from exporter.sources.airflow.counting.rows import apply_row, drop_undated
 from exporter.sources.airflow.counting.try_history import abandon, resolve_deleted, resolve_history
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
-from exporter.sources.airflow.saved_entries import decode_all
 from exporter.sources.airflow.shared import AirflowState, find_cleared
 
 log = logging.getLogger(__name__)
 
-ACTIVE_SPACE, ENDED_SPACE = "task_instances.active", "task_instances.settled"
-"""Where the state file holds the records of task instances, by whether they are active."""
 MAX_HISTORIES_PER_POLL = 200
 """Of how many task instances a poll reads the history of tries; the next polls read the others."""
 MAX_HISTORY_SECONDS = 5.0
 """After how many seconds of reading histories a poll leaves the others to the next one: polls have a deadline."""
 MAX_OPTIONAL_HISTORIES = 20
 """How many histories a poll reads of task instances whose row would do (`may_check_tries`)."""
-
-Rows = Mapping[bytes, TaskInstance]
-Records = Mapping[bytes, TaskRecord]
 
 
 class TasksPoll(NamedTuple):
@@ -125,7 +125,7 @@ class TasksReader(ApiReader):
             self._overview.directory.tell_try(row.dag_id, row.task_id, row.uuid)
         self._overview.directory.tell_poll()
         earlier = {key: row for row in active if rows[key := task_instance_key(row)] is not row}
-        poll = TasksPoll(rows, earlier, self._recall(rows), span)
+        poll = TasksPoll(rows, earlier, recall_records(self._memory, rows), span)
         vanished = get_vanished(poll, found.postponed) if seen else []
         decisions, histories, left = self._decide(poll, vanished)
         events = [event for decision in decisions.values() for event in decision.events]
@@ -140,13 +140,6 @@ class TasksReader(ApiReader):
             moment=span.after.complete,
             forget={ENDED_SPACE: span.since - RECORD_RETENTION},
         )
-
-    def _recall(self, rows: Rows) -> dict[bytes, TaskRecord]:
-        """The records of all active task instances and of the rows."""
-        decode = msgspec.msgpack.Decoder(TaskRecord).decode
-        active = decode_all(self._memory, ACTIVE_SPACE, self._memory.recall_all(ACTIVE_SPACE), decode)
-        ended = self._memory.recall(ENDED_SPACE, (key for key in rows if key not in active))
-        return active | decode_all(self._memory, ENDED_SPACE, ended, decode)
 
     def _decide(
         self, poll: TasksPoll, vanished: Sequence[bytes]
@@ -222,21 +215,6 @@ class TasksReader(ApiReader):
             yield from to_changes(event, self._scope)
 
 
-def write_records(decisions: Mapping[bytes, Decision], known: Records) -> dict[str, dict[bytes, bytes | None]]:
-    """The state file's entries for records that changed: active ones stay, the others are forgotten after a day."""
-    active: dict[bytes, bytes | None] = {}
-    ended: dict[bytes, bytes | None] = {}
-    encode = msgspec.msgpack.Encoder().encode
-    for key, decision in decisions.items():
-        record = decision.record
-        if record == known.get(key):
-            continue
-        is_active = record is not None and record.state in TIS_ACTIVE
-        active[key] = encode(record) if is_active else None
-        ended[key] = encode(record) if record is not None and not is_active else None
-    return {ACTIVE_SPACE: active, ENDED_SPACE: ended}
-
-
 def choose_finder(context: ReaderContext) -> EndedFinder:
     """How task instances that ended are found: by time on 3.x, run by run on 2.x."""
     if context.airflow.major >= 3:
@@ -258,23 +236,6 @@ def format_task_instance(key: bytes, poll: TasksPoll) -> str:
     subject = poll.subject(key)
     name = f"{subject.dag_id} {subject.run_id} {subject.task_id}"
     return f"{name} [{subject.map_index}]" if subject.map_index >= 0 else name
-
-
-def task_instance_key(row: TaskInstance) -> bytes:
-    """A short key of a task instance, made from its DAG, run, task and map index."""
-    text = f"{row.dag_id}\0{row.run_id}\0{row.task_id}\0{row.map_index}"
-    return blake2b(text.encode(), digest_size=16).digest()
-
-
-def newest_rows(rows: Iterable[TaskInstance]) -> dict[bytes, TaskInstance]:
-    """One row of each task instance: the one with the highest try number, of those the one read last."""
-    found: dict[bytes, TaskInstance] = {}
-    for row in rows:
-        key = task_instance_key(row)
-        other = found.get(key)
-        if other is None or other.try_number <= row.try_number:
-            found[key] = row
-    return found
 
 
 def state_entered_at(row: TaskInstance) -> float | None:

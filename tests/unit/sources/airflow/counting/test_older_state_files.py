@@ -16,9 +16,9 @@ from exporter.sources.airflow.counting.by_run import SERIAL_KEY
 from exporter.sources.airflow.counting.by_time import SWEEP_CURSOR, TASKS_CURSOR
 from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, read_cursor
 from exporter.sources.airflow.counting.decision import TaskRecord
+from exporter.sources.airflow.counting.records import ACTIVE_SPACE, ENDED_SPACE, task_instance_key
 from exporter.sources.airflow.counting.rows import apply_row
 from exporter.sources.airflow.readers import runs
-from exporter.sources.airflow.readers.tasks import ACTIVE_SPACE, ENDED_SPACE, task_instance_key
 from exporter.sources.airflow.saved_entries import decode_all
 from exporter.store.persistence.state_file import State
 
