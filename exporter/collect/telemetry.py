@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from exporter import __version__
-from exporter.collect.own_process import measure
+from exporter.collect import own_process
 from exporter.collect.status import SourceStatus
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.family import Family, Kind, Labels
@@ -105,7 +105,7 @@ class Telemetry:
             tables |= state_tables(self._state)
         tables[exporter.CONFIG_RELOAD_SUCCESSFUL] = {(): int(self.reloaded)}
         tables[exporter.CONFIG_RELOAD_TIMESTAMP] = {(): self.reloaded_at}
-        tables |= process_tables() | dict(more or {})
+        tables |= own_process.collect() | dict(more or {})
         if self.served:
             tables |= served_tables(self.served())
         counts = self._store.count()
@@ -178,8 +178,3 @@ def served_tables(served: Served) -> dict[Family, Values]:
         exporter.HTTP_CONNECTIONS: {(): served.connections},
         exporter.WEB_CONFIG_FAILURES: {(): served.config_failures},
     }
-
-
-def process_tables() -> dict[Family, Values]:
-    """The families of our own process."""
-    return {family: {(): value} for family, value in measure().items()}

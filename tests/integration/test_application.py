@@ -170,7 +170,7 @@ import sys
 from exporter.config import loader as config
 from exporter.engine import Engine
 Engine(config.load({"collector.airflow": "false"}, {}).settings)
-dear = ("pydantic", "requests", "airflow_client", "prometheus_client", "sqlite3", "re2")
-print([name for name in dear if name in sys.modules])
+expensive = ("pydantic", "requests", "airflow_client", "prometheus_client", "sqlite3", "re2")
+print([name for name in expensive if name in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,6 +1,6 @@
-"""The names of tries, asked of an exporter that reads Airflow's API: what a worker without it does.
+"""Names of tries from another exporter, which reads Airflow's API. Used on workers that cannot read it.
 
-Only what is not known yet is asked for, in a few small requests a round.
+Only unknown tries are requested, in few small requests per round.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from exporter.redaction import hide, redact_foreign
 from exporter.sources.directory import Directory, Named
 
 TIMEOUT = 5.0
-"""Seconds that one request may take."""
+"""Seconds per request."""
 TRIES_PER_REQUEST = 100
-"""Tries that one request asks for."""
+"""Maximum tries per request."""
 MAX_TRIES_PER_ROUND = 2_000
-"""Tries that one round asks for."""
+"""Maximum tries per round."""
 MAX_REPLY_BYTES = 1_000_000
-"""Bytes of an answer that are read."""
+"""Maximum bytes read of a reply."""
 PATH = "/tries"
 REASONS = {401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "rate_limited"}
 
 
 class TaskNamesReader:
-    """Asks for the tries that have no name yet, and tells the directory."""
+    """Requests the names of unknown tries and stores them in the directory."""
 
     name = "names"
     help = "Names of running tasks, from the exporter that reads Airflow's API"
@@ -47,19 +47,19 @@ class TaskNamesReader:
         self._password = SecretFile(file, "the password file", clean_password) if file else None
 
     def read(self) -> Reading:
-        """One round. Raises ReaderError."""
+        """Run one round of requests. Raises ReaderError."""
         wanted = self._list_unnamed()[:MAX_TRIES_PER_ROUND]
         found = 0
         for start in range(0, len(wanted), TRIES_PER_REQUEST):
-            tries = decode_tries(self._ask(wanted[start : start + TRIES_PER_REQUEST]))
+            tries = decode_tries(self._request(wanted[start : start + TRIES_PER_REQUEST]))
             for uuid, named in tries.items():
                 self._directory.tell_try(named.dag_id, named.task_id, uuid)
             found += len(tries)
         self._directory.tell_poll()
         return Reading(notes=[f"{found} of {len(wanted)} tries have a name"])
 
-    def _ask(self, uuids: list[str]) -> bytes:
-        """The answer to one request. Raises ReaderError."""
+    def _request(self, uuids: list[str]) -> bytes:
+        """The reply to one request. Raises ReaderError."""
         where = urlsplit(self._settings.task_names_from)
         query = urlencode([("uuid", uuid) for uuid in uuids])
         try:
@@ -83,7 +83,7 @@ class TaskNamesReader:
         return content
 
     def _headers(self) -> Mapping[str, str]:
-        """Raises ReaderError without the password's file."""
+        """Headers for basic auth. Raises ReaderError if the password file is not readable."""
         if self._password is None:
             return {}
         pair = f"{self._settings.task_names_username}:{self._password.read()}"
@@ -93,7 +93,7 @@ class TaskNamesReader:
 
 
 class TaskNamesSource:
-    """The other exporter: a source of its own, so that one that is slow keeps nothing else waiting."""
+    """The other exporter, as a separate source: if it is slow, the host source does not wait for it."""
 
     name = "task_names"
     vital = ""
@@ -107,34 +107,34 @@ class TaskNamesSource:
         return f"the exporter at {self._url}"
 
     def connect(self) -> None:
-        """Each request has a connection of its own: they are rare."""
+        """Does nothing: each request opens a connection, because they are rare."""
 
     def begin(self, deadline: float) -> None:
-        """A round has few requests, each with its own timeout."""
+        """Does nothing: a round has few requests, each with a timeout."""
 
     def close(self) -> None:
-        """Nothing stays open."""
+        """Does nothing: no connection stays open."""
 
 
 def decode_tries(content: bytes) -> dict[str, Named]:
-    """The tries that the other exporter knows, by UUID. Raises ReaderError."""
+    """The tasks in a reply, by UUID. Raises ReaderError."""
     try:
         tries = json.loads(content)["tries"]
         return {uuid: Named(check_text(ids["dag_id"]), check_text(ids["task_id"])) for uuid, ids in tries.items()}
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         said = redact_foreign(str(error))
-        raise ReaderError("bad_reply", f"the answer is not that of an exporter's {PATH}: {said}") from error
+        raise ReaderError("bad_reply", f"the reply is not from the path {PATH} of an exporter: {said}") from error
 
 
 def check_text(value: object) -> str:
     """Raises TypeError."""
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a string")
     return value
 
 
 def get_reason(status: int) -> str:
-    """One of reading.REASONS."""
+    """The reason for a status: one of `reading.REASONS`."""
     return REASONS.get(status, "server_error" if status >= 500 else "bad_request")
 
 

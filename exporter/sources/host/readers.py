@@ -1,4 +1,4 @@
-"""The readers of processes: one looks at all and reports, one glances at tasks in between."""
+"""The readers of processes: one scans all processes and reports, one scans tasks more often."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from exporter.sources.host.processes.task_usage import TryTable
 
 Values = dict[Labels, float]
 SCAN_TIME_SHARE = 0.8
-"""The part of its interval that a look may take."""
+"""Share of the interval that a full scan may take."""
 MIN_QUICK_SCAN_INTERVAL = 0.5
-"""Seconds between two glances, where they are cheap: tasks start slower than that."""
+"""Seconds between two quick scans, if they are cheap. Tasks take longer than that to start."""
 QUICK_SCAN_CPU_SHARE = 0.002
-"""The part of one CPU that glances may take."""
+"""Share of one CPU that quick scans may use."""
 BOOT_TIME_TOLERANCE = 2.0
-"""Seconds by which a clock that is not set may still be led."""
+"""Seconds by which NTP may adjust the clock without a new boot time being shown."""
 PRIVILEGE_HINT = "run as Airflow's user, or with CAP_SYS_PTRACE"
 NO_PROCESSES_HINT = (
-    "no process of Airflow's is seen: where it runs in another container, share the machine's processes (pid: host, "
-    "hostPID: true) or see --path.procfs"
+    "no process of Airflow is visible; if Airflow runs in another container, share the host's processes (pid: host, "
+    "hostPID: true) or set --path.procfs"
 )
 LEDGER = tuple(family for family in (*processes.FAMILIES, *task_resources.FAMILIES) if family.kind is not Kind.GAUGE)
 """The families that only grow."""
 
 
 class HostContext:
-    """What both readers share: the processes, the tries and the clock of the machine."""
+    """What both readers share."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class HostContext:
 
 
 class ProcessesReader:
-    """Looks at every process and reports what Airflow's used since the report before."""
+    """Scans every process and reports what those of Airflow used since the last report."""
 
     name = "processes"
     help = "Airflow's processes, by component, and the processes of running tasks"
@@ -67,21 +67,21 @@ class ProcessesReader:
         self.interval = interval
         self.seen = 0
         self.notes: tuple[str, ...] = ()
-        """What could not be read in the newest cycle, and what helps."""
+        """What was not readable in the last cycle, and what to do about it."""
         self._context = observer
         self._boot = 0.0
-        """When the machine was started, in Unix seconds."""
+        """Boot time of the machine, in Unix seconds."""
 
     def read(self) -> Reading:
-        """Look at all. Raises ReaderError where there is no time, or no /proc."""
+        """Scan all processes. Raises ReaderError if that takes too long, or if there is no /proc."""
         one = self._context
         begun = time.monotonic()
         try:
             one.process_table.full_scan(begun + self.interval * SCAN_TIME_SHARE)
         except ScanDeadlineError:
-            raise ReaderError("deadline", "the machine is too busy to look at all its processes in time") from None
+            raise ReaderError("deadline", "the machine is too busy to read all its processes in time") from None
         except UnreadableError as error:
-            raise ReaderError("internal", f"the folder of processes cannot be listed: {error}") from error
+            raise ReaderError("internal", f"cannot list processes: {error}") from error
         uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
         owned = list(one.process_table.list_owned())
         one.details.read(owned, uptime)
@@ -107,7 +107,7 @@ class ProcessesReader:
                 *build_component_changes(one.attribution, owned),
                 *one.tries.take_changes(),
             ],
-            notes=[f"{self.seen} processes, {len(owned)} of Airflow's, in {took * 1000:.0f} ms", *self.notes],
+            notes=[f"{self.seen} processes, {len(owned)} of them Airflow's, in {took * 1000:.0f} ms", *self.notes],
         )
 
     def _build_task_tables(self, owned: Iterable[OwnedProcess]) -> dict[Family, Values]:
@@ -123,7 +123,7 @@ class ProcessesReader:
 
 
 class TasksReader:
-    """Glances at tasks and those who run them, so that a short one is seen, and its highest memory known."""
+    """Scans tasks and the processes that run them often, to see short tasks and their peak memory."""
 
     name = "tasks"
     help = "Running tasks, more often than all processes"
@@ -135,7 +135,7 @@ class TasksReader:
         self._context = observer
 
     def read(self) -> Reading:
-        """Glance. Reports nothing: the other reader does. Raises ReaderError as sources do, which it never needs."""
+        """Scan tasks. The other reader reports the result."""
         begun, spent = time.monotonic(), time.thread_time()
         process_table = self._context.process_table
         self._context.details.read_peaks(process_table.quick_scan(begun + self.interval))
@@ -145,18 +145,18 @@ class TasksReader:
 
 
 def stabilize_boot_time(before: float, now: float) -> float:
-    """The moment as first worked out, unless the clock was set: a start that trembles would look like restarts."""
+    """The boot time as first computed, unless the clock was set. Small changes would look like restarts."""
     return before if abs(now - before) < BOOT_TIME_TOLERANCE else now
 
 
 def take_usage(owner: Owner) -> Usage:
-    """What was used since this was last asked."""
+    """Usage since the last call."""
     used, owner.usage = owner.usage, Usage()
     return used
 
 
 def build_component_changes(attribution: Attribution, owned: Iterable[OwnedProcess]) -> Iterator[Change]:
-    """What components used since the report before; a series of what cannot be read does not begin at all."""
+    """What components used since the last report. Series of unreadable values are not created."""
     readable = {owner for process, owner in owned if process.read_bytes is not None}
     for name, owner in attribution.components.items():
         used = take_usage(owner)
@@ -171,7 +171,7 @@ def build_component_changes(attribution: Attribution, owned: Iterable[OwnedProce
 
 
 def build_component_tables(owned: Iterable[OwnedProcess], boot: float) -> dict[Family, Values]:
-    """The state of each component; `boot` is when the machine was started, in Unix seconds."""
+    """The state of each component. `boot` is the boot time of the machine, in Unix seconds."""
     groups: dict[str, list[Process]] = {}
     for process, owner in owned:
         if isinstance(owner, Component):
@@ -190,7 +190,7 @@ def build_component_tables(owned: Iterable[OwnedProcess], boot: float) -> dict[F
 
 
 def compute_component_values(group: list[Process], boot: float) -> Mapping[Family, float | None]:
-    """The figures of one component's processes; None for what cannot be told."""
+    """Values of one component over its processes; None if unknown."""
     mains = [process for process in group if not process.helper] or group
     starts = [boot + process.stat.start / TICKS_PER_SECOND for process in mains]
     grown = [
@@ -210,28 +210,28 @@ def compute_component_values(group: list[Process], boot: float) -> Mapping[Famil
 
 
 def compute_fd_ratio(process: Process) -> float | None:
-    """What part of the file descriptors that it may have open the process has; None where it cannot be told."""
+    """Open file descriptors divided by their limit; None if unknown."""
     return None if process.fds is None or not process.fd_limit else process.fds / process.fd_limit
 
 
 def compute_pss(group: Iterable[Process]) -> float | None:
-    """The proportional memory of all; who was not weighed yet counts like the others, None where one cannot be."""
-    weighed = resident = waiting = 0
+    """Proportional memory of all processes; None if one is not readable. Those not read yet are extrapolated."""
+    proportional = resident = not_read = 0
     for process in group:
         if process.pss is not None:
-            weighed += process.pss
+            proportional += process.pss
             resident += process.stat.rss
         elif process.pss_read_at >= 0:
             return None
         else:
-            waiting += process.stat.rss
+            not_read += process.stat.rss
     if not resident:
-        return weighed or None
-    return round(weighed * (1 + waiting / resident))
+        return proportional or None
+    return round(proportional * (1 + not_read / resident))
 
 
 def count_unreadable(owned: Iterable[OwnedProcess]) -> Values:
-    """How many of Airflow's processes keep which file from us, and why."""
+    """Number of Airflow's processes by unreadable file and reason."""
     counts: Values = {(file, reason): 0 for file in processes.UNREADABLE_FILES for reason in procfs.REASONS}
     for process, _ in owned:
         for file, reason in process.unreadable.items():
@@ -240,11 +240,11 @@ def count_unreadable(owned: Iterable[OwnedProcess]) -> Values:
 
 
 def format_unreadable(unreadable: Values) -> Iterator[str]:
-    """What is missing and what helps, in words."""
+    """Notes about unreadable files, and what to do about them."""
     for (file, reason), number in unreadable.items():
         if number and (file, reason) == ("stat", "permission"):
-            yield f"{number:.0f} processes are hidden from us, /proc is mounted with hidepid: {PRIVILEGE_HINT}"
+            yield f"{number:.0f} processes are hidden because /proc is mounted with hidepid; {PRIVILEGE_HINT}"
         elif number and reason == "permission":
-            yield f"/proc/PID/{file} of {number:.0f} processes is forbidden to us: {PRIVILEGE_HINT}"
+            yield f"no permission to read /proc/PID/{file} of {number:.0f} processes; {PRIVILEGE_HINT}"
         elif number:
             yield f"/proc/PID/{file} of {number:.0f} processes: {reason}"

@@ -1,4 +1,4 @@
-"""The host source: this machine, Airflow's components on it, and the processes of running tasks."""
+"""The host source: this machine, Airflow's components on it, and running tasks."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from exporter.sources.host.processes.task_usage import TaskNames, TryTable
 from exporter.sources.host.readers import HostContext, ProcessesReader, TasksReader
 
 PSS_TIME_SHARE = 0.02
-"""The part of the interval in which memory is weighed: the rest of it is spread over later cycles."""
+"""Share of the interval for reading proportional memory. What is left is read in later cycles."""
 
 
 class HostSource:
-    """This machine. It has no connection: what there is to check is that /proc is there."""
+    """This machine. It has no connection; `connect` checks that /proc is there."""
 
     name = "host"
     vital = ""
@@ -39,11 +39,11 @@ class HostSource:
         attribution = Attribution(self.tries.get_or_create)
         self._process_table = ProcessTable(self._files, attribution)
         details = ProcessDetails(self._files, settings.interval * PSS_TIME_SHARE)
-        observer = HostContext(self._process_table, attribution, self.tries, details, NetworkUsage(self._files))
-        self._processes = ProcessesReader(observer, settings.interval)
+        host_context = HostContext(self._process_table, attribution, self.tries, details, NetworkUsage(self._files))
+        self._processes = ProcessesReader(host_context, settings.interval)
         self.readers: Sequence[Reader] = [
             self._processes,
-            TasksReader(observer, settings.interval),
+            TasksReader(host_context, settings.interval),
             *([self._build_machine_reader()] if settings.machine else []),
         ]
 
@@ -52,7 +52,7 @@ class HostSource:
         return f"{self._settings.procfs}, {self._processes.seen} processes" + (f"; {notes}" if notes else "")
 
     def connect(self) -> None:
-        """See whether there is a /proc with this process in it. Raises ReaderError."""
+        """Check that /proc lists processes. Raises ReaderError."""
         try:
             found = self._files.list_pids()
         except UnreadableError as error:
@@ -62,10 +62,10 @@ class HostSource:
             raise ReaderError("internal", f"{self._settings.procfs} has no processes; see --path.procfs")
 
     def begin(self, deadline: float) -> None:
-        """Readers keep deadlines of their own, which are shorter."""
+        """Does nothing: the readers have shorter deadlines."""
 
     def close(self) -> None:
-        """Close what is open between two looks."""
+        """Close the files that stay open between two scans."""
         self._process_table.close()
 
     def _build_machine_reader(self) -> Reader:
@@ -76,9 +76,9 @@ class HostSource:
         return MachineReader(settings.procfs, settings.sysfs, settings.rootfs, settings.interval, self._list_main_pids)
 
     def _list_main_pids(self) -> list[int]:
-        """The processes with which components begin: each tells the control group of those below it.
+        """Pids of the main processes of components: their children are in the same control group.
 
-        Several of a kind may run on one machine, such as workers in containers, each with limits of its own.
+        A component may run several times, for example as workers in containers with different limits.
         """
         return sorted(
             process.stat.pid
@@ -88,13 +88,13 @@ class HostSource:
 
 
 class TaskLabels:
-    """The labels of a task: DAGs that are not included go together as `_other`."""
+    """Labels of a task. DAGs that are excluded share the label `_other`."""
 
     def __init__(self, settings: AirflowSettings) -> None:
         self._scope = Scope(settings)
 
     def get(self, named: Named) -> Labels:
-        """The values of `dag_id` and `task_id`."""
+        """Values of `dag_id` and `task_id`."""
         covered = named.dag_id == UNKNOWN or self._scope.covers(named.dag_id)
         dag_id, task_id = named if covered else (OTHER, OTHER)
         return dag_id, self._scope.task(task_id)

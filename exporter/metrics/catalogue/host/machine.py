@@ -1,4 +1,4 @@
-"""The machine, and the control groups that say what of it Airflow may use."""
+"""The machine, and the control groups that limit what Airflow may use of it."""
 
 from functools import partial
 
@@ -15,42 +15,36 @@ MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 MEMORY_STATES = ("used", "free", "buffers", "cached")
 SWAP_STATES = ("used", "free")
 PARTS = ("cpu", "load", "memory", "vmstat", "disks", "filesystems", "network", "pressure", "cgroups")
-"""What is read of the machine, part by part."""
+"""The parts that the reader of the machine reads one by one."""
 REASONS = ("permission", "missing", "malformed", "failed", "namespace")
 
 CPU = counter(
     "airflow_host_cpu_seconds_total",
-    help="CPU time of the machine by mode, all CPUs together",
+    help="CPU time of the machine by mode, summed over all CPUs",
     labels=("mode",),
     origin="/proc/stat",
     closed={"mode": MODES},
 )
 CPU_USAGE = gauge(
     "airflow_host_cpu_usage_ratio",
-    help="The part of all CPUs that was busy since the reading before; waiting for disks is not busy",
+    help="Share of CPU time that was busy since the last reading, over all CPUs; waiting for disks is not busy",
     origin="/proc/stat",
-    audience="those without recording rules; dashboards take the rate of airflow_host_cpu_seconds_total",
+    audience="setups without recording rules; dashboards use the rate of airflow_host_cpu_seconds_total",
 )
-CPUS = gauge("airflow_host_cpus", help="CPUs that are online", origin="/proc/stat")
-LOAD1 = gauge(
-    "airflow_host_load1", help="Processes that ran or waited to, on average of 1 minute", origin="/proc/loadavg"
-)
-LOAD5 = gauge(
-    "airflow_host_load5", help="Processes that ran or waited to, on average of 5 minutes", origin="/proc/loadavg"
-)
-LOAD15 = gauge(
-    "airflow_host_load15", help="Processes that ran or waited to, on average of 15 minutes", origin="/proc/loadavg"
-)
+CPUS = gauge("airflow_host_cpus", help="Online CPUs", origin="/proc/stat")
+LOAD1 = gauge("airflow_host_load1", help="Load average over 1 minute", origin="/proc/loadavg")
+LOAD5 = gauge("airflow_host_load5", help="Load average over 5 minutes", origin="/proc/loadavg")
+LOAD15 = gauge("airflow_host_load15", help="Load average over 15 minutes", origin="/proc/loadavg")
 MEMORY = gauge(
     "airflow_host_memory_bytes",
-    help="Memory of the machine by state; the states together are all of it",
+    help="Memory of the machine by state; the sum of the states is the total",
     labels=("state",),
     origin="/proc/meminfo",
     closed={"state": MEMORY_STATES},
 )
 AVAILABLE = gauge(
     "airflow_host_memory_available_bytes",
-    help="Memory that programs can still get without swapping",
+    help="Memory that is available to programs without swapping",
     origin="/proc/meminfo: MemAvailable",
 )
 SWAP = gauge(
@@ -64,7 +58,7 @@ SWAPPED_IN = counter("airflow_host_swap_in_bytes_total", help="Bytes read from s
 SWAPPED_OUT = counter("airflow_host_swap_out_bytes_total", help="Bytes written to swap", origin="/proc/vmstat: pswpout")
 OOM_KILLS = counter(
     "airflow_host_oom_kills_total",
-    help="Processes that the kernel killed because memory ran out, in any control group",
+    help="Processes that the kernel OOM-killed, in any control group",
     origin="/proc/vmstat: oom_kill",
 )
 DISK_READ = device_counter("airflow_host_disk_read_bytes_total", help="Bytes read")
@@ -72,79 +66,83 @@ DISK_WRITTEN = device_counter("airflow_host_disk_written_bytes_total", help="Byt
 DISK_READS = device_counter("airflow_host_disk_reads_total", help="Reads completed")
 DISK_WRITES = device_counter("airflow_host_disk_writes_total", help="Writes completed")
 DISK_READ_TIME = device_counter(
-    "airflow_host_disk_read_seconds_total", help="Time that reads took, each counted in full"
+    "airflow_host_disk_read_seconds_total", help="Total time of all reads; concurrent reads count separately"
 )
 DISK_WRITE_TIME = device_counter(
-    "airflow_host_disk_write_seconds_total", help="Time that writes took, each counted in full"
+    "airflow_host_disk_write_seconds_total", help="Total time of all writes; concurrent writes count separately"
 )
-DISK_BUSY = device_counter("airflow_host_disk_busy_seconds_total", help="Time in which the disk had something to do")
+DISK_BUSY = device_counter(
+    "airflow_host_disk_busy_seconds_total", help="Time during which the disk had requests in progress"
+)
 FILESYSTEM_SIZE = mount_gauge("airflow_host_filesystem_size_bytes", help="Size of the filesystem")
-FILESYSTEM_AVAILABLE = mount_gauge("airflow_host_filesystem_available_bytes", help="Bytes that a user can still write")
-FILESYSTEM_FILES = mount_gauge("airflow_host_filesystem_files", help="Files there can be")
-FILESYSTEM_FILES_FREE = mount_gauge("airflow_host_filesystem_files_free", help="Files that can still be made")
+FILESYSTEM_AVAILABLE = mount_gauge(
+    "airflow_host_filesystem_available_bytes", help="Bytes available to unprivileged users"
+)
+FILESYSTEM_FILES = mount_gauge("airflow_host_filesystem_files", help="Total inodes")
+FILESYSTEM_FILES_FREE = mount_gauge("airflow_host_filesystem_files_free", help="Free inodes")
 RECEIVED = device_counter("airflow_host_network_receive_bytes_total", help="Bytes received", origin="/proc/net/dev")
 SENT = device_counter("airflow_host_network_transmit_bytes_total", help="Bytes sent", origin="/proc/net/dev")
 PRESSURE_WAITING = counter(
     "airflow_host_pressure_waiting_seconds_total",
-    help="Time in which some process waited for the resource",
+    help="Time during which at least one process waited for the resource",
     labels=("resource",),
     origin="/proc/pressure: some",
 )
 PRESSURE_STALLED = counter(
     "airflow_host_pressure_stalled_seconds_total",
-    help="Time in which all processes waited for the resource",
+    help="Time during which all non-idle processes waited for the resource",
     labels=("resource",),
     origin="/proc/pressure: full",
 )
 
 CGROUP_MEMORY_LIMIT = group_gauge(
     "airflow_cgroup_memory_limit_bytes",
-    help="Memory that the control group may use, by its own limit or one above it; +Inf without one",
+    help="Memory limit of the control group: the lowest of its own and its ancestors'; +Inf if there is none",
     origin="memory.max (v1: memory.limit_in_bytes)",
 )
 CGROUP_MEMORY = group_gauge(
     "airflow_cgroup_memory_bytes",
-    help="Memory that the control group uses, with the page cache",
+    help="Memory used by the control group, including page cache",
     origin="memory.current (v1: memory.usage_in_bytes)",
 )
 CGROUP_WORKING_SET = group_gauge(
     "airflow_cgroup_memory_working_set_bytes",
-    help="Memory that the control group cannot do without: what it uses, less inactive page cache",
+    help="Memory used by the control group, excluding inactive page cache",
     origin="memory.current, memory.stat: inactive_file (v1: total_inactive_file)",
 )
 CGROUP_CPU_LIMIT = group_gauge(
     "airflow_cgroup_cpu_limit_cpus",
-    help="CPUs that the control group may use, by its own limit or one above it; +Inf without one",
+    help="CPU limit of the control group: the lowest of its own and its ancestors'; +Inf if there is none",
     origin="cpu.max (v1: cpu.cfs_quota_us, cpu.cfs_period_us)",
 )
 CGROUP_CPU = group_counter(
     "airflow_cgroup_cpu_seconds_total",
-    help="CPU time that the control group used",
+    help="CPU time used by the control group",
     origin="cpu.stat (v1: cpuacct.usage)",
 )
 CGROUP_PERIODS = group_counter(
     "airflow_cgroup_cpu_periods_total",
-    help="Periods in which the control group wanted CPU time and had a limit",
+    help="Enforcement periods of the CPU limit in which the control group was runnable",
     origin="cpu.stat: nr_periods",
 )
 CGROUP_THROTTLED_PERIODS = group_counter(
     "airflow_cgroup_cpu_throttled_periods_total",
-    help="Periods in which the control group was held back at its limit",
+    help="Enforcement periods in which the control group was throttled",
     origin="cpu.stat: nr_throttled",
 )
 CGROUP_THROTTLED = group_counter(
     "airflow_cgroup_cpu_throttled_seconds_total",
-    help="Time for which the control group was held back at its limit",
+    help="Time for which the control group was throttled",
     origin="cpu.stat: throttled_usec (v1: throttled_time)",
 )
 CGROUP_OOM_KILLS = group_counter(
     "airflow_cgroup_oom_kills_total",
-    help="Processes of the control group that were killed because it reached its limit of memory",
+    help="Processes of the control group that were OOM-killed because it reached its memory limit",
     origin="memory.events: oom_kill (v1: memory.oom_control)",
 )
 UNREADABLE = gauge(
     "airflow_exporter_host_unreadable_parts",
-    help="Whether a part of the machine's readings, or some of it, could not be read; that is absent then, not 0. "
+    help="1 if a part of the machine is not readable, or only partly; its series are absent then, not 0. "
     "Reason namespace: control groups outside of the exporter's cgroup namespace",
     labels=("part", "reason"),
     origin="the files of that part",
@@ -190,4 +188,4 @@ FAMILIES = (
     CGROUP_OOM_KILLS,
     UNREADABLE,
 )
-"""The kernel keeps the counters among them: they are exposed as they are."""
+"""The counters among them are the kernel's and are exposed unchanged."""

@@ -1,4 +1,4 @@
-"""Airflow's own processes, by the component that they belong to."""
+"""Airflow's processes by component."""
 
 from functools import partial
 
@@ -21,10 +21,10 @@ COMPONENTS = (
     "log_server",
     "other",
 )
-"""What a process of Airflow may be; `task_supervisor` watches over one task's process, `other` is any other command."""
+"""Components of Airflow. `task_supervisor` supervises the process of one task; `other` is any other command."""
 
 UNREADABLE_FILES = ("stat", "io", "status", "fd", "smaps_rollup", "cmdline", "net")
-"""Files of a process that may be kept from us."""
+"""Files of a process that may not be readable."""
 
 COMPONENT = {"component": COMPONENTS}
 gauge = partial(Family, kind=Kind.GAUGE, source="host", reader="processes", labels=("component",))
@@ -32,39 +32,39 @@ counter = partial(Family, kind=Kind.COUNTER, source="host", reader="processes", 
 
 PROCESSES = gauge(
     "airflow_processes",
-    help="Main processes of the component, such as one for each worker; children that only help one are not counted",
+    help="Main processes of the component, such as one per worker; child processes that only assist are not counted",
     origin="/proc/PID/cmdline, /proc/PID/stat: ppid",
     closed=COMPONENT,
 )
 CPU = counter(
     "airflow_process_cpu_seconds_total",
-    help="CPU time that the component's processes used, with those that have ended; tasks are not in it",
+    help="CPU time used by the component's processes, including those that have ended, excluding tasks",
     origin="/proc/PID/stat: utime, stime, cutime, cstime",
     closed=COMPONENT,
 )
 RESIDENT = gauge(
     "airflow_process_resident_memory_bytes",
-    help="Resident memory of the component's processes; what forked processes share is counted for each of them",
+    help="Resident memory of the component's processes; shared memory is counted once per process",
     origin="/proc/PID/stat: rss",
 )
 PROPORTIONAL = gauge(
     "airflow_process_proportional_memory_bytes",
-    help="Proportional memory (PSS) of the component's processes: what several share is divided among them",
+    help="Proportional memory (PSS) of the component's processes: shared memory is divided among its users",
     origin="/proc/PID/smaps_rollup: Pss",
 )
 GROWTH = gauge(
     "airflow_process_memory_growth_bytes",
-    help="Anonymous memory that the process of the component that grew most has gained since it had settled",
+    help="Growth of anonymous memory since 5 minutes after the start, of the component's process that grew most",
     origin="/proc/PID/status: RssAnon",
 )
 OPEN_FDS = gauge(
     "airflow_process_open_fds",
-    help="File descriptors that the component's processes have open",
+    help="Open file descriptors of the component's processes",
     origin="/proc/PID/fd",
 )
 OPEN_FDS_RATIO = gauge(
     "airflow_process_open_fds_ratio",
-    help="Share of the file descriptors that it may have open, of the component's process that is nearest to its limit",
+    help="Open file descriptors divided by their limit, of the component's process that is nearest to its limit",
     origin="/proc/PID/fd, /proc/PID/limits: Max open files",
 )
 THREADS = gauge(
@@ -74,34 +74,34 @@ THREADS = gauge(
 )
 READ = counter(
     "airflow_process_read_bytes_total",
-    help="Bytes that the component's processes had fetched from disks",
+    help="Bytes that the component's processes read from disks",
     origin="/proc/PID/io: read_bytes",
 )
 WRITTEN = counter(
     "airflow_process_written_bytes_total",
-    help="Bytes that the component's processes sent to disks",
+    help="Bytes that the component's processes wrote to disks",
     origin="/proc/PID/io: write_bytes",
 )
 SWITCHES = counter(
     "airflow_process_context_switches_total",
     help="Context switches of the main threads of the component's processes",
     origin="/proc/PID/status: voluntary_ctxt_switches, nonvoluntary_ctxt_switches",
-    audience="those who look at why a component is slow: many switches for little CPU are lock contention or waiting",
+    audience="finding out why a component is slow: many switches with little CPU mean lock contention or waiting",
 )
 OLDEST_START = gauge(
     "airflow_process_oldest_start_timestamp_seconds",
-    help="When the oldest main process of the component was started",
+    help="Start time of the oldest main process of the component, in Unix seconds",
     origin="/proc/PID/stat: starttime",
 )
 NEWEST_START = gauge(
     "airflow_process_newest_start_timestamp_seconds",
-    help="When the newest main process of the component was started",
+    help="Start time of the newest main process of the component, in Unix seconds",
     origin="/proc/PID/stat: starttime",
 )
 OTHER_CPU = Family(
     "airflow_host_other_cpu_seconds_total",
     Kind.COUNTER,
-    help="CPU time that processes used which are not Airflow's: with the components' and the tasks' it is that of all",
+    help="CPU time of all processes that are not Airflow's; components + tasks + this = all processes",
     source="host",
     reader="processes",
     origin="/proc/PID/stat: utime, stime, cutime, cstime",
@@ -109,7 +109,7 @@ OTHER_CPU = Family(
 SEEN = Family(
     "airflow_exporter_host_processes",
     Kind.GAUGE,
-    help="Processes that the newest walk over /proc found, whatever they are",
+    help="All processes found by the last scan of /proc",
     source="host",
     reader="processes",
     origin="/proc",
@@ -117,7 +117,7 @@ SEEN = Family(
 UNREADABLE = Family(
     "airflow_exporter_host_unreadable_processes",
     Kind.GAUGE,
-    help="Airflow's processes (stat: any) of which a file could not be read; what it would tell is absent, not 0",
+    help="Airflow's processes (for stat: any process) with an unreadable file; series that need it are absent, not 0",
     labels=("file", "reason"),
     source="host",
     reader="processes",

@@ -1,4 +1,4 @@
-"""What running tasks use, by the processes of their tries."""
+"""Resources used by tasks, from the processes of their tries."""
 
 from functools import partial
 
@@ -15,48 +15,48 @@ histogram = partial(Family, kind=Kind.HISTOGRAM, source="host", reader="processe
 
 CPU = counter(
     "airflow_task_cpu_seconds_total",
-    help="CPU time that the task's processes used; _unknown where the task's name could not be found out",
+    help="CPU time used by the task's processes; _unknown if the name of the task is not known",
     origin="/proc/PID/stat: utime, stime, cutime, cstime",
 )
 MEMORY = gauge(
     "airflow_task_memory_bytes",
-    help="Proportional memory (PSS) of the task's processes that run now",
+    help="Proportional memory (PSS) of the task's running processes",
     origin="/proc/PID/smaps_rollup: Pss",
 )
 PEAK = gauge(
     "airflow_task_peak_resident_memory_bytes",
-    help="The most resident memory that one process of the task had, in the last 24 hours",
+    help="Highest resident memory of one process of the task in the last 24 hours",
     origin="/proc/PID/status: VmHWM",
 )
 READ = counter(
     "airflow_task_read_bytes_total",
-    help="Bytes that the task's processes had fetched from disks",
+    help="Bytes that the task's processes read from disks",
     origin="/proc/PID/io: read_bytes",
 )
 WRITTEN = counter(
     "airflow_task_written_bytes_total",
-    help="Bytes that the task's processes sent to disks",
+    help="Bytes that the task's processes wrote to disks",
     origin="/proc/PID/io: write_bytes",
 )
 RECEIVED = counter(
     "airflow_task_network_receive_bytes_total",
-    help="Bytes received in the task's network namespace, where it has one of its own",
+    help="Bytes received by the task; only if it has its own network namespace",
     origin="/proc/PID/net/dev",
 )
 SENT = counter(
     "airflow_task_network_transmit_bytes_total",
-    help="Bytes sent in the task's network namespace, where it has one of its own",
+    help="Bytes sent by the task; only if it has its own network namespace",
     origin="/proc/PID/net/dev",
 )
 TRY_CPU = histogram(
     "airflow_task_try_cpu_seconds",
-    help="CPU time that one try used; a try that is deferred counts once for each part of it",
+    help="CPU time used by a try; a deferred try counts once for each part between deferrals",
     origin="/proc/PID/stat: utime, stime, cutime, cstime",
     buckets=(0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 7200.0),
 )
 TRY_PEAK = histogram(
     "airflow_task_try_peak_memory_bytes",
-    help="The most resident memory that one process of a try had",
+    help="Highest resident memory of one process of a try",
     origin="/proc/PID/status: VmHWM",
     buckets=(64 * MEBI, 128 * MEBI, 256 * MEBI, 512 * MEBI, GIBI, 2 * GIBI, 4 * GIBI, 8 * GIBI, 16 * GIBI, 64 * GIBI),
 )

@@ -1,8 +1,8 @@
-"""Where a control group of `/proc/PID/cgroup` lies below a mounted hierarchy.
+"""Finds a control group of `/proc/PID/cgroup` below a mounted hierarchy.
 
 Both that file and the root of a mount in `/proc/self/mountinfo` are relative to the cgroup namespace of the process
-that reads them: a group outside of it has a path such as `/../other`. Docker on cgroup v2 and Kubernetes give each
-container a namespace of its own.
+that reads them: a group outside of it has a path such as `/../other`. With Docker on cgroup v2 and in Kubernetes each
+container has its own namespace.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from exporter.sources.host.proc.machine_files import unescape
 
 UP = ".."
 MAX_SEARCHED_GROUPS = 20_000
-"""Groups in which our own process is looked for at most, to find where our namespace begins in a hierarchy."""
+"""Maximum number of groups in which the exporter's process is searched, to find the root of its namespace."""
 
 FILESYSTEMS = ("cgroup", "cgroup2")
 
 
 class CgroupMount(NamedTuple):
-    """A line of `/proc/self/mountinfo`: the group that is mounted, and where."""
+    """A line of `/proc/self/mountinfo`: the mounted group and its mount point."""
 
     root: str
     point: str
 
 
 class Place(NamedTuple):
-    """Where a group is: its path as the label shows it, the folder of its hierarchy and its own."""
+    """A group: its path in the label, the folder of its hierarchy, and its own folder."""
 
     path: str
     root: Path
     folder: Path
 
     def list_levels(self) -> Iterator[Path]:
-        """The group's folder and those above it, up to the root of what is mounted."""
+        """The folder of the group and those above it, up to the root of the mounted hierarchy."""
         yield self.folder
         if self.folder != self.root:
             yield from (level for level in self.folder.parents if level.is_relative_to(self.root))
 
 
 class CgroupPaths:
-    """The hierarchies under a folder such as /sys/fs/cgroup, by controller; that of version 2 has the empty name."""
+    """The hierarchies under a folder such as /sys/fs/cgroup, by controller. That of v2 has the empty name."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -54,13 +54,13 @@ class CgroupPaths:
         self._hierarchies: dict[str, Hierarchy] = {}
 
     def set_view(self, own: Mapping[str, str], mounts: bytes) -> None:
-        """How this process sees control groups: its own membership, and the text of its `/proc/self/mountinfo`."""
+        """Set how this process sees control groups: its own groups, and the text of `/proc/self/mountinfo`."""
         if (own, mounts) != (self._own, self._mounts):
             self._own, self._mounts = own, mounts
             self._hierarchies.clear()
 
     def locate(self, controller: str, path: str) -> Place | None:
-        """A group in the hierarchy of a controller; None where it lies outside of what is mounted."""
+        """A group in the hierarchy of a controller; None if it is outside of the mounted hierarchy."""
         hierarchy = self._hierarchies.get(controller)
         if hierarchy is None:
             folder = self._root / controller if controller else self._unified
@@ -70,7 +70,7 @@ class CgroupPaths:
 
 
 class Hierarchy:
-    """One mounted hierarchy. `root` is the root of its mount, `own` our own group in it, as this process sees them."""
+    """One mounted hierarchy. `root` is the root of its mount, `own` the exporter's group, as the exporter sees them."""
 
     def __init__(self, folder: Path, root: str = "/", own: str = "/") -> None:
         self.folder = folder
@@ -79,16 +79,16 @@ class Hierarchy:
         self._above: tuple[str, ...] | None = None
 
     def locate(self, path: str) -> Place | None:
-        """A group; None where it lies outside of what is mounted, or where our namespace cannot be found in it."""
+        """A group; None if it is outside of the hierarchy, or if the exporter's namespace is not found in it."""
         up, names = split(path)
         below = self._find_below(up, names)
         if below is None:
             return None
-        # An operator knows a path that starts at the namespace's root; `/../other` would mean nothing to them.
+        # The label shows a path from the root of the namespace: `/../other` would mean nothing to an operator.
         return Place("/" + "/".join(below) if up else path, self.folder, self.folder.joinpath(*below))
 
     def _find_below(self, up: int, names: tuple[str, ...]) -> tuple[str, ...] | None:
-        """The names that lead from the mount's root to a group."""
+        """Names of the folders from the root of the mount to a group."""
         if up == self._root_up:
             length = len(self._root_names)
             return names[length:] if names[:length] == self._root_names else None
@@ -98,7 +98,7 @@ class Hierarchy:
         return above + names if len(above) == self._root_up - up else None
 
     def _find_above(self) -> tuple[str, ...]:
-        """The names from the mount's root down to our namespace's: the folder that lists our own process has them."""
+        """Names of the folders from the root of the mount to the root of the exporter's namespace."""
         if self._above is None:
             depth = self._root_up - self._own_up
             pattern = "/".join(("*",) * depth + self._own_names)
@@ -108,7 +108,7 @@ class Hierarchy:
 
 
 def split(path: str) -> tuple[int, tuple[str, ...]]:
-    """How many levels a path goes up, and the names that it then goes down."""
+    """How many levels a path goes up, and the names below."""
     names = tuple(name for name in path.split("/") if name)
     up = 0
     while up < len(names) and names[up] == UP:
@@ -117,20 +117,20 @@ def split(path: str) -> tuple[int, tuple[str, ...]]:
 
 
 def find_folder_of(pid: int, folders: Iterable[Path]) -> Path | None:
-    """The group that lists a process. The kernel writes pids as the reader's PID namespace has them."""
+    """The group that lists a process. The kernel writes pids of the reader's PID namespace."""
     wanted = str(pid)
     for folder in folders:
         try:
             if wanted in (folder / "cgroup.procs").read_text().split():
                 return folder
         except OSError:
-            # The group is gone, or what the pattern matched is a file.
+            # The group was removed, or the pattern matched a file.
             continue
     return None
 
 
 def parse_mountinfo(text: bytes) -> Iterator[CgroupMount]:
-    """The mounted control groups of both versions, in the order in which they were mounted."""
+    """Mounted hierarchies of both versions, in the order of mounting."""
     for line in text.splitlines():
         before, _, after = line.partition(b" - ")
         fields = before.split()
@@ -139,7 +139,7 @@ def parse_mountinfo(text: bytes) -> Iterator[CgroupMount]:
 
 
 def find_mount_root(mounts: Iterable[CgroupMount], folder: Path) -> str:
-    """The root of what is mounted at a folder, `/` where that is not known. A later mount hides those before it."""
+    """The root of the mount at a folder; `/` if unknown. A later mount hides earlier ones."""
     where = os.path.realpath(folder)
     roots = [mount.root for mount in mounts if mount.point == where]
     return roots[-1] if roots else "/"

@@ -1,7 +1,7 @@
-"""The control groups in which Airflow runs, of version 1 and 2: their limits and what they use of them.
+"""Limits and usage of the control groups in which Airflow runs, of cgroup v1 and v2. psutil does not read them.
 
-The label is the group's path as `/proc/PID/cgroup` has it: `/` for the group in which a cgroup namespace of the
-exporter's own begins. A group outside of that namespace has its path below the mounted hierarchy.
+The label is the path of the group in `/proc/PID/cgroup`; it is `/` at the root of the exporter's cgroup namespace. A
+group outside of that namespace has its path below the mounted hierarchy.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from exporter.sources.host.proc.procfs import MalformedError, UnreadableError
 CgroupValues = dict[Family, float]
 Read = Callable[[Place, Mapping[str, str]], Iterator[tuple[Family, float]]]
 MAX_CGROUPS = 100
-"""Groups that are read at most."""
+"""Maximum number of groups that are read."""
 
 
 class CgroupReading(NamedTuple):
-    """What was read of the groups, by their paths, and why others could not be: some of catalogue.host.REASONS."""
+    """Values by path of the group, and why others are not readable: some of `machine.REASONS`."""
 
     values: dict[str, CgroupValues]
     unreadable: frozenset[str]
@@ -38,11 +38,11 @@ class CgroupReader:
         self._paths = CgroupPaths(root)
 
     def set_view(self, own: Mapping[str, str], mounts: bytes) -> None:
-        """How this process sees control groups: its own membership, and the text of its mountinfo."""
+        """Set how this process sees control groups: its own groups, and the text of its mountinfo."""
         self._paths.set_view(own, mounts)
 
     def read(self, memberships: Iterable[Mapping[str, str]]) -> CgroupReading:
-        """The values of each distinct group."""
+        """Read each distinct group once."""
         found: dict[str, CgroupValues] = {}
         unreadable = set()
         for paths in islice(list_distinct(memberships), MAX_CGROUPS):
@@ -56,7 +56,7 @@ class CgroupReader:
         return CgroupReading(found, frozenset(unreadable))
 
     def _select_memory(self, paths: Mapping[str, str]) -> tuple[str, Read]:
-        """The controller that limits memory: with version 1 each has groups of its own."""
+        """The controller that limits memory. In v1 each controller has separate groups."""
         return ("memory", self._read_memory_v1) if "memory" in paths else ("", self._read_memory)
 
     def _select_cpu(self, paths: Mapping[str, str]) -> tuple[str, Read]:
@@ -94,7 +94,7 @@ class CgroupReader:
 def read_limit(
     family: Family, place: Place, file: str, parse: Callable[[bytes], float]
 ) -> Iterator[tuple[Family, float]]:
-    """The lowest limit of a group and of those above it that can be seen; +Inf where none has the file."""
+    """The lowest limit of a group and its visible ancestors; +Inf if none of them has a limit."""
     if not place.folder.is_dir():
         return
     limits = []
@@ -119,7 +119,7 @@ def list_distinct(memberships: Iterable[Mapping[str, str]]) -> Iterator[Mapping[
 
 
 def read_text(path: Path) -> bytes | None:
-    """None where there is no such file. Raises UnreadableError where it may be there: no limit is not +Inf then."""
+    """None if the file does not exist. Raises UnreadableError if it may exist: then a limit is not known to be +Inf."""
     try:
         return procfs.read_file(str(path))
     except UnreadableError as error:
@@ -129,7 +129,7 @@ def read_text(path: Path) -> bytes | None:
 
 
 def read_numbers(path: Path) -> dict[str, int]:
-    """Names and numbers of a file; a lone number has the empty name; nothing where there is no file."""
+    """Numbers of a file by name; a single number has the empty name. Empty if there is no file."""
     text = (read_text(path) or b"").strip()
     return {"": int(text)} if text.isdigit() else machine_files.parse_numbers(text)
 

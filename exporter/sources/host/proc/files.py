@@ -1,4 +1,4 @@
-"""The /proc that is looked at, which may be that of a host, mounted elsewhere."""
+"""Reads files of processes from one /proc, which may be that of the host, mounted at another path."""
 
 from __future__ import annotations
 
@@ -10,51 +10,48 @@ from exporter.sources.host.proc.procfs import UnreadableError
 
 
 class ProcFiles:
-    """Reads files of processes; the only one that does."""
+    """Reads files of processes. All other modules read them through this class."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._prefix = f"{root}/"
 
     def read(self, pid: int, name: str, size: int = procfs.MAX_FILE_BYTES) -> bytes:
-        """A file of a process. Raises UnreadableError."""
+        """Read a file of a process. Raises UnreadableError."""
         return procfs.read_file(f"{self._prefix}{pid}/{name}", size)
 
     def open(self, pid: int, name: str) -> int:
-        """A descriptor of a file that is read again and again, with pread: closing it is up to the caller.
-
-        Raises UnreadableError.
-        """
+        """Open a file that is read repeatedly, with pread. The caller closes the descriptor. Raises UnreadableError."""
         try:
             return os.open(f"{self._prefix}{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise procfs.convert_error(error) from error
 
     def list_pids(self) -> list[int]:
-        """All processes, ascending. Raises UnreadableError."""
+        """All pids, ascending. Raises UnreadableError."""
         try:
-            return procfs.parse_pids(os.listdir(self.root))  # noqa: PTH208 - a Path for each of thousands is dear
+            return procfs.parse_pids(os.listdir(self.root))  # noqa: PTH208 - hot
         except OSError as error:
             raise procfs.convert_error(error) from error
 
     def list_children(self, pid: int) -> list[int]:
-        """The children that the main thread of a process has; none where the kernel does not tell."""
+        """Children of the main thread of a process; empty if the kernel does not report them."""
         try:
             return [int(child) for child in self.read(pid, f"task/{pid}/children").split()]
         except (UnreadableError, ValueError):
             return []
 
     def count_fds(self, pid: int) -> int:
-        """How many file descriptors a process has open. Raises UnreadableError."""
+        """Number of open file descriptors of a process. Raises UnreadableError."""
         path = f"{self._prefix}{pid}/fd"
         try:
-            # Linux tells the number as the folder's size from 6.2 on.
+            # From Linux 6.2 on the size of the folder is the number of descriptors.
             return os.stat(path).st_size if FD_COUNT_IS_SIZE else len(os.listdir(path))  # noqa: PTH116, PTH208 - hot
         except OSError as error:
             raise procfs.convert_error(error) from error
 
     def read_network_namespace(self, pid: int | str) -> int:
-        """What names the network namespace of a process. Raises UnreadableError."""
+        """Inode of the network namespace of a process. Raises UnreadableError."""
         try:
             return os.stat(f"{self._prefix}{pid}/ns/net").st_ino  # noqa: PTH116 - hot
         except OSError as error:
@@ -62,7 +59,7 @@ class ProcFiles:
 
 
 def has_fd_count_as_size() -> bool:
-    """Whether this kernel tells the number of descriptors as the size of the folder."""
+    """Whether this kernel reports the number of descriptors as the size of the folder."""
     try:
         return os.stat("/proc/self/fd").st_size > 0  # noqa: PTH116
     except OSError:

@@ -1,4 +1,4 @@
-"""What the files under /proc/PID say: pure functions of their contents, and one that reads them.
+"""Parsers of the files under /proc/PID, as pure functions, and the function that reads them.
 
 Units are the kernel's: CPU in clock ticks, memory in pages where a file has pages, else bytes.
 """
@@ -10,22 +10,22 @@ import os
 from typing import NamedTuple
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-"""Clock ticks in a second of CPU time."""
+"""Clock ticks per second of CPU time."""
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
-"""Bytes of a page."""
+"""Bytes per page."""
 STATUS_FIELDS = (b"\nVmHWM:", b"\nRssAnon:", b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:")
-"""What is taken from /proc/PID/status."""
+"""Fields that are read from /proc/PID/status."""
 MAX_FILE_BYTES = 65_536
-"""Bytes of a file that are read at most: no file of one process is larger, but for a long command line."""
+"""Maximum bytes read of a file. Only a long command line is larger."""
 KNOWN_LIMITS: dict[float, float] = {}
-"""Limits of open files that were met, each of them once for all processes that have it."""
+"""Limits of open files, shared by all processes that have them."""
 MAX_NUMBER_WIDTH = 32
-"""Bytes in which a number stands behind its name."""
+"""Maximum bytes between the name of a field and the end of its number."""
 KIBIBYTE = 1024
 
 
 class UnreadableError(Exception):
-    """A file could not be read; `reason` is one of REASONS, or GONE. The message is the kernel's where it gave one."""
+    """A file is not readable. `reason` is one of REASONS, or GONE. The message is the kernel's, if it gave one."""
 
     def __init__(self, reason: str, message: str = "") -> None:
         super().__init__(message or reason)
@@ -33,15 +33,15 @@ class UnreadableError(Exception):
 
 
 class MalformedError(ValueError):
-    """A file says something that no kernel writes."""
+    """A file has contents that no kernel writes."""
 
 
 DEAD_STATES = ("Z", "X")
-"""States of a process that has ended and was not yet waited for."""
+"""States of a process that has ended and whose parent has not waited for it yet."""
 GONE = "gone"
-"""The process has ended, or the file never was."""
+"""The process has ended, or the file does not exist."""
 REASONS = ("permission", "missing", "malformed", "failed")
-"""Why a file that ought to be there tells nothing: the closed set of the label `reason`."""
+"""Why a file is not readable: the values of the label `reason`."""
 
 
 class Stat(NamedTuple):
@@ -52,45 +52,45 @@ class Stat(NamedTuple):
     state: str
     ppid: int
     faults: int
-    """Page faults: they grow when a process does anything with memory."""
+    """Page faults. They grow whenever a process does anything with memory."""
     own_ticks: int
-    """Ticks, user and system."""
+    """CPU of the process, user and system, in ticks."""
     children_ticks: int
-    """Ticks, of all descendants that were waited for."""
+    """CPU of exited children that it waited for, and of theirs, in ticks."""
     threads: int
     start: int
-    """Ticks after the machine's start; with the pid it names a process for good."""
+    """Start time in ticks after boot. With the pid it identifies a process."""
     rss: int
     """Pages."""
 
 
 class Status(NamedTuple):
-    """The parts of /proc/PID/status that are used; bytes, absent ones 0."""
+    """The fields of /proc/PID/status that are used; absent ones are 0."""
 
     peak: int
-    """The largest resident memory that the process ever had."""
+    """Highest resident memory so far, in bytes."""
     anonymous: int
-    """Resident memory that no file backs."""
+    """Resident memory that is not backed by a file, in bytes."""
     switches: int
     """Context switches of the main thread."""
 
 
 class Io(NamedTuple):
-    """/proc/PID/io: bytes that went to or came from disks, with those of children that were waited for."""
+    """/proc/PID/io: bytes from and to disks, including those of exited children that it waited for."""
 
     read_bytes: int
     written_bytes: int
 
 
 class Traffic(NamedTuple):
-    """Bytes that a network interface, or several, received and sent."""
+    """Bytes received and sent, of one or more network interfaces."""
 
     received: int
     sent: int
 
 
 def read_file(path: str, size: int = MAX_FILE_BYTES) -> bytes:
-    """The first bytes of a file. Raises UnreadableError."""
+    """Read a file in one call, up to `size` bytes. Raises UnreadableError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -102,22 +102,22 @@ def read_file(path: str, size: int = MAX_FILE_BYTES) -> bytes:
 
 
 def convert_error(error: OSError) -> UnreadableError:
-    """What to raise where the kernel refused to open, read or list a file."""
+    """The UnreadableError for an error of the kernel."""
     return UnreadableError(get_reason(error), error.strerror or "")
 
 
 def get_reason(error: OSError) -> str:
-    """Why a file cannot be read."""
+    """Why a file is not readable: one of REASONS, or GONE."""
     if isinstance(error, PermissionError):
         return "permission"
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError, ProcessLookupError)):
         return GONE
-    # Too many open files, for one: what is there must not be taken for gone.
+    # For example too many open files: the process must not be taken for ended.
     return "failed"
 
 
 def parse_stat(text: bytes) -> Stat:
-    """The command between the brackets may hold anything, brackets too. Raises MalformedError."""
+    """Parse stat. The command between the brackets may contain brackets itself. Raises MalformedError."""
     opening, closing = text.find(b"("), text.rfind(b")")
     fields = text[closing + 2 :].split(None, 22)
     try:
@@ -138,7 +138,7 @@ def parse_stat(text: bytes) -> Stat:
 
 
 def parse_status(text: bytes) -> Status:
-    """A zombie has no memory any more. Raises MalformedError."""
+    """Parse status. A zombie has no memory. Raises MalformedError."""
     try:
         peak, anonymous, waits, turns = (parse_number(text, name) for name in STATUS_FIELDS)
         return Status(peak * KIBIBYTE, anonymous * KIBIBYTE, waits + turns)
@@ -147,7 +147,7 @@ def parse_status(text: bytes) -> Status:
 
 
 def parse_open_limit(text: bytes) -> float:
-    """How many files a process may have open, from limits: the soft limit, infinite where there is none.
+    """Soft limit of open files, from limits; infinite if there is none.
 
     Raises MalformedError.
     """
@@ -157,12 +157,12 @@ def parse_open_limit(text: bytes) -> float:
         limit = math.inf if word == b"unlimited" else int(word)
     except (IndexError, ValueError) as error:
         raise MalformedError("limits") from error
-    # Nearly all processes have the same.
+    # Nearly all processes have the same limit.
     return KNOWN_LIMITS.setdefault(limit, limit)
 
 
 def parse_io(text: bytes) -> Io:
-    """Raises MalformedError."""
+    """Parse io. Raises MalformedError."""
     try:
         return Io(parse_number(text, b"\nread_bytes:", None), parse_number(text, b"\nwrite_bytes:", None))
     except (IndexError, ValueError) as error:
@@ -191,20 +191,20 @@ def parse_traffic(text: bytes) -> dict[str, Traffic]:
 
 
 def parse_pids(names: list[str]) -> list[int]:
-    """The processes among the entries of /proc, ascending."""
+    """Pids among the entries of /proc, ascending."""
     return sorted(map(int, filter(str.isdecimal, names)))
 
 
 def parse_fields(text: bytes, separator: bytes) -> dict[bytes, bytes]:
-    """`name: value` lines; others are left out."""
+    """Lines of name, separator and value. Other lines are skipped."""
     pairs = (line.partition(separator) for line in text.splitlines())
     return {name.strip(): value.strip() for name, mark, value in pairs if mark}
 
 
 def parse_number(text: bytes, mark: bytes, absent: int | None = 0) -> int:
-    """The number, without its unit, that stands behind a mark in one of the lines after the first.
+    """The number after a mark, without its unit, in any line but the first.
 
-    Raises IndexError or ValueError where there is none, or where the mark is not there and `absent` says nothing.
+    Raises IndexError or ValueError if there is no number, or if the mark is missing and `absent` is None.
     """
     place = text.find(mark)
     if place < 0:

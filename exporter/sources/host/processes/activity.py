@@ -1,6 +1,6 @@
-"""Whether a process ran since it was last asked after: one short read of a file that stays open.
+"""Whether a process ran since the last check, from one short read of a file that stays open.
 
-The kernel tells in /proc/PID/schedstat for how long the main thread had a CPU.
+/proc/PID/schedstat has the CPU time of the main thread in nanoseconds. psutil does not read it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from exporter.sources.host.processes.attribution import NEW_SCANS
 from exporter.sources.host.processes.process import Process
 
 MAX_OPEN_FILES = 500
-"""Files that stay open at most: each takes 4 KiB of the kernel's memory."""
+"""Each open file takes 4 KiB of kernel memory."""
 FD_LIMIT_DIVISOR = 4
-"""One in so many of the files that we may have open is used for this at most."""
+"""At most a quarter of the limit of open files is used for this."""
 SCHEDSTAT_BYTES = 64
 NOT_COUNTED = b"0 0 "
-"""How the file begins where this kernel does not count."""
+"""Start of the file on a kernel that does not count CPU time."""
 
 
 class SchedstatFile:
-    """An open file, and what it said when last read."""
+    """An open schedstat file and its text when last read."""
 
     __slots__ = ("descriptor", "text")
 
@@ -33,67 +33,67 @@ class SchedstatFile:
 
 
 class ActivityWatch:
-    """Watches over processes; whoever cannot be told of counts as running."""
+    """Watches processes. A process whose file cannot be read counts as active."""
 
     def __init__(self, files: ProcFiles) -> None:
         self._files = files
-        self._activity: dict[Process, SchedstatFile | None] = {}
+        self._schedstats: dict[Process, SchedstatFile | None] = {}
         self._free_slots = min(MAX_OPEN_FILES, getrlimit(RLIMIT_NOFILE)[0] // FD_LIMIT_DIVISOR)
-        """How many more files may be opened; none where this kernel tells nothing."""
+        """How many more files may be opened; 0 if this kernel does not count CPU time."""
 
     def __len__(self) -> int:
-        return len(self._activity)
+        return len(self._schedstats)
 
     def add(self, process: Process) -> None:
-        """Tell of this process from now on."""
-        self._activity.setdefault(process, None)
+        """Watch a process."""
+        self._schedstats.setdefault(process, None)
 
     def remove(self, process: Process) -> None:
-        """Tell of it no more."""
-        pulse = self._activity.pop(process, None)
-        if pulse:
-            self._close(pulse)
+        """Stop watching a process and close its file."""
+        file = self._schedstats.pop(process, None)
+        if file:
+            self._close(file)
 
     def close(self) -> None:
-        """Close all files; they are opened anew when they are needed."""
-        for process, pulse in self._activity.items():
-            if pulse:
-                self._close(pulse)
-                self._activity[process] = None
+        """Close all files. The next check opens them again."""
+        for process, file in self._schedstats.items():
+            if file:
+                self._close(file)
+                self._schedstats[process] = None
 
     def list_active(self) -> list[Process]:
-        """Those that ran, or may have, since they were last asked after; and their children, who may have lost them."""
-        ran = {process for process, pulse in self._activity.items() if self._was_active(process, pulse)}
+        """Processes that ran, or may have run, since the last call, and their children, whose parent may have ended."""
+        ran = {process for process, file in self._schedstats.items() if self._was_active(process, file)}
         if not ran:
             return []
         pids = {process.stat.pid for process in ran}
-        return [process for process in self._activity if process in ran or process.stat.ppid in pids]
+        return [process for process in self._schedstats if process in ran or process.stat.ppid in pids]
 
-    def _was_active(self, process: Process, pulse: SchedstatFile | None) -> bool:
-        if pulse is None:
-            # A new process gets no file at once: most do not live long.
+    def _was_active(self, process: Process, file: SchedstatFile | None) -> bool:
+        if file is None:
+            # Most new processes end soon, so a file is opened only after some scans.
             if self._free_slots > 0 and process.scans > NEW_SCANS:
                 self._open(process)
             return True
         try:
-            before, pulse.text = pulse.text, os.pread(pulse.descriptor, SCHEDSTAT_BYTES, 0)
+            before, file.text = file.text, os.pread(file.descriptor, SCHEDSTAT_BYTES, 0)
         except OSError:
-            # It has ended.
+            # The process has ended.
             return True
-        return pulse.text != before or process.stat.threads > 1
+        return file.text != before or process.stat.threads > 1
 
     def _open(self, process: Process) -> None:
         try:
-            pulse = SchedstatFile(self._files.open(process.stat.pid, "schedstat"))
+            file = SchedstatFile(self._files.open(process.stat.pid, "schedstat"))
         except UnreadableError:
             return
         self._free_slots -= 1
-        if self._was_active(process, pulse) and pulse.text.startswith(NOT_COUNTED):
-            self._close(pulse)
+        if self._was_active(process, file) and file.text.startswith(NOT_COUNTED):
+            self._close(file)
             self._free_slots = 0
         else:
-            self._activity[process] = pulse
+            self._schedstats[process] = file
 
-    def _close(self, pulse: SchedstatFile) -> None:
-        os.close(pulse.descriptor)
+    def _close(self, file: SchedstatFile) -> None:
+        os.close(file.descriptor)
         self._free_slots += 1

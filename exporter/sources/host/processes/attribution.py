@@ -1,4 +1,4 @@
-"""Whose a process is: by its own title, else by its nearest ancestor that has one."""
+"""Attribution of processes to components and tries: by title, or else by the nearest ancestor with a title."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from exporter.sources.host.processes.process import SLOW_SCAN_EVERY, Process
 from exporter.sources.host.processes.titles import SUPERVISORS, ProcessTitle, TryIds
 
 OpenTry = Callable[[str, str, Named | None], Try]
-"""Finds the try with this key, or makes it: key, UUID, name."""
+"""Returns the try with this key, created if new. Arguments: key, UUID, name of the task."""
 
 NEW_SCANS = 3
-"""For how many looks a process is new enough to become another program."""
+"""Scans during which a new process may still execute another program."""
 TASK_ONLY_WORKERS = ("local_worker", "celery_pool")
-"""Components that do nothing but run one task after the other."""
+"""Components whose processes only run tasks, one after the other."""
 
 
 class Attribution:
-    """Decides by titles and parents; `open_try` keeps the tries."""
+    """Determines owners by titles and parents. `open_try` returns the try for a key."""
 
     def __init__(self, open_try: OpenTry) -> None:
         self.components = {name: Component(name) for name in COMPONENTS}
         self._open = open_try
 
     def determine_owner(self, process: Process, parent: Process | None) -> Owner | None:
-        """Whose it is now; None where Airflow has nothing to do with it."""
+        """The owner of a process; None if it is not Airflow's."""
         title, above = process.title, parent.owner if parent else None
         if isinstance(above, Try) and not (title and title.work and title.work.uuid):
-            # Whatever a task starts is the task's, an Airflow command too.
+            # What a task starts belongs to the task, even an Airflow command.
             return above
         if title is None:
             return process.owner or self._inherit_owner(process, parent)
@@ -46,7 +46,7 @@ class Attribution:
         return self.components[title.component]
 
     def infer_unseen_owner(self, parent: Process) -> Owner | None:
-        """Whose a child was that came and went between two looks, by what its parent was doing."""
+        """The owner of a child that started and ended between two scans, inferred from its parent."""
         owner, title = parent.owner, parent.title
         if not isinstance(owner, Component) or title is None:
             return owner
@@ -57,29 +57,29 @@ class Attribution:
         works = [one.work for one in (parent.previous_title, title) if one and one.work]
         stem = f"{parent.stat.pid}:{parent.stat.start}"
         tries = [self._open_try(work, f"{stem}:{work.dag_id}:{work.task_id}") for work in works]
-        # One that was never seen rather than one whose end was.
+        # A try without any counted CPU is more likely than one that was seen to end.
         for found in sorted(tries, key=lambda each: each.cpu_ticks > 0):
             if found.process_count == 0:
                 return found
-        # Only tasks are children of those; which one it was, no title told.
+        # Children of these components are always tasks; no title says which one this was.
         return self._open("", "", UNKNOWN_TASK) if owner.name in TASK_ONLY_WORKERS else owner
 
     def find_accountable(self, process: Process, ended: Iterable[Process]) -> list[Owner]:
-        """To whom belongs what children used after they were last seen, or unseen: tasks before components."""
+        """The owners of what children used after they were last read; tries take precedence over components."""
         owners = list(dict.fromkeys(child.owner for child in ended if child.owner is not None))
         tries: list[Owner] = [owner for owner in owners if isinstance(owner, Try)]
         unseen = [] if owners else [self.infer_unseen_owner(process)]
         return tries or owners[-1:] or [owner for owner in unseen if owner is not None]
 
     def _inherit_owner(self, process: Process, parent: Process | None) -> Owner | None:
-        """An untitled child is its parent's; that of a process that watches over a task is the task's."""
+        """The owner of a child without a title: that of its parent, or the try that the parent supervises."""
         title = parent.title if parent else None
         if title and title.work and watches_task(title):
             return self._open_try(title.work, build_process_key(process))
         return parent.owner if parent else None
 
     def _recognize_fork(self, process: Process, title: ProcessTitle, above: Owner) -> Owner:
-        """A child that has not yet a title of its own, or never gets one."""
+        """The owner of a forked child that still has the title of its parent, or keeps it."""
         if process.owner is not None and process.scans > 1:
             return process.owner
         if title.work and title.component in SUPERVISORS:
@@ -102,12 +102,12 @@ class Attribution:
         return self._open(key, "", Named(work.dag_id, work.task_id))
 
     def _is_pool(self, process: Process, above: Owner | None) -> bool:
-        """Whether a busy process is one of Celery's pool: it was, or its parent is the worker itself."""
+        """Whether a process that runs a task belongs to Celery's pool: it did before, or its parent is the worker."""
         return process.owner is self.components["celery_pool"] or above is self.components["celery_worker"]
 
 
 def watches_task(title: ProcessTitle) -> bool:
-    """Whether children are tasks' own processes; a local worker of 2.x has supervisors as children."""
+    """Whether its children are processes of tasks. On Airflow 2 children of a local worker are supervisors."""
     return bool(title.work and (title.work.uuid or title.component == "task_supervisor"))
 
 
@@ -116,10 +116,10 @@ def build_process_key(process: Process) -> str:
 
 
 def is_helper(process: Process, owner: Owner | None, parent: Process | None) -> bool:
-    """Whether a process that belongs to `owner` only helps a process of the same component: its parent.
+    """Whether a process only helps another process of the same owner, its parent.
 
-    Many keep their parent's title: a Celery worker of Airflow 3 has a child that deletes old DAG bundles, a triggerer
-    has one that runs the triggers. A helper remains one when its parent has ended without it.
+    Many helpers keep the title of their parent: a Celery worker of Airflow 3 has a child that deletes old DAG bundles,
+    a triggerer has one that runs the triggers. A helper remains one after its parent has ended.
     """
     if owner is None:
         return False
@@ -127,13 +127,13 @@ def is_helper(process: Process, owner: Owner | None, parent: Process | None) -> 
 
 
 def is_busy(process: Process) -> bool:
-    """Whether it is a task's, or runs tasks."""
+    """Whether the process belongs to a task or runs tasks."""
     owner = process.owner
     return isinstance(owner, Try) or (isinstance(owner, Component) and owner.name in SUPERVISORS)
 
 
 def may_change(process: Process) -> bool:
-    """Whether a process that has a title may get another one at any time."""
+    """Whether the title of a process may have changed since it was last read."""
     if process.cmdline_hash is None or process.scans <= NEW_SCANS:
         return True
     return is_busy(process) or (process.owner is not None and process.scans % SLOW_SCAN_EVERY == 0)

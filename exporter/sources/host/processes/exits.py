@@ -1,28 +1,28 @@
-"""Processes that ended: what was seen of them must not be counted again where the kernel adds it up.
+"""Exited processes: what was already counted of them must not be counted again in their parent.
 
-CPU and disk traffic of a child go to the account of whoever waits for it: its parent or, where that ended first, an
-ancestor further up that takes in orphans. Which of them it was is told by whose account grew by so much.
+The kernel adds CPU and disk traffic of an exited process to its reaper, the process that waits for it: its parent or,
+if that ended first, the ancestor that adopted it. The reaper is the one whose children's CPU grew by as much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from exporter.sources.host.processes.process import Process
 
 MAX_UNCLAIMED_SCANS = 2
-"""For how many looks at all processes an account may be late: a parent is looked at before its child is missed."""
+"""Full scans after which the search for the reaper ends. It may be read before its child is found to have exited."""
 TICK_TOLERANCE = 2
-"""Ticks by which sums of whole ticks may differ."""
+"""Ticks by which sums of rounded ticks may differ."""
 
 
 NOT_SCANNED = -TICK_TOLERANCE - 1
-"""The growth of an account that was not looked at, or of somebody who did nothing at all: it takes in nothing."""
+"""Growth of a process that was not read, or was inactive: it is never the reaper."""
 
 
 class ExitedProcess(NamedTuple):
-    """One that ended, the ancestors that it left behind, the nearest first, and for how many looks it is missed."""
+    """A process, the ancestors that were alive when it exited, nearest first, and the full scans since then."""
 
     process: Process
     ancestors: tuple[Process, ...]
@@ -30,23 +30,24 @@ class ExitedProcess(NamedTuple):
 
 
 class ExitedProcesses:
-    """Those that nobody's account shows yet."""
+    """Exited processes whose reaper is not known yet."""
 
     def __init__(self) -> None:
         self._pending: list[ExitedProcess] = []
 
     def add(self, process: Process, ancestors: Iterable[Process]) -> None:
-        """One that has just been missed."""
+        """Add a process that is found to have exited."""
         self._pending.append(ExitedProcess(process, tuple(ancestors)))
 
     def assign_reapers(self, accounts: Iterable[tuple[Process, int]], *, quick: bool) -> None:
-        """Give each to the ancestor that waited for it, by the newest CPU of finished children, as `children_ended`.
+        """Append each exited process to `children_ended` of its reaper.
 
-        In a quick look not all ancestors are looked at; then nobody is given up.
+        `accounts` are the ticks of finished children of each process that was read. A quick scan does not read all
+        ancestors, so it does not age the processes without a reaper.
         """
         if not self._pending:
             return
-        growth = {process: children_ticks - process.children_ticks for process, children_ticks in accounts}
+        growth = {process: ticks - process.children_ticks for process, ticks in accounts}
         pending, self._pending = self._pending, []
         for one in pending:
             amount = one.process.get_total_ticks()
@@ -58,3 +59,20 @@ class ExitedProcesses:
                 reaper.children_ended += (one.process,)
             elif quick or one.age + 1 < MAX_UNCLAIMED_SCANS:
                 self._pending.append(one if quick else one._replace(age=one.age + 1))
+
+
+def list_ancestors(
+    process: Process, get_parent: Callable[[Process], Process | None], gone: Mapping[int, Process], init: Process | None
+) -> Iterator[Process]:
+    """Living ancestors, nearest first, then `init`, which adopts orphans. `gone` are processes that just exited."""
+    passed = {process}
+    one: Process | None = process
+    while one is not None:
+        one = get_parent(one) or gone.get(one.stat.ppid)
+        if one is None or one in passed:
+            break
+        passed.add(one)
+        if gone.get(one.stat.pid) is not one:
+            yield one
+    if init is not None and init not in passed:
+        yield init

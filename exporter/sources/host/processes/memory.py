@@ -1,8 +1,11 @@
-"""What is read of a process beside what counts its usage: memory, descriptors, switches, network.
+"""Details of Airflow's processes: memory, file descriptors, context switches.
 
-Proportional memory is dear: the kernel walks all pages of a process. So it is read within a budget of time, tasks
-first, then whoever waited longest; what was not read keeps the value that it had. The budget is one of CPU: where we
-have to wait for a CPU ourselves, memory costs no more.
+Proportional memory (PSS) is expensive because the kernel walks all pages of the process. So it is read within a budget
+of CPU time, tasks first, then the processes that were not read for longest. Others keep their last value.
+
+Read by hand, not with psutil, which has neither the peak nor the anonymous memory of status, so that the file is read
+anyway; descriptors and io from psutil take 1.6 times the CPU (benchmarks/host_psutil.py). The limit of open files is
+read from limits because `psutil.Process.rlimit` takes pids of the exporter's PID namespace, not of `path.procfs`.
 """
 
 from __future__ import annotations
@@ -19,13 +22,13 @@ from exporter.sources.host.processes.process import SLOW_SCAN_EVERY, Process
 
 OwnedProcess = tuple[Process, Owner]
 MAX_PSS_AGE = 30
-"""Every how many walks the memory of a process is weighed that did nothing: what it shares may have changed."""
+"""Cycles after which PSS of an inactive process is read again: the memory that it shares may have changed."""
 BASELINE_AGE = 300.0
-"""Seconds after its start when a process has settled: from then on its memory should not grow."""
+"""Seconds after its start when a process has its normal size, with which later growth is compared."""
 
 
 class ProcessDetails:
-    """Reads them; values stay with the process. `budget` is what weighing may cost in one walk, in seconds of CPU."""
+    """Reads details and stores them in the process. `budget` is the CPU time for PSS per cycle, in seconds."""
 
     def __init__(self, files: ProcFiles, budget: float, clock: Callable[[], float] = time.thread_time) -> None:
         self._files = files
@@ -34,7 +37,7 @@ class ProcessDetails:
         self._cycle = 0
 
     def read(self, owned: Iterable[OwnedProcess], uptime: float) -> None:
-        """Read what is due of Airflow's processes; `uptime` is the machine's, in seconds."""
+        """Read the details that are due. `uptime` is that of the machine, in seconds."""
         self._cycle += 1
         processes = list(owned)
         for process, owner in processes:
@@ -46,7 +49,7 @@ class ProcessDetails:
         self._read_pss(sorted(self._list_pss_due(processes), key=self._get_pss_priority))
 
     def read_peaks(self, processes: Iterable[Process]) -> None:
-        """Read only the highest memory, of tasks' processes that did anything."""
+        """Read only the peak memory, of active processes of tasks."""
         for process in processes:
             if isinstance(process.owner, Try) and process.was_active and process.stat.state not in DEAD_STATES:
                 self._read_status(process, process.owner, 0.0)
@@ -85,14 +88,14 @@ class ProcessDetails:
                 process.note_unreadable("fd", error)
 
     def _read_limit(self, process: Process) -> None:
-        """Once: a process hardly ever changes its limit. Where it cannot be read, its share is absent."""
+        """Read the limit once: processes rarely change it. If it is not readable, the ratio is absent."""
         with suppress(UnreadableError, MalformedError):
             process.fd_limit = procfs.parse_open_limit(self._files.read(process.stat.pid, "limits", 2048))
 
     def _list_pss_due(self, processes: Iterable[OwnedProcess]) -> Iterator[OwnedProcess]:
         for process, owner in processes:
-            patience = SLOW_SCAN_EVERY if isinstance(owner, Try) else MAX_PSS_AGE
-            if process.pss_read_at < 0 or process.pss_stale or self._cycle - process.pss_read_at >= patience:
+            max_age = SLOW_SCAN_EVERY if isinstance(owner, Try) else MAX_PSS_AGE
+            if process.pss_read_at < 0 or process.pss_stale or self._cycle - process.pss_read_at >= max_age:
                 yield process, owner
 
     def _get_pss_priority(self, owned: OwnedProcess) -> tuple[bool, int]:
@@ -113,7 +116,7 @@ class ProcessDetails:
                 process.note_unreadable("smaps_rollup", error)
 
     def _read_file(self, process: Process, file: str, size: int = 4096) -> bytes | None:
-        """A file's text; None where there is none, which is noted unless the process has just ended."""
+        """Read a file; None if it is not readable, which is noted unless the process has ended."""
         try:
             text = self._files.read(process.stat.pid, file, size)
         except UnreadableError as error:
@@ -124,7 +127,7 @@ class ProcessDetails:
         return text
 
     def _is_alive(self, process: Process) -> bool:
-        """Whether the process is still there: then the kernel lacks the file."""
+        """Whether the process still exists, so that a missing file is missing in this kernel."""
         try:
             stat = procfs.parse_stat(self._files.read(process.stat.pid, "stat", 1024))
         except (UnreadableError, MalformedError):

@@ -1,4 +1,7 @@
-"""What tasks receive and send, where a try has a network namespace of its own."""
+"""Network traffic of tasks that have their own network namespace.
+
+Read by hand: psutil reads net/dev of the exporter's namespace only, and has no namespaces of processes.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ LOOPBACK = "lo"
 
 
 class NetworkUsage:
-    """Reads the traffic of namespaces that only one try lives in, with whoever watches over it."""
+    """Reads the traffic of network namespaces that only one try uses, with or without its supervisor."""
 
     def __init__(self, files: ProcFiles) -> None:
         self._files = files
 
     def read(self, owned: Iterable[OwnedProcess]) -> None:
-        """Put down what each such try received and sent since the last read."""
+        """Count what each such try received and sent since the last read."""
         processes = list(owned)
         tries = {owner for _, owner in processes if isinstance(owner, Try)}
         if not tries:
@@ -32,13 +35,13 @@ class NetworkUsage:
             return
         for process, _ in processes:
             self._read_namespace(process, common)
-        for owners in group(processes, common).values():
+        for owners in group_by_namespace(processes, common).values():
             residents = [owner for owner in owners if not is_supervisor(owner)]
             if len(residents) == 1 and isinstance(residents[0], Try):
                 self._record(residents[0], owners[residents[0]])
 
     def _read_namespace(self, process: Process, common: int) -> None:
-        """The namespace of a process, which hardly ever changes it; most have the common one."""
+        """Read the namespace of a process once: processes rarely change it."""
         if process.network_namespace is not None:
             return
         try:
@@ -63,8 +66,8 @@ class NetworkUsage:
         one.traffic = (received, sent)
 
 
-def group(processes: Iterable[OwnedProcess], common: int) -> dict[int, dict[Owner, Process]]:
-    """Who lives in each namespace but the common one, with one process each."""
+def group_by_namespace(processes: Iterable[OwnedProcess], common: int) -> dict[int, dict[Owner, Process]]:
+    """Owners by namespace, each with one process, except for the exporter's own namespace `common`."""
     found: dict[int, dict[Owner, Process]] = {}
     for process, owner in processes:
         if process.network_namespace is not None and process.network_namespace != common:

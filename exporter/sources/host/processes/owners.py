@@ -1,4 +1,4 @@
-"""Who a process's usage is put down to: a component of Airflow, or a try of a task."""
+"""Owners of processes: a component of Airflow, or a try of a task. Usage is counted for the owner."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from exporter.sources.directory import Named
 
 UNKNOWN = "_unknown"
-"""The label values of what no name was found for."""
+"""Label value of tasks whose name is not known."""
 UNKNOWN_TASK = Named(UNKNOWN, UNKNOWN)
 
 
 class Usage:
-    """What was used and not yet reported. CPU in ticks, the rest in bytes, but for context switches."""
+    """Usage that is not reported yet: CPU in ticks, context switches, and bytes."""
 
     __slots__ = ("cpu_ticks", "read_bytes", "received", "sent", "switches", "written_bytes")
 
@@ -26,22 +26,22 @@ class Usage:
 
 
 class Owner:
-    """Somebody that processes belong to."""
+    """Base of the owners of processes."""
 
     __slots__ = ("process_count", "usage")
 
     def __init__(self) -> None:
         self.usage = Usage()
         self.process_count = 0
-        """How many processes it has."""
+        """Number of its processes."""
 
     def add_cpu(self, ticks: int) -> None:
-        """Put down CPU that was used; less than none is none."""
+        """Add CPU ticks. Negative numbers count as 0."""
         self.usage.cpu_ticks += max(0, ticks)
 
 
 class Component(Owner):
-    """One of catalogue.components.COMPONENTS."""
+    """A component: one of `catalogue.host.processes.COMPONENTS`."""
 
     __slots__ = ("name",)
 
@@ -56,8 +56,8 @@ class Component(Owner):
 class Try(Owner):
     """A try, or the part of one between two deferrals, from its first process to its last.
 
-    `uuid` is empty where the title named the task (2.x). `cpu_ticks` is all CPU that its processes used, those before
-    our first walk included, in ticks; `peak` the most resident memory that one of them had, in bytes.
+    `uuid` is empty if the title has the name of the task (Airflow 2). `cpu_ticks` is all CPU of its processes, also
+    before the first scan. `peak` is the highest resident memory of one of its processes, in bytes.
     """
 
     __slots__ = ("cpu_ticks", "first_seen", "idle_reports", "key", "named", "peak", "polls", "traffic", "uuid")
@@ -72,13 +72,13 @@ class Try(Owner):
         self.first_seen = first_seen
         """Monotonic seconds."""
         self.polls = polls
-        """How often names had been asked for when it was first seen."""
+        """Value of `TaskNames.polls` when it was first seen."""
         self.idle_reports = 0
-        """How many reports there were since its last process ended."""
+        """Number of reports since its last process ended."""
         self.cpu_ticks = 0
         self.peak = 0
         self.traffic: tuple[int, int] | None = None
-        """Bytes received and sent in its network namespace, when last read."""
+        """Bytes received and sent in its network namespace when last read."""
 
     def add_cpu(self, ticks: int) -> None:
         super().add_cpu(ticks)
@@ -89,7 +89,7 @@ class Try(Owner):
 
 
 def split_evenly(amount: int, owners: list[Owner]) -> Iterator[tuple[Owner, int]]:
-    """Even parts, the first with what is left over."""
+    """Split an amount evenly. The first owner gets the remainder."""
     part, left = divmod(amount, len(owners))
     for place, owner in enumerate(owners):
         yield owner, part + (left if place == 0 else 0)

@@ -1,4 +1,4 @@
-"""What is remembered of one process from one look at it to the next."""
+"""A process as it was at the last scan."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from exporter.sources.host.processes.owners import Owner
 from exporter.sources.host.processes.titles import ProcessTitle
 
 ALL_READABLE: dict[str, str] = {}
-"""What most processes have, so that it is there only once: nothing is ever added to it."""
+"""Shared by all processes without unreadable files, to save memory. It stays empty."""
 SLOW_SCAN_EVERY = 6
-"""Every how many looks is read what hardly changes."""
+"""Values that rarely change are read in one of this many scans."""
 
 
 class Process:
-    """One process, named by pid and start, as it was when last looked at."""
+    """One process, identified by pid and start time."""
 
     __slots__ = (
         "anonymous",
@@ -46,55 +46,55 @@ class Process:
     def __init__(self, stat: Stat) -> None:
         self.stat = stat
         self.stat_hash = 0
-        """Tells the text that `stat` was read from: one that is the same need not be read."""
+        """Hash of the text of `stat`: an unchanged text is not parsed again."""
         self.children_ticks = stat.children_ticks
-        """CPU of finished children as it was settled last, in ticks."""
+        """CPU of finished children that is already counted, in ticks."""
         self.read_bytes: int | None = None
         self.written_bytes: int | None = None
-        """Disk traffic as it was settled last; None until /proc/PID/io was read."""
+        """Disk traffic that is already counted, in bytes; None until /proc/PID/io was read."""
         self.switches: int | None = None
         self.cmdline_hash: int | None = None
-        """Tells its command line from others; None while it was not read."""
+        """Hash of its command line; None until it was read."""
         self.title: ProcessTitle | None = None
         self.previous_title: ProcessTitle | None = None
-        """Its title at the look before the newest."""
+        """Its title at the scan before the last."""
         self.owner: Owner | None = None
-        self.helper = False  # whether it only helps another process of its component: see attribution.is_helper
+        self.helper = False  # not a main process of its component: see attribution.is_helper
         self.depth = 0
-        """How many ancestors it has: parents are looked at before their children."""
+        """Number of ancestors. Parents are read before their children."""
         self.scans = 0
         self.was_active = True
-        """Whether it did anything since the look before."""
+        """Whether it was active since the scan before."""
         self.pss_stale = True
-        """Whether it did anything since details of all were read."""
+        """Whether it was active since its proportional memory was last read."""
         self.children_ended: tuple[Process, ...] = ()
-        """Children, and theirs, that it waited for since its account was settled."""
+        """Exited descendants that it waited for since its children's CPU was last counted."""
         self.anonymous = 0
         self.baseline_anonymous: int | None = None
-        """Anonymous memory when it had settled, in bytes."""
+        """Anonymous memory at BASELINE_AGE, in bytes; None before."""
         self.fds: int | None = None
         self.fd_limit: float | None = None
-        """How many descriptors it may have open; None while that was not read."""
+        """Limit of open file descriptors; None until it was read."""
         self.pss: int | None = None
         self.network_namespace: int | None = None
-        """Names its network namespace; None while it was not read."""
+        """Inode of its network namespace; None until it was read."""
         self.details_read_at = -1
-        """The walk in which status and descriptors were read last."""
+        """Cycle in which status and descriptors were last read."""
         self.pss_read_at = -1
-        """The walk in which its proportional memory was read last."""
+        """Cycle in which its proportional memory was last read."""
         self.unreadable = ALL_READABLE
-        """Why a file could not be read, by file."""
+        """Why a file is not readable, by file."""
 
     @property
     def key(self) -> tuple[int, int]:
-        """Names the process for good, unlike its pid."""
+        """Identifies the process; a pid may be reused."""
         return self.stat.pid, self.stat.start
 
     def note_unreadable(self, file: str, error: Exception) -> None:
-        """Remember why a file tells nothing, though the process lives."""
+        """Remember why a file of the living process is not readable."""
         reason = error.reason if isinstance(error, UnreadableError) else "malformed"
         self.unreadable = {**self.unreadable, file: "missing" if reason == GONE else reason}
 
     def get_total_ticks(self) -> int:
-        """All CPU that is accounted for in this process, in ticks."""
+        """CPU of the process and its finished children, in ticks."""
         return self.stat.own_ticks + self.children_ticks

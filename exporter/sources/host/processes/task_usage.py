@@ -1,6 +1,6 @@
-"""The tries that use something: their names, and what is reported of them.
+"""Usage by tasks: the names of tries, and the changes that are reported for them.
 
-What has no name yet is held back until names were asked for twice, then it counts as `_unknown` for good.
+Usage of a try without a name is held back for two rounds of requests for names. Then it counts as `_unknown` forever.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from exporter.sources.host.proc.procfs import TICKS_PER_SECOND
 from exporter.sources.host.processes.owners import UNKNOWN_TASK, Try, Usage
 
 MAX_UNNAMED_POLLS = 2
-"""For how many rounds of names the usage of a try is held back."""
+"""Rounds of requests for names during which usage is held back."""
 MAX_UNNAMED_SECONDS = 3_600.0
-"""Seconds after which it is given up, though names could not be asked for."""
+"""Seconds during which usage is held back if names cannot be requested."""
 MAX_TRIES = 20_000
-"""Tries that are kept at once: the oldest are given up first."""
+"""If there are more tries, usage of the oldest counts as unknown at once."""
 MAX_IDLE_REPORTS = 2
-"""For how many reports a try is kept after its last process ended: its parent's account may be late."""
+"""Reports for which a try is kept after its last process ended: CPU in its parent may be counted later."""
 PEAK_HOURS = 24
 SECONDS_PER_HOUR = 3_600.0
 MAX_PEAK_TASKS = 20_000
-"""Tasks of which the highest memory is kept."""
+"""Tasks for which peak memory is kept."""
 
 
 class TaskNames(Protocol):
-    """Where the names of tries come from."""
+    """Source of the names of tries."""
 
     polls: int
-    """How often it was filled: grows by one each time."""
+    """Number of rounds of requests for names so far."""
 
     def find_try(self, uuid: str) -> Named | None:
-        """The task of the try with this UUID, if that is known."""
+        """The task of the try with this UUID; None if unknown."""
 
 
 class TryTable:
-    """All tries that have processes, or had and were not reported. Without names a UUID is given up at once."""
+    """Tries that have processes, or whose usage is not reported yet. Without `names`, no usage is held back."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class TryTable:
         self._tries: dict[str, Try] = {}
 
     def get_or_create(self, key: str, uuid: str, named: Named | None) -> Try:
-        """The try with this key, made if there is none; an empty key is that of all that have no name."""
+        """The try with this key, created if new. The empty key is shared by all tries without name and UUID."""
         found = self._tries.get(key)
         if found is None:
             polls = self._names.polls if self._names else 0
@@ -64,16 +64,16 @@ class TryTable:
         return found
 
     def list_unnamed(self) -> list[str]:
-        """The UUIDs to ask names for."""
+        """UUIDs of tries without a name."""
         return [one.uuid for one in list(self._tries.values()) if one.uuid and self._get_task(one) is None]
 
     def get_labels(self, one: Try) -> Labels | None:
-        """The labels of a try's series; None while its name is pending."""
+        """Labels of the try's series; None while its name is pending."""
         named = self._get_task(one) or (UNKNOWN_TASK if self._is_abandoned(one) else None)
         return self._label(named) if named else None
 
     def take_changes(self) -> Iterator[Change]:
-        """What was used since the report before, by tries with a name, and by those that are given up."""
+        """Usage since the last report, of tries with a name and of those whose name is no longer awaited."""
         surplus = len(self._tries) - MAX_TRIES
         for place, one in enumerate(list(self._tries.values())):
             labels = self.get_labels(one) or (self._label(UNKNOWN_TASK) if place < surplus else None)
@@ -106,7 +106,7 @@ class TryTable:
 
 
 def build_usage_changes(used: Usage, labels: Labels) -> Iterator[Change]:
-    """A change for each thing that was used; CPU always, so that the series is there from the first report on."""
+    """One change for each resource that was used. CPU is always reported, so that its series exists from the start."""
     yield Change(task_resources.CPU, labels, used.cpu_ticks / TICKS_PER_SECOND)
     for family, value in (
         (task_resources.READ, used.read_bytes),
@@ -119,13 +119,13 @@ def build_usage_changes(used: Usage, labels: Labels) -> Iterator[Change]:
 
 
 class PeakMemory:
-    """The highest memory of each task, hour by hour of the last day."""
+    """Peak memory of each task in each hour of the last day."""
 
     def __init__(self) -> None:
         self._hours: dict[Labels, dict[int, int]] = {}
 
     def record(self, labels: Labels, peak: int, now: float) -> None:
-        """A try has, or had, so much at most; 0 says nothing."""
+        """Record the peak of a try, in bytes. 0 means unknown."""
         if not peak:
             return
         hours = self._hours.get(labels)
@@ -137,7 +137,7 @@ class PeakMemory:
         hours[hour] = max(peak, hours.get(hour, 0))
 
     def build_table(self, now: float) -> dict[Labels, float]:
-        """The highest of the last 24 hours; tasks that did not run in them are forgotten."""
+        """Peaks of the last 24 hours. Tasks without one are removed."""
         oldest = int(now // SECONDS_PER_HOUR) - PEAK_HOURS
         for labels, hours in list(self._hours.items()):
             for hour in [hour for hour in hours if hour < oldest]:

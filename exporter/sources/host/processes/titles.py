@@ -1,6 +1,6 @@
-"""What a process of Airflow is, by its title or command line: a pure function, for Airflow 2.10 to 3.3.
+"""Recognizes processes of Airflow 2.10 to 3.3 by title or command line: pure functions.
 
-Airflow 3 titles a task's process with the UUID of its try, Airflow 2 with DAG, task and run.
+Airflow 3 writes the UUID of the try into the title of a task's process, Airflow 2 writes DAG, task and run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from ast import literal_eval
 from typing import NamedTuple
 
 MAX_ID_LENGTH = 250
-"""Airflow's own limit of an id, in characters."""
+"""Airflow's limit for an id, in characters."""
 UUID = r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
 COMMAND = re.compile(rf"\['airflow', 'tasks', 'run', (?P<dag>{QUOTED}), (?P<task>{QUOTED}), (?P<run>{QUOTED})")
@@ -22,7 +22,7 @@ PYTHON = re.compile(r"(?:.*/)?(?:python|pypy)[0-9.]*\Z")
 WORKLOAD_MODULES = ("airflow.sdk.execution_time.execute_workload", "airflow.executors.workloads.execute")
 
 TASK_TITLE_PREFIXES = ("airflow worker -", "airflow supervisor:", "airflow task ")
-"""How titles begin that tell of tasks; no command does."""
+"""Titles that name a task start like this. No command does."""
 
 COMPONENT_BY_COMMAND = {
     ("scheduler",): "scheduler",
@@ -40,7 +40,7 @@ COMPONENT_BY_APP = {"webserver": "web_server", "api-server": "api_server", "inte
 
 
 class TryIds(NamedTuple):
-    """The try that a title names: by UUID (3.x), or by its ids (2.x)."""
+    """The try in a title: its UUID (Airflow 3) or its ids (Airflow 2)."""
 
     uuid: str = ""
     dag_id: str = ""
@@ -49,33 +49,33 @@ class TryIds(NamedTuple):
 
 
 class ProcessTitle(NamedTuple):
-    """What a title says: the component, empty for the process of a task itself, and the try it works for."""
+    """The component, empty for the process of a task itself, and the try that the process works for."""
 
     component: str
     work: TryIds | None = None
 
 
 SUPERVISORS = frozenset({"local_worker", "celery_pool", "edge_worker", "task_supervisor"})
-"""Components whose children are processes of tasks, or watch over one."""
+"""Components whose children are processes of tasks, or supervise one."""
 
 COMPONENT_TITLES: dict[str, ProcessTitle] = {}
-"""Titles that say no more than a component, each once for all processes that have it."""
+"""Titles without a try, shared by all processes that have them."""
 
 
 def classify(cmdline: bytes) -> ProcessTitle | None:
-    """What the process is; None where it is none of Airflow's."""
+    """Recognize a command line; None if it is not Airflow's."""
     title = parse_title(cmdline)
     return COMPONENT_TITLES.setdefault(title.component, title) if title and not title.work else title
 
 
 def parse_title(cmdline: bytes) -> ProcessTitle | None:
-    """What the process is, in a title of its own."""
+    """As `classify`, with a new object for each call."""
     parts = cmdline.rstrip(b"\0 ").decode(errors="replace").split("\0")
     title = " ".join(parts)
     if title.startswith("airflow "):
         found = classify_airflow_title(title)
         if found or title.startswith(TASK_TITLE_PREFIXES):
-            # One that is just being written says nothing yet.
+            # An incomplete title is being written at this moment.
             return found
     elif "gunicorn: " in title or title.startswith(("[celeryd: ", "[ready] airflow")):
         return classify_server_title(title)
@@ -84,7 +84,7 @@ def parse_title(cmdline: bytes) -> ProcessTitle | None:
 
 
 def classify_airflow_title(title: str) -> ProcessTitle | None:
-    """Titles that Airflow sets."""
+    """Recognize a title that Airflow sets."""
     if match := LOCAL_WORKER.match(title):
         return ProcessTitle("local_worker", TryIds(match["uuid"]) if match["uuid"] else parse_quoted_command(title))
     if match := re.fullmatch(rf"airflow worker -- {UUID}", title):
@@ -109,14 +109,14 @@ def classify_airflow_title(title: str) -> ProcessTitle | None:
 
 
 def classify_server_title(title: str) -> ProcessTitle | None:
-    """Titles that gunicorn and Celery set. Other applications have them too: Airflow's name must stand in them."""
+    """Recognize a title of gunicorn or Celery. It must name Airflow: other applications have such titles too."""
     if match := GUNICORN.match(title):
         return ProcessTitle(COMPONENT_BY_APP.get(match["app"], "other"))
     if title.startswith("[ready] airflow api-server"):
         return ProcessTitle("api_server")
     if match := CELERYD.match(title):
         if match["process"] != "MainProcess":
-            # Whose pool it is, its parent tells.
+            # Its parent shows whether this is the pool of an Airflow worker.
             return ProcessTitle("celery_pool")
         if (match["arguments"] or "").startswith("celery worker"):
             return ProcessTitle("celery_worker")
@@ -124,9 +124,9 @@ def classify_server_title(title: str) -> ProcessTitle | None:
 
 
 def parse_arguments(parts: list[str]) -> list[str] | None:
-    """The arguments of the command `airflow`, however Python was told to run it."""
+    """Arguments of the command `airflow`, run directly, by Python or as a module; None for other commands."""
     words = parts[0].split(" ") if len(parts) == 1 else parts
-    # Airflow 2 writes the command line of its scheduler and of its triggerer over itself, in one piece.
+    # Scheduler and triggerer of Airflow 2 overwrite their command line with the same text in one piece.
     parts = words if PYTHON.match(words[0]) else parts
     rest = parts
     if PYTHON.match(parts[0]):
@@ -138,14 +138,14 @@ def parse_arguments(parts: list[str]) -> list[str] | None:
                 return ["workload", *rest[2:]]
             return rest[2:] or [""] if rest[1:2] == ["airflow"] else None
     if rest and rest[0].rpartition("/")[2] == "airflow":
-        # A title of one piece, or a command line of several.
+        # A title in one piece, or a command line in several.
         return rest[1:] or [""]
     first, _, more = rest[0].partition(" ") if rest else ("", "", "")
     return more.split() if first.rpartition("/")[2] == "airflow" and len(rest) == 1 and more else None
 
 
 def classify_command(arguments: list[str]) -> ProcessTitle:
-    """A command of Airflow's, by its arguments."""
+    """Recognize an Airflow command by its arguments."""
     if arguments[0] == "workload":
         match = WORKLOAD_ID.search(" ".join(arguments))
         return ProcessTitle("task_supervisor", TryIds(match["uuid"]) if match else None)
@@ -159,13 +159,13 @@ def classify_command(arguments: list[str]) -> ProcessTitle:
 
 
 def parse_quoted_command(title: str) -> TryIds | None:
-    """The ids in the command `airflow tasks run` that a title of Airflow 2 quotes."""
+    """The ids in the command `airflow tasks run`, which titles of Airflow 2 contain as a Python list."""
     match = COMMAND.search(title)
     return build_ids(*(str(literal_eval(match[part])) for part in ("dag", "task", "run"))) if match else None
 
 
 def parse_runner(title: str) -> TryIds | None:
-    """The ids in `airflow task runner: DAG TASK RUN JOB`."""
+    """The ids in the title `airflow task runner: DAG TASK RUN JOB`."""
     words = title.split(" ")[3:]
     return build_ids(words[0], words[1], " ".join(words[2:])) if len(words) >= 3 else None
 
