@@ -1,8 +1,8 @@
-"""CPU of one look at all processes, beside Debian's process exporter and node exporter in the same run.
+"""CPU of a scan of all processes, compared with Debian's process exporter and node exporter in the same run.
 
     python -m benchmarks.host [--sizes 100,1000,3000] [--seconds 30]
 
-Processes that sleep are titled as Airflow's. Ours looks by itself every 10 s and is scraped every 10 s; the others look
+Processes that sleep are titled as Airflow's. Ours scans every 10 s and is scraped every 10 s; the others scan
 when they are scraped, as often. Exits with 1 where ours uses more than half of what the process exporter uses.
 """
 
@@ -163,7 +163,7 @@ def main() -> int:
     parser.add_argument("--no-goals", action="store_true", help="only measure: a missed goal is no failure")
     chosen = parser.parse_args()
     missed = False
-    print("| processes | who | CPU a cycle, with its scrape | resident |\n| --- | --- | --- | --- |")
+    print("| processes | exporter | CPU per cycle, with its scrape | resident |\n| --- | --- | --- | --- |")
     for size in map(int, chosen.sizes.split(",")):
         costs = measure(size, chosen.seconds)
         for name, cost in costs.items():

@@ -47,16 +47,16 @@ IDLE = ("idle", "iowait", "steal")
 
 
 class Check(NamedTuple):
-    """One figure: as the task told it, as it was reported, and the part by which they may differ."""
+    """One value: as the task measured it, as it was reported, and the tolerated relative difference."""
 
     what: str
-    told: float
+    measured: float
     reported: float
     tolerance: float
 
     @property
     def deviation(self) -> float:
-        return self.reported / self.told - 1 if self.told else float("inf")
+        return self.reported / self.measured - 1 if self.measured else float("inf")
 
     @property
     def right(self) -> bool:
@@ -64,7 +64,7 @@ class Check(NamedTuple):
 
     def __str__(self) -> str:
         verdict = "" if self.right else "  WRONG"
-        return f"| {self.what} | {self.told:,.2f} | {self.reported:,.2f} | {self.deviation:+.1%} |{verdict}"
+        return f"| {self.what} | {self.measured:,.2f} | {self.reported:,.2f} | {self.deviation:+.1%} |{verdict}"
 
 
 class Machine:
@@ -88,7 +88,7 @@ class Machine:
 
 
 def find_look(exposition: Exposition) -> float:
-    """When the processes were looked at of which this tells."""
+    """When the processes were scanned."""
     name, reader = "airflow_exporter_reader_last_success_timestamp_seconds", "processes"
     return next(v for s, v in exposition.items() if s.name == name and s.label("reader") == reader)
 
@@ -184,7 +184,7 @@ class Run:
 
     # ---- what came of it ----------------------------------------------------------------------
 
-    def told(self, task_id: str, figure: str) -> Iterator[float]:
+    def measured(self, task_id: str, figure: str) -> Iterator[float]:
         """What each process of that task wrote down."""
         for file in self.accounts.glob("*.json"):
             account = json.loads(file.read_text())
@@ -193,7 +193,7 @@ class Run:
 
     def kernel(self, task_id: str, figure: str) -> Iterator[float]:
         """What the kernel said of each process of that task when it had ended."""
-        for pid in set(self.told(task_id, "pid")):
+        for pid in set(self.measured(task_id, "pid")):
             yield json.loads((self.witness / f"{pid:.0f}.json").read_text())[figure]
 
     def reported(self, name: str, task_id: str) -> float:
@@ -210,17 +210,17 @@ class Run:
         cpu = "airflow_task_cpu_seconds_total"
         for task in (*LONG, "long"):
             reported = self.reported(cpu, task)
-            yield Check(f"{task}: CPU seconds, by its own account", sum(self.told(task, "cpu")), reported, 0.05)
+            yield Check(f"{task}: CPU seconds, by its own account", sum(self.measured(task, "cpu")), reported, 0.05)
             yield Check(f"{task}: CPU seconds, by the kernel", sum(self.kernel(task, "cpu")), reported, 0.05)
         short = self.reported(cpu, "quick")
-        yield Check("short tasks: CPU seconds, before their end", sum(self.told("quick", "cpu")), short, math.inf)
+        yield Check("short tasks: CPU seconds, before their end", sum(self.measured("quick", "cpu")), short, math.inf)
         yield Check("short tasks: CPU seconds, by the kernel", sum(self.kernel("quick", "cpu")), short, 0.1)
         for task in ("memory", "cpu"):
             peak = self.reported("airflow_task_peak_resident_memory_bytes", task)
             yield Check(f"{task}: highest resident bytes", max(self.kernel(task, "peak")), peak, 0.1)
-        yield Check("memory: proportional bytes", max(self.told("memory", "pss")), self.seen.get("memory", 0), 0.1)
+        yield Check("memory: proportional bytes", max(self.measured("memory", "pss")), self.seen.get("memory", 0), 0.1)
         written = self.reported("airflow_task_written_bytes_total", "disk")
-        yield Check("disk: written bytes", sum(self.told("disk", "written")), written, 0.05)
+        yield Check("disk: written bytes", sum(self.measured("disk", "written")), written, 0.05)
         together = sum(sum_family(self.last, name) - sum_family(self.first, name) for name in ALL_CPU)
         yield Check("tasks, components and the rest: CPU seconds", self.ended - self.begun, together, 0.05)
 
@@ -239,7 +239,7 @@ def test_tasks_usage_is_what_they_and_the_kernel_tell(version: str, executor: Ex
     run.play()
     checks = list(run.checks())
     unknown = run.reported("airflow_task_cpu_seconds_total", UNKNOWN)
-    lines = ["| figure | told | reported | deviation |", "| --- | ---: | ---: | ---: |", *map(str, checks)]
+    lines = ["| figure | measured | reported | deviation |", "| --- | ---: | ---: | ---: |", *map(str, checks)]
     lines += [f"without a name: {unknown:.2f} CPU seconds", run.shares(), *run.falls[:10]]
     (FOLDER / f"{name}.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines), file=sys.__stderr__, flush=True)

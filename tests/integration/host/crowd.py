@@ -31,7 +31,7 @@ def name_try(worker: int, task: int) -> str:
 
 
 def start_sleepers(number: int) -> None:
-    """They read from a pipe that nobody writes to, and end with us."""
+    """They read from a pipe without a writer, and end with this process."""
     silence, _ = os.pipe()
     for place in range(number):
         if os.fork() == 0:

@@ -9,7 +9,7 @@ TOP = 1
 
 
 def list_session(leader: int) -> list[int]:
-    """The process that takes in orphans, and all whose session this process leads."""
+    """Init, and all processes of the session that this process leads."""
     pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
     return [TOP, *(pid for pid in pids if is_member(pid, leader))]
 

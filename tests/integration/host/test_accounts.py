@@ -1,4 +1,4 @@
-"""CPU and disk traffic are counted once and never go back, whatever processes do between two looks."""
+"""CPU and disk traffic are counted once and never decrease, whatever processes do between two scans."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def task(uuid: str) -> str:
     return f"airflow worker -- {uuid}"
 
 
-def test_what_was_used_before_the_first_look_is_not_ours(watch: Watch) -> None:
+def test_usage_before_the_first_scan_is_not_counted(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER, cpu=5000, children_ticks=900)
     watch.full_scan()
     assert watch.cpu("scheduler") == 0
@@ -57,7 +57,7 @@ def test_a_pid_that_is_used_again_is_another_process(watch: Watch) -> None:
     assert watch.cpu("triggerer") == 20
 
 
-def test_a_task_that_ends_between_two_looks_is_counted_to_its_end_and_once(watch: Watch) -> None:
+def test_a_task_that_ends_between_two_scans_is_counted_completely_and_once(watch: Watch) -> None:
     watch.directory.tell_try("etl", "load", UUIDS[0])
     worker = watch.tree.add(10, 1, IDLE)
     watch.full_scan()
@@ -139,7 +139,7 @@ def test_a_child_that_outlives_its_task_still_belongs_to_it(watch: Watch) -> Non
     assert watch.task_cpu("etl", "bash") == 15
 
 
-def test_a_child_that_is_nobodys_is_not_counted(watch: Watch) -> None:
+def test_a_child_of_another_process_is_not_counted(watch: Watch) -> None:
     watch.full_scan()
     watch.tree.add(50, 1, "postgres", cpu=1000)
     watch.full_scan()
@@ -189,8 +189,8 @@ def test_written_bytes_are_the_tasks_and_counted_once(watch: Watch) -> None:
     assert watch.sums["airflow_process_written_bytes_total", ("local_worker",)] == 0
 
 
-def test_five_hundred_tasks_that_come_and_go_between_looks_are_counted_once(watch: Watch) -> None:
-    """Each look finds other processes; some tasks live through several, some are never seen."""
+def test_five_hundred_tasks_that_start_and_end_between_scans_are_counted_once(watch: Watch) -> None:
+    """Each scan finds other processes; some tasks live through several, some are never seen."""
     chance = random.Random(4)
     workers = [watch.tree.add(10 + number, 1, IDLE) for number in range(50)]
     for uuid in UUIDS:
@@ -223,7 +223,7 @@ def test_five_hundred_tasks_that_come_and_go_between_looks_are_counted_once(watc
     assert watch.task_cpu("etl", "load") == pytest.approx(used, rel=0.01)
 
 
-def test_an_account_that_was_looked_at_before_its_child_was_missed_is_late_and_right(watch: Watch) -> None:
+def test_a_parent_that_was_read_before_its_child_exited_is_counted_in_the_next_scan(watch: Watch) -> None:
     watch.directory.tell_try("etl", "load", UUIDS[0])
     worker = watch.tree.add(10, 1, busy(UUIDS[0]))
     watch.tree.add(11, 10, task(UUIDS[0]), cpu=40)
@@ -238,7 +238,7 @@ def test_an_account_that_was_looked_at_before_its_child_was_missed_is_late_and_r
     assert watch.all_cpu() == 60
 
 
-def test_a_child_that_nobody_waited_for_hides_no_later_one(watch: Watch) -> None:
+def test_a_child_that_no_process_waited_for_does_not_hide_a_later_one(watch: Watch) -> None:
     scheduler = watch.tree.add(10, 1, *SCHEDULER)
     watch.tree.add(11, 10, "sleep", cpu=40)
     watch.full_scan()
@@ -250,7 +250,7 @@ def test_a_child_that_nobody_waited_for_hides_no_later_one(watch: Watch) -> None
     assert watch.cpu("scheduler") == 70
 
 
-def test_an_orphan_is_in_the_account_of_who_took_it_in_and_counted_once(watch: Watch) -> None:
+def test_an_orphan_is_counted_once_by_its_reaper(watch: Watch) -> None:
     """Its parent ended first: their ancestor waited for the parent alone, init for the orphan."""
     watch.tree.add(10, 1, *SCHEDULER)
     watch.tree.add(11, 10, "bash", cpu=5)
@@ -268,7 +268,7 @@ def test_an_orphan_is_in_the_account_of_who_took_it_in_and_counted_once(watch: W
     assert watch.cpu("scheduler") == 50
 
 
-def test_whatever_is_not_airflows_is_counted_together(watch: Watch) -> None:
+def test_processes_that_are_not_airflows_are_counted_together(watch: Watch) -> None:
     watch.tree.add(50, 1, "postgres", cpu=1000, children_ticks=500)
     watch.full_scan()
     assert watch.others() == 0

@@ -1,4 +1,4 @@
-"""Whether a process ran is told without looking at it, and never wrongly denied; all processes are real."""
+"""Active processes are recognized without a scan, and none is missed; all processes are real."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def wake(child: subprocess.Popen[bytes]) -> None:
 
 
 def make_process(pid: int, scans: int = NEW_SCANS + 1) -> Process:
-    """The process as the process_table would know it after so many scans."""
+    """The process as the process table has it after a number of scans."""
     process = Process(procfs.parse_stat(Path(f"/proc/{pid}/stat").read_bytes()))
     process.scans = scans
     return process
@@ -52,7 +52,7 @@ def make_process(pid: int, scans: int = NEW_SCANS + 1) -> Process:
 
 @pytest.fixture
 def watch() -> Iterator[Watching]:
-    """Watches over processes, each of which was asked after once."""
+    """Watches processes; each was checked once."""
     made: list[ActivityWatch] = []
 
     def watch(*processes: Process, root: Path = PROC) -> ActivityWatch:
@@ -74,7 +74,7 @@ def count_open(*processes: Process, root: Path = PROC) -> int:
     return sum(link.readlink() in files for link in links)
 
 
-def test_who_sleeps_is_left_alone_until_it_runs(watch: Watching) -> None:
+def test_a_sleeping_process_is_not_active_until_it_runs(watch: Watching) -> None:
     with start_echo() as child:
         process = make_process(child.pid)
         watched = watch(process)
@@ -84,7 +84,7 @@ def test_who_sleeps_is_left_alone_until_it_runs(watch: Watching) -> None:
         assert watched.list_active() == []
 
 
-def test_who_uses_a_cpu_all_the_time_is_busy_each_time(watch: Watching) -> None:
+def test_a_process_that_always_runs_is_always_active(watch: Watching) -> None:
     with subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) as child:
         time.sleep(0.3)
         process = make_process(child.pid)
@@ -95,7 +95,7 @@ def test_who_uses_a_cpu_all_the_time_is_busy_each_time(watch: Watching) -> None:
         child.kill()
 
 
-def test_who_has_ended_is_looked_at(watch: Watching) -> None:
+def test_an_ended_process_counts_as_active(watch: Watching) -> None:
     with start_echo() as child:
         process = make_process(child.pid)
         watched = watch(process)
@@ -104,7 +104,7 @@ def test_who_has_ended_is_looked_at(watch: Watching) -> None:
         assert watched.list_active() == [process]
 
 
-def test_children_of_who_ran_are_looked_at_too(watch: Watching) -> None:
+def test_children_of_an_active_process_count_as_active(watch: Watching) -> None:
     """Their parent may have ended, and then they have another."""
     with start_echo() as child, start_echo() as other:
         parent, orphan, stranger = make_process(child.pid), make_process(other.pid), make_process(os.getpid())
@@ -116,7 +116,7 @@ def test_children_of_who_ran_are_looked_at_too(watch: Watching) -> None:
         assert watched.list_active() == [parent, orphan]
 
 
-def test_who_has_several_threads_may_run_in_another_than_the_first(watch: Watching) -> None:
+def test_a_process_with_several_threads_counts_as_active(watch: Watching) -> None:
     ended = threading.Event()
     thread = threading.Thread(target=ended.wait)
     thread.start()
@@ -130,7 +130,7 @@ def test_who_has_several_threads_may_run_in_another_than_the_first(watch: Watchi
         thread.join()
 
 
-def test_a_new_process_is_looked_at_without_a_file_kept_open(watch: Watching) -> None:
+def test_a_new_process_counts_as_active_without_an_open_file(watch: Watching) -> None:
     with start_echo() as child:
         process = make_process(child.pid, scans=NEW_SCANS)
         watched = watch(process)
@@ -139,9 +139,7 @@ def test_a_new_process_is_looked_at_without_a_file_kept_open(watch: Watching) ->
 
 
 @pytest.mark.parametrize("text", [None, "0 0 0\n"])
-def test_where_the_kernel_does_not_tell_everybody_is_looked_at(
-    watch: Watching, tmp_path: Path, text: str | None
-) -> None:
+def test_without_schedstat_every_process_counts_as_active(watch: Watching, tmp_path: Path, text: str | None) -> None:
     process = make_process(os.getpid())
     (tmp_path / str(os.getpid())).mkdir()
     if text:
@@ -152,7 +150,7 @@ def test_where_the_kernel_does_not_tell_everybody_is_looked_at(
     assert count_open(process, root=tmp_path) == 0
 
 
-def test_only_so_many_files_stay_open(watch: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_open_files_is_limited(watch: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activity, "MAX_OPEN_FILES", 1)
     with start_echo() as child, start_echo() as other:
         first, second = make_process(child.pid), make_process(other.pid)
@@ -164,7 +162,7 @@ def test_only_so_many_files_stay_open(watch: Watching, monkeypatch: pytest.Monke
         assert watched.list_active() == []
 
 
-def test_files_are_closed_with_the_source_and_opened_when_it_goes_on(watch: Watching) -> None:
+def test_files_are_closed_with_the_source_and_opened_again_when_it_continues(watch: Watching) -> None:
     with start_echo() as child:
         process = make_process(child.pid)
         watched = watch(process)

@@ -1,4 +1,4 @@
-"""What is reported of real processes is what the kernel told them themselves.
+"""What is reported of real processes equals what the kernel reports to the processes themselves.
 
 A worker of our own stands for Airflow's (stage.py), so that this needs none; tests/e2e/host has the real ones.
 """
@@ -26,7 +26,7 @@ from tests.integration.host.session import list_session
 STAGE = Path(__file__).parent / "stage.py"
 JOBS = ("cpu", "memory", "disk", "shell", "short", "short", "short", "short", "short")
 UUIDS = [f"01a20793-8496-79a0-a835-{os.getpid():08d}{number:04d}" for number in range(len(JOBS))]
-"""Of this run alone: whoever runs the same tests on this machine has tasks of the same kind."""
+"""Unique to this run: another run of the tests on this machine has tasks of the same kind."""
 LOOK, GLANCE = 2.0, 0.4
 MAX_UNCLAIMED_SCANS = 120.0
 
@@ -98,7 +98,7 @@ class Report:
             {labels[1]: peak for labels, peak in reading.tables[task_resources.PEAK].items() if labels[0] == "dag"}
         )
 
-    def told(self, job: str, figure: str) -> float:
+    def measured(self, job: str, figure: str) -> float:
         """What the tasks of that job said together."""
         return sum(float(account.get(figure, 0)) for account in self.accounts if account["job"] == job)
 
@@ -113,28 +113,28 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 @pytest.mark.parametrize("job", ["cpu", "shell"])
 def test_cpu_is_what_the_task_and_its_children_used(report: Report, job: str) -> None:
-    assert report.sums[task_resources.CPU.name, job] == pytest.approx(report.told(job, "cpu"), rel=0.05)
+    assert report.sums[task_resources.CPU.name, job] == pytest.approx(report.measured(job, "cpu"), rel=0.05)
 
 
-def test_cpu_of_tasks_that_are_shorter_than_a_look_is_complete(report: Report) -> None:
-    assert report.sums[task_resources.CPU.name, "short"] == pytest.approx(report.told("short", "cpu"), rel=0.1)
+def test_cpu_of_tasks_that_are_shorter_than_a_scan_interval_is_complete(report: Report) -> None:
+    assert report.sums[task_resources.CPU.name, "short"] == pytest.approx(report.measured("short", "cpu"), rel=0.1)
 
 
 def test_the_highest_memory_is_the_kernels(report: Report) -> None:
-    assert report.peaks["memory"] == pytest.approx(report.told("memory", "peak"), rel=0.1)
+    assert report.peaks["memory"] == pytest.approx(report.measured("memory", "peak"), rel=0.1)
 
 
 def test_proportional_memory_is_the_kernels(report: Report) -> None:
-    assert report.memory["memory"] == pytest.approx(report.told("memory", "pss"), rel=0.1)
+    assert report.memory["memory"] == pytest.approx(report.measured("memory", "pss"), rel=0.1)
 
 
 def test_written_bytes_are_the_tasks(report: Report) -> None:
-    told = report.told("disk", "written")
-    if not told:
+    measured = report.measured("disk", "written")
+    if not measured:
         pytest.skip("the folder of temporary files is on no disk")
-    assert report.sums[task_resources.WRITTEN.name, "disk"] == pytest.approx(told, rel=0.05)
+    assert report.sums[task_resources.WRITTEN.name, "disk"] == pytest.approx(measured, rel=0.05)
 
 
 def test_the_worker_itself_did_next_to_nothing_and_nothing_has_no_name(report: Report) -> None:
     assert report.sums[task_resources.CPU.name, "_unknown"] == 0
-    assert sum(report.told(job, "cpu") for job in set(JOBS)) > 4
+    assert sum(report.measured(job, "cpu") for job in set(JOBS)) > 4

@@ -1,4 +1,4 @@
-"""A busy machine: thousands of processes, and hundreds that come and go between two looks; all of them real."""
+"""A busy machine: thousands of processes, and hundreds that start and end between two scans; all of them real."""
 
 from __future__ import annotations
 
@@ -82,10 +82,10 @@ def make_source() -> tuple[HostSource, Directory]:
     return HostSource(HostSettings(machine=False), AirflowSettings(), directory), directory
 
 
-def test_what_five_hundred_short_tasks_use_between_looks_is_counted_once_and_never_falls(
+def test_five_hundred_short_tasks_between_scans_are_counted_once_and_counters_never_decrease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """500 processes a round start and end between two looks, and 20 live on."""
+    """500 processes per round start and end between two scans; 20 stay alive."""
     source, directory = make_source()
     processes, tasks = source.readers
     spent: Counter[str] = Counter()
@@ -111,16 +111,16 @@ def test_what_five_hundred_short_tasks_use_between_looks_is_counted_once_and_nev
             scan()
         crowd.order("rest\n")
         scan()
-        told = crowd.end()
+        measured = crowd.end()
         for _ in range(4):
             scan()
-    assert told > 0.5
+    assert measured > 0.5
     # Measured: all that is missing, 0.2 s of 8, are the parts of ticks in the two numbers of each worker's account.
-    assert spent["crowd"] + spent["_unknown"] == pytest.approx(told, rel=0.05)
+    assert spent["crowd"] + spent["_unknown"] == pytest.approx(measured, rel=0.05)
 
 
 @pytest.mark.bounds
-def test_three_thousand_processes_are_looked_at_in_time_while_all_cores_are_busy(tmp_path: Path) -> None:
+def test_three_thousand_processes_are_scanned_in_time_while_all_cores_are_busy(tmp_path: Path) -> None:
     source, _ = make_source()
     processes, tasks = source.readers
     with start_crowd(tmp_path, sleepers=3000), keep_cores_busy():

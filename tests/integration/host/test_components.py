@@ -102,7 +102,9 @@ def test_each_component_that_runs_by_itself_tells_its_control_group(watch: Watch
     assert watch.source._list_main_pids() == [10, 20, 30]
 
 
-def test_what_is_forbidden_is_absent_and_said_with_what_helps(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_permission_values_are_absent_and_the_note_says_what_to_do(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = procfs.read_file
 
     def refuse(path: str, size: int = procfs.MAX_FILE_BYTES) -> bytes:
@@ -121,7 +123,7 @@ def test_what_is_forbidden_is_absent_and_said_with_what_helps(watch: Watch, monk
     assert "CAP_SYS_PTRACE" in str(watch.source)
 
 
-def test_processes_that_are_hidden_are_counted_and_said(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hidden_processes_are_counted_and_reported(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     read = procfs.read_file
 
     def refuse(path: str, size: int = procfs.MAX_FILE_BYTES) -> bytes:
@@ -147,7 +149,7 @@ def out_of_descriptors() -> Iterator[None]:
         setrlimit(RLIMIT_NOFILE, (soft, hard))
 
 
-def test_out_of_descriptors_is_said_and_nothing_is_called_missing(watch: Watch) -> None:
+def test_without_free_descriptors_files_are_failed_not_missing(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER, cpu=7)
     watch.full_scan()
     for attempt in (watch.source.connect, watch.full_scan):
@@ -161,9 +163,7 @@ def test_out_of_descriptors_is_said_and_nothing_is_called_missing(watch: Watch) 
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
-def test_what_cannot_be_listed_for_want_of_descriptors_has_failed(
-    code: int, watch: Watch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lists_that_need_a_free_descriptor_are_failed(code: int, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "FD_COUNT_IS_SIZE", False)
     watch.tree.add(10, 1, *SCHEDULER)
     listdir = files.os.listdir
@@ -209,7 +209,7 @@ def test_where_no_process_of_airflows_is_seen_the_page_says_what_helps(watch: Wa
     assert not any("hostPID" in note for note in watch.reading.notes)
 
 
-def test_a_process_that_vanishes_while_it_is_read_disturbs_no_other(watch: Watch) -> None:
+def test_a_process_that_ends_while_it_is_read_does_not_affect_others(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER, hidden=frozenset({"stat", "status", "io", "smaps_rollup", "cmdline"}))
     watch.tree.add(11, 1, *SCHEDULER)
     watch.full_scan()
@@ -223,7 +223,9 @@ def test_rubbish_in_a_file_is_a_reason(watch: Watch) -> None:
     assert watch.value(components.UNREADABLE, "io", "malformed") == 1
 
 
-def test_a_look_that_takes_too_long_fails_and_loses_nothing(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scan_that_reaches_its_deadline_fails_and_loses_nothing(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     watch.tree.add(10, 1, *SCHEDULER)
     watch.full_scan()
     watch.tree.fakes[10].cpu = 40
@@ -245,7 +247,7 @@ def test_without_a_proc_there_is_no_connection(watch: Watch) -> None:
         watch.source.connect()
 
 
-def test_memory_that_was_not_weighed_yet_counts_like_the_rest(watch: Watch) -> None:
+def test_memory_that_was_not_read_yet_is_extrapolated(watch: Watch) -> None:
     for pid in (10, 11):
         watch.tree.add(pid, 1, *SCHEDULER, rss=1000, pss=400)
     watch.full_scan()

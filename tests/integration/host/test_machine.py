@@ -59,7 +59,7 @@ def test_memory_is_divided_into_states_that_add_up(reader: MachineReader) -> Non
     assert sum(memory.values()) == 1000 * 1024
 
 
-def test_usage_is_told_from_the_second_reading_on(reader: MachineReader, tmp_path: Path) -> None:
+def test_usage_is_reported_from_the_second_reading_on(reader: MachineReader, tmp_path: Path) -> None:
     assert reader.read().tables[machine.CPU_USAGE] == {}
     (tmp_path / "proc/stat").write_text("cpu  150 0 75 820 55 0 0 0 0 0\ncpu0 150 0 75 820 55 0 0 0 0 0\n")
     assert reader.read().tables[machine.CPU_USAGE] == {(): pytest.approx(0.75)}
@@ -73,7 +73,7 @@ def test_whole_disks_only_and_no_interface_that_leads_nowhere(reader: MachineRea
     assert set(tables[machine.FILESYSTEM_SIZE]) == {("/dev/sda1", "/", "ext4")}
 
 
-def test_what_cannot_be_read_is_absent_and_said_and_leaves_the_rest_alone(
+def test_an_unreadable_part_is_absent_and_reported_and_the_others_are_read(
     reader: MachineReader, tmp_path: Path
 ) -> None:
     (tmp_path / "proc/pressure/cpu").unlink()

@@ -54,7 +54,7 @@ def test_usage_without_a_name_after_two_polls_is_unknown_for_good(watch: Watch) 
     assert watch.task_cpu("etl", "load") == 10
 
 
-def test_where_nobody_knows_names_nothing_is_held_back(tmp_path: Path) -> None:
+def test_without_a_source_of_names_no_usage_is_held_back(tmp_path: Path) -> None:
     watch = Watch(tmp_path / "proc", named=False)
     start_task(watch)
     assert watch.task_cpu("_unknown", "_unknown") == 50
@@ -149,7 +149,7 @@ def test_a_refusal_is_a_reason_and_no_poll(central: str, status: int, reason: st
     assert (caught.value.reason, directory.polls) == (reason, 0)
 
 
-def test_nobody_at_that_address_is_said() -> None:
+def test_a_refused_connection_is_reported() -> None:
     reader = TaskNamesReader(HostSettings(task_names_from="http://127.0.0.1:1"), Directory(), lambda: [UUID])
     with pytest.raises(ReaderError, match="is that exporter running"):
         reader.read()

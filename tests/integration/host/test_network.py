@@ -1,4 +1,4 @@
-"""Traffic of tasks: told where a try has a network namespace of its own, absent where it shares one."""
+"""Traffic of tasks: reported if a try has a separate network namespace, absent if it shares one."""
 
 from __future__ import annotations
 

@@ -68,10 +68,10 @@ class Tree:
             self.write()
 
     def write(self) -> None:
-        """Write all files anew."""
+        """Bring all files up to date."""
         for path in self.folder.iterdir():
             if path.name.isdecimal() and int(path.name) not in self.fakes:
-                # Of who has ended the kernel tells nothing more, whoever has a file open.
+                # The kernel returns nothing for an ended process, even from an open file.
                 (path / "schedstat").write_text("")
                 shutil.rmtree(path)
                 self._written.pop(path.name, None)
@@ -117,7 +117,7 @@ def show_runtime(fake: Fake) -> str:
 
 
 def show_stat(fake: Fake, pages: int) -> str:
-    """/proc/PID/stat, with a command that tries to confuse; whoever does anything has page faults."""
+    """/proc/PID/stat, with a command that contains brackets; an active process has page faults."""
     faults = fake.cpu + fake.peak + len("".join(fake.argv))
     return (
         f"{fake.pid} (a) (b c) {fake.state} {fake.ppid} 1 1 0 -1 0 {faults} 0 0 0 "

@@ -16,7 +16,7 @@ TICKS_PER_SECOND = 100
 
 
 class Watch:
-    """A host source whose /proc is a folder; `look` reports, `glance` looks at tasks only."""
+    """A host source whose /proc is a folder; `full_scan` reports, `quick_scan` scans tasks only."""
 
     def __init__(self, folder: Path, *, named: bool = True) -> None:
         self.tree = Tree(folder)

@@ -1,4 +1,4 @@
-"""Airflow DAGs whose tasks use CPU, memory and disk, and write down what the kernel says that they used."""
+"""Airflow DAGs whose tasks use CPU, memory and disk, and record what the kernel says that they used."""
 
 import json
 import os
@@ -59,7 +59,7 @@ BY_TASK = {"on_success_callback": account}
 
 @dag(dag_id=f"{PREFIX}heavy", **OPTIONS)
 def heavy():
-    """Long enough to be looked at."""
+    """Long enough to be scanned."""
 
     @task(**BY_TASK)
     def cpu():
@@ -109,7 +109,7 @@ def heavy():
 
 @dag(dag_id=f"{PREFIX}short", **OPTIONS)
 def short():
-    """Too short to be looked at."""
+    """Too short to be scanned."""
 
     @task(**BY_TASK)
     def quick(number):

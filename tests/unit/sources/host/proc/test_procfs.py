@@ -67,7 +67,7 @@ def test_disk_traffic_is_not_what_went_through_the_page_cache() -> None:
         procfs.parse_io(b"rchar: 9\n")
 
 
-def test_traffic_is_told_by_interface() -> None:
+def test_traffic_is_read_by_interface() -> None:
     text = b"Inter-|   Receive  |\n face |bytes |\n  eth0: 10 1 0 0 0 0 0 0 20 2 0 0\n    lo:5 1 0 0 0 0 0 0 5 1\n"
     assert procfs.parse_traffic(text) == {"eth0": Traffic(10, 20), "lo": Traffic(5, 5)}
     with pytest.raises(MalformedError):
