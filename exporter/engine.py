@@ -198,7 +198,7 @@ def load_factories(settings: Settings) -> Iterator[SourceFactory]:
 
         yield build_airflow
     if settings.collectors.get("statsd"):
-        from exporter.sources.statsd.factory import build as build_statsd  # noqa: PLC0415
+        from exporter.sources.statsd.source import build as build_statsd  # noqa: PLC0415
 
         yield build_statsd
     if settings.collectors.get("host"):

@@ -14,7 +14,7 @@ from exporter.sources.directory import Directory
 from exporter.sources.statsd import parser
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.sources.statsd.model import Resolver
-from exporter.sources.statsd.resolvers import build_resolver
+from exporter.sources.statsd.source import build_resolver
 
 PARSER = Parser(parser.split_lines, parser.parse_line)
 DATAGRAM = 65_535

@@ -115,7 +115,7 @@ class StatsdSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReceptionSettings:
-    """Where StatsD arrives, and where it is passed on to; empty is nowhere."""
+    """Where StatsD is received, and where it is forwarded to; empty is nowhere."""
 
     listen_udp: str = "127.0.0.1:8125"
     listen_tcp: str = "127.0.0.1:8125"
@@ -123,9 +123,9 @@ class ReceptionSettings:
     listen_unix: Path | None = None
     unix_socket_mode: int = 0o660
     idle_timeout: float = 3600.0
-    """After how many seconds of silence a connection (TCP, Unix stream) is closed; 0 for never."""
+    """Seconds without data after which a connection (TCP, Unix stream) is closed; 0 for never."""
     receive_buffer: int = 4 * 1024 * 1024
-    """Bytes that the sockets of the port should have together; 0 for sockets as the system makes them."""
+    """Bytes of receive buffer for UDP, of all sockets of the port together; 0 for the system's default."""
     relay_address: str = ""
 
 

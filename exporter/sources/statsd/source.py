@@ -1,32 +1,31 @@
-"""StatsD as a source under the supervisor: connecting binds the sockets, reading reports what came."""
+"""The StatsD source: built from the settings, it receives from `connect` to `close` and reports what arrived."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
-from exporter.config.settings import ReceptionSettings
+from exporter.config.settings import ReceptionSettings, Settings
 from exporter.metrics.catalogue import exporter
+from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Labels
-from exporter.metrics.reading import Reader, ReaderError, Reading
+from exporter.metrics.family_spec import FamilySpec
+from exporter.metrics.reading import Reader, ReaderError, Reading, Source
+from exporter.sources.context import EventSaver, Previous, SourceContext
+from exporter.sources.directory import Directory
 from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.mapping.mapper import Mapper, load_mapping
 from exporter.sources.statsd.model import DROP_REASONS, REJECT_REASONS, MetricType, Resolver
-from exporter.sources.statsd.receive.receiver import TRANSPORTS, Listeners, Receiver, ReceptionCounts
+from exporter.sources.statsd.receive.receiver import TRANSPORTS, Receiver, ReceptionCounts
 from exporter.sources.statsd.receive.relay import Relay
 from exporter.sources.statsd.receive.tcp import CLOSE_REASONS
 
 INTERVAL = 10.0
-SHOWN = 20
-"""How many unmapped names are told."""
-
-
-class Saver(Reader, Protocol):
-    """Keeps what was received in the state file."""
-
-    def finish(self) -> None:
-        """Write the rest, once nothing is received any more."""
+MAX_LISTED_NAMES = 20
+"""Unmapped names that the page of sources lists."""
+BY_NAME = {family.name: family for family in FAMILIES}
 
 
 class StatsdSource:
@@ -36,38 +35,36 @@ class StatsdSource:
     vital = ""
     refused = False
 
-    def __init__(
-        self, listeners: Listeners, aggregator: Aggregator, relay_address: str = "", saver: Saver | None = None
-    ) -> None:
-        self.listeners = listeners
-        self.relay_address = relay_address
+    def __init__(self, settings: ReceptionSettings, aggregator: Aggregator, saver: EventSaver | None = None) -> None:
+        self.settings = settings
         self.aggregator = aggregator
         self.receiver: Receiver | None = None
         self.counts = ReceptionCounts()
-        self.relay = Relay(relay_address) if relay_address else None
+        self.relay = Relay(settings.relay_address) if settings.relay_address else None
         self.saver = saver
-        self.readers: Sequence[Reader] = (Reception(self), saver) if saver else (Reception(self),)
+        self.readers: Sequence[Reader] = (ReceptionReader(self), saver) if saver else (ReceptionReader(self),)
 
     def __str__(self) -> str:
-        wanted = self.listeners
-        named = zip(TRANSPORTS, (wanted.udp, wanted.tcp, wanted.unixgram, wanted.unix), strict=True)
+        wanted = self.settings
+        addresses = (wanted.listen_udp, wanted.listen_tcp, wanted.listen_unixgram, wanted.listen_unix)
+        named = zip(TRANSPORTS, addresses, strict=True)
         return ", ".join(f"{transport} {where}" for transport, where in named if where) or "nowhere"
 
     def connect(self) -> None:
-        """Bind and begin to receive, unless it does already. Raises ReaderError."""
+        """Bind the sockets and start to receive, unless it runs. Raises ReaderError."""
         if self.receiver and self.receiver.alive:
             return
         if self.relay:
             self.relay.open()
-        receiver = Receiver(self.listeners, self.aggregator, self.relay, self.counts)
+        receiver = Receiver(self.settings, self.aggregator, self.relay, self.counts)
         receiver.start()
         self.receiver = receiver
 
     def begin(self, deadline: float) -> None:
-        """Nothing here takes long."""
+        """Does nothing: no read of this source takes long."""
 
     def close(self) -> None:
-        """Take what has arrived, close the sockets, and write what is to be kept."""
+        """Process what has arrived, close the sockets, and write the counters to the state file."""
         if self.receiver:
             self.receiver.stop()
         if self.saver:
@@ -75,8 +72,8 @@ class StatsdSource:
         if self.relay:
             self.relay.close()
 
-    def change(self, resolver: Resolver, configure: Callable[[], None] = lambda: None) -> None:
-        """Resolve by another resolver from now on, without a gap in reception; `configure` is called just before."""
+    def set_resolver(self, resolver: Resolver, configure: Callable[[], None] = lambda: None) -> None:
+        """Use another resolver without a gap in reception. `configure` is called just before, in the same thread."""
 
         def apply() -> None:
             configure()
@@ -86,7 +83,7 @@ class StatsdSource:
             apply()
 
     def tables(self) -> dict[Family, dict[Labels, float]]:
-        """The exporter's own families of StatsD, as they are now. Any thread may ask."""
+        """The exporter's own metrics about StatsD, with their current values. Any thread may call it."""
         aggregator, receiver = self.aggregator, self.receiver
         rejected, dropped = self.count_rejected(), aggregator.dropped
         tables: dict[Family, dict[Labels, float]] = {
@@ -118,30 +115,12 @@ class StatsdSource:
         }
 
     def count_rejected(self) -> Counter[str]:
-        """Lines that were refused, by reason: those that were read, and those that a connection cut off."""
+        """Rejected lines by reason, including those that a connection cut off because they were too long."""
         return self.aggregator.rejected + Counter(too_long=self.counts.connections.too_long)
 
 
-def get_remarks(resolver: Resolver) -> list[str]:
-    """What a resolver has to say of how Airflow sends; nothing where it is a user's mapping."""
-    return resolver.remarks if isinstance(resolver, AirflowNameResolver) else []
-
-
-def find_listeners(settings: ReceptionSettings) -> Listeners:
-    """Where to listen by the settings."""
-    return Listeners(
-        udp=settings.listen_udp,
-        tcp=settings.listen_tcp,
-        unixgram=settings.listen_unixgram,
-        unix=settings.listen_unix,
-        mode=settings.unix_socket_mode,
-        buffer=settings.receive_buffer,
-        idle=settings.idle_timeout,
-    )
-
-
-class Reception:
-    """Looks whether the receiving thread lives, and tells what came."""
+class ReceptionReader:
+    """Checks that the receiving thread runs, and reports what arrived."""
 
     name = "reception"
     help = "StatsD as it arrives"
@@ -152,26 +131,98 @@ class Reception:
         self._source = source
 
     def read(self) -> Reading:
-        """Tell what came. Raises ReaderError where nothing is received any more."""
+        """Notes about what arrived, for the page of sources. Raises ReaderError if the receiving thread ended."""
         receiver = self._source.receiver
         if receiver is None or not receiver.alive:
             why = f" ({receiver.failure})" if receiver and receiver.failure else ""
-            raise ReaderError("unreachable", f"the receiving thread ended{why}; it is started again, see the log")
-        return Reading(notes=tuple(self._tell(receiver)))
+            raise ReaderError("unreachable", f"the receiving thread ended{why}; it is restarted, see the log")
+        return Reading(notes=tuple(self._format_notes(receiver)))
 
-    def _tell(self, receiver: Receiver) -> Iterator[str]:
+    def _format_notes(self, receiver: Receiver) -> Iterator[str]:
         aggregator = self._source.aggregator
-        yield f"{sum(receiver.packets.values())} packets, {aggregator.lines} lines, {receiver.lost} lost by the kernel"
-        # The receiving thread goes on counting: what it may add a reason to is copied first, in one step.
+        packets = sum(receiver.packets.values())
+        yield f"{packets} packets, {aggregator.lines} lines, {receiver.lost} dropped by the kernel"
+        # The receiving thread may add reasons meanwhile, so its counter is copied in one step.
         for what, counts in (("rejected", dict(self._source.count_rejected())), ("dropped", aggregator.dropped)):
             if counts:
                 yield f"{what}: " + ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
         relay = self._source.relay
         if relay:
-            yield f"relayed to {relay.address}: {relay.packets} packets, {relay.lost} lost; {relay.problem}".rstrip(
-                "; "
-            )
-        yield from get_remarks(aggregator.resolver)
+            sent = f"relayed to {relay.address}: {relay.packets} packets, {relay.lost} lost"
+            yield f"{sent}; {relay.problem}" if relay.problem else sent
+        if isinstance(aggregator.resolver, AirflowNameResolver):
+            yield from aggregator.resolver.remarks
         if aggregator.unmapped:
-            names = list(aggregator.unmapped)[:SHOWN]
-            yield f"names that nothing knows ({len(aggregator.unmapped)}): " + ", ".join(names)
+            names = list(aggregator.unmapped)[:MAX_LISTED_NAMES]
+            yield f"unmapped names ({len(aggregator.unmapped)}): " + ", ".join(names)
+
+
+def build(settings: Settings, context: SourceContext, previous: Previous, /) -> list[Source]:
+    """The StatsD source; the running one if its addresses are unchanged, so that no packet is lost.
+
+    Raises MappingError if the mapping file is invalid, and StateError if saved counters cannot be read.
+    """
+    running = previous.sources.get(StatsdSource.name)
+    if isinstance(running, StatsdSource):
+        return [rebuild(running, settings, context)]
+    resolver = build_resolver(settings, context.directory)
+    context.configure_tables(settings)
+    if context.saver:
+        context.saver.restore(compute_binding_digest(settings), build_family_finder(settings, resolver))
+    return [StatsdSource(settings.reception, Aggregator(context.tables, resolver), context.saver)]
+
+
+def rebuild(running: StatsdSource, settings: Settings, context: SourceContext) -> StatsdSource:
+    """The running source with another resolver, or a new one on other addresses that feeds the same series."""
+    before = running.aggregator.resolver
+    resolver = build_resolver(settings, context.directory, before)
+    if context.saver:
+        context.saver.configuration = compute_binding_digest(settings)
+
+    def configure() -> None:
+        if type(resolver) is not type(before):
+            # The same StatsD names mean other metrics from now on.
+            context.tables.clear()
+        context.configure_tables(settings)
+
+    running.set_resolver(resolver, configure)
+    if running.settings == settings.reception:
+        return running
+    return StatsdSource(settings.reception, running.aggregator, context.saver)
+
+
+def build_resolver(settings: Settings, directory: Directory, before: Resolver | None = None) -> Resolver:
+    """The resolver for Airflow's names, or for a user's mapping file. It takes over the families that `before` made.
+
+    Raises MappingError if the mapping file is invalid.
+    """
+    if settings.statsd.mapping_config:
+        return load_mapping(settings.statsd.mapping_config, before if isinstance(before, Mapper) else None)
+    reads_api = settings.collectors.get("airflow", False)
+    api_feeds = frozenset(family for family in FAMILIES if reads_api and family.source == "airflow")
+    previous = before if isinstance(before, AirflowNameResolver) else None
+    return AirflowNameResolver(directory, settings.statsd, api_feeds, previous)
+
+
+def compute_binding_digest(settings: Settings) -> bytes:
+    """A digest of the settings that decide which line feeds which family: it changes if a line may feed others."""
+    statsd = settings.statsd
+    if statsd.mapping_config:
+        return hashlib.sha256(statsd.mapping_config.read_bytes()).digest()
+    chosen = (statsd.prefix, statsd.allow, statsd.deny, statsd.task_labels, settings.collectors.get("airflow", False))
+    return hashlib.sha256(repr(chosen).encode()).digest()
+
+
+def build_family_finder(settings: Settings, resolver: Resolver) -> Callable[[FamilySpec], Family | None]:
+    """A function that returns the family of saved series, or None if StatsD no longer feeds it."""
+    by_api = settings.collectors.get("airflow", False)
+
+    def find_family(spec: FamilySpec) -> Family | None:
+        if not spec.declared:
+            return resolver.restore_family(spec)
+        family = BY_NAME.get(spec.name)
+        if family is None or family.labels != spec.labels or (by_api and family.source != "statsd"):
+            return None
+        return family
+
+    return find_family

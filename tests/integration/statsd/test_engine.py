@@ -13,7 +13,7 @@ import pytest
 from exporter.config.settings import ReceptionSettings, Settings, StatsdSettings
 from exporter.engine import Engine
 from exporter.metrics.family import Family, Kind
-from exporter.sources.statsd import resolvers
+from exporter.sources.statsd import source as statsd_source
 from exporter.sources.statsd.model import ALL_DIALECTS, Action, Resolution, Signature, Target
 from exporter.sources.statsd.receive.receiver import Receiver
 from exporter.store.exposition import Format, render
@@ -47,7 +47,7 @@ def expose(engine: Engine) -> str:
 
 
 def test_a_reload_loses_neither_counts_nor_packets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolvers, "build_resolver", lambda *_: Plain())
+    monkeypatch.setattr(statsd_source, "build_resolver", lambda *_: Plain())
     engine = Engine(SETTINGS)
     engine.start()
     source = engine.sources.get("statsd")

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from exporter.config.settings import ReceptionSettings
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.reading import ReaderError
 from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.model import ALL_DIALECTS, Resolution, Signature
 from exporter.sources.statsd.receive import relay as relay_module
-from exporter.sources.statsd.receive.receiver import Listeners
 from exporter.sources.statsd.receive.relay import Relay
 from exporter.sources.statsd.source import StatsdSource
 from exporter.store.live_tables import Events
@@ -45,7 +45,8 @@ def start() -> Iterator[Callable[..., StatsdSource]]:
     started: list[StatsdSource] = []
 
     def begin(relay: str = "") -> StatsdSource:
-        source = StatsdSource(Listeners(udp="127.0.0.1:0"), Aggregator(Events(Store([])), Resolver()), relay)
+        reception = ReceptionSettings(listen_udp="127.0.0.1:0", listen_tcp="", receive_buffer=0, relay_address=relay)
+        source = StatsdSource(reception, Aggregator(Events(Store([])), Resolver()))
         started.append(source)
         source.connect()
         return source
@@ -92,7 +93,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> AirflowNameResolver:
     found = AirflowNameResolver()
     monkeypatch.setattr(socket, "getaddrinfo", found)
     monkeypatch.setattr(relay_module, "BACKOFF", (0.05,))
-    monkeypatch.setattr(relay_module, "RENEW", 0.05)
+    monkeypatch.setattr(relay_module, "LOOKUP_INTERVAL", 0.05)
     return found
 
 
@@ -182,9 +183,9 @@ def test_a_change_arrives_although_the_receiving_thread_dies_before_it(start: Ca
     receiver.call(die)
     entered.wait(10)
     wanted, later = Resolver(), Resolver()
-    source.change(wanted)
+    source.set_resolver(wanted)
     leave.set()
     wait_until(lambda: not receiver.alive)
     assert source.aggregator.resolver is wanted
-    source.change(later)
+    source.set_resolver(later)
     assert source.aggregator.resolver is later

@@ -5,18 +5,22 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from exporter.config.settings import ReceptionSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.statsd.receive import receiver as receiver_module
 from exporter.sources.statsd.receive import recvmmsg
 from exporter.sources.statsd.receive.ordering import OrderedReader
-from exporter.sources.statsd.receive.receiver import Listeners, Receiver, make_reader
+from exporter.sources.statsd.receive.receiver import Receiver, build_reader
 from exporter.sources.statsd.receive.recvmmsg import HEAD_BYTES, BatchReader, SingleReader
 from exporter.sources.statsd.receive.relay import Relay
 from exporter.sources.statsd.receive.tcp import MAX_LINE_BYTES
+
+NOWHERE = ReceptionSettings(listen_udp="", listen_tcp="", receive_buffer=0, idle_timeout=0)
 
 
 class Notebook:
@@ -46,7 +50,7 @@ def start(notebook: Notebook) -> Iterator[Callable[..., Receiver]]:
     started: list[Receiver] = []
 
     def begin(**where: object) -> Receiver:
-        receiver = Receiver(Listeners(**where), notebook)  # type: ignore[arg-type]
+        receiver = Receiver(replace(NOWHERE, **where), notebook)  # type: ignore[arg-type]
         receiver.start()
         started.append(receiver)
         return receiver
@@ -82,7 +86,7 @@ def test_datagrams_come_whole_in_order_and_with_their_senders_address(
 ) -> None:
     if kind is SingleReader:
         monkeypatch.setattr(receiver_module, "get_recvmmsg", lambda: None)
-    receiver = start(udp=where, buffer=size)
+    receiver = start(listen_udp=where, receive_buffer=size)
     sent = [b"a%d:1|c" % number + b"x" * number for number in range(200)]
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.connect((where[1:4] if family == socket.AF_INET6 else "127.0.0.1", find_port(receiver)))
@@ -100,7 +104,7 @@ def test_datagrams_come_whole_in_order_and_with_their_senders_address(
 def test_large_datagrams_come_whole_among_small_ones(
     size: int, notebook: Notebook, start: Callable[..., Receiver]
 ) -> None:
-    port = find_port(start(udp="127.0.0.1:0", buffer=size))
+    port = find_port(start(listen_udp="127.0.0.1:0", receive_buffer=size))
     lengths = [1, HEAD_BYTES - 1, HEAD_BYTES, HEAD_BYTES + 1, 2, 9_000, 65_507, 3]
     sent = [(b"%d" % length * length)[:length] for length in lengths]
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
@@ -110,7 +114,7 @@ def test_large_datagrams_come_whole_among_small_ones(
 
 
 def test_what_the_kernel_threw_away_is_counted(notebook: Notebook) -> None:
-    for make in (lambda sock: make_reader([sock]), SingleReader):
+    for make in (lambda sock: build_reader([sock]), SingleReader):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, socket.socket(type=socket.SOCK_DGRAM) as sender:
             sock.bind(("127.0.0.1", 0))
             sock.setsockopt(socket.SOL_SOCKET, recvmmsg.SO_RXQ_OVFL, 1)
@@ -131,7 +135,7 @@ def test_what_the_kernel_threw_away_is_counted(notebook: Notebook) -> None:
 def test_a_stream_is_cut_into_lines_and_a_half_one_at_its_end_counts(
     notebook: Notebook, start: Callable[..., Receiver]
 ) -> None:
-    receiver = start(tcp="127.0.0.1:0")
+    receiver = start(listen_tcp="127.0.0.1:0")
     with socket.create_connection(("127.0.0.1", find_port(receiver))) as sock:
         sock.sendall(b"a:1|c\nb:")
         wait_for(notebook, 1)
@@ -142,7 +146,7 @@ def test_a_stream_is_cut_into_lines_and_a_half_one_at_its_end_counts(
 def test_a_line_without_end_takes_no_memory_and_the_next_one_counts(
     notebook: Notebook, start: Callable[..., Receiver]
 ) -> None:
-    receiver = start(tcp="127.0.0.1:0")
+    receiver = start(listen_tcp="127.0.0.1:0")
     with socket.create_connection(("127.0.0.1", find_port(receiver))) as sock:
         sock.sendall(b"x" * MAX_LINE_BYTES * 5 + b"\na:1|c\n")
         assert wait_for(notebook, 1) == [b"a:1|c"]
@@ -154,16 +158,16 @@ def test_unix_sockets_replace_a_stale_file_and_only_that(
     gram, stream, other = tmp_path / "gram", tmp_path / "stream", tmp_path / "other"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stale:
         stale.bind(str(gram))
-    start(unixgram=gram, unix=stream, mode=0o600)
+    start(listen_unixgram=gram, listen_unix=stream, unix_socket_mode=0o600)
     assert stream.stat().st_mode & 0o777 == 0o600
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.sendto(b"a:1|c", str(gram))
     assert wait_for(notebook, 1) == [b"a:1|c"]
-    with pytest.raises(ReaderError, match="another process listens there"):
-        Receiver(Listeners(unix=stream), notebook).start()  # type: ignore[arg-type]
+    with pytest.raises(ReaderError, match="another process listens on it"):
+        Receiver(replace(NOWHERE, listen_unix=stream), notebook).start()  # type: ignore[arg-type]
     other.write_text("precious")
-    with pytest.raises(ReaderError, match="no socket"):
-        Receiver(Listeners(unix=other), notebook).start()  # type: ignore[arg-type]
+    with pytest.raises(ReaderError, match="not a socket"):
+        Receiver(replace(NOWHERE, listen_unix=other), notebook).start()  # type: ignore[arg-type]
     assert other.read_text() == "precious"
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(stream))
@@ -175,7 +179,7 @@ def test_who_sends_to_a_unix_socket_is_not_kept_waiting_for_a_rest(
     tmp_path: Path, notebook: Notebook, start: Callable[..., Receiver]
 ) -> None:
     path = tmp_path / "gram"
-    start(udp="127.0.0.1:0", unixgram=path, buffer=4 * 1024 * 1024)
+    start(listen_udp="127.0.0.1:0", listen_unixgram=path, receive_buffer=4 * 1024 * 1024)
     began = time.monotonic()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.connect(str(path))
@@ -186,13 +190,13 @@ def test_who_sends_to_a_unix_socket_is_not_kept_waiting_for_a_rest(
 
 
 def test_an_address_in_use_says_what_to_do(notebook: Notebook, start: Callable[..., Receiver]) -> None:
-    port = find_port(start(udp="127.0.0.1:0"))
-    with pytest.raises(ReaderError, match="another process listens there; stop it"):
-        Receiver(Listeners(udp=f"127.0.0.1:{port}"), notebook).start()  # type: ignore[arg-type]
+    port = find_port(start(listen_udp="127.0.0.1:0"))
+    with pytest.raises(ReaderError, match="another process listens on it; stop that process"):
+        Receiver(replace(NOWHERE, listen_udp=f"127.0.0.1:{port}"), notebook).start()  # type: ignore[arg-type]
 
 
 def test_stopping_takes_what_has_arrived(notebook: Notebook, start: Callable[..., Receiver]) -> None:
-    receiver = start(udp="127.0.0.1:0")
+    receiver = start(listen_udp="127.0.0.1:0")
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.connect(("127.0.0.1", find_port(receiver)))
         for _ in range(100):

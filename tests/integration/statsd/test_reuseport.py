@@ -15,7 +15,7 @@ import pytest
 from exporter.metrics.reading import ReaderError
 from exporter.sources.statsd.receive import ordering, reuseport
 from exporter.sources.statsd.receive.ordering import OrderedReader
-from exporter.sources.statsd.receive.receiver import make_reader
+from exporter.sources.statsd.receive.receiver import build_reader
 from exporter.sources.statsd.receive.reuseport import MAX_SOCKETS, bind_port
 from exporter.sources.statsd.receive.sockets import enlarge
 
@@ -58,7 +58,7 @@ def bind() -> Iterator[Callable[..., list[socket.socket]]]:
 @pytest.fixture
 def port(bind: Callable[..., list[socket.socket]]) -> Iterator[Port]:
     socks = bind()
-    reader = make_reader(socks)
+    reader = build_reader(socks)
     assert isinstance(reader, OrderedReader)
     with socket.socket(type=socket.SOCK_DGRAM) as sender:
         sender.connect(socks[0].getsockname())
@@ -76,7 +76,7 @@ def test_there_are_as_many_as_have_the_room_that_was_asked_for(bind: Callable[..
     granted = bind(size=32_768)
     assert len(granted) == 1, "the kernel grants that to one"
     system = enlarge(bind(shared=False)[0], 0)
-    assert len(bind()) == min(MAX_SOCKETS, -(-reuseport.ROOM // system))
+    assert len(bind()) == min(MAX_SOCKETS, -(-reuseport.DEFAULT_BUFFER_BYTES // system))
 
 
 def test_where_the_kernel_grants_less_than_was_asked_for_more_sockets_make_up_for_it(
@@ -157,7 +157,7 @@ def test_what_each_of_them_lost_is_counted(bind: Callable[..., list[socket.socke
     socks = bind()
     for sock in socks:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    reader = make_reader(socks)
+    reader = build_reader(socks)
     with socket.socket(type=socket.SOCK_DGRAM) as sender:
         sender.connect(socks[0].getsockname())
         received = 0
@@ -176,13 +176,13 @@ def test_what_each_of_them_lost_is_counted(bind: Callable[..., list[socket.socke
 @pytest.mark.parametrize("where", ["127.0.0.1:0", "[::1]:0", ":0"])
 def test_a_second_exporter_is_told_that_the_port_is_taken(where: str, bind: Callable[..., list[socket.socket]]) -> None:
     number = bind(where)[0].getsockname()[1]
-    with pytest.raises(ReaderError, match="another process listens there"):
+    with pytest.raises(ReaderError, match="another process listens on it"):
         bind_port(where.removesuffix("0") + str(number), 0, shared=True)
 
 
 def test_without_a_host_ipv4_and_ipv6_both_arrive(bind: Callable[..., list[socket.socket]]) -> None:
     socks = bind(":0")
-    reader = make_reader(socks)
+    reader = build_reader(socks)
     for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         with socket.socket(family, socket.SOCK_DGRAM) as sender:
             for number in range(100):
@@ -196,11 +196,11 @@ def test_a_kernel_that_cannot_share_gives_one_socket_that_nobody_can_join(
     def refuse(*_: object) -> None:
         raise OSError(92, "Protocol not available")
 
-    monkeypatch.setattr(reuseport, "spread", refuse)
+    monkeypatch.setattr(reuseport, "attach_random_filter", refuse)
     (only,) = bind()
     with socket.socket(type=socket.SOCK_DGRAM) as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         with pytest.raises(OSError, match="in use"):
             other.bind(only.getsockname())
         other.sendto(b"a:1|c", only.getsockname())
-    assert make_reader([only]).read() == [b"a:1|c"]
+    assert build_reader([only]).read() == [b"a:1|c"]

@@ -16,7 +16,7 @@ import pytest
 from exporter.config.settings import ReceptionSettings, Setting, Settings
 from exporter.engine import Engine
 from exporter.metrics.family import Family, Kind
-from exporter.sources.statsd import resolvers
+from exporter.sources.statsd import source as statsd_source
 from exporter.sources.statsd.model import ALL_DIALECTS, Action, Resolution, Signature, Target
 from exporter.web.server import AppContext, Server
 from tests.integration.web.conftest import Serve
@@ -107,7 +107,7 @@ def make_engine_site(engine: Engine) -> AppContext:
 def test_every_page_is_answered_while_families_series_and_errors_come(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resolvers, "build_resolver", lambda *_: EverNew())
+    monkeypatch.setattr(statsd_source, "build_resolver", lambda *_: EverNew())
     engine = Engine(SETTINGS)
     engine.start()
     source = engine.sources.get("statsd")

@@ -1,8 +1,8 @@
-"""Datagrams of several sockets that share a port (`sharing`), in the order in which they came.
+"""Datagrams of several sockets that share a port (`reuseport.py`), in the order in which they arrived.
 
-A gauge keeps what was sent last, so it matters. Each round reads all sockets and sorts by the kernel's stamps. What
-came while a round went on may follow something that went to a socket which was read before, so it is held back for the
-next.
+The order matters because a gauge keeps the last value. Each round reads all sockets and sorts by the kernel's time
+stamps. A datagram that arrived during the round may be newer than one in a socket that was already read, so it is held
+back for the next round.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from exporter.sources.statsd.receive.recvmmsg import ADDRESS_BYTES, CMSGHDR_BYTE
 NANOSECONDS = 1e9
 WORD_BYTES = 8
 STAMP_END = CMSGHDR_BYTES + 2 * WORD_BYTES
-"""Bytes before which the kernel tells the stamp (SCM_TIMESTAMPNS, struct timespec), and then what it threw away."""
+"""Bytes of the time stamp (SCM_TIMESTAMPNS, struct timespec) in the control data; the drop counter follows."""
 
 
 class OrderedReader:
-    """Reads sockets that stamp what they receive, all by the same `recvmmsg` and into the same room."""
+    """Reads all sockets of a port by `recvmmsg`, into the same buffers. The sockets must stamp what they receive."""
 
     def __init__(self, socks: Sequence[socket.socket], call: Callable[..., int]) -> None:
         self._buffers = MsgBuffers(socks[0].family, call)
@@ -32,7 +32,7 @@ class OrderedReader:
         self._datagrams: list[bytes] = []
         self._epoch = int(time.time())
         self._stamps: list[float] = []
-        """Nanoseconds since then: small numbers sort fast."""
+        """Nanoseconds since `_epoch`: small numbers sort fast."""
         self._addresses: list[bytes] = []
         self._senders = b""
         self._order: Sequence[int] = ()
@@ -41,11 +41,11 @@ class OrderedReader:
 
     @property
     def lost(self) -> int:
-        """Datagrams that the kernel threw away, as far as it told."""
+        """Datagrams that the kernel dropped, as far as it reported."""
         return sum(self._lost.values())
 
     def read(self) -> Sequence[bytes]:
-        """All datagrams that are there. Raises OSError where a socket is of no use."""
+        """All datagrams that wait. Raises OSError if a socket cannot be used."""
         batch = self._read_round()
         return batch if batch or not self._held else self._read_round()
 
@@ -59,14 +59,14 @@ class OrderedReader:
         self._drain_buffers()
         self._senders = b"".join(self._addresses)
         stamps = self._stamps
-        # Who was held back once goes on whatever its stamp says: somebody may have set the clock.
+        # A datagram is held back only once, whatever its stamp: the machine's clock may have been set.
         order = sorted(range(len(stamps)), key=stamps.__getitem__)
         end = bisect_right(order, max([now, *stamps[:held]]), key=stamps.__getitem__)
         self._order, self._held = order[:end], order[end:]
         return [self._datagrams[index] for index in self._order]
 
     def _keep_held(self) -> None:
-        """Begin a round with what the last one held back."""
+        """Start a round with the datagrams that the last one held back."""
         self._addresses = [self._senders[index * ADDRESS_BYTES : (index + 1) * ADDRESS_BYTES] for index in self._held]
         self._datagrams = [self._datagrams[index] for index in self._held]
         self._stamps = [self._stamps[index] for index in self._held]
@@ -75,7 +75,7 @@ class OrderedReader:
         buffers, taken = self._buffers, 0
         while True:
             free = MAX_BATCH - buffers.used
-            count = buffers.fill(descriptor)
+            count = buffers.receive(descriptor)
             if count:
                 self._lost[descriptor] = buffers.get_drop_count(STAMP_END) or self._lost[descriptor]
             if count < free:
@@ -95,6 +95,6 @@ class OrderedReader:
         buffers.clear()
 
     def sender(self, place: int) -> bytes:
-        """The address (no port) of the sender of a datagram of the newest batch."""
+        """The sender's address (without port) of a datagram of the last batch."""
         start = self._order[place] * ADDRESS_BYTES
         return self._senders[start : start + ADDRESS_BYTES][self._buffers.host]

@@ -1,9 +1,8 @@
-"""How long the receiving thread rests between two reads: until a read brings many, but never until the buffer is full.
+"""How long the receiving thread sleeps between two reads: long enough for a large read, never until the buffer is full.
 
-While it rests it looks how full the buffer is, which costs a small part of a read. So a rest is made of naps, none of
-which is longer than a burst would need to fill what is left. Nobody wakes up in time: how late it was of late is kept
-free as well, so that rests are short while the machine or a scrape keeps the thread waiting. And who has been silent
-may begin with a burst of any speed: then the first rest is as short as can be.
+A sleep is made of steps. After each step the thread reads how full the buffer is, which costs a fraction of a read. No
+step is longer than a sudden burst needs to fill the free part of the buffer. Wake-ups come late on a busy machine, so
+the latest delays are kept free as well. After silence a burst may have any rate, so the first step is the shortest.
 """
 
 from __future__ import annotations
@@ -13,58 +12,58 @@ import time
 from collections.abc import Sequence
 
 SO_MEMINFO = 55
-"""Asks Linux (since 4.12) for numbers of four bytes about a socket's memory: first, what waits to be read."""
+"""Socket option (Linux 4.12): the memory of a socket as 4-byte numbers, first the bytes that wait to be read."""
 BUFFER_SHARE = 2
-"""A rest should bring one in so many of the datagrams that the buffer holds."""
+"""A read should find the buffer filled to one part in this number."""
 MAX_DATAGRAMS_PER_READ = 1024
-"""Datagrams that a rest should bring at most."""
+"""Datagrams after which a sleep ends, however large the buffer is."""
 MIN_SLEEP, MAX_SLEEP = 0.001, 0.1
-"""How short the first step and how long a rest may be, in seconds."""
+"""Seconds of the shortest step and of the longest sleep."""
 MAX_STEP = 0.025
-"""The longest step in seconds: 200,000 a second may begin in it where the buffer has 4 MiB; longer ones save little."""
+"""Seconds of the longest step. A buffer of 4 MiB takes 200,000 datagrams a second for it; longer steps save little."""
 MIN_USEFUL_STEP = 0.005
-"""Seconds below which a further step is not worth the waking: a read costs little more."""
+"""Seconds below which one more step is not worth its wake-up: a read costs little more."""
 MAX_BURST_RATE = 20_000
-"""Datagrams a second that may begin to come during a step without a loss."""
+"""Datagrams a second that may start to arrive during a step without a loss."""
 SAFETY_MARGIN = 0.002
-"""Seconds kept free beside those by which naps were late."""
+"""Seconds kept free in addition to the wake-up delay."""
 UNEVEN_FILL = 0.75
-"""The part of the room of several sockets that is full before one of them is: chance does not fill them evenly."""
+"""How full several sockets are together when the first of them is full: the kernel distributes at random."""
 SAMPLE_EVERY = 4
-"""Of so many sockets one is asked: that tells enough, and every question costs."""
+"""Of several sockets every fourth is asked how full it is: each question costs a system call."""
 LATENCY_DECAY = 0.95
-"""What is left of the longest delay of late after one more step."""
+"""Factor by which the remembered wake-up delay shrinks with each step."""
 DATAGRAM_MEMORY = 768
-"""Bytes of the buffer that the kernel counts for a small datagram: the stock one holds 277 of them."""
+"""Bytes of the buffer that the kernel counts for a small datagram: a default buffer holds 277 of them."""
 
 
 class ReadPacer:
-    """The rests of one socket, or of several that share a port and fill alike."""
+    """Chooses the sleeps for one socket, or for several that share a port and fill equally."""
 
     def __init__(self, socks: Sequence[socket.socket]) -> None:
         self._getsockopts = [sock.getsockopt for sock in socks[::SAMPLE_EVERY]]
         self._scale = len(socks) / len(self._getsockopts)
         self.room = sum(sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for sock in socks)
-        """Bytes of their receive buffers, as the kernel counts them."""
+        """Bytes of all receive buffers, as the kernel counts them."""
         self._usable_bytes = max(DATAGRAM_MEMORY, self.room * (UNEVEN_FILL if len(socks) > 1 else 1))
         self._target_bytes = min(MAX_DATAGRAMS_PER_READ * DATAGRAM_MEMORY, self._usable_bytes / BUFFER_SHARE)
         self._speed = 0.0
-        """Bytes a second that came last."""
+        """Bytes a second that arrived during the last sleep."""
         self._max_step = 0.0
-        """How long a step may be: who came out of silence is trusted step by step."""
+        """Seconds of the longest step allowed now; it grows step by step after silence."""
         self.reset()
         self._latency = 0.0
-        """Seconds by which naps were too long of late."""
+        """Seconds by which wake-ups came late recently."""
         self._ended = time.monotonic()
         self._has_meminfo = True
 
     def reset(self) -> None:
-        """Nothing comes: what comes next may be a burst of any speed, so the step after it is the shortest."""
+        """Start again after silence: the next burst may have any rate, so the next step is the shortest."""
         self._speed = self._target_bytes / MIN_SLEEP
         self._max_step = MIN_SLEEP
 
     def sleep(self, arrived: int) -> None:
-        """ReadPacer until a read brings enough, when so many datagrams came since the last rest."""
+        """Sleep until a read is worth its cost. `arrived` is the number of datagrams since the last sleep."""
         began = now = time.monotonic()
         if not self._has_meminfo:
             self._speed = max(1, arrived) * DATAGRAM_MEMORY / (began - self._ended)
@@ -83,17 +82,14 @@ class ReadPacer:
         self._ended = now
 
     def _choose_step(self, filled: float, left: float) -> float:
-        """Seconds until enough should be there, or until shortly before a burst that begins now fills the buffer."""
+        """Seconds until the target is reached, or until shortly before a burst that starts now fills the buffer."""
         wanted = (self._target_bytes - filled) / self._speed
-        safe = (
-            (self._usable_bytes - filled) / max(MAX_BURST_RATE * DATAGRAM_MEMORY, self._speed)
-            - self._latency
-            - SAFETY_MARGIN
-        )
+        burst = max(MAX_BURST_RATE * DATAGRAM_MEMORY, self._speed)
+        safe = (self._usable_bytes - filled) / burst - self._latency - SAFETY_MARGIN
         return min(wanted, safe, left, self._max_step)
 
     def _read_fill(self, passed: float) -> float:
-        """Bytes that wait; where the kernel does not tell, as many as should have come since the rest began."""
+        """Bytes that wait to be read; estimated from the rate if the kernel has no SO_MEMINFO."""
         if self._has_meminfo:
             try:
                 return self._scale * sum([ask(socket.SOL_SOCKET, SO_MEMINFO) for ask in self._getsockopts])

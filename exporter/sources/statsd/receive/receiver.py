@@ -1,7 +1,7 @@
-"""The receiving thread: the only place where StatsD's sockets are read.
+"""The receiving thread: the only place where StatsD sockets are read.
 
-It waits in the kernel while nothing comes. While datagrams come it reads all that wait, then rests for as long as fills
-part of a batch, or not at all while batches come full: few, large reads are what makes an event cheap.
+Without traffic it blocks in the kernel. With traffic it reads everything that waits, then sleeps (pacing.py) until the
+next read is worth its cost. Few large reads make an event cheap.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from exporter.config.settings import ReceptionSettings
 from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.receive.ordering import OrderedReader
 from exporter.sources.statsd.receive.pacing import MAX_SLEEP, MIN_SLEEP, ReadPacer
@@ -35,56 +35,42 @@ from exporter.sources.statsd.receive.tcp import ConnectionCounts, StreamListener
 log = logging.getLogger(__name__)
 
 FREEZE_AFTER = 2_000
-"""After how many new meanings what is there is taken out of the garbage collector's sight."""
+"""New compiled actions after which the garbage collector stops tracking what exists."""
 SWEEP_INTERVAL = 1.0
-"""Seconds between sweeps, and the longest wait."""
+"""Seconds between sweeps of the aggregator."""
 DRAIN_SECONDS = 1.0
-"""Seconds for which what has arrived is read when reception is to end: senders may never pause."""
+"""Seconds for which the sockets are still read at shutdown: senders may never pause."""
 TRANSPORTS = ("udp", "tcp", "unixgram", "unix")
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """Where to listen; empty is nowhere. `buffer` is the receive buffer to ask for in bytes, 0 for the system's own.
-
-    Connections that are silent for `idle` seconds are closed; 0 leaves them open.
-    """
-
-    udp: str = ""
-    tcp: str = ""
-    unixgram: Path | None = None
-    unix: Path | None = None
-    mode: int = 0o660
-    buffer: int = 0
-    idle: float = 0.0
 
 
 @dataclass(slots=True)
 class ReceptionCounts:
-    """What came. It goes on when a receiver takes the place of one that ended."""
+    """What arrived. The counts continue when a new receiver replaces one that ended."""
 
     packets: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(TRANSPORTS, 0)))
     lost: int = 0
-    """Datagrams that the kernel threw away before the present sockets were opened."""
+    """Datagrams that the kernel dropped before the current sockets were opened."""
     connections: ConnectionCounts = field(default_factory=ConnectionCounts)
 
 
 class Receiver:
-    """Receives from `start` to `stop`. Its counts may be read by any thread."""
+    """Receives StatsD from `start` to `stop`. Any thread may read its counts."""
 
     def __init__(
         self,
-        listeners: Listeners,
+        settings: ReceptionSettings,
         aggregator: Aggregator,
         relay: Callable[[Sequence[bytes]], None] | None = None,
         counts: ReceptionCounts | None = None,
     ) -> None:
-        self.listeners = listeners
+        self.settings = settings
         self._aggregator = aggregator
         self.relay = relay
         self._selector = selectors.DefaultSelector()
         self.counts = counts or ReceptionCounts()
-        self._streams = StreamListeners(self._selector, self._on_lines, self.counts.connections, idle=listeners.idle)
+        self._streams = StreamListeners(
+            self._selector, self._on_lines, self.counts.connections, idle=settings.idle_timeout
+        )
         self._sockets: list[socket.socket] = []
         self._readers: list[tuple[str, DatagramReader]] = []
         self._stopping = False
@@ -92,34 +78,34 @@ class Receiver:
         self._tasks: list[Callable[[], None]] = []
         self._ended = False
         self._lock = threading.Lock()
-        """Held while a task is added and when reception ends, so that no task is left behind."""
+        """Held to add a task and to end reception, so that every accepted task runs."""
         self.failure = ""
-        """Why reception ended, where an error ended it."""
+        """The error that ended reception; empty if none did."""
         self.packets = self.counts.packets
         self._pacer: ReadPacer | None = None
         self._short_queue = False
-        """Whether the last read brought something of a queue that is too short for a rest."""
+        """Whether the last read used a queue that is too short to sleep for long."""
         self._frozen_at = 0
         self.granted = 0
         """Bytes of the receive buffers of the UDP sockets, as the kernel counts them."""
 
     @property
     def lost(self) -> int:
-        """Datagrams that the kernel threw away because the buffer was full."""
+        """Datagrams that the kernel dropped because the receive buffer was full."""
         return self.counts.lost + sum(reader.lost for _, reader in self._readers)
 
     @property
     def connections(self) -> int:
-        """Connections that are open."""
+        """The number of open connections."""
         return self._streams.connections
 
     @property
     def alive(self) -> bool:
-        """Whether it receives."""
+        """Whether the receiving thread runs."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Bind every address and begin, or none. Raises ReaderError."""
+        """Bind every address and start the thread. Raises ReaderError, after closing what was bound."""
         try:
             self._bind()
         except BaseException:
@@ -129,40 +115,45 @@ class Receiver:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take what has arrived, and close the sockets."""
+        """Read what has arrived, then close the sockets and end the thread."""
         self._stopping = True
         if self._thread is not None:
             self._thread.join()
 
     def call(self, task: Callable[[], None]) -> bool:
-        """Let the receiving thread do something between two batches, soon; False where reception has ended."""
+        """Run a task in the receiving thread between two batches; False if reception has ended."""
         with self._lock:
             if not self._ended:
                 self._tasks.append(task)
             return not self._ended
 
     def _bind(self) -> None:
-        wanted = self.listeners
-        if wanted.udp:
+        wanted = self.settings
+        if wanted.listen_udp:
             socks = [
-                self._keep(sock) for sock in bind_port(wanted.udp, wanted.buffer, shared=get_recvmmsg() is not None)
+                self._keep(sock)
+                for sock in bind_port(wanted.listen_udp, wanted.receive_buffer, shared=get_recvmmsg() is not None)
             ]
             self._pacer = ReadPacer(socks)
             self.granted = self._pacer.room
             self._add_reader("udp", socks)
-        if wanted.unixgram:
-            self._add_reader("unixgram", [self._keep(bind_unix(wanted.unixgram, socket.SOCK_DGRAM, wanted.mode))])
-        if wanted.tcp:
-            self._streams.listen(self._keep(bind_inet(wanted.tcp, socket.SOCK_STREAM)), "tcp")
-        if wanted.unix:
-            self._streams.listen(self._keep(bind_unix(wanted.unix, socket.SOCK_STREAM, wanted.mode)), "unix")
+        if wanted.listen_unixgram:
+            self._add_reader(
+                "unixgram", [self._keep(bind_unix(wanted.listen_unixgram, socket.SOCK_DGRAM, wanted.unix_socket_mode))]
+            )
+        if wanted.listen_tcp:
+            self._streams.listen(self._keep(bind_inet(wanted.listen_tcp, socket.SOCK_STREAM)), "tcp")
+        if wanted.listen_unix:
+            self._streams.listen(
+                self._keep(bind_unix(wanted.listen_unix, socket.SOCK_STREAM, wanted.unix_socket_mode)), "unix"
+            )
 
     def _keep(self, sock: socket.socket) -> socket.socket:
         self._sockets.append(sock)
         return sock
 
     def _add_reader(self, transport: str, socks: Sequence[socket.socket]) -> None:
-        self._readers.append((transport, make_reader(socks)))
+        self._readers.append((transport, build_reader(socks)))
         for sock in socks:
             self._selector.register(sock, selectors.EVENT_READ, None)
 
@@ -171,14 +162,14 @@ class Receiver:
         try:
             self._receive()
         except Exception as error:
-            # The supervisor's next read finds the thread ended, reports it, and starts reception again.
+            # The supervisor's next read finds that the thread ended, reports it and restarts reception.
             self.failure = f"{type(error).__name__}: {error}"
-            log.exception("StatsD: the receiving thread ended by an error that is not foreseen; it is started again")
+            log.exception("StatsD: the receiving thread failed with an unexpected error; it is restarted")
         finally:
             self._finish()
 
     def _finish(self) -> None:
-        """Close the sockets, and do what was asked for meanwhile."""
+        """Close the sockets, and run the tasks that were added meanwhile."""
         self.counts.lost, self._readers = self.lost, []
         self._close()
         with self._lock:
@@ -224,27 +215,27 @@ class Receiver:
             self._tasks.pop(0)()
 
     def _freeze_garbage(self) -> None:
-        """Keep the garbage collector from walking over every series, for longer than the buffer has room."""
+        """Freeze the objects that exist: visiting every series takes too long for the receive buffer."""
         if self._aggregator.compiled_count >= self._frozen_at + FREEZE_AFTER:
             self._frozen_at = self._aggregator.compiled_count
             gc.collect()
             gc.freeze()
 
     def _poll(self, timeout: float) -> None:
-        """Serve connections; a datagram ends the wait."""
+        """Wait for `timeout` seconds, serve connections; a datagram ends the wait."""
         for key, _ in self._selector.select(timeout):
             if key.data is not None:
                 key.data()
 
     def _read_all(self) -> int:
-        """One batch of each transport; returns how many came by the one that brought most."""
+        """Process one batch of each transport; returns the size of the largest."""
         largest = 0
         self._short_queue = False
         for transport, reader in self._readers:
             batch = reader.read()
             if batch:
                 largest = max(largest, len(batch))
-                # The queue of a Unix socket holds ten datagrams by default, and whoever sends one more is kept waiting.
+                # The queue of a Unix socket holds ten datagrams by default; a sender of one more blocks.
                 self._short_queue |= transport == "unixgram"
                 self.packets[transport] += len(batch)
                 self._aggregator.process_batch(batch, reader.sender)
@@ -262,13 +253,13 @@ class Receiver:
         for sock in self._sockets:
             sock.close()
         self._selector.close()
-        for path in (self.listeners.unixgram, self.listeners.unix):
+        for path in (self.settings.listen_unixgram, self.settings.listen_unix):
             if path and self._thread is not None:
                 path.unlink(missing_ok=True)
 
 
-def make_reader(socks: Sequence[socket.socket]) -> DatagramReader:
-    """The best way to read datagrams from the sockets of an address."""
+def build_reader(socks: Sequence[socket.socket]) -> DatagramReader:
+    """The fastest reader for the sockets of one address that the system supports."""
     first = socks[0]
     call = get_recvmmsg() if first.family != socket.AF_UNIX else None
     for sock in socks:

@@ -1,8 +1,8 @@
-"""Datagrams by the batch: one call of the system for many, into buffers that are made once.
+"""Reads many datagrams with one system call (`recvmmsg`), into buffers that are allocated once.
 
-`recvmmsg` is called by ctypes and never waits. The interpreter's lock is kept meanwhile: to get it back from a thread
-that renders would take longer than the call. Where it is missing, datagrams are read one by one until there are none.
-The kernel tells with each datagram how many it threw away before (SO_RXQ_OVFL).
+`recvmmsg` is called through ctypes and never blocks. The GIL is kept during the call: to get it back from a thread that
+renders a scrape would take longer than the call. On systems without `recvmmsg` datagrams are read one by one. With each
+datagram the kernel reports how many it dropped before (SO_RXQ_OVFL).
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 MAX_BATCH = 192
-"""Datagrams a call: more than a rest should bring of the stock buffer (rest.py)."""
+"""Datagrams a call: more than arrive during one sleep with the default buffer (pacing.py)."""
 MAX_DATAGRAM_BYTES = 65_536
-"""Bytes of the largest datagram; memory is used for what is really sent."""
+"""Bytes of the largest datagram. Memory is only used for pages that are written to."""
 HEAD_BYTES = 1_536
-"""Bytes that lie close together: what a client packs fits, and no page of memory is touched for each datagram."""
+"""Bytes of each datagram that are stored close together: most datagrams fit, so they do not need a page each."""
 STRIDE = HEAD_BYTES + 64
-"""Bytes from one head to the next: at a power of two all would share the same few lines of the processor's cache."""
+"""Bytes from one head to the next. Not a power of two: all heads would share the same few lines of the CPU cache."""
 ADDRESS_BYTES = 32
-"""Bytes for the sender's address: struct sockaddr_in6 has 28."""
+"""Bytes reserved for the sender's address: struct sockaddr_in6 has 28."""
 CONTROL_BYTES = 64
-"""Bytes for what the kernel tells with a datagram."""
+"""Bytes reserved for the control data of a datagram: time stamp and drop counter."""
 SO_RXQ_OVFL = 40
 TRANSIENT_ERRORS = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED})
-"""Errors that say that there is nothing now."""
+"""Errors that mean that no datagram waits."""
 CMSGHDR_BYTES = ctypes.sizeof(ctypes.c_size_t) + 2 * ctypes.sizeof(ctypes.c_int)
 """Bytes of struct cmsghdr."""
 
@@ -62,44 +62,47 @@ class Mmsghdr(ctypes.Structure):
 
 
 class DatagramReader(Protocol):
-    """What reads batches from the sockets of one address, and never waits."""
+    """Reads batches of datagrams from the sockets of one address; never blocks."""
 
     @property
     def lost(self) -> int:
-        """Datagrams that the kernel threw away, as far as it told."""
+        """Datagrams that the kernel dropped, as far as it reported."""
 
     @property
     def has_more(self) -> bool:
-        """Whether the newest batch may have left some."""
+        """Whether datagrams may have been left behind by the last batch."""
 
-    def read(self) -> Sequence[bytes]: ...
-    def sender(self, place: int) -> bytes: ...
+    def read(self) -> Sequence[bytes]:
+        """The datagrams that wait. Raises OSError if a socket cannot be used."""
+
+    def sender(self, place: int) -> bytes:
+        """The sender's address (without port) of a datagram of the last batch."""
 
 
 class MsgBuffers:
-    """Room for one batch, which `recvmmsg` fills, in one call or in several."""
+    """Buffers for one batch, filled by one or several calls of `recvmmsg`."""
 
     def __init__(self, family: int, call: Callable[..., int]) -> None:
         self._call = call
-        # Anonymous pages are zero at first and take memory when they are used.
+        # Anonymous pages take memory only once they are written to.
         self._heads = mmap.mmap(-1, MAX_BATCH * STRIDE)
-        self._tail_pages = mmap.mmap(-1, MAX_BATCH * MAX_DATAGRAM_BYTES)
+        self._tails = mmap.mmap(-1, MAX_BATCH * MAX_DATAGRAM_BYTES)
         self.addresses = memoryview(bytearray(MAX_BATCH * ADDRESS_BYTES))
         self.controls = memoryview(bytearray(MAX_BATCH * CONTROL_BYTES))
         self._vectors = (Iovec * (2 * MAX_BATCH))()
         self._messages = (Mmsghdr * MAX_BATCH)()
         self._starts = range(0, MAX_BATCH * STRIDE, STRIDE)
         self.host = slice(4, 8) if family == socket.AF_INET else slice(8, 24)
-        """Where struct sockaddr_in and sockaddr_in6 have the host."""
+        """Position of the host in struct sockaddr_in or sockaddr_in6."""
         self._arrange()
         self._pristine = bytes(self._messages)
         self._places = [ctypes.c_void_p(ctypes.addressof(message)) for message in self._messages]
         self.used = 0
         self._lengths = view_numbers(self._messages, Mmsghdr.length.offset, "I")
-        self._told = view_numbers(self._messages, Msghdr.control_length.offset, "N")
+        self._control_lengths = view_numbers(self._messages, Msghdr.control_length.offset, "N")
 
     def _arrange(self) -> None:
-        heads, tails = (get_address(memoryview(one)) for one in (self._heads, self._tail_pages))
+        heads, tails = (get_address(memoryview(one)) for one in (self._heads, self._tails))
         addresses, controls = get_address(self.addresses), get_address(self.controls)
         for place, message in enumerate(self._messages):
             head, tail = self._vectors[2 * place : 2 * place + 2]
@@ -110,10 +113,8 @@ class MsgBuffers:
             header.vectors, header.vector_count = ctypes.addressof(head), 2
             header.control, header.control_length = controls + place * CONTROL_BYTES, CONTROL_BYTES
 
-    def fill(self, descriptor: int) -> int:
-        """Take what waits, as much as fits beside what is there; says how many datagrams. Raises OSError where the
-        socket is of no use.
-        """
+    def receive(self, descriptor: int) -> int:
+        """Receive the datagrams that wait and fit; returns how many. Raises OSError if the socket cannot be used."""
         used = self.used
         count = self._call(descriptor, self._places[used], MAX_BATCH - used, socket.MSG_DONTWAIT, None)
         if count < 0:
@@ -125,7 +126,7 @@ class MsgBuffers:
         return count
 
     def copy(self) -> list[bytes]:
-        """The datagrams that are there."""
+        """The datagrams in the buffers."""
         heads, lengths = self._heads, self._lengths[: self.used].tolist()
         if max(lengths, default=0) > HEAD_BYTES:
             return [self._join(place, length) for place, length in enumerate(lengths)]
@@ -134,19 +135,18 @@ class MsgBuffers:
     def _join(self, place: int, length: int) -> bytes:
         start, end = self._starts[place], place * MAX_DATAGRAM_BYTES
         return (
-            self._heads[start : start + min(length, HEAD_BYTES)]
-            + self._tail_pages[end : end + max(0, length - HEAD_BYTES)]
+            self._heads[start : start + min(length, HEAD_BYTES)] + self._tails[end : end + max(0, length - HEAD_BYTES)]
         )
 
     def clear(self) -> None:
-        """Make room: the kernel shortens the lengths that it was given."""
+        """Empty the buffers. Their lengths are restored, because the kernel overwrites them."""
         ctypes.memmove(self._messages, self._pristine, self.used * ctypes.sizeof(Mmsghdr))
         self.used = 0
 
     def get_drop_count(self, start: int) -> int:
-        """How many the kernel told that it has thrown away, 0 where it says nothing; `start` is where it tells."""
+        """The kernel's count of drops at offset `start` of the control data; 0 if the last datagram has none."""
         last = self.used - 1
-        if self._told[last] <= start:
+        if self._control_lengths[last] <= start:
             return 0
         start += last * CONTROL_BYTES + CMSGHDR_BYTES
         return int.from_bytes(self.controls[start : start + 4], sys.byteorder)
@@ -162,9 +162,9 @@ class BatchReader:
         self.has_more = False
 
     def read(self) -> Sequence[bytes]:
-        """The datagrams that are there, at most MAX_BATCH. Raises OSError where the socket is of no use."""
+        """The datagrams that wait, at most MAX_BATCH. Raises OSError if the socket cannot be used."""
         self._buffers.clear()
-        count = self._buffers.fill(self._descriptor)
+        count = self._buffers.receive(self._descriptor)
         self.has_more = count == MAX_BATCH
         if not count:
             return ()
@@ -172,13 +172,13 @@ class BatchReader:
         return self._buffers.copy()
 
     def sender(self, place: int) -> bytes:
-        """The address (no port) of the sender of a datagram of the newest batch."""
+        """The sender's address (without port) of a datagram of the last batch."""
         start = place * ADDRESS_BYTES
         return bytes(self._buffers.addresses[start : start + ADDRESS_BYTES][self._buffers.host])
 
 
 class SingleReader:
-    """Reads one datagram a call, where there is no `recvmmsg`, and for Unix sockets."""
+    """Reads one datagram a call: for Unix sockets, and on systems without `recvmmsg`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -187,7 +187,7 @@ class SingleReader:
         self.has_more = False
 
     def read(self) -> Sequence[bytes]:
-        """The datagrams that are there, at most MAX_BATCH. Raises OSError where the socket is of no use."""
+        """The datagrams that wait, at most MAX_BATCH. Raises OSError if the socket cannot be used."""
         batch: list[bytes] = []
         self._senders = []
         while len(batch) < MAX_BATCH:
@@ -204,12 +204,12 @@ class SingleReader:
         return batch
 
     def sender(self, place: int) -> bytes:
-        """The address (no port) of the sender of a datagram of the newest batch."""
+        """The sender's address (without port) of a datagram of the last batch."""
         return self._senders[place]
 
 
 def pack_address(address: object) -> bytes:
-    """An IP address in its bytes; nothing for Unix sockets."""
+    """The bytes of an IP address as Python's sockets return it; empty for a Unix socket."""
     if not isinstance(address, tuple):
         return b""
     host = str(address[0]).partition("%")[0]
@@ -217,18 +217,19 @@ def pack_address(address: object) -> bytes:
 
 
 def get_address(buffer: memoryview) -> int:
+    """The memory address of a buffer."""
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
 
 
 def view_numbers(messages: ctypes.Array[Mmsghdr], offset: int, kind: str) -> memoryview:
-    """The numbers at that place of each message; `kind` is as in the module struct."""
+    """A view of one number of each message, at that offset; `kind` is a format character of the module struct."""
     numbers = memoryview(messages).cast("B").cast(kind)  # type: ignore[call-overload]
     view: memoryview = numbers[offset // numbers.itemsize :: ctypes.sizeof(Mmsghdr) // numbers.itemsize]
     return view
 
 
 def get_recvmmsg() -> Callable[..., int] | None:
-    """The C library's `recvmmsg`, None where there is none."""
+    """The C library's `recvmmsg`; None if it has none."""
     try:
         return ctypes.PyDLL(None, use_errno=True).recvmmsg
     except (AttributeError, OSError):
@@ -236,6 +237,6 @@ def get_recvmmsg() -> Callable[..., int] | None:
 
 
 def enable_drop_counter(sock: socket.socket) -> None:
-    """Let the kernel tell how many datagrams it threw away, with the next one that it keeps."""
+    """Ask the kernel to report dropped datagrams with the next one that it delivers (Linux only)."""
     if os.uname().sysname == "Linux":
         sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)

@@ -1,4 +1,4 @@
-"""Raw lines passed on to another StatsD over UDP, packed, and never at the cost of reception."""
+"""Forwards received lines to another StatsD server over UDP, packed into datagrams; never delays reception."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Sequence
 log = logging.getLogger(__name__)
 
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Seconds to wait before a name is looked up again, after one failure, two, and so on."""
-RENEW = 60.0
-"""Seconds after which a name that was found is looked up again, because its address may change."""
+"""Seconds before the next DNS lookup, after one failure, two failures and so on."""
+LOOKUP_INTERVAL = 60.0
+"""Seconds between DNS lookups of a host name that resolves: its address may change."""
 
 
 class Relay:
-    """Sends what it is given, from the receiving thread; what cannot be sent at once is counted as lost.
+    """Sends datagrams from the receiving thread; what cannot be sent at once is counted as lost.
 
-    A name is looked up in a thread of its own, again and again: no resolver, slow or broken, holds up reception.
+    A separate thread looks the host name up, again and again, so a slow or broken DNS server never delays reception.
     """
 
     def __init__(self, address: str, size: int = 1_432) -> None:
@@ -31,17 +31,17 @@ class Relay:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self.problem = ""
-        """Why nothing can be sent or the address may be out of date; empty where all is well."""
+        """Why nothing can be sent, or why the address may be outdated; empty if the last lookup succeeded."""
         self.packets = 0
         self.lost = 0
 
     @property
     def ready(self) -> bool:
-        """Whether there is an address to send to."""
+        """Whether the host name is resolved."""
         return self._socket is not None
 
     def open(self) -> None:
-        """Begin, unless it did already: an IP address is used at once, a name once it was looked up."""
+        """Start, unless started: an IP address is used at once, a host name after its first lookup."""
         if self._thread is not None or self._socket is not None:
             return
         self._closed = threading.Event()
@@ -49,11 +49,13 @@ class Relay:
             self._connect(flags=socket.AI_NUMERICHOST)
         except OSError:
             arguments = (self._closed,)
-            self._thread = threading.Thread(target=self._keep_up, args=arguments, name="statsd-relay", daemon=True)
+            self._thread = threading.Thread(
+                target=self._resolve_repeatedly, args=arguments, name="statsd-relay", daemon=True
+            )
             self._thread.start()
 
     def __call__(self, datagrams: Sequence[bytes]) -> None:
-        """Send lines or whole datagrams, several in one where they fit."""
+        """Send lines or whole datagrams, joined into larger datagrams where they fit."""
         held: list[bytes] = []
         size = 0
         for datagram in datagrams:
@@ -67,7 +69,7 @@ class Relay:
             self._send(b"\n".join(held))
 
     def close(self) -> None:
-        """Let go of the sockets, and look nothing up any more."""
+        """Close the sockets and stop the lookups."""
         self._closed.set()
         for sock in (self._socket, self._retired):
             if sock is not None:
@@ -83,11 +85,11 @@ class Relay:
             sock.send(packet)
             self.packets += 1
         except OSError:
-            # The buffer is full, or nothing listens there: StatsD has no second try.
+            # The send buffer is full, or no process listens there. StatsD never retries.
             self.lost += 1
 
-    def _keep_up(self, closed: threading.Event) -> None:
-        """Look the name up until `closed`: soon again after a failure, now and then after a success."""
+    def _resolve_repeatedly(self, closed: threading.Event) -> None:
+        """Look the host name up until `closed` is set: with a backoff after failures, every minute after a success."""
         failures = 0
         while not closed.is_set():
             try:
@@ -98,10 +100,10 @@ class Relay:
                 self._report(f"cannot relay StatsD to {self.address}: {error.strerror or error}; check the address")
             else:
                 self._report("")
-            closed.wait(BACKOFF[min(failures, len(BACKOFF)) - 1] if failures else RENEW)
+            closed.wait(BACKOFF[min(failures, len(BACKOFF)) - 1] if failures else LOOKUP_INTERVAL)
 
     def _connect(self, flags: int = 0) -> None:
-        """Look the address up, which may take time, and send there from now on. Raises OSError."""
+        """Look the address up, which may take seconds, and send there from now on. Raises OSError."""
         family, kind, _, _, address = socket.getaddrinfo(
             self._host, self._port, type=socket.SOCK_DGRAM, flags=socket.AddressInfo(flags)
         )[0]
@@ -118,15 +120,15 @@ class Relay:
         if self._closed.is_set():
             sock.close()
             return
-        # The receiving thread may be sending by the old one, so that is closed a turn later.
+        # The receiving thread may be using the old socket, so it is closed at the next change.
         if self._retired is not None:
             self._retired.close()
         self._retired, self._socket = current, sock
 
     def _report(self, problem: str) -> None:
-        """Log once when it turns bad, and once when it works again."""
+        """Log once when the lookup starts to fail, and once when it works again."""
         if problem and not self.problem:
-            log.warning("%s; lines are lost to it until then, reception goes on", problem)
+            log.warning("%s; lines for it are lost until then, reception continues", problem)
         elif self.problem and not problem:
             log.info("StatsD is relayed to %s again", self.address)
         self.problem = problem

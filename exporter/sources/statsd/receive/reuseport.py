@@ -1,7 +1,7 @@
-"""Several sockets on one UDP port: room for a burst where the kernel grants one socket little, without any privilege.
+"""Several UDP sockets on one port (SO_REUSEPORT): a large receive buffer without privileges.
 
-The kernel gives each datagram to one of them at random (SO_REUSEPORT, with a program of three instructions), so that
-they fill alike, and stamps it with the time: `arrivals` puts the datagrams in order again.
+The kernel limits the buffer of one socket (net.core.rmem_max). It hands each datagram to one of the sockets at random,
+so they fill equally, and stamps it with the time. `ordering.py` sorts the datagrams by that stamp.
 """
 
 from __future__ import annotations
@@ -15,41 +15,42 @@ from contextlib import suppress
 from exporter.sources.statsd.receive.sockets import bind_inet, enlarge
 
 MAX_SOCKETS = 16
-"""Sockets at most: with the system's own buffer that is 4,432 small datagrams."""
-ROOM = 4 * 1024 * 1024
-"""Bytes that all of them together should have where no size was asked for."""
+"""With the system's default buffer they hold 4,432 small datagrams."""
+DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024
+"""Buffer of all sockets together if no size is configured."""
 SO_ATTACH_REUSEPORT_CBPF = 51
 SO_TIMESTAMPNS = 35
 LOAD, MODULO, RETURN = 0x20, 0x94, 0x16
-"""Instructions of the classic packet filter: BPF_LD, BPF_ALU with BPF_MOD, BPF_RET of the result."""
+"""Instructions of the classic packet filter: BPF_LD, BPF_ALU with BPF_MOD, BPF_RET."""
 RANDOM = 0xFFFFF000 + 56
-"""What to load: SKF_AD_RANDOM."""
+"""Operand of LOAD: SKF_AD_RANDOM, a random number."""
 INSTRUCTION = struct.Struct("=HBBI")
 PROGRAM = struct.Struct("@HP")
-"""struct sock_fprog: how many instructions, and where they are."""
+"""struct sock_fprog: the number of instructions and their address."""
 
 
 def bind_port(text: str, size: int, *, shared: bool) -> list[socket.socket]:
-    """Bind `HOST:PORT` by one socket with a receive buffer of that size (0: the system's own), or by as many as have
-    that much together, where the kernel grants one less and they may be `shared`. Raises ReaderError.
+    """Bind the UDP address `HOST:PORT` with a receive buffer of `size` bytes (0: the system's default).
+
+    If the kernel grants one socket less and `shared` is set, several sockets share the port. Raises ReaderError.
     """
-    # The first binds as the only one: who else listens there must be told, not joined.
+    # The first socket binds without SO_REUSEPORT: if another process listens on the port, that is an error.
     first = bind_inet(text, socket.SOCK_DGRAM)
-    many = min(MAX_SOCKETS, -(-(size or ROOM) // enlarge(first, size)))
-    if many == 1 or not shared or sys.platform != "linux" or sys.maxsize < 2**32:
+    count = min(MAX_SOCKETS, -(-(size or DEFAULT_BUFFER_BYTES) // enlarge(first, size)))
+    if count == 1 or not shared or sys.platform != "linux" or sys.maxsize < 2**32:
         return [first]
-    return share(first, many, size)
+    return bind_shared(first, count, size)
 
 
-def share(first: socket.socket, many: int, size: int) -> list[socket.socket]:
-    """So many sockets that share the port of the first; that one alone where the kernel cannot."""
+def bind_shared(first: socket.socket, count: int, size: int) -> list[socket.socket]:
+    """`count` sockets on the port of `first`; only `first` if the kernel cannot share ports."""
     socks = [first]
     try:
         first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        while len(socks) < many:
-            socks.append(join(first))
+        while len(socks) < count:
+            socks.append(bind_sibling(first))
             enlarge(socks[-1], size)
-        spread(first, many)
+        attach_random_filter(first, count)
         for sock in socks:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     except OSError:
@@ -61,16 +62,16 @@ def share(first: socket.socket, many: int, size: int) -> list[socket.socket]:
     return socks
 
 
-def join(first: socket.socket) -> socket.socket:
-    """One more socket on the same port. Raises OSError."""
+def bind_sibling(first: socket.socket) -> socket.socket:
+    """One more socket on the port of `first`. Raises OSError."""
     sock = socket.socket(first.family, first.type)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if sock.family == socket.AF_INET6:
-            # As the first: what may come by IPv4 as well.
-            alone = first.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, alone)
+            # All sockets of the port must agree on whether they accept IPv4.
+            v6_only = first.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6_only)
         sock.bind(first.getsockname())
     except OSError:
         sock.close()
@@ -78,9 +79,9 @@ def join(first: socket.socket) -> socket.socket:
     return sock
 
 
-def spread(first: socket.socket, many: int) -> None:
-    """Let chance choose among so many sockets of a port. Raises OSError."""
-    code = ((LOAD, RANDOM), (MODULO, many), (RETURN, 0))
+def attach_random_filter(first: socket.socket, count: int) -> None:
+    """Let the kernel choose at random among the `count` sockets of a port. Raises OSError."""
+    code = ((LOAD, RANDOM), (MODULO, count), (RETURN, 0))
     text = b"".join(INSTRUCTION.pack(number, 0, 0, operand) for number, operand in code)
     held = ctypes.create_string_buffer(text, len(text))
     program = PROGRAM.pack(len(code), ctypes.addressof(held))

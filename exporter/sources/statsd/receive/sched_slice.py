@@ -1,8 +1,7 @@
-"""Short turns of the CPU: a thread that asks for them need not wait until the others have used up theirs.
+"""A short CPU time slice for the receiving thread, so that it runs before its receive buffer is full.
 
-Under the default policy Linux (since 6.12) lets a thread that wakes run before those whose turns are longer, and
-everybody may ask. A thread gets no more of the CPU by it, but the receiving one gets it before its buffer is full.
-Older kernels take the wish and do nothing.
+With Linux 6.12 and later (EEVDF) a thread that wakes up runs before threads with a longer slice. Any thread may ask for
+a short slice, and gets no more CPU time in total by it. Older kernels accept the request and ignore it.
 """
 
 from __future__ import annotations
@@ -12,22 +11,22 @@ import os
 import struct
 
 NUMBERS = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
-"""The system call `sched_setattr`, by machine: the C library has had a name for it only of late."""
+"""Number of the system call `sched_setattr` by machine: only new C libraries have a function for it."""
 ATTRIBUTES = struct.Struct("=IIQiIQQQ")
-"""struct sched_attr: its size, policy, flags, niceness, priority, and the turn, deadline and period in nanoseconds."""
+"""struct sched_attr: size, policy, flags, nice value, priority; then slice, deadline and period in nanoseconds."""
 SLICE = 100_000
-"""Nanoseconds, the shortest that there is."""
+"""Nanoseconds, the shortest slice that the kernel grants."""
 
 
 def request_short_slice() -> bool:
-    """Ask for the calling thread; says whether the kernel took the wish."""
+    """Ask for a short time slice for the calling thread; returns whether the kernel accepted the request."""
     number = NUMBERS.get(os.uname().machine)
     if os.uname().sysname != "Linux" or number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
         return False
     nice = os.getpriority(os.PRIO_PROCESS, 0)
-    wish = ATTRIBUTES.pack(ATTRIBUTES.size, os.SCHED_OTHER, 0, nice, 0, SLICE, 0, 0)
+    attributes = ATTRIBUTES.pack(ATTRIBUTES.size, os.SCHED_OTHER, 0, nice, 0, SLICE, 0, 0)
     try:
-        answer: int = ctypes.CDLL(None).syscall(number, 0, wish, 0)
+        result: int = ctypes.CDLL(None).syscall(number, 0, attributes, 0)
     except (AttributeError, OSError):
         return False
-    return answer == 0
+    return result == 0

@@ -1,4 +1,4 @@
-"""Sockets that StatsD arrives on: bound, with the receive buffer that the kernel grants, or a reason why not."""
+"""Binds the sockets for StatsD and sets their receive buffers; errors say what to do."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from exporter.metrics.reading import ReaderError
 SO_RCVBUFFORCE = 33
 LISTEN_BACKLOG = 128
 ADVICE = {
-    errno.EADDRINUSE: "another process listens there; stop it, choose another port, or give an empty value",
-    errno.EACCES: "it is not allowed; choose a port above 1023 or a folder that this user may write",
-    errno.EADDRNOTAVAIL: "this machine does not have that address",
-    errno.ENOENT: "its folder does not exist",
+    errno.EADDRINUSE: "another process listens on it; stop that process, choose another port, or set an empty value",
+    errno.EACCES: "permission denied; choose a port above 1023 or a directory that this user can write to",
+    errno.EADDRNOTAVAIL: "this machine does not have this address",
+    errno.ENOENT: "its directory does not exist",
 }
 
 
 def bind_inet(text: str, kind: socket.SocketKind) -> socket.socket:
-    """Bind `HOST:PORT`. Raises ReaderError, which says what to do."""
+    """A socket bound to `HOST:PORT`. Raises ReaderError, which says what to do."""
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     try:
         found = socket.getaddrinfo(host or "::", int(port), type=kind, flags=socket.AI_PASSIVE)[0]
         sock = socket.socket(found[0], kind)
     except socket.gaierror as error:
-        raise fail(text, f"the name cannot be resolved ({error.strerror})") from error
+        raise build_error(text, f"the name cannot be resolved ({error.strerror})") from error
     except OSError as error:
-        raise fail(text, error) from error
+        raise build_error(text, error) from error
     try:
         if kind is socket.SOCK_STREAM:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -41,11 +41,11 @@ def bind_inet(text: str, kind: socket.SocketKind) -> socket.socket:
         return prepare(sock, kind)
     except OSError as error:
         sock.close()
-        raise fail(text, error) from error
+        raise build_error(text, error) from error
 
 
 def bind_unix(path: Path, kind: socket.SocketKind, mode: int) -> socket.socket:
-    """Bind a path; a socket left there by a process that ended is replaced. Raises ReaderError."""
+    """A Unix socket bound to a path; the socket file of a process that ended is replaced. Raises ReaderError."""
     sock = socket.socket(socket.AF_UNIX, kind)
     try:
         remove_stale(path, kind)
@@ -54,10 +54,11 @@ def bind_unix(path: Path, kind: socket.SocketKind, mode: int) -> socket.socket:
         return prepare(sock, kind)
     except OSError as error:
         sock.close()
-        raise fail(str(path), error) from error
+        raise build_error(str(path), error) from error
 
 
 def prepare(sock: socket.socket, kind: socket.SocketKind) -> socket.socket:
+    """Make a bound socket non-blocking; a stream socket starts to listen."""
     sock.setblocking(False)
     if kind is socket.SOCK_STREAM:
         sock.listen(LISTEN_BACKLOG)
@@ -65,10 +66,10 @@ def prepare(sock: socket.socket, kind: socket.SocketKind) -> socket.socket:
 
 
 def remove_stale(path: Path, kind: socket.SocketKind) -> None:
-    """Remove a socket on which nobody listens. Raises OSError where it is no socket, or somebody does."""
+    """Remove a socket file that no process listens on. Raises OSError if a process does, or if it is another file."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise FileExistsError(errno.EEXIST, "there is a file that is no socket; choose another path")
+            raise FileExistsError(errno.EEXIST, "a file that is not a socket exists there; choose another path")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, kind) as probe:
@@ -81,9 +82,9 @@ def remove_stale(path: Path, kind: socket.SocketKind) -> None:
 
 
 def enlarge(sock: socket.socket, size: int) -> int:
-    """Ask for a receive buffer of that many bytes (0: leave it); returns what the kernel grants."""
+    """Ask for a receive buffer of `size` bytes (0: keep the default); returns the bytes that the kernel granted."""
     if size:
-        # The kernel doubles what is asked for, for its own bookkeeping, and tells the double.
+        # The kernel doubles the requested size for its bookkeeping, and reports the doubled size.
         for option in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
             with suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, option, size // 2)
@@ -91,6 +92,7 @@ def enlarge(sock: socket.socket, size: int) -> int:
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
 
-def fail(where: str, reason: OSError | str) -> ReaderError:
+def build_error(where: str, reason: OSError | str) -> ReaderError:
+    """The error for an address that cannot be bound, with advice for the usual causes."""
     words = reason if isinstance(reason, str) else ADVICE.get(reason.errno or 0, reason.strerror)
     return ReaderError("unreachable", f"cannot listen for StatsD on {where}: {words}")

@@ -1,4 +1,4 @@
-"""StatsD over connections (TCP, Unix streams): cut into lines, bounded in number, time and length."""
+"""StatsD over TCP and Unix stream sockets: connections with limits on number, idle time and line length."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from exporter.sources.statsd.receive.recvmmsg import pack_address
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 512
-"""Open at once; for one more the one that was silent for longest goes, or the new one."""
+"""Open connections. For one more, the one that was idle for longest is closed, or the new one is refused."""
 MAX_LINE_BYTES = 65_536
-"""Bytes of the longest line; of a longer one nothing is used."""
+"""Longer lines are rejected as a whole."""
 CHUNK_BYTES = 65_536
-MIN_SILENCE = 60.0
-"""Seconds for which a connection must have been silent to make room for another."""
+MIN_IDLE = 60.0
+"""Seconds for which a connection must have been idle to be closed for a new one."""
 ACCEPT_RETRY_DELAY = 0.2
-"""Seconds to wait where no connection can be accepted, as when file descriptors ran out."""
+"""Seconds to wait after a failed accept, for example if the process has no free file descriptors."""
 SWEEP_INTERVAL = 1.0
-"""Seconds between searches for connections that are idle for too long."""
+"""Seconds between searches for idle connections."""
 MAX_DRAIN_READS = 64
-"""Chunks that are taken of a connection when reception ends: a sender that never pauses must not hold it up."""
+"""Chunks read from a connection at shutdown: a sender that never pauses must not delay it."""
 KEEPALIVE = {socket.TCP_KEEPIDLE: 60, socket.TCP_KEEPINTVL: 15, socket.TCP_KEEPCNT: 4}
-"""After how many seconds of silence the kernel asks the other side whether it is there, how often, how many times."""
+"""Seconds of silence before the first keepalive probe, seconds between probes, and the number of probes."""
 CLOSE_REASONS = ("idle", "room")
-"""Why connections are closed from here: silent for too long, or silent for longest when there was no room."""
+"""Why the exporter closed a connection: idle for too long, or closed to make room for a new one."""
 
 OnLines = Callable[[str, list[bytes], bytes], None]
-"""Takes a transport, lines, and the sender's address."""
+"""Called with the transport, complete lines, and the sender's address."""
 
 
 @dataclass(slots=True)
 class ConnectionCounts:
-    """What happened to connections. They go on when reception starts again."""
+    """Counters of connections; they continue when reception is restarted."""
 
     refused: int = 0
-    """Closed at once, because too many are open."""
+    """Closed at once because too many were open."""
     closed: Counter[str] = field(default_factory=Counter)
-    """By one of CLOSE_REASONS."""
+    """Closed by the exporter, by one of CLOSE_REASONS."""
     accept_failures: int = 0
-    """Times that no connection could be accepted, as where file descriptors ran out."""
+    """Failed calls of accept, for example without a free file descriptor."""
     too_long: int = 0
-    """Lines that were too long."""
+    """Rejected lines, longer than MAX_LINE_BYTES."""
 
 
 class StreamConnection:
-    """One sender's stream."""
+    """One open connection, with the start of a line that is not complete yet."""
 
     __slots__ = ("active", "rest", "sender", "skipping", "sock", "transport")
 
@@ -62,13 +62,16 @@ class StreamConnection:
         self.transport = transport
         self.sender = sender
         self.active = now
-        """When something came, in monotonic seconds."""
+        """Time of the last data, in monotonic seconds."""
         self.rest = b""
         self.skipping = False
 
 
 class StreamListeners:
-    """All listeners and their connections, looked at without waiting. `idle` seconds of silence end one (0: never)."""
+    """Listening stream sockets and their connections; never blocks.
+
+    A connection without data for `idle` seconds is closed (0: never).
+    """
 
     def __init__(
         self,
@@ -88,24 +91,24 @@ class StreamListeners:
         self._paused: list[tuple[socket.socket, str]] = []
         self._failing = False
         self.due = math.inf
-        """When to sweep, in monotonic seconds."""
+        """When the next `sweep` is due, in monotonic seconds."""
 
     @property
     def busy(self) -> bool:
-        """Whether a connection is open."""
+        """Whether any connection is open."""
         return bool(self._open)
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """The number of open connections."""
         return len(self._open)
 
     def listen(self, sock: socket.socket, transport: str) -> None:
-        """Accept connections on a listening socket from now on."""
+        """Accept connections on a listening socket."""
         self._selector.register(sock, selectors.EVENT_READ, lambda: self._accept(sock, transport))
 
     def sweep(self, now: float) -> None:
-        """What is due: listen again after a setback, close what is idle for too long."""
+        """Listen again after failed accepts, and close idle connections."""
         paused, self._paused = self._paused, []
         for sock, transport in paused:
             self.listen(sock, transport)
@@ -115,7 +118,7 @@ class StreamListeners:
         self.due = now + SWEEP_INTERVAL if self._open else math.inf
 
     def close(self) -> None:
-        """Take what has arrived, and end every connection."""
+        """Read what has arrived, then close every connection."""
         for connection in list(self._open):
             for _ in range(MAX_DRAIN_READS):
                 if not self._read(connection):
@@ -143,7 +146,7 @@ class StreamListeners:
         sock = connection.sock
         sock.setblocking(False)
         if connection.transport == "tcp":
-            # Otherwise a sender whose machine went away keeps its place for ever.
+            # Without keepalive a connection stays open for ever if the sender's machine is switched off.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             for option, value in KEEPALIVE.items():
                 sock.setsockopt(socket.IPPROTO_TCP, option, value)
@@ -151,26 +154,26 @@ class StreamListeners:
         self._selector.register(sock, selectors.EVENT_READ, lambda: self._read(connection))
 
     def _pause(self, listener: socket.socket, transport: str, error: OSError) -> None:
-        """Stop listening for a moment: the connection that waits would wake the selector at once, again and again."""
+        """Stop listening for a moment: the waiting connection would wake the selector again and again."""
         self.counts.accept_failures += 1
         if not self._failing:
-            log.warning("StatsD: cannot accept a connection: %s; trying again until it works", error.strerror)
+            log.warning("StatsD: cannot accept connections: %s; will keep trying", error.strerror)
         self._failing = True
         self._selector.unregister(listener)
         self._paused.append((listener, transport))
         self.due = min(self.due, self._clock() + ACCEPT_RETRY_DELAY)
 
     def _make_room(self, now: float) -> bool:
-        """Close the connection that was silent for longest; False if all sent something a moment ago."""
+        """Close the connection that was idle for longest; False if all were active within MIN_IDLE seconds."""
         oldest = min(self._open, key=lambda one: one.active)
-        if now - oldest.active < MIN_SILENCE:
+        if now - oldest.active < MIN_IDLE:
             return False
         self.counts.closed["room"] += 1
         self._end(oldest)
         return True
 
     def _read(self, connection: StreamConnection) -> bool:
-        """Take what is there; says whether there was anything."""
+        """Read what has arrived; returns whether there was anything."""
         try:
             data = connection.sock.recv(CHUNK_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -194,7 +197,7 @@ class StreamListeners:
         return True
 
     def _end(self, connection: StreamConnection) -> None:
-        """Close; a line without an end counts as one."""
+        """Close a connection. A last line without a line end counts as a line."""
         if connection not in self._open:
             return
         self._open.discard(connection)
