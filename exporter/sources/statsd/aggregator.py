@@ -41,7 +41,9 @@ MAX_PLAIN_VALUE = 1e100
 DIGITS = range(ord("0"), ord("9") + 1)
 
 SenderLookup = Callable[[int], bytes]
-"""The address of the sender of a datagram, by its place in the batch."""
+"""Returns the sender's address of a datagram, by its place in the batch."""
+LineParts = tuple[bytes, bytes, bytes]
+"""A line cut at its first colon and the first bar after it: name, value, and type with all further fields."""
 
 
 class Aggregator:
@@ -114,11 +116,11 @@ class Aggregator:
                 if value is None:
                     value = self._parse_number(raw)
             if action is None or value is None:
-                blank += self._process_line(line, senders, place)
+                blank += self._process_line(line, (name, raw, tail), senders, place)
                 continue
             hits, counter, cells, histogram_spec, counters, updates = action
             if updates and has_expired_series(updates):
-                blank += self._process_line(line, senders, place)
+                blank += self._process_line(line, (name, raw, tail), senders, place)
                 continue
             hits[0] += 1
             if counter:
@@ -151,18 +153,18 @@ class Aggregator:
             self._numbers[raw] = value
         return value
 
-    def _process_line(self, line: bytes, senders: SenderLookup, place: int) -> bool:
-        """Read a whole line, the cold path; says whether there was nothing in it."""
-        name, _, rest = line.partition(b":")
-        raw, _, tail = rest.partition(b"|")
+    def _process_line(self, line: bytes, parts: LineParts, senders: SenderLookup, place: int) -> bool:
+        """Process a line that is not cached, or whose value is unusual; returns whether the line is blank."""
+        name, raw, tail = parts
         key = name + b"\n" + tail
         known = self._actions.get(key)
         sample = self._parser.parse(name, raw, tail)
         if sample is None:
             return self._process_unusual_line(line, known, senders, place)
-        action = known or self._compile(sample, key if len(line) <= MAX_CACHED_LINE_BYTES else b"")
+        value = normalize_number(sample.value)
+        action = known or self._compile(sample, value, key if len(line) <= MAX_CACHED_LINE_BYTES else b"")
         action[0][0] += 1
-        self._apply_checked(action, normalize_number(sample.value), senders, place, relative=sample.relative)
+        self._apply_checked(action, value, senders, place, relative=sample.relative)
         return False
 
     def _process_unusual_line(
@@ -181,14 +183,15 @@ class Aggregator:
             else b""
         )
         for sample in parsed.samples:
-            action = known or self._compile(sample, kept)
+            value = normalize_number(sample.value)
+            action = known or self._compile(sample, value, kept)
             action[0][0] += 1
-            self._apply_checked(action, normalize_number(sample.value), senders, place, relative=sample.relative)
+            self._apply_checked(action, value, senders, place, relative=sample.relative)
         return False
 
-    def _compile(self, sample: Sample, key: bytes) -> CompiledAction:
-        """What a sample does; remembered under the key, if there is one and every target takes the value."""
-        action, rejected = self._actions.compile(sample.signature, normalize_number(sample.value))
+    def _compile(self, sample: Sample, value: float, key: bytes) -> CompiledAction:
+        """The action of a sample; cached under the key, unless that is empty or a target rejects the value."""
+        action, rejected = self._actions.compile(sample.signature, value)
         if rejected:
             self.rejected.update(rejected)
         elif key:
@@ -207,7 +210,8 @@ class Aggregator:
             self._observe(cells, bounds, value * scale + plus, weight)
         for series, scale, plus in counters:
             self._add(series, value * scale + plus)
-        self._apply_updates(updates, value, senders, place, relative=relative)
+        if updates:
+            self._apply_updates(updates, value, senders, place, relative=relative)
 
     def _apply_updates(
         self,

@@ -24,13 +24,17 @@ class MetricType(StrEnum):
     DISTRIBUTION = "d"
 
 
+Tags = tuple[tuple[str, str], ...]
+"""Keys and values, in the order in which they were sent."""
+
+
 class Signature(NamedTuple):
     """All that lines of one metric have in common: everything but the value."""
 
     name: str
     """As it was sent, with Airflow's prefix, without tags."""
     type: MetricType
-    tags: tuple[tuple[str, str], ...] = ()
+    tags: Tags = ()
     """In the order in which they were sent; a tag without a value has an empty one."""
     rate: float = 1.0
     """The sample rate: a line stands for 1/rate events. Always in (0, 1]."""

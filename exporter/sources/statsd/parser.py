@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from exporter.sources.statsd.model import ALL_DIALECTS, Dialects, MetricType, Sample, Signature
+from exporter.sources.statsd.model import ALL_DIALECTS, Dialects, MetricType, Sample, Signature, Tags
 
 MAX_LINE_BYTES = 65_535
 """Longer lines are refused: no datagram holds one, only a stream that lost its line ends."""
@@ -32,8 +32,6 @@ SINGLE_VALUE_FIELDS = ("c:", "e:", "card:")
 """Fields in which a colon does not begin another value."""
 IGNORED_FIELDS = ("T", "e:", "card:")
 """Fields of newer DogStatsD that say nothing a scraped metric could hold: timestamp, origin, cardinality."""
-
-Tags = tuple[tuple[str, str], ...]
 
 
 class Parsed(NamedTuple):

@@ -86,6 +86,10 @@ class PrefixDetector:
         if prefix not in self._proven and prefix in self._known and name in self._signs:
             self._note(prefix, name)
 
+    def is_settled(self, prefix: str) -> bool:
+        """Whether a prefix is a known one under which enough names came: one more name changes nothing."""
+        return prefix in self._proven and prefix in self._known and prefix not in self.recognised
+
     @property
     def confirmed(self) -> bool:
         """Whether Airflow's names come under a prefix that is known."""

@@ -12,7 +12,7 @@ from exporter.config.settings import StatsdSettings
 from exporter.metrics.family import Family
 from exporter.metrics.family_spec import FamilySpec
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names.custom import CustomFamilies
+from exporter.sources.statsd.airflow_names.custom import MAX_VALUE_LENGTH, CustomFamilies
 from exporter.sources.statsd.airflow_names.event import Event, TimerUnit, covers_release
 from exporter.sources.statsd.airflow_names.events.table import EVENTS
 from exporter.sources.statsd.airflow_names.id_split import IdSplit, IdSplitter
@@ -27,6 +27,7 @@ from exporter.sources.statsd.airflow_names.prefixes import (
     list_splits_at_dots,
 )
 from exporter.sources.statsd.airflow_names.stream_hints import StreamHints
+from exporter.sources.statsd.airflow_names.tag_layouts import MAX_LAYOUTS, TagLayout, has_layout
 from exporter.sources.statsd.airflow_names.targets import TargetBuilder, extract_team, extract_variables, merge_values
 from exporter.sources.statsd.model import ALL_DIALECTS, IdCorrections, MetricType, Resolution, Signature
 from exporter.sources.statsd.parser import CLIENT_TELEMETRY_PREFIX
@@ -71,6 +72,7 @@ class AirflowNameResolver:
         self._target_builder = TargetBuilder(api_feeds, task_labels=settings.task_labels)
         self._noted: set[tuple[Event, bool, bool]] = set()
         self._plans: dict[PlanKey, EventPlan] = {}
+        self._layouts: dict[tuple[str, MetricType, str, tuple[str, ...]], TagLayout] = {}
         self._state = StreamState(-1, old=False, dots_escaped=False)
 
     dialects = ALL_DIALECTS
@@ -94,7 +96,10 @@ class AirflowNameResolver:
         return found
 
     def look_up(self, signature: Signature) -> Resolution:
-        """Say what becomes of all lines of that signature. Never raises; memory is bounded."""
+        """What becomes of all lines of that signature. Never raises; memory is bounded."""
+        by_layout = self._resolve_by_layout(signature) if signature.tags else None
+        if by_layout is not None:
+            return by_layout
         if signature.name.startswith(CLIENT_TELEMETRY_PREFIX):
             self._stream.record_client(datadog=True)
             return Resolution("telemetry of DogStatsD's client", drop="telemetry")
@@ -107,8 +112,42 @@ class AirflowNameResolver:
             if found is not None:
                 if found.ids is None:
                     self._prefixes.confirm(prefix, name)
-                return self._mark(prefix, self._resolve_event(found, signature))
+                resolution = self._mark(prefix, self._resolve_event(found, signature))
+                if signature.tags and found.ids is None and self._prefixes.is_settled(prefix):
+                    self._add_layout(found.event, signature)
+                return resolution
         return self._resolve_unknown(signature)
+
+    def _resolve_by_layout(self, signature: Signature) -> Resolution | None:
+        """The resolution of a name whose tags are laid out as those of one before; None if that is not known."""
+        name, kind, tags, _, dialect = signature
+        layout = self._layouts.get((name, kind, dialect, tuple([key for key, _ in tags])))
+        if layout is None or layout.known is not self._get_state():
+            return None
+        values = [value for _, value in tags]
+        if layout.dag_id >= 0:
+            self._learn(values[layout.dag_id], self._state)
+        return layout.resolve(values)
+
+    def _add_layout(self, event: Event, signature: Signature) -> None:
+        """Remember where the labels stand, once nothing that a single line shows can change what becomes of it."""
+        name, kind, tags, _, dialect = signature
+        values = extract_variables(event, dict(tags))
+        plan = self._plans.get(build_plan_key(event, values, kind, legacy=False, tagged=True)) if values else None
+        if plan is None or self._stream.undecided or not has_layout(event, tags):
+            return
+        key = name, kind, dialect, tuple([key for key, _ in tags])
+        layout = self._layouts.get(key)
+        if layout is None:
+            if len(self._layouts) >= MAX_LAYOUTS:
+                self._layouts.clear()
+            layout = self._layouts[key] = TagLayout(event, key[-1], self._get_state())
+        layout.add_plan([value for _, value in tags], plan)
+
+    def _learn(self, dag_id: str, state: StreamState) -> None:
+        """Learn a DAG's id from a tag, where dots of ids are written as they are."""
+        if state.old or "__" in dag_id:
+            self._ids.learn(dag_id[:MAX_VALUE_LENGTH], certain=True)
 
     def take_corrections(self) -> IdCorrections | None:
         """DAGs and tasks that were taken for others before their dots were known."""
@@ -169,8 +208,8 @@ class AirflowNameResolver:
         tagged, legacy = bool(values), found.ids is not None
         self._note(event, tagged=tagged, legacy=legacy)
         state = self._get_state()
-        if "dag_id" in values and (state.old or "__" in values["dag_id"]):
-            self._ids.learn(values["dag_id"], certain=True)
+        if "dag_id" in values:
+            self._learn(values["dag_id"], state)
         split = None
         if legacy:
             split = self._split(found, state)
@@ -212,6 +251,7 @@ class AirflowNameResolver:
         revision = self._stream.revision + self._directory.spelling
         if revision != self._state.revision:
             self._plans.clear()
+            self._layouts.clear()
             release, old = self._stream.known_release, self._stream.release[0] == 2
             dots_escaped = not old and (not release or covers_release("3.3+", release))
             self._state = StreamState(revision, old, dots_escaped)

@@ -40,8 +40,28 @@ class GlobMatcher:
             self._add(index, pattern.split("."))
 
     def find(self, name: str) -> GlobMatch | None:
-        """The pattern that a name belongs to. Takes at max_left as many steps as the patterns have segments."""
-        found = self._walk(self._root, name.split("."), 0, [])
+        """The pattern that matches a name, and what its stars captured; None if no pattern matches."""
+        segments = name.split(".")
+        node, captures, left = self._root, [], len(segments)
+        for segment in segments:
+            left -= 1
+            literal, star = node.next.get(segment), node.next.get("*")
+            if literal is not None and (star is not None or segment == "*"):
+                return self._find_any(segments)
+            if literal is not None:
+                node = literal
+            elif star is not None:
+                node = star
+                captures.append(segment)
+            else:
+                return None
+            if not node.min_left <= left <= node.max_left:
+                return None
+        return None if node.index is None else (node.index, captures)
+
+    def _find_any(self, segments: list[str]) -> GlobMatch | None:
+        """The same for a name with a segment that may be meant literally or be captured."""
+        found = self._walk(self._root, segments, 0, [])
         return min(found, default=None, key=lambda hit: hit[0]) if self._ordered else next(found, None)
 
     def _add(self, index: int, segments: list[str]) -> None:

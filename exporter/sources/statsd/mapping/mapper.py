@@ -11,8 +11,9 @@ from exporter.metrics.family_spec import FamilySpec
 from exporter.sources.statsd.mapping.escape import escape
 from exporter.sources.statsd.mapping.families import MappedFamilies
 from exporter.sources.statsd.mapping.file import MappingError, MappingFile, MappingRule, ObserverOptions, parse_file
-from exporter.sources.statsd.mapping.glob import GlobMatcher, needs_backtracking
+from exporter.sources.statsd.mapping.glob import GlobMatch, GlobMatcher, needs_backtracking
 from exporter.sources.statsd.mapping.regex import MAX_NAME_LENGTH
+from exporter.sources.statsd.mapping.rule_layout import RuleLayout, build_rule_layout
 from exporter.sources.statsd.mapping.template import (
     Fill,
     fill_glob,
@@ -51,6 +52,7 @@ class Mapper:
         self._backtracking = not file.defaults.ordered and needs_backtracking([rule.match for rule in globs])
         self._regexes = tuple(rule for rule in file.rules if rule.regex is not None)
         self._globs = {kind: self._index(globs, kind) for kind in (*METRIC_TYPES.values(), OBSERVER)}
+        self._layouts: dict[tuple[int, MetricType], RuleLayout] = {}
 
     def resolve(self, signature: Signature) -> Resolution:
         """Say what becomes of all lines of that signature, and take the name of a family that is new."""
@@ -60,8 +62,23 @@ class Mapper:
         return found
 
     def look_up(self, signature: Signature) -> Resolution:
-        """Say what becomes of all lines of that signature. Never raises, and takes no name."""
-        match = self.match(signature.name, METRIC_TYPES.get(signature.type, OBSERVER))
+        """What becomes of all lines of that signature. Never raises, and takes no name."""
+        metric_type = METRIC_TYPES.get(signature.type, OBSERVER)
+        found = self._globs[metric_type].find(signature.name)
+        if found is None or signature.tags:
+            return self._resolve_match(signature, self._match(found, signature.name, metric_type))
+        position, captures = found
+        layout = self._layouts.get((position, signature.type))
+        if layout is not None and layout.count == len(captures):
+            return layout.resolve(captures)
+        resolution = self._resolve_match(signature, self._match(found, signature.name, metric_type))
+        rule = self.file.rules[position]
+        layout = None if "$" in rule.name else build_rule_layout(resolution, rule.labels, len(captures))
+        if layout is not None:
+            self._layouts[position, signature.type] = layout
+        return resolution
+
+    def _resolve_match(self, signature: Signature, match: MappingMatch | None) -> Resolution:
         if match is None:
             return self._resolve_unmapped(signature)
         rule = match.rule
@@ -92,7 +109,9 @@ class Mapper:
 
     def match(self, name: str, metric_type: str) -> MappingMatch | None:
         """The mapping that a StatsD name belongs to: globs first, then regular expressions in their order."""
-        found = self._globs[metric_type].find(name)
+        return self._match(self._globs[metric_type].find(name), name, metric_type)
+
+    def _match(self, found: GlobMatch | None, name: str, metric_type: str) -> MappingMatch | None:
         if found:
             return fill(self.file.rules[found[0]], fill_glob(found[1]))
         for rule in self._regexes if len(name) <= MAX_NAME_LENGTH else ():

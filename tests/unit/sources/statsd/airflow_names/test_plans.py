@@ -43,7 +43,8 @@ class Forgetful(AirflowNameResolver):
 
     def look_up(self, signature: Signature) -> Resolution:
         self._plans.clear()
-        self._moment = names_module.StreamState(-1, old=False, dots_escaped=False)
+        self._layouts.clear()
+        self._state = names_module.StreamState(-1, old=False, dots_escaped=False)
         found = super().look_up(signature)
         self._noted.clear()
         return found._replace(plan=None)
