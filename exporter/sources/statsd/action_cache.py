@@ -1,4 +1,4 @@
-"""What lines mean: worked out once for all that differ in nothing but their value, and kept while they come."""
+"""Cache of compiled actions, one per StatsD line without its value."""
 
 from __future__ import annotations
 
@@ -28,45 +28,45 @@ __all__ = [
 ]
 
 MAX_KEYS = 100_000
-"""How many actions a generation has; there are two."""
+"""Actions in one generation of the cache; there are two generations."""
 MAX_UNMAPPED_NAMES = 1_000
-"""How many names that nothing knows are kept for the page of sources."""
+"""Unmapped names that are remembered for the page of sources."""
 
 
 class ActionCache:
-    """Asks the resolver and finds the series. What did not come for a whole generation of others is forgotten."""
+    """Compiles actions and caches them. An action that is not used for a whole generation of new ones is evicted."""
 
     def __init__(self, tables: Tables, resolver: Resolver) -> None:
         self._tables = tables
         self._resolver = resolver
         self.revision = resolver.revision
         self.recent: dict[bytes, CompiledAction] = {}
-        """To be looked into first; never replaced, only emptied."""
+        """The current generation. The dict is emptied but never replaced, so that callers may keep its `get`."""
         self._previous: dict[bytes, CompiledAction] = {}
         self._capped: list[bytes] = []
         self._compiler = Compiler(tables)
         self._dropped: dict[tuple[MetricType, str], CompiledAction] = {}
-        # These actions live as long as this object, so that their identity is theirs alone.
+        # These actions live as long as this object, so their ids are unique.
         self._uncached_ids: set[int] = set()
         self._capped_ids: set[int] = set()
         self.compiled_count = 0
-        """How many actions were worked out."""
+        """Actions compiled since the start."""
         self.ambiguous = 0
         self.unmapped: dict[str, int] = {}
-        """Names that nothing knows, with how often they had to be looked up."""
+        """Unmapped names, with the number of lookups."""
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the resolver may answer otherwise now."""
+        """Whether the resolver may give other answers than those that are cached."""
         return self.revision != self._resolver.revision
 
     def set_resolver(self, resolver: Resolver) -> None:
-        """Resolve by another resolver from now on."""
+        """Use another resolver and empty the cache."""
         self._resolver = resolver
         self.clear()
 
     def clear(self) -> None:
-        """Work out every action anew."""
+        """Empty the cache, so that every action is compiled again."""
         self.recent.clear()
         self._previous.clear()
         self._capped.clear()
@@ -74,20 +74,20 @@ class ActionCache:
         self.revision = self._resolver.revision
 
     def refresh(self) -> None:
-        """The resolver knows more: work out every action again, and put right what is known to be wrong."""
+        """Empty the cache because the resolver has learned something, and move series whose ids were corrected."""
         spellings = self._resolver.take_corrections()
         if spellings:
             self._tables.respell(spellings.apply)
         self.clear()
 
     def drop_capped(self) -> None:
-        """Ask again for what there was no room for."""
+        """Evict the actions that were dropped at a series cap: there may be room now."""
         for key in self._capped:
             self.recent.pop(key, None)
         self._capped.clear()
 
     def get(self, key: bytes) -> CompiledAction | None:
-        """An action of either generation that still holds; it is recent then."""
+        """A cached action that is still valid, moved to the current generation; None if there is none."""
         action = self.recent.get(key)
         if action is None:
             action = self._previous.pop(key, None)
@@ -96,7 +96,7 @@ class ActionCache:
         return None if action is None or has_expired_series(action[-1]) else action
 
     def put(self, key: bytes, action: CompiledAction) -> None:
-        """Remember what lines with that key do, unless it may be something else the next time."""
+        """Cache an action, unless the next line with that key may get another one."""
         if id(action) in self._uncached_ids:
             return
         if len(self.recent) >= MAX_KEYS:
@@ -108,7 +108,7 @@ class ActionCache:
             self._capped.append(key)
 
     def get_counts(self) -> tuple[Counter[MetricType], Counter[str]]:
-        """How many events came by type, and how many of them were dropped by reason. Any thread may ask."""
+        """Events by type, and dropped events by reason. Any thread may call it."""
         events: Counter[MetricType] = Counter()
         dropped: Counter[str] = Counter()
         for (kind, drop), (many,) in self._compiler.hits.copy().items():
@@ -118,10 +118,10 @@ class ActionCache:
         return events, dropped
 
     def compile(self, signature: Signature, value: float) -> tuple[CompiledAction, tuple[str, ...]]:
-        """Work out what lines with that signature do, and why targets refuse the value of this one.
+        """The action of a signature, and the reasons why targets reject this value.
 
-        A series that the value would not count in is not made, nor is the name of a family taken for it. So where any
-        refuses it, the action holds for this line only.
+        A target that rejects the value creates no series and claims no family name. So if any target rejects it, the
+        action is valid for this line only.
         """
         self.compiled_count += 1
         found = self._resolver.look_up(signature)
@@ -137,7 +137,7 @@ class ActionCache:
         return self._drop(signature.type, drop)
 
     def _drop(self, kind: MetricType, drop: str) -> CompiledAction:
-        """The one action of all lines of a type that are dropped for that reason."""
+        """The action shared by all lines of a type that are dropped for that reason."""
         action = self._dropped.get((kind, drop))
         if action is None:
             action = self._dropped[kind, drop] = (self._compiler.get_hits(kind, drop), None, None, None, (), ())

@@ -1,7 +1,7 @@
-"""From datagrams to series: the warm path of StatsD.
+"""The warm path: from datagrams to series.
 
-A line's key is everything but its value. What a key means is worked out once and kept; from then on a line costs two
-cuts, one look-up and one addition or two.
+A line's key is everything except its value. The action of a key is compiled once and cached. From then on a line costs
+two splits, one lookup and one or two additions.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from exporter.sources.statsd.fast_parser import FastParser
 from exporter.sources.statsd.model import Action, MetricType, Resolver, Sample
 
 MAX_CACHED_NUMBERS = 20_000
-"""How many spellings of numbers are kept."""
+"""Parsed values that are cached."""
 MAX_CACHED_NUMBER_BYTES = 6
-"""Bytes of a number up to which its spelling is likely to come again."""
+"""Longer numbers are not cached: they are unlikely to be repeated."""
 MAX_NUMBER_BYTES = 40
-"""Bytes from which on digits are no number that anybody means."""
+"""Longer runs of digits are not parsed on the warm path."""
 MAX_CACHED_LINE_BYTES = 256
-"""Bytes up to which a line's action is kept: longer ones are read each time."""
+"""Longer lines are parsed each time, so that the size of the cache is bounded."""
 RECOMPILE_INTERVAL = 10.0
-"""Seconds between times that every action is worked out anew, because the resolver knows more."""
+"""Minimum seconds between two refreshes of the cache because the resolver has learned something."""
 MAX_PLAIN_VALUE = 1e100
-"""A larger number is added with care, on the cold path: it alone can take a sum out of the finite."""
+"""Larger values take the cold path, which checks that sums stay finite."""
 DIGITS = range(ord("0"), ord("9") + 1)
 
 SenderLookup = Callable[[int], bytes]
@@ -47,7 +47,7 @@ LineParts = tuple[bytes, bytes, bytes]
 
 
 class Aggregator:
-    """Takes batches of datagrams. Only the receiving thread calls it; others may read its counts."""
+    """Processes batches of datagrams. Only the receiving thread calls it; other threads may read its counts."""
 
     def __init__(self, tables: Tables, resolver: Resolver, clock: Callable[[], float] = time.monotonic) -> None:
         self._tables = tables
@@ -62,7 +62,7 @@ class Aggregator:
 
     @property
     def events(self) -> Counter[MetricType]:
-        """Values that were taken or dropped, by type."""
+        """Values that were counted or dropped, by type."""
         return self._actions.get_counts()[0]
 
     @property
@@ -72,27 +72,27 @@ class Aggregator:
 
     @property
     def ambiguous(self) -> int:
-        """Names whose ids could be split in several ways, each time that they were looked up."""
+        """Lookups of names whose ids can be split in several ways."""
         return self._actions.ambiguous
 
     @property
     def unmapped(self) -> dict[str, int]:
-        """Names that nothing knows, with how often they had to be looked up."""
+        """Unmapped names, with the number of lookups."""
         return self._actions.unmapped
 
     @property
     def compiled_count(self) -> int:
-        """How many actions were worked out."""
+        """Actions compiled since the start."""
         return self._actions.compiled_count
 
     def set_resolver(self, resolver: Resolver) -> None:
-        """Resolve by another resolver from now on."""
+        """Use another resolver for all further lines."""
         self._actions.set_resolver(resolver)
         self._parser = FastParser(resolver.dialects)
         self.resolver = resolver
 
     def sweep(self) -> None:
-        """What is due about once a second."""
+        """Expire series and refresh the cache; called about once a second."""
         if self._tables.sweep():
             self._actions.drop_capped()
         now = self._clock()
@@ -101,7 +101,7 @@ class Aggregator:
             self._actions.refresh()
 
     def process_batch(self, batch: Sequence[bytes], senders: SenderLookup) -> None:
-        """Take each line of each datagram."""
+        """Process each line of each datagram."""
         found, senders = split_batch(batch, senders)
         actions, numbers = self._actions.recent.get, self._numbers.get
         blank = 0
@@ -137,7 +137,7 @@ class Aggregator:
         self.lines += len(found) - blank
 
     def _parse_number(self, raw: bytes) -> float | None:
-        """A plain number that is not negative; None for whatever needs a closer look."""
+        """The value, if it is a plain number that is not negative; None for all others, which take the cold path."""
         try:
             value = float(raw)
         except ValueError:
@@ -170,7 +170,7 @@ class Aggregator:
     def _process_unusual_line(
         self, line: bytes, known: CompiledAction | None, senders: SenderLookup, place: int
     ) -> bool:
-        """Read a line of any form; says whether there was nothing in it. Only a line with one value has an action."""
+        """Process a line of any form; returns whether it is blank. Only lines with one value have a cached action."""
         if not line.strip():
             return True
         name, _, rest = line.partition(b":")
@@ -201,7 +201,7 @@ class Aggregator:
     def _apply_checked(
         self, action: CompiledAction, value: float, senders: SenderLookup, place: int, *, relative: bool
     ) -> None:
-        """What a value does that may be of any kind."""
+        """Apply any value, with checks that sums stay finite."""
         _, counter, cells, histogram_spec, counters, updates = action
         if counter:
             self._add(counter, value)
@@ -222,11 +222,11 @@ class Aggregator:
         *,
         relative: bool = False,
     ) -> None:
-        """What a value does to gauges, summaries and what may expire."""
+        """Apply a value to gauges, summaries and series that may expire."""
         for family, action, series, scale, plus, weight, bounds in updates:
             amount = value * scale + plus
             if action is Action.SET:
-                # A gauge may be endless if it is sent so, but not because it was scaled.
+                # A gauge may be infinite if it is sent so, but not because of its scale.
                 scaled_out = amount != value and not math.isfinite(amount)
                 if scaled_out or not self._tables.set(family, series, senders(place), amount, relative=relative):
                     self.rejected["overflow"] += 1
@@ -260,7 +260,7 @@ class Aggregator:
 
 
 def split_batch(batch: Sequence[bytes], senders: SenderLookup) -> tuple[Sequence[bytes], SenderLookup]:
-    """All lines of all datagrams, and who sent a line."""
+    """All lines of all datagrams, and a function that returns the sender of a line."""
     joined = b"\n".join(batch)
     if joined.count(b"\n") < len(batch):
         return batch, senders

@@ -1,7 +1,7 @@
-"""From a resolution to what is done for each value: the series are found, or made, and everything else is prepared.
+"""Compiles actions: from a resolution to what is done for each value, with the series found or created.
 
-What does not depend on labels is prepared once for each plan (names/plans.py), so that a name that differs from others
-in ids only costs little more than its series.
+What does not depend on labels is prepared once per plan (airflow_names/plans.py), so that a name that differs from
+others only in its ids costs little more than its series.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from exporter.metrics.family import Family, Kind, Labels
 from exporter.sources.statsd.model import Action, MetricType, Resolution, Target
 
 MAX_TEMPLATES = 2_000
-"""How many recipes are remembered, one for each plan and sample rate."""
+"""Action templates that are cached, one per plan and sample rate."""
 MAX_HISTOGRAM_SPECS = 1_000
-"""How many ways to observe are shared."""
+"""Histogram specs that are shared."""
 MAX_EXACT_INT = 2**53
-"""Up to here floats are exact."""
+"""Integers up to here are exact as floats."""
 MAX_SAFE_SCALE = 1e100
 """Up to here a scale, or what is added after it, cannot take what the warm path counters out of the finite."""
 MAX_FINITE_VALUE = 1e300
 MAX_FINITE_SCALE = 1e8
-"""The largest value by the largest scale is still a number."""
+"""MAX_FINITE_VALUE times MAX_FINITE_SCALE is still finite."""
 
 
 class Cell(Protocol):
@@ -77,7 +77,7 @@ counters. `updates` are all other series: gauges, summaries, series that may exp
 
 
 class ActionTemplate(NamedTuple):
-    """How the series of a plan's targets are put into an action; the numbers are places in its targets."""
+    """How the series of a plan's targets form an action; numbers are positions among the targets."""
 
     hits: list[int]
     counter: int
@@ -93,10 +93,10 @@ class ActionTemplate(NamedTuple):
 
 
 class CompileResult(NamedTuple):
-    """What came of a resolution."""
+    """The result of compiling a resolution."""
 
     action: CompiledAction | None
-    """None where no target has a series."""
+    """None if no target has a series."""
     drop: str = ""
     """Why a target that would take the value has no series, one of DROP_REASONS."""
     rejected: tuple[str, ...] = ()
@@ -104,25 +104,25 @@ class CompileResult(NamedTuple):
 
 
 class Compiler:
-    """Makes meanings of resolutions. Of each family only a series that something counts in is made."""
+    """Compiles resolutions to actions. A series is created only for a value that counts in it."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self.hits: dict[tuple[MetricType, str], list[int]] = {}
-        """How many events came, by type and by why they were dropped; all meanings of one kind share a number."""
+        """Events by type and drop reason. All actions with the same type and reason share one counter."""
         self._templates: dict[tuple[Any, MetricType, float], ActionTemplate] = {}
         self._histogram_specs: dict[HistogramSpec, HistogramSpec] = {}
 
     def clear(self) -> None:
-        """Prepare everything again: buckets may be others."""
+        """Forget the templates, because buckets may have changed."""
         self._templates.clear()
 
     def get_hits(self, kind: MetricType, drop: str) -> list[int]:
-        """The shared number."""
+        """The counter of events with that type and drop reason."""
         return self.hits.setdefault((kind, drop), [0])
 
     def compile(self, kind: MetricType, found: Resolution, value: float, rate: float) -> CompileResult:
-        """Find or make the series of every target that takes the value."""
+        """Find or create the series of every target that accepts the value."""
         if found.plan is not None and found.claim is None:
             recipe = self._templates.get((found.plan, kind, rate))
             if recipe and recipe.always_finite and 0 <= value < MAX_FINITE_VALUE:
@@ -132,7 +132,7 @@ class Compiler:
         return self._compile_slowly(kind, found, value, rate)
 
     def _find_all(self, targets: Sequence[Target]) -> list[Any] | None:
-        """The series of all targets; None where one has none."""
+        """The series of all targets; None if one of them has none."""
         find = self._tables.find
         try:
             series = [find(target.family, target.labels) for target in targets]
@@ -196,14 +196,14 @@ class Compiler:
         )
 
     def _share_spec(self, update: SeriesUpdate) -> HistogramSpec:
-        """The one object for all series of which it says the same."""
+        """The histogram spec of a series; equal specs share one object."""
         histogram_spec = update.bounds, update.scale, update.plus, update.weight
         if len(self._histogram_specs) >= MAX_HISTOGRAM_SPECS:
             self._histogram_specs.clear()
         return self._histogram_specs.setdefault(histogram_spec, histogram_spec)
 
     def _build_update(self, target: Target, series: Cell, events: float) -> SeriesUpdate:
-        """`events` is how many a line stands for; an observation counts a whole number of times."""
+        """The update of a series. A line stands for `events` events; an observation counts a whole number of times."""
         times = normalize_number(events) if target.action is Action.ADD else 1
         bounds = self._tables.bounds(target.family) if target.family.kind is Kind.HISTOGRAM else ()
         scale, plus = normalize_number(target.scale * times), normalize_number(target.plus * times)
@@ -211,7 +211,7 @@ class Compiler:
 
 
 def build_action(recipe: ActionTemplate, series: Sequence[Any]) -> CompiledAction:
-    """The action by a recipe, with these series."""
+    """The action of a template, with these series."""
     hits, counter, cells, histogram_spec, counters, updates, _ = recipe
     return (
         hits,
@@ -224,10 +224,10 @@ def build_action(recipe: ActionTemplate, series: Sequence[Any]) -> CompiledActio
 
 
 def check_value(target: Target, value: float, events: float) -> str:
-    """Why a value does not count in a target, one of REJECT_REASONS; empty where it does."""
+    """Why a target rejects a value, one of REJECT_REASONS; empty if it does not. A line counts `events` times."""
     amount = value * target.scale + target.plus
     if target.action is Action.SET:
-        # A gauge may be endless if it is sent so, but not because it was scaled.
+        # A gauge may be infinite if it is sent so, but not because of its scale.
         return "" if amount == value or math.isfinite(amount) else "overflow"
     if target.action is Action.ADD:
         amount = value * normalize_number(target.scale * normalize_number(events)) + normalize_number(
@@ -239,7 +239,7 @@ def check_value(target: Target, value: float, events: float) -> str:
 
 
 def has_expired_series(updates: Sequence[SeriesUpdate]) -> bool:
-    """Whether a series that is to be changed has expired."""
+    """Whether a series among the updates has expired."""
     for update in updates:  # noqa: SIM110 - a generator would cost more than all the rest
         if update.series.exposed_at < 0:
             return True
@@ -247,5 +247,5 @@ def has_expired_series(updates: Sequence[SeriesUpdate]) -> bool:
 
 
 def normalize_number(value: float) -> float:
-    """The same number, as an integer where it is one: whole counts stay whole."""
+    """The same number, as an int if it is whole: counts are exposed without a decimal point."""
     return int(value) if abs(value) < MAX_EXACT_INT and value == int(value) else value

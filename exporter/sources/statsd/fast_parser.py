@@ -1,4 +1,4 @@
-"""StatsD lines of the ordinary form, read in one pass: one plain number, at most one kind of tags, no odd characters.
+"""Parses ordinary StatsD lines in one pass: one plain number, at most one kind of tags, no unusual characters.
 
 Other lines get None and are parsed by `parser.parse_line`. A test compares both parsers: what this one accepts, it
 parses as the other does.
@@ -14,9 +14,9 @@ from exporter.sources.statsd.parser import MAX_LINE_BYTES, parse_dogstatsd_tags,
 
 NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 MAX_TAILS = 1_000
-"""How many spellings of type and sample rate are remembered."""
+"""Combinations of type and sample rate that are cached."""
 MAX_TAIL_BYTES = 40
-"""Longer ones are not remembered."""
+"""Longer ones are not cached."""
 SIGNS = b"+-"
 
 TypeAndRate = tuple[MetricType, float]
@@ -24,7 +24,7 @@ TypeAndRate = tuple[MetricType, float]
 
 
 class FastParser:
-    """Reads lines for one set of dialects. What it remembers is bounded."""
+    """Parses ordinary lines for one set of dialects. Its cache is bounded."""
 
     def __init__(self, dialects: Dialects) -> None:
         self.dialects = dialects
@@ -50,7 +50,7 @@ class FastParser:
         return Sample(signature, value, kind is MetricType.GAUGE and raw[0] in SIGNS)
 
     def _build_signature(self, text: str, kind: MetricType, rate: float, listed: str | None) -> Signature | None:
-        """The signature by the text before the value, and the tags after it, where DogStatsD wrote some."""
+        """The signature of the text before the value, and of the DogStatsD tags after it."""
         if "[" in text or "]" in text or "#" in text:
             return None
         name, comma, inner = text.partition(",")
@@ -69,7 +69,7 @@ class FastParser:
         return Signature(name, kind, (), rate, "")
 
     def _parse_tail(self, tail: bytes) -> TypeAndRate | None:
-        """Type and rate of what follows a value, None where more is in it, or something is wrong with it."""
+        """Type and sample rate of what follows a value; None if there is more, or if it is invalid."""
         parsed = parse_line(b"x:1|" + tail, self.dialects)
         found = None
         if len(parsed.samples) == 1 and not parsed.rejected and not parsed.samples[0].signature.tags:
@@ -83,5 +83,5 @@ class FastParser:
 
 
 def split_tags(text: str, separator: str) -> Tags:
-    """The same as `parser.parse_tags`, in one go."""
+    """The same as `parser.parse_tags`, as a tuple."""
     return tuple([(name, value) for name, _, value in [tag.partition(separator) for tag in text.split(",")] if name])

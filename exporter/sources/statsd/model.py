@@ -1,7 +1,7 @@
-"""What a StatsD line says, and what is to become of it: the terms that the stages hand to each other.
+"""What a StatsD line says and what becomes of it: the types that the stages pass to each other.
 
-receive → lines (bytes to samples) → names or mapping (a signature to a resolution) → aggregate (values to series).
-Everything that does not depend on the value is worked out once for each signature.
+receive → parse (bytes to samples) → resolve a name (signature to resolution) → aggregate (values to series).
+Everything that does not depend on the value is computed once per signature.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Tags = tuple[tuple[str, str], ...]
 
 
 class Signature(NamedTuple):
-    """All that lines of one metric have in common: everything but the value."""
+    """A line without its value."""
 
     name: str
     """As it was sent, with Airflow's prefix, without tags."""
@@ -39,7 +39,7 @@ class Signature(NamedTuple):
     rate: float = 1.0
     """The sample rate: a line stands for 1/rate events. Always in (0, 1]."""
     dialect: str = ""
-    """How its tags were written: datadog behind the value, influxdb in the name. Their clients differ in units."""
+    """Where the tags were: `datadog` after the value, `influxdb` in the name. The clients send different units."""
 
 
 class Sample(NamedTuple):
@@ -48,7 +48,7 @@ class Sample(NamedTuple):
     signature: Signature
     value: float
     relative: bool = False
-    """A gauge with a sign: it moves by the value."""
+    """A gauge with a sign: it changes by the value."""
 
 
 class Action(StrEnum):
@@ -60,13 +60,13 @@ class Action(StrEnum):
 
 
 class Target(NamedTuple):
-    """One series that a signature feeds: with the value, times `scale`."""
+    """One series that a signature feeds, with value * scale + plus."""
 
     family: Family
     labels: Labels
     action: Action
     scale: float = 1.0
-    """Seconds by milliseconds for timers: 0.001. For a counter that counts observations the scale is 0, `plus` 1."""
+    """0.001 for a timer in milliseconds. A counter of observations has scale 0 and `plus` 1."""
     plus: float = 0.0
     """Added after scaling."""
 
@@ -75,29 +75,29 @@ class Resolution(NamedTuple):
     """What becomes of a signature."""
 
     rule: str
-    """Which event, name or mapping matched, for `explain`; empty where none did."""
+    """The event, name or mapping that matched, for `explain`; empty if none did."""
     targets: Sequence[Target] = ()
     drop: str = ""
-    """Why nothing comes of it, one of DROP_REASONS; empty where it has targets."""
+    """Why it feeds nothing, one of DROP_REASONS; empty if it has targets."""
     note: str = ""
-    """What was put right, for `explain`: a unit, a split of dots, a twin."""
+    """What was corrected, for `explain`: a unit, a split of ids, a twin."""
     ambiguous: bool = False
-    """The ids could be split in several ways."""
+    """Whether the ids can be split in several ways."""
     plan: Hashable = None
-    """Equal for resolutions whose targets differ in nothing but their labels; None where that is not known."""
+    """Equal for resolutions whose targets differ only in labels; None if that is not known."""
     claim: Callable[[], object] | None = None
-    """Takes the name of a family that does not exist yet: to be called only where a value counts."""
+    """Reserves the name of a new family; to be called only for a value that counts."""
 
 
 class IdCorrections(NamedTuple):
-    """Ids that were taken for others at first: two underscores in them were a dot."""
+    """Corrected ids: two underscores in them were a dot."""
 
     dags: Mapping[str, str]
     tasks: Mapping[tuple[str, str], str]
-    """By the right id of their DAG and what they were taken for."""
+    """By the corrected id of their DAG and the task id as it was first read."""
 
     def apply(self, names: tuple[str, ...], labels: Labels) -> Labels:
-        """The right values of these labels."""
+        """The labels with corrected ids."""
         place = names.index("dag_id")
         dag_id = self.dags.get(labels[place], labels[place])
         right = [*labels[:place], dag_id, *labels[place + 1 :]]
@@ -108,43 +108,43 @@ class IdCorrections(NamedTuple):
 
 
 class Dialects(NamedTuple):
-    """Which ways of writing tags are read. All are by default, as in statsd_exporter."""
+    """The tag formats that are parsed. By default all, as in statsd_exporter."""
 
     dogstatsd: bool = True
     influxdb: bool = True
     librato: bool = True
     signalfx: bool = True
     containers: bool = False
-    """Make the container field of DogStatsD a tag `container_id`, as statsd_exporter does; else it is passed over."""
+    """Make the container field of DogStatsD a tag `container_id`, as statsd_exporter does; otherwise it is ignored."""
 
 
 ALL_DIALECTS = Dialects()
 STATSD_EXPORTER_DIALECTS = Dialects(containers=True)
-"""Everything as statsd_exporter has it: for users of a mapping file."""
+"""All formats as statsd_exporter parses them, for users of a mapping file."""
 
 
 class Resolver(Protocol):
-    """AirflowNameResolver, or a user's mapping."""
+    """Decides what becomes of a signature: by Airflow's names, or by a user's mapping file."""
 
     @property
     def dialects(self) -> Dialects:
-        """Which ways of writing tags are read for it."""
+        """The tag formats that are parsed for it."""
 
     @property
     def revision(self) -> int:
-        """Grows when resolutions may differ from those given before."""
+        """Grows when resolutions may differ from earlier ones."""
 
     def look_up(self, signature: Signature) -> Resolution:
-        """Say what becomes of all lines of that signature. Never raises, and takes no name: `claim` does."""
+        """What becomes of all lines of that signature. Never raises, and reserves no family name: `claim` does."""
 
     def resolve(self, signature: Signature) -> Resolution:
-        """The same, and take the name of a family that does not exist yet."""
+        """The same, and reserve the name of a new family."""
 
     def restore_family(self, spec: FamilySpec) -> Family | None:
         """The family that an earlier process made at run time; None if it would not be made now."""
 
     def take_corrections(self) -> IdCorrections | None:
-        """Ids that were given out and have proved to be spelled otherwise; each once, None without any."""
+        """Ids that were read wrong before and are corrected now; each is returned once. None if there are none."""
 
 
 DROP_REASONS = (
@@ -162,14 +162,14 @@ DROP_REASONS = (
     "telemetry",
     "no_name",
 )
-"""Why a well-formed line feeds nothing: legacy or modern twin, a family that the API feeds, and so on.
+"""Why a well-formed line feeds nothing: the other name of the event counts, the API feeds the family, and so on.
 
-`undecided` and `unknown_unit`: the stream has not told yet how Airflow sends. `unclear`: what it says in this release
-is not what its name says, or what it is about is lost with the tags.
+`undecided` and `unknown_unit`: it is not known yet how Airflow sends. `unclear`: in this release the value does not
+mean what the name says, or the missing tags would say what it is about.
 """
 
 RETRIABLE_DROPS = ("undecided", "unknown_unit")
-"""Drops of lines that may count the next time: nobody should remember them."""
+"""Drop reasons of lines that may count the next time, so that they are not cached."""
 
 REJECT_REASONS = (
     "empty",
@@ -187,7 +187,7 @@ REJECT_REASONS = (
     "event",
     "service_check",
 )
-"""Why a line is refused as a whole: the closed set of the label `reason`.
+"""Why a line is rejected: the closed set of the label `reason`.
 
-`overflow`: the value is a number, but with it a sum would not be finite any more; the sum stays what it is.
+`overflow`: the value is a number, but it would make a sum infinite. The sum is not changed.
 """

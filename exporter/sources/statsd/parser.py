@@ -1,10 +1,10 @@
-"""StatsD lines: bytes to samples. Pure, never raises, and everything that it makes is bounded by the line's length.
+"""Parses StatsD lines: bytes to samples. Pure, never raises; its output is bounded by the length of the line.
 
-Read are plain StatsD, DogStatsD 1.0 to 1.6, and tags in the name as InfluxDB, Librato and SignalFX write them. What is
-refused, and what several values in one line mean, follows statsd_exporter, so that its users find the same counts.
-Three things differ on purpose: an endless counter or time and NaN are refused (they would spoil a sum for ever), a
-sample rate above 1 counts as 1, and fields of newer DogStatsD are passed over instead of refused. Negative counters
-are read here: what they mean depends on the name.
+It parses plain StatsD, DogStatsD 1.0 to 1.6, and tags in the name in the formats of InfluxDB, Librato and SignalFX. It
+rejects the same lines as statsd_exporter, and reads several values in one line as it does, so the counts are the same.
+Three things differ on purpose: infinite counters or times and NaN are rejected (a sum would never recover), a sample
+rate above 1 counts as 1, and fields of newer DogStatsD versions are ignored instead of rejected. Negative counters are
+accepted here: what they mean depends on the name.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from typing import NamedTuple
 from exporter.sources.statsd.model import ALL_DIALECTS, Dialects, MetricType, Sample, Signature, Tags
 
 MAX_LINE_BYTES = 65_535
-"""Longer lines are refused: no datagram holds one, only a stream that lost its line ends."""
+"""Longer lines are rejected. No datagram is longer, only a stream without line ends."""
 MIN_SAMPLE_RATE = 1e-6
-"""A smaller sample rate is no rate: one line would stand for more than a million events."""
+"""Smaller sample rates are invalid: one line would stand for more than a million events."""
 CLIENT_TELEMETRY_PREFIX = "datadog.dogstatsd.client."
-"""What DogStatsD clients tell of themselves begins so."""
+"""Prefix of the names under which DogStatsD clients report about themselves."""
 
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 INFINITE = re.compile(r"[+-]?inf(?:inity)?\Z", re.IGNORECASE)
 TYPES = {kind.value: kind for kind in MetricType}
 PACKED = frozenset({MetricType.TIMER, MetricType.HISTOGRAM, MetricType.DISTRIBUTION})
-"""Only these types take several values before one type: `name:1:2:3|h`."""
+"""Types that may have several values in one line: `name:1:2:3|h`."""
 SINGLE_VALUE_FIELDS = ("c:", "e:", "card:")
-"""Fields in which a colon does not begin another value."""
+"""Fields in which a colon does not start another value."""
 IGNORED_FIELDS = ("T", "e:", "card:")
-"""Fields of newer DogStatsD that say nothing a scraped metric could hold: timestamp, origin, cardinality."""
+"""Fields of newer DogStatsD versions that a scraped metric cannot hold: timestamp, origin, cardinality."""
 
 
 class Parsed(NamedTuple):
-    """What one line says, and why parts of it (or all) say nothing."""
+    """The samples of one line, and the reasons why parts of it were rejected."""
 
     samples: list[Sample]
     rejected: list[str]
-    """Of REJECT_REASONS; a `bad_rate` stands beside its sample, which then counts once."""
+    """Of REJECT_REASONS. A sample with a `bad_rate` is kept and counts once."""
 
 
 class NameAndTags(NamedTuple):
-    """What stands before the value."""
+    """The part of a line before the value."""
 
     name: str
     tags: Tags = ()
@@ -51,11 +51,11 @@ class NameAndTags(NamedTuple):
 
 
 class LineRejected(Exception):  # noqa: N818 - it is told, not raised to callers
-    """Why a line or a value of it is refused; never leaves this module."""
+    """Why a line, or one of its values, is rejected; never leaves this module."""
 
 
 def split_lines(datagram: bytes) -> Iterator[bytes]:
-    """The lines of a datagram; empty ones (a line end at the end) are no lines."""
+    """The lines of a datagram, without empty ones."""
     for line in datagram.split(b"\n"):
         bare = line.removesuffix(b"\r")
         if bare:
@@ -63,7 +63,7 @@ def split_lines(datagram: bytes) -> Iterator[bytes]:
 
 
 def parse_line(line: bytes, dialects: Dialects = ALL_DIALECTS) -> Parsed:
-    """Read one line: its samples, and a reason for everything that was refused."""
+    """Parse one line: its samples, and a reason for everything that is rejected."""
     parsed = Parsed([], [])
     try:
         name, rest = split_name(line)
@@ -81,7 +81,7 @@ def parse_line(line: bytes, dialects: Dialects = ALL_DIALECTS) -> Parsed:
 
 
 def split_name(line: bytes) -> tuple[str, str]:
-    """Name with its tags, and what comes after the first colon."""
+    """The name with its tags, and what follows the first colon."""
     if not line or len(line) > MAX_LINE_BYTES:
         raise LineRejected("too_long" if line else "empty")
     try:
@@ -101,7 +101,7 @@ def split_name(line: bytes) -> tuple[str, str]:
 
 
 def parse_name(text: str, dialects: Dialects) -> NameAndTags:
-    """Part a name from the tags that InfluxDB, Librato or SignalFX would have in it."""
+    """Split a name from tags in the format of InfluxDB, Librato or SignalFX."""
     name, listed = split_signalfx_tags(text) if dialects.signalfx else (text, None)
     dialect = ""
     if listed is None and not (dialects.signalfx and ("[" in text or "]" in text)):
@@ -113,7 +113,7 @@ def parse_name(text: str, dialects: Dialects) -> NameAndTags:
 
 
 def split_signalfx_tags(text: str) -> tuple[str, str | None]:
-    """SignalFX: `name[k=v]`, brackets anywhere in the name. None where the brackets are no pair."""
+    """SignalFX: `name[k=v]`, with the brackets anywhere in the name; None if they are not a pair."""
     start, end = text.find("["), text.find("]")
     if start < 0 or end < start:
         return text, None
@@ -121,7 +121,7 @@ def split_signalfx_tags(text: str) -> tuple[str, str | None]:
 
 
 def split_trailing_tags(text: str, dialects: Dialects) -> tuple[str, str | None]:
-    """InfluxDB: `name,k=v`; Librato: `name#k=v`. The first of the marks that are read begins the tags."""
+    """InfluxDB: `name,k=v`; Librato: `name#k=v`. The first mark of a supported format starts the tags."""
     marks = (dialects.influxdb and ",", dialects.librato and "#")
     found = [place for mark in marks if mark and (place := text.find(mark)) >= 0]
     if not found:
@@ -130,7 +130,7 @@ def split_trailing_tags(text: str, dialects: Dialects) -> tuple[str, str | None]
 
 
 def parse_tags(text: str, separator: str) -> Iterator[tuple[str, str]]:
-    """Tags in their order; one without a name is none, one without a value has an empty one."""
+    """Tags in their order. A tag without a key is skipped; without a value, its value is empty."""
     for tag in text.split(","):
         name, _, value = tag.partition(separator)
         if name:
@@ -138,12 +138,12 @@ def parse_tags(text: str, separator: str) -> Iterator[tuple[str, str]]:
 
 
 def parse_dogstatsd_tags(text: str) -> Iterator[tuple[str, str]]:
-    """As DogStatsD writes them; its PHP client puts a `#` before every tag."""
+    """Tags in DogStatsD's format. Its PHP client puts a `#` before every tag."""
     return parse_tags(",".join(tag.removeprefix("#") for tag in text.split(",")), ":")
 
 
 def split_values(rest: str, *, tagged: bool) -> list[str]:
-    """What follows the name, as one text `value|type|fields` for each value."""
+    """What follows the name, as one text `value|type|fields` per value."""
     if tagged and "|#" in rest:
         raise LineRejected("bad_tags")
     head, bar, tail = rest.partition("|")
@@ -157,7 +157,7 @@ def split_values(rest: str, *, tagged: bool) -> list[str]:
 
 
 def has_single_value(fields: list[str]) -> bool:
-    """Whether no colon begins another value: in `1|c|c:id` it belongs to the id, in `1|c|@0.5:2|c` it begins one."""
+    """Whether there is one value: the colon in `1|c|c:id` belongs to a field, in `1|c|@0.5:2|c` it starts a value."""
     if ":" in fields[0]:
         return False
     first = next((field for field in fields[1:] if ":" in field), None)
@@ -165,7 +165,7 @@ def has_single_value(fields: list[str]) -> bool:
 
 
 def parse_sample(head: NameAndTags, text: str, dialects: Dialects, problems: list[str]) -> Sample:
-    """Read `value|type|fields`; a sample rate that is none goes to the problems."""
+    """Parse `value|type|fields`. An invalid sample rate is added to the problems."""
     number, *fields = text.split("|")
     if not fields:
         raise LineRejected("bad_type")
@@ -188,9 +188,9 @@ def parse_type(text: str) -> MetricType:
 
 
 def parse_value(text: str, kind: MetricType) -> float | None:
-    """The number that a value is, or None: of Python's forms only those that StatsD has too.
+    """The number of a value; None if it is not a number in StatsD's format, which is narrower than Python's.
 
-    Only gauges are endless. A sign makes a gauge relative: the caller looks at the text.
+    Only gauges may be infinite. A sign makes a gauge relative: the caller checks the text.
     """
     if NUMBER.match(text):
         value = float(text)
@@ -199,7 +199,7 @@ def parse_value(text: str, kind: MetricType) -> float | None:
 
 
 def parse_fields(fields: list[str], dialects: Dialects, problems: list[str]) -> tuple[float, Tags]:
-    """Sample rate and tags of the fields after the type."""
+    """Sample rate and tags, from the fields after the type."""
     rate = 1.0
     tags: list[tuple[str, str]] = []
     for field in fields:
@@ -215,7 +215,7 @@ def parse_fields(fields: list[str], dialects: Dialects, problems: list[str]) -> 
 
 
 def parse_rate(text: str, problems: list[str]) -> float:
-    """A rate in (0, 1]; anything else is 1 and a flaw: the line still tells of one event."""
+    """A sample rate in (0, 1]. Any other counts as 1 and is a problem: the line still reports one event."""
     rate = float(text) if NUMBER.match(text) else math.nan
     if MIN_SAMPLE_RATE <= rate <= 1:
         return rate

@@ -1,4 +1,4 @@
-"""Users' own metrics: families made as their names come, bounded in number."""
+"""Users' own metrics: families created when their names arrive, limited in number."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MAX_LABELS = 10
 MAX_NAME_LENGTH = 200
 MAX_VALUE_LENGTH = 250
 UNBOUNDED_TAGS = frozenset({"run_id", "job_id", "dagrun_id", "dag_run_id", "try_number", "try_id", "ti_id"})
-"""Tags that never become labels: each run has values of its own."""
+"""Tags that never become labels: each run has other values."""
 SUFFIXES = ("_total", "_count", "_sum", "_bucket", "_created", "_info")
-"""Endings that say what a sample is: a gauge must not have them."""
+"""Suffixes that are reserved for other kinds of samples: a gauge must not have them."""
 TIME_ENDING = re.compile(r"_(seconds|milliseconds|millis|ms|s)\Z")
 ILLEGAL = re.compile(r"[^a-zA-Z0-9_]")
 KINDS = {
@@ -36,7 +36,7 @@ ACTIONS = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET, Kind.HISTOGRAM: Act
 
 
 class CustomFamilies:
-    """The families of users' metrics, by name and labels. Those that were made stay over a reload."""
+    """The families of users' metrics, by name and labels. They survive a reload of the configuration."""
 
     def __init__(self, settings: StatsdSettings, previous: CustomFamilies | None = None) -> None:
         self._allow, self._deny = settings.allow, settings.deny
@@ -45,7 +45,7 @@ class CustomFamilies:
         self._taken: dict[str, str] = previous._taken if previous else list_reserved()
 
     def resolve(self, name: str, signature: Signature, now: SenderContext) -> Resolution:
-        """What becomes of a metric of users; its name comes without Airflow's prefix. A new family is only claimed."""
+        """What becomes of a user's metric; `name` has no prefix. The name of a new family is not reserved yet."""
         rule = f"custom: {name}"
         if not self._admits(name):
             return Resolution(rule, drop="denied")
@@ -70,7 +70,7 @@ class CustomFamilies:
     def _find(
         self, sent: str, sent_type: MetricType, kind: Kind, labels: tuple[str, ...]
     ) -> tuple[Family | str, Claim]:
-        """The family, with what takes its name if it is new; or why there is none, one of DROP_REASONS."""
+        """The family, with the function that reserves its name if it is new; or a reason, one of DROP_REASONS."""
         name = build_name(sent, sent_type)
         known = self._families.get((name, labels))
         if known is not None:
@@ -80,7 +80,7 @@ class CustomFamilies:
         return (refusal, None) if refusal else (family, lambda: self._keep(family))
 
     def restore_family(self, name: str, kind: Kind, labels: tuple[str, ...], text: str) -> Family | None:
-        """A family that was made by an earlier process; None where it would not be made so now."""
+        """A family that an earlier process created; None if it would not be created now."""
         known = self._families.get((name, labels))
         if known is not None or kind not in ACTIONS or not name.startswith(custom.PREFIX):
             return known
@@ -91,7 +91,7 @@ class CustomFamilies:
         return family
 
     def _check_name(self, family: Family) -> str:
-        """Why a new family cannot have its name, one of DROP_REASONS; empty where it can."""
+        """Why a new family cannot have its name, one of DROP_REASONS; empty if it can."""
         name, samples = family.name, list_samples(family.name, family.kind)
         if self._kinds.get(name, family.kind) is not family.kind or any(
             self._taken.get(one, name) != name for one in samples
@@ -102,25 +102,26 @@ class CustomFamilies:
         return "capped" if len(self._families) >= MAX_FAMILIES else ""
 
     def _keep(self, family: Family) -> None:
-        """Take the names of a family from which on it exists."""
+        """Reserve the sample names of a family."""
         self._kinds[family.name] = family.kind
         self._taken.update(dict.fromkeys(list_samples(family.name, family.kind), family.name))
         self._families[family.name, family.labels] = family
 
 
 def list_reserved() -> dict[str, str]:
-    """Every name that samples of our own families have, with the family's."""
+    """The sample names of all declared families, with the name of the family."""
     return {name: family.name for family in FAMILIES for name in list_samples(family.name, family.kind)}
 
 
 def format_scale_note(scale: float, *, timer: bool) -> str:
+    """The note of `explain` about the unit of a timer; empty for other types."""
     if not timer:
         return ""
-    return "taken for seconds" if scale == 1 else "milliseconds, made seconds"
+    return "taken as seconds" if scale == 1 else "milliseconds, converted to seconds"
 
 
 def build_name(sent: str, sent_type: MetricType) -> str:
-    """The family's name: `rows.read` sent as a counter becomes airflow_custom_rows_read_total."""
+    """The name of the family: a counter `rows.read` becomes airflow_custom_rows_read_total."""
     name = custom.PREFIX + ILLEGAL.sub("_", sent)[:MAX_NAME_LENGTH]
     if sent_type is MetricType.COUNTER:
         return name.removesuffix("_total") + "_total"
@@ -130,6 +131,7 @@ def build_name(sent: str, sent_type: MetricType) -> str:
 
 
 def build_family(name: str, kind: Kind, sent: str, labels: tuple[str, ...]) -> Family:
+    """A family for a user's metric that was sent under the name `sent`."""
     return Family(
         name,
         kind,
@@ -148,20 +150,20 @@ ILLEGAL_IN_HELP = re.compile(r"[^\w.\-/]")
 
 
 def list_samples(name: str, kind: Kind) -> tuple[str, ...]:
-    """Every name under which samples of a family are exposed, and that of its header in OpenMetrics."""
+    """All sample names of a family, and the name in its OpenMetrics header."""
     if kind is Kind.HISTOGRAM:
         return (name, f"{name}_bucket", f"{name}_count", f"{name}_sum")
     return (name, name.removesuffix("_total")) if kind is Kind.COUNTER else (name,)
 
 
 def build_labels(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Labels by tags, in the order of their names; without unbounded ones, and not more than MAX_LABELS."""
+    """The labels of these tags, sorted by name, without unbounded ones, at most MAX_LABELS."""
     named = {build_label_name(tag): value[:MAX_VALUE_LENGTH] for tag, value in tags if tag not in UNBOUNDED_TAGS}
     return dict(sorted(named.items())[:MAX_LABELS])
 
 
 def build_label_name(tag: str) -> str:
-    """A label's name by a tag's. What belongs to the scrape or to Prometheus gets `tag_` before it."""
+    """The label name of a tag. Names that belong to the scrape or to Prometheus get the prefix `tag_`."""
     name = ILLEGAL.sub("_", tag)[:MAX_NAME_LENGTH]
     if not name or name[0].isdigit() or name.startswith("__") or name in TARGET_LABELS | {"le", "quantile"}:
         return f"tag_{name.strip('_')}"

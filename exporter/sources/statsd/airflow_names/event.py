@@ -1,4 +1,4 @@
-"""What an event of Airflow is: everything that is known of one StatsD name, declared once."""
+"""The declaration of an event: everything that is known about one StatsD name of Airflow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from exporter.metrics.family import Family
 from exporter.sources.statsd.model import MetricType
 
 Release = tuple[int, ...]
-"""Airflow's release as numbers: (3, 3, 2)."""
+"""A release of Airflow as numbers: (3, 3, 2)."""
 
 NEWEST_RELEASE: Release = (3, 3, 2)
-"""What a release that is not known is taken for."""
+"""The release that is assumed if it is not known."""
 
 
 class TimerUnit(Enum):
-    """What the number behind `|ms` is: it depends on how Airflow measures it, on the release and on the client."""
+    """How Airflow measures a timer. The unit of the value depends on it, on the release and on the client."""
 
     NONE = "not a time"
     SPAN = "a difference of two moments, handed to the client"
@@ -33,7 +33,7 @@ class TimerUnit(Enum):
 
 
 class Part(Enum):
-    """What of a value a family takes."""
+    """Whether a family uses the value, or only counts that there was one."""
 
     VALUE = "the value"
     COUNT = "that there was one"
@@ -41,30 +41,30 @@ class Part(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FamilyBinding:
-    """One family that an event feeds. A label takes its value from `const`, or from the variable of its name."""
+    """One family that an event feeds. A label has its value from `const`, or from the variable with its name."""
 
     family: Family
     const: Mapping[str, str] = field(default_factory=dict)
     only: tuple[str, ...] = ()
-    """The states for which it is fed; all where none is named."""
+    """The states for which it is fed; empty for all."""
     part: Part = Part.VALUE
     stands_in_for: Family | None = None
-    """A family of the API that says the same better: while the API feeds that, this is not fed."""
+    """A family of the API that reports the same better: this one is not fed while the API feeds that one."""
     releases: str = ""
-    """Where the event means this only in some releases."""
+    """Releases in which the event has this meaning; empty for all."""
     percent: bool = False
-    """The value is in hundredths."""
+    """Whether the value is a percentage."""
 
 
 class LegacyPattern(NamedTuple):
-    """A legacy name: variables joined by dots, between two fixed parts."""
+    """A legacy name: variables joined by dots, between a fixed prefix and a fixed suffix."""
 
     prefix: str
     variables: tuple[str, ...]
     suffix: str
 
     def extract(self, name: str) -> str | None:
-        """What stands between the fixed parts, or None where the name is another."""
+        """The text between prefix and suffix; None if the name does not match."""
         end = len(name) - len(self.suffix)
         if end <= len(self.prefix) or not name.startswith(self.prefix) or not name.endswith(self.suffix):
             return None
@@ -73,10 +73,10 @@ class LegacyPattern(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Event:
-    """One name under which Airflow reports something.
+    """One StatsD name of Airflow.
 
-    `legacy` are the names with ids in them; `variables` is what tags tell under the modern name.
-    `needs` are variables without which the event cannot be understood.
+    `legacy` are its names with ids in them. `variables` are what the tags of the modern name contain. Without the
+    variables in `needs` the event has no meaning.
     """
 
     name: str
@@ -84,25 +84,25 @@ class Event:
     bindings: tuple[FamilyBinding, ...] = ()
     legacy: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    """Variables that only tags tell, beside those of the legacy names."""
+    """Variables that only tags contain, in addition to those of the legacy names."""
     releases: str = ""
-    """Which releases send it: `2.x`, `3.0+`, `3.1.6-3.1.7`, joined by commas; empty for all."""
+    """Releases that send it: `2.x`, `3.0+`, `3.1.6-3.1.7`, joined by commas; empty for all."""
     unit: TimerUnit = TimerUnit.NONE
     twins: bool = True
-    """Both names are sent, so that only one of them counts."""
+    """Whether Airflow sends both names, so that only one of them counts."""
     modern_only_releases: str = ""
-    """Releases that send the modern name alone where there is one executor only."""
+    """Releases that send only the modern name if there is one executor."""
     tags_optional: bool = False
-    """The modern name may come without tags even where tags are sent."""
+    """Whether the modern name may have no tags although Airflow sends tags."""
     legacy_may_come_alone: bool = False
-    """The legacy name may come without its twin even where tags are sent."""
+    """Whether the legacy name may be sent without the modern one although Airflow sends tags."""
     needs: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
-    """States that are known to carry nothing."""
+    """States that are known to mean nothing: Airflow sends a zero for them."""
     drop: str = ""
-    """Why it never feeds anything, one of DROP_REASONS."""
+    """Why it never feeds a family, one of DROP_REASONS; empty if it does."""
     note: str = ""
-    """What users should know, for the docs."""
+    """What users should know, for the docs and `explain`."""
 
     @cached_property
     def patterns(self) -> tuple[LegacyPattern, ...]:
@@ -117,12 +117,12 @@ class Event:
 
     @cached_property
     def by_state(self) -> bool:
-        """Whether what it feeds depends on the state in it."""
+        """Whether the families that it feeds depend on its state."""
         return bool(self.states) or any(binding.only for binding in self.bindings)
 
     @cached_property
     def complete_without_tags(self) -> bool:
-        """Whether the modern name without tags says all that is taken of it, in every mode."""
+        """Whether the modern name without tags contains everything that is used of the event."""
         labels = {label for binding in self.bindings for label in binding.family.labels if label not in binding.const}
         return not self.needs and not labels.intersection(self.variables)
 
@@ -131,24 +131,25 @@ VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 def parse_pattern(text: str) -> LegacyPattern:
-    """A legacy name as it is declared: `ti.finish.{dag_id}.{task_id}.{state}`."""
+    """Parse a legacy name as it is declared: `ti.finish.{dag_id}.{task_id}.{state}`."""
     start, end = text.index("{"), text.rindex("}") + 1
     return LegacyPattern(text[:start], tuple(VARIABLE.findall(text)), text[end:])
 
 
 def parse_release(text: str) -> Release:
-    """The leading numbers of a release: (3, 3, 2) for 3.3.2rc1; empty where there are none."""
+    """The leading numbers of a release: (3, 3, 2) for 3.3.2rc1; empty if there are none."""
     match = re.match(r"\d{1,6}(\.\d{1,6})*", text.strip())
     return tuple(int(part) for part in match[0].split(".")[:3]) if match else ()
 
 
 @lru_cache(maxsize=1_000)
 def covers_release(releases: str, release: Release) -> bool:
-    """Whether the releases that are told as text hold that one; a release told in part stands for its newest."""
+    """Whether a text such as `2.x, 3.1.6+` contains a release. An incomplete release stands for its newest."""
     return not releases or any(matches_range(part.strip(), release) for part in releases.split(","))
 
 
 def matches_range(text: str, release: Release) -> bool:
+    """Whether one part of such a text contains a release."""
     if text.endswith(".x"):
         return release[:1] == parse_release(text)[:1]
     low, dash, high = text.partition("-")
@@ -159,6 +160,6 @@ def matches_range(text: str, release: Release) -> bool:
 
 
 def parse_single_major(releases: str) -> int:
-    """2 or 3 where every release that is told is one of 2.x or of 3.x; 0 otherwise."""
+    """2 or 3 if all releases of a text such as `3.1.6+` have that major version; 0 otherwise."""
     majors = {part.strip()[:1] for part in releases.split(",")}
     return int(majors.pop()) if majors in ({"2"}, {"3"}) else 0

@@ -1,4 +1,4 @@
-"""Ids in legacy names: where one ends and the next begins, and dots that Airflow 3.3 sends as two underscores."""
+"""Splits legacy names into ids, and restores the dots that Airflow 3.3 sends as two underscores."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from exporter.sources.directory import Directory
 from exporter.sources.statsd.model import IdCorrections
 
 MAX_KNOWN_IDS = 10_000
-"""How many ids are learned from names that hold nothing else, and from tags."""
+"""DAG ids that are learned from tags and from names that contain no other id."""
 MAX_SPLITS = 200
-"""How many ways to split a name are looked at."""
+"""Splits of one name that are considered."""
 DOTLESS_VARIABLES = frozenset({"state", "job_id", "return_code", "executor", "bundle", "event_type"})
-"""Variables that never hold a dot."""
+"""Variables whose values never contain a dot."""
 STATES = frozenset({
     "success", "failed", "skipped", "up_for_retry", "up_for_reschedule", "deferred", "removed", "restarting",
     "upstream_failed", "running", "queued", "scheduled", "shutdown", "awaiting_input", "None", "none",
@@ -26,13 +26,13 @@ class IdSplit(NamedTuple):
 
     values: dict[str, str]
     ambiguous: bool
-    """They could be others."""
+    """Whether another split is as plausible."""
     doubtful: bool = False
-    """Two underscores in the ids may be a dot, and nothing known tells."""
+    """Whether two underscores in the ids may be a dot, and no known id decides it."""
 
 
 class IdSplitter:
-    """The ids that are known: from the API, and from names that hold one id only."""
+    """Splits names by the ids that are known: from the API, and from names that contain one id only."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
@@ -42,7 +42,7 @@ class IdSplitter:
         self._dags: dict[str, str] = {}
         self._tasks: dict[tuple[str, str], str] = {}
         self._doubtful: set[tuple[str, str]] = set()
-        """DAGs and tasks that were given out as they were sent, though two underscores in them may be a dot."""
+        """DAG and task ids that were used as sent, although two underscores in them may be a dot."""
 
     def learn(self, dag_id: str, *, certain: bool = False) -> None:
         """Remember a DAG's id. Only one with a dot is likely to change how others are split; two underscores may be
@@ -55,9 +55,9 @@ class IdSplitter:
                 self.revision += 1
 
     def split(self, variables: Sequence[str], text: str, *, dots_escaped: bool) -> IdSplit | None:
-        """The values in a text that joins them by dots, or None where it has too few parts.
+        """The values in a text that joins them by dots; None if it has too few parts.
 
-        `dots_escaped`: dots inside values may have been sent as two underscores.
+        `dots_escaped`: dots inside values may be sent as two underscores.
         """
         segments = text.split(".")
         if len(segments) < len(variables) or "" in segments:
@@ -77,13 +77,13 @@ class IdSplitter:
         return IdSplit(values, rivals > 1 or doubtful, doubtful)
 
     def record_doubtful(self, values: Mapping[str, str]) -> None:
-        """Series are made of ids that may prove to be spelled otherwise."""
+        """Remember ids whose two underscores may be a dot, because series are created with them."""
         if len(self._doubtful) < MAX_KNOWN_IDS:
             self._doubtful.add((values.get("dag_id", ""), values.get("task_id", "")))
 
     def take_corrections(self, *, dots_escaped: bool) -> IdCorrections | None:
-        """What doubtful ids have proved to be by now; each once, None without any. Unless dots are `spelled` by two
-        underscores, nothing was doubtful.
+        """The corrected spelling of doubtful ids that are known by now; each is returned once. None if there are none.
+        Unless dots are sent as two underscores (`dots_escaped`), no id is doubtful.
         """
         if not dots_escaped:
             self._doubtful.clear()
@@ -103,7 +103,7 @@ class IdSplitter:
         return IdCorrections(dags, tasks) if dags or tasks else None
 
     def _take_only(self, variables: Sequence[str], segments: Sequence[str], *, dots_escaped: bool) -> IdSplit | None:
-        """The values where each is one segment, so that there is one way."""
+        """The split if each value is one segment, so that there is only one."""
         way = dict(zip(variables, segments, strict=True))
         if "state" in way and variables[-1] != "state" and way["state"] not in STATES:
             return None
@@ -114,7 +114,7 @@ class IdSplitter:
         return IdSplit(values, doubtful, doubtful)
 
     def _rank(self, way: dict[str, str]) -> tuple[int, int]:
-        """How much of a split is known; of several known DAGs the one with the longest id is meant."""
+        """How much of a split is known. Of several known DAGs the one with the longest id is chosen."""
         dag_id, task_id = way.get("dag_id", ""), way.get("task_id", "")
         if not self._knows(dag_id):
             return (0, 0)
@@ -124,7 +124,7 @@ class IdSplitter:
         return dag_id in self._learned or dag_id in (self._directory.dag_ids or ())
 
     def _restore_dots(self, name: str, value: str, way: dict[str, str], *, dots_escaped: bool) -> str:
-        """A value with its dots, where what is known tells that it has some."""
+        """A value with its dots, if a known id shows that it has some."""
         if not dots_escaped or "__" not in value:
             return value
         if name == "hostname":  # a host's name has no underscores
@@ -152,7 +152,7 @@ class IdSplitter:
         return self._tasks[key]
 
     def _hides_dots(self, values: dict[str, str], *, dots_escaped: bool) -> bool:
-        """Whether an id has underscores that may be a dot, and nothing tells."""
+        """Whether an id has two underscores that may be a dot, and no known id decides it."""
         if not dots_escaped:
             return False
         dag_id, task_id = values.get("dag_id", ""), values.get("task_id", "")
@@ -161,10 +161,10 @@ class IdSplitter:
 
 
 def list_splits(variables: Sequence[str], segments: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Ways to give the segments to the variables in order, the most plausible first.
+    """The ways to assign the segments to the variables in order, the most plausible first.
 
-    The most plausible is that only the last that can hold dots does: DAG ids with dots are rarer than task ids, which
-    have them wherever there are task groups.
+    The most plausible is that only the last variable that can contain dots does: DAG ids with dots are rarer than task
+    ids, which have dots in every task group.
     """
     end = len(segments)
     for cuts in islice(combinations(range(1, end), len(variables) - 1), MAX_SPLITS):
@@ -175,6 +175,7 @@ def list_splits(variables: Sequence[str], segments: Sequence[str]) -> Iterator[d
 
 
 def join_segments(segments: Sequence[str], sizes: Sequence[int]) -> Iterator[str]:
+    """Yield the segments joined by dots, in groups of these sizes."""
     place = 0
     for size in sizes:
         yield ".".join(segments[place : place + size])
@@ -182,7 +183,7 @@ def join_segments(segments: Sequence[str], sizes: Sequence[int]) -> Iterator[str
 
 
 def is_valid_split(variables: Sequence[str], sizes: Sequence[int], way: dict[str, str]) -> bool:
-    """Whether no variable holds a dot that cannot, and a state in the middle is one."""
+    """Whether variables without dots have none, and a state in the middle of the name is a known state."""
     if any(size > 1 and name in DOTLESS_VARIABLES for name, size in zip(variables, sizes, strict=True)):
         return False
     return "state" not in way or variables[-1] == "state" or way["state"] in STATES

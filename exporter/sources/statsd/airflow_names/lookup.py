@@ -1,4 +1,4 @@
-"""Which event a name is: by its modern name, or by a legacy name with ids in it."""
+"""Finds the event of a StatsD name, by its modern name or by a legacy name with ids in it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from exporter.sources.statsd.airflow_names.event import Event, LegacyPattern
 from exporter.sources.statsd.airflow_names.events.table import EVENTS
 
 SHARED_FIRST_PARTS = frozenset({"airflow", "task", "records_processed"})
-"""First parts of Airflow's names that users' names may have too."""
+"""First parts of Airflow's names that users' names may have as well."""
 RESERVED_FIRST_PARTS = frozenset({"dag_bag"})
-"""First parts of names that are Airflow's though none of them feeds anything."""
+"""First parts that belong to Airflow although no event is declared with them."""
 
 
 class EventMatch(NamedTuple):
-    """An event, and what its legacy name holds; None where it came under its modern name."""
+    """An event, with the ids in its legacy name; None if it came under its modern name."""
 
     event: Event
     ids: str | None = None
     patterns: tuple[LegacyPattern, ...] = ()
-    """The legacy names that fit, the likeliest first."""
+    """The legacy names that match, the most likely first."""
 
 
 class LegacyName:
-    """The legacy name of an event, and the other legacy names of it that fit wherever this one does."""
+    """A legacy name of an event, with the event's other legacy names of the same prefix and suffix."""
 
     __slots__ = ("event", "fixed", "patterns", "prefix", "suffix")
 
@@ -32,7 +32,7 @@ class LegacyName:
         self.event = event
         self.prefix, self.suffix = pattern.prefix, pattern.suffix
         self.fixed = len(pattern.prefix) + len(pattern.suffix)
-        """Characters that are not ids."""
+        """The number of characters that are not part of ids."""
         self.patterns = tuple(
             one for one in event.patterns if (one.prefix, one.suffix) == (pattern.prefix, pattern.suffix)
         )
@@ -57,7 +57,7 @@ class EventLookup:
         } - SHARED_FIRST_PARTS | RESERVED_FIRST_PARTS
 
     def find(self, name: str) -> EventMatch | None:
-        """The event of that name, without Airflow's prefix; None where it is none of Airflow's."""
+        """The event with that name (without prefix); None if it is not a name of Airflow."""
         found = self._modern.get(name)
         if found is not None:
             return found
@@ -69,11 +69,11 @@ class EventLookup:
         return None
 
     def is_reserved(self, name: str) -> bool:
-        """Whether a name is one that Airflow would choose, so that it is not taken for one of users'."""
+        """Whether the first part of a name belongs to Airflow, so that it cannot be a user's metric."""
         return name.partition(".")[0] in self._heads
 
 
 def get_first_part(name: str) -> str:
-    """What legacy names are kept by: the first part, or nothing where it is not fixed."""
+    """The first part of a name, by which legacy names are indexed; empty if the name has no dot."""
     head, dot, _ = name.partition(".")
     return head if dot else ""

@@ -1,6 +1,6 @@
-"""What becomes of an event, worked out once for all of its names, which differ in nothing but ids.
+"""What becomes of an event, computed once for all names that differ only in ids.
 
-A plan holds as long as nothing new is known of the stream as a whole. Only the ids are read from each name.
+A plan is valid until something new is learned about the stream as a whole. Only the ids are read from each name.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from exporter.sources.statsd.airflow_names.event import Event, TimerUnit
 from exporter.sources.statsd.model import Action, MetricType, Resolution, Target
 
 MAX_PLANS = 2_000
-"""How many plans are remembered: what is sent as a state is in their keys."""
+"""Plans that are cached. States as they were sent are part of their keys."""
 
 LabelSource = tuple[str, str]
-"""The variable that a label's value is, and what it is where that is not known; no variable where it is always this."""
+"""The variable of a label, and its default. Without a variable the label always has the default."""
 
 
 class PlannedTarget(NamedTuple):
-    """A Target whose labels are still to be filled in."""
+    """A target whose labels are not filled in yet."""
 
     family: Family
     labels: tuple[LabelSource, ...]
@@ -30,7 +30,7 @@ class PlannedTarget(NamedTuple):
 
 
 class EventPlan:
-    """What becomes of all names of an event, under the sender_context that it was worked out for."""
+    """What becomes of all names of an event, as long as the sender's context is the same."""
 
     __slots__ = ("counts", "drop", "note", "rule", "targets")
 
@@ -48,7 +48,7 @@ class EventPlan:
         self.drop = drop
         self.note = note
         self.counts = counts or bool(targets)
-        """It is no twin, so that it matters where its ids are parted."""
+        """Whether the name counts, so that an ambiguous split of its ids matters."""
 
     def resolve(self, values: Mapping[str, str], *, ambiguous: bool = False) -> Resolution:
         """The resolution for these ids."""
@@ -63,18 +63,18 @@ class EventPlan:
 
 
 class PlanKey(NamedTuple):
-    """All that a plan depends on beside the stream as a whole."""
+    """Everything that a plan depends on, except the stream as a whole."""
 
     event: Event
     legacy: bool
-    """It came under its legacy name."""
+    """Whether the event came under its legacy name."""
     type: MetricType
     tagged: bool
-    """Its tags say something of it."""
+    """Whether its tags contain a variable."""
     state: str
-    """Its state, where it matters."""
+    """Its state, if the plan depends on it."""
     bundle: bool
-    """Whether a bundle is named, where it matters."""
+    """Whether a bundle is named, if the plan depends on it."""
 
 
 def build_plan_key(event: Event, values: Mapping[str, str], kind: MetricType, *, legacy: bool, tagged: bool) -> PlanKey:

@@ -1,9 +1,9 @@
-"""Airflow's `statsd_prefix`: the one that is known, and others that the names themselves show.
+"""Removes Airflow's `statsd_prefix` from names, and recognises prefixes that are not configured.
 
-A prefix may have any number of parts (`airflow.production`), and Airflow's settings are not always known here. So a
-name that is not Airflow's under a known prefix is searched for one of Airflow's behind each of its dots. One such name
-is no proof, because users have names like `shop.pool.open_slots`. Three different names under one prefix are, if one of
-them is a name that hardly any other program has. From then on that prefix is Airflow's.
+A prefix may have several parts (`airflow.production`), and Airflow's settings are not always known. So a name that is
+not Airflow's under a known prefix is searched for a name of Airflow after each dot. One such name proves nothing,
+because users have names such as `shop.pool.open_slots`. Three different names with the same prefix prove that it is
+Airflow's, if one of them is a name that hardly any other program uses.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from exporter.sources.statsd.airflow_names.lookup import SHARED_FIRST_PARTS
 log = logging.getLogger(__name__)
 
 MIN_PROOF_NAMES = 3
-"""How many different names of Airflow prove a prefix."""
+"""Different names of Airflow that prove a prefix."""
 MAX_DEPTH = 6
-"""Parts of the longest prefix that is searched for."""
+"""Parts of the longest prefix that is recognised."""
 MAX_CANDIDATES = 1_000
-"""How many prefixes are remembered that are not proven."""
+"""Prefixes that are remembered while they are not proven."""
 MAX_PROVEN = 1_000
-"""How many prefixes are remembered that are proven, whether they are recognised or not."""
+"""Proven prefixes that are remembered, recognised or not."""
 MAX_PREFIXES = 32
-"""How many prefixes are recognised."""
+"""Prefixes that may be recognised."""
 DISTINCTIVE = re.compile(r"dag|scheduler|triggerer|operator_|ti[_.]")
-"""What a name has that hardly any other program would choose."""
+"""Part of a name that hardly any other program uses."""
 
 
 class PrefixVerdict(Enum):
-    """What is known of the prefix of a name."""
+    """What is known about the prefix of a name."""
 
-    NONE = "no name of Airflow stands behind any dot"
+    NONE = "no name of Airflow follows any dot"
     DOUBTFUL = "too few names of Airflow came with it"
     RECOGNISED = "it is Airflow's"
     FOREIGN = "it is that of another Airflow, because the known prefix is in use"
 
 
 class PrefixMatch(NamedTuple):
-    """A name of Airflow behind a prefix that is not known."""
+    """A name of Airflow after a prefix that is not configured."""
 
     verdict: PrefixVerdict
     prefix: str = ""
-    """With its dot; empty where there is no prefix."""
+    """With its dot; empty if there is no prefix."""
     name: str = ""
-    """Airflow's name."""
+    """The name without the prefix."""
 
 
 NOTHING = PrefixMatch(PrefixVerdict.NONE)
 
 
 class PrefixDetector:
-    """Takes prefixes off names, and learns new ones. What it remembers is bounded. `revision` grows as it learns."""
+    """Removes prefixes from names and recognises new ones. Its memory is bounded. `revision` grows as it learns."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._signs = frozenset(name for name in names if name.partition(".")[0] not in SHARED_FIRST_PARTS)
@@ -64,13 +64,13 @@ class PrefixDetector:
         self._known: tuple[str, ...] = ()
         self._ordered: tuple[str, ...] = ()
         self.recognised: list[str] = []
-        """PrefixDetector that were not known, with their dots, in the order in which they were recognised."""
+        """Recognised prefixes with their dots, in the order of recognition."""
         self.foreign: list[str] = []
-        """PrefixDetector of other Airflows, whose names are not counted."""
+        """Prefixes of other Airflows, whose names are not counted."""
         self.revision = 0
 
     def set_known(self, known: tuple[str, ...]) -> None:
-        """Set the prefixes that the API or the configuration shows, with their dots."""
+        """Set the prefixes from Airflow's or the exporter's configuration, with their dots."""
         if known is not self._known:
             self._known = known
             self._order()
@@ -82,7 +82,7 @@ class PrefixDetector:
                 yield prefix, name[len(prefix) :]
 
     def confirm(self, prefix: str, name: str) -> None:
-        """Note that a name of Airflow came under a prefix that is known."""
+        """Record that a name of Airflow came with a known prefix."""
         if prefix not in self._proven and prefix in self._known and name in self._signs:
             self._note(prefix, name)
 
@@ -92,11 +92,11 @@ class PrefixDetector:
 
     @property
     def confirmed(self) -> bool:
-        """Whether Airflow's names come under a prefix that is known."""
+        """Whether Airflow's names come with a known prefix."""
         return not self._proven.isdisjoint(self._known)
 
     def search(self, name: str) -> PrefixMatch:
-        """Search a name for one of Airflow's behind an unknown prefix, and learn from it."""
+        """Search a name for a name of Airflow after an unknown prefix, and learn from it."""
         found = next((tail for tail in list_splits_at_dots(name) if tail[1] in self._signs), None)
         if found is None:
             return NOTHING
@@ -111,11 +111,11 @@ class PrefixDetector:
         )
 
     def strip_foreign(self, name: str) -> list[tuple[str, str]]:
-        """Each prefix of another Airflow that a name has, with the rest of the name."""
+        """The prefixes of other Airflows that a name has, each with the rest of the name."""
         return [(prefix, name[len(prefix) :]) for prefix in self.foreign if name.startswith(prefix)]
 
     def remarks(self) -> list[str]:
-        """What users should know of the prefixes, in sentences."""
+        """What users should know about the prefixes, as sentences."""
         found = []
         if self.recognised:
             found.append(
@@ -131,7 +131,7 @@ class PrefixDetector:
         return found
 
     def _note(self, prefix: str, name: str) -> None:
-        """Remember a name that came with a prefix, until there are enough of them."""
+        """Remember a name that came with a prefix, until enough names prove the prefix."""
         if prefix in self._proven:
             return
         if prefix not in self._seen and len(self._seen) >= MAX_CANDIDATES:
@@ -144,28 +144,27 @@ class PrefixDetector:
                 self._proven.add(prefix)
 
     def _accept(self, prefix: str) -> None:
-        """A prefix is proven: it is Airflow's, unless Airflow's names come under the one that is known."""
+        """Recognise a proven prefix; if Airflow's names come with a known prefix, it belongs to another Airflow."""
         if prefix in self.recognised or len(self.recognised) + len(self.foreign) >= MAX_PREFIXES:
             return
         self.revision += 1
         if self.confirmed:
             self.foreign.append(prefix)
             log.warning(
-                "StatsD: names of another Airflow come with %s; they are not counted", format_prefixes([prefix])
+                "StatsD: received names of another Airflow with %s; they are not counted", format_prefixes([prefix])
             )
             return
         self.recognised.append(prefix)
         self._order()
-        log.warning(
-            "StatsD: Airflow's names come with %s, which was recognised; %s", format_prefixes([prefix]), advise()
-        )
+        where = format_prefixes([prefix])
+        log.warning("StatsD: Airflow's names come with %s, which was recognised automatically; %s", where, advise())
 
     def _order(self) -> None:
         self._ordered = tuple(sorted({*self._known, *self.recognised}, key=lambda prefix: (-len(prefix), prefix)))
 
 
 def list_splits_at_dots(name: str) -> Iterator[tuple[str, str]]:
-    """Yield the ways to part a name into a prefix and the rest at a dot, the shortest prefix first: none at all."""
+    """Yield each split of a name into prefix and rest at a dot, starting with an empty prefix."""
     start = 0
     for _ in range(MAX_DEPTH + 1):
         yield name[:start], name[start:]
@@ -175,9 +174,10 @@ def list_splits_at_dots(name: str) -> Iterator[tuple[str, str]]:
 
 
 def format_prefixes(prefixes: Iterable[str]) -> str:
-    """PrefixDetector as users write them: without the dot at the end."""
+    """Prefixes for messages, without the dot at the end."""
     return ", ".join(f"the prefix {prefix.removesuffix('.')}" if prefix else "no prefix" for prefix in prefixes)
 
 
 def advise() -> str:
+    """What users should do about a recognised prefix."""
     return "set --statsd.prefix to it"

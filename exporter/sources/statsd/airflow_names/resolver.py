@@ -1,7 +1,7 @@
-"""Airflow's StatsD names to families and labels, whatever the release, the dialect and the settings.
+"""Resolves Airflow's StatsD names to families and labels, for every release, dialect and setting.
 
-Most events come twice: under a modern name with tags, and under a legacy name with ids in it. Where tags are sent the
-modern name counts; where they are not, the legacy name does, since the modern one does not say what it is about.
+Airflow sends most events twice: under a modern name with tags, and under a legacy name with ids in it. If Airflow sends
+tags, the modern name counts. Otherwise the legacy name counts, because the modern one has no ids.
 """
 
 from __future__ import annotations
@@ -33,25 +33,26 @@ from exporter.sources.statsd.model import ALL_DIALECTS, IdCorrections, MetricTyp
 from exporter.sources.statsd.parser import CLIENT_TELEMETRY_PREFIX
 
 TIMERS = (MetricType.TIMER, MetricType.HISTOGRAM, MetricType.DISTRIBUTION)
-MODE_UNKNOWN = "held back until it is clear whether Airflow sends tags; the configuration can say so"
+MODE_UNKNOWN = "not counted until it is known whether Airflow sends tags; set --statsd.mode to avoid this"
 ONLY_DAG = ("dag_id",)
-UNIT_UNKNOWN = "held back until it is clear whether it is in seconds; the configuration can say so"
+UNIT_UNKNOWN = "not counted until its unit is known; set --statsd.release and --statsd.mode to avoid this"
 
 
 class StreamState(NamedTuple):
-    """What is known of the stream as a whole, as far as ids are read by it. Plans hold for one revision."""
+    """What is known about the stream as a whole and matters for ids. Plans are valid for one revision."""
 
     revision: int
     old: bool
-    """Airflow 2 sends."""
+    """Whether Airflow 2 sends."""
     dots_escaped: bool
-    """Dots in ids may come as two underscores."""
+    """Whether dots in ids may be sent as two underscores."""
 
 
 class AirflowNameResolver:
-    """Resolves Airflow's names. `api_feeds` are families that the API bindings, so that StatsD must not.
+    """Resolves Airflow's names. `api_feeds` are the families that the API feeds, so that StatsD does not.
 
-    After a reload, what the `previous` one made for users and learned of ids goes on; signs are looked for anew.
+    After a reload the families and the learned ids of the `previous` resolver are kept; hints in the stream are
+    collected again.
     """
 
     def __init__(
@@ -76,20 +77,20 @@ class AirflowNameResolver:
         self._state = StreamState(-1, old=False, dots_escaped=False)
 
     dialects = ALL_DIALECTS
-    """How lines are to be read for it."""
+    """The tag formats that are parsed for it."""
 
     @property
     def revision(self) -> int:
-        """Grows when resolutions may differ from those given before."""
+        """Grows when resolutions may differ from earlier ones."""
         return self._directory.spelling + self._stream.revision + self._ids.revision + self._prefixes.revision
 
     @property
     def remarks(self) -> list[str]:
-        """What users should know of how Airflow sends, in sentences."""
+        """What users should know about how Airflow sends, as sentences."""
         return self._prefixes.remarks()
 
     def resolve(self, signature: Signature) -> Resolution:
-        """Say what becomes of all lines of that signature, and take the name of a family of users that is new."""
+        """What becomes of all lines of that signature; reserves the name of a new family."""
         found = self.look_up(signature)
         if found.claim:
             found.claim()
@@ -130,7 +131,7 @@ class AirflowNameResolver:
         return layout.resolve(values)
 
     def _add_layout(self, event: Event, signature: Signature) -> None:
-        """Remember where the labels stand, once nothing that a single line shows can change what becomes of it."""
+        """Remember the positions of the labels, once a single line can no longer change how the stream is read."""
         name, kind, tags, _, dialect = signature
         values = extract_variables(event, dict(tags))
         plan = self._plans.get(build_plan_key(event, values, kind, legacy=False, tagged=True)) if values else None
@@ -145,53 +146,53 @@ class AirflowNameResolver:
         layout.add_plan([value for _, value in tags], plan)
 
     def _learn(self, dag_id: str, state: StreamState) -> None:
-        """Learn a DAG's id from a tag, where dots of ids are written as they are."""
+        """Learn a DAG id from a tag: tags contain ids with their dots."""
         if state.old or "__" in dag_id:
             self._ids.learn(dag_id[:MAX_VALUE_LENGTH], certain=True)
 
     def take_corrections(self) -> IdCorrections | None:
-        """DAGs and tasks that were taken for others before their dots were known."""
+        """Corrected ids of DAGs and tasks, whose dots were not known before."""
         return self._ids.take_corrections(dots_escaped=self._get_state().dots_escaped)
 
     def restore_family(self, spec: FamilySpec) -> Family | None:
-        """The family of users' metrics that an earlier process made; None where it would not be made so now."""
+        """The family of a user's metric that an earlier process created; None if it would not be created now."""
         return self._custom.restore_family(spec.name, spec.kind, spec.labels, spec.help)
 
     def assume_defaults(self) -> None:
-        """Take what is not clear yet for what is most likely, as `explain` does for single lines."""
+        """Assume the most likely where something is not known yet, as `explain` does for single lines."""
         self._stream.assume_defaults()
 
     def _resolve_unknown(self, signature: Signature) -> Resolution:
-        """A name that is not Airflow's under any prefix that is known: Airflow's under another, or a user's."""
+        """A name that is not Airflow's under a known prefix: it is Airflow's under another, or a user's."""
         finding = self._prefixes.search(signature.name)
         found = self._lookup.find(finding.name) if finding.verdict is PrefixVerdict.RECOGNISED else None
         if found is not None:
             return self._mark(finding.prefix, self._resolve_event(found, signature))
         if any(self._lookup.find(name) for _, name in self._prefixes.strip_foreign(signature.name)):
-            return Resolution("", drop="unmapped", note="another Airflow's: the known prefix is in use")
+            return Resolution("", drop="unmapped", note="a name of another Airflow: this Airflow uses the known prefix")
         if self._may_be_airflows(signature.name):
             return Resolution("", drop="undecided", note=format_prefix_note(finding))
         return self._resolve_custom(signature, format_prefix_note(finding) if finding.name else "")
 
     def _may_be_airflows(self, name: str) -> bool:
-        """Whether a name may prove to be Airflow's in a state: only while the stream has just begun."""
+        """Whether a name may prove to be Airflow's soon: only at the beginning of the stream."""
         if not self._stream.undecided or self._prefixes.confirmed:
             return False
         tails = (tail for _, tail in list_splits_at_dots(name) if tail.partition(".")[0] not in SHARED_FIRST_PARTS)
         return any(self._lookup.find(tail) for tail in tails)
 
     def _resolve_custom(self, signature: Signature, doubt: str) -> Resolution:
-        """A name that is taken for a user's, unless it begins as only Airflow's do."""
+        """A user's metric, unless the first part of its name belongs to Airflow."""
         own = next(self._prefixes.strip(signature.name), None)
         name = own[1] if own else signature.name
         if own and self._lookup.is_reserved(name) and not (name.startswith("edge_worker.") and signature.tags):
-            note = doubt or "Airflow's, by its first part, but not a name that is known"
+            note = doubt or "its first part belongs to Airflow, but the name is not known"
             return Resolution("", drop="unmapped", note=note)
         resolution = self._custom.resolve(name, signature, self._stream.sender_context)
         return resolution._replace(note=join_notes(doubt, resolution.note)) if doubt else resolution
 
     def _mark(self, prefix: str, resolution: Resolution) -> Resolution:
-        """Say of what came under a prefix that nothing but the names showed that it did."""
+        """Add a note if the prefix of the name was recognised automatically."""
         if prefix not in self._prefixes.recognised:
             return resolution
         return resolution._replace(
@@ -228,14 +229,14 @@ class AirflowNameResolver:
         return plan.resolve(values, ambiguous=split.ambiguous)
 
     def _complete(self, values: dict[str, str], signature: Signature) -> None:
-        """Add what is not in the variables of an event: the team, and the path of a file as Airflow's API has it."""
+        """Add the team, and replace the name of a file by its path in Airflow's API."""
         if signature.tags:
             values.update(extract_team(signature.tags))
         if "file" in values:
             values["file"] = self._directory.find_file(values.get("bundle", ""), values["file"])
 
     def _note(self, event: Event, *, tagged: bool, legacy: bool) -> None:
-        """What a name shows of the stream as a whole; it does so once for all names of an event."""
+        """Record what a name shows about the stream as a whole, once for all names of an event."""
         form = event, tagged, legacy
         if form in self._noted:
             return
@@ -247,7 +248,7 @@ class AirflowNameResolver:
             self._stream.record_form(event, legacy=legacy)
 
     def _get_state(self) -> StreamState:
-        """What plans depend on; those that do not hold any more are forgotten."""
+        """What plans depend on. If it has changed, cached plans are removed."""
         revision = self._stream.revision + self._directory.spelling
         if revision != self._state.revision:
             self._plans.clear()
@@ -280,17 +281,23 @@ class AirflowNameResolver:
             return EventPlan(event.name, drop="undecided", note=MODE_UNKNOWN)
         if event.modern_only_releases:
             return self._plan_single(event)
-        return EventPlan(event.name, drop="twin", note="without tags its legacy name counts, which has the ids")
+        return EventPlan(
+            event.name, drop="twin", note="without tags the legacy name counts, because it contains the ids"
+        )
 
     def _plan_single(self, event: Event) -> EventPlan:
-        """The name without the executor: it counts where it comes alone."""
+        """The name without the executor counts if Airflow sends no other."""
         release = self._stream.known_release
         if self._stream.has_seen(event, legacy=True) or (
             release and not covers_release(event.modern_only_releases, release)
         ):
             return EventPlan(event.name, drop="twin", note="the name with the executor counts")
         if self._stream.undecided and not release:
-            return EventPlan(event.name, drop="undecided", note="held back until it is clear that it comes alone")
+            return EventPlan(
+                event.name,
+                drop="undecided",
+                note="not counted until it is known whether the name with the executor comes too",
+            )
         return self._plan_bindings(event, event.name, {})
 
     def _plan_legacy(self, key: PlanKey, values: dict[str, str]) -> EventPlan:
@@ -302,7 +309,7 @@ class AirflowNameResolver:
         return EventPlan(rule, drop="twin", note=f"{event.name} counts")
 
     def _counts(self, event: Event) -> bool:
-        """Whether an event counts under its legacy name."""
+        """Whether the legacy name of an event counts."""
         if not event.twins:
             return True
         if event.complete_without_tags:
@@ -312,7 +319,7 @@ class AirflowNameResolver:
         return self._stream.tagged is False
 
     def _split(self, found: EventMatch, state: StreamState) -> IdSplit | None:
-        """The ids in a legacy name; of several forms of it 2.x sends the shortest."""
+        """The ids in a legacy name. If an event has several legacy names, 2.x sends the shortest."""
         for pattern in found.patterns[-1:] if state.old else found.patterns:
             split = self._ids.split(pattern.variables, found.ids or "", dots_escaped=state.dots_escaped)
             if split is not None:
@@ -330,13 +337,14 @@ class AirflowNameResolver:
 
 
 def format_legacy_rule(event: Event) -> str:
+    """The rule that `explain` shows for a legacy name."""
     return f"{event.name} (legacy name)"
 
 
 def format_prefix_note(finding: PrefixMatch) -> str:
-    """Why a name that holds one of Airflow's is not taken for it."""
+    """Why a name that contains a name of Airflow does not count as one."""
     if not finding.name:
-        return "held back until it is clear whether the names that come are Airflow's; --statsd.prefix says so at once"
+        return "not counted until it is known whether this is a name of Airflow; set --statsd.prefix to avoid this"
     return (
         f"looks like Airflow's {finding.name} with {format_prefixes([finding.prefix])}: it counts once "
         f"{MIN_PROOF_NAMES} different names of Airflow came with it, or at once with --statsd.prefix"
@@ -344,4 +352,5 @@ def format_prefix_note(finding: PrefixMatch) -> str:
 
 
 def join_notes(*notes: str) -> str:
+    """The notes that are not empty, as one text."""
     return "; ".join(note for note in notes if note)

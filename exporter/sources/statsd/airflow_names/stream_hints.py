@@ -1,7 +1,7 @@
-"""What is known of the stream as a whole: release, dialect, whether tags are sent.
+"""What is known about the stream as a whole: release, dialect, whether Airflow sends tags.
 
-The API's word counts first, then the configuration's, then signs in the stream itself. Signs only ever add up:
-a decision changes a few times at most, whatever is sent.
+Airflow's API counts first, then the exporter's configuration, then hints in the stream. Hints only accumulate, so a
+decision changes a few times at most, whatever is sent.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from exporter.sources.statsd.airflow_names.event import (
 from exporter.sources.statsd.airflow_names.units import SenderContext, get_scale
 
 MAX_UNDECIDED_NAMES = 50
-"""How many names are looked up before what shows no sign is taken for what is most likely."""
+"""Lookups after which the most likely is assumed for everything that no hint has shown."""
 TRUE = ("true", "1", "t", "yes", "on")
 FALSE = ("false", "0", "f", "no", "off")
 
 
 class StreamConfig(NamedTuple):
-    """What need not be guessed."""
+    """What the API and the configuration say about the stream."""
 
     release: Release
-    """Empty where nobody tells it."""
+    """Empty if it is not known."""
     mode: str
-    """plain, influxdb or datadog; empty where nobody tells it."""
+    """plain, influxdb or datadog; empty if it is not known."""
     tags: bool
     consistent: bool
     """`timer_unit_consistency`."""
@@ -42,7 +42,7 @@ class StreamConfig(NamedTuple):
 
 
 def resolve_config(directory: Directory, settings: StatsdSettings) -> StreamConfig:
-    """The API's word first, then the configuration's."""
+    """Combine Airflow's API, which counts first, with the exporter's configuration."""
     release = parse_release(directory.version) or parse_release(settings.release)
     mode = parse_mode(directory.metrics) or settings.mode
     tags = mode == "influxdb" or (
@@ -61,7 +61,7 @@ def resolve_config(directory: Directory, settings: StatsdSettings) -> StreamConf
 
 
 def parse_mode(metrics: Mapping[str, str]) -> str:
-    """Which of its clients Airflow uses: DogStatsD's wins."""
+    """The StatsD client that Airflow uses: if both are enabled, DogStatsD."""
     datadog, influxdb = parse_flag(metrics, "statsd_datadog_enabled"), parse_flag(metrics, "statsd_influxdb_enabled")
     if datadog is None and influxdb is None:
         return ""
@@ -74,7 +74,7 @@ def parse_flag(metrics: Mapping[str, str], name: str) -> bool | None:
 
 
 class StreamHints:
-    """The stream's properties. `revision` grows with every change of mind."""
+    """The properties of the stream. `revision` grows with every change."""
 
     def __init__(self, directory: Directory, settings: StatsdSettings) -> None:
         self._directory = directory
@@ -90,7 +90,7 @@ class StreamHints:
 
     @property
     def config(self) -> StreamConfig:
-        """What the API or the configuration tells."""
+        """What the API and the configuration say."""
         if self._spelling != self._directory.spelling:
             self._spelling = self._directory.spelling
             self._told = resolve_config(self._directory, self._settings)
@@ -98,41 +98,41 @@ class StreamHints:
 
     @property
     def known_release(self) -> Release:
-        """Airflow's release, as the API or the configuration tells it; empty where neither does."""
+        """Airflow's release from the API or the configuration; empty if neither has it."""
         return self.config.release
 
     @property
     def release(self) -> Release:
-        """Airflow's release, or what it is taken for."""
+        """Airflow's release, or the most likely one."""
         return self.config.release or ((2, 11) if self._major == 2 else NEWEST_RELEASE)
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """What may stand before Airflow's names, with its dot."""
+        """The possible prefixes of Airflow's names, with their dots."""
         return self.config.prefixes
 
     @property
     def tagged(self) -> bool | None:
-        """Whether tags are sent; None while that is not clear. Tags that were seen outweigh what was said."""
+        """Whether Airflow sends tags; None if it is not known yet. Tags that were seen outweigh the configuration."""
         return self._tags if self._tags or not self.config.mode else self.config.tags
 
     @property
     def datadog(self) -> bool:
-        """Whether DogStatsD's client sends, or is taken to."""
+        """Whether Airflow uses DogStatsD's client, as far as it is known."""
         return self.config.mode == "datadog" if self.config.mode else bool(self._datadog)
 
     @property
     def undecided(self) -> bool:
-        """Whether it is too early to take the most likely for granted."""
+        """Whether it is too early to assume the most likely."""
         return self._names < MAX_UNDECIDED_NAMES
 
     @property
     def sender_context(self) -> SenderContext:
-        """What units depend on."""
+        """What the units of timers depend on."""
         return SenderContext(self.release, self.datadog, self.config.consistent)
 
     def is_scale_known(self, unit: TimerUnit) -> bool:
-        """Whether a unit is clear. After a while it is taken for what is most likely."""
+        """Whether the unit is known. After MAX_UNDECIDED_NAMES lookups the most likely is assumed."""
         if not self.undecided:
             return True
         now = self.sender_context
@@ -143,19 +143,19 @@ class StreamHints:
         return len(scales) == 1
 
     def record_name(self) -> None:
-        """A name is looked up."""
+        """Count a lookup."""
         self._names += 1
         if self._names == MAX_UNDECIDED_NAMES:
             self.assume_defaults()
 
     def assume_defaults(self) -> None:
-        """Wait no longer."""
+        """Assume the most likely for everything that is not known."""
         self._names = max(self._names, MAX_UNDECIDED_NAMES)
         self._tags = bool(self._tags)
         self.revision += 1
 
     def record_tags(self, *, sent: bool) -> None:
-        """A name came that has tags wherever tags are sent. Once tags are seen, their absence says nothing any more."""
+        """Record a name that has tags if Airflow sends tags. Once tags were seen, their absence means nothing."""
         if self._tags is None or (sent and not self._tags):
             self._tags = sent
             self.revision += 1
@@ -163,20 +163,20 @@ class StreamHints:
             self.record_client(datadog=False)
 
     def record_client(self, *, datadog: bool) -> None:
-        """Something came that only DogStatsD's client sends, or that it does not send."""
+        """Record a line that only DogStatsD's client sends, or that it never sends."""
         if self._datadog is None or (datadog and not self._datadog):
             self._datadog = datadog
             self.revision += 1
 
     def record_release(self, releases: str) -> None:
-        """Something came that only these releases send. Airflow may be upgraded, so 3.x outweighs 2.x."""
+        """Record a name that only these releases send. Airflow may be upgraded, so 3.x outweighs 2.x."""
         major = parse_single_major(releases)
         if major > self._major:
             self._major = major
             self.revision += 1
 
     def record_form(self, event: Event, *, legacy: bool) -> None:
-        """An event came under its legacy or its modern name."""
+        """Record that an event came under its legacy or its modern name."""
         if (event, legacy) not in self._seen:
             self._seen.add((event, legacy))
             self.revision += (event, not legacy) in self._seen

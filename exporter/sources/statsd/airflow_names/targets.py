@@ -1,4 +1,4 @@
-"""From an event and the values of its variables to the series that it bindings."""
+"""From an event and the values of its variables to the series that it feeds."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ TAG_NAMES = {
     "transport": ("transport_type",),
     "state": ("state", "prior_state"),
 }
-"""Under which tags a variable is sent, the newest first; others under their own names."""
+"""The tags that contain a variable, the newest name first; other variables have a tag with their own name."""
 DAG_FILE_SUFFIXES = (".py", ".zip")
-"""Endings of the files in which Airflow looks for DAGs."""
+"""Suffixes of the files in which Airflow searches for DAGs."""
 DROP_PRIORITY = ("fed_by_api", "unclear", "denied")
-"""Why nothing is fed, the weightiest first."""
+"""Drop reasons, the most important first."""
 
 
 class TargetBuilder:
-    """Makes plans. `api_feeds` are families that the API bindings, so that StatsD must not."""
+    """Builds plans. `api_feeds` are the families that the API bindings, so that StatsD must not."""
 
     def __init__(self, api_feeds: frozenset[Family], *, task_labels: bool) -> None:
         self._api_feeds = api_feeds
         self._task_labels = task_labels
 
     def build_plan(self, event: Event, rule: str, values: Mapping[str, str], now: SenderContext) -> EventPlan:
-        """What becomes of an event that counts, whatever its ids: only the state in `values` matters here."""
+        """The plan of an event that counts. It depends on the state in `values`, not on ids."""
         scale = get_scale(event.unit, now)
         bindings: list[PlannedTarget] = []
         refused: Counter[str] = Counter()
@@ -75,6 +75,7 @@ class TargetBuilder:
 
 
 def get_unfed_reason(event: Event, values: Mapping[str, str]) -> str:
+    """The drop reason of an event whose state feeds no family."""
     return "zero_series" if values.get("state") in event.states else "unmapped"
 
 
@@ -86,13 +87,14 @@ def build_planned_target(binding: FamilyBinding, labels: tuple[LabelSource, ...]
 
 
 def format_unit_note(unit: TimerUnit, scale: float) -> str:
+    """The note of `explain` about the unit of a timer; empty for other types."""
     if unit in (TimerUnit.NONE, TimerUnit.SECONDS):
         return ""
-    return "sent in seconds" if scale == 1 else "sent in milliseconds, made seconds"
+    return "sent in seconds" if scale == 1 else "sent in milliseconds, converted to seconds"
 
 
 def extract_variables(event: Event, tags: Mapping[str, str]) -> dict[str, str]:
-    """The variables of an event that its tags tell."""
+    """The variables of an event that its tags contain."""
     values: dict[str, str] = {}
     for variable in event.variables:
         for tag in TAG_NAMES.get(variable) or (variable,):
@@ -103,7 +105,7 @@ def extract_variables(event: Event, tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def extract_team(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The team of a line, which Airflow adds in multi-team mode. It says nothing of whether other tags are sent."""
+    """The team of a line, which Airflow adds in multi-team mode even if it sends no other tags."""
     for tag, value in tags:
         if tag == "team_name" and value:
             return {"team": clean_value("team", value)}
@@ -111,7 +113,7 @@ def extract_team(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def clean_value(variable: str, value: str) -> str:
-    """A value as a label has it: of a file only its name, with its ending; nothing longer than Airflow's ids."""
+    """A value as a label: of a file only its name with its suffix, and never longer than Airflow's ids."""
     if variable == "file":
         value = PurePosixPath(value).name
         # Most of Airflow's names leave the ending out, and nearly all DAG files have this one.
@@ -120,7 +122,7 @@ def clean_value(variable: str, value: str) -> str:
 
 
 def merge_values(ids: dict[str, str], tags: dict[str, str], text: str) -> dict[str, str]:
-    """Ids of a legacy name, which stand in this text, and what its tags say: they win."""
+    """The ids of a legacy name (`text` contains them) and its tags, which take precedence."""
     if "file" in ids or len(text) > MAX_VALUE_LENGTH:
         ids = {name: clean_value(name, value) for name, value in ids.items()}
         # In a tag that is left over, "_" stands for each "/" of the path.

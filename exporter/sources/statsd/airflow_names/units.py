@@ -1,8 +1,8 @@
-"""Seconds by what was sent: Airflow's timers are milliseconds, or seconds under the name of milliseconds.
+"""The units of Airflow's timers: milliseconds, or seconds that are declared as milliseconds.
 
-2.x hands differences of moments to DogStatsD in seconds; DogStatsD's own stopwatch counts in seconds in every release;
-waits are sent in seconds by 2.10, and by 2.11 unless `timer_unit_consistency` is set; 3.2 to 3.3.2 send how long a file
-took to parse in seconds. Everything else is in milliseconds.
+2.x passes time differences to DogStatsD in seconds. DogStatsD's own stopwatch measures in seconds in every release.
+Waits are sent in seconds by 2.10, and by 2.11 unless `timer_unit_consistency` is set. 3.2 to 3.3.2 send the time to
+parse a file in seconds. All other timers are in milliseconds.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ MILLI = 0.001
 
 
 class SenderContext(NamedTuple):
-    """What a unit depends on."""
+    """What the unit of a timer depends on."""
 
     release: Release
     datadog: bool
     consistent: bool
-    """`timer_unit_consistency`, which only 2.11 knows."""
+    """`timer_unit_consistency`, a setting of 2.11 only."""
 
 
 def get_scale(unit: TimerUnit, now: SenderContext) -> float:
-    """By what a value is multiplied to be in seconds."""
+    """The factor that converts a value to seconds."""
     if unit in (TimerUnit.NONE, TimerUnit.SECONDS) or is_sent_in_seconds(unit, now):
         return 1.0
     return MILLI
 
 
 def is_sent_in_seconds(unit: TimerUnit, now: SenderContext) -> bool:
-    """Whether what is sent as milliseconds really is seconds."""
+    """Whether a value that is declared as milliseconds is in seconds."""
     old = now.release[:1] == (2,)
     uneven = old and not (now.consistent and now.release >= (2, 11))
     if unit is TimerUnit.STOPWATCH:

@@ -1,4 +1,4 @@
-"""How statsd_exporter turns any name into one that Prometheus allows."""
+"""Converts any name to one that Prometheus allows, as statsd_exporter does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ INVALID = re.compile(r"--+|[^a-zA-Z0-9_]")
 
 
 def escape(name: str) -> str:
-    """Every character that is not allowed becomes an underscore, a run of dashes becomes one; no digit comes first."""
+    """Replace each invalid character, and each run of dashes, by an underscore; a leading digit gets one before it."""
     if VALID.match(name):
         return name
     escaped = INVALID.sub("_", name)

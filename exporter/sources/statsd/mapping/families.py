@@ -1,4 +1,4 @@
-"""MappedFamilies made at run time: one for each name and its label names, never two kinds under one name."""
+"""Families created at run time: one per name and label names, never two kinds under one name."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from exporter.metrics.family import Family, FamilyError, Kind
 from exporter.sources.statsd.mapping.file import ObserverOptions
 
 MAX_NAMES = 20_000
-"""How many names are made at most: without a mapping every task of plain StatsD has names of its own."""
+"""Names of families. Without a mapping every task of plain StatsD has its own names."""
 MAX_FAMILIES = 25_000
-"""How many families: names with different label names."""
+"""Families: names with their label names."""
 MAX_SERIES_PER_FAMILY = 50_000
-"""How many series one of them may have."""
+"""Series of one family."""
 HELP = "Received over StatsD"
 PARTS = {Kind.HISTOGRAM: ("_sum", "_count", "_bucket"), Kind.SUMMARY: ("_sum", "_count")}
 
 
 Claim = Callable[[], object] | None
-"""Takes the name of a family that is new; None where it exists."""
+"""Reserves the name of a new family; None if the family exists."""
 
 
 class MappedFamilies:
-    """All that were made. The first kind that a name had stays, and what a family was made with, also over a reload."""
+    """All families created so far. A family keeps its first kind and options, also after a reload."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, Kind] = {}
@@ -31,8 +31,9 @@ class MappedFamilies:
     def get(
         self, name: str, labels: tuple[str, ...], kind: Kind, options: ObserverOptions, ttl: float, text: str
     ) -> tuple[Family | str, Claim]:
-        """The family of a name with these labels, with what takes its name if it is new; or why there is none, one of
-        DROP_REASONS.
+        """The family of a name with these labels, with the function that reserves its name if it is new.
+
+        If there is none: the reason, one of DROP_REASONS.
         """
         if self._kinds.get(name, kind) is not kind:
             return "conflict", None
@@ -66,12 +67,12 @@ class MappedFamilies:
         return family, lambda: self._keep(family)
 
     def _keep(self, family: Family) -> None:
-        """Take the name of a family: from here on it has this kind."""
+        """Reserve the name of a family, with its kind."""
         self._kinds[family.name] = family.kind
         self._made[family.name, family.labels] = family
 
     def _collides(self, name: str, kind: Kind) -> bool:
-        """Whether a row of one family would look like a row of another."""
+        """Whether a sample of the family would have the same name as a sample of another."""
         if kind in PARTS:
             return any(self._kinds.get(name + part, kind) is not kind for part in PARTS[kind])
         bases = (name.removesuffix(part) for part in PARTS[Kind.HISTOGRAM] if name.endswith(part))

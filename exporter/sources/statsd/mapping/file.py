@@ -1,4 +1,4 @@
-"""A mapping file, checked: every problem at once, each with its place."""
+"""Parses and checks a mapping file; reports all problems at once, each with its place."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from exporter.sources.statsd.mapping.reader import SectionReader
 from exporter.sources.statsd.mapping.regex import PatternError, RegexPattern, compile_pattern
 
 MAX_SEGMENTS = 100
-"""A pattern of more segments is a mistake."""
+"""Patterns with more segments are rejected."""
 MAX_MAPPINGS = 10_000
-"""As is a file of more mappings."""
+"""Files with more mappings are rejected."""
 REFERENCE = r"\$\{?[0-9]+\}?"
 GLOB = re.compile(r"(?:\*|[a-zA-Z_][a-zA-Z0-9_-]*)(?:\.(?:\*|[a-zA-Z0-9_][a-zA-Z0-9_-]*))*\Z")
 NAME = re.compile(rf"(?:[a-zA-Z_]|{REFERENCE})(?:[a-zA-Z0-9_]|{REFERENCE})*\Z")
@@ -23,9 +23,9 @@ LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]+\Z")
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 QUANTILES = ((0.5, 0.05), (0.9, 0.01), (0.99, 0.001))
 DEFAULT_MAX_AGE = 600.0
-"""How many seconds a summary looks back unless a file says otherwise."""
+"""Seconds that a summary covers by default."""
 DEFAULT_AGE_BUCKETS = 5
-"""In how many steps it moves on."""
+"""Parts of that time by which a summary advances."""
 MAX_AGE_BUCKETS = 100
 OBSERVERS = {"": Kind.SUMMARY, "summary": Kind.SUMMARY, "histogram": Kind.HISTOGRAM}
 LEGACY_DEFAULTS = ("timer_type", "buckets", "quantiles")
@@ -37,7 +37,7 @@ KEYS = (
 
 
 class MappingError(ValueError):
-    """A mapping file that cannot be used; `problems` has one line for each thing to put right."""
+    """An invalid mapping file; `problems` has one line per problem."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -45,7 +45,7 @@ class MappingError(ValueError):
 
 
 class ObserverOptions(NamedTuple):
-    """How times and sizes are shown."""
+    """How timers and histograms are exposed."""
 
     kind: Kind = Kind.SUMMARY
     buckets: tuple[float, ...] = BUCKETS
@@ -53,15 +53,15 @@ class ObserverOptions(NamedTuple):
     max_age: float = DEFAULT_MAX_AGE
     age_buckets: int = DEFAULT_AGE_BUCKETS
     buf_cap: int = 0
-    """Go's buffer: read, without effect here."""
+    """Size of a buffer in Go: accepted, without effect here."""
 
 
 class Defaults(NamedTuple):
-    """What mappings, and names without one, have unless they say otherwise."""
+    """The defaults of mappings, and of names without a mapping."""
 
     options: ObserverOptions = ObserverOptions()
     observer: str = ""
-    """The observer type, if the file says one."""
+    """The observer type; empty if the file has none."""
     regex: bool = False
     ordered: bool = True
     ttl: float = 0.0
@@ -89,14 +89,14 @@ class MappingRule(NamedTuple):
 
 
 class MappingFile(NamedTuple):
-    """All of a file."""
+    """A parsed mapping file."""
 
     defaults: Defaults
     rules: tuple[MappingRule, ...]
 
 
 def parse_file(text: str) -> MappingFile:
-    """Read a file's text. Raises MappingError with every problem that it has."""
+    """Parse the text of a mapping file. Raises MappingError with every problem."""
     reader = SectionReader(load_yaml(text))
     reader.allow("defaults", "mappings", *(key for key in reader.list_keys() if key.startswith("x-")))
     defaults = read_defaults(reader.section("defaults"))
@@ -109,7 +109,7 @@ def parse_file(text: str) -> MappingFile:
 
 
 class TextLoader(yaml.SafeLoader):
-    """Leaves every scalar a text but for null, and knows merge keys."""
+    """Loads every scalar except null as text, and supports merge keys."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as the class above has them
         first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("null", "merge")]
@@ -118,7 +118,7 @@ class TextLoader(yaml.SafeLoader):
 
 
 def load_yaml(text: str) -> Any:  # noqa: ANN401 - what a file holds is not known before it is read
-    """Nothing but texts, lists and mappings: numbers are read where a number is due."""
+    """Texts, lists and mappings only: numbers are parsed where a number is expected. Raises MappingError."""
     try:
         return yaml.load(text, Loader=TextLoader)  # noqa: S506 - it makes no objects
     except yaml.MarkedYAMLError as error:
@@ -129,6 +129,7 @@ def load_yaml(text: str) -> Any:  # noqa: ANN401 - what a file holds is not know
 
 
 def read_defaults(reader: SectionReader) -> Defaults:
+    """The section `defaults`."""
     reader.allow(*DEFAULTS, *LEGACY_DEFAULTS)
     return Defaults(
         options=read_options(reader, ObserverOptions()),
@@ -140,6 +141,7 @@ def read_defaults(reader: SectionReader) -> Defaults:
 
 
 def read_rule(index: int, reader: SectionReader, defaults: Defaults) -> MappingRule:
+    """One entry of `mappings`."""
     reader.allow(*KEYS)
     by_regex = reader.choice("match_type", "", "glob", "regex") or ("regex" if defaults.regex else "glob")
     check_options(reader, defaults)
@@ -162,6 +164,7 @@ def read_rule(index: int, reader: SectionReader, defaults: Defaults) -> MappingR
 
 
 def read_name(reader: SectionReader) -> str:
+    """The name of the metric, which may contain references."""
     name = reader.text("name")
     if not name:
         reader.add_problem("name", "is missing: give the metric a name (a dropped one needs a name too)")
@@ -173,6 +176,7 @@ def read_name(reader: SectionReader) -> str:
 
 
 def read_labels(reader: SectionReader) -> dict[str, str]:
+    """The templates of labels, by label name."""
     labels = {name: reader.text(name) for name in reader.list_keys()}
     for name in labels:
         if not LABEL.match(name):
@@ -181,6 +185,7 @@ def read_labels(reader: SectionReader) -> dict[str, str]:
 
 
 def check_glob(reader: SectionReader) -> None:
+    """Report a `match` that is not a valid glob."""
     match = reader.text("match")
     if not match:
         reader.add_problem("match", "is missing: say which StatsD names the mapping is for")
@@ -191,15 +196,16 @@ def check_glob(reader: SectionReader) -> None:
 
 
 def read_pattern(reader: SectionReader) -> RegexPattern | None:
+    """The compiled regular expression of `match`; None, with a problem, if it is invalid."""
     try:
         return compile_pattern(reader.text("match"))
     except PatternError as error:
-        reader.add_problem("match", f"is no regular expression: {error}")
+        reader.add_problem("match", f"is not a valid regular expression: {error}")
         return None
 
 
 def check_options(reader: SectionReader, defaults: Defaults) -> None:
-    """ObserverOptions of the other kind, and options given twice, are mistakes."""
+    """Report options of the other observer type, and options that are set twice."""
     observer = reader.text("observer_type") or reader.text("timer_type") or defaults.observer
     if observer in OBSERVERS and observer:
         other = "summary_options" if observer == "histogram" else "histogram_options"
@@ -211,7 +217,7 @@ def check_options(reader: SectionReader, defaults: Defaults) -> None:
 
 
 def read_options(reader: SectionReader, base: ObserverOptions) -> ObserverOptions:
-    """ObserverOptions of a mapping or of the defaults, over those that hold otherwise; the old keys count too."""
+    """The options of a mapping or of the defaults, on top of `base`; deprecated keys count as well."""
     observer = reader.choice("observer_type", *OBSERVERS)
     timer = reader.choice("timer_type", *OBSERVERS)
     summary, histogram = reader.section("summary_options"), reader.section("histogram_options")

@@ -1,7 +1,7 @@
-"""Glob patterns: names split at dots, `*` stands for one whole segment.
+"""Matches glob patterns: names are split at dots, and `*` stands for one whole segment.
 
-With ordering (the default) the first pattern of the file that matches wins. Without, a literal segment wins over `*`
-from left to right; whether a dead end is then left again depends on the patterns, as in statsd_exporter.
+With ordering (the default) the first matching pattern of the file wins. Without, a literal segment wins over `*` from
+left to right. Whether the search then backtracks from a dead end depends on the patterns, as in statsd_exporter.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 GlobMatch = tuple[int, list[str]]
-"""Which pattern matched, and what its stars caught."""
+"""The index of the pattern that matched, and the segments that its stars captured."""
 
 
 @dataclass(slots=True)
 class GlobNode:
-    """What may follow one segment."""
+    """The segments that may follow one segment."""
 
     next: dict[str, GlobNode] = field(default_factory=dict)
     index: int | None = None
     """The first pattern that ends here."""
     min_left: int = 1 << 30
     max_left: int = -1
-    """How many segments may still follow."""
+    """The number of segments that may still follow."""
 
     def fits(self, left: int) -> bool:
+        """Whether a pattern through this node has that many segments left."""
         return self.min_left <= left <= self.max_left
 
 
@@ -96,7 +97,7 @@ class GlobMatcher:
     def _fork(
         self, literal: GlobNode | None, star: GlobNode | None, segments: list[str], place: int, caught: list[str]
     ) -> Iterator[GlobMatch]:
-        """Go on where a segment may be meant literally or be caught; `place` is that of the next one."""
+        """Continue where a segment may match literally or be captured; `place` is that of the next segment."""
         segment = segments[place - 1]
         if literal is not None:
             yield from self._walk(literal, segments, place, [*caught, "*"] if segment == "*" else caught)
@@ -107,15 +108,16 @@ class GlobMatcher:
 
 
 def needs_backtracking(patterns: Sequence[str]) -> bool:
-    """Whether unordered patterns need dead ends to be left again.
+    """Whether unordered patterns need backtracking.
 
-    A pattern with a star does, if another of its length shares what comes before the star; not so if one of the two
-    subsumes the other.
+    A pattern with a star needs it if another pattern of its length starts with the same text before the star, unless
+    one of the two subsumes the other.
     """
     return any(needs_backtracking_for(place, patterns) for place, pattern in enumerate(patterns) if "*" in pattern)
 
 
 def needs_backtracking_for(rank: int, patterns: Sequence[str]) -> bool:
+    """Whether the pattern at that index needs backtracking."""
     pattern = patterns[rank]
     dots = pattern.count(".")
     others = [other for place, other in enumerate(patterns) if place != rank and other.count(".") == dots]
@@ -125,5 +127,5 @@ def needs_backtracking_for(rank: int, patterns: Sequence[str]) -> bool:
 
 
 def subsumes(wide: str, narrow: str) -> bool:
-    """Whether every name that the narrow pattern matches is matched by the wide one."""
+    """Whether the wide pattern matches every name that the narrow one matches."""
     return re.fullmatch(re.escape(wide).replace(r"\*", "[^.]*"), narrow) is not None

@@ -1,4 +1,4 @@
-"""A mapping file at work: what becomes of a signature, as statsd_exporter would have it."""
+"""Resolves signatures by a mapping file, as statsd_exporter does."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ METRIC_TYPES = {MetricType.COUNTER: "counter", MetricType.GAUGE: "gauge"}
 OBSERVER = "observer"
 ACTIONS = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET}
 FILE_BYTES = 4 << 20
-"""A larger file is no mapping file."""
+"""Larger files are rejected."""
 
 
 class MappingMatch(NamedTuple):
-    """The mapping of a name, filled with what its pattern caught."""
+    """The mapping of a name, with its templates filled from what its pattern captured."""
 
     rule: MappingRule
     name: str
@@ -39,11 +39,11 @@ class MappingMatch(NamedTuple):
 
 
 class Mapper:
-    """A Resolver by a mapping file. A file read again is another Mapper, which goes on with the families of the old."""
+    """A Resolver by a mapping file. After a reload a new Mapper takes over the families of the old one."""
 
     revision = 0
     dialects = STATSD_EXPORTER_DIALECTS
-    """How lines are to be read for it."""
+    """The tag formats that are parsed for it."""
 
     def __init__(self, file: MappingFile, families: MappedFamilies) -> None:
         self.file = file
@@ -55,14 +55,14 @@ class Mapper:
         self._layouts: dict[tuple[int, MetricType], RuleLayout] = {}
 
     def resolve(self, signature: Signature) -> Resolution:
-        """Say what becomes of all lines of that signature, and take the name of a family that is new."""
+        """What becomes of all lines of that signature; reserves the name of a new family."""
         found = self.look_up(signature)
         if found.claim:
             found.claim()
         return found
 
     def look_up(self, signature: Signature) -> Resolution:
-        """What becomes of all lines of that signature. Never raises, and takes no name."""
+        """What becomes of all lines of that signature. Never raises, and reserves no family name."""
         metric_type = METRIC_TYPES.get(signature.type, OBSERVER)
         found = self._globs[metric_type].find(signature.name)
         if found is None or signature.tags:
@@ -88,10 +88,10 @@ class Mapper:
         return self._resolve_named(rule.title, signature.type, escape(match.name), labels, rule)
 
     def take_corrections(self) -> None:
-        """A mapping file says how ids are spelled."""
+        """None: a mapping file decides how ids are read."""
 
     def restore_family(self, spec: FamilySpec) -> Family | None:
-        """The family that an earlier process made by the same file; None where another has its name."""
+        """The family that an earlier process created; None if another family has its name."""
         defaults = self.file.defaults.options
         options = ObserverOptions(
             spec.kind,
@@ -108,7 +108,7 @@ class Mapper:
         return family
 
     def match(self, name: str, metric_type: str) -> MappingMatch | None:
-        """The mapping that a StatsD name belongs to: globs first, then regular expressions in their order."""
+        """The mapping that matches a StatsD name: globs first, then regular expressions in their order."""
         return self._match(self._globs[metric_type].find(name), name, metric_type)
 
     def _match(self, found: GlobMatch | None, name: str, metric_type: str) -> MappingMatch | None:
@@ -121,17 +121,17 @@ class Mapper:
         return None
 
     def format_summary(self) -> str:
-        """One line about the file, for logs and pages."""
+        """One line about the file, for `check`."""
         globs, regexes = len(self.file.rules) - len(self._regexes), len(self._regexes)
         order = "in their order" if self.file.defaults.ordered else "literal segments first"
         return f"mappings: {globs} with globs ({order}), {regexes} with regular expressions"
 
     def list_warnings(self) -> Iterator[str]:
-        """What statsd_exporter takes as well, but nobody can have meant."""
+        """Valid templates that are surely mistakes, as sentences."""
         for rule in self.file.rules:
             for where, template in (("name", rule.name), *rule.labels.items()):
                 for name in list_empty_references(rule, template):
-                    yield f"{rule.title}: {where}: ${name} is always empty: nothing of that name or number is caught"
+                    yield f"{rule.title}: {where}: ${name} is always empty: the match has no such group"
 
     def _index(self, rules: list[MappingRule], metric_type: str) -> GlobMatcher:
         patterns = [(rule.position, rule.match) for rule in rules if applies_to(rule, metric_type)]
@@ -144,7 +144,7 @@ class Mapper:
     def _resolve_named(
         self, title: str, sent: MetricType, name: str, labels: dict[str, str], rule: MappingRule | None
     ) -> Resolution:
-        """The resolution by the name and the labels that the metric has in the end."""
+        """The resolution for the final name and labels of the metric."""
         if not name:
             return Resolution(title, drop="no_name")
         defaults = self.file.defaults
@@ -167,7 +167,7 @@ class Mapper:
 
 
 def load_mapping(path: Path, before: Mapper | None = None) -> Mapper:
-    """Read a mapping file, in place of one read before. Raises MappingError, also where there is no such file."""
+    """Read a mapping file and take over the families of `before`. Raises MappingError, also if it cannot be read."""
     try:
         content = path.read_bytes()
         if len(content) > FILE_BYTES:
@@ -180,12 +180,12 @@ def load_mapping(path: Path, before: Mapper | None = None) -> Mapper:
 
 
 def parse_mapping(text: str, before: Mapper | None = None) -> Mapper:
-    """A Mapper by a mapping file's text. Raises MappingError."""
+    """A Mapper for the text of a mapping file. Raises MappingError."""
     return Mapper(parse_file(text), before.families if before else MappedFamilies())
 
 
 def list_empty_references(rule: MappingRule, template: str) -> list[str]:
-    """References in a rule's template to what its match does not catch."""
+    """References in a template to groups or stars that the rule does not have."""
     return (
         list_empty_regex_references(template, rule.regex)
         if rule.regex
@@ -194,11 +194,12 @@ def list_empty_references(rule: MappingRule, template: str) -> list[str]:
 
 
 def applies_to(rule: MappingRule, metric_type: str) -> bool:
-    """A rule of the old metric type `timer` is one for observers."""
+    """Whether a rule is for that metric type; the deprecated type `timer` means observers."""
     return rule.metric_type in ("", metric_type) or (rule.metric_type == "timer" and metric_type == OBSERVER)
 
 
 def fill(rule: MappingRule, filled: Fill) -> MappingMatch:
+    """A mapping with its templates filled."""
     name = filled(rule.name) if "$" in rule.name else rule.name
     return MappingMatch(
         rule, name, {label: filled(value) if "$" in value else value for label, value in rule.labels.items()}
@@ -206,13 +207,14 @@ def fill(rule: MappingRule, filled: Fill) -> MappingMatch:
 
 
 def get_kind(kind: MetricType, options: ObserverOptions) -> Kind:
+    """The kind of the family that a StatsD type feeds."""
     if kind is MetricType.COUNTER:
         return Kind.COUNTER
     return Kind.GAUGE if kind is MetricType.GAUGE else options.kind
 
 
 def merge_labels(signature: Signature, match: MappingMatch | None) -> dict[str, str]:
-    """Tags first; the mapping's labels win over them unless it honours tags. A tag without a value is none."""
+    """Tags and the mapping's labels, which win unless it has `honor_labels`. Tags without a value are skipped."""
     labels = {escape(name): value for name, value in signature.tags if name and value}
     if match is None:
         return labels

@@ -1,4 +1,4 @@
-"""Reads values of a mapping file, and collects what is wrong with them instead of stopping."""
+"""Reads typed values of a mapping file, and collects all problems instead of stopping at the first."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0,
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 FLAGS = {**dict.fromkeys(("true", "yes", "on", "y"), True), **dict.fromkeys(("", "false", "no", "off", "n"), False)}
 MAX_PROBLEMS = 200
-"""How many problems are kept: who has more mends these first."""
+"""Problems that are reported at once."""
 
 
 class SectionReader:
-    """One section of a file: every value is given in its type, a bad one as if it were not there."""
+    """One section of a file. An invalid value is reported, and read as if it were missing."""
 
     def __init__(self, content: Any, place: str = "", problems: list[str] | None = None) -> None:  # noqa: ANN401
         self.place = place
@@ -28,16 +28,17 @@ class SectionReader:
             self.add_problem("", "must have keys and values")
 
     def add_problem(self, key: str, problem: str) -> None:
-        """Note a problem with its place."""
+        """Record a problem with its place."""
         line = f"{'.'.join(filter(None, (self.place, key[:50]))) or 'file'}: {problem}"
         if len(self.problems) < MAX_PROBLEMS and line not in self.problems:
             self.problems.append(line)
 
     def list_keys(self) -> list[str]:
+        """The keys of the section."""
         return list(map(str, self._content))
 
     def allow(self, *keys: str) -> None:
-        """Any other key is a problem: it would be without effect."""
+        """Report every other key, because it would have no effect."""
         for key in self.list_keys():
             if key not in keys:
                 self.add_problem(key, f"is not known here; known are {', '.join(keys)}")
@@ -46,9 +47,11 @@ class SectionReader:
         return self._content.get(key)
 
     def section(self, key: str) -> SectionReader:
+        """A subsection; empty if it is missing."""
         return SectionReader(self.value(key), ".".join(filter(None, (self.place, key))), self.problems)
 
     def sections(self, key: str) -> Iterator[SectionReader]:
+        """The subsections in a list."""
         for index, content in enumerate(self._list(key)):
             yield SectionReader(content, f"{'.'.join(filter(None, (self.place, key)))}[{index}]", self.problems)
 
@@ -60,6 +63,7 @@ class SectionReader:
         return value
 
     def choice(self, key: str, *choices: str) -> str:
+        """One of these texts; empty if it is another."""
         text = self.text(key)
         if text not in choices:
             self.add_problem(key, f"is {text[:50]!r}, not one of {', '.join(filter(None, choices))}")
@@ -84,7 +88,7 @@ class SectionReader:
         return int(text or 0)
 
     def duration(self, key: str) -> float:
-        """Seconds of a duration as Go writes it."""
+        """A duration in Go's format, in seconds."""
         text = self.text(key)
         if text in ("", "0"):
             return 0.0
@@ -94,6 +98,7 @@ class SectionReader:
         return sum(float(number) * SECONDS[unit] for number, unit in PART.findall(text))
 
     def buckets(self, key: str) -> tuple[float, ...]:
+        """Ascending upper bounds, without the last one if it is infinite."""
         bounds = tuple(self._bound(key, item) for item in self._list(key))
         if bounds and bounds[-1] == math.inf:
             bounds = bounds[:-1]
@@ -103,11 +108,11 @@ class SectionReader:
         return bounds
 
     def quantiles(self, key: str) -> tuple[tuple[float, float], ...]:
-        """Each quantile once, in their order: of one given twice the last counts."""
+        """The quantiles with their errors, sorted; if one is given twice, the last counts."""
         return tuple(sorted(dict(part.quantile() for part in self.sections(key)).items()))
 
     def quantile(self) -> tuple[float, float]:
-        """One quantile with the error that it may have."""
+        """One quantile with its maximum error."""
         self.allow("quantile", "error")
         quantile, error = self.number("quantile", 0.0), self.number("error", 0.0)
         if not (0 <= quantile <= 1 and 0 <= error <= 1):

@@ -1,8 +1,8 @@
 """Regular expressions of mapping files.
 
-They are RE2's, as in statsd_exporter, where the extra `regex` is installed: the same syntax, and a time that only grows
-with the length of a name. Otherwise they are Python's, for which a name must be short and nested repetition is refused:
-its time could double with each character.
+With the extra `regex` they are RE2's, as in statsd_exporter: the same syntax, and a matching time that grows linearly
+with the length of the name. Without it they are Python's. Then names must be short, and nested repetition is rejected,
+because its matching time can double with each character.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from importlib.util import find_spec
 from typing import Protocol
 
 HAS_RE2 = find_spec("re2") is not None
-"""Whether the optional extra is there. It is loaded only where it is needed: it takes 2.5 MB."""
+"""Whether the extra is installed. It is imported only when it is needed, because it takes 2.5 MB."""
 MAX_NAME_LENGTH = 65_535 if HAS_RE2 else 250
-"""Longer names match no regular expression; Airflow sends none longer than 250 characters."""
+"""Longer names match no regular expression. Airflow sends no names longer than 250 characters."""
 NESTED = re.compile(r"[*+}]\??\)+(?:[*+]|\{[0-9]+,)")
-"""A repetition that ends a group which is repeated itself, as in `(a+)+`."""
+"""A repeated group that ends with a repetition, as in `(a+)+`."""
 
 
 class RegexMatch(Protocol):
-    """What a regular expression caught of a name."""
+    """What a regular expression captured of a name."""
 
     def __getitem__(self, group: int | str, /) -> str | None: ...
     def groups(self) -> tuple[str | None, ...]: ...
@@ -39,15 +39,16 @@ class RegexPattern(Protocol):
 
 
 class PatternError(ValueError):
-    """A text is no regular expression; the message says why."""
+    """A text is not a valid regular expression; the message says why."""
 
 
 def compile_pattern(text: str) -> RegexPattern:
-    """Raises PatternError."""
+    """Compile with RE2 if it is installed, otherwise with Python's `re`. Raises PatternError."""
     return compile_re2(text) if HAS_RE2 else compile_python(text)
 
 
 def compile_re2(text: str) -> RegexPattern:
+    """Compile with RE2. Raises PatternError."""
     import re2  # type: ignore[import-not-found, import-untyped, unused-ignore] # noqa: PLC0415 - see HAS_RE2
 
     options = re2.Options()
@@ -61,6 +62,7 @@ def compile_re2(text: str) -> RegexPattern:
 
 
 def compile_python(text: str) -> RegexPattern:
+    """Compile with Python's `re`. Raises PatternError for what it cannot match safely."""
     if "[[:" in text or NESTED.search(text):
         raise PatternError("classes such as [:alpha:] and nested repetition need RE2: install the extra `regex`")
     try:
