@@ -1,4 +1,4 @@
-"""What the command `explain` does: lines, a capture, or what arrives for a while, against the configuration."""
+"""The command `explain`: shows what becomes of lines, of a capture, or of what arrives for some seconds."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ DATAGRAM = 65_535
 
 
 def fill_directory(directory: Directory, settings: AirflowSettings) -> None:
-    """Read from the API what names are resolved by: the release, `[metrics]` and the DAGs. Raises ReaderError."""
-    # Who explains without the API does not pay for its client.
+    """Read from the API what the resolver needs: the release, `[metrics]` and the DAGs. Raises ReaderError."""
+    # Without the API its client is not imported.
     from exporter.sources.airflow.api.detect import connect  # noqa: PLC0415
     from exporter.sources.airflow.api.objects.config import read_config  # noqa: PLC0415
     from exporter.sources.airflow.api.objects.dags import read_dags  # noqa: PLC0415
@@ -42,14 +42,14 @@ def fill_directory(directory: Directory, settings: AirflowSettings) -> None:
 
 
 def prepare(settings: Settings, *, ask_api: bool) -> tuple[Resolver, str]:
-    """The resolver that a server with these settings has, and why the API could not be asked."""
+    """The resolver of a server with these settings, and why the API could not be read (empty if it was)."""
     directory = Directory()
     problem = ""
     if ask_api:
         try:
             fill_directory(directory, settings.airflow)
         except ReaderError as error:
-            problem = f"Airflow's API was not read, so ids and release are guessed: {error}"
+            problem = f"Airflow's API could not be read, so ids and release are guessed: {error}"
     return build_resolver(settings, directory), problem
 
 
@@ -72,7 +72,7 @@ def summarize(datagrams: Iterable[bytes], resolver: Resolver) -> Summary:
 
 
 def explain_capture(path: Path, resolver: Resolver) -> Iterator[str]:
-    """Yield a summary of a file of lines or of recorded datagrams. Raises OSError."""
+    """Yield a summary of a file with lines or recorded datagrams. Raises OSError."""
     datagrams = list(read_capture(path.read_bytes().splitlines()))
     yield from explain_many(datagrams, resolver)
 
@@ -88,7 +88,7 @@ def explain_many(datagrams: list[bytes], resolver: Resolver) -> Iterator[str]:
 
 
 def listen(address: str, seconds: float) -> list[bytes]:
-    """Every datagram that arrives at a UDP address for a while. Raises OSError."""
+    """Every datagram that arrives at a UDP address within `seconds`. Raises OSError."""
     host, _, port = address.rpartition(":")
     found: list[bytes] = []
     place = socket.getaddrinfo(host.strip("[]") or None, int(port), type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[0]

@@ -1,4 +1,4 @@
-"""What becomes of a line, in words: how a user finds out why a metric is missing, or has the value that it has."""
+"""The texts of `explain`: why a metric is missing, or why it has its value."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from exporter.sources.statsd.model import Action, Dialects, MetricType, Resoluti
 UNITS = {MetricType.TIMER: " ms"}
 VERBS = {Action.ADD: "adds", Action.SET: "is set to", Action.OBSERVE: "observes"}
 EXAMPLES = 3
-"""How many lines are shown of each group in a summary."""
+"""Example lines per group in a summary."""
 
 
 class Parsed(Protocol):
-    """What parsing one line gives."""
+    """The result of parsing one line."""
 
     @property
     def samples(self) -> Sequence[Sample]: ...
@@ -27,14 +27,14 @@ class Parsed(Protocol):
 
 
 class Parser(NamedTuple):
-    """How datagrams become lines, and lines samples."""
+    """The functions that split datagrams into lines and parse lines."""
 
     split_lines: Callable[[bytes], Iterable[bytes]]
     parse_line: Callable[[bytes, Dialects], Parsed]
 
 
 def explain(datagram: bytes, parser: Parser, resolver: Resolver) -> Iterator[str]:
-    """Yield the lines of text that say what becomes of a datagram."""
+    """Yield the lines of text about a datagram."""
     for line in parser.split_lines(datagram):
         yield line.decode(errors="replace")
         parsed = parser.parse_line(line, resolver.dialects)
@@ -53,19 +53,19 @@ def explain_sample(sample: Sample, resolver: Resolver) -> Iterator[str]:
     if resolution.note:
         yield f"  note      {resolution.note}"
     if resolution.ambiguous:
-        yield "  note      its ids could be split at other dots: this is the most plausible way"
+        yield "  note      the name can be split into ids in several ways; this is the most likely one"
     if resolution.drop:
         yield f"  dropped   {resolution.drop}"
     for target in resolution.targets:
-        refusal = get_reject_reason(sample, target)
-        if refusal:
-            yield f"  rejected  {refusal}: {target.family.name} could not take it back"
+        rejection = get_reject_reason(sample, target)
+        if rejection:
+            yield f"  rejected  {rejection}: {target.family.name} cannot count this value"
         else:
             yield f"  becomes   {format_target(target, sample)}"
 
 
 def resolve(sample: Sample, resolver: Resolver) -> Resolution:
-    """What becomes of a value. It takes the name of a family only where it counts, as in the server."""
+    """What becomes of a value. The name of a new family is reserved only if the value counts, as in the server."""
     resolution = resolver.look_up(sample.signature)
     if resolution.claim and not all(get_reject_reason(sample, target) for target in resolution.targets):
         resolution.claim()
@@ -73,7 +73,7 @@ def resolve(sample: Sample, resolver: Resolver) -> Resolution:
 
 
 def get_reject_reason(sample: Sample, target: Target) -> str:
-    """Why a value does not count in a series; empty where it does."""
+    """Why a series rejects a value; empty if it accepts it."""
     return check_value(target, sample.value, 1.0 / sample.signature.rate)
 
 
@@ -85,18 +85,18 @@ def format_signature(signature: Signature) -> str:
 
 
 def format_sent_value(sample: Sample) -> str:
-    """The value with the unit that its type claims."""
+    """The value as it was sent, with the unit of its type."""
     sign = "+" if sample.relative and sample.value >= 0 else ""
     return f"{sign}{sample.value:g}{UNITS.get(sample.signature.type, '')}"
 
 
 def format_target(target: Target, sample: Sample) -> str:
-    """A series and what the value does to it."""
+    """A series, and what the value does to it."""
     family = target.family
     labels = ", ".join(f'{name}="{value}"' for name, value in zip(family.labels, target.labels, strict=True))
     value = sample.value * target.scale + target.plus
     unit = next((f" {unit}" for unit in ("seconds", "bytes") if f"_{unit}" in family.name), "")
-    verb = "moves by" if sample.relative and target.action is Action.SET else VERBS[target.action]
+    verb = "changes by" if sample.relative and target.action is Action.SET else VERBS[target.action]
     times = ""
     if sample.signature.rate != 1.0 and target.action is not Action.SET:
         times = f", counted {1 / sample.signature.rate:g} times"
@@ -104,7 +104,7 @@ def format_target(target: Target, sample: Sample) -> str:
 
 
 class Summary:
-    """What became of many lines, in groups: what a capture or a while of listening shows."""
+    """What became of many lines, in groups."""
 
     def __init__(self, parser: Parser, resolver: Resolver) -> None:
         self._parser = parser
@@ -113,22 +113,22 @@ class Summary:
         self._examples: dict[tuple[str, str], list[str]] = {}
 
     def take(self, datagram: bytes) -> None:
-        """Add a datagram."""
+        """Count the lines of a datagram."""
         for line in self._parser.split_lines(datagram):
             parsed = self._parser.parse_line(line, self._resolver.dialects)
             for reason in parsed.rejected:
                 self._count(("rejected", reason), line)
             for sample in parsed.samples:
                 resolution = resolve(sample, self._resolver)
-                refusals = [get_reject_reason(sample, target) for target in resolution.targets]
-                if refusals and all(refusals):
-                    self._count(("rejected", refusals[0]), line)
+                rejections = [get_reject_reason(sample, target) for target in resolution.targets]
+                if rejections and all(rejections):
+                    self._count(("rejected", rejections[0]), line)
                     continue
                 for group in list_groups(resolution):
                     self._count(group, line)
 
     def lines(self) -> Iterator[str]:
-        """Yield the groups, what is fed first, the frequent before the rare."""
+        """Yield the groups: fed, then dropped, then rejected, each by frequency."""
         order = {"fed": 0, "dropped": 1, "rejected": 2}
         for group in sorted(self._counts, key=lambda group: (order[group[0]], -self._counts[group], group[1])):
             kind, what = group
@@ -146,7 +146,7 @@ class Summary:
 
 
 def list_groups(resolution: Resolution) -> Iterator[tuple[str, str]]:
-    """The families that are fed, or why none is."""
+    """The families that are fed, or the reason why none is."""
     if resolution.drop:
         yield "dropped", resolution.drop
     yield from (("fed", name) for name in dict.fromkeys(target.family.name for target in resolution.targets))

@@ -62,7 +62,7 @@ def test_a_counter_is_shown_from_the_wire_to_its_series() -> None:
         "start:1|c|@0.5|#dag_id:d",
         "  sent      start (counter, dag_id=d, sampled at 0.5) = 1",
         "  matches   start",
-        "  note      its ids could be split at other dots: this is the most plausible way",
+        "  note      the name can be split into ids in several ways; this is the most likely one",
         '  becomes   airflow_task_starts_total{dag_id="d"} (counter) adds 1, counted 2 times',
     ]
 
@@ -80,7 +80,7 @@ def test_a_relative_gauge_moves_its_series() -> None:
     assert tell(b"slots:+3|g")[1:] == [
         "  sent      slots (gauge, no tags) = +3",
         "  matches   slots",
-        "  becomes   airflow_slots{} (gauge) moves by 3",
+        "  becomes   airflow_slots{} (gauge) changes by 3",
     ]
 
 
