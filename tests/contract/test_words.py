@@ -54,7 +54,7 @@ WORDS = {
 NOT_YET_REWRITTEN: tuple[str, ...] = (
     "HELP/host", "flag/host", "docs/workers.md",
     "exporter/application.py", "exporter/collect/", "exporter/engine.py", "exporter/sources/host/",
-    "exporter/sources/statsd/", "exporter/store/",
+    "exporter/store/",
 )  # fmt: skip
 """Beginnings of the places whose texts are still in the old manner."""
 PATTERNS = [(re.compile(rf"\b(?:{word})(?!\w)", re.IGNORECASE), instead) for word, instead in WORDS.items()]
