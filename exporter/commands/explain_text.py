@@ -16,7 +16,7 @@ EXAMPLES = 3
 """Example lines per group in a summary."""
 
 
-class Parsed(Protocol):
+class ParsedLine(Protocol):
     """The result of parsing one line."""
 
     @property
@@ -30,7 +30,7 @@ class Parser(NamedTuple):
     """The functions that split datagrams into lines and parse lines."""
 
     split_lines: Callable[[bytes], Iterable[bytes]]
-    parse_line: Callable[[bytes, Dialects], Parsed]
+    parse_line: Callable[[bytes, Dialects], ParsedLine]
 
 
 def explain(datagram: bytes, parser: Parser, resolver: Resolver) -> Iterator[str]:

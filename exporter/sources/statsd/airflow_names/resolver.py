@@ -13,10 +13,11 @@ from exporter.metrics.family import Family
 from exporter.metrics.family_spec import FamilySpec
 from exporter.sources.directory import Directory
 from exporter.sources.statsd.airflow_names.custom import MAX_VALUE_LENGTH, CustomFamilies
-from exporter.sources.statsd.airflow_names.event import Event, TimerUnit, covers_release
+from exporter.sources.statsd.airflow_names.event import Event, covers_release
 from exporter.sources.statsd.airflow_names.events.table import EVENTS
 from exporter.sources.statsd.airflow_names.id_split import IdSplit, IdSplitter
 from exporter.sources.statsd.airflow_names.lookup import SHARED_FIRST_PARTS, EventLookup, EventMatch
+from exporter.sources.statsd.airflow_names.planner import EventPlanner, format_legacy_rule
 from exporter.sources.statsd.airflow_names.plans import MAX_PLANS, EventPlan, PlanKey, build_plan_key
 from exporter.sources.statsd.airflow_names.prefixes import (
     MIN_PROOF_NAMES,
@@ -33,9 +34,7 @@ from exporter.sources.statsd.model import ALL_DIALECTS, IdCorrections, MetricTyp
 from exporter.sources.statsd.parser import CLIENT_TELEMETRY_PREFIX
 
 TIMERS = (MetricType.TIMER, MetricType.HISTOGRAM, MetricType.DISTRIBUTION)
-MODE_UNKNOWN = "not counted until it is known whether Airflow sends tags; set --statsd.mode to avoid this"
 ONLY_DAG = ("dag_id",)
-UNIT_UNKNOWN = "not counted until its unit is known; set --statsd.release and --statsd.mode to avoid this"
 
 
 class StreamState(NamedTuple):
@@ -70,7 +69,7 @@ class AirflowNameResolver:
         self._prefixes: PrefixDetector = same._prefixes if same else PrefixDetector(event.name for event in EVENTS)
         self._ids: IdSplitter = previous._ids if previous else IdSplitter(directory)
         self._custom: CustomFamilies = CustomFamilies(settings, previous._custom if previous else None)
-        self._target_builder = TargetBuilder(api_feeds, task_labels=settings.task_labels)
+        self._planner = EventPlanner(self._stream, TargetBuilder(api_feeds, task_labels=settings.task_labels))
         self._noted: set[tuple[Event, bool, bool]] = set()
         self._plans: dict[PlanKey, EventPlan] = {}
         self._layouts: dict[tuple[str, MetricType, str, tuple[str, ...]], TagLayout] = {}
@@ -260,63 +259,12 @@ class AirflowNameResolver:
 
     def _make_plan(self, key: PlanKey, values: dict[str, str]) -> EventPlan:
         known = values if key.legacy or key.tagged else {}
-        plan = self._plan_legacy(key, known) if key.legacy else self._plan_modern(key, known)
+        plan = self._planner.build_plan(key, known)
         self._get_state()
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
         self._plans[key] = plan
         return plan
-
-    def _plan_modern(self, key: PlanKey, values: dict[str, str]) -> EventPlan:
-        event = key.event
-        if event.unit is TimerUnit.FILE and key.bundle:
-            self._stream.record_release("3.2+")
-        if key.tagged or event.complete_without_tags:
-            return self._plan_bindings(event, event.name, values)
-        if event.needs:
-            return EventPlan(event.name, drop="unclear", note=event.note)
-        if not event.legacy or not event.twins or self._stream.tagged:
-            return self._plan_bindings(event, event.name, values)
-        if self._stream.tagged is None:
-            return EventPlan(event.name, drop="undecided", note=MODE_UNKNOWN)
-        if event.modern_only_releases:
-            return self._plan_single(event)
-        return EventPlan(
-            event.name, drop="twin", note="without tags the legacy name counts, because it contains the ids"
-        )
-
-    def _plan_single(self, event: Event) -> EventPlan:
-        """The name without the executor counts if Airflow sends no other."""
-        release = self._stream.known_release
-        if self._stream.has_seen(event, legacy=True) or (
-            release and not covers_release(event.modern_only_releases, release)
-        ):
-            return EventPlan(event.name, drop="twin", note="the name with the executor counts")
-        if self._stream.undecided and not release:
-            return EventPlan(
-                event.name,
-                drop="undecided",
-                note="not counted until it is known whether the name with the executor comes too",
-            )
-        return self._plan_bindings(event, event.name, {})
-
-    def _plan_legacy(self, key: PlanKey, values: dict[str, str]) -> EventPlan:
-        event, rule = key.event, format_legacy_rule(key.event)
-        if self._counts(event):
-            return self._plan_bindings(event, rule, values)
-        if self._stream.tagged is None and not event.complete_without_tags:
-            return EventPlan(rule, drop="undecided", note=MODE_UNKNOWN)
-        return EventPlan(rule, drop="twin", note=f"{event.name} counts")
-
-    def _counts(self, event: Event) -> bool:
-        """Whether the legacy name of an event counts."""
-        if not event.twins:
-            return True
-        if event.complete_without_tags:
-            return False
-        if self._stream.tagged and event.legacy_may_come_alone:
-            return not self._stream.has_seen(event, legacy=False)
-        return self._stream.tagged is False
 
     def _split(self, found: EventMatch, state: StreamState) -> IdSplit | None:
         """The ids in a legacy name. If an event has several legacy names, 2.x sends the shortest."""
@@ -327,18 +275,6 @@ class AirflowNameResolver:
                     self._ids.learn(split.values["dag_id"])
                 return split
         return None
-
-    def _plan_bindings(self, event: Event, rule: str, values: dict[str, str]) -> EventPlan:
-        if event.unit is TimerUnit.FILE and not values.get("bundle"):
-            self._stream.record_release("2.x")
-        if not self._stream.is_scale_known(event.unit):
-            return EventPlan(rule, drop="unknown_unit", note=UNIT_UNKNOWN, counts=True)
-        return self._target_builder.build_plan(event, rule, values, self._stream.sender_context)
-
-
-def format_legacy_rule(event: Event) -> str:
-    """The rule that `explain` shows for a legacy name."""
-    return f"{event.name} (legacy name)"
 
 
 def format_prefix_note(finding: PrefixMatch) -> str:
