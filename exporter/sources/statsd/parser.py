@@ -50,7 +50,7 @@ class NameAndTags(NamedTuple):
     dialect: str = ""
 
 
-class LineRejected(Exception):  # noqa: N818 - it is told, not raised to callers
+class LineRejected(Exception):  # noqa: N818 - it is reported, never raised to callers
     """Why a line, or one of its values, is rejected; never leaves this module."""
 
 

@@ -50,7 +50,7 @@ EVENTS = (
         bindings=(FamilyBinding(dag_processor.PROCESSES, part=Part.COUNT),),
         tags=("action", "file"),
         needs=("action",),
-        note="not fed by plain StatsD, which does not tell what became of the process",
+        note="not fed by plain StatsD, because without tags the action is unknown",
     ),
     counter("dag_processing.processor_timeouts", dag_processor.TIMEOUTS, tags=("bundle", "file")),
     Event(
@@ -59,7 +59,7 @@ EVENTS = (
         tags=("file",),
         releases="2.x",
         drop="twin",
-        note="the old name of dag_processing.processor_timeouts, which is sent too",
+        note="the old name of dag_processing.processor_timeouts, which is also sent",
     ),
     counter("dag_processing.other_callback_count", dag_processor.CALLBACKS),
     counter("dag_processing.callback_only_count", dag_processor.CALLBACK_ONLY, "3.3+"),

@@ -21,7 +21,7 @@ EVENTS = (
             tags=("team",),
             modern_only_releases="2.x, 3.0-3.2",
             legacy_may_come_alone=True,
-            note="plain StatsD of 2.x to 3.2 does not tell the name of a single executor",
+            note="plain StatsD of 2.x to 3.2 does not contain the name of a single executor",
         )
         for name, binding in {
             "open_slots": FamilyBinding(executor.SLOTS, const={"state": "open"}),

@@ -5,7 +5,7 @@ from exporter.metrics.catalogue.statsd import scheduler, tasks
 from exporter.sources.statsd.airflow_names.event import Event, FamilyBinding, Part, TimerUnit
 from exporter.sources.statsd.model import MetricType
 
-BY_SCHEDULER = "runs that somebody marks by hand are not reported; run_type is empty in plain StatsD"
+BY_SCHEDULER = "runs that are marked by hand are not reported; run_type is empty in plain StatsD"
 
 EVENTS = (
     Event(
@@ -30,7 +30,7 @@ EVENTS = (
         legacy=("dagrun.duration.failed.{dag_id}",),
         tags=("run_type",),
         unit=TimerUnit.SPAN,
-        note=BY_SCHEDULER + "; of runs that timed out 2.x does not tell it at all",
+        note=BY_SCHEDULER + "; 2.x does not send it for runs that timed out",
     ),
     Event(
         "dagrun.schedule_delay",
@@ -38,7 +38,7 @@ EVENTS = (
         bindings=(FamilyBinding(runs.SCHEDULE_DELAY),),
         legacy=("dagrun.schedule_delay.{dag_id}",),
         unit=TimerUnit.SPAN,
-        note="runs of backfills are among them on 3.x",
+        note="includes runs of backfills on 3.x",
     ),
     Event(
         "dagrun.first_task_scheduling_delay",

@@ -1,6 +1,6 @@
-"""Every StatsD name of Airflow 2.10 to 3.3, and those to come whose meaning is clear, declared once.
+"""All StatsD names of Airflow 2.10 to 3.3, and the known ones of later releases, declared once.
 
-Resolution, the matrix in the docs, tests and `explain` derive from it.
+Resolution, docs/matrix.md, tests and `explain` are derived from it.
 """
 
 from exporter.sources.statsd.airflow_names.events import (

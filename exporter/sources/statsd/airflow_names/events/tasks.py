@@ -1,8 +1,8 @@
-"""Task instances: what the processes that run them report, and what schedulers say of them.
+"""Task instances: what the processes that run them and the schedulers report.
 
 A `ti.finish` comes from a process that ran the task. So success, failed, up_for_retry and skipped end a try;
 up_for_reschedule and deferred do not, the same try goes on later. 2.x sends a zero for every state at each start: those
-make series where the state can be reached, and nothing otherwise.
+create series if a task can reach the state, and have no effect otherwise.
 """
 
 from exporter.metrics.catalogue.api import tasks
@@ -42,8 +42,8 @@ EVENTS = (
         releases=FINISHING,
         states=NEVER_FINISHED,
         note=(
-            "what no process ran is not reported: branch skips, upstream_failed, EmptyOperator, marks by hand, "
-            "and tasks that schedulers fail since their process died"
+            "tasks that no process ran are not reported: branch skips, upstream_failed, EmptyOperator, marks by hand, "
+            "and tasks that schedulers fail because their process died"
         ),
     ),
     Event(
