@@ -72,6 +72,10 @@ e2e-compose: $(VENV)/.dev ## docker-compose.yaml on the Docker engine that is th
 e2e-alerts: $(VENV)/.dev ## real causes fire the shipped alerts, a healthy Airflow none (HEALTHY=60m: a whole hour)
 	$(BIN)/python -m pytest tests/e2e/alerts -m e2e -n 2 -rP -v $(PYTEST_ARGS)
 
+.PHONY: e2e-diagnosis
+e2e-diagnosis: $(VENV)/.dev ## reasons of waiting tasks, held against the schedulers of real Airflows (AIRFLOW_VERSIONS)
+	$(BIN)/python -m pytest tests/e2e/diagnosis -m e2e -v -s $(PYTEST_ARGS)
+
 .PHONY: slow
 slow: $(VENV)/.dev ## run tests that need minutes of CPU: rules with two replicas or clusters, further seeds of the model of Airflow
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m slow $(PYTEST_ARGS)

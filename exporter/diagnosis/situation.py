@@ -1,0 +1,164 @@
+"""What is known of an Airflow at one moment: the input of the diagnosis, as its readers hand it over.
+
+The rows are only described here: any object with these attributes will do, so that nothing has to be converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class ActiveTaskInstance(Protocol):
+    """An active task instance. Times are Unix seconds."""
+
+    @property
+    def dag_id(self) -> str: ...
+    @property
+    def task_id(self) -> str: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def map_index(self) -> int: ...
+    @property
+    def state(self) -> str | None: ...
+    @property
+    def pool(self) -> str: ...
+    @property
+    def pool_slots(self) -> int: ...
+    @property
+    def queue(self) -> str: ...
+    @property
+    def priority_weight(self) -> int: ...
+    @property
+    def scheduled_when(self) -> float | None: ...
+    @property
+    def queued_when(self) -> float | None: ...
+    @property
+    def start_date(self) -> float | None: ...
+    @property
+    def end_date(self) -> float | None: ...
+    @property
+    def executor(self) -> str | None: ...
+
+
+class ActiveDagRun(Protocol):
+    """An active DAG run."""
+
+    @property
+    def dag_id(self) -> str: ...
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def run_type(self) -> str: ...
+    @property
+    def state(self) -> str | None: ...
+    @property
+    def queued_at(self) -> float | None: ...
+    @property
+    def run_after(self) -> float | None: ...
+    @property
+    def logical_date(self) -> float | None: ...
+
+
+class DagLimits(Protocol):
+    """A DAG."""
+
+    @property
+    def is_paused(self) -> bool: ...
+    @property
+    def max_active_runs(self) -> int | None: ...
+    @property
+    def max_active_tasks(self) -> int | None: ...
+
+
+class PoolUse(Protocol):
+    """A pool; `slots` is negative where it is unlimited."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def slots(self) -> int: ...
+    @property
+    def include_deferred(self) -> bool: ...
+    @property
+    def running_slots(self) -> int: ...
+    @property
+    def queued_slots(self) -> int: ...
+    @property
+    def deferred_slots(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLimits:
+    """The limits of one task; None where it has none."""
+
+    per_dag: int | None = None
+    """max_active_tis_per_dag"""
+    per_run: int | None = None
+    """max_active_tis_per_dagrun"""
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """The workers that serve a queue."""
+
+    slots: float
+    """How many task instances they run at once, all together."""
+    busy: int = 0
+    """How many they run now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One Airflow at one moment. What is None is not known, and then no limit of it is named as a reason."""
+
+    now: float
+    """The time of Airflow's server, in Unix seconds."""
+    release: tuple[int, ...]
+    tasks: Sequence[ActiveTaskInstance] = ()
+    """All active task instances."""
+    runs: Sequence[ActiveDagRun] = ()
+    """All DAG runs that are queued or running."""
+    pools: Mapping[str, PoolUse] | None = None
+    dags: Mapping[str, DagLimits] | None = None
+    parallelism: float | None = None
+    """Slots of each executor over all live schedulers; infinite where it is unlimited."""
+    executors: Sequence[str] = ()
+    """The executors, the default one first."""
+    task_limits: Mapping[tuple[str, str], TaskLimits] = field(default_factory=dict)
+    """Of tasks that have limits of their own, by DAG and task."""
+    backfill_limits: Mapping[str, int] = field(default_factory=dict)
+    """max_active_runs of the unfinished backfill of a DAG; 0 where it is paused."""
+    workers: Mapping[str, Workers] | None = None
+    """The workers of each queue that has any."""
+    max_tis_per_query: int = 16
+    """How many task instances the scheduler looks at in one go."""
+    complete: bool = True
+    """Whether `tasks` are those of all DAGs, so that the use of pools may be added up from them."""
+
+    @property
+    def counts_tasks_per_run(self) -> bool:
+        """Whether max_active_tasks holds for each run (Airflow 3) and not for all runs of a DAG."""
+        return self.release >= (3,)
+
+    @property
+    def ranks_tasks_of_runs(self) -> bool:
+        """Whether the scheduler looks at the first max_active_tasks scheduled task instances of a run only (3.2 on)."""
+        return self.release >= (3, 2)
+
+    @property
+    def limits_parked_tasks(self) -> bool:
+        """Whether deferred task instances count for the limits of their task (3.2.2 on)."""
+        return self.release >= (3, 2, 2)
+
+    def is_local(self, executor: str | None) -> bool:
+        """Whether it is the LocalExecutor of Airflow 3, which takes any number of tasks and queues them itself."""
+        name = executor or (self.executors[0] if self.executors else "")
+        return self.release >= (3,) and name.rpartition(".")[2].rpartition(":")[2] == "LocalExecutor"
+
+
+def by_name(pools: Iterable[PoolUse]) -> dict[str, PoolUse]:
+    """Pools by their names."""
+    return {pool.name: pool for pool in pools}

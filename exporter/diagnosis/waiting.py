@@ -1,0 +1,109 @@
+"""Everything that waits in one reading of an Airflow, each with exactly one reason."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from exporter.diagnosis import reasons
+from exporter.diagnosis.queueing import Explained, explain_scheduled
+from exporter.diagnosis.reasons import Reason
+from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
+from exporter.diagnosis.usage import Usage
+
+MAX_START_SECONDS = 60.0
+"""How long a queued task instance counts as being started."""
+BY_STATE = {
+    "up_for_retry": reasons.RETRY_DELAY,
+    "up_for_reschedule": reasons.SENSOR,
+    "deferred": reasons.TRIGGER,
+    "awaiting_input": reasons.HUMAN_INPUT,
+    "restarting": reasons.RESTARTING,
+}
+"""The reasons of task instances that wait in a state which says why."""
+
+
+class Waiting(NamedTuple):
+    """What waits at one moment, and why."""
+
+    tasks: list[Explained]
+    runs: list[tuple[ActiveDagRun, Reason]]
+
+
+def explain(situation: Situation) -> Waiting:
+    """Give each waiting task instance and each queued run its reason. Pure; takes some 3 µs a task instance."""
+    usage = Usage(situation)
+    tasks = list(explain_scheduled(situation, usage))
+    tasks += _explain_others(situation)
+    return Waiting(tasks, list(explain_runs(situation)))
+
+
+def _explain_others(situation: Situation) -> Iterator[Explained]:
+    running = Counter(row.executor for row in situation.tasks if row.state == "running")
+    for row in situation.tasks:
+        if row.state == "queued":
+            yield row, explain_queued(row, situation, running)
+        elif (reason := BY_STATE.get(row.state or "")) is not None:
+            yield row, reason
+
+
+def explain_queued(row: ActiveTaskInstance, situation: Situation, running: Counter[str | None]) -> Reason:
+    """Why a task instance that the executor has does not run. `running` counts running ones by their executor."""
+    if situation.is_local(row.executor):
+        slots = math.inf if situation.parallelism is None else situation.parallelism
+        if running[row.executor] >= slots:
+            return reasons.PARALLELISM
+    elif situation.workers is not None:
+        workers = situation.workers.get(row.queue)
+        if workers is None or workers.slots <= 0:
+            return reasons.NO_WORKER
+        if workers.busy >= workers.slots:
+            return reasons.WORKERS_FULL
+    if row.queued_when is None or situation.now - row.queued_when <= MAX_START_SECONDS:
+        return reasons.STARTING
+    return reasons.NOT_STARTED
+
+
+def explain_runs(situation: Situation) -> Iterator[tuple[ActiveDagRun, Reason]]:
+    """Yield each queued run with the reason why it does not run: DagRun.get_queued_dag_runs_to_set_running's checks."""
+    running = Counter(_get_limited(run) for run in situation.runs if run.state == "running")
+    queued = [run for run in situation.runs if run.state == "queued"]
+    queued.sort(key=lambda run: run.run_after or 0.0)
+    for run in queued:
+        reason = _check_run(run, situation, running)
+        if reason is reasons.SCHEDULER:
+            running[_get_limited(run)] += 1
+        yield run, reason
+
+
+def _get_limited(run: ActiveDagRun) -> tuple[str, bool]:
+    """What a limit of runs counts together: those of a DAG, and apart from them those of its backfill."""
+    return run.dag_id, run.run_type == "backfill"
+
+
+def _check_run(run: ActiveDagRun, situation: Situation, running: Counter[tuple[str, bool]]) -> Reason:
+    dag = (situation.dags or {}).get(run.dag_id)
+    if dag is not None and dag.is_paused:
+        return reasons.DAG_PAUSED
+    if run.run_after is not None and run.run_after > situation.now:
+        return reasons.NOT_DUE
+    key = _get_limited(run)
+    if run.run_type == "backfill":
+        most = situation.backfill_limits.get(run.dag_id)
+        return reasons.BACKFILL_LIMIT if most is not None and running[key] >= most else reasons.SCHEDULER
+    limit = dag.max_active_runs if dag else None
+    return reasons.MAX_ACTIVE_RUNS if limit and running[key] >= limit else reasons.SCHEDULER
+
+
+def get_since(row: ActiveTaskInstance) -> float | None:
+    """When a task instance entered its state, in Unix seconds; None where Airflow does not say."""
+    match row.state:
+        case "scheduled":
+            return row.scheduled_when
+        case "queued":
+            return row.queued_when
+        case "up_for_retry" | "up_for_reschedule" | "restarting":
+            return row.end_date
+    return None

@@ -1,0 +1,153 @@
+"""Each waiting task instance and run has one reason: the first of the scheduler's checks that it does not pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.diagnosis.reasons import REASONS
+from exporter.diagnosis.situation import Situation, TaskLimits, Workers
+from exporter.diagnosis.waiting import explain
+from exporter.sources.airflow.api.objects.dags import Dag
+from exporter.sources.airflow.api.objects.pools import Pool
+from tests.unit.diagnosis.rows import NOW, run, situation, task
+
+
+def reasons_of(given: Situation) -> list[str]:
+    return [reason.name for _, reason in explain(given).tasks]
+
+
+def pool(slots: int, **more: Any) -> dict[str, Pool]:
+    return {"default_pool": Pool(name="default_pool", slots=slots, **more)}
+
+
+def dag(**more: Any) -> dict[str, Dag]:
+    return {"orders": Dag(dag_id="orders", **({"max_active_runs": 16, "max_active_tasks": 16} | more))}
+
+
+SCHEDULED = task("scheduled", "waits")
+
+CASES = {
+    "scheduler": situation(SCHEDULED),
+    "dag_paused": situation(SCHEDULED, dags=dag(is_paused=True)),
+    "run_not_running": situation(SCHEDULED, runs=[run("queued")]),
+    "pool_missing": situation(SCHEDULED, pools={}),
+    "pool_without_slots": situation(SCHEDULED, pools=pool(0)),
+    "pool_too_small": situation(task("scheduled", pool_slots=3), pools=pool(2)),
+    "pool": situation(SCHEDULED, task("running"), pools=pool(1)),
+    "priority": situation(
+        task("scheduled", scheduled_when=5.0, priority_weight=1),
+        task("running", scheduled_when=6.0, priority_weight=2),
+        pools=pool(1),
+    ),
+    "max_active_tasks": situation(SCHEDULED, task("running"), dags=dag(max_active_tasks=1)),
+    "max_active_tis": situation(
+        SCHEDULED,
+        task("running", "waits", run_id="r2"),
+        runs=[run(), run(run_id="r2")],
+        task_limits={("orders", "waits"): TaskLimits(per_dag=1)},
+    ),
+    "parallelism": situation(SCHEDULED, task("running"), parallelism=1.0),
+}
+
+
+@pytest.mark.parametrize("reason", CASES)
+def test_a_scheduled_task_instance_waits_for_the_first_limit_that_binds(reason: str) -> None:
+    assert reasons_of(CASES[reason]) == [reason]
+
+
+@pytest.mark.parametrize(
+    ("reason", "row"),
+    [
+        ("retry_delay", task("up_for_retry")),
+        ("sensor", task("up_for_reschedule")),
+        ("trigger", task("deferred")),
+        ("human_input", task("awaiting_input")),
+        ("restarting", task("restarting")),
+        ("starting", task("queued", queued_when=NOW - 5)),
+        ("not_started", task("queued", queued_when=NOW - 3_600)),
+    ],
+)
+def test_other_states_say_why(reason: str, row: Any) -> None:
+    assert reasons_of(situation(row)) == [reason]
+
+
+def test_running_task_instances_do_not_wait() -> None:
+    assert reasons_of(situation(task("running"))) == []
+
+
+def test_what_is_not_known_is_no_reason() -> None:
+    unknown = situation(SCHEDULED, task("running"), pools=None, dags=None, parallelism=None, runs=[])
+    assert reasons_of(unknown) == ["scheduler"]
+
+
+def test_airflow_2_counts_max_active_tasks_over_all_runs_of_the_dag() -> None:
+    rows = (SCHEDULED, task("running", run_id="r2"))
+    limited = {"dags": dag(max_active_tasks=1), "runs": [run(), run(run_id="r2")]}
+    assert reasons_of(situation(*rows, release=(2, 11, 2), **limited)) == ["max_active_tasks"]
+    assert reasons_of(situation(*rows, **limited)) == ["scheduler"]
+
+
+def test_free_slots_go_to_the_highest_priority_then_to_the_oldest_run() -> None:
+    rows = [
+        task("scheduled", "low", priority_weight=1),
+        task("scheduled", "late", run_id="r2", priority_weight=5),
+        task("scheduled", "high", priority_weight=5),
+    ]
+    runs = [run(logical_date=1.0), run(run_id="r2", logical_date=2.0)]
+    found = {row.task_id: reason.name for row, reason in explain(situation(*rows, runs=runs, pools=pool(2))).tasks}
+    assert found == {"high": "scheduler", "late": "scheduler", "low": "pool"}
+
+
+def test_deferred_task_instances_hold_slots_only_where_the_pool_counts_them() -> None:
+    rows = (SCHEDULED, task("deferred"))
+    assert reasons_of(situation(*rows, pools=pool(1, include_deferred=True))) == ["pool", "trigger"]
+    assert reasons_of(situation(*rows, pools=pool(1))) == ["scheduler", "trigger"]
+
+
+def test_where_some_dags_are_hidden_the_pool_says_itself_what_is_in_use() -> None:
+    full = pool(4, running_slots=3, queued_slots=1)
+    assert reasons_of(situation(SCHEDULED, pools=full, complete=False)) == ["pool"]
+    assert reasons_of(situation(SCHEDULED, pools=full)) == ["scheduler"]
+
+
+def test_tasks_behind_a_head_that_cannot_start_are_not_looked_at_from_3_2_on() -> None:
+    rows = (task("scheduled", "head", pool="missing", priority_weight=9), task("scheduled", "behind"))
+    limited = {"dags": dag(max_active_tasks=1)}
+    assert reasons_of(situation(*rows, **limited)) == ["pool_missing", "max_active_tasks"]
+    assert reasons_of(situation(*rows, release=(3, 1, 8), **limited)) == ["pool_missing", "scheduler"]
+
+
+def test_the_local_executor_of_airflow_3_queues_behind_parallelism() -> None:
+    rows = (SCHEDULED, task("running"), task("queued", "next", queued_when=NOW - 900))
+    local = {"executors": ("LocalExecutor",), "parallelism": 1.0}
+    assert reasons_of(situation(*rows, **local)) == ["scheduler", "parallelism"]
+    assert reasons_of(situation(*rows, release=(2, 11, 2), **local)) == ["parallelism", "not_started"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "workers"),
+    [
+        ("no_worker", {"other": Workers(16)}),
+        ("no_worker", {"default": Workers(0)}),
+        ("workers_full", {"default": Workers(16, 16)}),
+        ("starting", {"default": Workers(16, 3)}),
+    ],
+)
+def test_a_queued_task_instance_waits_for_the_workers_of_its_queue(reason: str, workers: dict[str, Workers]) -> None:
+    assert reasons_of(situation(task("queued", queued_when=NOW - 5), workers=workers)) == [reason]
+
+
+def test_runs_wait_for_max_active_runs_and_backfills_for_their_own() -> None:
+    runs = [run(), run("queued", "r2", run_after=200.0), run("queued", "r3", run_after=300.0)]
+    backfill = [run("running", "b1", run_type="backfill"), run("queued", "b2", run_type="backfill")]
+    later = run("queued", "r9", run_after=NOW + 60)
+    given = situation(runs=[*runs, *backfill, later], dags=dag(max_active_runs=2), backfill_limits={"orders": 1})
+    found = {row.run_id: reason.name for row, reason in explain(given).runs}
+    assert found == {"r2": "scheduler", "r3": "max_active_runs", "b2": "backfill_limit", "r9": "not_due"}
+
+
+def test_names_of_reasons_are_unique_and_documented() -> None:
+    assert len({reason.name for reason in REASONS}) == len(REASONS)
+    assert all(reason.meaning.endswith(".") and reason.setting for reason in REASONS)
