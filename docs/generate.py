@@ -18,6 +18,7 @@ from exporter.cli import main as command
 from exporter.commands.metrics import list_markdown
 from exporter.config.option import VARIABLE_PREFIX, Option
 from exporter.config.options import OPTIONS
+from exporter.diagnosis.reasons import REASONS
 from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.airflow.counting import decision
@@ -101,12 +102,20 @@ def write_outcomes() -> str:
     return "\n".join(lines)
 
 
+def write_reasons() -> str:
+    """The reasons of the diagnosis, in the order of the checks."""
+    lines = ["| reason | patience | meaning | setting |", "| --- | --- | --- | --- |"]
+    lines += [f"| `{one.name}` | {one.patience.name.lower()} | {one.meaning} | {one.setting} |" for one in REASONS]
+    return "\n".join(lines)
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "metrics": write_metrics,
     "matrix": write_matrix,
     "events": write_events,
     "histograms": write_histograms,
     "decisions": write_decisions,
+    "reasons": write_reasons,
     "outcomes": write_outcomes,
     "alerts": write_alerts,
     "thresholds": write_thresholds,

@@ -27,6 +27,11 @@ class Scope:
         self._histograms = settings.task_histograms
         self.task_labels = settings.task_labels
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether all DAGs are read."""
+        return self._include is None and self._exclude is None
+
     def covers(self, dag_id: str) -> bool:
         """Whether the DAG is read: it is included (all are, by default) and not excluded."""
         if self._include is not None and not self._include.fullmatch(dag_id):

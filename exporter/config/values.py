@@ -183,7 +183,7 @@ def parse_url_path(raw: object) -> str:
     if (
         not re.fullmatch(r"/[A-Za-z0-9/_.~-]*", text)
         or text.startswith("/-/")
-        or text in ("/sources", "/config", "/tries")
+        or text in ("/diagnosis", "/sources", "/config", "/tries")
     ):
         raise ValueError(f"{quote(raw)} is not a path that is free; write for example /metrics")
     return text

@@ -10,6 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Patience, Reason
@@ -67,9 +68,41 @@ class Finding:
         self.dags[run.dag_id] += 1
         self._note_since(run.queued_at if run.queued_at is not None else run.run_after)
 
+    @property
+    def title(self) -> str:
+        """What waits for what, in a few words: `7 task instances wait for pool forklifts`."""
+        counted = [(self.tasks, "task instance"), (self.runs, "run")]
+        waiting = " and ".join(f"{count} {name}{'s' if count > 1 else ''}" for count, name in counted if count)
+        kind = self.reason.object_kind if self.reason.object_kind != "airflow" else ""
+        object_ = f" ({kind} {self.object})" if kind and self.object else ""
+        return f"{waiting} wait{'s' if self.tasks + self.runs == 1 else ''}{object_}"
+
+    def list_evidence(self, now: float) -> list[str]:
+        """The facts behind it, one sentence each; `now` is when they were read, in Unix seconds."""
+        found = []
+        if self.limit is not None:
+            found.append(f"limit {_format(self.limit)}, {_format(self.used)} in use")
+        if self.holders:
+            found.append("held by " + ", ".join(f"{name} ({count})" for name, count in self.holders))
+        if self.dags:
+            waiting = ", ".join(f"{name} ({count})" for name, count in self.dags.most_common(MAX_NAMED))
+            more = len(self.dags) - MAX_NAMED
+            found.append(f"waiting: {waiting}" + (f" and {more} more DAGs" if more > 0 else ""))
+        if self.since is not None:
+            found.append(f"the longest waits for {max(0.0, now - self.since):.0f} s")
+        return found
+
     def _note_since(self, since: float | None) -> None:
         if since is not None and (self.since is None or since < self.since):
             self.since = since
+
+
+class Diagnosis(NamedTuple):
+    """What was found at one moment."""
+
+    time: float
+    """When Airflow was read, in Unix seconds by the clock of its server."""
+    findings: Sequence[Finding]
 
 
 def get_object(reason: Reason, row: ActiveTaskInstance, situation: Situation) -> str:
@@ -89,7 +122,7 @@ def get_object(reason: Reason, row: ActiveTaskInstance, situation: Situation) ->
 
 
 def build_findings(situation: Situation, waiting: Waiting) -> list[Finding]:
-    """The findings, those that need somebody first, then by how many wait."""
+    """The findings, first those for which waiting does not help, then by how many wait."""
     found: dict[tuple[str, str], Finding] = {}
     for row, reason in waiting.tasks:
         name = get_object(reason, row, situation)
@@ -111,6 +144,32 @@ def build_findings(situation: Situation, waiting: Waiting) -> list[Finding]:
         found.values(),
         key=lambda one: (order.index(one.reason.patience), -one.tasks - one.runs, one.reason.name, one.object),
     )
+
+
+def to_json(diagnosis: Diagnosis) -> dict[str, object]:
+    """The diagnosis as plain data; what is unlimited or not known is null."""
+    return {
+        "time": diagnosis.time,
+        "findings": [
+            {
+                "reason": one.reason.name,
+                "patience": one.reason.patience.name.lower(),
+                "object_kind": one.reason.object_kind,
+                "object": one.object,
+                "task_instances": one.tasks,
+                "dag_runs": one.runs,
+                "slots": one.slots,
+                "since": one.since,
+                "limit": None if one.limit is None or math.isinf(one.limit) else one.limit,
+                "used": one.used,
+                "holders": dict(one.holders),
+                "dags": dict(one.dags.most_common(MAX_NAMED)),
+                "setting": one.reason.setting,
+                "suggestion": one.suggestion,
+            }
+            for one in diagnosis.findings
+        ],
+    }
 
 
 class _Holders:

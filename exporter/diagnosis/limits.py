@@ -94,7 +94,7 @@ class Heads:
         return self._left is not None and self._heads[row.dag_id, row.run_id] >= self._get_window(row.dag_id)
 
     def add(self, row: ActiveTaskInstance, free: float) -> None:
-        """Note a task instance that was looked at and could not be queued, when so many slots of its pool were free."""
+        """Note a task instance that was looked at and could not be queued, when `free` slots of its pool were free."""
         if (free if self._left is None else self._left.get(row.pool, free)) > 0:
             self._heads[row.dag_id, row.run_id] += 1
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 
 class Patience(Enum):
-    """How long something may wait for a reason before an operator should look at it."""
+    """How long something may wait for a reason before an operator looks at it."""
 
-    NEVER = "waiting does not help: somebody has to change something"
+    NEVER = "waiting does not help: something must be changed"
     BUSY = "a limit is in use: it may be too low"
     NORMAL = "part of normal work, unless it lasts"
 

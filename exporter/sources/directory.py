@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from exporter.diagnosis.findings import Diagnosis
 
 TASKS_OF_DAG = 5_000
 """How many task ids of one DAG are remembered."""
@@ -44,6 +47,8 @@ class Directory:
         """Grows whenever names that hold ids may have to be read otherwise: by ids with dots, release or settings."""
         self.polls = 0
         """How often all tries were told of that were active, or had ended since the poll before."""
+        self.diagnosis: Diagnosis | None = None
+        """The newest diagnosis of what waits; None before the first."""
         self._files: Mapping[tuple[str, str], str] = {}
         self._listed_files: dict[str, frozenset[tuple[str, str]]] = {}
         self._clock = clock
@@ -93,6 +98,10 @@ class Directory:
         The name may be the whole path as Airflow writes it in StatsD's tags, `sales_orders.py` for `sales/orders.py`.
         """
         return self._files.get((bundle, name), name)
+
+    def record_diagnosis(self, diagnosis: Diagnosis) -> None:
+        """What waits, and why, was worked out."""
+        self.diagnosis = diagnosis
 
     def tell_poll(self) -> None:
         """All tries that Airflow shows now were recorded."""

@@ -26,12 +26,14 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.collect.status import SourceStatus
 from exporter.config.settings import Setting
+from exporter.diagnosis.findings import Diagnosis, to_json
 from exporter.sources.directory import Named
 from exporter.store import exposition
 from exporter.store.exposition import Format
 from exporter.store.store import Store
 from exporter.web import pages
 from exporter.web.compression import compress
+from exporter.web.diagnosis_page import render_diagnosis_page
 from exporter.web.negotiation import accepts_gzip, choose_format, prefers_json
 from exporter.web.runbook_files import list_runbooks, read_runbook
 from exporter.web.runbook_pages import fill_labels, get_title, render_runbook, select_labels
@@ -64,6 +66,8 @@ class AppContext:
     """Whether every source was attempted once."""
     sources: Callable[[], Sequence[SourceStatus]]
     configuration: Callable[[], Sequence[Setting]]
+    diagnosis: Callable[[], Diagnosis | None] = lambda: None
+    """The newest diagnosis of what waits in Airflow."""
     refresh: Callable[[], None] = lambda: None
     """Updates the `airflow_exporter_*` families before a scrape."""
     reload: Callable[[], None] | None = None
@@ -109,6 +113,12 @@ class Endpoints:
 
     async def get_landing_page(self, _: Request) -> Response:
         return HTMLResponse(pages.render_landing_page(self._context.sources(), self._telemetry_path, time.time()))
+
+    async def get_diagnosis(self, request: Request) -> Response:
+        diagnosis = self._context.diagnosis()
+        if prefers_json(request):
+            return JSONResponse({"time": None, "findings": []} if diagnosis is None else to_json(diagnosis))
+        return HTMLResponse(render_diagnosis_page(diagnosis))
 
     async def get_sources(self, request: Request) -> Response:
         sources = self._context.sources()
@@ -209,6 +219,7 @@ def build_app(context: AppContext, telemetry_path: str, max_scrapes: int = MAX_C
         ("/-/healthy", endpoints.get_health, ["GET"]),
         ("/-/ready", endpoints.get_readiness, ["GET"]),
         ("/-/reload", endpoints.reload, ["POST", "PUT"]),
+        ("/diagnosis", endpoints.get_diagnosis, ["GET"]),
         ("/sources", endpoints.get_sources, ["GET"]),
         ("/config", endpoints.get_configuration, ["GET"]),
         ("/tries", endpoints.get_tries, ["GET"]),

@@ -15,7 +15,7 @@ from exporter.config.settings import Setting
 from exporter.web.html import Markup, hash_style, join, tag
 
 TITLE = "Airflow metrics exporter"
-NAV_LINKS = (("Overview", "./"), ("Sources", "sources"), ("Configuration", "config"))
+NAV_LINKS = (("Overview", "./"), ("Diagnosis", "diagnosis"), ("Sources", "sources"), ("Configuration", "config"))
 """Links at the top of each page, relative to `/`."""
 STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --dim: #57606a; --line: #d0d7de; --back: #fff; --panel: #f6f8fa;
@@ -52,6 +52,7 @@ def render_landing_page(sources: Sequence[SourceStatus], telemetry_path: str, no
     """The page `/`: version, state of each source, links."""
     links = [
         (telemetry_path, "the metrics, for Prometheus"),
+        ("/diagnosis", "what waits in Airflow now, why, and which setting changes it"),
         (
             "/sources",
             "state, errors and log lines of each source: look here first when metrics are missing or wrong",

@@ -13,6 +13,9 @@ from exporter.sources.airflow.source import LEDGER, READERS
 GOLDEN = Path(__file__).parents[1] / "golden"
 OF_API = [family for family in FAMILIES if family.source == "airflow"]
 NOT_RECORDED = {
+    "airflow_waiting_dag_runs": "no run was queued",
+    "airflow_waited_seconds_total": "one reading alone has no time between readings",
+    "airflow_object_waited_seconds_total": "one reading alone has no time between readings",
     "airflow_backfill_runs": "no backfill ran when the replies were recorded",
     "airflow_backfill_max_active_runs": "no backfill ran when the replies were recorded",
     "airflow_backfill_oldest_created_timestamp_seconds": "no backfill ran when the replies were recorded",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.metrics.family import Labels
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
+from exporter.sources.airflow.api.objects.pools import Pool
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.directory import Directory
 
 
@@ -25,6 +27,19 @@ class AirflowState:
     """What other sources need."""
     backfilled: Mapping[Labels, float] = field(default_factory=dict)
     """Active backfill runs by DAG and state."""
+    active_tasks: Sequence[TaskInstance] | None = None
+    """Task instances that were active when they were last read."""
+    tasks_read_at: float = 0.0
+    """When that was, in Unix seconds by the clock of Airflow's server."""
+    active_dag_runs: Sequence[DagRun] = ()
+    """Runs that were queued or running when they were last read."""
+    pools: Mapping[str, Pool] | None = None
+    parallelism: float | None = None
+    """Slots of each executor over all live schedulers; infinite where unlimited."""
+    executors: Sequence[str] = ()
+    """Class names of the executors, the default one first."""
+    backfill_limits: Mapping[str, int] = field(default_factory=dict)
+    """max_active_runs of unfinished backfills by DAG; 0 where all of them are paused."""
 
 
 def find_cleared(active: Iterable[DagRun]) -> dict[tuple[str, str], float]:

@@ -16,7 +16,18 @@ from exporter.sources.airflow.api.left_out import LeftOut
 from exporter.sources.airflow.http.client import Client, OnRequest, ignore
 from exporter.sources.airflow.http.errors import redact_url
 from exporter.sources.airflow.reader import ApiReader, ReaderContext, order_by_needs
-from exporter.sources.airflow.readers import approvals, assets, backfills, dags, history, instance, pools, runs, tasks
+from exporter.sources.airflow.readers import (
+    approvals,
+    assets,
+    backfills,
+    dags,
+    history,
+    instance,
+    pools,
+    runs,
+    tasks,
+    waits,
+)
 from exporter.sources.airflow.shared import AirflowState
 from exporter.sources.context import Previous, SourceContext
 from exporter.sources.directory import Directory
@@ -36,6 +47,7 @@ READERS: Sequence[type[ApiReader]] = order_by_needs(
         approvals.ApprovalsReader,
         assets.AssetsReader,
         history.HistoryReader,
+        waits.WaitsReader,
     )
 )
 """Every reader, in the order in which they run: what a reader needs of others is declared in its `needs`."""

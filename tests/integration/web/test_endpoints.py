@@ -18,7 +18,7 @@ from tests.integration.web.wire import ask, connect, read_all, request, wait_unt
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-PAGES = ["/", "/sources", "/config", "/runbooks"]
+PAGES = ["/", "/diagnosis", "/sources", "/config", "/runbooks"]
 PATHS = [*PAGES, "/metrics", "/-/healthy", "/-/ready"]
 
 

@@ -20,7 +20,18 @@ TLS = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n"
 MUTUAL = TLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n"
 HASH = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode()
 USERS = f"basic_auth_users:\n  prometheus: {HASH}\n"
-PATHS = ["/", "/metrics", "/-/healthy", "/-/ready", "/sources", "/config", "/nope", "/runbooksx", "/runbooks/../config"]
+PATHS = [
+    "/",
+    "/metrics",
+    "/-/healthy",
+    "/-/ready",
+    "/diagnosis",
+    "/sources",
+    "/config",
+    "/nope",
+    "/runbooksx",
+    "/runbooks/../config",
+]
 
 
 @pytest.fixture(autouse=True)

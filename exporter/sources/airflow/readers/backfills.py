@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -48,6 +49,7 @@ class BackfillsReader(ApiReader):
         dag_ids = sorted({labels[0] for labels in active})
         self._later.keep(dag_ids)
         found = [one for dag_id in filter(self._later.is_due, dag_ids) for one in self._ask(dag_id)]
+        self._shared.backfill_limits = get_limits(found)
         tables = {runs.BACKFILL_RUNS: {**active}, **backfill_tables(found)}
         return Reading(tables, unanswered=self._later.messages())
 
@@ -61,6 +63,15 @@ class BackfillsReader(ApiReader):
             return ()
         self._later.succeed(dag_id)
         return found
+
+
+def get_limits(found: Sequence[Backfill]) -> dict[str, int]:
+    """How many runs of its unfinished backfills each DAG may have at once; those of a paused one are not started."""
+    limits: Counter[str] = Counter()
+    for one in found:
+        if one.completed_at is None:
+            limits[one.dag_id] += 0 if one.is_paused else one.max_active_runs or 0
+    return dict(limits)
 
 
 def backfill_tables(found: Sequence[Backfill]) -> dict[Family, dict[Labels, float]]:

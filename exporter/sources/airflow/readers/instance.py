@@ -219,6 +219,8 @@ class ConfigReader(ApiReader):
         notes = [] if found is not None else ["Airflow hides its configuration: limits come from the exporter's"]
         tables = limit_tables(limits, self._shared.live_schedulers)
         tables[instance.EXECUTOR_INFO] = executor_table((found or {}).get(EXECUTOR, ""))
+        self._shared.parallelism = tables[instance.PARALLELISM_SLOTS].get(())
+        self._shared.executors = list_executors(tables[instance.EXECUTOR_INFO])
         return Reading(tables, notes=notes)
 
 
@@ -245,6 +247,11 @@ def limit_tables(limits: Mapping[str, float], schedulers: int | None) -> dict[Fa
     if "triggerer_capacity" in limits:
         tables[instance.TRIGGERER_CAPACITY][()] = limits["triggerer_capacity"]
     return tables
+
+
+def list_executors(table: Mapping[Labels, float]) -> list[str]:
+    """The class names in a table of executors, the default ones first."""
+    return [name for name, _, _ in sorted(table, key=lambda labels: labels[2] != "true")]
 
 
 def executor_table(setting: str) -> dict[Labels, float]:

@@ -11,6 +11,7 @@ from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
 from exporter.sources.airflow.api.objects.pools import CHECK, Pool, read_pools
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
+from exporter.sources.airflow.shared import AirflowState
 
 
 class PoolsReader(ApiReader):
@@ -21,18 +22,21 @@ class PoolsReader(ApiReader):
     families = (pools.SLOTS, pools.OCCUPIED, pools.WAITING)
     checks = (CHECK,)
 
-    def __init__(self, read_pools: Callable[[], Sequence[Pool]], interval: float) -> None:
+    def __init__(self, read_pools: Callable[[], Sequence[Pool]], shared: AirflowState, interval: float) -> None:
         self.interval = interval
+        self._shared = shared
         self._read_pools = read_pools
 
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> PoolsReader:
         """A reader for the Airflow that is connected now."""
-        return cls(partial(read_pools, context.airflow), interval)
+        return cls(partial(read_pools, context.airflow), context.shared, interval)
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        return Reading(pool_tables(self._read_pools()))
+        found = self._read_pools()
+        self._shared.pools = {pool.name: pool for pool in found}
+        return Reading(pool_tables(found))
 
 
 def pool_tables(found: Sequence[Pool]) -> dict[Family, dict[Labels, float]]:

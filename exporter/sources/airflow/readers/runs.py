@@ -77,6 +77,7 @@ class RunsReader(ApiReader):
         updated = update_histories(histories, (run for run, _ in counted))
         self._overview.backfilled = count_backfilled(active)
         self._overview.cleared = find_cleared(active)
+        self._overview.active_dag_runs = active
         self._overview.active_runs = frozenset((run.dag_id, run.run_id) for run in active)
         return Reading(
             tables=state_tables(active) | history.history_tables(histories | updated, self._overview.dags),

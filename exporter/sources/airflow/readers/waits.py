@@ -1,0 +1,134 @@
+"""The reader of waits: it asks Airflow nothing, and diagnoses what the other readers have read."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+
+from exporter.diagnosis.findings import Diagnosis, Finding, build_findings
+from exporter.diagnosis.reasons import REASONS
+from exporter.diagnosis.situation import Situation
+from exporter.diagnosis.waiting import Waiting, explain
+from exporter.metrics.catalogue.api import waits
+from exporter.metrics.family import Family, Labels
+from exporter.metrics.reading import Change, Reading
+from exporter.sources.airflow.reader import ApiReader, ReaderContext
+from exporter.sources.airflow.shared import AirflowState
+
+MAX_STEP_INTERVALS = 4
+"""Intervals of the reader after which the time since the last reading is not counted as waited: nothing was seen."""
+
+
+class WaitsReader(ApiReader):
+    """Gives each waiting task instance and run its reason, and adds up the seconds waited."""
+
+    name = "waits"
+    help = "Why task instances and DAG runs wait, and for which object"
+    families = (
+        waits.WAITING_TASKS,
+        waits.WAITING_RUNS,
+        waits.OBJECT_WAITING,
+        waits.OBJECT_WAITING_SINCE,
+        waits.REASON_INFO,
+    )
+    needs = ("dags", "runs", "tasks", "pools", "config", "backfills")
+
+    def __init__(
+        self,
+        shared: AirflowState,
+        release: tuple[int, ...],
+        interval: float,
+        *,
+        complete: bool,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`complete` says whether the task instances of all DAGs are read, none left out by a filter."""
+        self.interval = interval
+        self._shared = shared
+        self._release = release
+        self._complete = complete
+        self._clock = clock
+        self._last: float | None = None
+        self._seen = 0.0
+
+    @classmethod
+    def build(cls, context: ReaderContext, interval: float) -> WaitsReader:
+        """A reader for the Airflow that is connected now."""
+        release = tuple(int(part) for part in context.airflow.version.split(".")[:3] if part.isdigit())
+        return cls(context.shared, release, interval, complete=context.scope.is_everything)
+
+    def read(self) -> Reading:
+        """Diagnose the newest reading; one that was diagnosed before adds nothing. Raises nothing."""
+        situation = self._build_situation()
+        if situation is None:
+            return Reading(notes=["active task instances were not read yet"])
+        waiting = explain(situation)
+        findings = build_findings(situation, waiting)
+        self._shared.directory.record_diagnosis(Diagnosis(situation.now, findings))
+        changes = list(add_seconds(waiting, findings, self._take_step()))
+        note = f"{len(waiting.tasks)} task instances and {len(waiting.runs)} runs wait, for {len(findings)} objects"
+        return Reading(wait_tables(waiting, findings), changes=changes, notes=[note])
+
+    def _build_situation(self) -> Situation | None:
+        shared = self._shared
+        if shared.active_tasks is None:
+            return None
+        return Situation(
+            now=shared.tasks_read_at,
+            release=self._release,
+            tasks=shared.active_tasks,
+            runs=shared.active_dag_runs,
+            pools=shared.pools,
+            dags=shared.dags,
+            parallelism=shared.parallelism,
+            executors=shared.executors,
+            backfill_limits=shared.backfill_limits,
+            complete=self._complete,
+        )
+
+    def _take_step(self) -> float:
+        """Seconds since the last reading, on this machine's clock; 0 where nothing new was read, or after a gap."""
+        now, newest = self._clock(), self._shared.tasks_read_at
+        step = 0.0 if self._last is None or newest == self._seen else now - self._last
+        if self._last is None or newest != self._seen:
+            self._last, self._seen = now, newest
+        return step if step <= MAX_STEP_INTERVALS * max(self.interval, 1.0) else 0.0
+
+
+def wait_tables(waiting: Waiting, findings: Iterable[Finding]) -> dict[Family, dict[Labels, float]]:
+    """The state families of what waits."""
+    tasks: Counter[Labels] = Counter((row.dag_id, reason.name) for row, reason in waiting.tasks)
+    runs: Counter[Labels] = Counter((run.dag_id, reason.name) for run, reason in waiting.runs)
+    objects: dict[Labels, float] = {}
+    since: dict[Labels, float] = {}
+    for finding in findings:
+        if not finding.tasks:
+            continue
+        labels = (finding.reason.name, finding.object)
+        objects[labels] = finding.tasks
+        if finding.since is not None:
+            since[labels] = finding.since
+    return {
+        waits.WAITING_TASKS: dict(tasks),
+        waits.WAITING_RUNS: dict(runs),
+        waits.OBJECT_WAITING: objects,
+        waits.OBJECT_WAITING_SINCE: since,
+        waits.REASON_INFO: {(one.name, one.setting, one.patience.name.lower()): 1 for one in REASONS},
+    }
+
+
+def add_seconds(waiting: Waiting, findings: Iterable[Finding], seconds: float) -> Iterator[Change]:
+    """The counters of seconds waited: what waits now has waited since the last reading."""
+    if seconds <= 0:
+        return
+    tasks: Mapping[Labels, int] = Counter((row.dag_id, reason.name) for row, reason in waiting.tasks)
+    objects = {(one.reason.name, one.object): one.tasks for one in findings if one.tasks}
+    yield from (
+        Change(family, labels, count * seconds)
+        for family, labels, count in chain(
+            ((waits.WAITED_SECONDS, labels, count) for labels, count in tasks.items()),
+            ((waits.OBJECT_WAITED_SECONDS, labels, count) for labels, count in objects.items()),
+        )
+    )

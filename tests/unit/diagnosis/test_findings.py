@@ -1,0 +1,79 @@
+"""A finding names the object, its limit, its use, what holds it, what waits, and what to change."""
+
+from __future__ import annotations
+
+import json
+
+from exporter.diagnosis.findings import Diagnosis, Finding, build_findings, to_json
+from exporter.diagnosis.situation import Situation
+from exporter.diagnosis.waiting import explain
+from exporter.sources.airflow.api.objects.dags import Dag
+from exporter.sources.airflow.api.objects.pools import Pool
+from tests.unit.diagnosis.rows import NOW, run, situation, task
+
+FORKLIFTS = {"forklifts": Pool(name="forklifts", slots=2), "default_pool": Pool(name="default_pool", slots=128)}
+
+
+def find(given: Situation) -> list[Finding]:
+    return build_findings(given, explain(given))
+
+
+def test_a_full_pool_is_named_with_its_use_its_holders_and_the_slots_that_are_missing() -> None:
+    rows = [
+        task("running", pool="forklifts", dag_id="moves"),
+        task("running", "other", pool="forklifts", dag_id="moves"),
+        task("scheduled", "a", pool="forklifts", scheduled_when=NOW - 840),
+        task("scheduled", "b", pool="forklifts", scheduled_when=NOW - 60),
+    ]
+    [finding] = find(situation(*rows, pools=FORKLIFTS))
+    assert (finding.reason.name, finding.object, finding.tasks) == ("pool", "forklifts", 2)
+    assert finding.title == "2 task instances wait (pool forklifts)"
+    assert finding.list_evidence(NOW) == [
+        "limit 2, 2 in use",
+        "held by moves (2)",
+        "waiting: orders (2)",
+        "the longest waits for 840 s",
+    ]
+    assert finding.suggestion == (
+        "Pool forklifts: 2 more slots would take everything that waits now (2 slots, 2 in use)."
+    )
+
+
+def test_a_task_that_asks_for_more_slots_than_its_pool_has_is_named_with_both_ways_out() -> None:
+    [finding] = find(situation(task("scheduled", "heavy", pool="forklifts", pool_slots=3), pools=FORKLIFTS))
+    assert finding.suggestion == (
+        "Give pool forklifts at least 3 slots (it has 2), or lower pool_slots of orders.heavy."
+    )
+
+
+def test_what_never_starts_comes_before_what_waits_for_a_limit_before_normal_work() -> None:
+    rows = [
+        task("deferred", "sleeps"),
+        task("scheduled", "a", pool="forklifts"),
+        task("scheduled", "b", pool="forklifts"),
+        task("running", pool="forklifts", pool_slots=2),
+        task("scheduled", "lost", pool="nowhere"),
+    ]
+    assert [one.reason.name for one in find(situation(*rows, pools=FORKLIFTS))] == ["pool_missing", "pool", "trigger"]
+
+
+def test_max_active_tasks_of_airflow_3_shows_the_fullest_run() -> None:
+    rows = [task("running", "x", run_id="r2"), task("running", "y", run_id="r2"), task("scheduled", run_id="r2")]
+    limited = {"orders": Dag(dag_id="orders", max_active_tasks=2)}
+    [finding] = find(situation(*rows, task("running"), runs=[run(), run(run_id="r2")], dags=limited))
+    assert (finding.limit, finding.used) == (2, 2)
+    assert finding.suggestion == "Raise max_active_tasks of orders from 2, by up to 1."
+
+
+def test_queued_runs_are_findings_of_their_dag() -> None:
+    runs = [run(), run("queued", "r2"), run("queued", "r3")]
+    [finding] = find(situation(runs=runs, dags={"orders": Dag(dag_id="orders", max_active_runs=1)}))
+    assert (finding.title, finding.limit, finding.used) == ("2 runs wait (dag orders)", 1, 1)
+    assert finding.suggestion == "Raise max_active_runs of orders from 1, by up to 2, or shorten its runs."
+
+
+def test_the_json_form_has_no_infinite_numbers() -> None:
+    unlimited = {"default_pool": Pool(name="default_pool", slots=-1)}
+    given = situation(task("scheduled"), task("deferred"), pools=unlimited, parallelism=float("inf"))
+    text = json.dumps(to_json(Diagnosis(NOW, find(given))), allow_nan=False)
+    assert json.loads(text)["findings"][0]["reason"] == "scheduler"
