@@ -138,7 +138,7 @@ def test_without_verification_anything_goes(
 def test_https_to_a_port_of_plain_http(major: int, connect: Callable[..., Client], settings: dict[str, object]) -> None:
     with serve(POOLS) as stub, pytest.raises(ReaderError) as caught:
         connect(stub.url.replace("http:", "https:"), major, **settings).get(CALLS[major])
-    assert (caught.value.reason, "airflow.url begins with http://" in str(caught.value)) == ("tls", True)
+    assert (caught.value.reason, "airflow.url must begin with http://" in str(caught.value)) == ("tls", True)
 
 
 @MAJORS

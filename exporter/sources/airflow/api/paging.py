@@ -33,7 +33,7 @@ TARGET_FILL = 0.7
 PAGE_SIZES = (100, 83, 97, 61, 89, 71, 100, 53)
 """Page sizes of walks by offset over rows in no order, one after the other until all that the server counts is found.
 
-They differ, since a database may leave out the same row each time at the same edge of a page."""
+They differ because a database may leave out the same row each time at the same edge of a page."""
 MAX_PAGES = 2_000
 MAX_SLICES = 64
 

@@ -32,7 +32,7 @@ FAR = 1_000_000_000
 """An offset behind the end of every list: a page there holds no row, so its failure is not about one."""
 
 ReadPage = Callable[[Query, bool], Page[T]]
-"""Reads one page, and asks again at a failure that may pass if the second argument says so. Raises ReaderError."""
+"""Reads one page; repeats the request after a temporary failure if the second argument is true. Raises ReaderError."""
 
 
 class Gap(NamedTuple):
@@ -51,11 +51,11 @@ class Gap(NamedTuple):
     def __str__(self) -> str:
         rows = f"row {self.start}" if self.end == self.start + 1 else f"rows {self.start} to {self.end - 1}"
         sides = (("after", self.before), ("before", self.after))
-        around = [f"{word} {show(one)}" for word, one in sides if one not in (None, EDGE)]
+        around = [f"{word} {format_identity(one)}" for word, one in sides if one not in (None, EDGE)]
         return " ".join((rows, *around))
 
 
-def show(identity: Hashable) -> str:
+def format_identity(identity: Hashable) -> str:
     """An identity, for the log."""
     return " ".join(map(str, identity)) if isinstance(identity, tuple) else str(identity)
 

@@ -1,6 +1,6 @@
-"""One Airflow, as a place that answers requests: time limits, retries, credentials, telemetry, clocks.
+"""The HTTP client of one Airflow: timeouts, retries, credentials, request metrics, the server's clock.
 
-Everything that goes wrong comes out as a ReaderError whose message says what to do.
+Every failure becomes a ReaderError whose message says what to do.
 """
 
 from __future__ import annotations
@@ -41,29 +41,29 @@ from exporter.sources.airflow.http.transport import (
 )
 
 OnRequest = Callable[[str, str, float], None]
-"""Told of every request: the endpoint's short name, the HTTP status or "error", the seconds it took."""
+"""Called after each request with the endpoint's name, the HTTP status or "error", and the duration in seconds."""
 
 USER_AGENT = f"airflow-metrics-exporter/{__version__}"
 COMMON_HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "gzip"}
 BACKOFF = (0.5, 2.0)
-"""Seconds before the second and the third attempt of a request that met a 5xx or a 429."""
+"""Seconds before the second and the third attempt after a 5xx or 429."""
 RETRYABLE = (429, 500, 502, 503, 504)
-"""Statuses that another attempt may cure."""
+"""Statuses after which another attempt may succeed."""
 SCHEMA_FAILURE = b"Failed validating"
-"""What Airflow 2 says where it cannot put a row into its own schema: it will say so again."""
+"""What Airflow 2 answers where a row does not fit its schema. Another attempt fails in the same way."""
 
 
 def ignore(endpoint: str, code: str, seconds: float) -> None:
-    """The telemetry of those who want none."""
+    """No request metrics."""
 
 
 class Client:
-    """Requests to one Airflow. Not for several threads at once."""
+    """Sends requests to one Airflow. Not thread-safe."""
 
     def __init__(self, settings: AirflowSettings, on_request: OnRequest = ignore) -> None:
         self.url = base_url(settings)
         self.refused = False
-        """Whether the newest request that needed credentials was refused for want of valid ones."""
+        """Whether the newest request that needed credentials was refused because of them."""
         self._clock = ServerClock()
         self._settings = settings
         self._on_request = on_request
@@ -81,17 +81,17 @@ class Client:
         return self._clock.skew
 
     def begin(self, deadline: float) -> None:
-        """Say until when (monotonic seconds) all requests that follow may take."""
+        """Set the deadline (monotonic seconds) of all requests that follow."""
         self._deadline = deadline
 
     def close(self) -> None:
-        """Let go of sockets."""
+        """Close the connections."""
         self._plain.close()
         if self._generated:
             self._generated.close()
 
     def use_api(self, major: int) -> None:
-        """From now on, use the transport and the credentials of this major version of Airflow; 0: not known yet."""
+        """Use the transport and the credentials of this major version of Airflow from now on; 0: not known yet."""
         if major >= 3 and self._generated is None:
             self._generated = GeneratedTransport(self._settings, USER_AGENT)
         if major not in self._chosen:
@@ -101,9 +101,9 @@ class Client:
         self._credentials = self._chosen[major]
 
     def get(self, call: Call, *, patient: bool = True) -> bytes:
-        """Read an endpoint: its JSON, not yet decoded. Raises ReaderError.
+        """The reply of an endpoint as JSON that is not decoded yet. Raises ReaderError.
 
-        If `patient`, a failure that may pass is asked for again.
+        If `patient`, a request with a temporary failure is repeated.
         """
         try:
             body = check_reply(call.endpoint, self.ask(call, patient=patient), self._identify())
@@ -114,16 +114,16 @@ class Client:
         return body
 
     def ask(self, call: Call, *, patient: bool = True) -> Reply:
-        """Read an endpoint and answer whatever the status. Raises ReaderError where there is no answer."""
+        """The reply of an endpoint, whatever its status. Raises ReaderError if there is none."""
         reply = self._ask_once(call, patient=patient)
         if self._credentials.renew(reply):
             reply = self._ask_once(call, patient=patient)
         return reply
 
     def server_time(self, endpoint: Endpoint) -> float:
-        """What the server's clock shows at least, in Unix seconds, by the Date headers of a cheap endpoint and before.
+        """The server's clock in Unix seconds, rounded down, from the Date headers of this and earlier replies.
 
-        Some proxies take the header away: our own clock is the best guess then.
+        Where a proxy removes the header, our own clock. Raises ReaderError.
         """
         reply = self._send_with_retries(endpoint.name, partial(self._plain.send, Call(endpoint), self._headers()))
         check_reply(endpoint, reply, self._identify())
@@ -142,7 +142,7 @@ class Client:
         return {**COMMON_HEADERS, **self._credentials.headers(), **extra}
 
     def _send_form(self, form: FormRequest) -> Reply:
-        """Send what asks to be let in; the extra headers go to Airflow only."""
+        """Send a request for a token or a session; the extra headers go to Airflow only."""
         headers = {**COMMON_HEADERS, "Accept": "*/*", **form.headers}
         if self._extra and form.url.startswith(f"{self.url}/"):
             headers |= self._extra.read()
@@ -152,10 +152,7 @@ class Client:
         return self._send_once(form.name, partial(self._plain.send_form, complete))
 
     def _send_with_retries(self, name: str, send: Callable[[float], Reply], *, patient: bool = True) -> Reply:
-        """Send, and send again where that may help and the deadline leaves time for it.
-
-        Who is not `patient` takes every answer as it is.
-        """
+        """Send, and repeat after a temporary failure if the deadline leaves time; if not `patient`, never."""
         for attempt, pause in enumerate(BACKOFF):
             try:
                 reply = self._send_once(name, send)
@@ -172,10 +169,10 @@ class Client:
         return self._send_once(name, send)
 
     def _send_once(self, name: str, send: Callable[[float], Reply]) -> Reply:
-        """Send once, within the time that is left. Raises ReaderError."""
+        """Send once, within the time that is left until the deadline. Raises ReaderError."""
         timeout = self._seconds_left()
         if timeout <= 0:
-            raise ReaderError("deadline", f"{name}: no time was left for it in this poll; see airflow.interval")
+            raise ReaderError("deadline", f"{name}: this poll has no time left for it; raise airflow.interval")
         began, began_at = time.monotonic(), time.time()
         try:
             reply = send(timeout)
@@ -189,11 +186,11 @@ class Client:
     def _explain(self, name: str, error: Exception, timeout: float) -> ReaderError:
         found = explain(error, self.url)
         if found.reason == "timeout" and timeout < self._settings.timeout:
-            return ReaderError("deadline", f"{name}: the poll's time was over after {timeout:.1f} s of waiting for it")
+            return ReaderError("deadline", f"{name}: no reply within the {timeout:.1f} s that were left of this poll")
         return ReaderError(found.reason, f"{name}: {found}")
 
     def _seconds_left(self) -> float:
-        """How long a request may take now, in seconds."""
+        """The timeout of a request that is sent now, in seconds."""
         if self._deadline is None:
             return self._settings.timeout
         return min(self._settings.timeout, self._deadline - time.monotonic())
@@ -201,10 +198,10 @@ class Client:
     def _compare_clocks(self, reply: Reply, began: float) -> None:
         date = read_date(reply)
         if date is not None:
-            self._clock.note(date, began, time.time())
+            self._clock.record(date, began, time.time())
 
     def _choose_credentials(self, major: int) -> Credentials:
-        """The way to be let in that is configured, as this major version of Airflow (0: not known yet) takes it."""
+        """The configured credentials in the form that this major version of Airflow accepts (0: not known yet)."""
         settings = self._settings
         if token := find_token(settings):
             return ConfiguredToken(token)
@@ -234,7 +231,7 @@ class Client:
 
 
 def read_date(reply: Reply) -> float | None:
-    """The Date header in Unix seconds, with the seconds for which a cache has kept the reply."""
+    """The Date header in Unix seconds, plus the age of a cached reply; None without a valid one."""
     with suppress(ValueError, OverflowError):
         date = parsedate_to_datetime(reply.headers.get("Date", "")).timestamp()
         age = reply.headers.get("Age", "")

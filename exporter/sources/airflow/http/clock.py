@@ -14,13 +14,13 @@ from statistics import median
 WINDOW = 1_800.0
 """Seconds for which a header counts: for so long one that is ahead of the others moves nothing."""
 STEP = 60.0
-"""Seconds of which the earliest header is kept."""
+"""Seconds: of each such step the lowest skew is kept."""
 MAX_AHEAD = 600.0
 """Seconds that Airflow's clock may be ahead of ours before that is believed; less only makes polls overlap more."""
 MAX_BEHIND = 600.0
 """Seconds that a header may be behind the median of the last ones before it is left out."""
 COMPARED = 5
-"""How many of the last headers say what is usual."""
+"""How many of the last headers a new one is compared with."""
 MAX_LATENCY = 5.0
 """Seconds that a reply may take for its header to count, where there is another."""
 
@@ -35,8 +35,8 @@ class ServerClock:
         self._lowest: deque[tuple[float, float]] = deque()
         """For each STEP, when it began and the lowest skew in it."""
 
-    def note(self, date: float, began: float, ended: float) -> None:
-        """A reply to a request that began and ended then says `date`, in whole seconds rounded down."""
+    def record(self, date: float, began: float, ended: float) -> None:
+        """Record the Date header of a reply (whole seconds, rounded down) and when its request began and ended."""
         lowest = date - (began + ended) / 2
         self.skew = lowest + 0.5
         if ended - began > MAX_LATENCY and self._lowest:
@@ -46,7 +46,7 @@ class ServerClock:
             self._keep(lowest, ended)
 
     def read(self, now: float) -> float:
-        """The time that Airflow's clock shows at least, when ours shows `now`; ours where no header came."""
+        """The earliest time that Airflow's clock can show when ours shows `now`; `now` before the first header."""
         self._drop_old(now)
         skew = min((lowest for _, lowest in self._lowest), default=0.0)
         return now + (0.0 if 0.0 < skew <= MAX_AHEAD else skew)

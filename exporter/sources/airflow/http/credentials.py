@@ -1,6 +1,6 @@
-"""The ways to be let in, as headers for the next request.
+"""Credentials, as headers of the next request: tokens, basic auth, a file of headers.
 
-Secrets are read from their files when they are needed and go nowhere else: not into messages, logs or reprs.
+Secrets are read from their files when they are needed, and appear in no message, log line or repr.
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ from exporter.sources.airflow.http.errors import WITHOUT_CREDENTIALS, is_bad_tok
 from exporter.sources.airflow.http.transport import FormRequest, Reply
 
 SendForm = Callable[[FormRequest], Reply]
-"""Sends a form and answers whatever the status; raises ReaderError where there is no answer."""
+"""Sends a request for a token or a session; returns the reply, whatever its status. Raises ReaderError without one."""
 
 Headers = Mapping[str, str]
 
 PLAIN_LINE = re.compile(r"(?P<name>[\w!#$%&'*+.^`|~-]+)\s*:(?:\s+|(?!/))(?P<value>[^\s|>{\[&*'\"].*)")
 SECRET_HEADER = re.compile(r"auth|cookie|key|pass|secret|session|token", re.IGNORECASE)
-"""Names of headers whose values hold a secret beside other things."""
+"""Names of headers of whose values a part is a secret."""
 
 
 class Credentials(Protocol):
-    """One way to be let in."""
+    """One kind of credentials."""
 
     def headers(self) -> Headers:
-        """What to send with the next request, fetched or renewed first where needed. Raises ReaderError."""
+        """The headers of the next request. Fetches or renews a token first if needed. Raises ReaderError."""
 
     def renew(self, reply: Reply) -> bool:
-        """Whether it is worth to ask once more, with new headers, after this refusal."""
+        """Whether to repeat the request with new headers after this refusal."""
 
     def __str__(self) -> str:
-        """Whose they are, for messages."""
+        """Their owner, for messages."""
 
     @property
     def advice(self) -> str:
-        """What to check where they are refused, for messages."""
+        """What to check when they are refused, for messages."""
 
 
 def is_refusal(reply: Reply) -> bool:
-    """Whether a reply is about who asks, not about what they may: 401, 403 with a bad token, a login page."""
+    """Whether a reply refuses the credentials, not only the permission: 401, 403 with a bad token, a login page."""
     if reply.status == 403:
         return is_bad_token(read_detail(reply))
     return reply.status == 401 or leads_to_login(reply)
 
 
 class Anonymous:
-    """No credentials."""
+    """No credentials: for Airflows that let everyone read, or where a proxy adds them."""
 
     advice = "give the exporter a user and a password, a token or OAuth2 client credentials: see docs/permissions.md"
 
@@ -93,7 +93,7 @@ class HeadersOnly(Anonymous):
 
 
 class ConfiguredToken:
-    """A bearer token that something else keeps fresh."""
+    """A bearer token from a file or variable, which something else renews."""
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
@@ -116,14 +116,14 @@ class ConfiguredToken:
 
 
 def find_token(settings: AirflowSettings) -> Secret | None:
-    """Where the token is that was given, if one was."""
+    """Where the configured token is; None without one."""
     if settings.token_file:
         return SecretFile(settings.token_file, "the token file", clean_token)
     return SecretVariable(settings.token_environment, clean_token) if settings.token_environment else None
 
 
 class Password:
-    """A user and where the password is: in a file, read again when it changes, or in the environment."""
+    """A user name and where its password is: a file, which is read again when it changes, or the environment."""
 
     def __init__(self, settings: AirflowSettings) -> None:
         self.username = settings.username
@@ -154,7 +154,7 @@ class Password:
         return self._secret.read()
 
     def _clean(self, text: str, what: str) -> str:
-        """A password from a variable, without the end of line that a secret store may have left."""
+        """A password from a variable, without the line break that some secret stores add."""
         password = text.rstrip("\r\n")
         if not password:
             message = f"there is no password for {self}: set airflow.password_file, or {what}"
@@ -163,7 +163,7 @@ class Password:
 
 
 class BasicAuth:
-    """User and password with each request: what Airflow 2 takes where the login form does not work."""
+    """Basic auth: user and password with each request. For Airflow 2 where the login form does not work."""
 
     def __init__(self, password: Password) -> None:
         self._password = password
@@ -184,7 +184,7 @@ class BasicAuth:
 
 
 class ExtraHeaders:
-    """Headers from a file, for every request to Airflow."""
+    """Headers from a file, which are sent with every request to Airflow."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -193,7 +193,7 @@ class ExtraHeaders:
         self._headers: Headers = {}
 
     def read(self) -> Headers:
-        """The headers. Raises ReaderError (unauthorized) where the file cannot be understood."""
+        """The headers. Raises ReaderError (unauthorized) if the file cannot be parsed."""
         text = self._file.read()
         if text != self._text:
             self._headers = parse_headers(text, f"the headers file {self._file.path}")
@@ -203,13 +203,14 @@ class ExtraHeaders:
 
 
 def parse_headers(text: str, place: str) -> Headers:
-    """Headers from `Name: value` lines, or from YAML where a line is no such line."""
+    """Headers from `Name: value` lines, or from YAML if a line has another form. Raises ReaderError (unauthorized)."""
     headers = read_headers(text, place)
     hide_values(headers)
     return headers
 
 
 def read_headers(text: str, place: str) -> Headers:
+    """The same, without hiding their values. Raises ReaderError (unauthorized)."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     matches = [PLAIN_LINE.fullmatch(line.strip()) for line in lines]
     if all(matches):
@@ -240,7 +241,7 @@ def bearer_headers(token: str) -> Headers:
 
 
 def hide_values(headers: Headers) -> None:
-    """Never show these values, nor, of those that are likely to be secret, their parts."""
+    """Hide these values everywhere, and the parts of those that are likely to be secret."""
     for name, value in headers.items():
         parts = re.split(r"[\s;,=]+", value) if SECRET_HEADER.search(name) else []
         for text in (value, *parts):

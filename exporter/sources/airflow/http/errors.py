@@ -1,4 +1,4 @@
-"""What went wrong, in words that say what to do: from an exception or an answer to a ReaderError."""
+"""Errors: turns exceptions and replies into a ReaderError whose message says what to do."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ REQUEST_ERRORS = (requests.RequestException, HTTPError, OSError, BodyTooLargeErr
 
 
 class Identity(NamedTuple):
-    """Whose credentials went with a request, and what to check where they are refused."""
+    """Whose credentials a request had, and what to check when they are refused."""
 
     name: str
     advice: str = "check the credentials"
 
 
 class AnswerError(ReaderError):
-    """Airflow, or what stands before it, answered with something else than what was asked for."""
+    """Airflow, or a proxy before it, answered with an error."""
 
     def __init__(self, reason: str, message: str, status: int, detail: str = "") -> None:
         super().__init__(reason, message)
@@ -58,17 +58,17 @@ def explain(error: Exception, url: str) -> ReaderError:
     if isinstance(cause, SSLError | requests.exceptions.SSLError):
         return ReaderError("tls", f"TLS with {host} failed: {one_line(cause)}. {advise_tls(cause)}")
     if isinstance(cause, ProxyError | requests.exceptions.ProxyError):
-        return ReaderError("unreachable", f"the proxy did not lead to {host}: {one_line(cause)}")
+        return ReaderError("unreachable", f"the proxy could not reach {host}: {one_line(cause)}")
     if isinstance(cause, NameResolutionError):
-        return ReaderError("unreachable", f"{host}: its name is not known here; check airflow.url and DNS")
+        return ReaderError("unreachable", f"cannot resolve {host}: check airflow.url and DNS")
     if isinstance(cause, Urllib3TimeoutError | requests.Timeout) and "Connection refused" not in str(cause):
         return ReaderError("timeout", f"{host} did not answer in time; raise airflow.timeout if it is only slow")
     if is_cut_off(cause):
         return ReaderError("bad_reply", f"the reply of {host} was cut off: {one_line(cause)}")
     if isinstance(cause, DecodeError | BodyTooLargeError):
-        return ReaderError("bad_reply", f"the reply of {host} could not be unpacked: {one_line(cause)}")
+        return ReaderError("bad_reply", f"the reply of {host} could not be decompressed: {one_line(cause)}")
     if isinstance(cause, ValueError):
-        return ReaderError("bad_request", f"{host} is no URL that can be asked: {one_line(cause)}")
+        return ReaderError("bad_request", f"{host} is not a valid URL: {one_line(cause)}")
     if is_about_files(cause):
         return ReaderError("tls", f"certificates: {one_line(cause)}")
     return ReaderError("unreachable", f"{host} cannot be reached: {one_line(cause)}")
@@ -103,7 +103,7 @@ def advise_tls(cause: BaseException) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in text and "match" not in text:
         return "Set airflow.ca_file to the authority that signed its certificate"
     if "WRONG_VERSION_NUMBER" in text or "record layer" in text:
-        return "Does that port speak plain HTTP? Then airflow.url begins with http://"
+        return "If that port serves plain HTTP, airflow.url must begin with http://"
     return "Check the host name in airflow.url and the certificates"
 
 
@@ -116,12 +116,12 @@ def one_line(error: BaseException) -> str:
 
 
 def redact_excerpt(text: str, limit: int = EXCERPT) -> str:
-    """What a server or a library said, without secrets, on one line, in at most `limit` characters."""
+    """Text of a server or a library on one line, without secrets, cut to `limit` characters."""
     return " ".join(redact_foreign(text).split())[:limit]
 
 
 def redact_url(url: str) -> str:
-    """A URL without credentials, query and path: what may be logged."""
+    """A URL that may be logged: without credentials, path and query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
@@ -138,7 +138,7 @@ def check_reply(endpoint: Endpoint, reply: Reply, who: Identity) -> bytes:
         raise explain_redirect(endpoint, reply)
     detail = read_detail(reply)
     said = f" ({detail})" if detail else ""
-    reason, advice = EXPLANATIONS.get(status, ("bad_request", "this is not understood here"))
+    reason, advice = EXPLANATIONS.get(status, ("bad_request", "the exporter does not expect this status"))
     if status >= 500:
         reason, advice = "server_error", "see the log of Airflow's API server, or of the proxy before it"
     if status == 403:
@@ -152,10 +152,10 @@ EXPLANATIONS = {
     400: ("bad_request", "this Airflow does not know a parameter that was asked for"),
     401: ("unauthorized", "check the credentials"),
     404: ("not_found", "check that airflow.url is the base URL of Airflow; it may also just have been upgraded"),
-    407: ("unauthorized", "the proxy wants credentials: put them into its URL, in the variable or the file"),
+    407: ("unauthorized", "the proxy needs credentials: put them into its URL, in the variable or the file"),
     414: ("bad_request", "a proxy before Airflow allows only shorter URLs"),
     422: ("bad_request", "this Airflow does not know a parameter that was asked for"),
-    429: ("rate_limited", "it is asked too often: raise airflow.interval"),
+    429: ("rate_limited", "too many requests: raise airflow.interval"),
 }
 
 
@@ -164,7 +164,7 @@ def explain_403(endpoint: Endpoint, detail: str, who: Identity) -> tuple[str, st
     if is_bad_token(detail):
         return "unauthorized", explain_401(who)
     if not endpoint.permission:
-        return "forbidden", "something before Airflow does not let this request pass"
+        return "forbidden", "a proxy before Airflow does not allow this request"
     if who.name == WITHOUT_CREDENTIALS:
         return "unauthorized", explain_401(who)
     advice = f"{who.name} may not read this: its role needs “can read on {endpoint.permission}”"
@@ -179,12 +179,12 @@ def explain_401(who: Identity) -> str:
 
 
 def is_bad_token(detail: str) -> bool:
-    """Whether a 403's detail is about the token and not about a right."""
+    """Whether a 403 is about the token, not about a permission."""
     return "invalid jwt" in detail.lower()
 
 
 def expect_json(endpoint: Endpoint, reply: Reply) -> bytes:
-    """The body, if it can be JSON. Raises ReaderError that says what it looks like otherwise."""
+    """The body if it can be JSON. Raises ReaderError that describes it otherwise."""
     if looks_like_json(reply):
         return reply.body
     reason = "unauthorized" if is_login_page(reply) else "bad_reply"
@@ -197,14 +197,14 @@ def looks_like_json(reply: Reply) -> bool:
 
 
 def is_login_page(reply: Reply) -> bool:
-    """Whether a 200 is a page that asks for a password or leads to one."""
+    """Whether a reply with status 200 is a login page."""
     text = reply.body[:CHUNK].decode("utf-8", "replace")
     title = find_title(text)
     return "html" in text[:1000].lower() and bool('type="password"' in text or LOGIN_WORDS.search(title))
 
 
 def describe_page(reply: Reply) -> str:
-    """Say what a reply is that should be JSON."""
+    """What a reply is that should be JSON, for a message."""
     if not reply.body:
         return f"HTTP {reply.status} with an empty reply instead of JSON"
     text = reply.body[:CHUNK].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The session of a user at Airflow 2, by its login form: basic authentication costs the server 200 ms a request."""
+"""A user's session at Airflow 2, from its login form: basic auth would cost the server 200 ms a request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VALUE = re.compile(r"value=\"([^\"]*)\"", re.IGNORECASE)
 
 
 class FormUnusableError(Exception):
-    """There is no login form that takes a user and a password."""
+    """There is no login form that accepts a user and a password."""
 
 
 class LoginSession:
@@ -35,7 +35,7 @@ class LoginSession:
 
     @property
     def advice(self) -> str:
-        """What to do where the user is refused."""
+        """What to do when the user is refused."""
         return self._password.advice
 
     def __repr__(self) -> str:
@@ -53,13 +53,13 @@ class LoginSession:
         if reply.status not in (401, 403) or (reply.status == 403 and self._lives()):
             return False
         if fresh:
-            # Logged in and yet not known: auth_backends takes no sessions, or the web servers share none.
+            # The login succeeded and the session is refused: auth_backends has none, or the web servers share none.
             self._basic = BasicAuth(self._password)
         self._cookies = {}
         return True
 
     def _lives(self) -> bool:
-        """Whether Airflow still knows the session: its login page then leads on instead of asking."""
+        """Whether the session is still valid: Airflow then redirects from its login page."""
         reply = self._send_form(FormRequest("login", "GET", self._login, headers=cookie_headers(self._cookies)))
         return is_elsewhere(reply)
 
@@ -99,7 +99,7 @@ def find_csrf_token(page: Reply) -> str:
 
 
 def is_elsewhere(reply: Reply) -> bool:
-    """Whether a reply redirects to something else than the login page."""
+    """Whether a reply redirects to another page than the login page."""
     location = reply.headers.get("Location", "")
     return reply.status in (302, 303) and "/login" not in location
 

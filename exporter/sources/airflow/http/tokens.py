@@ -1,4 +1,4 @@
-"""Bearer tokens that we ask for ourselves, and renew well before they end: Airflow 3's own, and OAuth2's."""
+"""Token refresh: bearer tokens of Airflow 3 and of OAuth2, fetched and renewed before they expire."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from exporter.sources.airflow.http.errors import read_detail, redact_excerpt, re
 from exporter.sources.airflow.http.transport import FormRequest, Reply
 
 RENEW_AT = 0.8
-"""Of a token's life: early enough to outlast an outage of its issuer."""
-SETTLE = 10.0
-"""Seconds in which a new token that is refused is not replaced: another would be refused as well."""
-RETRY = 30.0
-"""Seconds to wait before asking again for a token where the old one still serves."""
+"""The share of a token's life after which it is renewed: early enough to outlast an outage of its issuer."""
+MIN_TOKEN_AGE = 10.0
+"""Seconds for which a new token is not replaced when it is refused: another would be refused as well."""
+RETRY_INTERVAL = 30.0
+"""Seconds until the next attempt to renew a token while the old one is still valid."""
 
 
 class Token(NamedTuple):
-    """A token and how many seconds it lives; None where it does not say."""
+    """A token and its life in seconds; None if unknown."""
 
     value: str
     life: float | None = None
@@ -41,7 +41,7 @@ class Token(NamedTuple):
 
 
 class BearerAuth:
-    """A token that `fetch` makes, kept until most of its life is over or Airflow refuses it."""
+    """A token from `fetch`, used until most of its life is over or Airflow refuses it."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class BearerAuth:
         advise: Callable[[], str],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`whose` the token is and what to do where it is refused go into messages."""
+        """`whose` token it is, and what to do when it is refused, for messages."""
         self._fetch = fetch
         self._whose = whose
         self._advise = advise
@@ -64,7 +64,7 @@ class BearerAuth:
 
     @property
     def advice(self) -> str:
-        """What to do where the token is refused."""
+        """What to do when the token is refused."""
         return self._advise()
 
     def headers(self) -> Headers:
@@ -73,7 +73,7 @@ class BearerAuth:
         return bearer_headers(self._token.value) if self._token else {}
 
     def renew(self, reply: Reply) -> bool:
-        if not is_refusal(reply) or self._now() - self._fetched < SETTLE:
+        if not is_refusal(reply) or self._now() - self._fetched < MIN_TOKEN_AGE:
             return False
         self._token = None
         self._renewal = 0.0
@@ -85,7 +85,7 @@ class BearerAuth:
         except ReaderError:
             if not self._still_lives():
                 raise
-            self._renewal = self._now() + RETRY
+            self._renewal = self._now() + RETRY_INTERVAL
             return
         self._token = token
         self._fetched = self._now()
@@ -108,13 +108,13 @@ def ask_with_password(send_form: SendForm, base: str, password: Password) -> Tok
 
 
 def ask_without_password(send_form: SendForm, base: str) -> Token | None:
-    """Ask for the token that SimpleAuthManager gives to everybody (simple_auth_manager_all_admins), if it does."""
+    """The token that SimpleAuthManager gives without credentials (simple_auth_manager_all_admins); None without."""
     reply = send_form(FormRequest("token", "GET", f"{base}/auth/token"))
     return parse_airflow_token(reply, base) if reply.status in (200, 201) else None
 
 
 def parse_airflow_token(reply: Reply, base: str) -> Token:
-    """The token in a reply of /auth/token, with the life that its JWT states."""
+    """The token in a reply of /auth/token, with the life from its JWT. Raises ReaderError."""
     if reply.status not in (200, 201):
         hint = (
             "its auth manager has no /auth/token: use airflow.token_file"
@@ -139,7 +139,7 @@ def read_field(reply: Reply, name: str) -> str:
 
 
 def jwt_life(token: str) -> float | None:
-    """How many seconds a JWT lives from its issue (`exp` - `iat`), unverified; None where it does not say."""
+    """The life of a JWT in seconds (`exp` - `iat`), not verified; None if it has none."""
     payload = token.split(".")[1:2]
     try:
         content = json.loads(base64.urlsafe_b64decode(payload[0] + "=" * (-len(payload[0]) % 4)))
@@ -153,7 +153,7 @@ def ask_identity_provider(send_form: SendForm, settings: OAuth2Settings, secret:
     """Ask for a token by the client credentials grant. Raises ReaderError."""
     reply = send_form(oauth2_form(settings, secret.read(), in_header=False))
     if reply.status in (400, 401):
-        # RFC 6749 leaves it to the provider whether the secret belongs into the form or into the header.
+        # RFC 6749 lets the provider choose whether the secret is in the form or in a header.
         reply = send_form(oauth2_form(settings, secret.read(), in_header=True))
     where = redact_url(settings.token_url)
     if reply.status != 200:
@@ -165,7 +165,7 @@ def ask_identity_provider(send_form: SendForm, settings: OAuth2Settings, secret:
 
 
 def read_life(reply: Reply) -> float | None:
-    """How many seconds a token lives by `expires_in`; None where it does not say."""
+    """The life of a token in seconds (`expires_in`); None if the reply has none."""
     try:
         return float(json.loads(reply.body)["expires_in"])
     except (ValueError, KeyError, TypeError, RecursionError):

@@ -63,7 +63,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class FormRequest:
-    """A request of the ways to be let in: to any URL, with fields or JSON."""
+    """A request for a token or a session: to any URL, with fields or JSON."""
 
     name: str
     method: str
@@ -78,7 +78,7 @@ class BodyTooLargeError(Exception):
 
 
 class PlainTransport:
-    """requests: for tokens, to find out the version, and for Airflow 2."""
+    """Sends with requests: for tokens, for the version, and for Airflow 2."""
 
     def __init__(self, settings: AirflowSettings) -> None:
         self._settings = settings
@@ -97,7 +97,7 @@ class PlainTransport:
         return self._request("GET", url, headers, timeout, params=query)
 
     def send_form(self, form: FormRequest, timeout: float) -> Reply:
-        """Send what asks to be let in."""
+        """Send a request for a token or a session."""
         content: dict[str, Any] = {"json": dict(form.json)} if form.json is not None else {"data": dict(form.fields)}
         return self._request(form.method, form.url, form.headers, timeout, **content)
 
@@ -138,7 +138,7 @@ class PlainTransport:
 
 
 class GeneratedTransport:
-    """apache-airflow-client: for Airflow 3. Making one imports it, which costs seconds and 41 MB."""
+    """Sends with apache-airflow-client, for Airflow 3. The first one imports it, which costs seconds and 41 MB."""
 
     def __init__(self, settings: AirflowSettings, user_agent: str) -> None:
         from airflow_client import client  # noqa: PLC0415
@@ -216,7 +216,7 @@ def proxy_for(settings: AirflowSettings, url: str) -> str:
 
 
 def hide_password(url: str) -> None:
-    """Never show the password in a URL, nor what the header has of it."""
+    """Hide the password of a URL everywhere, also in the form that the header has."""
     password = urlsplit(url).password
     if not password:
         return
@@ -235,13 +235,13 @@ def authorities(settings: AirflowSettings | None) -> str:
 
 
 def accept_insecure(settings: AirflowSettings) -> None:
-    """Say nothing about each unverified request, where the operator wants them."""
+    """Silence urllib3's warning about each unverified request, where the operator allows them."""
     if settings.insecure_skip_verify:
         urllib3.disable_warnings(InsecureRequestWarning)
 
 
 def make_pool(settings: AirflowSettings) -> urllib3.PoolManager:
-    """A pool of connections as the settings want it, that neither retries nor follows redirects."""
+    """A connection pool by the settings, without retries and redirects."""
     options: dict[str, Any] = {
         "retries": False,
         "timeout": Timeout(settings.timeout),

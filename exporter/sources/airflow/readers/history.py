@@ -23,14 +23,14 @@ from exporter.sources.airflow.saved_entries import decode_all
 from exporter.sources.airflow.shared import AirflowState
 
 SPACE = "dag_history"
-NEWEST = 25
-"""How many runs of a DAG are looked at when it is first seen."""
-SHARE = 0.03
-"""The part of its interval for which one read goes on asking."""
-MAX_FAILURES = 5
-"""After how many DAGs that could not be asked for a read leaves the others to the next one."""
+MAX_RUNS_PER_DAG = 25
+"""How many of its newest runs are read when a DAG is first seen."""
+MAX_TIME_SHARE = 0.03
+"""The share of its interval in which one read asks for DAGs."""
+MAX_FAILURES_PER_POLL = 5
+"""Failed DAGs after which a poll leaves the others to the next one."""
 ABOUT_A_DAG = ("timeout", "bad_reply", "forbidden")
-"""Reasons of errors that may be about one DAG or about all of Airflow: the next read begins with others."""
+"""Reasons of errors that may concern one DAG or all of Airflow: the next read begins with other DAGs."""
 
 FAMILIES: Sequence[Family] = (
     dags.LAST_RUN_STATE,
@@ -52,7 +52,7 @@ class DagHistory(msgspec.Struct, frozen=True, array_like=True):
     consecutive_failed: int = 0
 
 
-def learn(history: DagHistory, run: DagRun) -> DagHistory:
+def add_run(history: DagHistory, run: DagRun) -> DagHistory:
     """The history after one more run ended."""
     if run.run_type == "backfill" or run.end_date is None or run.state not in RUNS_ENDED:
         return history
@@ -66,21 +66,22 @@ def learn(history: DagHistory, run: DagRun) -> DagHistory:
     return msgspec.structs.replace(
         history,
         consecutive_failed=failed,
-        last_success=later(history.last_success, run.end_date),
-        last_success_data=later(history.last_success_data, run.data_interval_end),
+        last_success=latest(history.last_success, run.end_date),
+        last_success_data=latest(history.last_success_data, run.data_interval_end),
     )
 
 
-def later(one: float | None, other: float | None) -> float | None:
+def latest(one: float | None, other: float | None) -> float | None:
+    """The later of two times; None if both are unknown."""
     known = [moment for moment in (one, other) if moment is not None]
     return max(known, default=None)
 
 
-def recount(runs: Iterable[DagRun]) -> DagHistory:
-    """The history that some runs make, in whichever order they come."""
+def compute_history(runs: Iterable[DagRun]) -> DagHistory:
+    """The history of some runs, which may come in any order."""
     history = DagHistory(asked=True)
     for run in sorted(runs, key=lambda run: run.end_date or 0.0):
-        history = learn(history, run)
+        history = add_run(history, run)
     return history
 
 
@@ -167,7 +168,7 @@ class HistoryReader(ApiReader):
         """The histories of the first of these, as many as there is time for. Raises ReaderError."""
         found: dict[str, DagHistory] = {}
         failures = 0
-        end = self._clock() + self.interval * SHARE
+        end = self._clock() + self.interval * MAX_TIME_SHARE
         for dag_id in filter(self._later.is_due, dag_ids):
             try:
                 found[dag_id] = self._ask(dag_id)
@@ -178,7 +179,7 @@ class HistoryReader(ApiReader):
                     if not found:
                         raise
                     break
-            if self._clock() >= end or failures >= MAX_FAILURES:
+            if self._clock() >= end or failures >= MAX_FAILURES_PER_POLL:
                 break
         return found
 
@@ -189,7 +190,9 @@ class HistoryReader(ApiReader):
         return is_object_error(error)
 
     def _ask(self, dag_id: str) -> DagHistory:
-        runs = list(self._airflow.dag_runs_recent(dag_id, limit=NEWEST))
-        if len(runs) >= NEWEST and not any(run.state == "success" and run.run_type != "backfill" for run in runs):
+        runs = list(self._airflow.dag_runs_recent(dag_id, limit=MAX_RUNS_PER_DAG))
+        if len(runs) >= MAX_RUNS_PER_DAG and not any(
+            run.state == "success" and run.run_type != "backfill" for run in runs
+        ):
             runs += self._airflow.dag_runs_recent(dag_id, limit=1, state="success")
-        return recount(runs)
+        return compute_history(runs)

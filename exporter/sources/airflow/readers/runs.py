@@ -136,7 +136,7 @@ def update_histories(
     updated: dict[str, history.DagHistory] = {}
     for run in sorted(ended, key=lambda run: run.end_date or 0.0):
         before = updated.get(run.dag_id) or histories.get(run.dag_id) or history.DagHistory()
-        updated[run.dag_id] = history.learn(before, run)
+        updated[run.dag_id] = history.add_run(before, run)
     return updated
 
 

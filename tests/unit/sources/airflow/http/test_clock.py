@@ -13,7 +13,7 @@ NOW = 1_800_000_000.4
 
 def hear(clock: ServerClock, skew: float, at: float, latency: float = 0.1) -> None:
     """A reply of a server whose clock is ahead by `skew`."""
-    clock.note(math.floor(at + skew - latency / 2), at - latency, at)
+    clock.record(math.floor(at + skew - latency / 2), at - latency, at)
 
 
 def estimate(*skews: float, pause: float = 10.0, then: float = 0.0) -> float:
@@ -70,7 +70,7 @@ def test_a_slow_reply_says_little() -> None:
     clock = ServerClock()
     hear(clock, 0.0, NOW)
     hear(clock, 0.0, NOW + 60, latency=40.0)
-    clock.note(math.floor(NOW + 60), NOW + 60, NOW + 100)
+    clock.record(math.floor(NOW + 60), NOW + 60, NOW + 100)
     assert -1.2 <= clock.read(NOW + 100) - (NOW + 100) <= 0.0
 
 

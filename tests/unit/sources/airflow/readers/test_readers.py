@@ -336,12 +336,12 @@ class TestHistory:
         assert update_histories({}, [*failed, make_run(end_date=4.0)])["d"].consecutive_failed == 0
 
     def test_an_old_run_that_ends_late_in_the_list_does_not_hide_a_newer_one(self) -> None:
-        newest = history.recount([make_run("failed", end_date=9.0), make_run("success", end_date=5.0)])
+        newest = history.compute_history([make_run("failed", end_date=9.0), make_run("success", end_date=5.0)])
         assert (newest.last_state, newest.last_end, newest.last_success) == ("failed", 9.0, 5.0)
         assert newest.consecutive_failed == 1
 
     def test_backfills_say_nothing_of_how_a_dag_fares(self) -> None:
-        assert history.recount([make_run("failed", run_type="backfill")]) == history.DagHistory(asked=True)
+        assert history.compute_history([make_run("failed", run_type="backfill")]) == history.DagHistory(asked=True)
 
     def test_what_is_not_known_is_absent_never_zero(self) -> None:
         tables = history.history_tables({"d": history.DagHistory()}, None)
@@ -350,11 +350,11 @@ class TestHistory:
     def test_failures_in_a_row_are_told_once_earlier_runs_are_known(self) -> None:
         updated = update_histories({}, [make_run("failed")])
         assert not history.history_tables(updated, None)[dags.CONSECUTIVE_FAILED_RUNS]
-        asked = {"d": history.recount([make_run("failed")])}
+        asked = {"d": history.compute_history([make_run("failed")])}
         assert history.history_tables(asked, None)[dags.CONSECUTIVE_FAILED_RUNS] == {("d",): 1}
 
     def test_a_dag_that_is_gone_is_gone_here(self) -> None:
-        assert not any(history.history_tables({"d": history.recount([make_run()])}, {}).values())
+        assert not any(history.history_tables({"d": history.compute_history([make_run()])}, {}).values())
 
 
 class TestBackfills:
