@@ -223,21 +223,21 @@ class _Holders:
 def suggest(finding: Finding) -> str:
     """What to change, in one sentence, with a value to try where the evidence gives one."""
     reason, name = finding.reason, finding.object
-    needed = f"{finding.slots} more" if finding.slots > 1 else "1 more"
+    needed = f"{finding.slots} more slots" if finding.slots > 1 else "1 more slot"
+    least = f"{finding.most_slots} slot{'s' if finding.most_slots > 1 else ''}"
     task = ".".join(finding.example)
     match reason:
         case reasons.POOL_MISSING:
-            return f"Create pool {name} with at least {finding.most_slots} slots, or correct pool= of {task}."
+            return f"Create pool {name} with at least {least}, or correct pool= of {task}."
         case reasons.POOL_WITHOUT_SLOTS:
-            return f"Give pool {name} at least {finding.most_slots} slots."
+            return f"Give pool {name} at least {least}."
         case reasons.POOL_TOO_SMALL:
             return (
-                f"Give pool {name} at least {finding.most_slots} slots (it has {_format(finding.limit)}), "
-                f"or lower pool_slots of {task}."
+                f"Give pool {name} at least {least} (it has {_format(finding.limit)}), or lower pool_slots of {task}."
             )
         case reasons.POOL | reasons.PRIORITY:
             return (
-                f"Pool {name}: {needed} slots would take everything that waits now "
+                f"Pool {name}: {needed} would take everything that waits now "
                 f"({_format(finding.limit)} slots, {_format(finding.used)} in use)."
             )
         case reasons.MAX_ACTIVE_TASKS:

@@ -34,6 +34,7 @@ SHORTER = {
     "Watchdog": "it always fires",
     "AirflowSchedulerHeartbeatOld": "the age has two minutes already",
     "AirflowDeadlineMissed": "an event that Airflow has judged",
+    "AirflowTasksCannotStart": "waiting does not help, and the scheduler has passed them over in every loop",
     "AirflowOomKills": "an event, and what was killed is gone",
 }
 """Alerts that fire in less than five minutes, and why."""

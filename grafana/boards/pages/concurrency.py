@@ -12,7 +12,7 @@ from grafana.boards.kit.states import STATES
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_IDS, OWNER, POOL, TAG
 from grafana.boards.rows.pools import ATTENTION, FULL, POOLS_ROW
-from grafana.boards.rows.waits import WAITS
+from grafana.boards.rows.waits import TASK_WAITS
 
 AGE = "airflow_dag:task_instance_oldest_state_entry:age_seconds"
 DAGS = {"dag_id": "~$dag_id"}
@@ -270,6 +270,6 @@ DASHBOARD = Dashboard(
     "Airflow / Concurrency and pools",
     "What waits, for what and how long, and how much of each limit is used.",
     (*COMMON, OWNER, TAG, POOL, DAG_IDS, AIRFLOW_URL),
-    [WAITING, WAITS, LIMITS, HEADROOM, POOLS_ROW, BACKFILLS],
+    [WAITING, TASK_WAITS, LIMITS, HEADROOM, POOLS_ROW, BACKFILLS],
     CHANGES,
 )

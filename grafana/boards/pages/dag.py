@@ -24,7 +24,7 @@ from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, OWNER, TAG
 from grafana.boards.rows.dag_tasks import TASKS
 from grafana.boards.rows.dag_usage import RESOURCES
-from grafana.boards.rows.dag_waits import WAITS
+from grafana.boards.rows.waits import DAG_WAITS
 
 MINUTE, HOUR = 60, 3600
 DUE = {"0": ("due", BLUE)}
@@ -217,7 +217,7 @@ DASHBOARD = Dashboard(
     "Airflow / DAG",
     "One DAG: outcome, duration and delay of its runs, and the tasks that cause them.",
     (*COMMON, OWNER, TAG, DAG_ID, AIRFLOW_URL),
-    [NOW, RUNS, TASKS, WAITS, RESOURCES],
+    [NOW, RUNS, TASKS, DAG_WAITS, RESOURCES],
     (*CHANGES, failed_runs(shown=True, **DAG)),
     [link.airflow("DAG in Airflow", "/dags/${dag_id:percentencode}")],
     time_from="now-24h",

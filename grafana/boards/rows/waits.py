@@ -1,18 +1,18 @@
-"""Why tasks wait: the reasons of the diagnosis, the objects that they name, and what each has cost."""
+"""What tasks wait for, by the diagnosis; and what a DAG waits for besides slots: assets, and people who approve."""
 
 from __future__ import annotations
 
 from grafana.boards.kit.dashboard import Row
-from grafana.boards.kit.draw import TimeSeries
-from grafana.boards.kit.panel import NO_API, Query
-from grafana.boards.kit.promql import age, increase, one, rate, total
+from grafana.boards.kit.draw import Stat, TimeSeries
+from grafana.boards.kit.panel import GREY, NEUTRAL, NO_API, Query
+from grafana.boards.kit.promql import DAG, age, ago, increase, one, pick, rate, total
 from grafana.boards.kit.table import Column, Key, Table
 
 WAITING = f"max by(reason, object) ({one('airflow_object_waiting_task_instances')})"
 SETTING = f"max by(reason, setting) ({one('airflow_reason_info')})"
 SINCE = one("airflow_object_waiting_since_timestamp_seconds")
 
-WAITS = Row(
+TASK_WAITS = Row(
     "Why tasks wait",
     [
         Table(
@@ -79,5 +79,77 @@ WAITS = Row(
         .sort_by("Waited")
         .size(12, 8)
         .no_value(NO_API),
+    ],
+)
+
+NO_APPROVAL = "none waits"
+NO_ASSET = "no asset schedules it"
+NEVER = {"0": ("never", GREY)}
+ASSETS_OF_DAG = f"max by(asset) ({pick('airflow_dag_schedule_asset_info', **DAG)})"
+DAG_WAITS = Row(
+    "Assets and approvals",
+    [
+        TimeSeries(
+            "Queued asset events",
+            "Assets that were updated since the DAG's last run, and the assets that schedule it. Below the"
+            " line the DAG waits for the others. Source: API.",
+            Query(f"max({pick('airflow_dag_queued_asset_events', **DAG)})", "updated"),
+            Query(f"count({ASSETS_OF_DAG})", "needed"),
+        )
+        .unit("short")
+        .decimals(0)
+        .limit_line("needed")
+        .size(8)
+        .no_value(NO_ASSET),
+        Table(
+            "Assets of the schedule",
+            "The assets that schedule the DAG, the one it waits for longest first: when each was updated."
+            " Airflow 2 calls them datasets. Source: API.",
+            {"asset": Key("Asset")},
+            [
+                Column(
+                    "Last event",
+                    f"1000 * max by(asset) ({pick('airflow_asset_last_event_timestamp_seconds')})"
+                    f" and on(asset) {ASSETS_OF_DAG} or 0 * {ASSETS_OF_DAG}",
+                    "dateTimeFromNow",
+                    mappings=NEVER,
+                    width=140,
+                ),
+            ],
+        )
+        .sort_by("Last event", ascending=True)
+        .size(8, 8)
+        .no_value(NO_ASSET),
+        Stat(
+            "Oldest queued event",
+            "Time since the oldest asset event that is queued for the DAG was queued: so long it has been"
+            " waiting for its other assets. Source: API.",
+            ago("airflow_dag_queued_asset_event_oldest_created_timestamp_seconds", **DAG),
+        )
+        .unit("s")
+        .decimals(0)
+        .thresholds(NEUTRAL)
+        .size(8)
+        .no_value("none is queued"),
+        TimeSeries(
+            "Pending approvals",
+            "Task instances that wait for a person to approve or answer (human in the loop, Airflow 3.1 and"
+            " later). Answer them under Required Actions in Airflow. Source: API.",
+            Query(total(one("airflow_pending_approvals", **DAG)), "pending"),
+        )
+        .unit("short")
+        .decimals(0)
+        .size(8)
+        .no_value(NO_APPROVAL),
+        Stat(
+            "Longest-waiting approval",
+            "Time since the oldest approval that still waits was requested. Source: API.",
+            ago("airflow_pending_approval_oldest_created_timestamp_seconds", **DAG),
+        )
+        .unit("s")
+        .decimals(0)
+        .thresholds(NEUTRAL)
+        .size(4)
+        .no_value(NO_APPROVAL),
     ],
 )
