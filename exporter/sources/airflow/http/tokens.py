@@ -1,4 +1,4 @@
-"""Bearer tokens that we ask for ourselves, and renew well before they end: Airflow 3's own, and OAuth2's."""
+"""Token refresh: bearer tokens of Airflow 3 and of OAuth2, requested by the exporter and renewed before they expire."""
 
 from __future__ import annotations
 
