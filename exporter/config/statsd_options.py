@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.config import values
 from exporter.config.option import Option
 from exporter.config.settings import Settings
-from exporter.config.values import Form
+from exporter.config.values import ValueType
 
 DEFAULTS = Settings()
 MAPPING_CONFIG = "statsd.mapping_config"
@@ -22,8 +22,8 @@ OPTIONS = (
         "Address to receive StatsD over TCP; empty for none",
         DEFAULTS.reception.listen_tcp,
     ),
-    Option("statsd.listen_unixgram", values.OWN_FILE, "Path of a Unix datagram socket to receive StatsD"),
-    Option("statsd.listen_unix", values.OWN_FILE, "Path of a Unix stream socket to receive StatsD"),
+    Option("statsd.listen_unixgram", values.WRITABLE_FILE, "Path of a Unix datagram socket to receive StatsD"),
+    Option("statsd.listen_unix", values.WRITABLE_FILE, "Path of a Unix stream socket to receive StatsD"),
     Option(
         "statsd.unix_socket_mode",
         values.MODE,
@@ -32,13 +32,13 @@ OPTIONS = (
     ),
     Option(
         "statsd.idle_timeout",
-        values.duration(0),
+        values.duration_type(0),
         "Idle time after which a connection (TCP, Unix stream) is closed; 0 for never",
         DEFAULTS.reception.idle_timeout,
     ),
     Option(
         "statsd.receive_buffer",
-        values.whole(0),
+        values.whole_number_type(0),
         "Size of the UDP receive buffer in bytes; if the kernel limits one socket to less (net.core.rmem_max, "
         "without the capability NET_ADMIN), up to 16 sockets share the port; 0 for the system's default",
         DEFAULTS.reception.receive_buffer,
@@ -68,7 +68,7 @@ OPTIONS = (
     ),
     Option(
         "statsd.mode",
-        Form("plain|influxdb|datadog", values.parse_optional_choice("plain", "influxdb", "datadog")),
+        ValueType("plain|influxdb|datadog", values.parse_optional_choice("plain", "influxdb", "datadog")),
         "StatsD dialect that Airflow sends; if empty it is detected",
         DEFAULTS.statsd.mode,
     ),

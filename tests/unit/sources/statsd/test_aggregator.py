@@ -8,28 +8,24 @@ import tracemalloc
 import pytest
 
 from exporter.metrics.family import Family, Kind, Labels, Merge
-from exporter.sources.statsd import action_cache as module
+from exporter.sources.statsd import action_cache
 from exporter.sources.statsd.aggregator import Aggregator
-from exporter.sources.statsd.model import ALL_DIALECTS, Action, MetricType, Resolution, Signature, Target
+from exporter.sources.statsd.model import Action, MetricType, Resolution, Signature, Target
 from exporter.store.live_tables import Events
 from exporter.store.store import Store
+from tests.unit.sources.statsd.fake_resolver import FakeResolver
 
 EVENTS = Family("airflow_events_total", Kind.COUNTER, "Events", ("name",), cap=50)
 LEVEL = Family("airflow_level", Kind.GAUGE, "Levels", ("name",), ttl=100, merge=Merge.SUM, cap=50)
 SECONDS = Family("airflow_wait_seconds", Kind.HISTOGRAM, "Waits", ("name",), buckets=(1.0, 5.0), cap=50)
 
 
-class Plain:
+class Plain(FakeResolver):
     """Counts, levels and seconds by name; what begins with x is unknown."""
-
-    dialects = ALL_DIALECTS
 
     def __init__(self) -> None:
         self.revision = 0
         self.asked = 0
-
-    def take_corrections(self) -> None:
-        """No id is spelled otherwise here."""
 
     def look_up(self, signature: Signature) -> Resolution:
         self.asked += 1
@@ -127,7 +123,7 @@ def test_lines_that_only_look_alike_are_not_taken_for_one_another(world: World) 
     world.send(b"a|c:1|g", b"a:1|c|g")
     fresh = World()
     fresh.send(b"a:1|c|g")
-    assert world.values(EVENTS).get(("a",), 0) == 2 * fresh.values(EVENTS).get(("a",), 0)  # type: ignore[operator]
+    assert world.values(EVENTS).get(("a",), 0) == 2 * fresh.values(EVENTS).get(("a",), 0)
 
 
 def test_several_values_in_a_line_are_several_events(world: World) -> None:
@@ -168,7 +164,7 @@ def test_a_series_that_expired_is_made_anew(world: World) -> None:
 
 
 def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_KEYS", 500)
+    monkeypatch.setattr(action_cache, "MAX_KEYS", 500)
     flood = [b"a%d:1|c" % number for number in range(30_000)] + [b"x%d:1|c" % number for number in range(10_000)]
     world.send(*flood[:5_000])
     tracemalloc.start()
@@ -178,7 +174,7 @@ def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch
     tracemalloc.stop()
     assert len(world.values(EVENTS)) <= 55
     assert sum(world.values(EVENTS).values()) == 35_000  # type: ignore[arg-type]
-    assert len(world.aggregator.unmapped) == module.MAX_UNMAPPED_NAMES
+    assert len(world.aggregator.unmapped) == action_cache.MAX_UNMAPPED_NAMES
     assert grown < 2_000_000
 
 
@@ -218,7 +214,7 @@ def test_a_line_may_feed_several_counters_and_several_histograms(world: World) -
 
 
 def test_what_comes_again_outlives_a_flood_of_other_lines(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_KEYS", 100)
+    monkeypatch.setattr(action_cache, "MAX_KEYS", 100)
     for start in range(0, 1_000, 50):
         world.send(b"a:1|c", *[b"x%d:1|c" % number for number in range(start, start + 50)])
     assert world.names.asked == 1_001
