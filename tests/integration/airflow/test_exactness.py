@@ -27,7 +27,7 @@ from exporter.sources.airflow.readers.tasks import TasksReader
 from exporter.sources.airflow.shared import AirflowState
 from exporter.sources.airflow.source import LEDGER
 from exporter.store.ledger import Ledger
-from exporter.store.persistence.state_file import State
+from exporter.store.persistence.state_file import StateFile
 
 
 def load_model() -> ModuleType:
@@ -54,7 +54,7 @@ class Exporter:
         self.start()
 
     def start(self) -> None:
-        self.state = State(self.path)
+        self.state = StateFile(self.path)
         self.ledger = Ledger(LEDGER)
         self.ledger.restore(self.state.ledger())
         self.overview = AirflowState()
@@ -96,7 +96,7 @@ class Exporter:
         staged = self.ledger.stage(reading.changes)
         rows = self.ledger.rows(staged)
         self.state.commit(rows, reading.memories, moment=reading.moment, forget=reading.forget)
-        self.ledger.adopt(staged)
+        self.ledger.publish(staged)
         return self.cycle(reader) if reading.again else True
 
     def total(self, family: Family, label: str = "") -> float:
