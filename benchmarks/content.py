@@ -100,7 +100,7 @@ class Ours:
         name, text, labels = HISTOGRAM
         self._duration = Family(name, Kind.HISTOGRAM, text, labels, buckets=BUCKETS, cap=10**9)
         self._gauges = {name: Family(name, Kind.GAUGE, text, ("dag_id",), cap=10**9) for name, text in GAUGES.items()}
-        self._ledger = Ledger([*self._families.values(), self._duration], hold=0.0)
+        self._ledger = Ledger([*self._families.values(), self._duration], birth_hold=0.0)
         self.store = Store([*self._families.values(), *self._gauges.values(), self._duration])
         for table in self._ledger.tables.values():
             self.store.attach(table)
@@ -113,7 +113,7 @@ class Ours:
         for event in events:
             changes = [self._change(self._families[name], labels, value) for name, labels, value in event.counters]
             changes += [self._change(self._duration, labels, value) for labels, value in event.durations]
-            self._ledger.adopt(self._ledger.stage(changes))
+            self._ledger.publish(self._ledger.stage(changes))
             for name, labels, value in event.gauges:
                 states[self._gauges[name]][labels] = value
         self.store.publish(states)
@@ -123,7 +123,7 @@ class Ours:
         for _ in range(2):
             for _ in self.expose():
                 pass
-            self._ledger.adopt(self._ledger.stage([]))
+            self._ledger.publish(self._ledger.stage([]))
 
     def expose(self) -> Iterator[bytes]:
         return self._exposition.render(self.store, self._exposition.Format.TEXT)

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from queue import Empty, SimpleQueue
 
 from exporter import __version__, logs
-from exporter.collect.telemetry import Served
+from exporter.collect.telemetry import WebCounts
 from exporter.config.loader import ConfigError, Configuration
 from exporter.config.settings import Settings
 from exporter.engine import Engine
@@ -88,9 +88,9 @@ class Application:
             self.engine.telemetry.record_reload(succeeded=True)
             log.info("the configuration was reloaded")
 
-    def _get_served(self) -> Served:
+    def _get_served(self) -> WebCounts:
         counts = asdict(self._server.counts)
-        return Served(counts, self._server.open_connections, self._server.config_failures)
+        return WebCounts(counts, self._server.open_connections, self._server.config_failures)
 
     def _build_context(self) -> AppContext:
         return AppContext(
@@ -181,7 +181,7 @@ def scrape_once(settings: Settings) -> tuple[str, list[str]]:
     engine = Engine(replace(settings, state_file=None, collectors=collectors))
     engine.read_once()
     engine.refresh()
-    text = b"".join(render(engine.store, Format.TEXT, truth=True)).decode()
+    text = b"".join(render(engine.store, Format.TEXT, reveal_all=True)).decode()
     failures = [
         f"{source.name}/{reader.name}: {reader.outcome}: {reader.message}"
         for source in engine.status()

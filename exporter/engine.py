@@ -1,4 +1,4 @@
-"""What reads and keeps: store, state file, ledgers, telemetry and one supervisor a source, made from the settings."""
+"""Builds and runs everything that reads and stores data: store, state file, and a supervisor for each source."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.collect.status import SourceStatus
-from exporter.collect.supervisor import Manner, Supervisor, all_attempted
-from exporter.collect.telemetry import Accounting, Counting, Telemetry
+from exporter.collect.supervisor import SourcePolicy, Supervisor, all_attempted
+from exporter.collect.telemetry import CapCounters, OwnFamilies, Telemetry
 from exporter.config.settings import Settings
 from exporter.metrics.catalogue.families import COARSE, FAMILIES
 from exporter.metrics.family import Family, Kind
 from exporter.metrics.reading import Source
 from exporter.sources.context import Previous, SourceContext, SourceFactory
 from exporter.sources.directory import Directory
-from exporter.store.ledger import Ledger, Row
-from exporter.store.live_tables import Events
-from exporter.store.persistence.state_store import Keeper, Nothing
+from exporter.store.ledger import Ledger, LedgerRow
+from exporter.store.live_tables import LiveTables
+from exporter.store.persistence.state_store import NullStateStore, StateStore
 from exporter.store.store import Store
 
 if TYPE_CHECKING:
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BY_NAME = {family.name: family for family in FAMILIES}
-PASSES = 20
-"""How often `read_once` goes on with readers that have more to read."""
+MAX_PASSES = 20
+"""Rounds of `read_once` for readers that have more to read."""
 VOLATILE = frozenset({"host"})
-"""Sources whose counters start at zero with the process: what they measure goes on, seen or not, while it is away."""
+"""Sources whose counters start at 0 with the process, because what they count goes on while the exporter is down."""
 STATELESS = VOLATILE | {"statsd", "task_names"}
-"""Sources that keep nothing in the state file."""
-UNBROKEN = frozenset({"statsd"})
-"""Sources that go on through a change of the configuration, unless it is theirs."""
-OWN_SHARE = 0.8
-"""The part of the time that a source may take that reads this machine."""
-WAIT = 30.0
-"""Seconds after which a source that is slow to stop is mentioned."""
+"""Sources that save nothing in the state file, except the live tables of StatsD."""
+UNINTERRUPTED = frozenset({"statsd"})
+"""Sources that run on during a reload, unless their factory returns a new one."""
+LOCAL_BUSY_RATIO = 0.8
+"""The part of the time that the reads of this machine may take."""
+STOP_WARNING_AFTER = 30.0
+"""Seconds after which the log says which source a reload waits for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """A source and what drives it."""
+class RunningSource:
+    """A source with its ledger and the supervisor that runs it."""
 
     source: Source
     ledger: Ledger
@@ -51,109 +51,109 @@ class Unit:
 
 
 class Engine:
-    """Everything between the settings and the store. Raises StateError where the state file cannot be used."""
+    """Everything between the settings and the store. Raises StateError if the state file cannot be used."""
 
     def __init__(self, settings: Settings) -> None:
         self.store = Store(FAMILIES)
         self.settings = settings
         self._state = open_state(settings)
         self.directory = Directory()
-        self._ledgers: list[Counting] = []
+        self._ledgers: list[CapCounters] = []
         persistent = settings.state_file is not None
-        self._events = Events(
-            self.store, hold=settings.birth_hold, buckets=find_buckets(settings), persistent=persistent
+        self._tables = LiveTables(
+            self.store, birth_hold=settings.birth_hold, buckets=get_buckets(settings), persistent=persistent
         )
-        self._saver = build_saver(self._events, self._state) if persistent else None
+        self._saver = build_saver(self._tables, self._state) if persistent else None
         self.telemetry = Telemetry(self.store, persistent=persistent, ledgers=self._ledgers, state=self._state)
         self.telemetry.seed(list_sources(settings))
         self._context = SourceContext(
             memory=self._state,
             directory=self.directory,
             count_request=self.telemetry.count_request,
-            tables=self._events,
+            tables=self._tables,
             saver=self._saver,
             configure_tables=self._configure_tables,
         )
-        self._units: tuple[Unit, ...] = ()
-        self._carried: dict[str, list[Row]] = {}
-        self._limit(settings)
-        self._adopt(settings, self._build_sources(settings))
+        self._running: tuple[RunningSource, ...] = ()
+        self._carried_rows: dict[str, list[LedgerRow]] = {}
+        self._set_caps(settings)
+        self._run(settings, self._build_sources(settings))
 
     @property
     def sources(self) -> dict[str, Source]:
         """The sources that run, by name."""
-        return {unit.source.name: unit.source for unit in self._units}
+        return {one.source.name: one.source for one in self._running}
 
     def start(self) -> None:
-        """Begin to read."""
-        for unit in self._units:
-            unit.supervisor.start()
+        """Start to read."""
+        for one in self._running:
+            one.supervisor.start()
 
     def stop(self, timeout: float) -> bool:
-        """Stop after the reads under way, and close the state file; says whether they ended in time (seconds)."""
-        stopped = [unit.supervisor.stop(timeout) for unit in self._units]
+        """Stop after the current reads and close the state file; False if one did not end within `timeout` seconds."""
+        stopped = [one.supervisor.stop(timeout) for one in self._running]
         if all(stopped):
             self._state.close()
         return all(stopped)
 
     def replace(self, settings: Settings) -> None:
-        """Go on with other settings: counters are taken over, what Airflow has is read anew.
+        """Apply other settings: counters continue, Airflow's state is read again.
 
-        Raises StateError, after which nothing is read any more.
+        Raises StateError; then nothing is read any more.
         """
-        self._limit(settings)
+        self._set_caps(settings)
         sources = self._build_sources(settings)
-        for unit in self._units:
-            if unit.source.name in UNBROKEN and unit.source in sources:
+        for one in self._running:
+            if one.source.name in UNINTERRUPTED and one.source in sources:
                 continue
-            while not unit.supervisor.stop(WAIT):
-                log.warning("%s is still reading; the new configuration waits for it", unit.source.name)
-        self._carried = {unit.source.name: unit.ledger.dump() for unit in self._units}
-        running = self._units
-        self._adopt(settings, sources)
-        for unit in self._units:
-            if unit not in running:
-                unit.supervisor.start()
+            while not one.supervisor.stop(STOP_WARNING_AFTER):
+                log.warning("%s is still reading; the new configuration is applied after that", one.source.name)
+        self._carried_rows = {one.source.name: one.ledger.dump() for one in self._running}
+        running = self._running
+        self._run(settings, sources)
+        for one in self._running:
+            if one not in running:
+                one.supervisor.start()
 
     def read_once(self) -> None:
-        """Read everything that there is, in this thread, with at most PASSES attempts."""
-        for unit in self._units:
-            for _ in range(PASSES):
-                if unit.supervisor.run_due() > 0:
+        """Read all sources in this thread, in at most MAX_PASSES rounds each."""
+        for one in self._running:
+            for _ in range(MAX_PASSES):
+                if one.supervisor.run_due() > 0:
                     break
-            unit.source.close()
+            one.source.close()
 
     def status(self) -> Sequence[SourceStatus]:
-        """How the sources fare; any thread may ask."""
-        return [unit.supervisor.status() for unit in self._units]
+        """The status of each source. Any thread may call it."""
+        return [one.supervisor.status() for one in self._running]
 
     def ready(self) -> bool:
-        """Whether each source was tried once."""
+        """Whether each source made its first attempt."""
         return all_attempted(self.status())
 
     def refresh(self) -> None:
-        """Bring the exporter's own families up to date. Only one thread may call it."""
-        for unit in self._units:
-            skew = getattr(unit.source, "clock_skew", None)
+        """Update the exporter's own families. Only one thread may call it."""
+        for one in self._running:
+            skew = getattr(one.source, "clock_skew", None)
             if skew is not None:
-                self.telemetry.clock_skew[unit.source.name] = skew
+                self.telemetry.clock_skew[one.source.name] = skew
         # Only some sources have families of their own.
-        tables = [unit.source.tables() for unit in self._units if isinstance(unit.source, Accounting)]
+        tables = [one.source.tables() for one in self._running if isinstance(one.source, OwnFamilies)]
         self.telemetry.refresh(self.status(), {family: values for one in tables for family, values in one.items()})
 
-    def _limit(self, settings: Settings) -> None:
-        self.store.limit({BY_NAME[name]: cap for name, cap in settings.caps.items()})
+    def _set_caps(self, settings: Settings) -> None:
+        self.store.set_caps({BY_NAME[name]: cap for name, cap in settings.caps.items()})
 
-    def _adopt(self, settings: Settings, sources: Iterable[Source]) -> None:
+    def _run(self, settings: Settings, sources: Iterable[Source]) -> None:
         self.settings = settings
-        self.telemetry.ui_url = find_ui(settings)
-        running = {id(unit.source): unit for unit in self._units if unit.source.name in UNBROKEN}
-        self._units = tuple(running.get(id(source)) or self._build_unit(source) for source in sources)
-        self._ledgers[:] = [*(unit.ledger for unit in self._units), self._events]
+        self.telemetry.ui_url = get_ui_url(settings)
+        running = {id(one.source): one for one in self._running if one.source.name in UNINTERRUPTED}
+        self._running = tuple(running.get(id(source)) or self._build_running(source) for source in sources)
+        self._ledgers[:] = [*(one.ledger for one in self._running), self._tables]
 
-    def _build_unit(self, source: Source) -> Unit:
+    def _build_running(self, source: Source) -> RunningSource:
         ledger = self._build_ledger(source)
-        return Unit(source, ledger, self._supervise(source, ledger))
+        return RunningSource(source, ledger, self._supervise(source, ledger))
 
     def _build_sources(self, settings: Settings) -> list[Source]:
         previous = Previous(self.settings, self.sources)
@@ -162,33 +162,35 @@ class Engine:
 
     def _configure_tables(self, settings: Settings) -> None:
         """Apply the settings to the live tables; a mapping file may use the names of families that nothing feeds."""
-        self._events.configure(settings.birth_hold, find_buckets(settings))
+        self._tables.configure(settings.birth_hold, get_buckets(settings))
         if settings.statsd.mapping_config:
-            self.store.release(list_unfed(settings))
+            self.store.release(list_unfed_families(settings))
 
     def _build_ledger(self, source: Source) -> Ledger:
-        """The ledger of a source, with what the state file kept of it."""
+        """The ledger of a source, with its saved series."""
         ledger = Ledger(
-            list_growing(source.name),
+            list_ledger_families(source.name),
             cap=self.store.cap,
-            hold=self.settings.birth_hold,
-            buckets=find_buckets(self.settings),
+            birth_hold=self.settings.birth_hold,
+            buckets=get_buckets(self.settings),
         )
-        names = {family.name for family in list_growing(source.name)}
+        names = {family.name for family in list_ledger_families(source.name)}
         foreign = {family.name for family in FAMILIES} - names
-        rows = self._carried.get(source.name, []) if source.name in VOLATILE else self._state.ledger()
+        rows = self._carried_rows.get(source.name, []) if source.name in VOLATILE else self._state.ledger()
         unfit = ledger.restore(row for row in rows if row.family not in foreign)
         if unfit:
-            log.warning("%d series of the state file fit no family any more and start at zero", unfit)
+            log.warning("%d saved series do not fit their family any more and start at zero", unfit)
         ledger.seed_closed()
         for table in ledger.tables.values():
             self.store.attach(table)
         return ledger
 
     def _supervise(self, source: Source, ledger: Ledger) -> Supervisor:
-        # Where there is no other side to spare, a busy machine only makes a look longer, not dearer.
-        manner = Manner(persists=False, share=OWN_SHARE) if source.name in VOLATILE else Manner()
-        return Supervisor(source, self.store, ledger, self._state, manner=manner, on_error=self.telemetry.count_error)
+        # A local read keeps no other system busy: on a loaded machine it only takes longer.
+        policy = (
+            SourcePolicy(persists=False, max_busy_ratio=LOCAL_BUSY_RATIO) if source.name in VOLATILE else SourcePolicy()
+        )
+        return Supervisor(source, self.store, ledger, self._state, policy=policy, on_error=self.telemetry.count_error)
 
 
 def load_factories(settings: Settings) -> Iterator[SourceFactory]:
@@ -207,54 +209,55 @@ def load_factories(settings: Settings) -> Iterator[SourceFactory]:
         yield build_host
 
 
-def open_state(settings: Settings) -> Keeper:
-    """The state file, or a database in memory. Raises StateError where the file cannot be used."""
+def open_state(settings: Settings) -> StateStore:
+    """The state file, or a database in memory if none is configured. Raises StateError if the file cannot be used."""
     if settings.state_file is None and not set(list_sources(settings)) - STATELESS:
-        return Nothing()
-    # An exporter on a worker must not pay for what it imports.
-    from exporter.store.persistence.state_file import State  # noqa: PLC0415
+        return NullStateStore()
+    # An exporter on a worker must not load SQLite.
+    from exporter.store.persistence.state_file import StateFile  # noqa: PLC0415
 
-    return State(settings.state_file)
+    return StateFile(settings.state_file)
 
 
-def build_saver(events: Events, state: Keeper) -> LiveSaver:
-    """What keeps StatsD's counters in the state file."""
+def build_saver(tables: LiveTables, state: StateStore) -> LiveSaver:
+    """The writer of StatsD's counters to the state file."""
     from exporter.store.persistence.live_saver import LiveSaver  # noqa: PLC0415
 
-    return LiveSaver(events, state)
+    return LiveSaver(tables, state)
 
 
-def find_ui(settings: Settings) -> str:
-    """Where people find the Airflow that is read; empty where none is."""
+def get_ui_url(settings: Settings) -> str:
+    """The URL of Airflow's user interface; empty if no Airflow is read."""
     airflow = settings.airflow
     return (airflow.public_url or airflow.url) if settings.collectors.get("airflow") else ""
 
 
 def list_sources(settings: Settings) -> list[str]:
+    """The names of the sources that are switched on."""
     names = [name for name, chosen in settings.collectors.items() if chosen]
     return [*names, "task_names"] if "host" in names and settings.host.task_names_from else names
 
 
-def list_unfed(settings: Settings) -> list[Family]:
-    """What no source feeds where StatsD's names come from a user's mapping file, which may use the same names."""
+def list_unfed_families(settings: Settings) -> list[Family]:
+    """Families that no source feeds if StatsD uses a mapping file; the file may use their names."""
     feeding = {"exporter", *list_sources(settings)} - {"statsd"}
     return [family for family in FAMILIES if family.source not in feeding]
 
 
-def list_growing(source: str) -> list[Family]:
-    """The families of a source that only grow.
+def list_ledger_families(source: str) -> list[Family]:
+    """The counters and histograms of a source that are in its ledger.
 
-    Those of StatsD live in tables of their own; what the kernel counts is shown as it is.
+    Those of StatsD are in live tables, and those of the reader `machine` are the kernel's own counters.
     """
-    own = {"host": "machine"}
+    kernel_reader = {"host": "machine"}.get(source)
     return [
         family
         for family in FAMILIES
-        if family.source == source != "statsd" and family.kind is not Kind.GAUGE and family.reader != own.get(source)
+        if family.source == source != "statsd" and family.kind is not Kind.GAUGE and family.reader != kernel_reader
     ]
 
 
-def find_buckets(settings: Settings) -> dict[Family, tuple[float, ...]]:
-    """The buckets that are not those of the catalogue; where tasks are not told apart, coarse ones by default."""
+def get_buckets(settings: Settings) -> dict[Family, tuple[float, ...]]:
+    """The buckets that differ from the catalogue: as configured, and coarse ones without task labels."""
     coarse = {} if settings.airflow.task_labels else dict.fromkeys(COARSE, ())
     return coarse | {BY_NAME[name]: bounds for name, bounds in settings.buckets.items()}

@@ -1,8 +1,8 @@
-"""Which DAGs are gone for good, so that what was counted of them may be forgotten.
+"""Decides which DAGs were removed from Airflow, so that their counters may be deleted.
 
-A list of DAGs may be short for a moment: a role that lost a permission, DAG files that are away, a changed filter.
-What was counted of a DAG is forgotten only when complete lists have lacked it for a day. A DAG that comes back before
-goes on where it was.
+A DAG can be missing from a list for a short time: a role lost a permission, DAG files are not mounted, a filter was
+changed. So a DAG counts as removed only after complete lists lacked it for a day. If it comes back earlier, its
+counters continue.
 """
 
 from __future__ import annotations
@@ -16,55 +16,57 @@ from exporter.metrics.family import OTHER, Family
 from exporter.metrics.reading import Memories, Memory
 from exporter.store.ledger import Ledger
 
-SPACE = "dags.absent"
-GONE_AFTER = 86_400.0
-"""For how many seconds complete lists have to lack a DAG until it is gone."""
+MEMORY_SPACE = "dags.absent"
+REMOVED_AFTER = 86_400.0
+"""A DAG counts as removed after complete lists lacked it for this many seconds."""
 MAX_STEP = 900.0
-"""How many seconds one pause between two lists counts at most: none was read while the exporter was away, and clocks
-may be set."""
+"""The time between two lists counts at most this many seconds: the exporter may have been down, or its clock changed.
+"""
 
 
 class Absence(NamedTuple):
-    """For how many seconds complete lists have lacked a DAG, and when the newest of them did (Unix seconds)."""
+    """How long complete lists have lacked a DAG (seconds), and the time of the last of them (Unix seconds)."""
 
     seconds: float
     noted: float
 
 
-class Verdict(NamedTuple):
-    """The DAGs that are gone, and what to remember of those that are not listed."""
+class AbsentDags(NamedTuple):
+    """The DAGs that count as removed, and what to remember of the other missing DAGs."""
 
-    gone: frozenset[str]
+    removed: frozenset[str]
     memories: Memories
 
 
-def judge(listed: frozenset[str], spaces: Iterable[str], ledger: Ledger, memory: Memory, now: float) -> Verdict:
-    """Compare a complete list with what was counted, and with what is remembered by DAG in some spaces."""
+def find_removed(
+    listed: frozenset[str], spaces: Iterable[str], ledger: Ledger, memory: Memory, now: float
+) -> AbsentDags:
+    """Compare a complete list of DAGs with the ledger's DAGs, and with those in the memories of some spaces."""
     spaces = tuple(spaces)
     remembered = {space: set(memory.recall_all(space)) for space in spaces}
     known = {key.decode() for keys in remembered.values() for key in keys} | list_dags(ledger)
-    before = recall(memory)
-    absences = age(before, known - listed, now)
-    gone = frozenset(dag_id for dag_id, absence in absences.items() if absence.seconds >= GONE_AFTER)
-    kept = {dag_id: absence for dag_id, absence in absences.items() if dag_id not in gone}
-    memories: dict[str, Mapping[bytes, bytes | None]] = {SPACE: write(before, kept)}
+    before = load_absences(memory)
+    absences = update_absences(before, known - listed, now)
+    removed = frozenset(dag_id for dag_id, absence in absences.items() if absence.seconds >= REMOVED_AFTER)
+    kept = {dag_id: absence for dag_id, absence in absences.items() if dag_id not in removed}
+    memories: dict[str, Mapping[bytes, bytes | None]] = {MEMORY_SPACE: encode_changes(before, kept)}
     for space, keys in remembered.items():
-        memories[space] = {key: None for key in keys if key.decode() in gone}
-    return Verdict(gone, {space: entries for space, entries in memories.items() if entries})
+        memories[space] = {key: None for key in keys if key.decode() in removed}
+    return AbsentDags(removed, {space: entries for space, entries in memories.items() if entries})
 
 
-def age(before: Mapping[str, Absence], absent: Iterable[str], now: float) -> dict[str, Absence]:
+def update_absences(before: Mapping[str, Absence], absent: Iterable[str], now: float) -> dict[str, Absence]:
     """The absences after one more complete list."""
     found = {}
     for dag_id in absent:
-        since = before.get(dag_id, Absence(0.0, now))
-        step = min(max(0.0, now - since.noted), MAX_STEP)
-        found[dag_id] = Absence(since.seconds + step, now)
+        last = before.get(dag_id, Absence(0.0, now))
+        step = min(max(0.0, now - last.noted), MAX_STEP)
+        found[dag_id] = Absence(last.seconds + step, now)
     return found
 
 
 def list_dags(ledger: Ledger) -> set[str]:
-    """The DAGs of which something was counted."""
+    """The DAGs that have a series in the ledger."""
     return {
         series.labels[0]
         for family, table in ledger.tables.items()
@@ -74,31 +76,31 @@ def list_dags(ledger: Ledger) -> set[str]:
     }
 
 
-def forget(ledger: Ledger, gone: frozenset[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Drop what was counted of DAGs that are gone; returns the series, for the state file."""
-    if not gone:
+def delete_series(ledger: Ledger, removed: frozenset[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Delete the series of removed DAGs from the ledger; returns them, for the state file."""
+    if not removed:
         return []
     return [
         (family.name, labels)
         for family in ledger.tables
         if is_by_dag(family)
-        for labels in ledger.forget(family, lambda labels: labels[0] in gone)
+        for labels in ledger.forget(family, lambda labels: labels[0] in removed)
     ]
 
 
 def is_by_dag(family: Family) -> bool:
-    """Whether the family has a series for each DAG."""
+    """Whether the family has series for each DAG."""
     return family.labels[:1] == ("dag_id",)
 
 
-def recall(memory: Memory) -> dict[str, Absence]:
-    """The absences that the last commit left."""
+def load_absences(memory: Memory) -> dict[str, Absence]:
+    """The absences as of the last commit."""
     decode = msgspec.msgpack.Decoder(Absence).decode
-    return {key.decode(): decode(value) for key, value in memory.recall_all(SPACE).items()}
+    return {key.decode(): decode(value) for key, value in memory.recall_all(MEMORY_SPACE).items()}
 
 
-def write(before: Mapping[str, Absence], kept: Mapping[str, Absence]) -> dict[bytes, bytes | None]:
-    """What to remember: of DAGs that came back, or are gone, nothing."""
+def encode_changes(before: Mapping[str, Absence], kept: Mapping[str, Absence]) -> dict[bytes, bytes | None]:
+    """The changes of the memory: DAGs that came back or were removed are deleted from it."""
     encode = msgspec.msgpack.encode
     return {
         **{dag_id.encode(): None for dag_id in before if dag_id not in kept},

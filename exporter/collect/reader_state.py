@@ -1,46 +1,46 @@
-"""How one reader of a source fares: its status, how long its reads take, its last cycles."""
+"""What the supervisor knows of one reader: its status, schedule, typical duration and last cycles."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
 
-from exporter.collect.status import Cycle, ReaderStatus
+from exporter.collect.status import ReadCycle, ReaderStatus
 from exporter.metrics.reading import Reading
 
-CYCLES = 20
-"""How many of a reader's last cycles are kept for the page of sources."""
-USUAL = 5
-"""How many reads of a reader tell how long one usually takes."""
-MESSAGES = 3
-"""How many of the objects that a reader passes over are named in its status."""
+MAX_CYCLES = 20
+"""Last cycles of a reader that the page /sources shows."""
+TYPICAL_OF = 5
+"""Last reads whose median is the typical duration."""
+MAX_NAMED_OBJECTS = 3
+"""Skipped objects that are named in a reader's status."""
 
 
 @dataclass(slots=True)
-class Track:
-    """How one reader fares."""
+class ReaderState:
+    """The state of one reader."""
 
     status: ReaderStatus
     due: float = 0.0
-    """Monotonic seconds."""
-    took: deque[float] = field(default_factory=lambda: deque([0.0] * USUAL, maxlen=USUAL))
-    """How many seconds the last reads took; 0 before the first, so that slow ones after a start do not decide alone."""
-    usual: float = 0.0
-    """How long a read takes, in seconds: neither one slow read counts, nor slow ones before the last quick one."""
+    """When the next read is due, in monotonic seconds."""
+    durations: deque[float] = field(default_factory=lambda: deque([0.0] * TYPICAL_OF, maxlen=TYPICAL_OF))
+    """Seconds of the last reads. It starts with zeros, so that slow reads after a start do not count alone."""
+    typical_duration: float = 0.0
+    """Typical seconds of a read: the median of the last reads, or the last one if it was faster."""
     fresh_until: float = 0.0
-    """Until when the data of the last success lives, in monotonic seconds."""
+    """When the data of the last successful read expires, in monotonic seconds."""
     failures: int = 0
-    cycles: deque[Cycle] = field(default_factory=lambda: deque(maxlen=CYCLES))
+    cycles: deque[ReadCycle] = field(default_factory=lambda: deque(maxlen=MAX_CYCLES))
 
-    def note_duration(self, seconds: float) -> None:
-        """A read succeeded, and took so long."""
-        self.took.append(seconds)
-        self.usual = min(sorted(self.took)[USUAL // 2], seconds)
+    def record_duration(self, seconds: float) -> None:
+        """Record how many seconds a successful read took."""
+        self.durations.append(seconds)
+        self.typical_duration = min(sorted(self.durations)[TYPICAL_OF // 2], seconds)
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What came of one attempt."""
+class AttemptResult:
+    """The result of one attempt to connect or read."""
 
     outcome: str = "ok"
     message: str = ""
@@ -48,10 +48,12 @@ class Result:
     unanswered: int = 0
 
 
-def summarize(reading: Reading | None) -> Result:
-    """What came of an attempt that went well; it may have passed over some objects."""
+def summarize(reading: Reading | None) -> AttemptResult:
+    """The result of a successful attempt, which may have skipped some objects."""
     if reading is None:
-        return Result()
+        return AttemptResult()
     count = len(reading.unanswered)
-    more = f" (and {count - MESSAGES} more)" if count > MESSAGES else ""
-    return Result(message="; ".join(reading.unanswered[:MESSAGES]) + more, again=reading.again, unanswered=count)
+    more = f" (and {count - MAX_NAMED_OBJECTS} more)" if count > MAX_NAMED_OBJECTS else ""
+    return AttemptResult(
+        message="; ".join(reading.unanswered[:MAX_NAMED_OBJECTS]) + more, again=reading.again, unanswered=count
+    )

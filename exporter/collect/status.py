@@ -1,4 +1,4 @@
-"""What the supervisor knows of each source and its last cycles, as the web pages and telemetry show it."""
+"""The status of sources and readers, for the web pages and the exporter's own metrics."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Cycle:
-    """One read of one reader: `outcome` is "ok" or one of reading.REASONS, `lines` what it logged."""
+class ReadCycle:
+    """One read: `outcome` is "ok" or one of reading.REASONS, `lines` are its log lines."""
 
     reader: str
     started: float
@@ -20,7 +20,7 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True)
 class ReaderStatus:
-    """How one reader fares. Times are Unix seconds; `interval` is what is wanted, `pause` what load allows."""
+    """The status of a reader. Times are Unix seconds. `interval` is configured, `pause` is the actual interval."""
 
     name: str
     help: str
@@ -31,20 +31,20 @@ class ReaderStatus:
     outcome: str = ""
     """"ok", one of reading.REASONS, or empty before the first attempt."""
     message: str = ""
-    """What the last failure said, or what is said of some of the objects that are passed over."""
+    """The error of the last failure, or the errors of some skipped objects."""
     duration: float = 0.0
     unanswered: int = 0
-    """How many objects the newest successful read passed over because Airflow answered each with an error."""
+    """The number of objects that the last successful read skipped, because Airflow returned an error for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """How one source fares; `detail` names what it is connected to, without secrets."""
+    """The status of a source; `detail` says what it is connected to, without secrets."""
 
     name: str
     up: bool
     attempted: bool
     detail: str = ""
     readers: tuple[ReaderStatus, ...] = ()
-    cycles: tuple[Cycle, ...] = ()
+    cycles: tuple[ReadCycle, ...] = ()
     """The newest first, at most 20 of each reader."""

@@ -1,8 +1,8 @@
-"""One thread a source: schedule, deadline, the one guard, and the way of a reading into the store.
+"""Runs a source in its own thread: schedule, deadlines, error handling, and the way of each reading into the store.
 
-read → commit the changes and what to remember in one transaction → apply them to the ledger → publish the state.
-A reader that fails loses nothing: its last data stays for three of its intervals, its next read takes up where the
-last committed one ended.
+read → commit changes and memories in one transaction → publish the changes in the ledger → publish the state tables.
+If a reader fails, nothing is lost: its last data stays for three of its intervals, and its next read continues after
+the last committed one.
 """
 
 from __future__ import annotations
@@ -15,49 +15,50 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from exporter import logs
-from exporter.collect.reader_state import MESSAGES, Result, Track, summarize
-from exporter.collect.status import Cycle, ReaderStatus, SourceStatus
+from exporter.collect.reader_state import MAX_NAMED_OBJECTS, AttemptResult, ReaderState, summarize
+from exporter.collect.status import ReadCycle, ReaderStatus, SourceStatus
 from exporter.metrics.family import Labels
 from exporter.metrics.reading import NOTHING, Memories, Reader, ReaderError, Reading, Source
 from exporter.redaction import redact_foreign
 from exporter.store.ledger import Ledger
-from exporter.store.persistence.state_store import Keeper, StateError
+from exporter.store.persistence.state_store import StateError, StateStore
 from exporter.store.store import Store
 
 log = logging.getLogger(__name__)
 
-LIFE = 3
-"""For how many intervals data is exposed that was not renewed."""
-SHARE = 0.1
-"""The part of the time for which a source may keep the other side busy."""
-RECONNECT = 300.0
-"""How often the connection is checked while all goes well, in seconds; it finds upgrades."""
+LIFE_INTERVALS = 3
+"""Data is exposed for this many intervals after the last successful read."""
+MAX_BUSY_RATIO = 0.1
+"""The part of the time for which the reads of a source may keep the other side busy."""
+CONNECTION_CHECK_INTERVAL = 300.0
+"""Seconds between checks of a working connection; they detect upgrades of Airflow."""
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""How long to wait before connecting anew, after one failure, two, and so on, in seconds."""
-LASTING = frozenset({"forbidden", "rate_limited", "deadline", "state_file", "internal", "bad_request"})
-"""Failures that a new connection does not cure; after any other one the connection is checked at once."""
+"""Seconds to wait before the next attempt to connect, after one failure, two failures, and so on."""
+NOT_CURED_BY_RECONNECT = frozenset({"forbidden", "rate_limited", "deadline", "state_file", "internal", "bad_request"})
+"""Reasons of failures that a new connection does not cure. After any other failure the connection is checked at once.
+"""
 CONNECTION = "connection"
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How a source is driven: whether its counters outlive the process, and the part of the time it may take."""
+class SourcePolicy:
+    """Whether a source's counters are saved, and the part of the time its reads may take."""
 
     persists: bool = True
-    share: float = SHARE
+    max_busy_ratio: float = MAX_BUSY_RATIO
 
 
 class Supervisor:
-    """Runs one source in a thread of its own."""
+    """Runs one source in its own thread."""
 
     def __init__(
         self,
         source: Source,
         store: Store,
         ledger: Ledger,
-        state: Keeper,
+        state: StateStore,
         *,
-        manner: Manner | None = None,
+        policy: SourcePolicy | None = None,
         on_error: Callable[[str, str], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -67,63 +68,66 @@ class Supervisor:
         self._ledger = ledger
         self._state = state
         self._generation = state.generation
-        self._manner = manner or Manner()
+        self._policy = policy or SourcePolicy()
         self._on_error = on_error
         self._clock = clock
         self._wall = wall
-        self._tracks = {CONNECTION: Track(ReaderStatus(CONNECTION, "The connection itself", RECONNECT, RECONNECT))}
+        connection = ReaderStatus(
+            CONNECTION, "The connection itself", CONNECTION_CHECK_INTERVAL, CONNECTION_CHECK_INTERVAL
+        )
+        self._states = {CONNECTION: ReaderState(connection)}
         self._connected = self._attempted = self._introduced = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout: float = 10.0) -> bool:
-        """Stop after the read under way; says whether it ended in time. The state is committed read by read."""
+        """Stop after the current read; False if it did not end within `timeout` seconds."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def status(self) -> SourceStatus:
-        """How the source fares now; any thread may ask."""
-        tracks = list(self._tracks.values())
-        readers = tuple(track.status for track in tracks)
-        cycles = sorted((cycle for track in tracks for cycle in tuple(track.cycles)), key=lambda cycle: -cycle.started)
+        """The current status. Any thread may call it."""
+        states = list(self._states.values())
+        readers = tuple(state.status for state in states)
+        cycles = sorted((cycle for state in states for cycle in tuple(state.cycles)), key=lambda cycle: -cycle.started)
         detail = str(self._source)
         return SourceStatus(self._source.name, self._is_up(), self._attempted, detail, readers, tuple(cycles))
 
     def _is_up(self) -> bool:
-        """Whether the source is there: what it says of single objects, or of one list, does not matter."""
+        """Whether the source is up; errors about single objects or one list do not matter."""
         if not self._connected or self._source.refused:
             return False
         if self._source.vital:
-            track = self._tracks.get(self._source.vital)
-            return track is not None and self._clock() < track.fresh_until
-        return any(one.status.outcome == "ok" for one in list(self._tracks.values()) if one.status.name != CONNECTION)
+            state = self._states.get(self._source.vital)
+            return state is not None and self._clock() < state.fresh_until
+        return any(one.status.outcome == "ok" for one in list(self._states.values()) if one.status.name != CONNECTION)
 
     def run_due(self) -> float:
-        """Do all that is due; returns in how many seconds something is due again."""
+        """Connect and read whatever is due; returns the seconds until something is due again."""
         if not self._connect():
             self._attempted = True
-            self._promote()
-            return max(0.0, self._tracks[CONNECTION].due - self._clock())
+            self._reveal_due()
+            return max(0.0, self._states[CONNECTION].due - self._clock())
         readers = self._source.readers
         for reader in readers:
-            track = self._track(reader)
-            # A check of the connection may find another release, which has readers of its own.
+            state = self._get_state(reader)
+            # A check of the connection may find another release of Airflow, which has other readers.
             if self._stop.is_set() or not self._connect() or self._source.readers is not readers:
                 break
-            if track.due <= self._clock():
-                self._cycle(reader, track)
+            if state.due <= self._clock():
+                self._cycle(reader, state)
         self._attempted = True
         self._introduce()
-        return max(0.0, min(track.due for track in self._tracks.values()) - self._clock())
+        return max(0.0, min(state.due for state in self._states.values()) - self._clock())
 
     def _introduce(self) -> None:
-        """Log what is read, once, after the first round in which a reader succeeded."""
+        """Log what is connected, once, after the first round with a successful read."""
         if not self._introduced and self.status().up:
             self._introduced = True
             fields = {"from": str(self._source), **getattr(self._source, "summary", dict)()}
@@ -134,24 +138,24 @@ class Supervisor:
             pass
         self._source.close()
 
-    def _track(self, reader: Reader) -> Track:
-        if reader.name not in self._tracks:
+    def _get_state(self, reader: Reader) -> ReaderState:
+        if reader.name not in self._states:
             status = ReaderStatus(reader.name, reader.help, reader.interval, reader.interval)
-            self._tracks[reader.name] = Track(status)
-        return self._tracks[reader.name]
+            self._states[reader.name] = ReaderState(status)
+        return self._states[reader.name]
 
     def _connect(self) -> bool:
-        track = self._tracks[CONNECTION]
-        if self._connected and track.due > self._clock():
+        state = self._states[CONNECTION]
+        if self._connected and state.due > self._clock():
             return True
-        result = self._guard(track, self._source.connect)
+        result = self._guard(state, self._source.connect)
         self._connected = result.outcome == "ok"
-        pause = RECONNECT if self._connected else BACKOFF[min(track.failures, len(BACKOFF)) - 1]
-        track.due = self._clock() + pause
-        track.status = replace(track.status, pause=pause)
+        pause = CONNECTION_CHECK_INTERVAL if self._connected else BACKOFF[min(state.failures, len(BACKOFF)) - 1]
+        state.due = self._clock() + pause
+        state.status = replace(state.status, pause=pause)
         return self._connected
 
-    def _cycle(self, reader: Reader, track: Track) -> None:
+    def _cycle(self, reader: Reader, state: ReaderState) -> None:
         def read_and_commit() -> Reading:
             self._source.begin(self._clock() + max(reader.interval, 30.0) * 0.9)
             reading = reader.read()
@@ -160,96 +164,100 @@ class Supervisor:
             self._commit(reading)
             if reading.tables:
                 self._store.publish(reading.tables, expires=self._clock() + self._life(self._pause(reader)))
-            for note in (*reading.notes, *reading.unanswered[:MESSAGES]):
+            for note in (*reading.notes, *reading.unanswered[:MAX_NAMED_OBJECTS]):
                 log.debug("%s: %s", reader.name, note)
             return reading
 
-        result = self._guard(track, read_and_commit)
+        result = self._guard(state, read_and_commit)
         pause = self._pause(reader)
         if result.outcome == "ok":
-            track.fresh_until = self._clock() + self._life(pause)
+            state.fresh_until = self._clock() + self._life(pause)
             if reader.families:
-                self._store.keep(reader.families, track.fresh_until)
+                self._store.extend(reader.families, state.fresh_until)
         else:
-            pause = min(pause, reader.interval * track.failures)
-        if (track.status.interval, track.status.pause) != (reader.interval, pause):
-            track.status = replace(track.status, interval=reader.interval, pause=pause)
-        track.due = self._clock() + (0.0 if result.again else pause)
+            pause = min(pause, reader.interval * state.failures)
+        if (state.status.interval, state.status.pause) != (reader.interval, pause):
+            state.status = replace(state.status, interval=reader.interval, pause=pause)
+        state.due = self._clock() + (0.0 if result.again else pause)
         if result.outcome != "ok":
-            self._promote()
-            if result.outcome not in LASTING:
-                self._tracks[CONNECTION].due = self._clock()
+            self._reveal_due()
+            if result.outcome not in NOT_CURED_BY_RECONNECT:
+                self._states[CONNECTION].due = self._clock()
 
     def _pause(self, reader: Reader) -> float:
-        """The reader's interval; longer for the slowest, where all together would keep the other side too busy."""
-        usual = {one.name: self._tracks[one.name].usual for one in self._source.readers if one.name in self._tracks}
-        shares = {one.name: usual.get(one.name, 0.0) / one.interval for one in self._source.readers}
-        ceiling = find_ceiling(shares.values(), self._manner.share)
-        return reader.interval if shares[reader.name] <= ceiling else usual[reader.name] / ceiling
+        """The interval of a reader; longer for the slowest ones if all together would keep the other side too busy."""
+        typical_duration = {
+            one.name: self._states[one.name].typical_duration
+            for one in self._source.readers
+            if one.name in self._states
+        }
+        shares = {one.name: typical_duration.get(one.name, 0.0) / one.interval for one in self._source.readers}
+        ceiling = compute_busy_limit(shares.values(), self._policy.max_busy_ratio)
+        return reader.interval if shares[reader.name] <= ceiling else typical_duration[reader.name] / ceiling
 
     def _life(self, pause: float) -> float:
-        """For how many seconds data lives: its reader's turn comes after a pause, and after those of the others."""
-        turns = sum(self._tracks[one.name].usual for one in self._source.readers if one.name in self._tracks)
-        return LIFE * (pause + turns)
+        """Seconds that data lives: its reader reads again after a pause, and after the reads of the others."""
+        turns = sum(self._states[one.name].typical_duration for one in self._source.readers if one.name in self._states)
+        return LIFE_INTERVALS * (pause + turns)
 
     def _commit(self, reading: Reading) -> None:
         self._state.verify()
         generation = self._state.generation
         removed, memories = self._forget_dags(reading)
         staged = self._ledger.stage(reading.changes)
-        rows = self._ledger.rows(staged) if self._manner.persists else []
-        if generation != self._generation and self._manner.persists:
-            # The file lost what it had: all that was counted is written once more.
+        rows = self._ledger.rows(staged) if self._policy.persists else []
+        if generation != self._generation and self._policy.persists:
+            # The file lost its content: write all series again.
             rows = [*self._ledger.dump(), *rows]
         if rows or memories or reading.forget or removed:
             self._state.commit(rows, memories, moment=reading.moment, forget=reading.forget, removed=removed)
         self._generation = generation
-        self._ledger.adopt(staged)
+        self._ledger.publish(staged)
 
     def _forget_dags(self, reading: Reading) -> tuple[list[tuple[str, Labels]], Memories]:
-        """Drop what was counted of DAGs that are gone for good, so that they do not fill the families for ever."""
+        """Delete the series of DAGs that were removed from Airflow, so that they do not fill the families."""
         if reading.dags is None:
             return [], reading.memories
-        # A worker, which has no list of DAGs, must not pay for what this imports.
+        # An exporter on a worker has no list of DAGs and must not load what this imports.
         from exporter.collect import absent_dags  # noqa: PLC0415
 
-        verdict = absent_dags.judge(reading.dags, reading.dag_spaces, self._ledger, self._state, self._wall())
-        return absent_dags.forget(self._ledger, verdict.gone), {**reading.memories, **verdict.memories}
+        absent = absent_dags.find_removed(reading.dags, reading.dag_spaces, self._ledger, self._state, self._wall())
+        return absent_dags.delete_series(self._ledger, absent.removed), {**reading.memories, **absent.memories}
 
-    def _promote(self) -> None:
-        """Let series show their value that were born at zero, though nothing new was read."""
+    def _reveal_due(self) -> None:
+        """Reveal series that were exposed as 0 for long enough, although nothing new was read."""
         try:
             self._commit(Reading())
         except StateError as error:
             log.warning("%s", error)
 
-    def _guard(self, track: Track, attempt: Callable[[], Reading | None]) -> Result:
-        """Run one attempt: time it, keep its log lines, let no error out. The only broad except there is."""
+    def _guard(self, state: ReaderState, attempt: Callable[[], Reading | None]) -> AttemptResult:
+        """Run one attempt: measure it, collect its log lines, catch every error. The only broad `except` there is."""
         started, begun = self._wall(), self._clock()
         with logs.capture() as lines:
             try:
                 result = summarize(attempt())
             except ReaderError as error:
-                result = Result(error.reason, str(error))
+                result = AttemptResult(error.reason, str(error))
             except StateError as error:
-                result = Result("state_file", str(error))
+                result = AttemptResult("state_file", str(error))
             except Exception as error:
-                log.exception("%s: %s failed in a way that is not foreseen", self._source.name, track.status.name)
+                log.exception("%s: %s failed with an unexpected error", self._source.name, state.status.name)
                 said = redact_foreign(f"{type(error).__name__}: {error}")
-                result = Result("internal", f"{said}; please report it with the log")
+                result = AttemptResult("internal", f"{said}; please report it with the log")
             duration = self._clock() - begun
-            self._record(track, result, started, duration)
-        track.cycles.appendleft(Cycle(track.status.name, started, duration, result.outcome, tuple(lines)))
+            self._record(state, result, started, duration)
+        state.cycles.appendleft(ReadCycle(state.status.name, started, duration, result.outcome, tuple(lines)))
         return result
 
-    def _record(self, track: Track, result: Result, started: float, duration: float) -> None:
-        """Note the outcome; log when it turns bad and when it turns good, not each time."""
-        before = track.status
+    def _record(self, state: ReaderState, result: AttemptResult, started: float, duration: float) -> None:
+        """Record the outcome; log the first failure with a reason and the first success after it, not each one."""
+        before = state.status
         succeeded = result.outcome == "ok"
-        track.failures = 0 if succeeded else track.failures + 1
+        state.failures = 0 if succeeded else state.failures + 1
         if succeeded:
-            track.note_duration(duration)
-        track.status = replace(
+            state.record_duration(duration)
+        state.status = replace(
             before,
             last_attempt=started,
             last_success=started if succeeded else before.last_success,
@@ -267,8 +275,8 @@ class Supervisor:
             log.info("%s works again", name)
 
 
-def find_ceiling(shares: Iterable[float], budget: float) -> float:
-    """The largest share that each may have so that all together keep within the budget: the small ones in full."""
+def compute_busy_limit(shares: Iterable[float], budget: float) -> float:
+    """The limit for each reader's share of the time that keeps the sum within `budget`; infinite if it is anyway."""
     ordered = sorted(shares)
     for index, share in enumerate(ordered):
         even = budget / (len(ordered) - index)
@@ -279,5 +287,5 @@ def find_ceiling(shares: Iterable[float], budget: float) -> float:
 
 
 def all_attempted(statuses: Iterable[SourceStatus]) -> bool:
-    """Whether each source made its first attempt: a dead Airflow must not make the exporter unready."""
+    """Whether each source made its first attempt. An Airflow that is down does not make the exporter unready."""
     return all(status.attempted for status in statuses)

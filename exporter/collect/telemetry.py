@@ -1,4 +1,4 @@
-"""The exporter's own families: what its sources, its requests, its series and its process are like."""
+"""The exporter's own metrics: its sources, requests to Airflow, series, web server, state file and process."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from exporter.metrics.catalogue import exporter
 from exporter.metrics.family import Family, Kind, Labels
 from exporter.metrics.reading import REASONS, Change
 from exporter.store.ledger import Ledger
-from exporter.store.persistence.state_store import Keeper
+from exporter.store.persistence.state_store import StateStore
 from exporter.store.store import Store
 
 Values = dict[Labels, float]
-PENDING = 200_000
-"""How many events are kept until the next scrape counts them."""
+MAX_PENDING_EVENTS = 200_000
+"""Events that are kept until the next scrape counts them."""
 
 
-class Counting(Protocol):
-    """Ledgers and live tables count what their caps leave no room for."""
+class CapCounters(Protocol):
+    """Ledgers and live tables, which count what exceeds the caps of families."""
 
     folded: Counter[Family]
     refused: Counter[Family]
 
 
-class Served(NamedTuple):
-    """What the web server counted: what it turned away by reason, open connections, unusable configuration files."""
+class WebCounts(NamedTuple):
+    """Counts of the web server: rejected requests by reason, open connections, failed reloads of its configuration."""
 
     rejected: Mapping[str, int]
     connections: int
@@ -39,18 +39,18 @@ class Served(NamedTuple):
 
 
 @runtime_checkable
-class Accounting(Protocol):
-    """A source that has families of the exporter's own."""
+class OwnFamilies(Protocol):
+    """A source that has some of the exporter's own families."""
 
     def tables(self) -> Mapping[Family, dict[Labels, float]]:
-        """Their whole state; any thread may ask."""
+        """The state of these families. Any thread may call it."""
 
 
 class Telemetry:
-    """Collects events from any thread; `refresh`, called before a scrape, turns them into series."""
+    """Collects events from any thread. `refresh` is called before a scrape and updates the series."""
 
     def __init__(
-        self, store: Store, *, persistent: bool, ledgers: Sequence[Counting] = (), state: Keeper | None = None
+        self, store: Store, *, persistent: bool, ledgers: Sequence[CapCounters] = (), state: StateStore | None = None
     ) -> None:
         self._store = store
         self._persistent = persistent
@@ -58,44 +58,44 @@ class Telemetry:
         self._ledgers = ledgers
         growing = [family for family in exporter.FAMILIES if family.kind is not Kind.GAUGE]
         counted = (exporter.SOURCE_ERRORS, exporter.API_REQUESTS, exporter.API_REQUEST_DURATION)
-        self._ledger = Ledger([family for family in growing if family in counted], cap=store.cap, hold=0.0)
+        self._ledger = Ledger([family for family in growing if family in counted], cap=store.cap, birth_hold=0.0)
         for table in self._ledger.tables.values():
             store.attach(table)
-        self._events: deque[Change] = deque(maxlen=PENDING)
+        self._events: deque[Change] = deque(maxlen=MAX_PENDING_EVENTS)
         self.clock_skew: dict[str, float] = {}
-        """By source, in seconds: how far the other side's clock is ahead."""
+        """By source: seconds that the other side's clock is ahead of ours."""
         self.ui_url = ""
-        """Where people find Airflow; empty where the exporter reads none."""
-        self.served: Callable[[], Served] | None = None
-        """How the web server fares, where there is one."""
+        """The URL of Airflow's user interface; empty if no Airflow is read."""
+        self.served: Callable[[], WebCounts] | None = None
+        """Returns the counts of the web server, if there is one."""
         self.reloaded: bool = True
         self.reloaded_at: float = time.time()
 
     def seed(self, sources: Iterable[str]) -> None:
-        """Expose what is known beforehand at 0."""
+        """Create the series of errors by reason with the value 0."""
         for source in sources:
             for reason in REASONS:
                 self._ledger.seed(exporter.SOURCE_ERRORS, (source, reason))
 
     def count_error(self, source: str, reason: str) -> None:
-        """A read failed."""
+        """Count a failed read, by source and reason."""
         self._events.append(Change(exporter.SOURCE_ERRORS, (source, reason)))
 
     def count_request(self, endpoint: str, code: str, seconds: float) -> None:
-        """A request was answered, or was not (code `error`)."""
+        """Count a request to Airflow's API; `code` is the HTTP status, or `error` without a reply."""
         self._events.append(Change(exporter.API_REQUESTS, (endpoint, code)))
         self._events.append(Change(exporter.API_REQUEST_DURATION, (endpoint,), seconds))
 
     def record_reload(self, *, succeeded: bool) -> None:
-        """The configuration was read anew, or could not be."""
+        """Record that the configuration was reloaded, or that it could not be."""
         self.reloaded = succeeded
         if succeeded:
             self.reloaded_at = time.time()
 
     def refresh(self, statuses: Sequence[SourceStatus], more: Mapping[Family, Values] | None = None) -> None:
-        """Bring the families up to date, with `more` that a source tells of itself. Only one thread may call it."""
+        """Update all families, with `more` from the sources. Only one thread may call it."""
         events = [self._events.popleft() for _ in range(len(self._events))]
-        self._ledger.adopt(self._ledger.stage(events))
+        self._ledger.publish(self._ledger.stage(events))
         tables: dict[Family, Values] = {**source_tables(statuses), **reader_tables(statuses)}
         tables[exporter.BUILD_INFO] = {(__version__, platform.python_version()): 1}
         tables[exporter.UI_INFO] = {(self.ui_url,): 1} if self.ui_url else {}
@@ -115,9 +115,9 @@ class Telemetry:
 
     def _count_dropped(self, families: Iterable[Family]) -> Values:
         dropped: Values = {(family.name,): 0 for family in families}
-        ledgers: tuple[Counting, ...] = (self._ledger, *self._ledgers)
+        ledgers: tuple[CapCounters, ...] = (self._ledger, *self._ledgers)
         for counts in (self._store.dropped, *(one.folded for one in ledgers), *(one.refused for one in ledgers)):
-            # Other threads count meanwhile; a family that is new to them must not end the walk: one step copies all.
+            # Other threads may add a family meanwhile, which must not end the loop: dict() copies in one step.
             for family, count in dict(counts).items():
                 labels = (family.name,)
                 dropped[labels] = dropped.get(labels, 0) + count
@@ -125,7 +125,7 @@ class Telemetry:
 
 
 def source_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
-    """The families by source."""
+    """The families with the label `source`."""
     up: Values = {}
     success: Values = {}
     for status in statuses:
@@ -137,7 +137,7 @@ def source_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
 
 
 def reader_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
-    """The families by reader; a reader that was never tried is absent."""
+    """The families by reader; a reader without an attempt has no series."""
     tables: dict[Family, Values] = {
         family: {}
         for family in (
@@ -162,7 +162,7 @@ def reader_tables(statuses: Iterable[SourceStatus]) -> dict[Family, Values]:
     return tables
 
 
-def state_tables(state: Keeper) -> dict[Family, Values]:
+def state_tables(state: StateStore) -> dict[Family, Values]:
     """The families of the state file."""
     return {
         exporter.STATE_LAST_WRITE: {(): state.last_write} if state.last_write else {},
@@ -171,7 +171,7 @@ def state_tables(state: Keeper) -> dict[Family, Values]:
     }
 
 
-def served_tables(served: Served) -> dict[Family, Values]:
+def served_tables(served: WebCounts) -> dict[Family, Values]:
     """The families of the web server."""
     return {
         exporter.HTTP_REJECTED: {(reason,): served.rejected[reason] for reason in exporter.HTTP_REASONS},

@@ -31,12 +31,12 @@ def fill_directory(directory: Directory, settings: AirflowSettings) -> None:
     client = Client(settings)
     try:
         airflow = connect(settings, client=client).airflow
-        directory.tell_version(airflow.version)
+        directory.set_version(airflow.version)
         config = read_config(airflow) or {}
-        directory.tell_metrics({key: config[section, key] for section, key in config if section == "metrics"})
+        directory.set_metrics_config({key: config[section, key] for section, key in config if section == "metrics"})
         dags = read_dags(airflow)
-        directory.tell_dags(dag.dag_id for dag in dags)
-        directory.tell_files("dags", ((dag.bundle, dag.file) for dag in dags))
+        directory.set_dags(dag.dag_id for dag in dags)
+        directory.set_files("dags", ((dag.bundle, dag.file) for dag in dags))
     finally:
         client.close()
 

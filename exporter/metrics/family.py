@@ -19,7 +19,7 @@ LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
 TARGET_LABELS = frozenset({"instance", "job", "cluster", "env", "airflow"})
 PREFIXES = ("airflow_", "process_", "python_")
 OTHER = "_other"
-"""The label value that takes what a family's cap leaves no room for."""
+"""The label value of series that were folded because a family reached its cap."""
 
 
 class Kind(StrEnum):
@@ -29,15 +29,15 @@ class Kind(StrEnum):
     GAUGE = "gauge"
     HISTOGRAM = "histogram"
     SUMMARY = "summary"
-    """Only where a user's mapping asks for it: quantiles of several senders cannot be put together."""
+    """Only from a user's mapping file, because quantiles of several senders cannot be merged."""
 
 
 OWN_LABELS = {Kind.HISTOGRAM: "le", Kind.SUMMARY: "quantile"}
-"""The label by which the lines of one series differ. Ours have it in no family; a user's counter may be called so."""
+"""The label by which the lines of one series differ. No family in the catalogue may have it."""
 
 
 class Merge(StrEnum):
-    """How one gauge comes of what several senders say of it."""
+    """How the values of several senders of one gauge are merged."""
 
     SUM = "sum"
     NEWEST = "newest"
@@ -45,21 +45,20 @@ class Merge(StrEnum):
 
 
 class FamilyError(ValueError):
-    """A family was declared against the naming rules."""
+    """A declaration breaks the naming rules."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """One metric family: everything that is known of it before a value is.
+    """The declaration of one metric family.
 
-    `origin` says where a value comes from (API field, StatsD name, `/proc` file); `closed` holds the
-    labels whose values are known beforehand; `since` is the oldest Airflow that can feed it, `until` the newest.
-    Families of events expire when nothing was sent for `ttl` seconds (0: never); `merge` says how a gauge
-    comes of several senders' values. Families made at run time are not `declared`: they obey Prometheus's rules only,
-    and several of them may share a name where their labels differ. `objectives` are a summary's quantiles, each with
-    the error that it may have, of the last `max_age` seconds, which move on in `age_buckets` steps. A `periodic` gauge
-    is sent again and again for as long as what it describes exists: it expires after three of its own periods.
-    `audience` says who uses a family that is on no dashboard and in no rule or alert of ours.
+    `origin` is where a value comes from (API field, StatsD name, `/proc` file). `closed` has the labels whose values
+    are known in advance. `since` and `until` are the oldest and the newest Airflow that can feed it. A series of a
+    family fed by events expires `ttl` seconds after the last event (0: never); `merge` is how a gauge merges several
+    senders. A family created at run time is not `declared`: only Prometheus' rules apply to it, and it may share a name
+    with others that have other labels. `objectives` are a summary's quantiles with their allowed errors, over the last
+    `max_age` seconds in `age_buckets` steps. A `periodic` gauge is sent repeatedly while its object exists, and expires
+    after three of its periods. `audience` says who uses a family that no dashboard, rule or alert uses.
     """
 
     name: str
@@ -95,12 +94,13 @@ class Family:
 
 
 def find_problem(family: Family) -> str | None:
-    """Say what is wrong with a declaration, or None."""
+    """What is wrong with a declaration, or None."""
     names = find_name_problem(family) or find_label_problem(family) if family.declared else find_invalid_name(family)
     return names or find_bucket_problem(family) or find_objective_problem(family)
 
 
 def find_name_problem(family: Family) -> str | None:
+    """What is wrong with the name, the kind or the help text, or None."""
     if not NAME.match(family.name) or not family.name.startswith(PREFIXES):
         return f"a name is lower case with underscores and begins with one of {', '.join(PREFIXES)}"
     if (family.kind is Kind.COUNTER) != family.name.endswith("_total"):
@@ -113,7 +113,7 @@ def find_name_problem(family: Family) -> str | None:
 
 
 def find_invalid_name(family: Family) -> str | None:
-    """What Prometheus would refuse of a family made at run time."""
+    """Why Prometheus would reject a family created at run time, or None."""
     if not ANY_NAME.match(family.name):
         return "Prometheus allows letters, digits, underscores and colons in a name"
     labels = family.labels
@@ -125,6 +125,7 @@ def find_invalid_name(family: Family) -> str | None:
 
 
 def find_label_problem(family: Family) -> str | None:
+    """What is wrong with the label names, or None."""
     for label in family.labels:
         if not LABEL.match(label) or label.startswith("__"):
             return f"label {label!r} is not a lower case name"
@@ -138,6 +139,7 @@ def find_label_problem(family: Family) -> str | None:
 
 
 def find_bucket_problem(family: Family) -> str | None:
+    """What is wrong with the buckets, or None."""
     if (family.kind is Kind.HISTOGRAM) != bool(family.buckets):
         return "histograms, and only they, have buckets"
     ascending = all(low < high for low, high in pairwise(family.buckets))
@@ -147,6 +149,7 @@ def find_bucket_problem(family: Family) -> str | None:
 
 
 def find_objective_problem(family: Family) -> str | None:
+    """What is wrong with the quantiles, or None."""
     if family.kind is not Kind.SUMMARY:
         return "only summaries have quantiles" if family.objectives else None
     if family.declared:

@@ -1,4 +1,4 @@
-"""What sources hand over: how a reader describes itself, and what one reading of it holds."""
+"""The interface of sources and readers, and what a reader returns."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from exporter.metrics.family import Family, Labels
 from exporter.redaction import redact
 
 Tables = Mapping[Family, Mapping[Labels, float]]
-"""The whole state of some families."""
+"""The complete state of some families."""
 
 Memories = Mapping[str, Mapping[bytes, bytes | None]]
-"""What to remember: for each space, a value for each key, or None to forget the key."""
+"""What to remember: for each space, a value for each key, or None to delete the key."""
 
 
 class Memory(Protocol):
-    """What readers remembered, as the last commit left it."""
+    """What readers remembered, as of the last commit."""
 
     def recall(self, space: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The remembered values of those keys that are known."""
+        """The values of those keys that are known."""
 
     def recall_all(self, space: str) -> dict[bytes, bytes]:
-        """Everything remembered in a space."""
+        """All keys and values of a space."""
 
     def lose(self, space: str, keys: Iterable[bytes]) -> None:
-        """Remove, count and report entries that cannot be decoded."""
+        """Remove, count and log entries that cannot be decoded."""
 
 
 class Change(NamedTuple):
-    """One thing that happened: a counter grows by `value`, a histogram observes it."""
+    """One event: a counter grows by `value`, a histogram observes it."""
 
     family: Family
     labels: Labels
@@ -39,16 +39,14 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one successful read of a reader found.
+    """The result of one successful read.
 
-    `tables` is the whole state of each family the reader feeds; `changes` is what happened since the last
-    reading; `memories` is what to remember, committed together with the changes; `notes` are lines for
-    the page of the source's last cycles; `again` asks for another read at once, to catch up in bounded steps.
-    `moment` is when it was read, on the clock by which memories age, and `forget` says for a space before which
-    moment a key was last written that is to be forgotten. `dags` are all DAGs that there are, where the reading
-    is a complete list of them: what was counted of others is forgotten after a day, with what is remembered of them in
-    `dag_spaces`, whose keys are DAG ids. `unanswered` names each object that the reader passes over now because it was
-    answered with an error, and says why.
+    `tables` is the complete state of the families that the reader feeds. `changes` are the events after the last
+    reading; `memories` are committed in the same transaction. `notes` are lines for the page /sources. `again` asks for
+    another read at once, to catch up in limited steps. `moment` is the time of the reading, on the clock by which
+    memories age; `forget` has a time for each space: keys last written before it are deleted. `dags` is the complete
+    list of DAGs, if the reader read it: counters of other DAGs are deleted after a day, and so are their keys (DAG ids)
+    in `dag_spaces`. `unanswered` has, for each skipped object, its name and the error that Airflow returned.
     """
 
     tables: Tables = field(default_factory=dict)
@@ -64,14 +62,14 @@ class Reading:
 
 
 NOTHING = Reading()
-"""The reading of who looks only so that another reader has more to tell: there is nothing to commit or publish."""
+"""Returned by a reader that only prepares data for another reader: nothing is committed or published."""
 
 
 class ReaderError(Exception):
-    """A reader could not read. `reason` is one of REASONS; the message says what to do.
+    """A read failed. `reason` is one of REASONS; the message says what to do.
 
-    The message is kept, logged and shown on pages: it holds no secret. What a server or a library said must
-    have passed `redaction.redact_foreign` before it becomes part of a message.
+    The message is logged and shown on pages, so it must not contain secrets: text of a server or a library has to be
+    passed through `redaction.redact_foreign` first.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -94,11 +92,11 @@ REASONS = (
     "state_file",
     "internal",
 )
-"""Why a reader or a source failed: the closed set of the label `reason`."""
+"""Why a reader or a source failed: all values of the label `reason`."""
 
 
 class Reader(Protocol):
-    """One thing that a source reads, with its own interval, deadline and guard."""
+    """Reads one thing from a source, with a separate interval, deadline and error handling."""
 
     name: str
     help: str
@@ -106,18 +104,18 @@ class Reader(Protocol):
 
     @property
     def families(self) -> Sequence[Family]:
-        """The state families it feeds: they go when it fails."""
+        """The state families that it feeds; they expire if it keeps failing."""
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
 
 
 class Source(Protocol):
-    """A named group of readers that share a connection and a thread."""
+    """A group of readers that share a connection and a thread."""
 
     name: str
     vital: str
-    """The reader without whose data the source counts as down; empty where the success of any reader will do."""
+    """The reader without whose data the source is down; empty if the success of any reader is enough."""
 
     @property
     def readers(self) -> Sequence[Reader]:
@@ -125,13 +123,13 @@ class Source(Protocol):
 
     @property
     def refused(self) -> bool:
-        """Whether the other side does not accept our credentials now."""
+        """Whether the other side currently rejects our credentials."""
 
     def connect(self) -> None:
-        """Make or check the connection, before the first reader and after a failure. Raises ReaderError."""
+        """Open or check the connection, before the first read and after a failure. Raises ReaderError."""
 
     def close(self) -> None:
-        """Let go of sockets."""
+        """Close sockets."""
 
     def begin(self, deadline: float) -> None:
-        """Say until when (monotonic seconds) the next read may take."""
+        """Set the deadline of the next read, in monotonic seconds."""

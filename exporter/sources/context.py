@@ -23,7 +23,7 @@ class SeriesCell(Protocol):
 class EventTables(Protocol):
     """The store's tables for events; a series that they return is passed back to them as it is."""
 
-    def find(self, family: Family, labels: Labels) -> SeriesCell | None:
+    def get_or_create(self, family: Family, labels: Labels) -> SeriesCell | None:
         """The series with these labels, created if new; None if there is no room for it."""
 
     def bounds(self, family: Family) -> tuple[float, ...]:
@@ -41,7 +41,7 @@ class EventTables(Protocol):
     def sweep(self) -> bool:
         """Remove expired series; True if any was removed."""
 
-    def respell(self, spell: Callable[[tuple[str, ...], Labels], Labels]) -> None:
+    def respell(self, correct: Callable[[tuple[str, ...], Labels], Labels]) -> None:
         """Move series to corrected labels."""
 
     def clear(self) -> None:

@@ -1,7 +1,7 @@
-"""What one source knows of ids and of Airflow itself that the other sources need.
+"""Ids and facts about Airflow that one source reads and the others need.
 
-The Airflow source fills it; StatsD resolves dotted names by it, the host source names tasks by it. Where the API is off
-it stays empty, and every part of it says "not known". Pieces are replaced whole or only grow, so any thread may read.
+The Airflow source fills it. StatsD needs it to split dotted names, the host source to find a process's task. If the API
+is off, it stays empty. Parts are replaced as a whole or only grow, so any thread may read it.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from exporter.diagnosis.findings import Diagnosis
 
-TASKS_OF_DAG = 5_000
-"""How many task ids of one DAG are remembered."""
-TRIES = 100_000
-"""How many tries are remembered by UUID: the oldest are forgotten first."""
-DAG_KEPT = 86_400.0
-"""For how many seconds a DAG is known that lists lack: a list may be short for a moment."""
+MAX_TASKS_PER_DAG = 5_000
+"""Task ids that are remembered for one DAG."""
+MAX_TRIES = 100_000
+"""Tries that are remembered by UUID; the oldest is removed first."""
+DAG_LIFETIME = 86_400.0
+"""Seconds that a DAG is remembered after it was last listed, because a list may be incomplete for a moment."""
 
 
 NOT_IN_STATSD = re.compile(r"[^a-zA-Z0-9_.-]")
-"""What Airflow replaces by an underscore in the names that it sends by StatsD."""
+"""Characters that Airflow replaces by an underscore in StatsD names."""
 
 
-class Named(NamedTuple):
-    """The task that a try belongs to."""
+class TaskKey(NamedTuple):
+    """The task of a try."""
 
     dag_id: str
     task_id: str
 
 
 class Directory:
-    """Ids that are known to exist, and which Airflow they belong to."""
+    """The ids that are known, and the release and settings of Airflow."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.version = ""
         """Airflow's release, for example 3.3.2; empty while it is not known."""
         self.metrics: Mapping[str, str] = {}
-        """Section `[metrics]` of Airflow's configuration, where `/config` shows it."""
+        """The section `[metrics]` of Airflow's configuration, if the API exposes it."""
         self.dag_ids: frozenset[str] | None = None
-        """All DAGs that were listed within the last day; None while they are not known."""
-        self.spelling = 0
-        """Grows whenever names that hold ids may have to be read otherwise: by ids with dots, release or settings."""
+        """All DAGs that were listed within the last day; None before the first list."""
+        self.revision = 0
+        """Grows when StatsD names may resolve differently: after new ids with dots, another release or settings."""
         self.polls = 0
-        """How often all tries were told of that were active, or had ended since the poll before."""
+        """The number of polls that recorded all active tries, and all that finished after the poll before."""
         self.diagnosis: Diagnosis | None = None
         """The newest diagnosis of what waits; None before the first."""
         self._files: Mapping[tuple[str, str], str] = {}
@@ -54,33 +54,33 @@ class Directory:
         self._clock = clock
         self._listed: dict[str, float] = {}
         self._tasks: dict[str, set[str]] = {}
-        self._tries: dict[str, Named] = {}
+        self._tries: dict[str, TaskKey] = {}
 
-    def tell_version(self, version: str) -> None:
-        """Airflow's release was read."""
+    def set_version(self, version: str) -> None:
+        """Set Airflow's release."""
         if version != self.version:
             self.version = version
-            self.spelling += 1
+            self.revision += 1
 
-    def tell_metrics(self, metrics: Mapping[str, str]) -> None:
-        """Airflow's settings of metrics were read."""
+    def set_metrics_config(self, metrics: Mapping[str, str]) -> None:
+        """Set the section `[metrics]` of Airflow's configuration."""
         if metrics != self.metrics:
             self.metrics = dict(metrics)
-            self.spelling += 1
+            self.revision += 1
 
-    def tell_dags(self, dag_ids: Iterable[str]) -> None:
-        """The list of all DAGs was read; those that lists have lacked for a day are forgotten, with their task ids."""
+    def set_dags(self, dag_ids: Iterable[str]) -> None:
+        """Set the list of all DAGs. A DAG that was not listed for a day is forgotten, with its task ids."""
         now = self._clock()
-        self._listed = {dag_id: moment for dag_id, moment in self._listed.items() if now - moment < DAG_KEPT}
+        self._listed = {dag_id: moment for dag_id, moment in self._listed.items() if now - moment < DAG_LIFETIME}
         self._listed |= dict.fromkeys(dag_ids, now)
         known = frozenset(self._listed)
         if known != self.dag_ids:
-            self.spelling += self.dag_ids is None or any("." in dag_id for dag_id in known ^ self.dag_ids)
+            self.revision += self.dag_ids is None or any("." in dag_id for dag_id in known ^ self.dag_ids)
             self.dag_ids = known
             self._tasks = {dag_id: tasks for dag_id, tasks in self._tasks.items() if dag_id in known}
 
-    def tell_files(self, origin: str, files: Iterable[tuple[str, str]]) -> None:
-        """Bundle and path of each DAG file were read from a list (DAGs, import errors); the bundle is empty on 2.x."""
+    def set_files(self, origin: str, files: Iterable[tuple[str, str]]) -> None:
+        """Set bundle and path of the DAG files in a list `origin` (DAGs, import errors); on 2.x the bundle is empty."""
         self._listed_files[origin] = frozenset(files)
         found: dict[tuple[str, str], str] = {}
         for bundle, path in frozenset().union(*self._listed_files.values()):
@@ -90,42 +90,42 @@ class Directory:
         spelled = {key: path for key, path in found.items() if path not in ("", key[1])}
         if spelled != self._files:
             self._files = spelled
-            self.spelling += 1
+            self.revision += 1
 
-    def find_file(self, bundle: str, name: str) -> str:
-        """The path of the one DAG file of that name in the bundle (anywhere, where that is empty); else the name.
+    def get_file_path(self, bundle: str, name: str) -> str:
+        """The path of the DAG file with this name in a bundle (in any, if it is empty); the name if that is not unique.
 
-        The name may be the whole path as Airflow writes it in StatsD's tags, `sales_orders.py` for `sales/orders.py`.
+        The name may be the whole path as StatsD tags have it: `sales_orders.py` for `sales/orders.py`.
         """
         return self._files.get((bundle, name), name)
 
     def record_diagnosis(self, diagnosis: Diagnosis) -> None:
-        """What waits, and why, was worked out."""
+        """Record a new diagnosis of what waits, and why."""
         self.diagnosis = diagnosis
 
-    def tell_poll(self) -> None:
-        """All tries that Airflow shows now were recorded."""
+    def record_poll(self) -> None:
+        """Record that all tries which Airflow returns now were recorded."""
         self.polls += 1
 
-    def tell_try(self, dag_id: str, task_id: str, uuid: str | None = None) -> None:
-        """Record a task instance, with its UUID if Airflow has one (3.x)."""
+    def record_try(self, dag_id: str, task_id: str, uuid: str | None = None) -> None:
+        """Record a task instance, with its UUID if Airflow returns one (3.x)."""
         tasks = self._tasks.setdefault(dag_id, set())
-        if task_id not in tasks and len(tasks) < TASKS_OF_DAG:
+        if task_id not in tasks and len(tasks) < MAX_TASKS_PER_DAG:
             tasks.add(task_id)
-            self.spelling += "." in dag_id or "." in task_id
+            self.revision += "." in dag_id or "." in task_id
         if uuid and uuid not in self._tries:
-            if len(self._tries) >= TRIES:
+            if len(self._tries) >= MAX_TRIES:
                 self._tries.pop(next(iter(self._tries)))
-            self._tries[uuid] = Named(dag_id, task_id)
+            self._tries[uuid] = TaskKey(dag_id, task_id)
 
     def tasks(self, dag_id: str) -> frozenset[str]:
-        """The task ids of a DAG, as far as they were seen; a DAG's are never known to be complete."""
+        """The task ids of a DAG that were seen; there may be more."""
         return frozenset(self._tasks.get(dag_id, ()))
 
     def has_task(self, dag_id: str, task_id: str) -> bool:
-        """Whether a task instance of that task was seen."""
+        """Whether a task instance of this task was seen."""
         return task_id in self._tasks.get(dag_id, ())
 
-    def find_try(self, uuid: str) -> Named | None:
-        """The task of the try with this UUID; None if none with it was seen."""
+    def find_try(self, uuid: str) -> TaskKey | None:
+        """The task of the try with this UUID; None if the try was not seen."""
         return self._tries.get(uuid)

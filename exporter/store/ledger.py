@@ -1,11 +1,11 @@
-"""Counters and histograms that only grow, across restarts too.
+"""Counters and histograms that only grow, also across restarts.
 
-A change is staged, written to the state file with the reader's memory in one transaction, and only
-then adopted, so that what was exposed is never ahead of what a restart will find.
+A change is staged, written to the state file in one transaction with what the reader remembers, and then published:
+no exposed value is ahead of the state file, so after a crash no counter looks as if it was reset.
 
-Born at zero: a child is exposed as 0 first. It shows its value only after a commit has recorded that
-the 0 was exposed, at least `hold` seconds ago; so `increase()` sees the first failure of a task, a second
-Prometheus scraping a little later sees it too, and a crash in between never looks like a reset.
+Born at zero: a new series is exposed as 0 first. Its value is revealed by the first commit that is at least
+`birth_hold` seconds after a scrape saw the 0. So `increase()` sees the first failure of a task, and so does a second
+Prometheus that scrapes a little later.
 """
 
 from __future__ import annotations
@@ -21,77 +21,76 @@ from zlib import crc32
 
 from exporter.metrics.family import OTHER, Family, Kind, Labels
 from exporter.metrics.reading import Change
-from exporter.store.store import Scope, Series, Table, clean_labels
+from exporter.store.store import FamilyTable, Scope, Series, clean_labels
 
-EXACT = 2**53
-"""Up to here whole numbers are kept as integers; a float is exact up to here too."""
-LARGEST = sys.float_info.max
-"""The largest number that a counter can be, or grow by."""
+MAX_EXACT_INTEGER = 2**53
+"""Whole numbers below it are integers; a float represents them exactly too."""
+MAX_VALUE = sys.float_info.max
+"""The largest value of a counter, and of one change."""
 
 
-class Row(NamedTuple):
-    """A series as the state file keeps it.
+class LedgerRow(NamedTuple):
+    """A series in the state file.
 
-    `shape` is a fingerprint of the family's kind, labels and buckets: cells of another shape mean something else.
+    `shape` is a fingerprint of the family's kind, labels and buckets: cells of another shape have another meaning.
     """
 
     family: str
     labels: Labels
     cells: list[float]
-    shown: bool
+    revealed: bool
     shape: int = 0
 
 
-class Staged(NamedTuple):
-    """New cells of every series that changes, not yet exposed, and the series to be shown from now on.
+class StagedChanges(NamedTuple):
+    """The new cells of each changed series, not exposed yet, and the series that are due to be revealed.
 
-    `folded` and `refused` are how many changes went to a coarser series or nowhere, by family.
+    `folded` and `refused` count, by family, changes that went to a coarser series or were not accepted.
     """
 
     cells: dict[tuple[Family, Labels], list[float]]
-    ripe: list[tuple[Family, Series]]
+    due: list[tuple[Family, Series]]
     folded: Counter[Family]
     refused: Counter[Family]
 
 
 class Ledger:
-    """The growing families of one source; only that source's thread calls it."""
+    """The counters and histograms of one source. Only that source's thread calls it."""
 
     def __init__(
         self,
         families: Iterable[Family],
         *,
         cap: Callable[[Family], int] = lambda family: family.cap,
-        hold: float = 30.0,
+        birth_hold: float = 30.0,
         clock: Callable[[], float] = time.monotonic,
         scope: Scope = (),
         buckets: Mapping[Family, tuple[float, ...]] | None = None,
     ) -> None:
         self._cap = cap
-        self._hold = hold
+        self._birth_hold = birth_hold
         self._clock = clock
         self._series: dict[Family, dict[Labels, Series]] = {family: {} for family in families}
         self._hidden: dict[Family, list[Series]] = {family: [] for family in self._series}
         chosen = buckets or {}
-        self.tables = {family: Table(family, [], scope=scope, buckets=chosen.get(family)) for family in self._series}
+        self.tables = {
+            family: FamilyTable(family, [], scope=scope, buckets=chosen.get(family)) for family in self._series
+        }
         self._shapes = {family: fingerprint(table) for family, table in self.tables.items()}
         self.folded: Counter[Family] = Counter()
         self.refused: Counter[Family] = Counter()
 
     def series(self, family: Family, labels: Labels) -> Series | None:
-        """The series with exactly these labels."""
+        """The series with exactly these labels, or None."""
         return self._series[family].get(labels)
 
     def seed(self, family: Family, labels: Labels) -> None:
-        """Let a series exist before anything happened to it. Raises ValueError where the labels do not fit.
-
-        It is born at zero like every other: what happens before a scrape saw the 0 is shown after.
-        """
+        """Create a series with the value 0, before its first change. Raises ValueError if the labels do not fit."""
         if labels not in self._series[family]:
-            self._add(family, clean_labels(family, labels), [0] * self._width(family), shown=False)
+            self._add(family, clean_labels(family, labels), [0] * self._width(family), revealed=False)
 
-    def restore(self, rows: Iterable[Row]) -> int:
-        """Take back what the state file kept, before anything is staged; returns how many rows fit no family."""
+    def restore(self, rows: Iterable[LedgerRow]) -> int:
+        """Create the saved series, before the first change; returns the number of rows that fit no family."""
         families = {family.name: family for family in self._series}
         unfit = 0
         for row in rows:
@@ -99,28 +98,27 @@ class Ledger:
             if family is None or row.shape != self._shapes[family]:
                 unfit += 1
             else:
-                self._add(family, row.labels, row.cells, shown=row.shown)
+                self._add(family, row.labels, row.cells, revealed=row.revealed)
         return unfit
 
     def seed_closed(self) -> None:
-        """Seed every series of the families whose labels all have a closed set of values."""
+        """Seed all series of the families whose label values are all known in advance."""
         for family in self._series:
             if family.labels and all(label in family.closed for label in family.labels):
                 for labels in product(*(family.closed[label] for label in family.labels)):
                     self.seed(family, labels)
 
-    def stage(self, changes: Iterable[Change]) -> Staged:
-        """Work out the new cells without touching what is exposed.
+    def stage(self, changes: Iterable[Change]) -> StagedChanges:
+        """Compute the new cells without a change to what is exposed.
 
-        A negative change, one that is no finite number and one that would take a sum out of the finite are refused:
-        they could not be taken back. Without any
-        changes it still has to be called now and then, for series that have been exposed as 0 for long enough.
-        Raises ValueError where labels do not fit their family.
+        A change that is negative, not finite, or would overflow a sum is refused, because it could not be undone.
+        Call it also without changes, to reveal series that were exposed as 0 for long enough.
+        Raises ValueError if labels do not fit their family.
         """
-        staged = Staged({}, self._ripe(), Counter(), Counter())
+        staged = StagedChanges({}, self._find_due(), Counter(), Counter())
         sizes = {family: len(known) for family, known in self._series.items()}
         for family, wanted, value in changes:
-            if not 0 <= value <= LARGEST:
+            if not 0 <= value <= MAX_VALUE:
                 staged.refused[family] += 1
                 continue
             labels = self._place(family, wanted, staged, sizes[family])
@@ -134,62 +132,62 @@ class Ledger:
                 staged.refused[family] += 1
         return staged
 
-    def rows(self, staged: Staged) -> list[Row]:
-        """What the state file has to write."""
-        ripe = {(family, series.labels): series.cells for family, series in staged.ripe}
+    def rows(self, staged: StagedChanges) -> list[LedgerRow]:
+        """The rows to write to the state file."""
+        due = {(family, series.labels): series.cells for family, series in staged.due}
         rows = []
-        for (family, labels), cells in {**ripe, **staged.cells}.items():
+        for (family, labels), cells in {**due, **staged.cells}.items():
             known = self._series[family].get(labels)
-            shown = (family, labels) in ripe or (known is not None and known.shown)
-            rows.append(Row(family.name, labels, cells, shown, self._shapes[family]))
+            revealed = (family, labels) in due or (known is not None and known.revealed)
+            rows.append(LedgerRow(family.name, labels, cells, revealed, self._shapes[family]))
         return rows
 
-    def dump(self) -> list[Row]:
-        """Every series, as `restore` takes it back."""
+    def dump(self) -> list[LedgerRow]:
+        """All series, as rows for `restore`."""
         return [
-            Row(family.name, labels, list(series.cells), series.shown, self._shapes[family])
+            LedgerRow(family.name, labels, list(series.cells), series.revealed, self._shapes[family])
             for family, known in self._series.items()
             for labels, series in known.items()
         ]
 
-    def adopt(self, staged: Staged) -> None:
-        """Expose what has been committed."""
+    def publish(self, staged: StagedChanges) -> None:
+        """Expose committed changes, and reveal the series that were due."""
         for (family, labels), cells in staged.cells.items():
             known = self._series[family].get(labels)
             if known is None:
-                self._add(family, labels, cells, shown=False)
+                self._add(family, labels, cells, revealed=False)
             else:
                 known.cells = cells
-        for _, series in staged.ripe:
-            series.shown = True
-        for family in {family for family, _ in staged.ripe}:
-            self._hidden[family] = [series for series in self._hidden[family] if not series.shown]
+        for _, series in staged.due:
+            series.revealed = True
+        for family in {family for family, _ in staged.due}:
+            self._hidden[family] = [series for series in self._hidden[family] if not series.revealed]
         self.folded.update(staged.folded)
         self.refused.update(staged.refused)
 
     def forget(self, family: Family, gone: Callable[[Labels], bool]) -> list[Labels]:
-        """Remove series by their labels, before the next stage; returns those removed, for the next commit."""
+        """Remove series by their labels; returns the labels of those removed, for the next commit."""
         known = self._series[family]
         removed = {labels: known.pop(labels) for labels in list(known) if gone(labels)}
         if removed:
             self.tables[family].series = list(known.values())
-            lost = set(map(id, removed.values()))
-            self._hidden[family] = [series for series in self._hidden[family] if id(series) not in lost]
+            ids = set(map(id, removed.values()))
+            self._hidden[family] = [series for series in self._hidden[family] if id(series) not in ids]
         return list(removed)
 
-    def _add(self, family: Family, labels: Labels, cells: list[float], *, shown: bool) -> None:
+    def _add(self, family: Family, labels: Labels, cells: list[float], *, revealed: bool) -> None:
         seeded = self._series[family].get(labels)
         if seeded is not None:
-            seeded.cells, seeded.shown = cells, shown
+            seeded.cells, seeded.revealed = cells, revealed
             return
-        series = Series(labels, cells, shown=shown)
+        series = Series(labels, cells, revealed=revealed)
         self._series[family][series.labels] = series
         self.tables[family].series.append(series)
-        if not shown:
+        if not revealed:
             self._hidden[family].append(series)
 
-    def _ripe(self) -> list[tuple[Family, Series]]:
-        limit = self._clock() - self._hold
+    def _find_due(self) -> list[tuple[Family, Series]]:
+        limit = self._clock() - self._birth_hold
         return [
             (family, series)
             for family, hidden in self._hidden.items()
@@ -197,10 +195,10 @@ class Ledger:
             if 0 < series.exposed_at <= limit
         ]
 
-    def _place(self, family: Family, wanted: Labels, staged: Staged, size: int) -> Labels:
-        """The labels that there is room for: coarser ones once the cap is reached.
+    def _place(self, family: Family, wanted: Labels, staged: StagedChanges, size: int) -> Labels:
+        """The labels of the series that a change goes to: coarser ones once the cap is reached.
 
-        A tenth more than the cap is kept for the folded series themselves.
+        Folded series may exceed the cap by a tenth.
         """
         known, cap = self._series[family], self._cap(family)
         if wanted in known or (family, wanted) in staged.cells:
@@ -215,20 +213,20 @@ class Ledger:
         return 1 if family.kind is not Kind.HISTOGRAM else len(self.tables[family].buckets) + 2
 
     def _record(self, family: Family, cells: list[float], value: float) -> bool:
-        """Count a change; says whether the sum could take it: not where it would leave the finite."""
-        if not cells[-1] + value <= LARGEST:
+        """Add a change to the cells; False, without effect, if the sum would overflow."""
+        if not cells[-1] + value <= MAX_VALUE:
             return False
         if family.kind is Kind.HISTOGRAM:
             cells[bisect_left(self.tables[family].buckets, value)] += 1
-        cells[-1] = tidy(cells[-1] + value)
+        cells[-1] = to_exact_integer(cells[-1] + value)
         return True
 
 
 def fold(family: Family, labels: Labels) -> Iterator[Labels]:
-    """Yield coarser and coarser labels, from the right; labels whose values are a closed set stay what they are."""
+    """Yield labels with more and more values replaced by `_other`, from the right; closed sets of values are kept."""
     folded = list(labels)
     open_labels = [place for place, name in enumerate(family.labels) if name not in family.closed]
-    # There are few teams, so that folding them makes little room.
+    # There are few teams, so folding them would save few series.
     open_labels.sort(key=lambda place: family.labels[place] != "team")
     for place in reversed(open_labels or range(len(labels))):
         folded[place] = OTHER
@@ -236,7 +234,7 @@ def fold(family: Family, labels: Labels) -> Iterator[Labels]:
 
 
 def coarsen(family: Family, labels: Labels, fits: Callable[[Labels], bool]) -> Labels:
-    """The first coarser labels that fit; else the coarsest."""
+    """The first coarser labels for which `fits` is true, else the coarsest."""
     coarser = labels
     for coarser in fold(family, labels):
         if fits(coarser):
@@ -244,11 +242,11 @@ def coarsen(family: Family, labels: Labels, fits: Callable[[Labels], bool]) -> L
     return coarser
 
 
-def fingerprint(table: Table) -> int:
-    """A number that differs where cells of the same family cannot be carried on."""
+def fingerprint(table: FamilyTable) -> int:
+    """A checksum of kind, labels and buckets: if it changes, saved cells of the family cannot be used."""
     return crc32(repr((table.family.kind.value, table.family.labels, tuple(map(float, table.buckets)))).encode())
 
 
-def tidy(value: float) -> float:
-    """The same number, as an integer where that is exact."""
-    return int(value) if value < EXACT and value == int(value) else float(value)
+def to_exact_integer(value: float) -> float:
+    """The same number, as an integer if that is exact."""
+    return int(value) if value < MAX_EXACT_INTEGER and value == int(value) else float(value)

@@ -1,4 +1,4 @@
-"""What is kept of a live table: the terms of those who write it to the state file and of those who find it there."""
+"""Rows of live tables, as they are written to the state file and read from it."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from exporter.metrics.family_spec import FamilySpec
 
 
 class LiveRow(NamedTuple):
-    """One series: `changed` is when it last changed, in Unix seconds, `id` what it has in the file."""
+    """One series: `id` is its key in the file, `changed` is when its value last changed, in Unix seconds."""
 
     id: int
     family: int
     labels: Labels
     cells: list[float]
-    shown: bool
+    revealed: bool
     changed: float
 
 
 @dataclass(slots=True)
 class LiveContents:
-    """What the state file has of the live tables; `lost` are the ids of rows that cannot be decoded."""
+    """All rows in the state file; `lost` has the ids of those that cannot be decoded."""
 
     families: dict[int, FamilySpec] = field(default_factory=dict)
     rows: list[LiveRow] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     newest: int = 0
-    """The highest id that is in use."""
+    """The highest id in use."""
 
 
 @dataclass(slots=True)
 class LiveChanges:
-    """What one write changes."""
+    """The changes of one transaction, already encoded."""
 
     families: list[tuple[int, bytes]] = field(default_factory=list)
     series: list[tuple[int, int, bytes]] = field(default_factory=list)
     values: list[tuple[int, object, bool, int]] = field(default_factory=list)
-    """Id, cells, whether they are shown, and the moment in Unix seconds."""
+    """Id, cells, whether the series is revealed, and the time in Unix seconds."""
     gone: list[int] = field(default_factory=list)
     everything: bool = False
-    """Whether nothing of what the file has is to stay."""
+    """Whether all rows that are in the file are deleted first."""
 
     def __bool__(self) -> bool:
         return bool(self.everything or self.families or self.series or self.values or self.gone)

@@ -1,42 +1,42 @@
-"""One family of live tables: its series, and what expiry, birth at zero and the state file have to know of them."""
+"""The series of one family that changes with every event, and when they expire."""
 
 from __future__ import annotations
 
 from collections import deque
 
 from exporter.metrics.family import Labels
-from exporter.store.live_waiting import WaitingRows
-from exporter.store.senders import Gauge
-from exporter.store.store import Series, Table
+from exporter.store.senders import GaugeSeries
+from exporter.store.store import FamilyTable, Series
+from exporter.store.unclaimed_rows import RowsByLabels
 
 
-class Live:
-    """One family's table, and what the sweep has to know of it."""
+class LiveTable:
+    """One family's table with its index and the times of its events."""
 
-    __slots__ = ("due", "hidden", "known", "row", "seen", "shared", "table", "waiting")
+    __slots__ = ("hidden", "known", "next_expiry_check", "row", "seen", "shared", "table", "unclaimed")
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: FamilyTable) -> None:
         self.table = table
         self.row = 0
-        """The family's row in the state file; 0 for none."""
-        self.waiting: WaitingRows = {}
-        """Series that an earlier process kept and that are not made yet."""
+        """The id of the family's row in the state file; 0 before the first write."""
+        self.unclaimed: RowsByLabels = {}
+        """Saved series of an earlier process that were not created yet."""
         self.known: dict[Labels, Series] = {}
         self.hidden: deque[Series] = deque()
-        """The oldest first: none is exposed before one that is older."""
+        """Series that are exposed as 0, the oldest first: none is exposed before an older one."""
         self.seen: dict[Labels, float] = {}
-        """When a series was last sent, where its family expires; gauges know it themselves."""
+        """The time of each series' last event, if the family expires. Gauges keep it themselves."""
         self.shared: set[Labels] = set()
-        """Gauges that have several senders."""
-        self.due = 0.0
+        """Gauges with several senders."""
+        self.next_expiry_check = 0.0
 
-    def touched(self, series: Series) -> float:
-        """When it was last sent, in monotonic seconds."""
-        return series.seen if isinstance(series, Gauge) else self.seen.get(series.labels, 0.0)
+    def last_seen(self, series: Series) -> float:
+        """When the last event of a series arrived, in monotonic seconds."""
+        return series.seen if isinstance(series, GaugeSeries) else self.seen.get(series.labels, 0.0)
 
-    def ends(self, series: Series) -> float:
-        """When it expires unless it is sent again, in monotonic seconds."""
+    def expires_at(self, series: Series) -> float:
+        """When a series expires without another event, in monotonic seconds."""
         ttl = self.table.family.ttl
-        if self.table.family.periodic and isinstance(series, Gauge):
-            return min(series.lapses(ttl), series.seen + ttl)
-        return self.touched(series) + ttl
+        if self.table.family.periodic and isinstance(series, GaugeSeries):
+            return min(series.expires_periodic(ttl), series.seen + ttl)
+        return self.last_seen(series) + ttl

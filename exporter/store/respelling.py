@@ -1,4 +1,4 @@
-"""Series that turn out to be of something whose id is spelled otherwise: they go on under the right labels."""
+"""Moves series to corrected labels, once it is known how an id in a StatsD name is really spelled."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections import deque
 from collections.abc import Callable
 
 from exporter.metrics.family import Family, Labels
-from exporter.store.live_table import Live
-from exporter.store.senders import Gauge
-from exporter.store.store import Kept, Series
+from exporter.store.live_table import LiveTable
+from exporter.store.senders import GaugeSeries
+from exporter.store.store import PersistentSeries, Series
 
-Spell = Callable[[tuple[str, ...], Labels], Labels]
-"""The right label values, by the names of the labels and their values so far."""
+LabelCorrection = Callable[[tuple[str, ...], Labels], Labels]
+"""Returns the correct label values for label names and the values so far."""
 
 
-def respell(live: Live, spell: Spell) -> list[Series]:
-    """Move the series of one family to the labels that are right; returns those that are no longer exposed.
+def respell(live: LiveTable, correct: LabelCorrection) -> list[Series]:
+    """Move the series of one family to their correct labels; returns the series that are no longer exposed.
 
-    Where there is one with these labels already, counts are added up, and of a gauge the other stays.
+    If a series with the correct labels exists, counts are added to it, and a gauge keeps its value.
     """
     family, known = live.table.family, live.known
     moved: dict[int, Series] = {}
     for old in list(known.values()):
-        labels = spell(family.labels, old.labels)
+        labels = correct(family.labels, old.labels)
         if labels == old.labels:
             continue
         del known[old.labels]
@@ -30,48 +30,48 @@ def respell(live: Live, spell: Spell) -> list[Series]:
         seen = live.seen.pop(old.labels, None)
         new = known.get(labels)
         if new is None:
-            new = known[labels] = copy(family, labels, old)
+            new = known[labels] = copy_series(family, labels, old)
             if seen is not None:
                 live.seen[new.labels] = seen
-            if isinstance(new, Gauge) and len(new.shares) > 1:
+            if isinstance(new, GaugeSeries) and len(new.senders) > 1:
                 live.shared.add(new.labels)
         else:
-            add(new, old)
+            add_series(new, old)
         moved[id(old)] = new
     if not moved:
         return []
     gone = [series for series in live.table.series if id(series) in moved]
     live.table.series = list(known.values())
-    waiting = [moved.get(id(series), series) for series in live.hidden]
-    live.hidden = deque(dict.fromkeys(series for series in waiting if not series.shown))
+    hidden = [moved.get(id(series), series) for series in live.hidden]
+    live.hidden = deque(dict.fromkeys(series for series in hidden if not series.revealed))
     return gone
 
 
-def copy(family: Family, labels: Labels, old: Series) -> Series:
-    """The same series with other labels; what was exposed under the old ones was exposed."""
-    if isinstance(old, Gauge):
-        gauge = Gauge(labels, family.merge)
-        gauge.shares, gauge.seen, gauge.value = old.shares, old.seen, old.value
+def copy_series(family: Family, labels: Labels, old: Series) -> Series:
+    """The same series with other labels; it counts as exposed if the old one was."""
+    if isinstance(old, GaugeSeries):
+        gauge = GaugeSeries(labels, family.merge)
+        gauge.senders, gauge.seen, gauge.value = old.senders, old.seen, old.value
         return gauge
-    series = type(old)(labels, old.cells, shown=old.shown)
+    series = type(old)(labels, old.cells, revealed=old.revealed)
     series.exposed_at = old.exposed_at
-    if isinstance(series, Kept) and isinstance(old, Kept):
-        series.kept = old.kept
+    if isinstance(series, PersistentSeries) and isinstance(old, PersistentSeries):
+        series.saved = old.saved
     return series
 
 
-def add(new: Series, old: Series) -> None:
-    """Let a series go on with what another one counted. What had been shown is shown at once."""
-    if isinstance(new, Gauge):
+def add_series(new: Series, old: Series) -> None:
+    """Add the counts of another series to a series; if either is revealed, the sum is revealed."""
+    if isinstance(new, GaugeSeries):
         return
-    new.value = add_up(new.value, old.value)
-    if isinstance(new, Kept) and isinstance(old, Kept):
-        new.kept = add_up(new.kept, old.kept)
-    new.shown = new.shown or old.shown
+    new.value = add_values(new.value, old.value)
+    if isinstance(new, PersistentSeries) and isinstance(old, PersistentSeries):
+        new.saved = add_values(new.saved, old.saved)
+    new.revealed = new.revealed or old.revealed
 
 
-def add_up(one: float | list[float], other: float | list[float]) -> float | list[float]:
-    """The sum of two values of one family, cell by cell for a histogram."""
+def add_values(one: float | list[float], other: float | list[float]) -> float | list[float]:
+    """The sum of two values of one family; of histograms, cell by cell."""
     if isinstance(one, list) and isinstance(other, list):
         return [left + right for left, right in zip(one, other, strict=True)]
     return one if isinstance(one, list) or isinstance(other, list) else one + other

@@ -1,4 +1,4 @@
-"""What one series is made of beside its value: each sender's share of a gauge, the window of a summary."""
+"""Series with more than one value: a gauge that several senders set, a summary with a sliding window."""
 
 from __future__ import annotations
 
@@ -10,134 +10,133 @@ from collections import deque
 from exporter.metrics.family import Family, Labels, Merge
 from exporter.store.store import Series
 
-SENDERS = 64
-"""How many senders of one gauge are told apart; the one that was silent longest makes room."""
-PERIODS = 3
-"""After how many of its own periods a silent sender's share is gone."""
-SHORTEST = 2.0
-"""The least silence in seconds after which a share is gone."""
-UNKNOWN = 20.0
-"""The silence allowed in seconds to a sender whose period is not known yet, that was kept waiting once, or that another
-one may have replaced.
-"""
-BURST = 0.5
-"""Gaps below this many seconds lie within one burst and say nothing of the period."""
-SAMPLES = 1_000
-"""How many values each part of a window keeps; more are thinned out at random."""
+MAX_SENDERS = 64
+"""Senders that one gauge distinguishes; a new one replaces the sender that was silent longest."""
+EXPIRY_PERIODS = 3
+"""A sender's value expires after this many of its sending periods without a new value."""
+MIN_EXPIRY = 2.0
+"""Seconds that a value lives at least."""
+DEFAULT_EXPIRY = 20.0
+"""Seconds that a value lives if its sender's period is not known, was interrupted once, or if the sender may have been
+replaced by a new one."""
+BURST_GAP = 0.5
+"""Shorter gaps (seconds) are within one burst and do not show the period."""
+MAX_SAMPLES = 1_000
+"""Values that each part of a summary's window keeps; of more, a random sample."""
 
 
-class Share:
-    """What one sender said last, and when (monotonic seconds)."""
+class SenderValue:
+    """The last value of one sender, and when it was sent (monotonic seconds)."""
 
-    __slots__ = ("gap", "period", "rival", "seen", "value")
+    __slots__ = ("gap", "period", "replaced_by_at", "seen", "value")
 
     def __init__(self, value: float, seen: float) -> None:
         self.value = value
         self.seen = seen
         self.gap = 0.0
-        """Seconds between the last two times that it was said."""
+        """Seconds between the last two values."""
         self.period = 0.0
-        """The longest gap of late between two times that it was said, in seconds; 0 while it is not known."""
-        self.rival = math.inf
-        """When the first of the senders came that were not there yet when it was said last."""
+        """The longest recent gap between two values, in seconds; 0 while it is not known."""
+        self.replaced_by_at = math.inf
+        """When the first new sender appeared after the last value: it may be the same process at a new address."""
 
-    def come(self, now: float) -> None:
-        """It is said again. A single long gap is no period: who was kept waiting once may move soon after."""
+    def update(self, now: float) -> None:
+        """Note that a value was sent. One long gap alone does not raise the period: it may have been a delay."""
         gap = now - self.seen
-        if gap >= BURST:
-            self.period = max(min(gap, max(self.gap, UNKNOWN / PERIODS)), self.period * 0.9)
+        if gap >= BURST_GAP:
+            self.period = max(min(gap, max(self.gap, DEFAULT_EXPIRY / EXPIRY_PERIODS)), self.period * 0.9)
             self.gap = gap
         self.seen = now
-        self.rival = math.inf
+        self.replaced_by_at = math.inf
 
     def expires(self, ttl: float) -> float:
-        """When the share is gone unless more comes; while others live. A new one may be this one, at a new address."""
-        limit = max(SHORTEST, PERIODS * self.period) if self.period else UNKNOWN
-        return min(self.seen + (min(limit, ttl) if ttl else limit), self.rival + UNKNOWN)
+        """When the value expires if nothing more is sent, while other senders are active (monotonic seconds)."""
+        limit = max(MIN_EXPIRY, EXPIRY_PERIODS * self.period) if self.period else DEFAULT_EXPIRY
+        return min(self.seen + (min(limit, ttl) if ttl else limit), self.replaced_by_at + DEFAULT_EXPIRY)
 
-    def lapses(self, ttl: float) -> float:
-        """When a share is gone that comes at regular times; one that came only once has the whole `ttl` seconds."""
+    def expires_periodic(self, ttl: float) -> float:
+        """When the value of a periodic gauge expires; after a single value only the `ttl` (seconds) counts."""
         period = max(self.period, self.gap)
-        return self.seen + (min(ttl, max(UNKNOWN, PERIODS * period)) if period else ttl)
+        return self.seen + (min(ttl, max(DEFAULT_EXPIRY, EXPIRY_PERIODS * period)) if period else ttl)
 
 
-class Gauge(Series):
-    """A gauge of several senders, each known by the bytes of its address."""
+class GaugeSeries(Series):
+    """A gauge that several senders set, each identified by its address."""
 
-    __slots__ = ("merge", "seen", "shares")
+    __slots__ = ("merge", "seen", "senders")
 
     def __init__(self, labels: Labels, merge: Merge) -> None:
         super().__init__(labels, [0])
         self.merge = merge
-        self.shares: dict[bytes, Share] = {}
+        self.senders: dict[bytes, SenderValue] = {}
         self.seen = 0.0
 
     def set(self, sender: bytes, value: float, now: float, *, relative: bool = False) -> bool:
-        """A sender says what its share is, or by how much it moved.
+        """Set a sender's value, or change it by `value` if `relative`.
 
-        Returns whether that was taken: its share stays what it was where a sum would leave the finite.
+        Returns False, and keeps the value, if the merged value would overflow or not be a number.
         """
-        share = self.shares.get(sender)
-        if share is None:
-            share = self._admit(sender, now)
-        share.come(now)
+        sent = self.senders.get(sender)
+        if sent is None:
+            sent = self._admit(sender, now)
+        sent.update(now)
         self.seen = now
-        before, share.value = share.value, share.value + value if relative else value
-        several = len(self.shares) > 1
-        if (relative and not may_move(before, value)) or (several and self._leaves_finite()):
-            share.value = before
+        before, sent.value = sent.value, sent.value + value if relative else value
+        several = len(self.senders) > 1
+        if (relative and not can_add(before, value)) or (several and self._overflows()):
+            sent.value = before
             return False
-        self.value = self.combine() if several else share.value
+        self.value = self.combine() if several else sent.value
         return True
 
-    def _leaves_finite(self) -> bool:
-        """Whether a sum of the shares, or of some of them, is no number or endless though none of them is."""
+    def _overflows(self) -> bool:
+        """Whether the sum of the values is infinite or not a number, although no single value is."""
         if self.merge is not Merge.SUM:
             return False
-        endless = {share.value for share in self.shares.values() if math.isinf(share.value)}
-        total = sum(abs(share.value) for share in self.shares.values() if math.isfinite(share.value))
-        return len(endless) > 1 or not math.isfinite(total)
+        infinite = {sent.value for sent in self.senders.values() if math.isinf(sent.value)}
+        total = sum(abs(sent.value) for sent in self.senders.values() if math.isfinite(sent.value))
+        return len(infinite) > 1 or not math.isfinite(total)
 
-    def _admit(self, sender: bytes, now: float) -> Share:
-        if len(self.shares) >= SENDERS:
-            del self.shares[min(self.shares, key=lambda one: self.shares[one].seen)]
-        for other in self.shares.values():
-            other.rival = min(other.rival, now)
-        share = self.shares[sender] = Share(0, now)
-        return share
+    def _admit(self, sender: bytes, now: float) -> SenderValue:
+        if len(self.senders) >= MAX_SENDERS:
+            del self.senders[min(self.senders, key=lambda one: self.senders[one].seen)]
+        for other in self.senders.values():
+            other.replaced_by_at = min(other.replaced_by_at, now)
+        sent = self.senders[sender] = SenderValue(0, now)
+        return sent
 
-    def lapses(self, ttl: float) -> float:
-        """When a periodic series is gone: some of its periods after it was sent, at most `ttl` seconds."""
-        return max(share.lapses(ttl) for share in self.shares.values()) if self.shares else math.inf
+    def expires_periodic(self, ttl: float) -> float:
+        """When a periodic series expires: after some of its periods, at most after `ttl` seconds."""
+        return max(sent.expires_periodic(ttl) for sent in self.senders.values()) if self.senders else math.inf
 
     def combine(self) -> float:
-        """One value of all shares."""
+        """The merged value of all senders."""
         if self.merge is Merge.SUM:
-            return sum(share.value for share in self.shares.values())
+            return sum(sent.value for sent in self.senders.values())
         if self.merge is Merge.MAXIMUM:
-            return max(share.value for share in self.shares.values())
-        return max(self.shares.values(), key=lambda share: share.seen).value
+            return max(sent.value for sent in self.senders.values())
+        return max(self.senders.values(), key=lambda sent: sent.seen).value
 
     def prune(self, now: float, ttl: float) -> None:
-        """Let go of silent senders; the last one stays as long as the series."""
-        newest = max(self.shares, key=lambda one: self.shares[one].seen)
-        for sender, share in list(self.shares.items()):
-            if sender != newest and share.expires(ttl) < now:
-                del self.shares[sender]
+        """Remove the values of silent senders; the newest value stays as long as the series."""
+        newest = max(self.senders, key=lambda one: self.senders[one].seen)
+        for sender, sent in list(self.senders.items()):
+            if sender != newest and sent.expires(ttl) < now:
+                del self.senders[sender]
         self.value = self.combine()
 
 
-class Window(Series):
-    """A summary: sum and count of all time, quantiles of the last `max_age` seconds, worked out when read.
+class SummarySeries(Series):
+    """A summary: sum and count since the start, quantiles of the last `max_age` seconds, computed when they are read.
 
-    The window moves in `age_buckets` steps. One thread adds, any may read.
+    The window moves in `age_buckets` steps. One thread adds values, any thread may read.
     """
 
-    __slots__ = ("_count", "_ends", "_family", "_parts", "_seen", "_step", "_sum", "kept", "row")
+    __slots__ = ("_count", "_ends", "_family", "_parts", "_seen", "_step", "_sum", "row", "saved")
 
     def __init__(self, labels: Labels, family: Family, now: float) -> None:
         super().__init__(labels, [0])
-        # NaN is what no kept text says: the quantiles are worked out at each scrape.
+        # NaN equals no rendered value, so the quantiles are rendered at each scrape.
         self.value = math.nan
         self._family = family
         self._step = family.max_age / family.age_buckets
@@ -146,13 +145,13 @@ class Window(Series):
         self._sum: float = 0
         self._count: float = 0
         self._seen = 0
-        self.kept: float | list[float] | None = None
-        """Sum and count that the state file has; they are exposed where there is one."""
+        self.saved: float | list[float] | None = None
+        """Sum and count in the state file, which are exposed; None without a state file."""
         self.row = 0
-        """The row in the state file; 0 for none."""
+        """The id of its row in the state file; 0 before the first write."""
 
     def observe(self, value: float, weight: float, now: float) -> bool:
-        """Take a value that stands for `weight` of them; returns whether the sum could take it."""
+        """Observe a value `weight` times; False, without effect, if the sum would overflow."""
         self.turn(now)
         total = self._sum + value * weight
         if not math.isfinite(total):
@@ -161,14 +160,14 @@ class Window(Series):
         self._count += weight
         newest = self._parts[-1]
         self._seen += 1
-        if len(newest) < SAMPLES:
+        if len(newest) < MAX_SAMPLES:
             newest.append(value)
-        elif (place := random.randrange(self._seen)) < SAMPLES:  # noqa: S311 - a sample, no secret
+        elif (place := random.randrange(self._seen)) < MAX_SAMPLES:  # noqa: S311 - a sample, not a secret
             newest[place] = value
         return True
 
     def turn(self, now: float) -> None:
-        """Let what is too old drop out."""
+        """Remove the values that are older than the window."""
         if now < self._ends:
             return
         for _ in range(min(self._family.age_buckets, 1 + int((now - self._ends) / self._step))):
@@ -178,32 +177,32 @@ class Window(Series):
 
     @property
     def cells(self) -> list[float]:
-        """The quantiles (NaN of an empty window), then sum and count."""
+        """The quantiles (NaN if the window is empty), then sum and count."""
         values = sorted(value for part in list(self._parts) for value in list(part))
         wanted = (quantile for quantile, _ in self._family.objectives)
-        sums = self.kept if isinstance(self.kept, list) else [self._sum, self._count]
-        return [*(pick(values, quantile) for quantile in wanted), *sums]
+        sums = self.saved if isinstance(self.saved, list) else [self._sum, self._count]
+        return [*(get_quantile(values, quantile) for quantile in wanted), *sums]
 
     @cells.setter
     def cells(self, cells: list[float]) -> None:
-        """What the base class sets at first: nothing was observed."""
+        """The base class sets the initial value; a summary has its own state."""
 
-    def take(self) -> list[float]:
-        """Sum and count as they are now."""
+    def snapshot(self) -> list[float]:
+        """Sum and count."""
         return [self._sum, self._count]
 
     def resume(self, sums: list[float]) -> None:
-        """Go on with the sum and count of an earlier process; the window begins empty."""
+        """Continue from the sum and count that an earlier process saved; the window starts empty."""
         self._sum, self._count = sums
-        self.kept = [*sums]
+        self.saved = [*sums]
 
 
-def may_move(before: float, by: float) -> bool:
-    """Whether a share that is moved stays a number, and finite where both are."""
+def can_add(before: float, by: float) -> bool:
+    """Whether the sum is a number, and finite if both are."""
     after = before + by
     return math.isfinite(after) or (math.isinf(after) and (math.isinf(before) or math.isinf(by)))
 
 
-def pick(values: list[float], quantile: float) -> float:
-    """The value of that rank in an ascending list."""
+def get_quantile(values: list[float], quantile: float) -> float:
+    """The value of that rank in an ascending list; NaN if it is empty."""
     return values[max(0, math.ceil(quantile * len(values)) - 1)] if values else math.nan

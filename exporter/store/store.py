@@ -1,8 +1,7 @@
 """The newest data of every source, by family, with the cap on series of each family.
 
-One writer a table: a reader publishes finished state tables by one reference swap, a ledger or an
-event source keeps a live table of its own. Nothing here takes a lock; whoever removes series swaps
-in a new list.
+There are no locks, because each table has one writer. A reader's state table is replaced as a whole; ledgers and live
+tables change their series in place, and remove some by replacing the list.
 """
 
 from __future__ import annotations
@@ -14,33 +13,32 @@ from sys import intern
 from exporter.metrics.family import Family, Kind, Labels
 
 Scope = tuple[tuple[str, str], ...]
-"""Labels put before a table's own, as name and value pairs; empty where one Airflow is served."""
+"""Labels (name and value) written before a table's own labels; empty if the exporter serves one Airflow."""
 
 
 class Series:
-    """One child of a family.
+    """One series of a family.
 
-    `value` is a number, or for a histogram a list: the count of each bucket (not cumulated, the last
-    one for +Inf) followed by the sum. A series that is not `shown` is exposed as zero (see ledger.py);
-    `exposed_at` is when that happened first, in monotonic seconds, 0 before.
-    `text` and `written` belong to exposition: what it keeps of its lines, and the value that this says (of a histogram
-    the sum).
+    `value` is a number, or for a histogram a list: the count of each bucket (not cumulative, +Inf last), then the sum.
+    A series that is not `revealed` is exposed as zero (see ledger.py); `exposed_at` is when it was first exposed so, in
+    monotonic seconds, 0 before. `text` and `rendered_value` are a cache of exposition.py: the rendered line, and the
+    value in it (of a histogram the sum).
     """
 
-    __slots__ = ("exposed_at", "labels", "shown", "text", "value", "written")
+    __slots__ = ("exposed_at", "labels", "rendered_value", "revealed", "text", "value")
 
-    def __init__(self, labels: Labels, cells: list[float], *, shown: bool = True) -> None:
-        # A DAG and a task are in many series: their ids are kept once.
+    def __init__(self, labels: Labels, cells: list[float], *, revealed: bool = True) -> None:
+        # Many series share the ids of a DAG and its tasks: interned, each id is in memory once.
         self.labels = tuple(map(intern, map(str, labels)))
         self.value: float | list[float] = cells if len(cells) > 1 else cells[0]
-        self.shown = shown
+        self.revealed = revealed
         self.exposed_at = 0.0
         self.text = b""
-        self.written: float | list[float] | None = None
+        self.rendered_value: float | list[float] | None = None
 
     @property
     def cells(self) -> list[float]:
-        """The value of every kind as a list, which is the series' own for a histogram only; to be replaced whole."""
+        """The value as a list, for every kind. Assign a new list to change it: only a histogram returns its own one."""
         value = self.value
         return value if isinstance(value, list) else [value]
 
@@ -49,39 +47,39 @@ class Series:
         self.value = cells if len(cells) > 1 else cells[0]
 
 
-class Kept(Series):
-    """A counter or histogram that outlives the process: `value` goes ahead, `kept` is exposed.
+class PersistentSeries(Series):
+    """A counter or histogram that the state file keeps. `value` is the newest value, `saved` is the exposed one.
 
-    `kept` is what the state file has, so that after a crash no counter is lower than what was scraped; `row` is its
-    row there, 0 for none yet.
+    `saved` is the value in the state file, so that after a crash no counter is lower than what was scraped. `row` is
+    the id of its row there, 0 before the first write.
     """
 
-    __slots__ = ("kept", "row")
+    __slots__ = ("row", "saved")
 
-    def __init__(self, labels: Labels, cells: list[float], *, shown: bool = True) -> None:
-        super().__init__(labels, cells, shown=shown)
-        self.kept: float | list[float] = self.take()
+    def __init__(self, labels: Labels, cells: list[float], *, revealed: bool = True) -> None:
+        super().__init__(labels, cells, revealed=revealed)
+        self.saved: float | list[float] = self.snapshot()
         self.row = 0
 
-    def take(self) -> float | list[float]:
-        """The value as it is now."""
+    def snapshot(self) -> float | list[float]:
+        """A copy of the value."""
         value = self.value
         return value.copy() if isinstance(value, list) else value
 
     def resume(self, cells: list[float]) -> None:
-        """Go on where an earlier process stopped."""
+        """Continue from the value that an earlier process saved."""
         self.cells = cells
-        self.kept = self.take()
+        self.saved = self.snapshot()
 
 
-class Table:
+class FamilyTable:
     """The series of one family under one scope, valid until `expires` (monotonic seconds).
 
-    `buckets` are a histogram's upper bounds as configured, without +Inf. `form` belongs to exposition: what the lines
-    of all its histograms have in common. `kept` says that its series are all of class Kept.
+    `buckets` are a histogram's upper bounds as configured, without +Inf. `template` is a cache of exposition.py: the
+    text that all histograms of the table have in common. If `persistent`, all series are a PersistentSeries.
     """
 
-    __slots__ = ("buckets", "expires", "family", "form", "kept", "scope", "series")
+    __slots__ = ("buckets", "expires", "family", "persistent", "scope", "series", "template")
 
     def __init__(
         self,
@@ -97,101 +95,104 @@ class Table:
         self.expires = expires
         self.scope = scope
         self.buckets = family.buckets if buckets is None else buckets
-        self.form = ""
-        self.kept = False
+        self.template = ""
+        self.persistent = False
 
 
 class Store:
-    """All tables, walked in the order of the catalogue."""
+    """All tables, in the order of the catalogue."""
 
     def __init__(self, families: Iterable[Family], clock: Callable[[], float] = time.monotonic) -> None:
-        self._tables: dict[Family, dict[Scope, Table]] = {family: {} for family in families}
-        self._kin: dict[Family, tuple[Family, ...]] = {family: (family,) for family in self._tables}
-        self._owners = {name: family for family in self._tables for name in claim_names(family)}
+        self._tables: dict[Family, dict[Scope, FamilyTable]] = {family: {} for family in families}
+        self._heads: dict[Family, tuple[Family, ...]] = {family: (family,) for family in self._tables}
+        self._owners = {name: family for family in self._tables for name in list_claimed_names(family)}
         self.clock = clock
         self._caps: dict[Family, int] = {}
         self.dropped: dict[Family, int] = {}
 
-    def limit(self, caps: Mapping[Family, int]) -> None:
-        """Override the caps of some families."""
+    def set_caps(self, caps: Mapping[Family, int]) -> None:
+        """Set the caps of some families; the others have the cap of the catalogue."""
         self._caps = dict(caps)
 
     def cap(self, family: Family) -> int:
-        """The largest number of series that the family may have."""
+        """The maximum number of series of a family."""
         return self._caps.get(family, family.cap)
 
     def register(self, family: Family) -> None:
-        """Take a family that the catalogue does not declare (users' own metrics).
+        """Add a family that is not in the catalogue (users' own metrics).
 
-        It shares the header of one of its name and kind whose label names are others, if both came at run time.
-        Raises ValueError where another family already exposes the name, or one of its samples' names.
+        Two families made at run time with equal names and kinds, but other label names, share one header.
+        Raises ValueError if another family already uses the name or the name of one of its samples.
         """
         if family in self._tables:
             return
-        owners = {owner for name in claim_names(family) if (owner := self._owners.get(name))}
+        owners = {owner for name in list_claimed_names(family) if (owner := self._owners.get(name))}
         head = next(iter(owners), family)
-        if len(owners) > 1 or (owners and not may_share(family, self._kin[head])):
-            raise ValueError(f"the name {family.name} is taken by another family")
+        if len(owners) > 1 or (owners and not may_share(family, self._heads[head])):
+            raise ValueError(f"the name {family.name} is already used by another family")
         self._tables[family] = {}
-        self._kin[head] = (*self._kin.get(head, ()), family)
-        self._owners.update(dict.fromkeys(claim_names(family), head))
+        self._heads[head] = (*self._heads.get(head, ()), family)
+        self._owners.update(dict.fromkeys(list_claimed_names(family), head))
 
     def unregister(self, family: Family) -> None:
-        """Forget a family, and its series."""
+        """Remove a family and its series."""
         head = self._owners[family.name]
-        rest = tuple(one for one in self._kin.pop(head) if one is not family)
-        for name in claim_names(family):
+        rest = tuple(one for one in self._heads.pop(head) if one is not family)
+        for name in list_claimed_names(family):
             self._owners.pop(name)
         if rest:
-            self._kin[rest[0]] = rest
-            self._owners.update(dict.fromkeys(claim_names(rest[0]), rest[0]))
+            self._heads[rest[0]] = rest
+            self._owners.update(dict.fromkeys(list_claimed_names(rest[0]), rest[0]))
         del self._tables[family]
 
     def release(self, families: Iterable[Family]) -> None:
-        """Let others have the names of families that nothing feeds and that have no series."""
+        """Free the names of families without series, so that users' metrics may have them."""
         for family in families:
             if family in self._tables and not self._tables[family]:
                 self.unregister(family)
 
-    def attach(self, table: Table) -> None:
-        """Add or replace a live table, whose owner keeps changing it."""
+    def attach(self, table: FamilyTable) -> None:
+        """Add or replace a table whose owner changes it in place."""
         self._tables[table.family][table.scope] = table
 
     def publish(
         self, tables: Mapping[Family, Mapping[Labels, float]], *, expires: float = float("inf"), scope: Scope = ()
     ) -> None:
-        """Replace the state of each family given.
+        """Replace the state of each given family.
 
-        Raises ValueError or TypeError where labels or values do not fit their family; nothing is replaced then.
+        Raises ValueError or TypeError if labels or values do not fit their family; then nothing is replaced.
         """
         built = [
-            Table(family, self._build(family, values, self._tables[family].get(scope)), expires=expires, scope=scope)
+            FamilyTable(
+                family, self._build(family, values, self._tables[family].get(scope)), expires=expires, scope=scope
+            )
             for family, values in tables.items()
         ]
         for table in built:
             self.attach(table)
 
-    def keep(self, families: Iterable[Family], expires: float, *, scope: Scope = ()) -> None:
-        """Say until when (monotonic seconds) the state of families holds that was published before."""
+    def extend(self, families: Iterable[Family], expires: float, *, scope: Scope = ()) -> None:
+        """Set the expiry (monotonic seconds) of state that was published before."""
         for family in families:
             table = self._tables[family].get(scope)
             if table:
                 table.expires = expires
 
     def withdraw(self, families: Iterable[Family], *, scope: Scope = ()) -> None:
-        """Forget the state of families whose reader failed."""
+        """Remove the state of families."""
         for family in families:
             self._tables[family].pop(scope, None)
 
-    def walk(self) -> Iterator[tuple[Family, list[Table]]]:
-        """Yield each family with its tables that are still valid; families without a series are left out.
+    def walk(self) -> Iterator[tuple[Family, list[FamilyTable]]]:
+        """Yield each family that has series, with its tables that have not expired.
 
-        Families that share a name are one: the first of them comes with the tables of all.
+        Families that share a name are yielded as one: the first of them, with the tables of all.
         """
         now = self.clock()
         known = self._tables.get
-        # Others register families meanwhile. list(….items()) is no one step: it makes tuples, so the collector may run.
-        for head, families in self._kin.copy().items():
+        # Other threads register families meanwhile. copy() is atomic; list(….items()) is not: it allocates tuples, so
+        # the garbage collector may run and switch threads.
+        for head, families in self._heads.copy().items():
             filled = list(filter(None, map(known, families)))
             if not filled:
                 continue
@@ -200,10 +201,10 @@ class Store:
                 yield head, tables
 
     def count(self) -> dict[Family, int]:
-        """How many series each family exposes now."""
+        """The number of series that each family exposes now."""
         return {family: sum(len(table.series) for table in tables) for family, tables in self.walk()}
 
-    def _build(self, family: Family, values: Mapping[Labels, float], known: Table | None) -> list[Series]:
+    def _build(self, family: Family, values: Mapping[Labels, float], known: FamilyTable | None) -> list[Series]:
         if family.kind in (Kind.HISTOGRAM, Kind.SUMMARY):
             raise ValueError(f"{family.name} is a {family.kind}: it needs a live table, not a state table")
         cap = self.cap(family)
@@ -211,13 +212,13 @@ class Store:
             self.dropped[family] = self.dropped.get(family, 0) + len(values) - cap
             values = {labels: values[labels] for labels in sorted(values)[:cap]}
         old = {series.labels: series for series in known.series} if known else {}
-        return [renew(family, labels, value, old.get(labels)) for labels, value in values.items()]
+        return [build_series(family, labels, value, old.get(labels)) for labels, value in values.items()]
 
 
-def renew(family: Family, labels: Labels, value: float, old: Series | None) -> Series:
-    """The series for a newer value: the old one where it says the same.
+def build_series(family: Family, labels: Labels, value: float, old: Series | None) -> Series:
+    """The series for a new value: the old one if the value is equal, so that its rendered text is kept.
 
-    Raises ValueError or TypeError where labels or value do not fit the family.
+    Raises ValueError or TypeError if labels or value do not fit the family.
     """
     if old is None:
         return Series(clean_labels(family, labels), [+value])
@@ -229,9 +230,9 @@ def renew(family: Family, labels: Labels, value: float, old: Series | None) -> S
 
 
 def clean_labels(family: Family, labels: Labels) -> Labels:
-    """Labels that every encoder can write: what is no valid Unicode becomes a question mark.
+    """The labels in valid Unicode; a character that is not becomes a question mark.
 
-    Raises ValueError where their number is not the family's, TypeError where one is no text.
+    Raises ValueError if there are too many or too few labels, TypeError if one is not a string.
     """
     if len(labels) != len(family.labels):
         raise ValueError(f"{family.name} has {len(family.labels)} labels, not {len(labels)}")
@@ -243,7 +244,7 @@ def clean_labels(family: Family, labels: Labels) -> Labels:
 
 
 def may_share(family: Family, others: Iterable[Family]) -> bool:
-    """Whether it may stand under one header with families that have its name: no series can be in two of them."""
+    """Whether a family may share the header of others with its name: their label names have to differ."""
     return not any(
         other.declared
         or family.declared
@@ -254,12 +255,12 @@ def may_share(family: Family, others: Iterable[Family]) -> bool:
     )
 
 
-def sample_names(family: Family) -> tuple[str, ...]:
-    """The names that the family's samples have."""
+def list_sample_names(family: Family) -> tuple[str, ...]:
+    """The names of the family's samples."""
     suffixes = {Kind.HISTOGRAM: ("_bucket", "_sum", "_count"), Kind.SUMMARY: ("", "_sum", "_count")}
     return tuple(family.name + suffix for suffix in suffixes.get(family.kind, ("",)))
 
 
-def claim_names(family: Family) -> frozenset[str]:
-    """Every name that no other family may use."""
-    return frozenset((family.name, family.base_name, *sample_names(family)))
+def list_claimed_names(family: Family) -> frozenset[str]:
+    """All names that no other family may use."""
+    return frozenset((family.name, family.base_name, *list_sample_names(family)))

@@ -27,7 +27,7 @@ from starlette.types import Receive, Scope, Send
 from exporter.collect.status import SourceStatus
 from exporter.config.settings import Setting
 from exporter.diagnosis.findings import Diagnosis, to_json
-from exporter.sources.directory import Named
+from exporter.sources.directory import TaskKey
 from exporter.store import exposition
 from exporter.store.exposition import Format
 from exporter.store.store import Store
@@ -72,7 +72,7 @@ class AppContext:
     """Updates the `airflow_exporter_*` families before a scrape."""
     reload: Callable[[], None] | None = None
     """Reloads the configuration. Raises ValueError if it is invalid. None: reloading over HTTP is disabled."""
-    find_try: Callable[[str], Named | None] | None = None
+    find_try: Callable[[str], TaskKey | None] | None = None
     """Returns the task of the try with a UUID. None: this exporter does not read Airflow's API."""
     render: Render = exposition.render
 

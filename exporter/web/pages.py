@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from exporter import __version__
-from exporter.collect.status import Cycle, ReaderStatus, SourceStatus
+from exporter.collect.status import ReadCycle, ReaderStatus, SourceStatus
 from exporter.config.settings import Setting
 from exporter.web.html import Markup, hash_style, join, tag
 
@@ -160,7 +160,7 @@ def render_source(source: SourceStatus, now: float) -> Markup:
     )
 
 
-def get_reader_name(cycle: Cycle) -> str:
+def get_reader_name(cycle: ReadCycle) -> str:
     """The key by which polls are grouped."""
     return cycle.reader
 
@@ -193,7 +193,7 @@ def render_outcome(outcome: str) -> Markup:
     return tag("span", outcome.replace("_", " "), class_="good" if outcome == "ok" else "bad")
 
 
-def render_cycles(source: SourceStatus, reader: ReaderStatus, cycles: Sequence[Cycle]) -> Markup:
+def render_cycles(source: SourceStatus, reader: ReaderStatus, cycles: Sequence[ReadCycle]) -> Markup:
     """The last polls of a reader, collapsed unless the last one failed."""
     failed = sum(cycle.outcome != "ok" for cycle in cycles)
     count = f"{len(cycles)} poll{'' if len(cycles) == 1 else 's'}"
@@ -215,7 +215,7 @@ def render_cycles(source: SourceStatus, reader: ReaderStatus, cycles: Sequence[C
     )
 
 
-def render_log_lines(cycle: Cycle) -> Markup:
+def render_log_lines(cycle: ReadCycle) -> Markup:
     """The log lines of a poll."""
     return tag("pre", "\n".join(cycle.lines)) if cycle.lines else Markup()
 

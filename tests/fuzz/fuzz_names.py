@@ -21,7 +21,7 @@ with atheris.instrument_imports(include=["exporter.sources.statsd", "exporter.st
     from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
     from exporter.sources.statsd.model import DROP_REASONS, REJECT_REASONS
     from exporter.store.exposition import Format, render
-    from exporter.store.live_tables import Events
+    from exporter.store.live_tables import LiveTables
     from exporter.store.store import Store
 
 WORDS = sorted({word for event in EVENTS for name in (event.name, *event.legacy) for word in (name, *name.split("."))})
@@ -37,16 +37,16 @@ def check(data: bytes) -> None:
     given = atheris.FuzzedDataProvider(data)
     directory = Directory()
     if given.ConsumeBool():
-        directory.tell_dags(["a.b", "a", "dag_id"])
+        directory.set_dags(["a.b", "a", "dag_id"])
     names = AirflowNameResolver(directory, choose_settings(given))
     store = Store(FAMILIES)
-    aggregator = Aggregator(Events(store), names)
+    aggregator = Aggregator(LiveTables(store), names)
     lines = [make_line(given) for _ in range(given.ConsumeIntInRange(1, 12))]
     aggregator.process_batch([line.encode(errors="replace") for line in lines], lambda place: bytes([place]))
     assert set(aggregator.dropped) <= set(DROP_REASONS)
     assert set(aggregator.rejected) <= set(REJECT_REASONS)
     assert names.revision <= MOST_REVISIONS + len(lines)
-    check_exposition(b"".join(render(store, Format.TEXT, truth=True)).decode())
+    check_exposition(b"".join(render(store, Format.TEXT, reveal_all=True)).decode())
 
 
 def choose_settings(given: atheris.FuzzedDataProvider) -> StatsdSettings:

@@ -11,7 +11,7 @@ import pytest
 
 from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings, Settings
-from exporter.engine import find_buckets
+from exporter.engine import get_buckets
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.reading import Change
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
@@ -66,11 +66,11 @@ def fill(settings: AirflowSettings) -> Store:
     """A store as the readers fill it."""
     dag_filter = DagFilter(settings)
     store = Store(FAMILIES)
-    ledger = Ledger(LEDGER, cap=store.cap, buckets=find_buckets(Settings(airflow=settings)))
+    ledger = Ledger(LEDGER, cap=store.cap, buckets=get_buckets(Settings(airflow=settings)))
     ledger.seed_closed()
     for table in ledger.tables.values():
         store.attach(table)
-    ledger.adopt(ledger.stage([*end_tasks(dag_filter), *end_runs(dag_filter)]))
+    ledger.publish(ledger.stage([*end_tasks(dag_filter), *end_runs(dag_filter)]))
     dags = [
         Dag(
             dag_id=dag_id, max_active_runs=16, max_active_tasks=16, next_run=5.0, last_parse_duration=0.2, owners=("a",)
@@ -93,7 +93,7 @@ def fill(settings: AirflowSettings) -> Store:
 @pytest.mark.parametrize(("task_labels", "budget"), [(True, 200_000), (False, 60_000)])
 def test_lines_stay_within_the_budget(task_labels: bool, budget: int, golden: Callable[[str, bytes], None]) -> None:
     store = fill(AirflowSettings(task_labels=task_labels))
-    text = b"".join(render(store, Format.TEXT, truth=True, mark=False))
+    text = b"".join(render(store, Format.TEXT, reveal_all=True, mark_exposed=False))
     lines = sum(1 for line in text.splitlines() if not line.startswith(b"#"))
     assert lines <= budget
     golden(f"budget-{'with' if task_labels else 'without'}-task-labels.txt", f"{lines}\n".encode())

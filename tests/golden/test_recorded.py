@@ -106,7 +106,7 @@ def scrape(settings: Settings) -> bytes:
     """What an exporter exposes that starts, reads everything once and ends."""
     engine = Engine(settings)
     engine.read_once()
-    text = b"".join(render(engine.store, Format.TEXT, truth=True, mark=False))
+    text = b"".join(render(engine.store, Format.TEXT, reveal_all=True, mark_exposed=False))
     engine.stop(5.0)
     return text
 

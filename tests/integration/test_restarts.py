@@ -23,7 +23,7 @@ from exporter.metrics.family import Family, Kind
 from exporter.metrics.reading import Change
 from exporter.store.exposition import Format, render
 from exporter.store.ledger import Ledger
-from exporter.store.persistence.state_file import State
+from exporter.store.persistence.state_file import StateFile
 from exporter.store.store import Store
 
 TRIES = Family("airflow_task_tries_total", Kind.COUNTER, "Tries that ran", ("dag_id",), cap=3)
@@ -49,9 +49,9 @@ class CrashingExporter(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
     def start(self) -> None:
-        self.state = State(self.folder / "state.db")
+        self.state = StateFile(self.folder / "state.db")
         self.state._db.execute("PRAGMA synchronous = OFF")  # processes end here, not machines
-        self.ledger = Ledger([TRIES, WAIT], hold=HOLD, clock=lambda: self.now)
+        self.ledger = Ledger([TRIES, WAIT], birth_hold=HOLD, clock=lambda: self.now)
         assert self.ledger.restore(self.state.ledger()) == 0
         self.store = Store([TRIES, WAIT], clock=lambda: self.now)
         for table in self.ledger.tables.values():
@@ -80,7 +80,7 @@ class CrashingExporter(RuleBasedStateMachine):
         if crash == "after commit":
             self.crash()
             return
-        self.ledger.adopt(staged)
+        self.ledger.publish(staged)
 
     @rule()
     def scrape(self) -> None:
@@ -141,18 +141,18 @@ TestCrashingExporter = CrashingExporter.TestCase
 
 def test_a_second_prometheus_sees_the_zero_too_if_it_scrapes_within_the_hold() -> None:
     now = 1000.0
-    ledger = Ledger([TRIES], hold=HOLD, clock=lambda: now)
+    ledger = Ledger([TRIES], birth_hold=HOLD, clock=lambda: now)
     store = Store([TRIES], clock=lambda: now)
     store.attach(ledger.tables[TRIES])
 
     def scrape() -> str:
         return b"".join(render(store, Format.TEXT)).decode().split()[-1]
 
-    ledger.adopt(ledger.stage([Change(TRIES, ("etl",))]))
+    ledger.publish(ledger.stage([Change(TRIES, ("etl",))]))
     assert scrape() == "0"
     now += HOLD - 1
-    ledger.adopt(ledger.stage([]))
+    ledger.publish(ledger.stage([]))
     assert scrape() == "0"
     now += 1
-    ledger.adopt(ledger.stage([]))
+    ledger.publish(ledger.stage([]))
     assert scrape() == "1"

@@ -67,7 +67,7 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSource]:
 
 
 def show(engine: Engine) -> list[str]:
-    return b"".join(render(engine.store, Format.TEXT, truth=True)).decode().splitlines()
+    return b"".join(render(engine.store, Format.TEXT, reveal_all=True)).decode().splitlines()
 
 
 def count_tries(engine: Engine) -> float:
@@ -161,7 +161,7 @@ def test_a_histogram_with_other_buckets_starts_anew_and_that_is_said(
     changed = Engine(Settings(state_file=tmp_path / "state", buckets={tasks.DURATION.name: (1.0,)}))
     assert not [line for line in show(changed) if line.startswith(tasks.DURATION.name)]
     assert changed.stop(1)
-    assert "1 series of the state file fit no family any more" in caplog.text
+    assert "1 saved series do not fit their family any more" in caplog.text
 
 
 @pytest.mark.parametrize("persistent", [True, False])
@@ -175,7 +175,7 @@ def test_counters_go_on_through_a_reload(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 def test_two_exporters_cannot_use_one_state_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.store.persistence.state_file.PATIENCE", 0.05)
+    monkeypatch.setattr("exporter.store.persistence.state_file.LOCK_TIMEOUT", 0.05)
     settings = Settings(state_file=tmp_path / "state")
     engine = Engine(settings)
     with pytest.raises(StateError):

@@ -25,82 +25,81 @@ UI_INFO = gauge(
 SOURCE_UP = gauge(
     "airflow_exporter_source_up",
     help=(
-        "Whether the source is there: the newest attempt to connect went well, its credentials are accepted, and "
-        "something was read. Of Airflow its health has to be, within three intervals; an error about one object or one "
-        "list does not count"
+        "Whether the source is up: the last attempt to connect succeeded, its credentials are accepted, and something "
+        "was read (of Airflow its health, within three intervals); errors about one object or one list do not count"
     ),
     labels=("source",),
 )
 SOURCE_LAST_SUCCESS = gauge(
     "airflow_exporter_source_last_success_timestamp_seconds",
-    help="When the source last read anything with success; absent until then",
+    help="When a reader of the source last succeeded; absent until then",
     labels=("source",),
 )
 SOURCE_ERRORS = counter(
     "airflow_exporter_source_errors_total",
-    help="Reads that failed, by reason",
+    help="Failed reads, by reason",
     labels=("source", "reason"),
     closed={"reason": REASONS},
 )
 READER_SUCCESS = gauge(
     "airflow_exporter_reader_success",
-    help="Whether the reader's newest read went well",
+    help="Whether the reader's last read succeeded",
     labels=READER,
     origin=BY_READER,
 )
 READER_LAST_SUCCESS = gauge(
     "airflow_exporter_reader_last_success_timestamp_seconds",
-    help="When the reader last read with success: the age of its data; absent until then",
+    help="When the reader last succeeded, which is the age of its data; absent until then",
     labels=READER,
     origin=BY_READER,
 )
 READER_DURATION = gauge(
     "airflow_exporter_reader_duration_seconds",
-    help="How long the reader's newest read took",
+    help="Duration of the reader's last read",
     labels=READER,
     origin=BY_READER,
 )
 READER_INTERVAL = gauge(
     "airflow_exporter_reader_interval_seconds",
-    help="How long the exporter waits between two reads of the reader: longer than configured where Airflow is slow",
+    help="Time between two reads of the reader; longer than configured if Airflow is slow",
     labels=READER,
     origin=BY_READER,
 )
 READER_UNANSWERED = gauge(
     "airflow_exporter_reader_unanswered_objects",
     help=(
-        "DAGs that the reader passes over because Airflow answers an error for each: it asks for them again less and "
-        "less often, up to an hour apart"
+        "DAGs that the reader skips because Airflow returns an error for each; it retries them less and less often, up "
+        "to an hour apart"
     ),
     labels=READER,
     origin=BY_READER,
 )
 CLOCK_SKEW = gauge(
     "airflow_exporter_clock_skew_seconds",
-    help="How far Airflow's clock is ahead of the exporter's, to about a second",
+    help="How far Airflow's clock is ahead of the exporter's clock, to about a second",
     labels=("source",),
     origin="header Date",
 )
 SERIES = gauge(
     "airflow_exporter_series",
-    help="Series that are exposed, by family",
+    help="Exposed series, by family",
     labels=("family",),
 )
 SERIES_DROPPED = counter(
     "airflow_exporter_series_dropped_total",
-    help="Series refused, or folded into _other, because the family has reached its cap",
+    help="Series dropped, or folded into _other, because the family reached its cap",
     labels=("family",),
 )
 API_REQUESTS = counter(
     "airflow_exporter_api_requests_total",
-    help="Requests to Airflow's API by their status code; error where no answer came",
+    help="Requests to Airflow's API, by HTTP status; code error if there was no reply",
     labels=("endpoint", "code"),
     cap=1_000,
 )
 API_REQUEST_DURATION = Family(
     "airflow_exporter_api_request_duration_seconds",
     Kind.HISTOGRAM,
-    help="How long Airflow's API took to answer",
+    help="Duration of requests to Airflow's API",
     labels=("endpoint",),
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
     cap=200,
@@ -108,7 +107,7 @@ API_REQUEST_DURATION = Family(
 API_UNREADABLE_ROWS = gauge(
     "airflow_exporter_api_unreadable_rows",
     help=(
-        "Rows that are left out of the lists that the exporter read last: Airflow answers HTTP 500 for them, or they "
+        "Rows missing from the lists that the exporter read last, because Airflow returns HTTP 500 for them or they "
         "cannot be decoded"
     ),
     labels=("endpoint",),
@@ -117,48 +116,48 @@ API_UNREADABLE_ROWS = gauge(
 HTTP_REASONS = ("refused", "failed_handshakes", "overdue", "unauthorized", "limited")
 HTTP_REJECTED = counter(
     "airflow_exporter_http_rejected_total",
-    help="Connections and requests to the exporter that were turned away or cut off, by reason",
+    help="Connections and requests to the exporter that were rejected or closed early, by reason",
     labels=("reason",),
     closed={"reason": HTTP_REASONS},
 )
 HTTP_CONNECTIONS = gauge(
     "airflow_exporter_http_open_connections",
-    help="Connections to the exporter that are open",
+    help="Open connections to the exporter",
 )
 WEB_CONFIG_FAILURES = counter(
     "airflow_exporter_web_config_reload_failures_total",
-    help="Times that a changed web configuration file could not be used; the one before stays in force",
+    help="Failed reloads of the web configuration file; the last valid one stays in use",
 )
 STATE_PERSISTENT = gauge(
     "airflow_exporter_state_persistent",
-    help="Whether counters outlive a restart: 0 where no state file is configured",
+    help="Whether counters continue after a restart; 0 without a state file",
 )
 STATE_LAST_WRITE = gauge(
     "airflow_exporter_state_last_write_timestamp_seconds",
-    help="When the state file was last written with success; absent without a state file and until then",
+    help="When the state file was last written; absent before the first write and without a state file",
 )
 STATE_RECOVERIES = counter(
     "airflow_exporter_state_recoveries_total",
-    help="Times that the state file was deleted, replaced or overwritten while it was in use, and was written again",
+    help="Times that the state file was deleted, replaced or overwritten while in use, and was restored",
 )
 STATE_LOST_ROWS = counter(
     "airflow_exporter_state_lost_rows_total",
-    help="Entries of the state file that could not be decoded and were removed; the log says which",
+    help="Entries of the state file that were removed because they could not be decoded; see the log",
 )
 CONFIG_RELOAD_SUCCESSFUL = gauge(
     "airflow_exporter_config_last_reload_successful",
-    help="Whether the newest attempt to read the configuration went well",
+    help="Whether the last attempt to load the configuration succeeded",
 )
 CONFIG_RELOAD_TIMESTAMP = gauge(
     "airflow_exporter_config_last_reload_success_timestamp_seconds",
-    help="When the configuration was last read with success",
+    help="When the configuration was last loaded successfully",
 )
 STATSD_TRANSPORTS = ("udp", "tcp", "unixgram", "unix")
 STATSD_TYPES = {"c": "counter", "g": "gauge", "ms": "timer", "h": "histogram", "d": "distribution"}
 """What the types on the wire are called."""
 STATSD_PACKETS = counter(
     "airflow_exporter_statsd_packets_total",
-    help="StatsD datagrams received, or pieces of a stream, by transport",
+    help="StatsD datagrams, or chunks of a stream, received, by transport",
     labels=("transport",),
     closed={"transport": STATSD_TRANSPORTS},
 )
@@ -171,61 +170,61 @@ STATSD_EVENTS = counter(
 )
 STATSD_REJECTED = counter(
     "airflow_exporter_statsd_rejected_total",
-    help="StatsD lines, or values in one, that could not be read, by reason",
+    help="StatsD lines, or single values in a line, that could not be parsed, by reason",
     labels=("reason",),
 )
 STATSD_DROPPED = counter(
     "airflow_exporter_statsd_dropped_total",
-    help="Values read from StatsD lines that feed nothing, by reason",
+    help="Values of StatsD lines that were parsed but not counted, by reason",
     labels=("reason",),
 )
 STATSD_AMBIGUOUS = counter(
     "airflow_exporter_statsd_ambiguous_total",
-    help="Names whose dots could be split into ids in several ways, each time one was worked out",
+    help="Times that a StatsD name could be split into ids in several ways",
 )
 STATSD_UNMAPPED = gauge(
     "airflow_exporter_statsd_unmapped_names",
-    help="Different names that nothing knows; a thousand at most are remembered",
+    help="Distinct StatsD names that no rule matches; at most 1,000 are remembered",
 )
 STATSD_LOST = counter(
     "airflow_exporter_statsd_kernel_drops_total",
-    help="Datagrams that the kernel threw away because the receive buffer was full",
+    help="Datagrams that the kernel dropped because the receive buffer was full",
     origin="SO_RXQ_OVFL",
 )
 STATSD_BUFFER = gauge(
     "airflow_exporter_statsd_receive_buffer_bytes",
-    help="Receive buffers of the UDP sockets that the kernel granted, with its bookkeeping",
+    help="Size of the UDP receive buffers that the kernel granted, including its overhead",
     origin="SO_RCVBUF",
 )
 STATSD_REFUSED = counter(
     "airflow_exporter_statsd_refused_connections_total",
-    help="StatsD connections that were closed because too many are open",
+    help="StatsD connections that were refused because too many are open",
 )
 STATSD_CONNECTIONS = gauge(
     "airflow_exporter_statsd_connections",
-    help="StatsD connections (TCP, Unix streams) that are open",
+    help="Open StatsD connections (TCP and Unix streams)",
 )
 STATSD_CLOSED = counter(
     "airflow_exporter_statsd_closed_connections_total",
-    help="StatsD connections that the exporter closed: idle for too long, or idle for longest when room was needed",
+    help="StatsD connections that the exporter closed: idle for too long, or idle the longest when room was needed",
     labels=("reason",),
     closed={"reason": ("idle", "room")},
 )
 STATSD_ACCEPT_FAILURES = counter(
     "airflow_exporter_statsd_accept_failures_total",
-    help="Times that a StatsD connection could not be accepted, mostly because file descriptors ran out",
+    help="StatsD connections that could not be accepted, usually because there were no free file descriptors",
 )
 STATSD_RELAYED = counter(
     "airflow_exporter_statsd_relayed_packets_total",
-    help="Datagrams passed on to another StatsD",
+    help="Datagrams relayed to another StatsD server",
 )
 STATSD_RELAY_LOST = counter(
     "airflow_exporter_statsd_relay_lost_packets_total",
-    help="Datagrams for another StatsD that could not be sent at once",
+    help="Datagrams for the other StatsD server that were dropped because they could not be sent at once",
 )
 STATSD_RELAY_UP = gauge(
     "airflow_exporter_statsd_relay_up",
-    help="Whether the address of the other StatsD is known; 0 while its name does not resolve",
+    help="Whether the address of the other StatsD server is known; 0 while its name cannot be resolved",
 )
 
 STATSD_FAMILIES = (

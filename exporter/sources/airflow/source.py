@@ -101,7 +101,7 @@ class AirflowSource:
         airflow = connect(self._settings, client=self._client).airflow
         if airflow.version != self.version:
             self.version = airflow.version
-            self._shared.directory.tell_version(airflow.version)
+            self._shared.directory.set_version(airflow.version)
             self._left_out = airflow.left_out
             context = ReaderContext(airflow, self._settings, self._memory, self._shared, self._dag_filter)
             self.readers = build_readers(context)

@@ -17,7 +17,7 @@ from exporter.config.settings import HostSettings
 from exporter.metrics.family import Family
 from exporter.metrics.reading import Reader, ReaderError, Reading
 from exporter.redaction import hide, redact_foreign
-from exporter.sources.directory import Directory, Named
+from exporter.sources.directory import Directory, TaskKey
 
 TIMEOUT = 5.0
 """Seconds per request."""
@@ -53,9 +53,9 @@ class TaskNamesReader:
         for start in range(0, len(wanted), TRIES_PER_REQUEST):
             tries = decode_tries(self._request(wanted[start : start + TRIES_PER_REQUEST]))
             for uuid, named in tries.items():
-                self._directory.tell_try(named.dag_id, named.task_id, uuid)
+                self._directory.record_try(named.dag_id, named.task_id, uuid)
             found += len(tries)
-        self._directory.tell_poll()
+        self._directory.record_poll()
         return Reading(notes=[f"{found} of {len(wanted)} tries have a name"])
 
     def _request(self, uuids: list[str]) -> bytes:
@@ -116,11 +116,11 @@ class TaskNamesSource:
         """Does nothing: no connection stays open."""
 
 
-def decode_tries(content: bytes) -> dict[str, Named]:
+def decode_tries(content: bytes) -> dict[str, TaskKey]:
     """The tasks in a reply, by UUID. Raises ReaderError."""
     try:
         tries = json.loads(content)["tries"]
-        return {uuid: Named(check_text(ids["dag_id"]), check_text(ids["task_id"])) for uuid, ids in tries.items()}
+        return {uuid: TaskKey(check_text(ids["dag_id"]), check_text(ids["task_id"])) for uuid, ids in tries.items()}
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         said = redact_foreign(str(error))
         raise ReaderError("bad_reply", f"the reply is not from the path {PATH} of an exporter: {said}") from error

@@ -9,7 +9,7 @@ from exporter.config.settings import AirflowSettings, HostSettings, Settings
 from exporter.metrics.family import OTHER, Labels
 from exporter.metrics.reading import Reader, ReaderError, Source
 from exporter.sources.context import Previous, SourceContext
-from exporter.sources.directory import Directory, Named
+from exporter.sources.directory import Directory, TaskKey
 from exporter.sources.host.name_client import TaskNamesReader, TaskNamesSource
 from exporter.sources.host.proc.files import ProcFiles
 from exporter.sources.host.proc.procfs import UnreadableError
@@ -93,8 +93,8 @@ class TaskLabels:
     def __init__(self, settings: AirflowSettings) -> None:
         self._dag_filter = DagFilter(settings)
 
-    def get(self, named: Named) -> Labels:
-        """The values of `dag_id` and `task_id`."""
+    def get(self, named: TaskKey) -> Labels:
+        """Values of `dag_id` and `task_id`."""
         covered = named.dag_id == UNKNOWN or self._dag_filter.includes(named.dag_id)
         dag_id, task_id = named if covered else (OTHER, OTHER)
         return dag_id, self._dag_filter.task_label(task_id)

@@ -36,7 +36,7 @@ class Cell(Protocol):
 class Tables(Protocol):
     """The live tables (exporter/store/live_tables.py), which take back the series that they found."""
 
-    def find(self, family: Family, labels: Labels) -> Cell | None: ...
+    def get_or_create(self, family: Family, labels: Labels) -> Cell | None: ...
     def bounds(self, family: Family) -> tuple[float, ...]: ...
     def set(self, family: Family, series: Any, sender: bytes, value: float, *, relative: bool) -> bool: ...  # noqa: ANN401
     def observe(self, series: Any, value: float, weight: float) -> bool: ...  # noqa: ANN401
@@ -133,7 +133,7 @@ class Compiler:
 
     def _find_all(self, targets: Sequence[Target]) -> list[Any] | None:
         """The series of all targets; None if one of them has none."""
-        find = self._tables.find
+        find = self._tables.get_or_create
         try:
             series = [find(target.family, target.labels) for target in targets]
         except ValueError:
@@ -150,7 +150,7 @@ class Compiler:
                 rejected.append(refusal)
                 continue
             try:
-                series = self._tables.find(target.family, target.labels)
+                series = self._tables.get_or_create(target.family, target.labels)
             except ValueError:
                 drop = "conflict"
                 continue

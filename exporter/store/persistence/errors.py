@@ -1,4 +1,4 @@
-"""What SQLite and the decoder say about the state file, with what to do about it."""
+"""Errors of SQLite and of the decoder, with advice for the operator."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import msgspec
 from exporter.store.persistence.state_store import StateError
 
 ADVICE = {
-    sqlite3.SQLITE_BUSY: "another process uses it; every exporter needs a file of its own",
-    sqlite3.SQLITE_CANTOPEN: "its folder has to exist and to be writable",
+    sqlite3.SQLITE_BUSY: "another process uses it; each exporter needs a separate file",
+    sqlite3.SQLITE_CANTOPEN: "its directory must exist and be writable",
     sqlite3.SQLITE_CORRUPT: "move it away to start counting from zero",
-    sqlite3.SQLITE_FULL: "make room on its disk",
-    sqlite3.SQLITE_IOERR: "look after its disk",
+    sqlite3.SQLITE_FULL: "free space on its disk",
+    sqlite3.SQLITE_IOERR: "check its disk",
     sqlite3.SQLITE_NOTADB: "move it away to start counting from zero",
-    sqlite3.SQLITE_PERM: "it has to be writable",
-    sqlite3.SQLITE_READONLY: "it has to be writable",
+    sqlite3.SQLITE_PERM: "it must be writable",
+    sqlite3.SQLITE_READONLY: "it must be writable",
 }
 
 
 @contextmanager
-def explained(path: Path | None, effect: str = "") -> Iterator[None]:
-    """Turn what SQLite and the decoder raise into a StateError that says what to do."""
+def explain_errors(path: Path | None, effect: str = "") -> Iterator[None]:
+    """Turn errors of SQLite and of the decoder into a StateError with advice. `effect` says what was not done."""
     try:
         yield
     except sqlite3.Error as error:

@@ -1,6 +1,6 @@
-"""Notices that the state file was deleted, replaced or overwritten while it is in use, and puts it back.
+"""Detects that the state file was deleted, replaced or overwritten while it is in use, and restores it.
 
-The open database goes on to work in all three cases, into nothing: what it writes is gone with the process.
+In all three cases SQLite reports no error, but what it writes would be lost at the end of the process.
 """
 
 from __future__ import annotations
@@ -15,51 +15,51 @@ from typing import NamedTuple
 
 from exporter.store.persistence.state_store import StateError
 
-LOCKS = 0x40000000
-"""The first byte that SQLite locks, and how many they are."""
-LOCKED_BYTES = 512
+LOCK_OFFSET = 0x40000000
+"""The first byte that SQLite locks."""
+LOCK_LENGTH = 512
+"""The number of bytes that it locks."""
 MTIME_TOLERANCE = 2 * 10**9
-"""Nanoseconds by which a file's time of change may differ from what it was after our last write: file systems on the
-network may correct it afterwards.
+"""Nanoseconds by which a file's modification time may change after our last write: network file systems may correct it.
 """
 CHANGES = ("deleted", "replaced", "overwritten")
-"""What can happen to the file."""
+"""The kinds of change that are detected."""
 
 
-class Mark(NamedTuple):
-    """A file as it was after our last write."""
+class FileMark(NamedTuple):
+    """The identity, size and modification time of a file after our last write."""
 
     device: int
     inode: int
     size: int
     modified: int
 
-    def is_other_file(self, other: Mark) -> bool:
-        """Whether it is not the same file, whatever it holds."""
+    def is_other_file(self, other: FileMark) -> bool:
+        """Whether the path is a different file now, even with equal content."""
         return (self.device, self.inode) != (other.device, other.inode)
 
-    def is_changed(self, other: Mark) -> bool:
-        """Whether the same file was written by somebody else."""
+    def is_changed(self, other: FileMark) -> bool:
+        """Whether another program wrote to the file."""
         return self.size != other.size or abs(self.modified - other.modified) > MTIME_TOLERANCE
 
 
 class WatchedFile:
-    """The database's file and its write-ahead log, as our last write left them."""
+    """The database file and its write-ahead log, as they were after our last write."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.log = path.with_name(f"{path.name}-wal")
-        self._file: Mark | None = None
-        self._log: Mark | None = None
+        self._file: FileMark | None = None
+        self._log: FileMark | None = None
         self.note()
 
     def note(self) -> None:
-        """We wrote: this is how it has to be found again."""
-        self._file, self._log = look(self.path), look(self.log)
+        """Note the state of the files after a write."""
+        self._file, self._log = get_mark(self.path), get_mark(self.log)
 
     def find_change(self) -> str:
-        """What happened to it since, one of CHANGES; empty where nothing did."""
-        file = look(self.path)
+        """What happened to the file after our last write, one of CHANGES; empty if nothing did."""
+        file = get_mark(self.path)
         if file is None or self._file is None:
             return "deleted"
         if file.is_other_file(self._file):
@@ -69,41 +69,41 @@ class WatchedFile:
         return "overwritten" if file.is_changed(self._file) else ""
 
     def has_other_log(self, *, missing: bool = False) -> bool:
-        """Whether the write-ahead log under its name is another database's; `missing` where there is none."""
-        log = look(self.log)
+        """Whether the write-ahead log belongs to another database; returns `missing` if there is no log."""
+        log = get_mark(self.log)
         if log is None:
             return missing
         return self._log is None or log.is_other_file(self._log)
 
 
-def look(path: Path) -> Mark | None:
-    """The mark of a file; None where there is none. Raises StateError where that cannot be found out."""
+def get_mark(path: Path) -> FileMark | None:
+    """The mark of a file, None if it does not exist. Raises StateError if the file cannot be inspected."""
     try:
         found = path.stat()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StateError(f"state file {path}: {error.strerror}") from error
-    return Mark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return FileMark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def save_content(db: sqlite3.Connection, spare: Path) -> bool:
-    """Copy the whole open database to another file; says whether it could still be read.
+    """Copy the open database to another file; False if the database can no longer be read.
 
-    Raises StateError where the other file cannot be written.
+    Raises StateError if the other file cannot be written.
     """
     try:
         spare.unlink(missing_ok=True)
         with closing(sqlite3.connect(spare)) as copy:
             copy.execute("CREATE TABLE probe (x)")
             copy.commit()
-            return copy_sound(db, copy)
+            return copy_database(db, copy)
     except (OSError, sqlite3.Error) as error:
         raise StateError(f"state file {spare}: cannot be written: {error}") from error
 
 
-def copy_sound(db: sqlite3.Connection, copy: sqlite3.Connection) -> bool:
-    """Copy one database into another; says whether what came is in order."""
+def copy_database(db: sqlite3.Connection, copy: sqlite3.Connection) -> bool:
+    """Copy one database into another; False if the source cannot be read or the copy is damaged."""
     try:
         db.backup(copy)
         return bool(copy.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
@@ -114,15 +114,15 @@ def copy_sound(db: sqlite3.Connection, copy: sqlite3.Connection) -> bool:
 
 
 def set_aside(watched: WatchedFile, change: str) -> Path | None:
-    """Keep what is at our path and not ours, so that nothing is lost; returns its new name.
+    """Rename or copy another program's file at our path, so that nothing is lost; returns its new name.
 
-    Raises StateError where another process uses it: two exporters would rename each other's file for ever.
+    Raises StateError if another process uses the file: two exporters would rename each other's file without end.
     """
     path = watched.path
     if not path.exists():
         return None
     if change == "replaced" and is_used(path):
-        raise StateError(f"state file {path}: another process uses it; every exporter needs a file of its own")
+        raise StateError(f"state file {path}: another process uses it; each exporter needs a separate file")
     aside = path.with_name(f"{path.name}.replaced-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     try:
         if watched.has_other_log():
@@ -130,7 +130,7 @@ def set_aside(watched: WatchedFile, change: str) -> Path | None:
         if change == "replaced":
             path.rename(aside)
         else:
-            # The open database is this file, and is written once more when it is closed.
+            # The open database is this file, and SQLite writes to it when it is closed.
             shutil.copyfile(path, aside)
     except OSError as error:
         raise StateError(f"state file {path}: cannot be renamed: {error.strerror}") from error
@@ -138,22 +138,22 @@ def set_aside(watched: WatchedFile, change: str) -> Path | None:
 
 
 def is_used(path: Path) -> bool:
-    """Whether another process has the database open, as far as locks show.
+    """Whether another process holds SQLite's lock on the file.
 
-    Must not be asked of a file that this process has open as a database: closing it would drop the locks.
+    Do not call it for a database that this process has open: to close the file would release our locks.
     """
     with suppress(OSError), path.open("r+b") as file:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, LOCKED_BYTES, LOCKS)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, LOCK_LENGTH, LOCK_OFFSET)
         except OSError:
             return True
     return False
 
 
-def put_back(watched: WatchedFile, spare: Path) -> None:
-    """Let the copy be the state file. Raises StateError."""
+def restore_file(watched: WatchedFile, spare: Path) -> None:
+    """Rename the copy to the state file. Raises StateError."""
     try:
-        # A write-ahead log that stayed behind would be taken for that of the copy.
+        # SQLite would apply an old write-ahead log to the copy.
         watched.log.unlink(missing_ok=True)
         spare.replace(watched.path)
     except OSError as error:

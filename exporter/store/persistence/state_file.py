@@ -1,7 +1,7 @@
-"""The state file: ledgers, cursors and what readers remember, in one small SQLite database.
+"""The state file: ledgers, cursors and readers' memories, in one small SQLite database.
 
-Everything a cycle changes is written in one transaction, so that counters and cursors never disagree.
-Without a file the same database lives in memory and ends with the process.
+All changes of a cycle are one transaction, so counters and cursors always agree. Without a file the database is in
+memory and ends with the process.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from threading import RLock
 import msgspec
 
 from exporter.metrics.reading import Memories
-from exporter.store.ledger import Row
+from exporter.store.ledger import LedgerRow
 from exporter.store.live_rows import LiveChanges, LiveContents
 from exporter.store.persistence import live_file
-from exporter.store.persistence.errors import ADVICE, explained
+from exporter.store.persistence.errors import ADVICE, explain_errors
 from exporter.store.persistence.live_file import decode_row
-from exporter.store.persistence.recovery import WatchedFile, put_back, save_content, set_aside
+from exporter.store.persistence.recovery import WatchedFile, restore_file, save_content, set_aside
 from exporter.store.persistence.state_store import StateError
 
 log = logging.getLogger(__name__)
 
-APPLICATION = 0x41464D58
-"""What marks a SQLite file as ours ("AFMX")."""
+APPLICATION_ID = 0x41464D58
+"""Marks a SQLite file as a state file of this exporter ("AFMX")."""
 SCHEMA_VERSION = 1
 SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -42,50 +42,50 @@ CREATE TABLE IF NOT EXISTS memory (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS memory_touched ON memory (space, touched);
 {live_file.SCHEMA}
-PRAGMA application_id = {APPLICATION};
+PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
-PATIENCE = 5.0
-"""Seconds to wait for another process to let go of the file: a predecessor that is still ending."""
-BATCH = 500
+LOCK_TIMEOUT = 5.0
+"""Seconds to wait for another process to close the file: an earlier exporter may still be stopping."""
+KEYS_PER_QUERY = 500
 
 
-class State:
-    """The one place where anything outlives a cycle. Any thread may use it: a cycle waits for another's commit.
+class StateFile:
+    """The open state file. Any thread may use it; a commit waits for the commit of another thread.
 
-    Raises StateError where the file is damaged, in use, not writable, another program's or a newer release's.
+    Raises StateError if the file is damaged, in use, not writable, or of another program or a newer release.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self._lock = RLock()
         self.generation = 0
-        """Grows when the file lost what it had: whoever has rows in memory writes all of them again."""
+        """Grows when the file lost its content: then all rows in memory have to be written again."""
         self.lost_rows = 0
-        """How many rows could not be decoded, and were removed."""
+        """The number of rows that were removed because they could not be decoded."""
         self.recoveries = 0
-        """How often the file was deleted, replaced or overwritten, and was put back."""
+        """How often the file was restored after it was deleted, replaced or overwritten."""
         self.last_write = 0.0
-        """Unix seconds; 0 before the first."""
-        with explained(path):
+        """The time of the last write, in Unix seconds; 0 before the first."""
+        with explain_errors(path):
             self._db = connect(path)
         self._watched = WatchedFile(path) if path else None
 
     def close(self) -> None:
-        """Close the database; a later call on this object is an error."""
+        """Close the database. No method may be called afterwards."""
         with self._lock:
             self._db.close()
 
-    def ledger(self) -> Iterator[Row]:
-        """Every series that was committed; rows that cannot be decoded are removed and counted."""
-        rows: list[Row] = []
+    def ledger(self) -> Iterator[LedgerRow]:
+        """All committed series of ledgers; rows that cannot be decoded are removed and counted."""
+        rows: list[LedgerRow] = []
         lost: list[tuple[object, object]] = []
-        with self._turn(), self._db:
+        with self._locked(), self._db:
             query = "SELECT family, labels, cells, shown, shape FROM ledger"
-            for family, labels, cells, shown, shape in self._db.execute(query):
+            for family, labels, cells, revealed, shape in self._db.execute(query):
                 try:
-                    rows.append(decode_row(family, labels, cells, shown, shape))
+                    rows.append(decode_row(family, labels, cells, revealed, shape))
                 except (msgspec.MsgspecError, TypeError, ValueError):
                     lost.append((family, labels))
             self._db.executemany("DELETE FROM ledger WHERE family IS ? AND labels IS ?", lost)
@@ -93,52 +93,52 @@ class State:
         return iter(rows)
 
     def read_live(self) -> LiveContents:
-        """What was kept of live tables; rows that cannot be decoded are removed and counted."""
-        with self._turn(), self._db:
+        """All saved series of live tables; rows that cannot be decoded are removed and counted."""
+        with self._locked(), self._db:
             found = live_file.read(self._db)
             live_file.remove(self._db, found.lost)
         self._report_lost(len(found.lost), "series of StatsD", "they start at zero")
         return found
 
     def write_live(self, changes: LiveChanges, memories: Memories) -> None:
-        """Write what changed of live tables in one transaction. Raises StateError where nothing was written."""
-        with self._turn("; counters of StatsD go on, but are not kept"), self._writing():
+        """Write changes of live tables in one transaction. Raises StateError if nothing was written."""
+        with self._locked("; counters of StatsD are not saved"), self._writing():
             live_file.write(self._db, changes)
             for space, entries in memories.items():
                 self._remember(space, entries, 0.0)
 
     def lose(self, space: str, keys: Iterable[bytes]) -> None:
-        """Remove what was remembered but cannot be decoded, so that it does not fail its reader for ever."""
+        """Remove entries that cannot be decoded, so that they do not fail their reader at each read."""
         wanted = list(keys)
-        with self._turn(), self._db:
+        with self._locked(), self._db:
             self._remember(space, dict.fromkeys(wanted), 0.0)
-        self._report_lost(len(wanted), f"entries of {space}", "Airflow is asked again where it can be")
+        self._report_lost(len(wanted), f"entries of {space}", "they are read from Airflow again if possible")
 
     def verify(self) -> None:
-        """Put the file back where it was deleted, replaced or overwritten. Raises StateError where it cannot be."""
-        with self._turn():
+        """Restore the file if it was deleted, replaced or overwritten. Raises StateError if that fails."""
+        with self._locked():
             self._check()
 
     def recall(self, space: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The remembered values of those keys that are known."""
+        """The values of those keys that are known."""
         wanted = list(keys)
         found: dict[bytes, bytes] = {}
-        with self._turn():
-            for start in range(0, len(wanted), BATCH):
-                part = wanted[start : start + BATCH]
+        with self._locked():
+            for start in range(0, len(wanted), KEYS_PER_QUERY):
+                part = wanted[start : start + KEYS_PER_QUERY]
                 marks = ",".join("?" * len(part))
                 query = f"SELECT key, value FROM memory WHERE space = ? AND key IN ({marks})"  # noqa: S608 - only marks
                 found.update(self._db.execute(query, (space, *part)))
         return found
 
     def recall_all(self, space: str) -> dict[bytes, bytes]:
-        """Everything remembered in a space."""
-        with self._turn():
+        """All keys and values of a space."""
+        with self._locked():
             return dict(self._db.execute("SELECT key, value FROM memory WHERE space = ?", (space,)))
 
     def commit(
         self,
-        rows: Iterable[Row],
+        rows: Iterable[LedgerRow],
         memories: Memories,
         *,
         moment: float = 0.0,
@@ -147,11 +147,11 @@ class State:
     ) -> None:
         """Write one cycle in one transaction.
 
-        `moment` is when it was read and `forget` says for a space before which moment a key was last written that
-        goes, both on the reader's clock: ours may be set while we run. `removed` are ledger series that are gone;
-        one that is in `rows` too was born again. Raises StateError where nothing was written.
+        `moment` is the time of the reading. `forget` has a time for each space: keys last written before it are
+        deleted. Both are on the reader's clock, because this machine's clock may be changed. `removed` are ledger
+        series to delete; one that is also in `rows` was created again. Raises StateError if nothing was written.
         """
-        with self._turn("; this cycle was not counted, the next one will try again"), self._writing():
+        with self._locked("; this cycle was not counted, the next one tries again"), self._writing():
             self._remove(removed)
             self._write(rows)
             for space, entries in memories.items():
@@ -160,14 +160,14 @@ class State:
                 self._db.execute("DELETE FROM memory WHERE space = ? AND touched < ?", (space, limit))
 
     @contextmanager
-    def _turn(self, effect: str = "") -> Iterator[None]:
-        # One connection has one transaction: another thread's rows must not be committed or undone with ours.
-        with self._lock, explained(self.path, effect):
+    def _locked(self, effect: str = "") -> Iterator[None]:
+        # All threads share one connection and its transaction, so only one may write at a time.
+        with self._lock, explain_errors(self.path, effect):
             yield
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction, into a file that is the one at our path."""
+        """One transaction, after a check that the open file is the one at our path."""
         self._check()
         with self._db:
             yield
@@ -178,16 +178,16 @@ class State:
     def _check(self) -> None:
         change = self._watched.find_change() if self._watched else ""
         if self._watched and change:
-            self._renew(self._watched, change)
+            self._restore(self._watched, change)
 
-    def _renew(self, watched: WatchedFile, change: str) -> None:
-        """Write everything that is known into a new file at our path."""
+    def _restore(self, watched: WatchedFile, change: str) -> None:
+        """Write all content into a new file at our path; another program's file is kept under a new name."""
         spare = watched.path.with_name(f"{watched.path.name}.new")
         sound = save_content(self._db, spare)
         aside = set_aside(watched, change)
         self._db.close()
         if sound:
-            put_back(watched, spare)
+            restore_file(watched, spare)
         else:
             spare.unlink(missing_ok=True)
             watched.log.unlink(missing_ok=True)
@@ -197,7 +197,7 @@ class State:
         self.generation += change == "overwritten" or not sound
         kept = f"; the other file is kept as {aside}" if aside else ""
         log.warning(
-            "state file %s was %s while it was in use: it was written again%s. Stop the exporter before you touch it",
+            "state file %s was %s while it was in use, and was restored%s. Stop the exporter before you change it",
             watched.path,
             change,
             kept,
@@ -208,7 +208,7 @@ class State:
             self.lost_rows += count
             log.error(
                 "state file %s: %d %s could not be decoded and were removed; %s. "
-                "Check its disk; if it comes again, move the file away to start counting from zero",
+                "Check its disk; if this happens again, move the file away to start counting from zero",
                 self.path,
                 count,
                 what,
@@ -221,11 +221,11 @@ class State:
             [(family, msgspec.msgpack.encode(labels)) for family, labels in removed],
         )
 
-    def _write(self, rows: Iterable[Row]) -> None:
+    def _write(self, rows: Iterable[LedgerRow]) -> None:
         encode = msgspec.msgpack.encode
         self._db.executemany(
             "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?)",
-            [(row.family, encode(row.labels), encode(row.cells), row.shown, row.shape) for row in rows],
+            [(row.family, encode(row.labels), encode(row.cells), row.revealed, row.shape) for row in rows],
         )
 
     def _remember(self, space: str, entries: Mapping[bytes, bytes | None], moment: float) -> None:
@@ -240,8 +240,8 @@ class State:
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
-    """Open the file (or a database in memory) and make sure that this process alone uses it."""
-    db = sqlite3.connect(path or ":memory:", timeout=PATIENCE, check_same_thread=False)
+    """Open the file, or a database in memory, and lock it for this process. Raises StateError or sqlite3.Error."""
+    db = sqlite3.connect(path or ":memory:", timeout=LOCK_TIMEOUT, check_same_thread=False)
     try:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         refuse_unfit(db, path)
@@ -255,23 +255,25 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
 
 def refuse_unfit(db: sqlite3.Connection, path: Path | None) -> None:
+    """Raises StateError if the database is not a state file that this release can use."""
     problem = find_problem(db)
     if problem:
         raise StateError(f"state file {path}: {problem}")
 
 
 def find_problem(db: sqlite3.Connection) -> str | None:
-    """Say why the database is none to write into, without changing it, or None."""
+    """Why the database cannot be used as state file, or None. The database is not changed."""
     application = read_pragma(db, "application_id")
-    if application != APPLICATION and db.execute("SELECT 1 FROM sqlite_master").fetchone():
-        return "it is another program's database; name a file of the exporter's own"
+    if application != APPLICATION_ID and db.execute("SELECT 1 FROM sqlite_master").fetchone():
+        return "it is another program's database; configure a separate file for the exporter"
     version = read_pragma(db, "user_version")
     if version not in (0, SCHEMA_VERSION):
-        return f"it was written by another release (format {version}); run that one, or move the file away"
+        return f"it was written by another release (format {version}); run that release, or move the file away"
     damage = read_pragma(db, "quick_check(1)")
     return None if damage == "ok" else f"it is damaged ({damage}); {ADVICE[sqlite3.SQLITE_CORRUPT]}"
 
 
 def read_pragma(db: sqlite3.Connection, name: str) -> object:
+    """The value of a SQLite pragma."""
     value: object = db.execute(f"PRAGMA {name}").fetchone()[0]
     return value

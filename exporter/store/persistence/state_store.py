@@ -1,4 +1,4 @@
-"""What keeps counters and memories between cycles: the state file, or nothing where nothing has to be kept."""
+"""The interface of the state file, and an implementation that keeps nothing."""
 
 from __future__ import annotations
 
@@ -6,59 +6,59 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from exporter.metrics.reading import Memories, Memory
-from exporter.store.ledger import Row
+from exporter.store.ledger import LedgerRow
 from exporter.store.live_rows import LiveChanges, LiveContents
 
 
 class StateError(Exception):
-    """The state file cannot be used; the message says why and what to do."""
+    """The state file cannot be used. The message says why, and what to do."""
 
 
-class Keeper(Memory, Protocol):
-    """Keeps what a cycle changes; see state.State."""
+class StateStore(Memory, Protocol):
+    """Keeps what a cycle changes; implemented by `StateFile`, which documents the attributes."""
 
     generation: int
     lost_rows: int
     recoveries: int
     last_write: float
 
-    def ledger(self) -> Iterator[Row]:
-        """Every series that was committed."""
+    def ledger(self) -> Iterator[LedgerRow]:
+        """All committed series of ledgers."""
 
     def commit(
         self,
-        rows: Iterable[Row],
+        rows: Iterable[LedgerRow],
         memories: Memories,
         *,
         moment: float = 0.0,
         forget: Mapping[str, float] | None = None,
         removed: Iterable[tuple[str, tuple[str, ...]]] = (),
     ) -> None:
-        """Write one cycle in one transaction. Raises StateError where nothing was written."""
+        """Write one cycle in one transaction. Raises StateError if nothing was written."""
 
     def read_live(self) -> LiveContents:
-        """What was kept of live tables."""
+        """All saved series of live tables."""
 
     def write_live(self, changes: LiveChanges, memories: Memories) -> None:
-        """Write what changed of live tables in one transaction. Raises StateError where nothing was written."""
+        """Write changes of live tables in one transaction. Raises StateError if nothing was written."""
 
     def verify(self) -> None:
-        """Make sure that what is written is found again. Raises StateError."""
+        """Check that writes go to the file at the configured path. Raises StateError."""
 
     def close(self) -> None:
-        """Keep nothing any more."""
+        """Close the store; nothing is written afterwards."""
 
 
-class Nothing:
-    """For an exporter whose sources have nothing that outlives it: a worker's need not load a database."""
+class NullStateStore:
+    """Keeps nothing, for an exporter on a worker: its sources need no state, and it must not load SQLite."""
 
     generation = 0
     lost_rows = 0
     recoveries = 0
     last_write = 0.0
 
-    def ledger(self) -> Iterator[Row]:
-        """Nothing was committed."""
+    def ledger(self) -> Iterator[LedgerRow]:
+        """There are no saved series."""
         return iter(())
 
     def recall(self, space: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:  # noqa: ARG002
@@ -71,7 +71,7 @@ class Nothing:
 
     def commit(
         self,
-        rows: Iterable[Row],
+        rows: Iterable[LedgerRow],
         memories: Memories,
         *,
         moment: float = 0.0,
@@ -81,7 +81,7 @@ class Nothing:
         """Nothing is written."""
 
     def read_live(self) -> LiveContents:
-        """Nothing was kept."""
+        """There are no saved series."""
         return LiveContents()
 
     def write_live(self, changes: LiveChanges, memories: Memories) -> None:

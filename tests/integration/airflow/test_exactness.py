@@ -27,7 +27,7 @@ from exporter.sources.airflow.readers.tasks import TasksReader
 from exporter.sources.airflow.shared import AirflowState
 from exporter.sources.airflow.source import LEDGER
 from exporter.store.ledger import Ledger
-from exporter.store.persistence.state_file import State
+from exporter.store.persistence.state_file import StateFile
 
 
 def load_model() -> ModuleType:
@@ -54,7 +54,7 @@ class Exporter:
         self.start()
 
     def start(self) -> None:
-        self.state = State(self.path)
+        self.state = StateFile(self.path)
         self.ledger = Ledger(LEDGER)
         self.ledger.restore(self.state.ledger())
         self.overview = AirflowState()
@@ -96,7 +96,7 @@ class Exporter:
         staged = self.ledger.stage(reading.changes)
         rows = self.ledger.rows(staged)
         self.state.commit(rows, reading.memories, moment=reading.moment, forget=reading.forget)
-        self.ledger.adopt(staged)
+        self.ledger.publish(staged)
         return self.cycle(reader) if reading.again else True
 
     def total(self, family: Family, label: str = "") -> float:
@@ -255,7 +255,7 @@ def send_wrong_dates(airflow: Any, wrong: Callable[[], float]) -> None:
     clock = ServerClock()
 
     def server_time() -> float:
-        clock.note(float(int(airflow.now + wrong())), airflow.now, airflow.now)
+        clock.record(float(int(airflow.now + wrong())), airflow.now, airflow.now)
         return clock.read(airflow.now)
 
     airflow.server_time = server_time
@@ -289,7 +289,7 @@ def test_a_clock_that_always_differs_loses_nothing(seconds: float, way: str) -> 
 
     def server_time() -> float:
         now = airflow.now - skew[0]
-        clock.note(float(int(airflow.now)), now, now)
+        clock.record(float(int(airflow.now)), now, now)
         return clock.read(now)
 
     airflow.server_time = server_time

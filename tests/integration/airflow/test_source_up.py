@@ -17,7 +17,7 @@ from exporter.sources.airflow.http import client as client_module
 from exporter.sources.airflow.source import LEDGER, AirflowSource
 from exporter.sources.directory import Directory
 from exporter.store.ledger import Ledger
-from exporter.store.persistence.state_file import State
+from exporter.store.persistence.state_file import StateFile
 from exporter.store.store import Store
 from tests.integration.airflow.stub import Answer, Asked, Stub, serve
 from tests.integration.airflow.test_protocol import airflow_3
@@ -66,7 +66,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
         names = ("health", "jobs", "dags", "runs", "tasks", "pools", "config", "import_errors", "dag_warnings")
         intervals = dict.fromkeys((*names, "backfills", "run_history"), INTERVAL)
         settings = AirflowSettings(url=stub.url, token_file=tmp_path / "token", interval=INTERVAL, intervals=intervals)
-        state = State()
+        state = StateFile()
         source = AirflowSource(settings, state, Directory())
         clock = Clock()
         bench = Bench(stub, Supervisor(source, Store(FAMILIES), Ledger(LEDGER), state, clock=clock), clock)

@@ -58,7 +58,7 @@ def test_a_pid_that_is_used_again_is_another_process(watch: Watch) -> None:
 
 
 def test_a_task_that_ends_between_two_scans_is_counted_completely_and_once(watch: Watch) -> None:
-    watch.directory.tell_try("etl", "load", UUIDS[0])
+    watch.directory.record_try("etl", "load", UUIDS[0])
     worker = watch.tree.add(10, 1, IDLE)
     watch.full_scan()
     worker.argv = (busy(UUIDS[0]),)
@@ -75,7 +75,7 @@ def test_a_task_that_ends_between_two_scans_is_counted_completely_and_once(watch
 
 
 def test_a_task_too_short_to_be_seen_is_counted_by_its_parents_account(watch: Watch) -> None:
-    watch.directory.tell_try("etl", "short", UUIDS[1])
+    watch.directory.record_try("etl", "short", UUIDS[1])
     worker = watch.tree.add(10, 1, IDLE)
     watch.full_scan()
     worker.argv = (busy(UUIDS[1]),)
@@ -87,7 +87,7 @@ def test_a_task_too_short_to_be_seen_is_counted_by_its_parents_account(watch: Wa
 
 def test_a_task_that_was_never_seen_comes_before_one_that_had_ended_already(watch: Watch) -> None:
     for number, name in enumerate(("first", "second")):
-        watch.directory.tell_try("etl", name, UUIDS[number])
+        watch.directory.record_try("etl", name, UUIDS[number])
     worker = watch.tree.add(10, 1, busy(UUIDS[0]))
     watch.tree.add(11, 10, task(UUIDS[0]), cpu=30)
     watch.full_scan()
@@ -112,7 +112,7 @@ def test_a_short_task_of_which_nothing_was_seen_counts_as_unknown_not_as_the_wor
 
 
 def test_the_whole_tree_of_a_try_is_its_own(watch: Watch) -> None:
-    watch.directory.tell_try("etl", "bash", UUIDS[2])
+    watch.directory.record_try("etl", "bash", UUIDS[2])
     watch.tree.add(10, 1, busy(UUIDS[2]))
     watch.full_scan()
     watch.tree.add(11, 10, task(UUIDS[2]), cpu=5, start=2000)
@@ -127,7 +127,7 @@ def test_the_whole_tree_of_a_try_is_its_own(watch: Watch) -> None:
 
 
 def test_a_child_that_outlives_its_task_still_belongs_to_it(watch: Watch) -> None:
-    watch.directory.tell_try("etl", "bash", UUIDS[2])
+    watch.directory.record_try("etl", "bash", UUIDS[2])
     watch.tree.add(10, 1, busy(UUIDS[2]))
     watch.tree.add(11, 10, task(UUIDS[2]), start=2000)
     watch.tree.add(12, 11, "/usr/bin/bash", "-c", "x", cpu=10, start=2001)
@@ -148,7 +148,7 @@ def test_a_child_of_another_process_is_not_counted(watch: Watch) -> None:
 
 def test_a_new_parent_with_children_before_it_in_the_order_of_pids(watch: Watch) -> None:
     """Pids wrap around: a child may have a lower one than its parent."""
-    watch.directory.tell_try("etl", "load", UUIDS[3])
+    watch.directory.record_try("etl", "load", UUIDS[3])
     watch.full_scan()
     watch.tree.add(900, 1, busy(UUIDS[3]), start=2000)
     watch.tree.add(5, 900, "/usr/bin/bash", "-c", "x", cpu=9, start=2001)
@@ -157,7 +157,7 @@ def test_a_new_parent_with_children_before_it_in_the_order_of_pids(watch: Watch)
 
 
 def test_a_zombie_keeps_its_cpu_and_has_no_memory(watch: Watch) -> None:
-    watch.directory.tell_try("etl", "load", UUIDS[4])
+    watch.directory.record_try("etl", "load", UUIDS[4])
     worker = watch.tree.add(10, 1, busy(UUIDS[4]))
     child = watch.tree.add(11, 10, task(UUIDS[4]), cpu=10, start=2000)
     watch.full_scan()
@@ -174,7 +174,7 @@ def test_a_zombie_keeps_its_cpu_and_has_no_memory(watch: Watch) -> None:
 
 
 def test_written_bytes_are_the_tasks_and_counted_once(watch: Watch) -> None:
-    watch.directory.tell_try("etl", "disk", UUIDS[5])
+    watch.directory.record_try("etl", "disk", UUIDS[5])
     worker = watch.tree.add(10, 1, IDLE)
     watch.full_scan()
     worker.argv = (busy(UUIDS[5]),)
@@ -194,7 +194,7 @@ def test_five_hundred_tasks_that_start_and_end_between_scans_are_counted_once(wa
     chance = random.Random(4)
     workers = [watch.tree.add(10 + number, 1, IDLE) for number in range(50)]
     for uuid in UUIDS:
-        watch.directory.tell_try("etl", "load", uuid)
+        watch.directory.record_try("etl", "load", uuid)
     watch.full_scan()
     used, pid, fresh = 0, 1000, iter(UUIDS)
     for _ in range(10):
@@ -224,7 +224,7 @@ def test_five_hundred_tasks_that_start_and_end_between_scans_are_counted_once(wa
 
 
 def test_a_parent_that_was_read_before_its_child_exited_is_counted_in_the_next_scan(watch: Watch) -> None:
-    watch.directory.tell_try("etl", "load", UUIDS[0])
+    watch.directory.record_try("etl", "load", UUIDS[0])
     worker = watch.tree.add(10, 1, busy(UUIDS[0]))
     watch.tree.add(11, 10, task(UUIDS[0]), cpu=40)
     watch.full_scan()
@@ -298,7 +298,7 @@ def test_a_file_that_cannot_be_read_now_is_no_end_of_its_process(watch: Watch, m
 
 
 def test_a_title_that_is_just_being_written_changes_nothing(watch: Watch) -> None:
-    watch.directory.tell_try("etl", "load", UUIDS[0])
+    watch.directory.record_try("etl", "load", UUIDS[0])
     watch.tree.add(10, 1, busy(UUIDS[0]))
     child = watch.tree.add(11, 10, task(UUIDS[0]))
     watch.full_scan()

@@ -41,7 +41,7 @@ class Report:
         self.accounts: list[dict[str, float | str]] = []
         directory = Directory()
         for job, uuid in zip(JOBS, UUIDS, strict=True):
-            directory.tell_try("dag", job, uuid)
+            directory.record_try("dag", job, uuid)
         source = HostSource(HostSettings(machine=False), AirflowSettings(), directory)
         self._processes, self._tasks = source.readers
         self._files = source._files

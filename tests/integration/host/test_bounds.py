@@ -102,7 +102,7 @@ def test_five_hundred_short_tasks_between_scans_are_counted_once_and_counters_ne
         for worker in range(20):
             for number in range(1, 26 * ROUNDS + 1):
                 uuid = f"01a20793-8496-79a0-a835-{crowd.process.pid % 10_000:04d}{worker:04d}{number:04d}"
-                directory.tell_try("crowd", "short", uuid)
+                directory.record_try("crowd", "short", uuid)
         monkeypatch.setattr(source._files, "list_pids", partial(list_session, crowd.process.pid))
         scan()
         for _ in range(ROUNDS):

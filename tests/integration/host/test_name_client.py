@@ -33,21 +33,21 @@ def start_task(watch: Watch) -> None:
 
 def test_usage_is_held_back_while_the_name_is_awaited(watch: Watch) -> None:
     start_task(watch)
-    watch.directory.tell_poll()
+    watch.directory.record_poll()
     watch.full_scan()
     assert not [key for key in watch.sums if key[0] == CPU]
-    watch.directory.tell_try("etl", "load", UUID)
+    watch.directory.record_try("etl", "load", UUID)
     watch.full_scan()
     assert watch.task_cpu("etl", "load") == 50
 
 
 def test_usage_without_a_name_after_two_polls_is_unknown_for_good(watch: Watch) -> None:
     start_task(watch)
-    watch.directory.tell_poll()
-    watch.directory.tell_poll()
+    watch.directory.record_poll()
+    watch.directory.record_poll()
     watch.full_scan()
     assert watch.task_cpu("_unknown", "_unknown") == 50
-    watch.directory.tell_try("etl", "load", UUID)
+    watch.directory.record_try("etl", "load", UUID)
     watch.tree.fakes[11].cpu = 60
     watch.tree.write()
     watch.full_scan()
@@ -73,7 +73,7 @@ def test_a_try_of_release_2_is_named_by_its_title(watch: Watch) -> None:
 
 
 def test_a_title_that_changes_from_the_supervisors_to_the_tasks_counts_nothing_twice(watch: Watch) -> None:
-    watch.directory.tell_try("etl", "load", UUID)
+    watch.directory.record_try("etl", "load", UUID)
     worker = watch.tree.add(10, 1, f"airflow worker -- LocalExecutor: {UUID}")
     watch.full_scan()
     child = watch.tree.add(11, 10, *worker.argv, cpu=10, start=2000)
@@ -86,7 +86,7 @@ def test_a_title_that_changes_from_the_supervisors_to_the_tasks_counts_nothing_t
 
 
 def test_a_try_that_has_ended_is_observed_once_by_its_dag(watch: Watch) -> None:
-    watch.directory.tell_try("etl", "load", UUID)
+    watch.directory.record_try("etl", "load", UUID)
     start_task(watch)
     watch.tree.fakes[11].peak = 500_000
     watch.tree.write()

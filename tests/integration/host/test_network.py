@@ -23,7 +23,7 @@ def enter(watch: Watch, process: int | str, space: str) -> Path:
 
 def start_tasks(watch: Watch) -> None:
     for number, uuid in enumerate(UUIDS):
-        watch.directory.tell_try("etl", f"task_{number}", uuid)
+        watch.directory.record_try("etl", f"task_{number}", uuid)
         watch.tree.add(10 + number, 1, f"airflow worker -- LocalExecutor: {uuid}")
         watch.tree.add(20 + number, 10 + number, f"airflow worker -- {uuid}", start=2000)
     for process in ("self", 10, 11):

@@ -43,7 +43,7 @@ def resolve(
 @settings(deadline=None, max_examples=300)
 def test_no_signature_is_ever_too_strange(signatures: list[Signature], how: StatsdSettings) -> None:
     directory = Directory()
-    directory.tell_dags(["a.b", "a", "dag_id"])
+    directory.set_dags(["a.b", "a", "dag_id"])
     names = AirflowNameResolver(directory, how)
     for signature in signatures:
         found = names.resolve(signature)
@@ -81,8 +81,8 @@ def test_what_the_api_feeds_is_dropped_and_the_rest_of_the_event_is_not() -> Non
 
 def test_known_ids_decide_where_a_dag_ends_and_a_task_begins() -> None:
     directory = Directory()
-    directory.tell_dags(["failing.errors.demo", "failing"])
-    directory.tell_try("failing.errors.demo", "load.rows")
+    directory.set_dags(["failing.errors.demo", "failing"])
+    directory.record_try("failing.errors.demo", "load.rows")
     found = AirflowNameResolver(directory, StatsdSettings(mode="plain", release="2.11")).resolve(
         Signature("airflow.dag.failing.errors.demo.load.rows.duration", MetricType.TIMER)
     )
@@ -92,8 +92,8 @@ def test_known_ids_decide_where_a_dag_ends_and_a_task_begins() -> None:
 
 def test_two_underscores_are_dots_again_where_known_ids_tell() -> None:
     directory = Directory()
-    directory.tell_dags(["etl"])
-    directory.tell_try("etl", "extract.pull")
+    directory.set_dags(["etl"])
+    directory.record_try("etl", "extract.pull")
     found = AirflowNameResolver(directory, PLAIN).resolve(
         Signature("airflow.ti.start.etl.extract__pull", MetricType.COUNTER)
     )

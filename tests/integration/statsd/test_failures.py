@@ -18,7 +18,7 @@ from exporter.sources.statsd.model import Resolution, Signature
 from exporter.sources.statsd.receive import relay as relay_module
 from exporter.sources.statsd.receive.relay import Relay
 from exporter.sources.statsd.source import StatsdSource
-from exporter.store.live_tables import Events
+from exporter.store.live_tables import LiveTables
 from exporter.store.store import Store
 from tests.unit.sources.statsd.fake_resolver import FakeResolver
 
@@ -41,7 +41,7 @@ def start() -> Iterator[Callable[..., StatsdSource]]:
 
     def begin(relay: str = "") -> StatsdSource:
         reception = ReceptionSettings(listen_udp="127.0.0.1:0", listen_tcp="", receive_buffer=0, relay_address=relay)
-        source = StatsdSource(reception, Aggregator(Events(Store([])), FailingResolver()))
+        source = StatsdSource(reception, Aggregator(LiveTables(Store([])), FailingResolver()))
         started.append(source)
         source.connect()
         return source

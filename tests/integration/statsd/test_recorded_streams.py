@@ -69,12 +69,12 @@ def sign(line: Line) -> Signature:
 def know_ids() -> Directory:
     """What the API would tell of ids."""
     directory = Directory()
-    directory.tell_dags(DAGS)
+    directory.set_dags(DAGS)
     for stream in (Stream("3.3.2", "influxdb"), Stream("2.11.2", "influxdb")):
         for line in read_lines(stream):
             tags = dict(line.tags)
             if "dag_id" in tags and "task_id" in tags:
-                directory.tell_try(tags["dag_id"], tags["task_id"])
+                directory.record_try(tags["dag_id"], tags["task_id"])
     return directory
 
 
@@ -116,8 +116,8 @@ def test_the_stream_tells_all_of_itself(stream: Stream) -> None:
 def test_what_the_api_tells_does_as_well_as_the_configuration() -> None:
     stream = Stream("2.11.2", "datadog")
     directory = know_ids.__wrapped__()
-    directory.tell_version("2.11.2")
-    directory.tell_metrics({"statsd_datadog_enabled": "True", "timer_unit_consistency": "False"})
+    directory.set_version("2.11.2")
+    directory.set_metrics_config({"statsd_datadog_enabled": "True", "timer_unit_consistency": "False"})
     sent = read_lines(stream)
     assert_same(Replay(AirflowNameResolver(directory, SILENT), sent), read(stream))
 

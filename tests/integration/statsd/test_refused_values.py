@@ -16,7 +16,7 @@ from exporter.sources.statsd.mapping.mapper import parse_mapping
 from exporter.sources.statsd.model import Resolver
 from exporter.store import live_tables
 from exporter.store.exposition import Format, render
-from exporter.store.live_tables import Events
+from exporter.store.live_tables import LiveTables
 from exporter.store.store import Store
 
 MAPPING = """
@@ -33,14 +33,14 @@ class World:
 
     def __init__(self, resolver: Resolver) -> None:
         self.store = Store(FAMILIES if isinstance(resolver, AirflowNameResolver) else [])
-        self.events = Events(self.store)
+        self.events = LiveTables(self.store)
         self.aggregator = Aggregator(self.events, resolver)
 
     def send(self, *lines: str) -> None:
         self.aggregator.process_batch([line.encode() for line in lines], lambda _: b"one")
 
     def scrape(self) -> list[str]:
-        text = b"".join(render(self.store, Format.TEXT, truth=True)).decode()
+        text = b"".join(render(self.store, Format.TEXT, reveal_all=True)).decode()
         return [line for line in text.splitlines() if not line.startswith("#")]
 
 
@@ -126,7 +126,7 @@ def test_a_zero_makes_a_series_as_airflow_2_means_it() -> None:
 
 def test_a_name_that_another_family_has_stays_free_for_when_that_is_gone() -> None:
     world = map_names()
-    world.events.find(TAKEN, ())
+    world.events.get_or_create(TAKEN, ())
     world.send("taken:1|c")
     assert world.aggregator.dropped == {"conflict": 1}
     world.events.clear()
@@ -136,13 +136,13 @@ def test_a_name_that_another_family_has_stays_free_for_when_that_is_gone() -> No
 
 
 def test_a_series_over_the_cap_takes_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_tables, "SERIES", 1)
+    monkeypatch.setattr(live_tables, "MAX_RUNTIME_SERIES", 1)
     world = map_names()
     world.send("a:1|c", *[f"jobs:{value}|g" for value in range(5)])
     assert world.aggregator.dropped == {"capped": 5}
     assert world.scrape() == ["a 1"]
     assert dict(world.events.refused) == {}
-    monkeypatch.setattr(live_tables, "SERIES", 10)
+    monkeypatch.setattr(live_tables, "MAX_RUNTIME_SERIES", 10)
     world.aggregator.set_resolver(world.aggregator.resolver)
     world.send("jobs:3|c")
     assert world.scrape() == ["a 1", "jobs 3"]

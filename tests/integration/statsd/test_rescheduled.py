@@ -13,8 +13,8 @@ from exporter.sources.directory import Directory
 from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.store.exposition import Format, render
-from exporter.store.live_tables import Events
-from exporter.store.senders import PERIODS, SHORTEST, UNKNOWN
+from exporter.store.live_tables import LiveTables
+from exporter.store.senders import DEFAULT_EXPIRY, EXPIRY_PERIODS, MIN_EXPIRY
 from exporter.store.store import Store
 
 SLOTS = 32
@@ -40,7 +40,7 @@ class Cluster:
         self._line = LINES[dialect] % SLOTS
         self._store = Store([executor.SLOTS])
         self._names = AirflowNameResolver(Directory(), StatsdSettings(release=release, mode=mode), frozenset())
-        self._aggregator = Aggregator(Events(self._store, clock=self.clock), self._names, self.clock)
+        self._aggregator = Aggregator(LiveTables(self._store, clock=self.clock), self._names, self.clock)
         self._swept = self.now
         self.wrong: dict[float, float] = {}
         """What was exposed while one scheduler lived, where it was not its slots, by the time."""
@@ -82,7 +82,7 @@ def test_in_every_dialect_the_old_address_is_gone_after_three_periods(dialect: s
     cluster = Cluster(dialect)
     cluster.live(60, 1, OLD)
     cluster.live(60, 1, NEW)
-    assert 0 < cluster.doubled() <= PERIODS * 1 + 1
+    assert 0 < cluster.doubled() <= EXPIRY_PERIODS * 1 + 1
 
 
 @pytest.mark.parametrize("every", [1, 2, 5, 6, 10, 15, 30])
@@ -93,7 +93,7 @@ def test_however_long_it_was_away_it_is_never_told_twice_for_more_than_twenty_se
     cluster.live(away, every)
     cluster.live(max(120, 4 * every), every, NEW)
     # The last second is what it takes until the next sweep.
-    assert cluster.doubled() <= min(UNKNOWN, max(SHORTEST, PERIODS * every)) + 1
+    assert cluster.doubled() <= min(DEFAULT_EXPIRY, max(MIN_EXPIRY, EXPIRY_PERIODS * every)) + 1
     assert cluster.read() == SLOTS
 
 
@@ -113,7 +113,7 @@ def test_who_moved_before_its_period_was_known_is_not_told_twice_for_longer(said
     cluster = Cluster()
     cluster.live(said * 5, 5, OLD)
     cluster.live(60, 5, NEW)
-    assert cluster.doubled() <= UNKNOWN
+    assert cluster.doubled() <= DEFAULT_EXPIRY
 
 
 def test_one_that_moves_again_and_again_is_told_twice_for_twenty_seconds_at_most_each_time() -> None:

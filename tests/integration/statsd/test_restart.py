@@ -246,8 +246,8 @@ def test_what_expired_is_removed_from_the_file(mapped: Settings, monkeypatch: py
     with run(mapped) as process:
         process.send(*LINES)
         process.save()
-        clock = process.engine._events.clock
-        monkeypatch.setattr(process.engine._events, "clock", lambda: clock() + 100.0)
+        clock = process.engine._tables.clock
+        monkeypatch.setattr(process.engine._tables, "clock", lambda: clock() + 100.0)
         process.source.aggregator.sweep()
         process.save()
         assert process.value("jobs_brief") == "absent"

@@ -76,8 +76,8 @@ def name_sender(sender: Sender) -> str:
 
 def know_ids() -> Directory:
     directory = Directory()
-    directory.tell_dags(["sales", "sales.eu"])
-    directory.tell_try("sales.eu", "load.orders")
+    directory.set_dags(["sales", "sales.eu"])
+    directory.record_try("sales.eu", "load.orders")
     return directory
 
 
@@ -92,8 +92,8 @@ def test_told_by_the_configuration(sender: Sender) -> None:
 @pytest.mark.parametrize("sender", SENDERS, ids=name_sender)
 def test_told_by_the_api(sender: Sender) -> None:
     directory = know_ids()
-    directory.tell_version(RELEASES[sender.release])
-    directory.tell_metrics({
+    directory.set_version(RELEASES[sender.release])
+    directory.set_metrics_config({
         "statsd_datadog_enabled": str(sender.mode == "datadog"),
         "statsd_influxdb_enabled": str(sender.mode == "influxdb"),
         "timer_unit_consistency": str(sender.consistent),

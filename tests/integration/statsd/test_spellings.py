@@ -12,7 +12,7 @@ from exporter.sources.directory import Directory
 from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.store.exposition import Format, render
-from exporter.store.live_tables import Events
+from exporter.store.live_tables import LiveTables
 from exporter.store.store import Store
 from tests.integration.statsd.reading import Reading
 from tests.integration.statsd.streams import Stream, read_lines, read_payloads
@@ -31,7 +31,7 @@ class World:
         self.now = 1000.0
         self.directory = Directory()
         self.store = Store(FAMILIES, lambda: self.now)
-        self.events = Events(self.store, clock=lambda: self.now)
+        self.events = LiveTables(self.store, clock=lambda: self.now)
         self.aggregator = Aggregator(self.events, AirflowNameResolver(self.directory, how), lambda: self.now)
 
     def send(self, *lines: bytes) -> None:
@@ -109,8 +109,8 @@ def test_tasks_that_the_api_shows_later_go_on_under_their_ids() -> None:
     finish = b"airflow.ti.finish.sales__eu.group__load.success:1|c"
     world.send(finish)
     world.show()
-    world.directory.tell_dags(["sales.eu"])
-    world.directory.tell_try("sales.eu", "group.load")
+    world.directory.set_dags(["sales.eu"])
+    world.directory.record_try("sales.eu", "group.load")
     world.wait()
     world.send(finish)
     assert world.find("airflow_task_tries_total") == [
@@ -120,7 +120,7 @@ def test_tasks_that_the_api_shows_later_go_on_under_their_ids() -> None:
 
 def test_a_dag_that_really_has_two_underscores_keeps_them() -> None:
     world = World()
-    world.directory.tell_dags(["sales__eu", "sales.eu"])
+    world.directory.set_dags(["sales__eu", "sales.eu"])
     world.send(START, RAW)
     world.wait()
     world.send(START)

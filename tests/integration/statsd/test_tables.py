@@ -10,7 +10,7 @@ from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.store.exposition import Format, render
-from exporter.store.live_tables import Events
+from exporter.store.live_tables import LiveTables
 from exporter.store.store import Store
 from tests.integration.statsd.streams import STREAMS, Stream, read_payloads
 from tests.integration.statsd.test_recorded_streams import BEFORE_ANY_SIGN, know_ids, read
@@ -22,7 +22,7 @@ def scrape(stream: Stream, settings: StatsdSettings) -> dict[tuple[str, tuple[st
     """Counters, sums of histograms and gauges by family and labels, once everything has been born."""
     store = Store(FAMILIES)
     aggregator = Aggregator(
-        Events(store, hold=0.0),
+        LiveTables(store, birth_hold=0.0),
         AirflowNameResolver(know_ids(), StatsdSettings(release=stream.release, mode=stream.mode)),
     )
     payloads = [payload.encode() for payload in read_payloads(stream)]

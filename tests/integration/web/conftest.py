@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exporter.collect.status import Cycle, ReaderStatus, SourceStatus
+from exporter.collect.status import ReadCycle, ReaderStatus, SourceStatus
 from exporter.config.settings import Setting, WebSettings
 from exporter.metrics.family import Family, Kind
 from exporter.store.exposition import Format
@@ -20,7 +20,7 @@ FAMILY = Family("airflow_test_slots", Kind.GAUGE, "How many slots a pool has", (
 OTHER = Family("airflow_test_heartbeats_total", Kind.COUNTER, "How many heartbeats were seen")
 READER = ReaderStatus("pools", "Pools and their slots", 30.0, 30.0, 1000.0, 1000.0, "ok", "", 0.2)
 SOURCE = SourceStatus(
-    "airflow", True, True, "Airflow 3.3.2", (READER,), (Cycle("pools", 1000.0, 0.2, "ok", ("all well",)),)
+    "airflow", True, True, "Airflow 3.3.2", (READER,), (ReadCycle("pools", 1000.0, 0.2, "ok", ("all well",)),)
 )
 
 

@@ -117,7 +117,7 @@ def test_every_page_is_answered_while_families_series_and_errors_come(
         time.sleep(0.01)
     assert source.receiver is not None
     address = source.receiver._sockets[0].getsockname()
-    supervisors = [unit.supervisor for unit in engine._units]
+    supervisors = [one.supervisor for one in engine._running]
 
     def send(number: int) -> None:
         for kind in "cg":
@@ -131,8 +131,8 @@ def test_every_page_is_answered_while_families_series_and_errors_come(
         engine.store.publish({overfull: {("a",): 1, ("b",): 2}})
 
     def record(number: int) -> None:
-        track = supervisors[number % len(supervisors)]._tracks["connection"]
-        supervisors[number % len(supervisors)]._guard(track, lambda: None)
+        state = supervisors[number % len(supervisors)]._states["connection"]
+        supervisors[number % len(supervisors)]._guard(state, lambda: None)
 
     server = serve(make_engine_site(engine))
     failures: list[tuple[int, bytes]] = []

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from exporter.collect.reader_state import CYCLES
-from exporter.collect.supervisor import LIFE, Supervisor, all_attempted, find_ceiling
+from exporter.collect.reader_state import MAX_CYCLES
+from exporter.collect.supervisor import LIFE_INTERVALS, Supervisor, all_attempted, compute_busy_limit
 from exporter.collect.telemetry import reader_tables
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.api import instance, tasks
 from exporter.metrics.family import Family
 from exporter.metrics.reading import NOTHING, Change, ReaderError, Reading, Tables
-from exporter.store.ledger import Ledger, Row
-from exporter.store.persistence.state_file import State
+from exporter.store.ledger import Ledger, LedgerRow
+from exporter.store.persistence.state_file import StateFile
 from exporter.store.persistence.state_store import StateError
 from exporter.store.store import Store
 
@@ -65,7 +65,7 @@ class FakeSource:
         self.closed = True
 
 
-class BrokenState(State):
+class BrokenState(StateFile):
     def commit(self, *_: object, **__: object) -> None:
         raise StateError("the disk is full")
 
@@ -73,12 +73,12 @@ class BrokenState(State):
 class Bench:
     """A supervisor with a clock in hand."""
 
-    def __init__(self, *readers: FakeReader, state: State | None = None) -> None:
+    def __init__(self, *readers: FakeReader, state: StateFile | None = None) -> None:
         self.clock = Clock()
         self.source = FakeSource(*readers)
         self.store = Store([instance.INFO, tasks.TRIES], clock=self.clock)
-        self.ledger = Ledger([tasks.TRIES], hold=30.0, clock=self.clock)
-        self.state = state or State()
+        self.ledger = Ledger([tasks.TRIES], birth_hold=30.0, clock=self.clock)
+        self.state = state or StateFile()
         self.errors: list[str] = []
         self.supervisor = Supervisor(
             self.source,
@@ -162,7 +162,7 @@ def test_data_lives_for_three_intervals_without_news() -> None:
     bench = Bench(reader)
     bench.run()
     reader.read = fail
-    for _ in range(LIFE - 1):
+    for _ in range(LIFE_INTERVALS - 1):
         bench.run(10.0)
         assert bench.exposes(instance.INFO)
     bench.run(10.1)
@@ -309,7 +309,7 @@ def test_two_slow_reads_after_a_start_stretch_nothing_and_data_lives_as_long_as_
     pauses = [bench.run(1000.0) for _ in range(3)]
     assert pauses == pytest.approx([10.0, 10.0, 200.0])
     pause = pauses[-1]
-    bench.clock.now += (pause + 20.0) * LIFE - 1
+    bench.clock.now += (pause + 20.0) * LIFE_INTERVALS - 1
     assert bench.exposes(instance.INFO)
     bench.clock.now += 2
     assert not bench.exposes(instance.INFO)
@@ -325,19 +325,19 @@ def test_data_of_a_quick_reader_outlives_the_turns_of_slow_ones() -> None:
     slow = FakeReader("slow", read_slowly)
     slow.families = ()
     bench.source.readers = (FakeReader("quick", lambda: Reading(INFO)), slow)
-    shown = []
+    revealed = []
     for _ in range(6):
         bench.run(1000.0)
-        shown.append(bench.exposes(instance.INFO))
-    assert shown[-3:] == [True] * 3
+        revealed.append(bench.exposes(instance.INFO))
+    assert revealed[-3:] == [True] * 3
 
 
 def test_a_quick_read_ends_the_stretch_at_once() -> None:
     bench = Bench()
-    took = [20.0] * 4 + [1.0, 20.0]
+    durations = [20.0] * 4 + [1.0, 20.0]
 
     def read() -> Reading:
-        bench.clock.now += took.pop(0)
+        bench.clock.now += durations.pop(0)
         return Reading(INFO)
 
     bench.source.readers = (FakeReader("varies", read),)
@@ -377,7 +377,7 @@ def test_a_slow_reader_does_not_slow_down_the_others() -> None:
     [([], math.inf), ([0.01, 0.02], math.inf), ([0.4], 0.1), ([0.01, 0.4, 0.3], 0.045), ([0.04, 0.2], 0.06)],
 )
 def test_the_small_shares_are_granted_in_full_the_large_ones_alike(shares: list[float], ceiling: float) -> None:
-    assert find_ceiling(shares, 0.1) == pytest.approx(ceiling)
+    assert compute_busy_limit(shares, 0.1) == pytest.approx(ceiling)
 
 
 @pytest.mark.parametrize("dead", [False, True])
@@ -387,15 +387,15 @@ def test_a_series_born_at_zero_shows_its_value_though_every_read_fails(dead: boo
     bench.run()
     series = bench.ledger.series(tasks.TRIES, ("d", "t"))
     assert series is not None
-    assert not series.shown
+    assert not series.revealed
     series.exposed_at = bench.clock.now
     bench.source.failure = ReaderError("unreachable", "nobody listens") if dead else None
     bench.run(400.0)
     (series,) = bench.ledger.tables[tasks.TRIES].series
-    assert series.shown
-    assert [Row(row.family, row.labels, row.cells, row.shown, row.shape).shown for row in bench.state.ledger()] == [
-        True
-    ]
+    assert series.revealed
+    assert [
+        LedgerRow(row.family, row.labels, row.cells, row.revealed, row.shape).revealed for row in bench.state.ledger()
+    ] == [True]
 
 
 def count_of_dags(bench: Bench) -> set[tuple[str, ...]]:
@@ -408,7 +408,7 @@ def count_of_dags(bench: Bench) -> set[tuple[str, ...]]:
 class Lists:
     """Two readers: one counts a try of some DAGs once, the other lists all DAGs, on a wall clock of its own."""
 
-    def __init__(self, *counted: str, state: State | None = None) -> None:
+    def __init__(self, *counted: str, state: StateFile | None = None) -> None:
         self.changes = [Change(tasks.TRIES, (dag_id, "t")) for dag_id in counted]
         self.listed: frozenset[str] | None = None
         self.bench = Bench(FakeReader("a", self.read), state=state)
@@ -455,11 +455,11 @@ def test_a_list_of_which_rows_were_lost_forgets_nothing() -> None:
 
 
 def test_a_restart_neither_begins_the_day_again_nor_shortens_it(tmp_path: Path) -> None:
-    before = Lists("gone", state=State(tmp_path / "state.db"))
+    before = Lists("gone", state=StateFile(tmp_path / "state.db"))
     before.pass_time(20.0, "there")
     wall = before.wall.now
     before.bench.state.close()
-    after = Lists(state=State(tmp_path / "state.db"))
+    after = Lists(state=StateFile(tmp_path / "state.db"))
     after.bench.ledger.restore(after.bench.state.ledger())
     after.wall.now = wall + 3 * 86_400.0  # what was listed meanwhile is not known
     assert after.pass_time(3.0, "there") == {("gone", "t")}
@@ -468,10 +468,10 @@ def test_a_restart_neither_begins_the_day_again_nor_shortens_it(tmp_path: Path) 
 
 def test_the_last_cycles_are_kept_newest_first() -> None:
     bench = Bench(FakeReader("a", lambda: Reading(notes=["42 rows"])))
-    for _ in range(CYCLES + 5):
+    for _ in range(MAX_CYCLES + 5):
         bench.run(10.0)
     cycles = [cycle for cycle in bench.supervisor.status().cycles if cycle.reader == "a"]
-    assert len(cycles) == CYCLES
+    assert len(cycles) == MAX_CYCLES
     assert cycles[0].started >= cycles[-1].started
 
 
@@ -504,7 +504,7 @@ def test_the_first_success_of_a_source_is_logged_once_with_what_was_read(caplog:
 
 def test_the_sources_own_thread_commits_to_a_state_file_opened_by_another(tmp_path: Path) -> None:
     reader = FakeReader("a", lambda: Reading(INFO, [Change(tasks.TRIES, ("d", "t"))]))
-    bench = Bench(reader, state=State(tmp_path / "state.db"))
+    bench = Bench(reader, state=StateFile(tmp_path / "state.db"))
     bench.supervisor.start()
     while "a" not in bench.outcomes():
         time.sleep(0.01)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from exporter.sources.directory import DAG_KEPT, Directory
+from exporter.sources.directory import DAG_LIFETIME, Directory
 
 
 def test_a_dag_and_its_tasks_are_known_for_a_day_after_the_last_list_that_had_it() -> None:
     now = [0.0]
     directory = Directory(lambda: now[0])
-    directory.tell_dags(["etl.eu", "etl"])
-    directory.tell_try("etl.eu", "load.all")
-    spelling = directory.spelling
-    now[0] += DAG_KEPT - 60.0
-    directory.tell_dags([])
+    directory.set_dags(["etl.eu", "etl"])
+    directory.record_try("etl.eu", "load.all")
+    spelling = directory.revision
+    now[0] += DAG_LIFETIME - 60.0
+    directory.set_dags([])
     assert directory.dag_ids == frozenset({"etl.eu", "etl"})
     assert directory.has_task("etl.eu", "load.all")
-    assert directory.spelling == spelling
+    assert directory.revision == spelling
     now[0] += 60.0
-    directory.tell_dags(["etl"])
+    directory.set_dags(["etl"])
     assert directory.dag_ids == frozenset({"etl"})
     assert not directory.has_task("etl.eu", "load.all")
-    assert directory.spelling > spelling
+    assert directory.revision > spelling

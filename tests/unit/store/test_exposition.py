@@ -21,9 +21,9 @@ from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind, Labels
 from exporter.metrics.reading import Change
 from exporter.store import exposition
-from exporter.store.exposition import Format, render, spell_bound
+from exporter.store.exposition import Format, format_bound, render
 from exporter.store.ledger import Ledger
-from exporter.store.store import Scope, Series, Store, Table
+from exporter.store.store import FamilyTable, Scope, Series, Store
 from exporter.web.compression import GZIP_WBITS, compress
 
 write_float: Callable[[float], str] = floatToGoString
@@ -35,20 +35,24 @@ LOOP = Family("airflow_loop_seconds", Kind.HISTOGRAM, "How long a loop takes", b
 UP = Family("airflow_up", Kind.GAUGE, "Whether it is up")
 
 
-def make_store(*tables: tuple[Family, Mapping[Any, Sequence[float]]], scope: Scope = (), shown: bool = True) -> Store:
+def make_store(
+    *tables: tuple[Family, Mapping[Any, Sequence[float]]], scope: Scope = (), revealed: bool = True
+) -> Store:
     store = Store([SLOTS, TRIES, WAIT, LOOP, UP])
     for family, values in tables:
-        series = [Series(labels, list(cells), shown=shown) for labels, cells in values.items()]
-        store.attach(Table(family, series, scope=scope))
+        series = [Series(labels, list(cells), revealed=revealed) for labels, cells in values.items()]
+        store.attach(FamilyTable(family, series, scope=scope))
     return store
 
 
-def text(store: Store, form: Format = Format.TEXT, *names: str, mark: bool = True, truth: bool = False) -> str:
-    return b"".join(render(store, form, frozenset(names), mark=mark, truth=truth)).decode()
+def text(
+    store: Store, form: Format = Format.TEXT, *names: str, mark_exposed: bool = True, reveal_all: bool = False
+) -> str:
+    return b"".join(render(store, form, frozenset(names), mark_exposed=mark_exposed, reveal_all=reveal_all)).decode()
 
 
-def samples(store: Store, *names: str, truth: bool = False) -> list[str]:
-    lines = text(store, Format.TEXT, *names, truth=truth).splitlines()
+def samples(store: Store, *names: str, reveal_all: bool = False) -> list[str]:
+    lines = text(store, Format.TEXT, *names, reveal_all=reveal_all).splitlines()
     return [line for line in lines if not line.startswith("#")]
 
 
@@ -104,12 +108,12 @@ def test_values(value: float, spelled: str) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_bounds_are_spelled_like_prometheus_clients(bound: float) -> None:
-    assert spell_bound(bound) == write_float(bound)
+    assert format_bound(bound) == write_float(bound)
 
 
 @pytest.mark.parametrize("bound", [1, 0.5, 1e5, 1e6, 1_234_567, 2_592_000, 12_345_678.9, 1e15, 1e16, 1.5e17, 1e22])
 def test_bounds_as_they_are_configured(bound: float) -> None:
-    assert spell_bound(bound) == write_float(bound)
+    assert format_bound(bound) == write_float(bound)
 
 
 def test_label_values_are_escaped() -> None:
@@ -201,16 +205,16 @@ def test_odd_label_values_survive_the_filter() -> None:
 
 
 def hidden(store: Store) -> list[Series]:
-    return [series for _, tables in store.walk() for table in tables for series in table.series if not series.shown]
+    return [series for _, tables in store.walk() for table in tables for series in table.series if not series.revealed]
 
 
 def test_what_is_not_shown_is_zero() -> None:
-    store = make_store((TRIES, {("etl", "load"): [3]}), (LOOP, {(): [1, 1, 7.5]}), shown=False)
+    store = make_store((TRIES, {("etl", "load"): [3]}), (LOOP, {(): [1, 1, 7.5]}), revealed=False)
     assert [line.rpartition(" ")[2] for line in samples(store)] == ["0"] * 5
 
 
 def test_zeros_are_noted_once_after_the_first_complete_scrape() -> None:
-    store = make_store((TRIES, {("etl", "load"): [3]}), shown=False)
+    store = make_store((TRIES, {("etl", "load"): [3]}), revealed=False)
     (series,) = hidden(store)
     store.clock = lambda: 50.0
     chunks = render(store, Format.TEXT)
@@ -228,7 +232,7 @@ def test_zeros_are_noted_once_after_the_first_complete_scrape() -> None:
 @pytest.mark.parametrize("count", [1, 5000])
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_client_that_goes_away_before_the_end_has_seen_nothing(count: int, packed: bool) -> None:
-    store = make_store((TRIES, {("etl", str(number)): [3] for number in range(count)}), shown=False)
+    store = make_store((TRIES, {("etl", str(number)): [3] for number in range(count)}), revealed=False)
     chunks = render(store, Format.TEXT)
     assert isinstance(chunks, Generator)
     seen = compress(chunks) if packed else filter(None, chunks)
@@ -241,31 +245,31 @@ def test_a_client_that_goes_away_before_the_end_has_seen_nothing(count: int, pac
 
 
 def test_what_a_filter_left_out_was_not_seen() -> None:
-    store = make_store((TRIES, {("etl", "load"): [3]}), (LOOP, {(): [1, 1, 7.5]}), shown=False)
+    store = make_store((TRIES, {("etl", "load"): [3]}), (LOOP, {(): [1, 1, 7.5]}), revealed=False)
     text(store, Format.TEXT, "airflow_task_tries_total")
     assert [bool(series.exposed_at) for series in hidden(store)] == [True, False]
 
 
-@pytest.mark.parametrize("truth", [False, True])
-def test_an_unmarked_rendering_leaves_no_trace(truth: bool) -> None:
-    store = make_store((TRIES, {("etl", "load"): [3]}), shown=False)
-    text(store, mark=False, truth=truth)
+@pytest.mark.parametrize("reveal_all", [False, True])
+def test_an_unmarked_rendering_leaves_no_trace(reveal_all: bool) -> None:
+    store = make_store((TRIES, {("etl", "load"): [3]}), revealed=False)
+    text(store, mark_exposed=False, reveal_all=reveal_all)
     assert [series.exposed_at for series in hidden(store)] == [0]
 
 
 def test_the_truth_is_told_on_request_and_only_then() -> None:
-    store = make_store((TRIES, {("etl", "load"): [3]}), (LOOP, {(): [1, 1, 7.5]}), shown=False)
+    store = make_store((TRIES, {("etl", "load"): [3]}), (LOOP, {(): [1, 1, 7.5]}), revealed=False)
     for _ in range(2):
         assert samples(store, "airflow_task_tries") == ['airflow_task_tries_total{dag_id="etl",task_id="load"} 0']
-        assert samples(store, truth=True)[0].endswith(" 3")
-        assert samples(store, truth=True)[-1] == "airflow_loop_seconds_count 2"
+        assert samples(store, reveal_all=True)[0].endswith(" 3")
+        assert samples(store, reveal_all=True)[-1] == "airflow_loop_seconds_count 2"
     assert [series.exposed_at > 0 for series in hidden(store)] == [True, False]
 
 
 def test_a_series_that_is_shown_from_now_on_shows_its_value() -> None:
-    store = make_store((TRIES, {("etl", "load"): [3]}), shown=False)
+    store = make_store((TRIES, {("etl", "load"): [3]}), revealed=False)
     text(store)
-    hidden(store)[0].shown = True
+    hidden(store)[0].revealed = True
     assert samples(store)[0].endswith(" 3")
 
 
@@ -315,7 +319,7 @@ def test_of_a_histogram_its_labels_and_its_sum_are_kept() -> None:
 def test_a_histogram_says_its_newest_sum_and_counts_whatever_its_labels(label: str) -> None:
     series = Series((label,), [0, 0, 0, 0])
     store = make_store((WAIT, {}))
-    store.attach(Table(WAIT, [series]))
+    store.attach(FamilyTable(WAIT, [series]))
     for cells in ([1, 0, 0, 0.5], [1, 0, 0, 0.5], [2, 0, 0, 0.5], [2, 1, 0, 7], [2, 1, 0, 7.0], [2, 1, 0, 7.25]):
         series.cells = list(cells)
         assert samples(store)[-2:] == [
@@ -325,11 +329,11 @@ def test_a_histogram_says_its_newest_sum_and_counts_whatever_its_labels(label: s
 
 
 def test_a_histogram_that_is_not_shown_is_zero_and_then_what_it_is() -> None:
-    series = Series(("a",), [1, 0, 0, 0.5], shown=False)
+    series = Series(("a",), [1, 0, 0, 0.5], revealed=False)
     store = make_store((WAIT, {}))
-    store.attach(Table(WAIT, [series]))
+    store.attach(FamilyTable(WAIT, [series]))
     ends = []
-    for series.shown in (False, False, True, True):
+    for series.revealed in (False, False, True, True):
         ends.append([line.split()[-1] for line in samples(store)[-2:]])
     assert ends == [["0", "0"], ["0", "0"], ["0.5", "1"], ["0.5", "1"]]
 
@@ -366,8 +370,8 @@ def many_lines() -> Store:
 def test_chunks_are_of_a_size_that_another_thread_can_wait_for() -> None:
     *chunks, last, end = [len(chunk) for chunk in render(many_lines(), Format.TEXT)]
     assert len(chunks) > 10
-    assert all(exposition.CHUNK <= size < 2 * exposition.CHUNK for size in chunks)
-    assert 0 < last < 2 * exposition.CHUNK
+    assert all(exposition.CHUNK_BYTES <= size < 2 * exposition.CHUNK_BYTES for size in chunks)
+    assert 0 < last < 2 * exposition.CHUNK_BYTES
     assert end == 0
 
 
@@ -406,7 +410,7 @@ def test_gzip_does_not_wait_for_the_end() -> None:
     def chunks() -> Iterator[bytes]:
         for number in range(50):
             taken.append(number)
-            yield os.urandom(exposition.CHUNK)
+            yield os.urandom(exposition.CHUNK_BYTES)
 
     next(filter(None, compress(chunks())))
     assert len(taken) < 50
@@ -431,7 +435,7 @@ def test_promtool_has_nothing_to_say_of_any_family(lint_metrics: Callable[[bytes
     ledger = Ledger(set(FAMILIES).difference(state))
     store.publish({family: fill(family) for family in state})
     changes = [Change(family, labels) for family in ledger.tables for labels in fill(family)]
-    ledger.adopt(ledger.stage(changes))
+    ledger.publish(ledger.stage(changes))
     for table in ledger.tables.values():
         store.attach(table)
-    assert lint_metrics(text(store, truth=True).encode()) == ""
+    assert lint_metrics(text(store, reveal_all=True).encode()) == ""

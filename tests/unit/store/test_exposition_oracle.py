@@ -17,7 +17,7 @@ from prometheus_client.utils import floatToGoString
 
 from exporter.metrics.family import Family, Kind
 from exporter.store.exposition import Format, render
-from exporter.store.store import Series, Store, Table
+from exporter.store.store import FamilyTable, Series, Store
 
 write_float: Callable[[float], str] = floatToGoString
 
@@ -31,7 +31,7 @@ BOUNDS = st.lists(st.floats(0, 1e9), min_size=1, max_size=5, unique=True).map(so
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> Table:
+def tables(draw: st.DrawFn) -> FamilyTable:
     """Any table: a family, and series that fit it."""
     kind = draw(st.sampled_from(Kind))
     name = draw(NAMES) + ("_total" if kind is Kind.COUNTER else "")
@@ -53,7 +53,7 @@ def tables(draw: st.DrawFn) -> Table:
         Kind.HISTOGRAM: st.builds(lambda many, total: [*many, total], counts, st.floats(0, 1e12)),
     }[kind]
     series = draw(st.dictionaries(values, cells, min_size=1, max_size=4))
-    return Table(family, [Series(labels, list(each)) for labels, each in series.items()])
+    return FamilyTable(family, [Series(labels, list(each)) for labels, each in series.items()])
 
 
 EXPOSITIONS = st.lists(tables(), max_size=4, unique_by=lambda table: table.family.base_name)
@@ -62,7 +62,7 @@ EXPOSITIONS = st.lists(tables(), max_size=4, unique_by=lambda table: table.famil
 class Peer:
     """The same families in prometheus-client's terms."""
 
-    def __init__(self, tables_: list[Table]) -> None:
+    def __init__(self, tables_: list[FamilyTable]) -> None:
         self._tables = tables_
 
     def collect(self) -> Iterator[Metric]:
@@ -87,7 +87,7 @@ class Peer:
             yield metric
 
 
-def summarize(table: Table) -> Metric:
+def summarize(table: FamilyTable) -> Metric:
     """A summary with its quantiles, which the client does not make by itself."""
     family = table.family
     metric = Metric(family.name, family.help, "summary")
@@ -101,7 +101,7 @@ def summarize(table: Table) -> Metric:
     return metric
 
 
-def generate(tables_: list[Table], form: Format) -> str:
+def generate(tables_: list[FamilyTable], form: Format) -> str:
     registry = CollectorRegistry(support_collectors_without_names=True)
     registry.register(Peer(tables_))
     made: bytes = (generate_latest if form is Format.TEXT else generate_openmetrics)(registry)
@@ -120,7 +120,9 @@ def freeze(sample: Sample) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("form", Format)
 @given(given_tables=EXPOSITIONS)
-def test_any_families_parse_to_the_same_samples_as_prometheus_clients(form: Format, given_tables: list[Table]) -> None:
+def test_any_families_parse_to_the_same_samples_as_prometheus_clients(
+    form: Format, given_tables: list[FamilyTable]
+) -> None:
     store = Store([table.family for table in given_tables])
     for table in given_tables:
         store.attach(table)

@@ -23,8 +23,8 @@ from exporter.sources.statsd.model import (
     Target,
 )
 from exporter.store.ledger import Ledger
-from exporter.store.live_tables import Events
-from exporter.store.senders import Window
+from exporter.store.live_tables import LiveTables
+from exporter.store.senders import SummarySeries
 from exporter.store.store import Store
 from tests.unit.sources.statsd.fake_resolver import FakeResolver
 
@@ -59,7 +59,7 @@ class World:
 
     def __init__(self) -> None:
         self.store = Store([LEVEL, MOVED])
-        self.events = Events(self.store)
+        self.events = LiveTables(self.store)
         self.aggregator = Aggregator(self.events, Plain())
 
     def send(self, *lines: bytes, sender: bytes = b"one") -> None:
@@ -75,7 +75,7 @@ class World:
             for series in table.series
             if series.labels == labels
         )
-        return series.cells if isinstance(series, Window) else series.value
+        return series.cells if isinstance(series, SummarySeries) else series.value
 
 
 @pytest.fixture
@@ -172,9 +172,9 @@ def test_the_rest_stays_finite_when_a_sender_falls_silent(world: World) -> None:
     world.send(b"g:0|g\ng:-1e308|g", sender=b"two")
     world.send(b"g:1e308|g", sender=b"three")
     world.send(b"g:2|g", sender=b"four")
-    gauge = world.events.find(LEVEL, ("g",))
+    gauge = world.events.get_or_create(LEVEL, ("g",))
     assert gauge is not None
-    del gauge.shares[b"two"]  # type: ignore[attr-defined]
+    del gauge.senders[b"two"]  # type: ignore[attr-defined]
     assert math.isfinite(gauge.combine())  # type: ignore[attr-defined]
 
 
@@ -195,7 +195,7 @@ def test_a_gauge_is_not_scaled_out_of_the_finite(world: World) -> None:
 def test_airflows_own_families_stay_finite() -> None:
     store = Store(FAMILIES)
     names = AirflowNameResolver(Directory(), StatsdSettings(release="3.3.2", mode="influxdb"))
-    aggregator = Aggregator(Events(store), names)
+    aggregator = Aggregator(LiveTables(store), names)
     for _ in range(3):
         aggregator.process_batch([b"airflow.ti.start,dag_id=q,task_id=q:1.7e308|c"], lambda _: b"one")
         aggregator.process_batch([b"airflow.task.duration,dag_id=q,task_id=q:1.7e308|ms"], lambda _: b"one")
@@ -217,7 +217,7 @@ TOOK = Family("airflow_took_seconds", Kind.HISTOGRAM, "Took", ("name",), buckets
 
 
 def book(ledger: Ledger, *changes: tuple[Family, float]) -> dict[Labels, list[float]]:
-    ledger.adopt(ledger.stage([Change(family, (family.name,), value) for family, value in changes]))
+    ledger.publish(ledger.stage([Change(family, (family.name,), value) for family, value in changes]))
     return {one.labels: one.cells for table in ledger.tables.values() for one in table.series}
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.metrics.family import OTHER, Family, Kind, Labels
 from exporter.metrics.reading import Change
-from exporter.store.ledger import Ledger, Row, fold
+from exporter.store.ledger import Ledger, LedgerRow, fold
 
 TRIES = Family("airflow_task_tries_total", Kind.COUNTER, "Tries that ran", ("dag_id", "task_id"), cap=10)
 FINISHED = Family(
@@ -42,11 +42,11 @@ class Clock:
         return self.now
 
 
-def count(ledger: Ledger, *changes: Change) -> list[Row]:
+def count(ledger: Ledger, *changes: Change) -> list[LedgerRow]:
     """One whole cycle; returns what a state file would have been given."""
     staged = ledger.stage(changes)
     rows = ledger.rows(staged)
-    ledger.adopt(staged)
+    ledger.publish(staged)
     return rows
 
 
@@ -54,7 +54,7 @@ def expose(ledger: Ledger, clock: Clock) -> None:
     """A scrape, as far as a ledger notices."""
     for table in ledger.tables.values():
         for series in table.series:
-            if not series.shown:
+            if not series.revealed:
                 series.exposed_at = series.exposed_at or clock.now
 
 
@@ -64,7 +64,7 @@ def cells(ledger: Ledger, family: Family) -> dict[Labels, list[float]]:
 
 def exposed(ledger: Ledger, family: Family, labels: Labels) -> float | None:
     series = ledger.series(family, labels)
-    return None if series is None else series.cells[-1] if series.shown else 0
+    return None if series is None else series.cells[-1] if series.revealed else 0
 
 
 # ---- counting -------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def test_labels_that_are_no_valid_unicode_meet_in_one_series() -> None:
     assert cells(ledger, DURATION) == {("caf?",): [3, 0, 0, 0]}
 
 
-def test_what_is_staged_is_not_exposed_until_it_is_adopted() -> None:
+def test_what_is_staged_is_not_exposed_until_it_is_published() -> None:
     ledger = Ledger(FAMILIES)
     count(ledger, Change(POLLS, ()))
     ledger.stage([Change(POLLS, ()), Change(TRIES, ("etl", "load"))])
@@ -144,7 +144,7 @@ def test_only_series_that_change_are_written() -> None:
     ledger = Ledger(FAMILIES)
     count(ledger, Change(POLLS, ()), Change(REASONS, ("late",)))
     (row,) = count(ledger, Change(POLLS, ()))
-    assert (row.family, row.labels, row.cells, row.shown) == ("airflow_polls_total", (), [2], False)
+    assert (row.family, row.labels, row.cells, row.revealed) == ("airflow_polls_total", (), [2], False)
     assert count(ledger) == []
 
 
@@ -200,7 +200,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def ledger(clock: Clock) -> Ledger:
-    return Ledger(FAMILIES, clock=clock, hold=30.0)
+    return Ledger(FAMILIES, clock=clock, birth_hold=30.0)
 
 
 def test_a_series_is_zero_until_its_zero_was_exposed_for_long_enough_and_that_was_recorded(
@@ -216,7 +216,7 @@ def test_a_series_is_zero_until_its_zero_was_exposed_for_long_enough_and_that_wa
     assert exposed(ledger, POLLS, ()) == 0
     clock.now += 0.1
     (row,) = count(ledger)
-    assert row.shown
+    assert row.revealed
     assert exposed(ledger, POLLS, ()) == 1
 
 
@@ -226,7 +226,7 @@ def test_a_series_that_is_shown_shows_every_change_at_once(ledger: Ledger, clock
     clock.now += 30
     count(ledger)
     (row,) = count(ledger, Change(POLLS, (), 5))
-    assert row.shown
+    assert row.revealed
     assert exposed(ledger, POLLS, ()) == 6
 
 
@@ -235,7 +235,7 @@ def test_what_changes_in_the_cycle_that_shows_it_is_shown_with_it(ledger: Ledger
     expose(ledger, clock)
     clock.now += 30
     (row,) = count(ledger, Change(POLLS, ()))
-    assert (row.cells, row.shown) == ([2], True)
+    assert (row.cells, row.revealed) == ([2], True)
     assert exposed(ledger, POLLS, ()) == 2
 
 
@@ -246,7 +246,7 @@ def test_a_commit_that_failed_shows_nothing(ledger: Ledger, clock: Clock) -> Non
     ledger.stage([])
     assert exposed(ledger, POLLS, ()) == 0
     (row,) = count(ledger)
-    assert row.shown
+    assert row.revealed
 
 
 def test_a_series_is_born_at_zero_again_where_a_crash_came_before_it_was_shown(ledger: Ledger, clock: Clock) -> None:
@@ -283,14 +283,14 @@ def test_families_of_closed_labels_only_are_seeded_whole(ledger: Ledger) -> None
     assert cells(ledger, FINISHED) == {}
 
 
-@pytest.mark.parametrize("shown", [False, True])
-def test_a_series_that_was_seeded_before_it_was_restored_is_one_series(shown: bool) -> None:
-    rows = [row._replace(shown=shown) for row in count(Ledger(FAMILIES), Change(REASONS, ("late",), 7))]
+@pytest.mark.parametrize("revealed", [False, True])
+def test_a_series_that_was_seeded_before_it_was_restored_is_one_series(revealed: bool) -> None:
+    rows = [row._replace(revealed=revealed) for row in count(Ledger(FAMILIES), Change(REASONS, ("late",), 7))]
     ledger = Ledger(FAMILIES)
     ledger.seed_closed()
     ledger.restore(rows)
     assert cells(ledger, REASONS) == {("late",): [7], ("unknown",): [0]}
-    assert exposed(ledger, REASONS, ("late",)) == (7 if shown else 0)
+    assert exposed(ledger, REASONS, ("late",)) == (7 if revealed else 0)
 
 
 # ---- caps -----------------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def test_a_histogram_equals_its_observations_whatever_was_given_up_or_restored(
     batches: list[tuple[list[float], bool]],
 ) -> None:
     ledger = Ledger([DURATION])
-    file: dict[Labels, Row] = {}
+    file: dict[Labels, LedgerRow] = {}
     seen: list[float] = []
     for observations, given_up in batches:
         staged = ledger.stage(Change(DURATION, ("etl",), value) for value in observations)
@@ -403,7 +403,7 @@ def test_a_histogram_equals_its_observations_whatever_was_given_up_or_restored(
             ledger.restore(file.values())
             continue
         file.update({row.labels: row for row in ledger.rows(staged)})
-        ledger.adopt(staged)
+        ledger.publish(staged)
         seen += observations
     *counts, total = cells(ledger, DURATION).get(("etl",), [0, 0, 0, 0])
     limits = (-math.inf, 1.0, 60.0, math.inf)

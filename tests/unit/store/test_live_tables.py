@@ -8,8 +8,8 @@ import pytest
 
 from exporter.metrics.family import Family, Kind, Merge
 from exporter.store.exposition import Format, render
-from exporter.store.live_tables import Events
-from exporter.store.senders import SAMPLES, SENDERS, Gauge, Window
+from exporter.store.live_tables import LiveTables
+from exporter.store.senders import MAX_SAMPLES, MAX_SENDERS, GaugeSeries, SummarySeries
 from exporter.store.store import Store
 
 FAILED = Family("airflow_failed_total", Kind.COUNTER, "Failures", ("dag_id", "task_id"), cap=10)
@@ -36,15 +36,15 @@ class World:
     def __init__(self) -> None:
         self.clock = Clock()
         self.store = Store([FAILED, SLOTS, WAIT], self.clock)
-        self.events = Events(self.store, hold=30, clock=self.clock)
+        self.events = LiveTables(self.store, birth_hold=30, clock=self.clock)
 
     def scrape(self, name: str) -> list[str]:
         text = b"".join(render(self.store, Format.TEXT, frozenset({name}))).decode()
         return [line for line in text.splitlines() if not line.startswith("#")]
 
-    def gauge(self, pool: str = "main") -> Gauge:
-        series = self.events.find(SLOTS, (pool,))
-        assert isinstance(series, Gauge)
+    def gauge(self, pool: str = "main") -> GaugeSeries:
+        series = self.events.get_or_create(SLOTS, (pool,))
+        assert isinstance(series, GaugeSeries)
         return series
 
     def tell(self, sender: bytes, value: float, *, relative: bool = False) -> None:
@@ -61,7 +61,7 @@ def world() -> World:
 
 
 def test_a_counter_of_ours_is_exposed_as_zero_first_and_shown_after_the_hold(world: World) -> None:
-    series = world.events.find(FAILED, ("etl", "load"))
+    series = world.events.get_or_create(FAILED, ("etl", "load"))
     assert series is not None
     series.value = 3
     world.wait(100)
@@ -74,7 +74,7 @@ def test_a_counter_of_ours_is_exposed_as_zero_first_and_shown_after_the_hold(wor
 
 
 def test_a_family_that_came_at_run_time_is_shown_at_once(world: World) -> None:
-    series = world.events.find(ROWS, ("a",))
+    series = world.events.get_or_create(ROWS, ("a",))
     assert series is not None
     series.value = 3
     assert world.scrape("rows") == ['rows{job="a"} 3']
@@ -82,7 +82,7 @@ def test_a_family_that_came_at_run_time_is_shown_at_once(world: World) -> None:
 
 def test_over_its_cap_a_counter_folds_from_the_right(world: World) -> None:
     for number in range(30):
-        world.events.find(FAILED, (f"dag{number}", "load"))
+        world.events.get_or_create(FAILED, (f"dag{number}", "load"))
     labels = [series.labels for _, (table,) in world.store.walk() for series in table.series]
     assert labels[:10] == [(f"dag{number}", "load") for number in range(10)]
     assert labels[10:] == [("dag10", "_other"), ("_other", "_other")]
@@ -90,7 +90,7 @@ def test_over_its_cap_a_counter_folds_from_the_right(world: World) -> None:
 
 
 def test_over_its_cap_a_gauge_is_refused(world: World) -> None:
-    found = [world.events.find(SLOTS, (pool,)) for pool in ("a", "b", "c", "a")]
+    found = [world.events.get_or_create(SLOTS, (pool,)) for pool in ("a", "b", "c", "a")]
     assert [one is not None for one in found] == [True, True, False, True]
     assert world.events.refused[SLOTS] == 1
 
@@ -123,10 +123,10 @@ def test_bursts_do_not_shorten_a_senders_period(world: World) -> None:
 
 
 def test_senders_of_a_gauge_are_bounded(world: World) -> None:
-    for number in range(SENDERS * 2):
+    for number in range(MAX_SENDERS * 2):
         world.tell(b"%d" % number, 1)
         world.clock.now += 0.001
-    assert world.gauge().value == SENDERS
+    assert world.gauge().value == MAX_SENDERS
 
 
 def test_a_relative_value_moves_the_senders_own_share(world: World) -> None:
@@ -138,7 +138,7 @@ def test_a_relative_value_moves_the_senders_own_share(world: World) -> None:
 
 @pytest.mark.parametrize(("merge", "value"), [(Merge.MAXIMUM, 7), (Merge.NEWEST, 3), (Merge.SUM, 10)])
 def test_a_family_says_how_its_senders_merge(merge: Merge, value: float) -> None:
-    gauge = Gauge((), merge)
+    gauge = GaugeSeries((), merge)
     gauge.set(b"one", 7, 1.0)
     gauge.set(b"two", 3, 2.0)
     assert gauge.value == value
@@ -147,50 +147,50 @@ def test_a_family_says_how_its_senders_merge(merge: Merge, value: float) -> None
 def test_what_is_not_sent_any_more_expires_and_a_counter_of_ours_does_not(world: World) -> None:
     world.tell(b"one", 8)
     for family, labels in ((ROWS, ("a",)), (FAILED, ("etl", "load"))):
-        world.events.find(family, labels)
+        world.events.get_or_create(family, labels)
     assert [world.wait(30), world.wait(300), world.wait(300)] == [False, True, False]
     assert [family for family, _ in world.store.walk()] == [FAILED]
 
 
 def test_a_run_time_family_that_expired_leaves_its_name_free(world: World) -> None:
-    world.events.find(ROWS, ("a",))
+    world.events.get_or_create(ROWS, ("a",))
     world.wait(100)
     other = Family("rows", Kind.GAUGE, "Rows", declared=False)
-    assert world.events.find(other, ()) is not None
+    assert world.events.get_or_create(other, ()) is not None
 
 
 def test_a_name_that_is_taken_is_refused_by_an_error(world: World) -> None:
-    world.events.find(ROWS, ("a",))
-    with pytest.raises(ValueError, match="is taken"):
-        world.events.find(Family("rows", Kind.GAUGE, "Rows", declared=False), ())
+    world.events.get_or_create(ROWS, ("a",))
+    with pytest.raises(ValueError, match="is already used"):
+        world.events.get_or_create(Family("rows", Kind.GAUGE, "Rows", declared=False), ())
 
 
 def test_run_time_families_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.store.live_tables.FAMILIES", 2)
+    monkeypatch.setattr("exporter.store.live_tables.MAX_RUNTIME_FAMILIES", 2)
     for name in ("a", "b"):
-        world.events.find(Family(name, Kind.GAUGE, "Own", declared=False), ())
+        world.events.get_or_create(Family(name, Kind.GAUGE, "Own", declared=False), ())
     with pytest.raises(ValueError, match="too many families"):
-        world.events.find(Family("c", Kind.GAUGE, "Own", declared=False), ())
+        world.events.get_or_create(Family("c", Kind.GAUGE, "Own", declared=False), ())
 
 
 def test_series_that_came_at_run_time_are_bounded_over_all_families(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.store.live_tables.SERIES", 10)
+    monkeypatch.setattr("exporter.store.live_tables.MAX_RUNTIME_SERIES", 10)
     for name in ("a", "b"):
         family = Family(name, Kind.GAUGE, "Own", ("job",), declared=False, ttl=60)
-        found = [world.events.find(family, (str(number),)) for number in range(8)]
+        found = [world.events.get_or_create(family, (str(number),)) for number in range(8)]
         assert sum(one is not None for one in found) == (8 if name == "a" else 2)
-    assert world.events.find(ROWS, ("etl",)) is world.events.find(ROWS, ("other",))
+    assert world.events.get_or_create(ROWS, ("etl",)) is world.events.get_or_create(ROWS, ("other",))
     world.wait(100)
-    again = world.events.find(ROWS, ("etl",))
+    again = world.events.get_or_create(ROWS, ("etl",))
     assert again is not None
     assert again.labels == ("etl",)
 
 
 def test_a_summary_has_quantiles_of_its_window_and_sums_of_all_time(world: World) -> None:
-    series = world.events.find(TIMES, ())
-    assert isinstance(series, Window)
+    series = world.events.get_or_create(TIMES, ())
+    assert isinstance(series, SummarySeries)
     for value in range(1, 11):
         series.observe(value, 1, world.clock())
     assert series.cells == [5, 9, 55, 10]
@@ -203,8 +203,8 @@ def test_a_summary_has_quantiles_of_its_window_and_sums_of_all_time(world: World
 
 
 def test_a_summary_is_exposed_as_it_stands_at_each_scrape(world: World) -> None:
-    series = world.events.find(TIMES, ())
-    assert isinstance(series, Window)
+    series = world.events.get_or_create(TIMES, ())
+    assert isinstance(series, SummarySeries)
     assert world.scrape("times") == [
         'times{quantile="0.5"} NaN',
         'times{quantile="0.9"} NaN',
@@ -224,19 +224,19 @@ def test_a_summary_is_exposed_as_it_stands_at_each_scrape(world: World) -> None:
 
 
 def test_a_summarys_memory_is_bounded(world: World) -> None:
-    window = Window((), TIMES, 0.0)
-    for number in range(SAMPLES * 3):
+    window = SummarySeries((), TIMES, 0.0)
+    for number in range(MAX_SAMPLES * 3):
         window.observe(number, 1, 0.0)
-    assert len(window._parts[0]) == SAMPLES
-    assert window.cells[-1] == SAMPLES * 3
-    assert SAMPLES < window.cells[0] < SAMPLES * 2
+    assert len(window._parts[0]) == MAX_SAMPLES
+    assert window.cells[-1] == MAX_SAMPLES * 3
+    assert MAX_SAMPLES < window.cells[0] < MAX_SAMPLES * 2
 
 
 def test_other_buckets_start_a_histogram_anew(world: World) -> None:
-    series = world.events.find(WAIT, ("q",))
+    series = world.events.get_or_create(WAIT, ("q",))
     assert series is not None
     assert len(series.cells) == 4
     world.events.configure(30, {WAIT: (2.0,)})
-    series = world.events.find(WAIT, ("q",))
+    series = world.events.get_or_create(WAIT, ("q",))
     assert series is not None
     assert len(series.cells) == 3

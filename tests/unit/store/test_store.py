@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.metrics.family import Family, Kind, Labels
-from exporter.store.store import Series, Store, Table
+from exporter.store.store import FamilyTable, Series, Store
 
 DAGS = Family("airflow_dags", Kind.GAUGE, "DAGs that Airflow knows", ("state",))
 POOLS = Family("airflow_pool_slots", Kind.GAUGE, "Slots that the pool has", ("pool",), cap=2)
@@ -100,7 +100,7 @@ def test_scopes_stand_beside_one_another() -> None:
 
 def test_a_live_table_shows_what_its_owner_does_to_it() -> None:
     store = Store([TRIES])
-    table = Table(TRIES, [])
+    table = FamilyTable(TRIES, [])
     store.attach(table)
     assert store.count() == {}
     table.series.append(Series(("a",), [7]))
@@ -128,7 +128,7 @@ def test_over_the_cap_series_are_refused_and_counted_the_same_ones_each_time() -
 
 def test_caps_can_be_overridden() -> None:
     store = Store([POOLS])
-    store.limit({POOLS: 3})
+    store.set_caps({POOLS: 3})
     store.publish({POOLS: {("c",): 3, ("a",): 1, ("b",): 2}})
     assert store.count() == {POOLS: 3}
     assert store.dropped == {}
@@ -196,11 +196,11 @@ def test_the_kept_text_moves_on_but_not_what_it_said() -> None:
     store = Store([DAGS])
     store.publish({DAGS: {("active",): 3}})
     (series,) = series_of(store, DAGS).values()
-    series.text, series.written = b'{state="active"} 3\n', 3
+    series.text, series.rendered_value = b'{state="active"} 3\n', 3
     store.publish({DAGS: {("active",): 4}})
     (series,) = series_of(store, DAGS).values()
     assert series.text == b'{state="active"} 3\n'
-    assert series.written is None
+    assert series.rendered_value is None
 
 
 # ---- families that come at run time ---------------------------------------------------------------
@@ -220,13 +220,13 @@ def test_the_kept_text_moves_on_but_not_what_it_said() -> None:
 )
 def test_a_name_that_is_taken_cannot_be_registered(name: str, kind: Kind) -> None:
     store = Store([DAGS, TRIES, DURATION])
-    with pytest.raises(ValueError, match="is taken by another family"):
+    with pytest.raises(ValueError, match="is already used by another family"):
         store.register(Family(name, kind, "Something of a user's own"))
 
 
 def test_a_histogram_cannot_take_the_name_of_a_gauge_as_its_sum() -> None:
     store = Store([Family("airflow_custom_load_sum", Kind.GAUGE, "Something of a user's own")])
-    with pytest.raises(ValueError, match="is taken"):
+    with pytest.raises(ValueError, match="is already used"):
         store.register(Family("airflow_custom_load", Kind.HISTOGRAM, "Load", buckets=(1.0,)))
 
 

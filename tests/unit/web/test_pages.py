@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporter import __version__
-from exporter.collect.status import Cycle, ReaderStatus, SourceStatus
+from exporter.collect.status import ReadCycle, ReaderStatus, SourceStatus
 from exporter.config.settings import Setting
 from exporter.web.html import VOID_ELEMENTS, Markup, join, tag
 from exporter.web.pages import (
@@ -133,9 +133,9 @@ class TestSources:
 
     def test_shows_the_last_cycles_of_each_reader_with_their_log(self) -> None:
         cycles = (
-            Cycle("runs", NOW - 5, 0.1, "ok"),
-            Cycle("dags", NOW - 10, 1.5, "timeout", ("12:00:00.000 warn no answer", "second line")),
-            Cycle("dags", NOW - 40, 0.5, "ok"),
+            ReadCycle("runs", NOW - 5, 0.1, "ok"),
+            ReadCycle("dags", NOW - 10, 1.5, "timeout", ("12:00:00.000 warn no answer", "second line")),
+            ReadCycle("dags", NOW - 40, 0.5, "ok"),
         )
         source = make_source(make_reader("dags", outcome="timeout"), make_reader("runs"), cycles=cycles)
         text = Outline(render_sources_page([source], NOW)).text
@@ -173,7 +173,7 @@ class TestMarkup:
 
     def test_whatever_a_source_says(self) -> None:
         reader = make_reader(EVIL, help=EVIL, outcome="internal", message=EVIL)
-        cycle = Cycle(EVIL, NOW, 0.1, EVIL, (EVIL, EVIL))
+        cycle = ReadCycle(EVIL, NOW, 0.1, EVIL, (EVIL, EVIL))
         source = make_source(reader, name=EVIL, detail=EVIL, cycles=(cycle,))
         pages = [
             render_sources_page([source], NOW),

@@ -77,8 +77,8 @@ class DagsReader(ApiReader):
         listed = {dag.dag_id: dag for dag in found}
         # A DAG that is missing from an incomplete list still exists.
         self._shared.dags = listed if rows.complete else {**(self._shared.dags or {}), **listed}
-        self._shared.directory.tell_dags(listed)
-        self._shared.directory.tell_files("dags", ((dag.bundle, dag.file) for dag in self._shared.dags.values()))
+        self._shared.directory.set_dags(listed)
+        self._shared.directory.set_files("dags", ((dag.bundle, dag.file) for dag in self._shared.dags.values()))
         if self._adapts:
             self.interval = max(self._short_interval, RARE_INTERVAL) if len(found) > MANY_DAGS else self._short_interval
         return Reading(

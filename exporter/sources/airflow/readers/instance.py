@@ -137,7 +137,7 @@ class ImportErrorsReader(ApiReader):
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
         broken = self._read_import_errors()
-        self._shared.directory.tell_files("import_errors", ((file.bundle, file.file) for file in broken))
+        self._shared.directory.set_files("import_errors", ((file.bundle, file.file) for file in broken))
         return Reading(import_error_tables(broken))
 
 
@@ -212,7 +212,7 @@ class ConfigReader(ApiReader):
         """Read once. Raises ReaderError."""
         found = self._read_config()
         if found is not None:
-            self._shared.directory.tell_metrics(
+            self._shared.directory.set_metrics_config(
                 {key: found[section, key] for section, key in found if section == "metrics"}
             )
         limits = dict(self._limits) | read_limits(found or {})

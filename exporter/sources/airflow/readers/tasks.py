@@ -122,8 +122,8 @@ class TasksReader(ApiReader):
         ended = self._dag_filter.select(found.rows)
         rows = newest_rows([*active, *ended])
         for row in rows.values():
-            self._overview.directory.tell_try(row.dag_id, row.task_id, row.uuid)
-        self._overview.directory.tell_poll()
+            self._overview.directory.record_try(row.dag_id, row.task_id, row.uuid)
+        self._overview.directory.record_poll()
         earlier = {key: row for row in active if rows[key := task_instance_key(row)] is not row}
         poll = TasksPoll(rows, earlier, recall_records(self._memory, rows), span)
         vanished = get_vanished(poll, found.postponed) if seen else []

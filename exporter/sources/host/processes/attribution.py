@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from exporter.metrics.catalogue.host.processes import COMPONENTS
-from exporter.sources.directory import Named
+from exporter.sources.directory import TaskKey
 from exporter.sources.host.processes.owners import UNKNOWN_TASK, Component, Owner, Try
 from exporter.sources.host.processes.process import SLOW_SCAN_EVERY, Process
 from exporter.sources.host.processes.titles import SUPERVISORS, ProcessTitle, TryIds
 
-OpenTry = Callable[[str, str, Named | None], Try]
+OpenTry = Callable[[str, str, TaskKey | None], Try]
 """Returns the try with this key, created if new. Arguments: key, UUID, name of the task."""
 
 NEW_SCANS = 3
@@ -99,7 +99,7 @@ class Attribution:
     def _open_try(self, work: TryIds, key: str) -> Try:
         if work.uuid:
             return self._open(work.uuid, work.uuid, None)
-        return self._open(key, "", Named(work.dag_id, work.task_id))
+        return self._open(key, "", TaskKey(work.dag_id, work.task_id))
 
     def _is_pool(self, process: Process, above: Owner | None) -> bool:
         """Whether a process that runs a task belongs to Celery's pool: it did before, or its parent is the worker."""

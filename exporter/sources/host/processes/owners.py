@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.sources.directory import Named
+from exporter.sources.directory import TaskKey
 
 UNKNOWN = "_unknown"
 """Label value of tasks whose name is not known."""
-UNKNOWN_TASK = Named(UNKNOWN, UNKNOWN)
+UNKNOWN_TASK = TaskKey(UNKNOWN, UNKNOWN)
 
 
 class Usage:
@@ -63,7 +63,7 @@ class Try(Owner):
     __slots__ = ("cpu_ticks", "first_seen", "idle_reports", "key", "named", "peak", "polls", "traffic", "uuid")
 
     def __init__(
-        self, key: str, named: Named | None, *, uuid: str = "", first_seen: float = 0.0, polls: int = 0
+        self, key: str, named: TaskKey | None, *, uuid: str = "", first_seen: float = 0.0, polls: int = 0
     ) -> None:
         super().__init__()
         self.key = key

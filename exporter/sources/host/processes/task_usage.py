@@ -12,7 +12,7 @@ from typing import Protocol
 from exporter.metrics.catalogue.host import task_resources
 from exporter.metrics.family import Labels
 from exporter.metrics.reading import Change
-from exporter.sources.directory import Named
+from exporter.sources.directory import TaskKey
 from exporter.sources.host.proc.procfs import TICKS_PER_SECOND
 from exporter.sources.host.processes.owners import UNKNOWN_TASK, Try, Usage
 
@@ -36,7 +36,7 @@ class TaskNames(Protocol):
     polls: int
     """Number of rounds of requests for names so far."""
 
-    def find_try(self, uuid: str) -> Named | None:
+    def find_try(self, uuid: str) -> TaskKey | None:
         """The task of the try with this UUID; None if unknown."""
 
 
@@ -46,7 +46,7 @@ class TryTable:
     def __init__(
         self,
         names: TaskNames | None,
-        label: Callable[[Named], Labels] = tuple,
+        label: Callable[[TaskKey], Labels] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.peaks = PeakMemory()
@@ -55,7 +55,7 @@ class TryTable:
         self._clock = clock
         self._tries: dict[str, Try] = {}
 
-    def get_or_create(self, key: str, uuid: str, named: Named | None) -> Try:
+    def get_or_create(self, key: str, uuid: str, named: TaskKey | None) -> Try:
         """The try with this key, created if new. The empty key is shared by all tries without name and UUID."""
         found = self._tries.get(key)
         if found is None:
@@ -92,7 +92,7 @@ class TryTable:
             if one.peak:
                 yield Change(task_resources.TRY_PEAK, labels[:1], one.peak)
 
-    def _get_task(self, one: Try) -> Named | None:
+    def _get_task(self, one: Try) -> TaskKey | None:
         if one.named is None and one.uuid and self._names:
             one.named = self._names.find_try(one.uuid)
         return one.named

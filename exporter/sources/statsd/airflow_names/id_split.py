@@ -134,8 +134,8 @@ class IdSplitter:
         return self._restore_task(self._restore_dag(way["dag_id"]), value) if name == "task_id" else value
 
     def _restore_dag(self, value: str) -> str:
-        if self._revision_seen != self._directory.spelling:
-            self._revision_seen = self._directory.spelling
+        if self._revision_seen != self._directory.revision:
+            self._revision_seen = self._directory.revision
             known = self._learned | (self._directory.dag_ids or set())
             self._dags = {dag_id.replace(".", "__"): dag_id for dag_id in known if "." in dag_id}
             self._tasks.clear()

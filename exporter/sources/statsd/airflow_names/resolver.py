@@ -81,7 +81,7 @@ class AirflowNameResolver:
     @property
     def revision(self) -> int:
         """Grows when resolutions may differ from earlier ones."""
-        return self._directory.spelling + self._stream.revision + self._ids.revision + self._prefixes.revision
+        return self._directory.revision + self._stream.revision + self._ids.revision + self._prefixes.revision
 
     @property
     def remarks(self) -> list[str]:
@@ -232,7 +232,7 @@ class AirflowNameResolver:
         if signature.tags:
             values.update(extract_team(signature.tags))
         if "file" in values:
-            values["file"] = self._directory.find_file(values.get("bundle", ""), values["file"])
+            values["file"] = self._directory.get_file_path(values.get("bundle", ""), values["file"])
 
     def _note(self, event: Event, *, tagged: bool, legacy: bool) -> None:
         """Record what a name shows about the stream as a whole, once for all names of an event."""
@@ -248,7 +248,7 @@ class AirflowNameResolver:
 
     def _get_state(self) -> StreamState:
         """What plans depend on. If it has changed, cached plans are removed."""
-        revision = self._stream.revision + self._directory.spelling
+        revision = self._stream.revision + self._directory.revision
         if revision != self._state.revision:
             self._plans.clear()
             self._layouts.clear()

@@ -85,14 +85,14 @@ class StreamHints:
         self._datadog: bool | None = None
         self._major = 0
         self._seen: set[tuple[Event, bool]] = set()
-        self._spelling = directory.spelling
+        self._spelling = directory.revision
         self._told = resolve_config(directory, settings)
 
     @property
     def config(self) -> StreamConfig:
         """What the API and the configuration say."""
-        if self._spelling != self._directory.spelling:
-            self._spelling = self._directory.spelling
+        if self._spelling != self._directory.revision:
+            self._spelling = self._directory.revision
             self._told = resolve_config(self._directory, self._settings)
         return self._told
 

@@ -11,7 +11,7 @@ from exporter.metrics.family import Family, Kind, Labels, Merge
 from exporter.sources.statsd import action_cache
 from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.model import Action, MetricType, Resolution, Signature, Target
-from exporter.store.live_tables import Events
+from exporter.store.live_tables import LiveTables
 from exporter.store.store import Store
 from tests.unit.sources.statsd.fake_resolver import FakeResolver
 
@@ -44,7 +44,7 @@ class World:
 
     def __init__(self) -> None:
         self.store = Store([EVENTS, LEVEL, SECONDS])
-        self.events = Events(self.store)
+        self.events = LiveTables(self.store)
         self.names = Plain()
         self.aggregator = Aggregator(self.events, self.names)
 

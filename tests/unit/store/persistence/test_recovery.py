@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.store.ledger import Row
+from exporter.store.ledger import LedgerRow
 from exporter.store.live_rows import LiveChanges
-from exporter.store.persistence.state_file import State
+from exporter.store.persistence.state_file import StateFile
 from exporter.store.persistence.state_store import StateError
 
-ROW = Row("airflow_task_tries_total", ("etl", "load"), [3], shown=True, shape=7)
+ROW = LedgerRow("airflow_task_tries_total", ("etl", "load"), [3], revealed=True, shape=7)
 MEMORIES = {"cursor": {b"tasks": b"1"}}
 
 
@@ -28,8 +28,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def state(path: Path) -> Iterator[State]:
-    with closing(State(path)) as opened:
+def state(path: Path) -> Iterator[StateFile]:
+    with closing(StateFile(path)) as opened:
         opened.commit([ROW], MEMORIES)
         yield opened
 
@@ -38,17 +38,19 @@ def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-def check_found_again(state: State, path: Path, cells: list[float]) -> None:
+def check_found_again(state: StateFile, path: Path, cells: list[float]) -> None:
     """What was written is found by a next process, and nothing lies about."""
     state.close()
-    with closing(State(path)) as reopened:
+    with closing(StateFile(path)) as reopened:
         assert [row.cells for row in reopened.ledger()] == [cells]
         assert reopened.recall_all("cursor") == {b"tasks": b"1"}
     assert not path.with_name("state.db.new").exists()
 
 
 @pytest.mark.parametrize("what", ["file", "log", "both"])
-def test_a_deleted_file_is_written_again(state: State, path: Path, what: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_deleted_file_is_written_again(
+    state: StateFile, path: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
     if what != "log":
         path.unlink()
     if what != "file":
@@ -57,18 +59,18 @@ def test_a_deleted_file_is_written_again(state: State, path: Path, what: str, ca
     assert path.exists()
     assert state.recoveries == 1
     assert state.generation == 0
-    assert "was deleted while it was in use: it was written again" in caplog.text
+    assert "was deleted while it was in use, and was restored" in caplog.text
     check_found_again(state, path, [4])
 
 
-def test_a_deleted_file_is_found_out_though_nothing_has_to_be_written(state: State, path: Path) -> None:
+def test_a_deleted_file_is_found_out_though_nothing_has_to_be_written(state: StateFile, path: Path) -> None:
     path.unlink()
     state.verify()
     assert state.recoveries == 1
     check_found_again(state, path, [3])
 
 
-def test_it_happens_again_and_again(state: State, path: Path) -> None:
+def test_it_happens_again_and_again(state: StateFile, path: Path) -> None:
     for number in range(1, 4):
         path.unlink()
         state.commit([ROW._replace(cells=[number])], {})
@@ -77,10 +79,10 @@ def test_it_happens_again_and_again(state: State, path: Path) -> None:
 
 
 def test_a_file_that_took_its_place_is_kept_beside_it(
-    state: State, path: Path, caplog: pytest.LogCaptureFixture
+    state: StateFile, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = path.with_name("backup")
-    with closing(State(other)) as made:
+    with closing(StateFile(other)) as made:
         made.commit([ROW._replace(cells=[1])], {})
     content = other.read_bytes()
     other.replace(path)
@@ -91,21 +93,21 @@ def test_a_file_that_took_its_place_is_kept_beside_it(
     check_found_again(state, path, [4])
 
 
-def test_a_file_that_is_no_database_may_take_its_place(state: State, path: Path) -> None:
+def test_a_file_that_is_no_database_may_take_its_place(state: StateFile, path: Path) -> None:
     path.unlink()
     path.write_text("notes")
     state.verify()
     check_found_again(state, path, [3])
 
 
-def test_a_file_that_another_process_uses_is_left_to_it(state: State, path: Path) -> None:
+def test_a_file_that_another_process_uses_is_left_to_it(state: StateFile, path: Path) -> None:
     path.unlink()
     log_of(path).unlink()
     script = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from exporter.store.persistence.state_file import State
-        state = State(Path(sys.argv[1]))
+        from exporter.store.persistence.state_file import StateFile
+        state = StateFile(Path(sys.argv[1]))
         print("open", flush=True)
         sys.stdin.read()
     """)
@@ -114,7 +116,7 @@ def test_a_file_that_another_process_uses_is_left_to_it(state: State, path: Path
         assert other.stdout
         assert other.stdout.readline() == "open\n"
         for _ in range(2):
-            with pytest.raises(StateError, match="another process uses it; every exporter needs a file of its own"):
+            with pytest.raises(StateError, match="another process uses it; each exporter needs a separate file"):
                 state.commit([ROW._replace(cells=[4])], {})
         assert not list(path.parent.glob("state.db.replaced-*"))
         other.communicate()
@@ -123,7 +125,9 @@ def test_a_file_that_another_process_uses_is_left_to_it(state: State, path: Path
 
 
 @pytest.mark.parametrize("how", ["emptied", "an older copy", "junk"])
-def test_a_file_that_was_overwritten_is_written_again_by_those_who_know_it(state: State, path: Path, how: str) -> None:
+def test_a_file_that_was_overwritten_is_written_again_by_those_who_know_it(
+    state: StateFile, path: Path, how: str
+) -> None:
     size = path.stat().st_size
     if how == "emptied":
         path.write_bytes(b"")
@@ -131,14 +135,14 @@ def test_a_file_that_was_overwritten_is_written_again_by_those_who_know_it(state
         path.write_bytes(b"\0" * (size + 4096))
     else:
         older = path.with_name("older")
-        with closing(State(older)) as made:
+        with closing(StateFile(older)) as made:
             made.commit([ROW._replace(cells=[1], labels=("x", str(number))) for number in range(2000)], {})
         shutil.copyfile(older, path)
     state.verify()
     assert (state.generation, state.recoveries) == (1, 1)
     state.commit([ROW], MEMORIES)
     state.close()
-    with closing(State(path)) as reopened:
+    with closing(StateFile(path)) as reopened:
         assert ROW in list(reopened.ledger())
         assert reopened.recall_all("cursor") == {b"tasks": b"1"}
 
@@ -147,7 +151,7 @@ def test_a_folder_that_is_gone_is_an_error_until_it_is_back(tmp_path: Path) -> N
     folder = tmp_path / "folder"
     folder.mkdir()
     path = folder / "state.db"
-    state = State(path)
+    state = StateFile(path)
     state.commit([ROW], MEMORIES)
     shutil.rmtree(folder)
     for _ in range(2):
@@ -158,7 +162,7 @@ def test_a_folder_that_is_gone_is_an_error_until_it_is_back(tmp_path: Path) -> N
     check_found_again(state, path, [4])
 
 
-def test_our_own_writes_are_no_change(state: State) -> None:
+def test_our_own_writes_are_no_change(state: StateFile) -> None:
     for number in range(300):
         state.commit([ROW._replace(labels=("etl", "x" * number), cells=[number])], {"m": {b"%d" % number: b"x" * 5000}})
         state.write_live(LiveChanges(values=[(number, number, True, 0)]), {})
@@ -172,7 +176,7 @@ def test_our_own_writes_are_no_change(state: State) -> None:
     "damage", ["cells = X'C1'", "labels = X'C1'", "cells = X'91CB7FF0000000000000'", "cells = 'x'"]
 )
 def test_a_ledgers_row_that_cannot_be_decoded_is_lost_alone_and_once(
-    state: State, damage: str, caplog: pytest.LogCaptureFixture
+    state: StateFile, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     state.commit([ROW._replace(labels=("etl", "extract"))], {})
     with state._db:
@@ -184,7 +188,7 @@ def test_a_ledgers_row_that_cannot_be_decoded_is_lost_alone_and_once(
     assert state.lost_rows == 1
 
 
-def test_a_memory_that_is_lost_is_forgotten_and_counted(state: State, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_memory_that_is_lost_is_forgotten_and_counted(state: StateFile, caplog: pytest.LogCaptureFixture) -> None:
     state.lose("cursor", [b"tasks"])
     assert state.recall_all("cursor") == {}
     assert state.lost_rows == 1
@@ -195,4 +199,4 @@ def test_an_unreadable_database_is_still_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE other (x)")
     with pytest.raises(StateError, match="another program's database"):
-        State(path)
+        StateFile(path)

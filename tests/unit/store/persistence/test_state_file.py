@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from exporter.store.ledger import Row
+from exporter.store.ledger import LedgerRow
 from exporter.store.persistence import state_file
-from exporter.store.persistence.state_file import SCHEMA_VERSION, State
+from exporter.store.persistence.state_file import SCHEMA_VERSION, StateFile
 from exporter.store.persistence.state_store import StateError
 
-ROW = Row("airflow_task_tries_total", ("etl", "load"), [3], shown=True, shape=7)
+ROW = LedgerRow("airflow_task_tries_total", ("etl", "load"), [3], revealed=True, shape=7)
 
 
 @pytest.fixture
@@ -29,60 +29,60 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def state(path: Path) -> Iterator[State]:
-    with closing(State(path)) as opened:
+def state(path: Path) -> Iterator[StateFile]:
+    with closing(StateFile(path)) as opened:
         yield opened
 
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_file, "PATIENCE", 0.05)
+    monkeypatch.setattr(state_file, "LOCK_TIMEOUT", 0.05)
 
 
-def reopen(state: State) -> State:
+def reopen(state: StateFile) -> StateFile:
     state.close()
-    return State(state.path)
+    return StateFile(state.path)
 
 
 # ---- what is written is found again ---------------------------------------------------------------
 
 
-def test_rows_are_found_again_after_a_restart(state: State) -> None:
+def test_rows_are_found_again_after_a_restart(state: StateFile) -> None:
     rows = [
         ROW,
-        Row("airflow_é_seconds", ("a\nb",), [1, 0, 2, 3.25], shown=False),
-        Row("airflow_polls_total", (), [0], False),
+        LedgerRow("airflow_é_seconds", ("a\nb",), [1, 0, 2, 3.25], revealed=False),
+        LedgerRow("airflow_polls_total", (), [0], False),
     ]
     state.commit(rows, {})
     with closing(reopen(state)) as reopened:
         assert sorted(reopened.ledger()) == sorted(rows)
 
 
-def test_integers_stay_integers_and_floats_floats(state: State) -> None:
+def test_integers_stay_integers_and_floats_floats(state: StateFile) -> None:
     state.commit([ROW._replace(cells=[1, 2.0, 2**53, 0.1])], {})
     (row,) = state.ledger()
     assert repr(row.cells) == repr([1, 2.0, 2**53, 0.1])
 
 
-def test_a_row_replaces_the_one_with_its_labels(state: State) -> None:
+def test_a_row_replaces_the_one_with_its_labels(state: StateFile) -> None:
     state.commit([ROW], {})
     state.commit([ROW._replace(cells=[4])], {})
     assert [row.cells for row in state.ledger()] == [[4]]
 
 
-def test_removed_rows_are_gone(state: State) -> None:
+def test_removed_rows_are_gone(state: StateFile) -> None:
     state.commit([ROW, ROW._replace(labels=("etl", "extract"))], {})
     state.commit([], {}, removed=[(ROW.family, ROW.labels)])
     assert [row.labels for row in state.ledger()] == [("etl", "extract")]
 
 
-def test_a_row_that_was_removed_and_came_back_in_one_cycle_is_there(state: State) -> None:
+def test_a_row_that_was_removed_and_came_back_in_one_cycle_is_there(state: StateFile) -> None:
     state.commit([ROW], {})
     state.commit([ROW._replace(cells=[1])], {}, removed=[(ROW.family, ROW.labels)])
     assert [row.cells for row in state.ledger()] == [[1]]
 
 
-def test_memories_are_kept_apart_by_space(state: State) -> None:
+def test_memories_are_kept_apart_by_space(state: StateFile) -> None:
     state.commit([], {"cursor": {b"tasks": b"1"}, "settled": {b"tasks": b"2", b"runs": b"3"}})
     with closing(reopen(state)) as reopened:
         assert reopened.recall("cursor", [b"tasks", b"runs"]) == {b"tasks": b"1"}
@@ -90,19 +90,19 @@ def test_memories_are_kept_apart_by_space(state: State) -> None:
         assert reopened.recall_all("unheard of") == {}
 
 
-def test_none_forgets_a_key(state: State) -> None:
+def test_none_forgets_a_key(state: StateFile) -> None:
     state.commit([], {"settled": {b"a": b"1", b"b": b"2"}})
     state.commit([], {"settled": {b"a": None, b"never there": None}})
     assert state.recall_all("settled") == {b"b": b"2"}
 
 
-def test_many_keys_are_recalled_at_once(state: State) -> None:
+def test_many_keys_are_recalled_at_once(state: StateFile) -> None:
     known = {b"%d" % number: b"%d" % (number * 2) for number in range(1500)}
     state.commit([], {"settled": known})
     assert state.recall("settled", (b"%d" % number for number in range(3000))) == known
 
 
-def test_keys_not_written_since_a_moment_are_forgotten_in_that_space_only(state: State) -> None:
+def test_keys_not_written_since_a_moment_are_forgotten_in_that_space_only(state: StateFile) -> None:
     state.commit([], {"settled": {b"old": b"1", b"renewed": b"1"}, "active": {b"old": b"1"}}, moment=100.0)
     state.commit([], {"settled": {b"renewed": b"2", b"new": b"1"}}, moment=200.0)
     state.commit([], {}, moment=300.0, forget={"settled": 200.0})
@@ -111,7 +111,7 @@ def test_keys_not_written_since_a_moment_are_forgotten_in_that_space_only(state:
 
 
 def test_without_a_file_everything_works_until_the_end_of_the_process() -> None:
-    with closing(State()) as state, closing(State()) as another:
+    with closing(StateFile()) as state, closing(StateFile()) as another:
         state.commit([ROW], {"cursor": {b"tasks": b"1"}})
         assert list(state.ledger()) == [ROW]
         assert list(another.ledger()) == []
@@ -120,7 +120,7 @@ def test_without_a_file_everything_works_until_the_end_of_the_process() -> None:
 # ---- all or nothing -------------------------------------------------------------------------------
 
 
-def test_a_commit_that_fails_half_way_writes_nothing(state: State) -> None:
+def test_a_commit_that_fails_half_way_writes_nothing(state: StateFile) -> None:
     state.commit([ROW], {"cursor": {b"tasks": b"1"}})
     with pytest.raises(StateError, match="this cycle was not counted"):
         state.commit([ROW._replace(cells=[4])], {"cursor": {b"tasks": None}, "settled": {b"x": object()}})  # type: ignore[dict-item]
@@ -130,7 +130,7 @@ def test_a_commit_that_fails_half_way_writes_nothing(state: State) -> None:
     assert [row.cells for row in state.ledger()] == [[4]]
 
 
-def test_another_threads_commit_does_not_take_half_of_ours_with_it(state: State) -> None:
+def test_another_threads_commit_does_not_take_half_of_ours_with_it(state: StateFile) -> None:
     other = threading.Thread(target=state.commit, args=([ROW._replace(family="other")], {}))
 
     class Disturbed(dict[str, dict[bytes, bytes | None]]):
@@ -147,12 +147,12 @@ def test_another_threads_commit_does_not_take_half_of_ours_with_it(state: State)
     assert [row.family for row in state.ledger()] == ["other"]
 
 
-def test_a_full_disk_costs_the_cycle_only(state: State) -> None:
+def test_a_full_disk_costs_the_cycle_only(state: StateFile) -> None:
     state.commit([ROW], {"cursor": {b"tasks": b"1"}})
     pages = state._db.execute("PRAGMA page_count").fetchone()[0]
     state._db.execute(f"PRAGMA max_page_count = {pages}")
     bulk = {"cursor": {b"tasks": b"2"}, "settled": {b"%d" % number: bytes(1000) for number in range(100)}}
-    with pytest.raises(StateError, match="make room on its disk; this cycle was not counted"):
+    with pytest.raises(StateError, match="free space on its disk; this cycle was not counted"):
         state.commit([ROW._replace(cells=[4])], bulk)
     assert list(state.ledger()) == [ROW]
     assert state.recall_all("cursor") == {b"tasks": b"1"}
@@ -170,56 +170,56 @@ COUNTS_FOREVER = """
     from exporter.metrics.family import Family, Kind
     from exporter.store.ledger import Ledger
     from exporter.metrics.reading import Change
-    from exporter.store.persistence.state_file import State
+    from exporter.store.persistence.state_file import StateFile
 
     family = Family("airflow_polls_total", Kind.COUNTER, "Polls")
-    state, ledger = State(Path(sys.argv[1])), Ledger([family])
+    state, ledger = StateFile(Path(sys.argv[1])), Ledger([family])
     ledger.restore(state.ledger())
     number = int(state.recall("cursor", [b"polls"]).get(b"polls", b"0"))
     while True:
         number += 1
         staged = ledger.stage([Change(family, ())])
         state.commit(ledger.rows(staged), {"cursor": {b"polls": b"%d" % number}})
-        ledger.adopt(staged)
+        ledger.publish(staged)
         print(number, flush=True)
 """
 
 
-def test_kill_9_never_parts_counters_from_cursor_nor_loses_what_was_adopted(path: Path) -> None:
+def test_kill_9_never_parts_counters_from_cursor_nor_loses_what_was_published(path: Path) -> None:
     program = textwrap.dedent(COUNTS_FOREVER)
-    adopted = 0
+    published = 0
     for lines in (1, 3, 7, 20):
         with subprocess.Popen([sys.executable, "-c", program, path], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             for _ in range(lines):
                 process.stdout.readline()
             process.send_signal(signal.SIGKILL)
-            adopted = max([adopted, *(int(line) for line in process.stdout.read().split())])
-        with closing(State(path)) as state:
+            published = max([published, *(int(line) for line in process.stdout.read().split())])
+        with closing(StateFile(path)) as state:
             (row,) = state.ledger()
             cursor = int(state.recall("cursor", [b"polls"])[b"polls"])
         assert row.cells == [cursor]
-        assert cursor >= adopted
+        assert cursor >= published
 
 
 # ---- files that cannot be used --------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("_impatient")
-def test_a_second_process_is_told_at_once_that_the_file_is_in_use(state: State, path: Path) -> None:
+def test_a_second_process_is_told_at_once_that_the_file_is_in_use(state: StateFile, path: Path) -> None:
     with pytest.raises(StateError, match="another process uses it"):
-        State(path)
+        StateFile(path)
     state.commit([ROW], {})
 
 
 @pytest.mark.usefixtures("_impatient")
 def test_the_file_is_ours_alone_before_anything_was_written(path: Path) -> None:
-    State(path).close()
-    with closing(State(path)), pytest.raises(StateError, match="another process uses it"):
-        State(path)
+    StateFile(path).close()
+    with closing(StateFile(path)), pytest.raises(StateError, match="another process uses it"):
+        StateFile(path)
 
 
-def test_a_file_that_is_closed_can_be_opened_again(state: State) -> None:
+def test_a_file_that_is_closed_can_be_opened_again(state: StateFile) -> None:
     for _ in range(3):
         state = reopen(state)
     state.close()
@@ -228,33 +228,33 @@ def test_a_file_that_is_closed_can_be_opened_again(state: State) -> None:
 def test_a_file_that_is_no_database_is_left_as_it_is(path: Path) -> None:
     path.write_bytes(b"my diary\n" * 1000)
     with pytest.raises(StateError, match="move it away to start counting from zero"):
-        State(path)
+        StateFile(path)
     assert path.read_bytes() == b"my diary\n" * 1000
 
 
 def test_an_empty_file_is_a_new_one(path: Path) -> None:
     path.touch()
-    with closing(State(path)) as state:
+    with closing(StateFile(path)) as state:
         assert list(state.ledger()) == []
 
 
-def test_a_damaged_file_is_found_out_at_the_start(state: State, path: Path) -> None:
+def test_a_damaged_file_is_found_out_at_the_start(state: StateFile, path: Path) -> None:
     state.commit([ROW._replace(labels=(str(number), "x" * 100)) for number in range(1000)], {})
     state.close()
     damaged = bytearray(path.read_bytes())
     damaged[8192 : len(damaged) - 8192] = bytes(len(damaged) - 16384)
     path.write_bytes(damaged)
     with pytest.raises(StateError, match="move it away to start counting from zero"):
-        State(path)
+        StateFile(path)
 
 
 def test_a_file_of_a_newer_release_is_not_touched(path: Path) -> None:
-    State(path).close()
+    StateFile(path).close()
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = path.read_bytes()
     with pytest.raises(StateError, match=rf"another release \(format {SCHEMA_VERSION + 1}\)"):
-        State(path)
+        StateFile(path)
     assert path.read_bytes() == before
 
 
@@ -263,17 +263,17 @@ def test_another_programs_database_is_not_touched(path: Path) -> None:
         db.execute("CREATE TABLE task_instance (dag_id TEXT)")
     before = path.read_bytes()
     with pytest.raises(StateError, match="another program's database"):
-        State(path)
+        StateFile(path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StateError, match=r"missing/state\.db: .*its folder has to exist"):
-        State(tmp_path / "missing" / "state.db")
+    with pytest.raises(StateError, match=r"missing/state\.db: .*its directory must exist"):
+        StateFile(tmp_path / "missing" / "state.db")
 
 
-def test_every_question_to_a_broken_database_is_answered_with_a_state_error(state: State) -> None:
+def test_every_question_to_a_broken_database_is_answered_with_a_state_error(state: StateFile) -> None:
     state._db.executescript("DROP TABLE ledger; DROP TABLE memory")
     for ask in (
         lambda: list(state.ledger()),

@@ -14,7 +14,7 @@ from exporter.sources.airflow.counting.by_run import EndedByRun
 from exporter.sources.airflow.counting.by_time import EndedByTime
 from exporter.sources.airflow.counting.cursor import CURSOR_SPACE
 from exporter.sources.airflow.shared import AirflowState
-from exporter.store.persistence.state_file import State
+from exporter.store.persistence.state_file import StateFile
 
 
 class Airflow:
@@ -75,7 +75,7 @@ class Poller:
 
     def __init__(self, airflow: Any, finder: str) -> None:
         self.airflow = airflow
-        self.state = State()
+        self.state = StateFile()
         self.active: list[TaskInstance] = []
         dag_filter = DagFilter(AirflowSettings())
         by_time = EndedByTime(airflow, self.state, clock=lambda: airflow.clock)

@@ -20,15 +20,15 @@ from exporter.sources.airflow.counting.records import ACTIVE_SPACE, ENDED_SPACE,
 from exporter.sources.airflow.counting.rows import apply_row
 from exporter.sources.airflow.readers import runs
 from exporter.sources.airflow.saved_entries import decode_all
-from exporter.store.persistence.state_file import State
+from exporter.store.persistence.state_file import StateFile
 
 DATA = Path(__file__).parents[4] / "data" / "counting" / "state-before-renaming.json"
 RECORDED: dict[str, dict[str, dict[str, str]]] = json.loads(DATA.read_text())
 
 
 @pytest.fixture(params=RECORDED)
-def state(request: pytest.FixtureRequest) -> State:
-    state = State()
+def state(request: pytest.FixtureRequest) -> StateFile:
+    state = StateFile()
     spaces = {
         space: {bytes.fromhex(key): bytes.fromhex(value) for key, value in entries.items()}
         for space, entries in RECORDED[request.param].items()
@@ -37,7 +37,7 @@ def state(request: pytest.FixtureRequest) -> State:
     return state
 
 
-def read_records(state: State, space: str) -> dict[bytes, TaskRecord]:
+def read_records(state: StateFile, space: str) -> dict[bytes, TaskRecord]:
     found = state.recall_all(space)
     records = decode_all(state, space, found, msgspec.msgpack.Decoder(TaskRecord).decode)
     assert len(records) == len(found) > 0, "every entry is decoded"
@@ -59,14 +59,14 @@ def make_row(record: TaskRecord) -> TaskInstance:
 
 
 @pytest.mark.parametrize("space", [ACTIVE_SPACE, ENDED_SPACE])
-def test_records_of_task_instances_are_found_by_their_key(state: State, space: str) -> None:
+def test_records_of_task_instances_are_found_by_their_key(state: StateFile, space: str) -> None:
     for key, record in read_records(state, space).items():
         assert task_instance_key(make_row(record)) == key
         assert (record.state in TIS_ACTIVE) == (space == ACTIVE_SPACE)
         assert record.last_counted_try <= record.try_number
 
 
-def test_what_has_ended_is_not_counted_again(state: State) -> None:
+def test_what_has_ended_is_not_counted_again(state: StateFile) -> None:
     for record in read_records(state, ENDED_SPACE).values():
         assert record.last_terminal is not None
         decision = apply_row(make_row(record), record, 0.0)
@@ -75,20 +75,20 @@ def test_what_has_ended_is_not_counted_again(state: State) -> None:
         assert apply_row(msgspec.structs.replace(make_row(record), end_date=2e9, max_tries=9), record, 0.0).events
 
 
-def test_records_are_written_as_they_were(state: State) -> None:
+def test_records_are_written_as_they_were(state: StateFile) -> None:
     for space in (ACTIVE_SPACE, ENDED_SPACE):
         written = {key: msgspec.msgpack.encode(record) for key, record in read_records(state, space).items()}
         assert written == state.recall_all(space)
 
 
-def test_ends_of_runs_are_read(state: State) -> None:
+def test_ends_of_runs_are_read(state: StateFile) -> None:
     found = state.recall_all(runs.ENDED_SPACE)
     ends = decode_all(state, runs.ENDED_SPACE, found, msgspec.msgpack.Decoder(runs.RunEnd).decode)
     assert len(ends) == len(found) > 0
     assert all(run_state == "success" and end is not None for run_state, end in ends.values())
 
 
-def test_cursors_are_read(state: State) -> None:
+def test_cursors_are_read(state: StateFile) -> None:
     written = state.recall_all(CURSOR_SPACE)
     names = {name.decode() for name in written} - {SERIAL_KEY.decode()}
     assert {TASKS_CURSOR, "runs"} <= names <= {TASKS_CURSOR, "runs", SWEEP_CURSOR}

@@ -17,7 +17,7 @@ from exporter.sources.airflow.http.errors import AnswerError
 from exporter.sources.airflow.readers.backfills import BackfillsReader
 from exporter.sources.airflow.readers.history import HistoryReader, recall_histories
 from exporter.sources.airflow.shared import AirflowState
-from exporter.store.persistence.state_file import State
+from exporter.store.persistence.state_file import StateFile
 
 
 class Airflow:
@@ -47,7 +47,7 @@ class Bench:
     def __init__(self, *dag_ids: str) -> None:
         self.now = 0.0
         self.airflow = Airflow()
-        self.state = State()
+        self.state = StateFile()
         self.overview = AirflowState()
         self.overview.dags = {dag_id: Dag(dag_id=dag_id) for dag_id in dag_ids}
         self.reader = HistoryReader(

@@ -18,7 +18,7 @@ from exporter.sources.airflow.counting.retry_later import ABANDON_AFTER
 from exporter.sources.airflow.readers import tasks
 from exporter.sources.airflow.readers.tasks import MAX_HISTORY_SECONDS, TasksReader
 from exporter.sources.airflow.shared import AirflowState
-from exporter.store.persistence.state_file import State
+from exporter.store.persistence.state_file import StateFile
 
 CURSOR = b"tasks"
 
@@ -78,7 +78,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.airflow = Airflow()
-        self.state = State()
+        self.state = StateFile()
         self.finder = StubFinder(self.airflow)
         dag_filter = DagFilter(AirflowSettings())
         self.reader = TasksReader(

@@ -162,7 +162,7 @@ SETTINGS = st.builds(
 @given(config=SETTINGS, signatures=st.lists(SIGNATURES, max_size=8))
 def test_nothing_raises_and_every_resolution_is_whole(config: StatsdSettings, signatures: list[Signature]) -> None:
     directory = Directory()
-    directory.tell_dags(["a.b", "d"])
+    directory.set_dags(["a.b", "d"])
     resolver = AirflowNameResolver(directory, config)
     revision = resolver.revision
     for signature in signatures:

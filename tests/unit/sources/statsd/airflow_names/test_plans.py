@@ -16,7 +16,7 @@ from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.sources.statsd.mapping.mapper import parse_mapping
 from exporter.sources.statsd.model import MetricType, Resolution, Resolver, Signature
 from exporter.store.exposition import Format, render
-from exporter.store.live_tables import Events
+from exporter.store.live_tables import LiveTables
 from exporter.store.store import Store
 from tests.integration.statsd.streams import STREAMS, Stream, read_payloads
 from tests.integration.statsd.test_recorded_streams import OF_API
@@ -74,8 +74,8 @@ SETTINGS = st.builds(
 
 def know() -> Directory:
     directory = Directory()
-    directory.tell_dags(["sales.eu", "etl", "a"])
-    directory.tell_try("sales.eu", "a.b.c")
+    directory.set_dags(["sales.eu", "etl", "a"])
+    directory.record_try("sales.eu", "a.b.c")
     return directory
 
 
@@ -120,13 +120,13 @@ def replay(payloads: list[bytes], resolver: Resolver) -> tuple[str, dict[str, in
     """Every datagram twice: the exposition, and what was dropped and rejected."""
     now = 1000.0
     store = Store(FAMILIES if not isinstance(getattr(resolver, "_resolver", resolver), type(parse_mapping(""))) else [])
-    aggregator = Aggregator(Events(store, clock=lambda: now), resolver, lambda: now)
+    aggregator = Aggregator(LiveTables(store, clock=lambda: now), resolver, lambda: now)
     for _ in range(2):
         for start in range(0, len(payloads), 256):
             aggregator.process_batch(payloads[start : start + 256], lambda _: b"one")
             now += 1.0
         aggregator.sweep()
-    text = b"".join(render(store, Format.TEXT, truth=True)).decode()
+    text = b"".join(render(store, Format.TEXT, reveal_all=True)).decode()
     return text, dict(aggregator.dropped), dict(aggregator.rejected)
 
 

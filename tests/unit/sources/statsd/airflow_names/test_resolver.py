@@ -19,9 +19,9 @@ TAGGED = StatsdSettings(release="3.3.2", mode="influxdb")
 def know(*dag_ids: str, task_ids: dict[str, str] | None = None) -> Directory:
     directory = Directory()
     if dag_ids:
-        directory.tell_dags(dag_ids)
+        directory.set_dags(dag_ids)
     for task_id, dag_id in (task_ids or {}).items():
-        directory.tell_try(dag_id, task_id)
+        directory.record_try(dag_id, task_id)
     return directory
 
 
@@ -165,8 +165,8 @@ class TestTwins:
 
     def test_a_datadog_client_without_metric_tags_is_read_by_its_legacy_names(self) -> None:
         directory = Directory()
-        directory.tell_version("3.3.2")
-        directory.tell_metrics({"statsd_datadog_enabled": "True", "statsd_datadog_metrics_tags": "False"})
+        directory.set_version("3.3.2")
+        directory.set_metrics_config({"statsd_datadog_enabled": "True", "statsd_datadog_metrics_tags": "False"})
         constant = "env=prod"
         assert labels(resolve("ti.start.d.t", tags=constant, config=StatsdSettings(), directory=directory)) == ("d",)
         assert resolve("ti.start", tags=constant, config=StatsdSettings(), directory=directory).drop == "twin"
@@ -232,7 +232,7 @@ class TestPrefix:
 
     def test_the_api_tells_it(self) -> None:
         directory = Directory()
-        directory.tell_metrics({"statsd_prefix": "prod"})
+        directory.set_metrics_config({"statsd_prefix": "prod"})
         resolver = AirflowNameResolver(directory, StatsdSettings())
         assert resolver.resolve(Signature("prod.scheduler_heartbeat", MetricType.COUNTER)).targets
 

@@ -12,8 +12,8 @@ from exporter.metrics.catalogue.statsd import dag_processor
 from exporter.sources.directory import Directory
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.sources.statsd.model import MetricType, Resolution, Signature
-from exporter.store.live_tables import Events
-from exporter.store.senders import UNKNOWN
+from exporter.store.live_tables import LiveTables
+from exporter.store.senders import DEFAULT_EXPIRY
 from exporter.store.store import Store
 
 MAIN = [
@@ -115,8 +115,8 @@ def test_where_a_team_exists_it_is_a_label(name: str, kind: str, tags: str) -> N
 
 def test_a_constant_tag_of_a_team_does_not_make_a_bare_name_one_with_tags() -> None:
     directory = Directory()
-    directory.tell_version("3.3.2")
-    directory.tell_metrics({"statsd_datadog_enabled": "True", "statsd_datadog_metrics_tags": "False"})
+    directory.set_version("3.3.2")
+    directory.set_metrics_config({"statsd_datadog_enabled": "True", "statsd_datadog_metrics_tags": "False"})
     names = AirflowNameResolver(directory, StatsdSettings())
     team = (("team_name", "red"),)
     assert names.resolve(Signature("airflow.pool.open_slots", MetricType.GAUGE, team, dialect="datadog")).drop == "twin"
@@ -145,7 +145,7 @@ class TestFiles:
         self, name: str, kind: str, tags: dict[str, str], place: int
     ) -> None:
         directory = Directory()
-        directory.tell_files(
+        directory.set_files(
             "dags", [("main", "sales/orders.py"), ("main", "plain.py"), ("main", "a/twice.py"), ("main", "b/twice.py")]
         )
         found = resolve(name, kind, tags, TAGGED if tags else PLAIN, directory)
@@ -153,32 +153,32 @@ class TestFiles:
 
     def test_files_of_one_name_keep_it_and_bundles_are_told_apart(self) -> None:
         directory = Directory()
-        directory.tell_files("dags", [("one", "a/x.py"), ("two", "b/x.py"), ("two", "c/y.py"), ("two", "d/y.py")])
+        directory.set_files("dags", [("one", "a/x.py"), ("two", "b/x.py"), ("two", "c/y.py"), ("two", "d/y.py")])
         asked = (("one", "x.py"), ("two", "x.py"), ("", "x.py"), ("two", "y.py"))
-        assert [directory.find_file(*key) for key in asked] == ["a/x.py", "b/x.py", "x.py", "y.py"]
+        assert [directory.get_file_path(*key) for key in asked] == ["a/x.py", "b/x.py", "x.py", "y.py"]
 
     def test_names_are_read_otherwise_only_when_paths_change(self) -> None:
         directory = Directory()
-        directory.tell_files("dags", [("", "x.py")])
-        assert directory.spelling == 0
-        directory.tell_files("dags", [("", "a/x.py")])
-        directory.tell_files("dags", [("", "a/x.py"), ("", "z.py")])
-        assert directory.spelling == 1
+        directory.set_files("dags", [("", "x.py")])
+        assert directory.revision == 0
+        directory.set_files("dags", [("", "a/x.py")])
+        directory.set_files("dags", [("", "a/x.py"), ("", "z.py")])
+        assert directory.revision == 1
 
     def test_a_path_without_its_slashes_is_the_apis_where_it_is_known(self) -> None:
         directory = Directory()
-        directory.tell_files("dags", [("main", "sales/orders.py")])
+        directory.set_files("dags", [("main", "sales/orders.py")])
         tags = {"file_path": "sales_orders.py"}
         found = resolve("dag_processing.processor_timeouts", "c", tags, directory=directory)
         assert read_labels(found)["file"] == "sales/orders.py"
 
     def test_broken_files_are_known_by_their_import_errors(self) -> None:
         directory = Directory()
-        directory.tell_files("import_errors", [("main", "sales/broken.py")])
-        directory.tell_files("dags", [("main", "shop.py")])
-        assert directory.find_file("main", "broken.py") == "sales/broken.py"
-        directory.tell_files("import_errors", [])
-        assert directory.find_file("main", "broken.py") == "broken.py"
+        directory.set_files("import_errors", [("main", "sales/broken.py")])
+        directory.set_files("dags", [("main", "shop.py")])
+        assert directory.get_file_path("main", "broken.py") == "sales/broken.py"
+        directory.set_files("import_errors", [])
+        assert directory.get_file_path("main", "broken.py") == "broken.py"
 
     def test_archives_keep_their_ending(self) -> None:
         found = resolve("dag_processing.processor_timeouts", "c", {"file_path": "a/packed.zip"})
@@ -196,11 +196,11 @@ class Clock:
 def test_a_deleted_file_is_gone_after_three_of_its_periods(period: float) -> None:
     clock = Clock()
     store = Store(FAMILIES, clock)
-    events = Events(store, clock=clock)
+    events = LiveTables(store, clock=clock)
     family = dag_processor.FILE_DURATION
     for _ in range(6):
         for name in ("kept.py", "deleted.py"):
-            series = events.find(family, ("main", name, ""))
+            series = events.get_or_create(family, ("main", name, ""))
             events.set(family, series, b"1", 90.0, relative=False)  # type: ignore[arg-type]
         clock.now += period
         assert not events.sweep()
@@ -209,8 +209,8 @@ def test_a_deleted_file_is_gone_after_three_of_its_periods(period: float) -> Non
         return len(events._live[family].known)
 
     assert count() == 2
-    for _ in range(int(max(3 * period, UNKNOWN) / 10) + 2):
-        events.set(family, events.find(family, ("main", "kept.py", "")), b"1", 90.0, relative=False)  # type: ignore[arg-type]
+    for _ in range(int(max(3 * period, DEFAULT_EXPIRY) / 10) + 2):
+        events.set(family, events.get_or_create(family, ("main", "kept.py", "")), b"1", 90.0, relative=False)  # type: ignore[arg-type]
         clock.now += 10
         events.sweep()
     assert list(events._live[family].known) == [("main", "kept.py", "")]
@@ -218,9 +218,9 @@ def test_a_deleted_file_is_gone_after_three_of_its_periods(period: float) -> Non
 
 def test_a_file_that_was_reported_once_stays_for_the_whole_time() -> None:
     clock = Clock()
-    events = Events(Store(FAMILIES, clock), clock=clock)
+    events = LiveTables(Store(FAMILIES, clock), clock=clock)
     family = dag_processor.FILE_DURATION
-    events.set(family, events.find(family, ("main", "a.py", "")), b"1", 90.0, relative=False)  # type: ignore[arg-type]
+    events.set(family, events.get_or_create(family, ("main", "a.py", "")), b"1", 90.0, relative=False)  # type: ignore[arg-type]
     clock.now += family.ttl - 20
     assert not events.sweep()
     clock.now += 40
