@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from docs.matrix import write_events, write_matrix
 from docs.rulesheet import write_alerts, write_thresholds
 from exporter.cli import main as command
-from exporter.commands.metrics import list_markdown
+from exporter.commands.metrics import format_markdown
 from exporter.config.option import VARIABLE_PREFIX, Option
 from exporter.config.options import OPTIONS
 from exporter.diagnosis.reasons import REASONS
@@ -38,7 +38,7 @@ OUTCOME_MEANINGS: Mapping[decision.TryOutcome, str] = {
 
 
 def write_metrics() -> str:
-    return list_markdown(FAMILIES)
+    return format_markdown(FAMILIES)
 
 
 def write_histograms() -> str:
@@ -62,8 +62,8 @@ def write_cells(option: Option) -> Iterator[str]:
     yield " ".join(mark(flag) for flag in (option.flag, option.negative_flag) if flag)
     yield mark(option.variable.removeprefix(VARIABLE_PREFIX))
     yield mark(option.key + (f".{option.names.noun.upper()}" if option.names else "")) if option.by_file else ""
-    yield mark(option.show(option.default))
-    yield f"{option.help} ({mark(option.form.metavar)})".replace("|", "\\|").replace("<", "&lt;")
+    yield mark(option.format(option.default))
+    yield f"{option.help} ({mark(option.value_type.metavar)})".replace("|", "\\|").replace("<", "&lt;")
 
 
 def mark(text: str) -> str:

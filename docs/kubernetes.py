@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.commands.bundle import name_of, write_object
+from exporter.commands.bundle import get_object_name, render_rule_object
 
 PROMETHEUS = Path(__file__).parents[1] / "prometheus"
 FOLDER = PROMETHEUS / "kubernetes"
@@ -17,14 +17,14 @@ GENERATOR = "python -m docs.kubernetes"
 
 
 def write(path: Path) -> str:
-    """The PrometheusRule object for a file of rules."""
-    return write_object(path, generator=GENERATOR)
+    """The object that holds a file of rules."""
+    return render_rule_object(path, generator=GENERATOR)
 
 
 def list_outdated() -> Iterator[tuple[Path, str | None]]:
     """Yield each object that is out of date, with its new text; None if it must be deleted."""
     sources = [*sorted(PROMETHEUS.glob("rules/*.yml")), *sorted(PROMETHEUS.glob("alerts/*.yml"))]
-    wanted = {FOLDER / f"{name_of(path)}.yaml": write(path) for path in sources}
+    wanted = {FOLDER / f"{get_object_name(path)}.yaml": write(path) for path in sources}
     for path, text in wanted.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             yield path, text

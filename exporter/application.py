@@ -1,4 +1,4 @@
-"""The exporter as a process: engine and web server, signals, reloading, and an orderly end."""
+"""The exporter process: starts engine and web server, handles signals, reloads the configuration, stops."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from exporter.web.server import AddressError, AppContext, Server, WebConfigError
 
 log = logging.getLogger(__name__)
 
-SWITCH_INTERVAL = 0.0005
-"""Seconds for which one thread may keep the others waiting: decoding a page must not delay a scrape."""
-GRACE = 10.0
-"""Seconds that a scrape and a read under way have to end."""
-WATCH = 5.0
-"""Seconds between looks at whether the web server lives."""
-END = (signal.SIGTERM, signal.SIGINT)
+GIL_SWITCH_INTERVAL = 0.0005
+"""Python's thread switch interval in seconds; short, so that decoding a page does not delay a scrape."""
+STOP_TIMEOUT = 10.0
+"""Seconds that open scrapes and running reads have to end."""
+WATCH_INTERVAL = 5.0
+"""Seconds between checks whether the web server runs."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StartError(Exception):
-    """The exporter cannot start; `problems` has a line for each reason."""
+    """The exporter cannot start; `problems` has one line per reason."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -39,7 +39,7 @@ class StartError(Exception):
 
 
 class Application:
-    """What `serve` runs. Raises StartError where the state file, the web configuration or an address is unusable."""
+    """The command `serve`. Raises StartError if the state file, the web configuration or an address cannot be used."""
 
     def __init__(self, configuration: Configuration, load: Callable[[], Configuration]) -> None:
         self._configuration = configuration
@@ -52,43 +52,43 @@ class Application:
         try:
             self.engine = Engine(settings)
             self._server = Server(self._build_context(), settings.web)
-            self.engine.telemetry.served = self._count_served
+            self.engine.telemetry.served = self._get_served
         except (StateError, ValueError) as error:
             raise StartError(str(error)) from error
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration anew. Raises StartError."""
-        sys.setswitchinterval(SWITCH_INTERVAL)
-        for number in (*END, signal.SIGHUP):
-            signal.signal(number, self._note)
+        """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration. Raises StartError."""
+        sys.setswitchinterval(GIL_SWITCH_INTERVAL)
+        for number in (*STOP_SIGNALS, signal.SIGHUP):
+            signal.signal(number, self._queue_signal)
         self._start()
-        while self._wait_for_signal() not in END:
+        while self._wait_for_signal() not in STOP_SIGNALS:
             self._reload_by_signal()
         self._stop()
         if self._failure:
             raise StartError(self._failure)
 
     def reload(self) -> None:
-        """Read the configuration anew; one that is wrong leaves the old in force. Raises ConfigError."""
+        """Reload the configuration. Raises ConfigError if it is invalid; the old one stays in use."""
         with self._reloading:
             try:
                 configuration = self._load()
             except ConfigError as error:
                 self.engine.telemetry.record_reload(succeeded=False)
                 for problem in error.problems:
-                    log.error("the configuration was not reloaded: %s", problem)  # noqa: TRY400 - the line says it all
+                    log.error("the configuration was not reloaded: %s", problem)  # noqa: TRY400 - a traceback would not help
                 raise
             try:
                 self._apply(configuration)
             except StateError as error:
-                # The sources have stopped and cannot go on without their counters: start over.
+                # The sources have stopped and cannot continue without their counters: exit.
                 self._failure = str(error)
                 self._signals.put(signal.SIGTERM)
                 raise ConfigError([str(error)]) from error
             self.engine.telemetry.record_reload(succeeded=True)
             log.info("the configuration was reloaded")
 
-    def _count_served(self) -> Served:
+    def _get_served(self) -> Served:
         counts = asdict(self._server.counts)
         return Served(counts, self._server.open_connections, self._server.config_failures)
 
@@ -115,44 +115,44 @@ class Application:
         for notice in self._configuration.notices:
             log.warning("%s", notice)
         if self._configuration.settings.state_file is None:
-            log.warning("no state file is configured: counters start at zero; see --state.file")
+            log.warning("no state file is configured: counters restart at 0 with the exporter; see --state.file")
         self.engine.start()
 
     def _stop(self) -> None:
-        for number in END:
-            # Whoever asks twice does not want to wait.
+        for number in STOP_SIGNALS:
+            # A second signal ends the process at once.
             signal.signal(number, signal.SIG_DFL)
         log.info("stopping")
-        self._server.stop(GRACE)
+        self._server.stop(STOP_TIMEOUT)
         with self._reloading:
-            ended = self.engine.stop(GRACE)
+            ended = self.engine.stop(STOP_TIMEOUT)
         if not ended:
-            log.warning("a read did not end in time; what it found will be read again")
+            log.warning("a read did not end in time; its data is read again after the next start")
         log.info("stopped")
 
     def _wait_for_signal(self) -> signal.Signals:
         while True:
             try:
-                return self._signals.get(timeout=WATCH)
+                return self._signals.get(timeout=WATCH_INTERVAL)
             except Empty:
                 if not self._server.alive:
-                    self._failure = "the web server ended; see the log"
+                    self._failure = "the web server ended unexpectedly; see the log"
                     return signal.SIGTERM
 
-    def _note(self, number: int, _frame: object) -> None:
+    def _queue_signal(self, number: int, _frame: object) -> None:
         self._signals.put(signal.Signals(number))
 
     def _reload_by_signal(self) -> None:
         try:
             self.reload()
         except ConfigError:
-            # It is logged and counted; there is nobody to tell.
+            # Already logged and counted.
             return
 
     def _apply(self, configuration: Configuration) -> None:
         old, new = self._configuration.settings, configuration.settings
-        for name in find_fixed(old, new):
-            log.warning("a change of %s takes effect with the next start", name)
+        for name in list_restart_options(old, new):
+            log.warning("the change of %s takes effect after a restart", name)
         for notice in configuration.notices:
             log.warning("%s", notice)
         logs.configure(new.log_level, new.log_format)
@@ -161,8 +161,8 @@ class Application:
         self._configuration = configuration
 
 
-def find_fixed(old: Settings, new: Settings) -> Iterator[str]:
-    """What differs and cannot change while the exporter runs."""
+def list_restart_options(old: Settings, new: Settings) -> Iterator[str]:
+    """Yield the sections that changed but need a restart."""
     if old.web != new.web:
         yield "web"
     if old.state_file != new.state_file:
@@ -172,9 +172,9 @@ def find_fixed(old: Settings, new: Settings) -> Iterator[str]:
 
 
 def scrape_once(settings: Settings) -> tuple[str, list[str]]:
-    """Read everything once; returns the exposition with the values as they are, and what could not be read.
+    """Read everything once. Returns the exposition with the actual values, and an error line per failed reader.
 
-    The state file and StatsD are left alone: an exporter that runs may be using them.
+    The state file and StatsD are not used, because a running exporter may use them.
     """
     logs.configure("error", settings.log_format)
     collectors = {**settings.collectors, "statsd": False}
@@ -188,5 +188,5 @@ def scrape_once(settings: Settings) -> tuple[str, list[str]]:
         for reader in source.readers
         if reader.outcome not in ("ok", "")
     ]
-    engine.stop(GRACE)
+    engine.stop(STOP_TIMEOUT)
     return text, failures

@@ -1,6 +1,6 @@
-"""The command line: `serve` unless another command is named. Each command imports what it needs, and no more."""
+"""The command line. `serve` is the default command. Each command imports only what it needs."""
 
-# ruff: noqa: PLC0415 - a health check or a worker must not pay for what other commands import
+# ruff: noqa: PLC0415 - a health check or a worker must not load the imports of other commands
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import click
 
 from exporter import __version__
 from exporter.config import flags, loader
-from exporter.config.flags import FLAGS, FlagCommand, collect
+from exporter.config.flags import FLAGS, FlagCommand, collect_flags
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-EPILOG = "Without a command it serves: airflow-exporter --airflow.url=URL is airflow-exporter serve --airflow.url=URL."
+EPILOG = "The default command is serve: airflow-exporter --airflow.url=URL is airflow-exporter serve --airflow.url=URL."
 
 
 class ServingGroup(click.Group):
-    """A group whose command is `serve` where only options are given."""
+    """A command group that runs `serve` if only options are given."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
@@ -31,7 +31,7 @@ class ServingGroup(click.Group):
 
 
 def load(parameters: Mapping[str, object]) -> loader.Configuration:
-    """The configuration; where it is wrong every error is printed and the process ends with 1."""
+    """Load the configuration. If it is invalid, print all errors and exit with 1."""
     try:
         return read_configuration(parameters)
     except loader.ConfigError as error:
@@ -40,7 +40,7 @@ def load(parameters: Mapping[str, object]) -> loader.Configuration:
 
 def read_configuration(parameters: Mapping[str, object]) -> loader.Configuration:
     """The configuration from flags, environment and file. Raises ConfigError."""
-    return loader.load(collect(parameters), os.environ, check_mapping)
+    return loader.load(collect_flags(parameters), os.environ, check_mapping)
 
 
 def check_mapping(path: Path) -> Sequence[str]:
@@ -56,39 +56,41 @@ def check_mapping(path: Path) -> Sequence[str]:
 
 
 def fail(*problems: str) -> NoReturn:
+    """Print the problems to stderr and exit with 1."""
     for problem in problems:
         click.echo(problem, err=True)
     sys.exit(1)
 
 
 def describe_system() -> str:
-    """System, release and machine, without the process that the module `platform` starts to ask for more."""
+    """System, release and machine. The module `platform` would start a process for it."""
     system = os.uname()
     return f"{system.sysname} {system.release} {system.machine}"
 
 
 RULE_FORMATS = ("prometheus", "kubernetes")
-"""Plain files of rules, or PrometheusRule objects."""
+"""Plain rule files, or PrometheusRule objects."""
 
-EXPLAINED = (
+EXPLAIN_PARAMETERS = (
     click.Argument(["lines"], nargs=-1),
-    click.Option(["--capture"], type=click.Path(), help="Sum up a file: lines, or JSON objects with a payload."),
+    click.Option(["--capture"], type=click.Path(), help="Summarize a file of StatsD lines, or of JSON objects."),
     click.Option(
-        ["--listen"], type=float, metavar="SECONDS", help="Sum up what arrives at --statsd.listen-udp for a while."
+        ["--listen"],
+        type=float,
+        metavar="SECONDS",
+        help="Receive StatsD on --statsd.listen-udp for this long, then summarize it.",
     ),
     click.Option(
-        ["--with-api"], is_flag=True, help="Ask Airflow's API for its release, its settings and its DAGs first."
+        ["--with-api"], is_flag=True, help="First read the release, the settings and the DAGs from Airflow's API."
     ),
 )
-"""What `explain` takes beside the flags of `serve`."""
+"""Parameters of `explain`, besides the flags of `serve`."""
 
-JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, as the page /diagnosis does.")
-
-OFFLINE = click.Option(
+OFFLINE_FLAG = click.Option(
     ["--offline"],
     is_flag=True,
-    help="Ask nothing of the network: check only the configuration, the files that it names, mapping and web "
-    "configuration; for use in CI.",
+    help="Do not use the network: check only the configuration and the files that it names, such as the mapping file "
+    "and the web configuration file. For CI.",
 )
 
 
@@ -102,7 +104,7 @@ def main() -> None:
 
 @main.command(cls=FlagCommand, params=list(FLAGS))
 def serve(**parameters: object) -> None:
-    """Read Airflow on a timer and serve what was read at /metrics."""
+    """Collect metrics from Airflow at regular intervals and serve them at /metrics."""
     configuration = load(parameters)
     from exporter.application import Application, StartError
 
@@ -112,43 +114,24 @@ def serve(**parameters: object) -> None:
         fail(*error.problems)
 
 
-@main.command(cls=FlagCommand, shows=flags.matters_to_check, params=[OFFLINE, *FLAGS])
+@main.command(cls=FlagCommand, shows=flags.affects_check, params=[OFFLINE_FLAG, *FLAGS])
 def check(*, offline: bool, **parameters: object) -> None:
-    """Try the configuration, the connection, the credentials and each permission.
+    """Check the configuration, the connection to Airflow, the credentials and each permission.
 
-    Exit code: 0 where all is well, 1 where something is wrong, 2 for a flag that does not exist.
+    Exit code: 0 if all checks pass, 1 if one fails, 2 for an unknown flag.
     """
-    from exporter.commands.check import diagnose
+    from exporter.commands.check import run_checks
 
-    sound = True
-    for finding in diagnose(load(parameters), offline=offline):
-        sound = sound and finding.sound
-        click.echo(finding)
-    sys.exit(0 if sound else 1)
-
-
-@main.command(cls=FlagCommand, shows=flags.matters_to_once, params=[JSON, *FLAGS])
-def diagnose(*, as_json: bool, **parameters: object) -> None:
-    """Say what waits in Airflow now, why, and which setting changes it; reads the API once.
-
-    Exit code: 0 where nothing waits beyond normal work, 1 where something does, 2 where Airflow could not be read.
-    """
-    from exporter.commands.diagnose import diagnose as read_diagnosis
-    from exporter.commands.diagnose import needs_attention, to_json_text, to_text
-
-    found, problems = read_diagnosis(load(parameters).settings)
-    for problem in problems:
-        click.echo(problem, err=True)
-    if found is None:
-        sys.exit(2)
-    for line in [to_json_text(found)] if as_json else to_text(found):
-        click.echo(line)
-    sys.exit(any(needs_attention(finding) for finding in found.findings))
+    passed = True
+    for result in run_checks(load(parameters), offline=offline):
+        passed = passed and result.passed
+        click.echo(result)
+    sys.exit(0 if passed else 1)
 
 
-@main.command(cls=FlagCommand, shows=flags.matters_to_once, params=list(FLAGS))
+@main.command(cls=FlagCommand, shows=flags.affects_once, params=list(FLAGS))
 def once(**parameters: object) -> None:
-    """Read everything once and print it as /metrics would."""
+    """Read everything once and print it in the format of /metrics."""
     from exporter.application import scrape_once
 
     text, problems = scrape_once(load(parameters).settings)
@@ -160,7 +143,7 @@ def once(**parameters: object) -> None:
 @main.command()
 @click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
 def metrics(form: str) -> None:
-    """List every metric: name, type, labels and meaning."""
+    """List all metrics: name, type, labels and help."""
     from exporter.commands.metrics import FORMATS
     from exporter.metrics.catalogue.families import FAMILIES
 
@@ -168,16 +151,18 @@ def metrics(form: str) -> None:
 
 
 @main.command()
-@click.option("--identity", default="airflow", show_default=True, help="Labels that say which Airflow it is.")
+@click.option("--identity", default="airflow", show_default=True, help="Labels that identify an Airflow.")
 @click.option("--format", "form", type=click.Choice(RULE_FORMATS), default=RULE_FORMATS[0], show_default=True)
 @click.option(
-    "--output", type=click.Path(file_okay=False), help="Folder to write to, with dashboards and Alertmanager's."
+    "--output",
+    type=click.Path(file_okay=False),
+    help="Folder for the rules, dashboards and Alertmanager configuration.",
 )
 def rules(identity: str, form: str, output: str | None) -> None:
-    """Print the rules and alerts of this release, or write them with the dashboards and Alertmanager's configuration.
+    """Print the rules and alerts of this release, or write them with the dashboards and the Alertmanager configuration.
 
-    The label airflow says which Airflow a metric belongs to, so it must be unique. Where one ruler evaluates several
-    clusters whose Airflows have the same names, --identity=airflow,cluster,namespace writes all with further labels.
+    The label airflow identifies an Airflow, so it must be unique. If one ruler evaluates several clusters with Airflows
+    of the same name, use --identity=airflow,cluster,namespace to add further labels everywhere.
     """
     from pathlib import Path
 
@@ -189,7 +174,9 @@ def rules(identity: str, form: str, output: str | None) -> None:
     except IdentityError as error:
         fail(f"--identity={error}")
     if output is None:
-        click.echo(bundle.join_objects(further) if form == "kubernetes" else bundle.join_rules(further), nl=False)
+        click.echo(
+            bundle.render_all_objects(further) if form == "kubernetes" else bundle.render_all_rules(further), nl=False
+        )
         return
     try:
         click.echo(f"{bundle.write_folder(Path(output), form, further)} files written to {output}")
@@ -197,25 +184,25 @@ def rules(identity: str, form: str, output: str | None) -> None:
         fail(f"{error.filename}: {error.strerror}")
 
 
-@main.command(cls=FlagCommand, shows=flags.matters_to_probe, params=list(FLAGS))
+@main.command(cls=FlagCommand, shows=flags.affects_probe, params=list(FLAGS))
 def probe(**parameters: object) -> None:
-    """Ask a running exporter whether it is healthy; for container health checks.
+    """Check whether a running exporter is healthy; for health checks of containers.
 
-    Give it the flags of `serve`, or better, set both by variables.
+    Needs the same flags as `serve`; environment variables work for both.
     """
-    from exporter.commands.probe import find_problem
+    from exporter.commands.probe import get_problem
 
-    address = loader.find_listen_address(collect(parameters), os.environ)
-    problem = find_problem(address)
+    address = loader.get_listen_address(collect_flags(parameters), os.environ)
+    problem = get_problem(address)
     if problem:
         fail(problem)
 
 
-@main.command(cls=FlagCommand, shows=flags.matters_to_explain, params=[*EXPLAINED, *FLAGS])
+@main.command(cls=FlagCommand, shows=flags.affects_explain, params=[*EXPLAIN_PARAMETERS, *FLAGS])
 def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, with_api: bool, **given: object) -> None:
-    """Say what becomes of StatsD LINES: event, metric, labels, value and unit, or why they are dropped.
+    """Show how StatsD LINES are interpreted: event, metric, labels, value and unit, or why they are dropped.
 
-    Without lines they are read from standard input, one each.
+    Without LINES, they are read from standard input.
     """
     from pathlib import Path
 
@@ -223,34 +210,34 @@ def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, w
 
     settings = load(given).settings
     if listen and not settings.reception.listen_udp:
-        fail("--listen needs an address to listen on: --statsd.listen-udp")
+        fail("--listen needs a listen address; set --statsd.listen-udp")
     resolver, problem = explaining.prepare(settings, ask_api=with_api)
     if problem:
         click.echo(problem, err=True)
     try:
         if capture:
-            told = explaining.explain_capture(Path(capture), resolver)
+            output = explaining.explain_capture(Path(capture), resolver)
         elif listen:
-            told = explaining.explain_many(explaining.listen(settings.reception.listen_udp, listen), resolver)
+            output = explaining.explain_many(explaining.listen(settings.reception.listen_udp, listen), resolver)
         else:
             texts = [line.encode() for line in lines] or sys.stdin.buffer.read().splitlines()
-            told = explaining.explain_lines(texts, resolver)
-        for line in told:
+            output = explaining.explain_lines(texts, resolver)
+        for line in output:
             click.echo(line)
     except OSError as error:
         if capture:
             fail(f"{capture}: {error.strerror}")
-        fail(f"{settings.reception.listen_udp}: {error.strerror}; if an exporter listens there, listen elsewhere")
+        fail(f"{settings.reception.listen_udp}: {error.strerror}; if it is in use, set another --statsd.listen-udp")
 
 
 @main.command()
 @click.argument("name", required=False)
-@click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Write a copy of all runbooks there.")
+@click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Write a copy of all runbooks here.")
 @click.option("--format", "form", type=click.Choice(["html", "markdown"]), default="html", show_default=True)
 def runbooks(name: str | None, output: str | None, form: str) -> None:
-    """List the runbooks of alerts, print that of alert NAME, or write a copy of all to serve from another place.
+    """List all runbooks, print the runbook of alert NAME, or write a copy of all for another web server.
 
-    Alerts link to the copy once its address is the label `runbooks` in prometheus/rules/settings.yml.
+    Alerts link to the copy if its address is set as the label `runbooks` in prometheus/rules/settings.yml.
     """
     from pathlib import Path
 
@@ -261,17 +248,17 @@ def runbooks(name: str | None, output: str | None, form: str) -> None:
         try:
             click.echo(f"{write_static_copy(Path(output), form)} runbooks written to {output}")
         except OSError as error:
-            fail(f"{error.filename or output}: {error.strerror}; choose a folder that can be written with --output")
+            fail(f"{error.filename or output}: {error.strerror}; set --output to a folder that can be written")
         return
     text = read_runbook(name) if name else "\n".join(list_runbooks()) + "\n"
     if text is None:
-        fail(f"there is no runbook for {name}; `airflow-exporter runbooks` lists those that there are")
+        fail(f"there is no runbook for {name}; `airflow-exporter runbooks` lists all runbooks")
     click.echo(text, nl=False)
 
 
 @main.command("hash-password")
 def hash_password() -> None:
-    """Hash a password for the users of the web configuration file; it is asked for, or read from a pipe."""
+    """Hash a password for basic_auth_users of the web configuration file. Prompts for it, or reads it from a pipe."""
     import bcrypt
 
     if sys.stdin.isatty():
@@ -280,7 +267,7 @@ def hash_password() -> None:
         password, _, rest = sys.stdin.read().lstrip("\ufeff").partition("\n")
         password = password.rstrip("\r")
         if rest.strip():
-            fail("the input has several lines: give the password alone, on one line")
+            fail("the input has several lines; write only the password, on one line")
     if not password or len(password.encode()) > 72:
-        fail("a password has 1 to 72 bytes: bcrypt looks at no more")
+        fail("a password must have 1 to 72 bytes: bcrypt ignores any further bytes")
     click.echo(bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=10)).decode())

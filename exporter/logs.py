@@ -1,6 +1,6 @@
-"""Logging: one line a message, as logfmt or JSON, with repetitions counted and secrets hidden.
+"""Logging: one line per message in logfmt or JSON; repeated messages are counted, secrets are hidden.
 
-What a reader logs while it reads is also shown on the page of its last cycles (`capture`).
+What a reader logs during a poll is also shown on the page `/sources` (`capture`).
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ LEVELS = {
 FORMATS = ("logfmt", "json")
 """The values of `--log.format`."""
 
-OURS = "exporter"
-WINDOW = 60.0
-"""For how many seconds a repetition of a message is counted instead of shown."""
-REMEMBERED = 500
-"""How many different messages are watched for repetitions."""
-CAPTURED_LINES = 100
-CAPTURED_LENGTH = 500
-MAX_TRACE = 1 << 16
+PACKAGE = "exporter"
+REPEAT_WINDOW = 60.0
+"""Seconds for which repetitions of a message are counted instead of logged."""
+MAX_WATCHED_MESSAGES = 500
+"""Different messages that are watched for repetitions."""
+MAX_CAPTURED_LINES = 100
+MAX_CAPTURED_LENGTH = 500
+MAX_TRACEBACK = 1 << 16
 """Characters of a traceback that are logged."""
 
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-BARE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+\Z")
-KEY = re.compile(r"[^A-Za-z0-9_]")
+STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+UNQUOTED_VALUE = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+\Z")
+INVALID_KEY_CHARACTER = re.compile(r"[^A-Za-z0-9_]")
 
 captured = threading.local()
 
 
 def configure(level: str = "info", form: str = "logfmt", stream: TextIO | None = None) -> None:
-    """Send every logger's records to the stream (stderr), replacing an earlier set-up.
+    """Send the records of all loggers to the stream (by default stderr); replaces an earlier configuration.
 
     Raises KeyError for a level that is not in LEVELS.
     """
     chosen = LEVELS[level]
-    handler = Output(stream or sys.stderr)
+    handler = LogOutput(stream or sys.stderr)
     handler.setFormatter(JSONFormatter() if form == "json" else LogfmtFormatter())
     handler.setLevel(chosen)
     root = logging.getLogger()
-    for old in [known for known in root.handlers if isinstance(known, Output)]:
+    for old in [known for known in root.handlers if isinstance(known, LogOutput)]:
         root.removeHandler(old)
         old.close()
     root.addHandler(handler)
     root.setLevel(chosen)
-    # Ours are always made, so that a cycle's page has its debug lines whatever the log shows.
-    logging.getLogger(OURS).setLevel(logging.DEBUG)
-    # The server's own remarks on starting and stopping repeat ours.
+    # Debug records are always created, because the page /sources shows them at every log level.
+    logging.getLogger(PACKAGE).setLevel(logging.DEBUG)
+    # uvicorn's messages on start and stop repeat ours.
     logging.getLogger("uvicorn").setLevel(max(chosen, logging.WARNING) if chosen > logging.DEBUG else chosen)
     logging.captureWarnings(capture=True)
     if threading.excepthook is threading.__excepthook__:
@@ -72,61 +72,66 @@ def configure(level: str = "info", form: str = "logfmt", stream: TextIO | None =
 
 
 def log_uncaught(arguments: threading.ExceptHookArgs) -> None:
-    """Log the error that ended a thread, in the form of all other lines and without secrets."""
+    """Log the exception that ended a thread, in the configured format and without secrets."""
     if arguments.exc_type is SystemExit:
         return
     name = arguments.thread.name if arguments.thread else "unknown"
     error = (arguments.exc_type, arguments.exc_value or arguments.exc_type(), arguments.exc_traceback)
-    logging.getLogger(OURS).error("the thread %s ended by an error that is not foreseen", name, exc_info=error)
+    logging.getLogger(PACKAGE).error("the thread %s ended with an unexpected error", name, exc_info=error)
 
 
-def read_fields(record: logging.LogRecord) -> dict[str, str]:
-    """What a record says, in the order in which it is shown."""
+def get_fields(record: logging.LogRecord) -> dict[str, str]:
+    """The fields of a record, in the order of the output."""
     seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
     fields = {
         "ts": f"{seconds}.{int(record.msecs):03d}Z",
         "level": "warn" if record.levelno == logging.WARNING else record.levelname.lower(),
-        "logger": record.name.removeprefix(OURS + "."),
+        "logger": record.name.removeprefix(PACKAGE + "."),
         "msg": redact(record.getMessage().strip()),
     }
-    return fields | read_extras(record)
+    return fields | get_extra_fields(record)
 
 
-def read_extras(record: logging.LogRecord) -> dict[str, str]:
-    """The fields given as `extra`, and the exception."""
-    extras = {KEY.sub("_", key): redact(tell(value)) for key, value in vars(record).items() if key not in STANDARD}
+def get_extra_fields(record: logging.LogRecord) -> dict[str, str]:
+    """The fields passed as `extra`, and the exception."""
+    extras = {
+        INVALID_KEY_CHARACTER.sub("_", key): redact(format_value(value))
+        for key, value in vars(record).items()
+        if key not in STANDARD_ATTRIBUTES
+    }
     if record.exc_info and record.exc_info[1]:
         error = record.exc_info[1]
         extras["err"] = redact_foreign(f"{type(error).__name__}: {error}")
-        extras["trace"] = redact_foreign(logging.Formatter().formatException(record.exc_info), MAX_TRACE)
+        extras["trace"] = redact_foreign(logging.Formatter().formatException(record.exc_info), MAX_TRACEBACK)
     return extras
 
 
-def tell(value: object) -> str:
+def format_value(value: object) -> str:
+    """A field value as text; booleans as true and false."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class LogfmtFormatter(logging.Formatter):
-    """`ts=… level=info logger=… msg="…" key=value`: easy to read and to search."""
+    """`ts=… level=info logger=… msg="…" key=value`: easy to read and search."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return " ".join(f"{key}={quote(value)}" for key, value in read_fields(record).items())
+        return " ".join(f"{key}={quote_value(value)}" for key, value in get_fields(record).items())
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line, all values text."""
+    """One JSON object per line; all values are text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(read_fields(record), ensure_ascii=False)
+        return json.dumps(get_fields(record), ensure_ascii=False)
 
 
-def quote(value: str) -> str:
-    """A logfmt value: bare where that is unambiguous, else quoted on one line."""
-    return value if BARE.match(value) else json.dumps(value, ensure_ascii=False)
+def quote_value(value: str) -> str:
+    """A logfmt value: quoted unless it is unambiguous without quotes."""
+    return value if UNQUOTED_VALUE.match(value) else json.dumps(value, ensure_ascii=False)
 
 
-class Repetition:
-    """A message that was shown, and how often it came again since; times are monotonic seconds."""
+class RepeatedMessage:
+    """A message that was logged, and how often it was repeated since then. Times are monotonic seconds."""
 
     __slots__ = ("count", "last", "since")
 
@@ -136,83 +141,83 @@ class Repetition:
         self.count = 0
 
 
-class Output(logging.StreamHandler[TextIO]):
-    """Writes records; the same message again within WINDOW is counted, then summed up in one line."""
+class LogOutput(logging.StreamHandler[TextIO]):
+    """Writes records; repetitions within REPEAT_WINDOW are counted and then logged as one line."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)
         self._clock = clock
-        self._seen: dict[tuple[object, ...], Repetition] = {}
+        self._seen: dict[tuple[object, ...], RepeatedMessage] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         now = self._clock()
-        self._settle(now)
-        if record.levelno <= logging.DEBUG or not self._repeats(record, now):
+        self._flush_expired(now)
+        if record.levelno <= logging.DEBUG or not self._is_repeated(record, now):
             super().emit(record)
 
     def close(self) -> None:
-        """Sum up what is still being counted."""
+        """Log the counts of repetitions, then close."""
         self.acquire()
         try:
-            self._settle(float("inf"))
+            self._flush_expired(float("inf"))
         finally:
             self.release()
         super().close()
 
-    def _repeats(self, record: logging.LogRecord, now: float) -> bool:
-        extras = tuple((key, str(value)) for key, value in vars(record).items() if key not in STANDARD)
+    def _is_repeated(self, record: logging.LogRecord, now: float) -> bool:
+        extras = tuple((key, str(value)) for key, value in vars(record).items() if key not in STANDARD_ATTRIBUTES)
         key = (record.name, record.levelno, record.getMessage(), extras)
         known = self._seen.get(key)
         if known is None:
-            self._seen[key] = Repetition(record, now)
+            self._seen[key] = RepeatedMessage(record, now)
             return False
         known.count += 1
         known.last = record
         return True
 
-    def _settle(self, now: float) -> None:
-        """Forget the oldest messages, which come first, and say how often they came again."""
+    def _flush_expired(self, now: float) -> None:
+        """Drop the oldest messages and log how often they were repeated."""
         while self._seen:
             key, oldest = next(iter(self._seen.items()))
-            if now - oldest.since < WINDOW and len(self._seen) < REMEMBERED:
+            if now - oldest.since < REPEAT_WINDOW and len(self._seen) < MAX_WATCHED_MESSAGES:
                 return
             del self._seen[key]
             if oldest.count:
-                super().emit(sum_up(oldest))
+                super().emit(build_summary(oldest))
 
 
-def sum_up(repetition: Repetition) -> logging.LogRecord:
-    """The last of the repeated records, saying how many are not shown."""
+def build_summary(repetition: RepeatedMessage) -> logging.LogRecord:
+    """The last of the repeated records, with the number of repetitions in the field `repeated`."""
     fields = vars(repetition.last) | {"repeated": repetition.count}
     return logging.makeLogRecord(fields)
 
 
-class Recorder(logging.Handler):
-    """Gives each thread that captures its own records, in short."""
+class CaptureHandler(logging.Handler):
+    """Collects the records of each thread that uses `capture`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         lines: list[str] | None = getattr(captured, "lines", None)
-        if lines is None or len(lines) > CAPTURED_LINES:
+        if lines is None or len(lines) > MAX_CAPTURED_LINES:
             return
-        lines.append(shorten(record) if len(lines) < CAPTURED_LINES else "… more lines are not kept")
+        lines.append(format_short(record) if len(lines) < MAX_CAPTURED_LINES else "… further lines are not kept")
 
 
-def shorten(record: logging.LogRecord) -> str:
-    """A record as the page of last cycles shows it: time of day in UTC, level, message, fields."""
-    fields = read_fields(record)
+def format_short(record: logging.LogRecord) -> str:
+    """A record as the page /sources shows it: time of day in UTC, level, message, fields."""
+    fields = get_fields(record)
     moment, level, _, message = (fields.pop(key) for key in ("ts", "level", "logger", "msg"))
     fields.pop("trace", None)
-    rest = "".join(f" {key}={quote(value)}" for key, value in fields.items())
-    return f"{moment[11:-1]} {level} {message}{rest}"[:CAPTURED_LENGTH]
+    rest = "".join(f" {key}={quote_value(value)}" for key, value in fields.items())
+    return f"{moment[11:-1]} {level} {message}{rest}"[:MAX_CAPTURED_LENGTH]
 
 
-recorder = Recorder()
+capture_handler = CaptureHandler()
 
 
 @contextmanager
 def capture() -> Iterator[list[str]]:
-    """Collect what this thread logs, down to debug for our own loggers, until the block ends."""
-    logging.getLogger().addHandler(recorder)  # does nothing where it is there already
+    """Collect what this thread logs until the block ends; of the exporter's loggers also debug messages."""
+    logging.getLogger().addHandler(capture_handler)  # no effect if it is there already
     outer: list[str] | None = getattr(captured, "lines", None)
     lines: list[str] = []
     captured.lines = lines

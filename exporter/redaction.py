@@ -1,8 +1,8 @@
-"""Secrets in texts: which ones are known, in which forms they may come back, and how they are taken out.
+"""Redaction of secrets in log messages, errors and pages.
 
-Two measures. `redact` is for our own sentences: it takes out known secrets as they are, and what looks like one.
-`redact_foreign` is for what a server answered or a library said, which may repeat what it was sent in any encoding
-and cut off anywhere: it also takes out other encodings and parts, and gives up the text where that is not enough.
+`redact` is for messages of the exporter: it masks known secrets and what looks like a secret. `redact_foreign` is for
+texts of servers and libraries, which may repeat a secret in any encoding and truncated anywhere: it also masks
+other encodings and parts, and withholds the whole text if that is not enough.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
-HIDDEN = "***"
+MASK = "***"
 WITHHELD = "(not shown: it repeats a secret)"
-SHORTEST_SECRET = 8
-"""Characters. A shorter secret is not searched for in our own sentences: hiding every "a", or every "airflow", would
-leave no log to read."""
-SHORTEST_REPLACED = 4
-"""Characters. A foreign text with a secret that is still shorter is not shown at all: gaps would spell it out."""
-SHORTEST_PART = 8
-"""Characters of a secret in a row that are hidden in a foreign text, where the rest of it was cut off."""
+MIN_SECRET_LENGTH = 8
+"""Characters. Shorter secrets are not masked in messages of the exporter: without every "a", or every "airflow", logs
+would be unreadable."""
+MIN_REPLACED_LENGTH = 4
+"""Characters. A foreign text with a secret shorter than this is withheld: the masks would reveal it."""
+MIN_PART_LENGTH = 8
+"""Consecutive characters of a secret that are masked in a foreign text, even if the rest is missing."""
 MAX_SECRETS = 100
-"""How many secrets are searched for; the one that was used least recently is forgotten first."""
-MAX_FOREIGN = 4096
-"""Characters of a foreign text that are looked at; what follows is cut off."""
+"""Secrets that are searched for; the least recently used one is dropped first."""
+MAX_FOREIGN_LENGTH = 4096
+"""Characters of a foreign text that are kept; the rest is dropped."""
 MAX_DECODINGS = 3
-"""How many encodings around one another are undone in search of a secret."""
+"""Nested encodings that are decoded in search of a secret."""
 BASE64_RUN = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
 PATTERNS = (
     re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
@@ -39,67 +39,66 @@ PATTERNS = (
     re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"),
     re.compile(r"""(?i)(?<=password=)[^\s&,;'"]+"""),
 )
-"""What looks like a secret wherever it comes from: URL credentials, tokens, form fields."""
+"""What looks like a secret wherever it comes from: URL credentials, tokens, encoding fields."""
 
 known_secrets: dict[str, None] = {}
-"""The secrets that were used, the most recent last."""
+"""The secrets in use, the most recently used last."""
 
 
 def hide(secret: str) -> None:
-    """Never show this text from now on. To be called each time a secret is used, so that it is not forgotten."""
+    """Mask this text from now on. Call it each time a secret is used, so that it is not dropped."""
     if secret:
         known_secrets.pop(secret, None)
         known_secrets[secret] = None
         while len(known_secrets) > MAX_SECRETS:
-            # Any thread may do this: what was the oldest a moment ago may be gone.
+            # Another thread may have removed the oldest entry in the meantime.
             known_secrets.pop(next(iter(tuple(known_secrets)), ""), None)
 
 
 def redact(text: str) -> str:
-    """A sentence of ours without known secrets and without what looks like one."""
-    for secret in sort_longest(tuple(known_secrets)):
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, HIDDEN)
+    """Mask known secrets, and what looks like a secret, in a message of the exporter."""
+    for secret in sort_by_length(tuple(known_secrets)):
+        if len(secret) >= MIN_SECRET_LENGTH:
+            text = text.replace(secret, MASK)
     for pattern in PATTERNS:
-        text = pattern.sub(HIDDEN, text)
+        text = pattern.sub(MASK, text)
     return text
 
 
-def redact_foreign(text: str, limit: int = MAX_FOREIGN) -> str:
-    """What a server or a library said, without secrets in any encoding, and without parts of them.
+def redact_foreign(text: str, limit: int = MAX_FOREIGN_LENGTH) -> str:
+    """Mask secrets in any encoding, and parts of them, in a text of a server or a library.
 
-    No more than the first `limit` characters are looked at and returned. To be called before the text is shortened or
-    put on one line.
+    At most the first `limit` characters are returned. Call it before the text is shortened or put on one line.
     """
     secrets = tuple(known_secrets)
     text = text[:limit]
-    forms = sort_longest(tuple({form for secret in secrets for form in list_forms(secret)}))
-    if any(len(form) < SHORTEST_REPLACED and stands_alone(form, text) for form in forms):
+    encodings = sort_by_length(tuple({encoding for secret in secrets for encoding in list_encodings(secret)}))
+    if any(len(encoding) < MIN_REPLACED_LENGTH and contains_alone(encoding, text) for encoding in encodings):
         return WITHHELD
-    for form in forms:
-        text = text.replace(form, HIDDEN) if len(form) >= SHORTEST_REPLACED else text
-    text = redact(hide_parts(text, forms))
-    long = [secret for secret in secrets if len(secret) >= SHORTEST_REPLACED]
-    return WITHHELD if holds_encoded(text, long) else text
+    for encoding in encodings:
+        text = text.replace(encoding, MASK) if len(encoding) >= MIN_REPLACED_LENGTH else text
+    text = redact(hide_parts(text, encodings))
+    long = [secret for secret in secrets if len(secret) >= MIN_REPLACED_LENGTH]
+    return WITHHELD if contains_encoded(text, long) else text
 
 
-def stands_alone(form: str, text: str) -> bool:
-    """Whether it is in the text and no letter or digit adjoins it: else nearly every text would hold it."""
-    return bool(re.search(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])", text))
+def contains_alone(encoding: str, text: str) -> bool:
+    """Whether the text has it as a separate word; short secrets are part of nearly every text."""
+    return bool(re.search(rf"(?<![A-Za-z0-9]){re.escape(encoding)}(?![A-Za-z0-9])", text))
 
 
-def sort_longest(texts: tuple[str, ...]) -> list[str]:
-    """The longest first, so that a secret within another leaves nothing of it."""
+def sort_by_length(texts: tuple[str, ...]) -> list[str]:
+    """The longest first, so that a secret that contains another is masked completely."""
     return sorted(texts, key=len, reverse=True)
 
 
 @lru_cache(maxsize=MAX_SECRETS)
-def list_forms(secret: str) -> frozenset[str]:
-    """A secret as it is, and as it looks within a URL, JSON, HTML, Python's repr, or another encoding."""
+def list_encodings(secret: str) -> frozenset[str]:
+    """A secret as it is, and as it is encoded in URLs, JSON, HTML, Python's repr and other encodings."""
     data = secret.encode("utf-8", "surrogateescape")
     quoted = (quote(data, safe=""), quote(data), quote_plus(data), quote(quote(data, safe=""), safe=""))
     escaped = json.dumps(secret)
-    forms = {
+    encodings = {
         secret,
         *quoted,
         *(re.sub(r"%[0-9A-F]{2}", lambda match: match.group().lower(), one) for one in quoted),
@@ -112,37 +111,37 @@ def list_forms(secret: str) -> frozenset[str]:
         data.decode("latin-1"),
         secret.encode("latin-1", "replace").decode("utf-8", "replace"),
         " ".join(secret.split()),
-        *list_base64(data),
+        *list_base64_parts(data),
     }
-    return frozenset(form for form in forms if form)
+    return frozenset(encoding for encoding in encodings if encoding)
 
 
-def list_base64(data: bytes) -> Iterator[str]:
-    """What base64 makes of it at each offset within something longer, without the ends that its neighbours decide."""
+def list_base64_parts(data: bytes) -> Iterator[str]:
+    """Yield its base64 at each offset within a longer text, without the ends that depend on the neighbours."""
     for offset in range(3):
         first, last = -(-8 * offset // 6), 8 * (offset + len(data)) // 6
-        if last - first >= SHORTEST_PART:
+        if last - first >= MIN_PART_LENGTH:
             for alphabet in (b"+/", b"-_"):
                 yield base64.b64encode(bytes(offset) + data, alphabet).decode()[first:last]
 
 
-def hide_parts(text: str, forms: list[str]) -> str:
-    """The text without SHORTEST_PART characters, or more, in a row of any of these."""
+def hide_parts(text: str, encodings: list[str]) -> str:
+    """Mask every run of MIN_PART_LENGTH or more characters of any of these."""
     grams: dict[str, list[int]] = {}
-    for start in range(len(text) - SHORTEST_PART + 1):
-        grams.setdefault(text[start : start + SHORTEST_PART], []).append(start)
+    for start in range(len(text) - MIN_PART_LENGTH + 1):
+        grams.setdefault(text[start : start + MIN_PART_LENGTH], []).append(start)
     hidden = bytearray(len(text))
-    for form in forms:
-        for start in range(len(form) - SHORTEST_PART + 1):
-            for place in grams.get(form[start : start + SHORTEST_PART], ()):
-                hidden[place : place + SHORTEST_PART] = b"\1" * SHORTEST_PART
+    for encoding in encodings:
+        for start in range(len(encoding) - MIN_PART_LENGTH + 1):
+            for place in grams.get(encoding[start : start + MIN_PART_LENGTH], ()):
+                hidden[place : place + MIN_PART_LENGTH] = b"\1" * MIN_PART_LENGTH
     if not any(hidden):
         return text
-    return re.sub("\0+", HIDDEN, "".join("\0" if hidden[place] else text[place] for place in range(len(text))))
+    return re.sub("\0+", MASK, "".join("\0" if hidden[place] else text[place] for place in range(len(text))))
 
 
-def holds_encoded(text: str, secrets: list[str]) -> bool:
-    """Whether a secret is in the text once encodings around one another are undone."""
+def contains_encoded(text: str, secrets: list[str]) -> bool:
+    """Whether a secret is in the text after nested encodings are decoded."""
     for _ in range(MAX_DECODINGS):
         decoded = decode_once(text)
         if any(secret in decoded for secret in secrets):
@@ -154,7 +153,7 @@ def holds_encoded(text: str, secrets: list[str]) -> bool:
 
 
 def decode_once(text: str) -> str:
-    """The text with one encoding undone, and behind it what is base64 in it."""
+    """The text with one layer of encoding decoded, followed by the decoded base64 in it."""
     plain = html.unescape(unquote_to_bytes(text).decode("utf-8", "replace"))
     plain = re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), plain)
     plain = re.sub(r"\\x([0-9a-fA-F]{2})", lambda match: chr(int(match[1], 16)), plain)
@@ -164,7 +163,7 @@ def decode_once(text: str) -> str:
 
 
 def decode_base64(run: str) -> str:
-    """What a run of base64 characters holds; empty where that is no text."""
+    """The decoded text of a run of base64 characters; empty if it is not text."""
     bare = run.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(bare + "=" * (-len(bare) % 4)).decode("utf-8")

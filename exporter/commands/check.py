@@ -1,4 +1,4 @@
-"""What `check` tries: one step after the other, each with its result and what to do about it."""
+"""The command `check`: tests the configuration, the connection, the credentials and each API endpoint."""
 
 from __future__ import annotations
 
@@ -22,73 +22,73 @@ from exporter.sources.airflow.source import list_checks
 from exporter.web.security.file import load_web_config
 from exporter.web.security.settings import WebConfigError
 
-SKEW = 2.0
-"""Seconds from which on a difference of the clocks is worth a note: nothing depends on it, but logs will differ."""
+MAX_SKEW = 2.0
+"""Seconds of clock difference that are reported. Metrics do not depend on it, but timestamps in logs do."""
 
 
-class Finding(NamedTuple):
-    """One line of the report: `result` is "ok", "note" (works, but know this) or "FAILED"."""
+class CheckResult(NamedTuple):
+    """One line of the output: `result` is "ok", "note" (a warning) or "FAILED"."""
 
     result: str
-    tried: str
+    name: str
     text: str
 
     @property
-    def sound(self) -> bool:
-        """Whether the exporter can do its work."""
+    def passed(self) -> bool:
+        """Whether the exporter can work in spite of it."""
         return self.result != "FAILED"
 
     def __str__(self) -> str:
-        return f"{self.result:<6}  {self.tried:<26}  {self.text}".rstrip()
+        return f"{self.result:<6}  {self.name:<26}  {self.text}".rstrip()
 
 
-def diagnose(configuration: Configuration, *, offline: bool = False) -> Iterator[Finding]:
-    """Try everything, in the order in which it is needed; ends early where the rest depends on what failed.
+def run_checks(configuration: Configuration, *, offline: bool = False) -> Iterator[CheckResult]:
+    """Yield the result of each check, in the order of dependence; ends early if the rest depends on a failure.
 
-    `offline` leaves out what asks the network.
+    `offline` leaves out everything that needs the network.
     """
     settings = configuration.settings
     logs.configure("error", settings.log_format)
-    given = {entry.origin.partition(":")[0] for entry in configuration.entries if entry.origin != "default"}
-    yield Finding("ok", "configuration", f"from {', '.join(sorted(given))}" if given else "only defaults")
+    origins = {entry.origin.partition(":")[0] for entry in configuration.entries if entry.origin != "default"}
+    yield CheckResult("ok", "configuration", f"from {', '.join(sorted(origins))}" if origins else "defaults only")
     for notice in configuration.notices:
-        yield Finding("note", "configuration", notice)
+        yield CheckResult("note", "configuration", notice)
     if settings.state_file is None:
-        yield Finding("note", "state file", "none: counters start at zero with each start; see --state.file")
-    yield from diagnose_web(settings.web.config_file)
+        yield CheckResult("note", "state file", "none: counters restart at 0 with the exporter; see --state.file")
+    yield from check_web_config(settings.web.config_file)
     if settings.statsd.mapping_config:
-        yield from diagnose_mapping(settings.statsd.mapping_config)
-    yield from diagnose_secrets(settings)
+        yield from check_mapping(settings.statsd.mapping_config)
+    yield from check_secrets(settings)
     if offline:
-        yield Finding("ok", "offline", "nothing was asked of the network")
+        yield CheckResult("ok", "offline", "no network request was made")
     elif settings.collectors["airflow"]:
-        yield from diagnose_airflow(settings.airflow)
+        yield from check_airflow(settings.airflow)
 
 
-def diagnose_mapping(path: Path) -> Iterator[Finding]:
-    """A mapping file that is wrong never comes this far: the configuration says what is wrong with it."""
-    from exporter.sources.statsd.mapping.mapper import load_mapping  # noqa: PLC0415 - few have one
+def check_mapping(path: Path) -> Iterator[CheckResult]:
+    """Summarize the StatsD mapping file and its doubtful rules. An invalid one is an error of the configuration."""
+    from exporter.sources.statsd.mapping.mapper import load_mapping  # noqa: PLC0415 - rarely needed
 
     mapper = load_mapping(path)
-    yield Finding("ok", "mapping file", f"{path}: {mapper.format_summary()}")
+    yield CheckResult("ok", "mapping file", f"{path}: {mapper.format_summary()}")
     for warning in mapper.list_warnings():
-        yield Finding("note", "mapping file", warning)
+        yield CheckResult("note", "mapping file", warning)
 
 
-def diagnose_secrets(settings: Settings) -> Iterator[Finding]:
-    """Every secret that is configured, read as it will be used: empty files are no fault of a configuration in CI."""
-    for tried, read in list_secrets(settings):
+def check_secrets(settings: Settings) -> Iterator[CheckResult]:
+    """Read every configured secret. An empty file is only a note, because CI has no secrets."""
+    for name, read in list_secrets(settings):
         try:
             read()
         except ReaderError as error:
             result = "note" if "is empty" in str(error) else "FAILED"
-            yield Finding(result, tried, str(error))
+            yield CheckResult(result, name, str(error))
         else:
-            yield Finding("ok", tried, "read")
+            yield CheckResult("ok", name, "read")
 
 
 def list_secrets(settings: Settings) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Each secret that is configured: what it is called, and what reads it."""
+    """Yield the name of each configured secret, and the function that reads it."""
     airflow, host = settings.airflow, settings.host
     if token := find_token(airflow):
         yield "token", token.read
@@ -103,66 +103,70 @@ def list_secrets(settings: Settings) -> Iterator[tuple[str, Callable[[], object]
         yield "password for task names", file.read
 
 
-def diagnose_airflow(settings: AirflowSettings) -> Iterator[Finding]:
-    """Connection and version, credentials, then each endpoint."""
+def check_airflow(settings: AirflowSettings) -> Iterator[CheckResult]:
+    """Check the connection, the credentials, then each endpoint of the API."""
     client = Client(settings)
     try:
         airflow = connect(settings, client=client).airflow
-        began = time.monotonic()
+        started = time.monotonic()
         airflow.server_time()
-        milliseconds = (time.monotonic() - began) * 1000
-        yield Finding("ok", "connection", f"{settings.url} is Airflow {airflow.version}, {milliseconds:.0f} ms away")
-        yield from diagnose_clock(client.skew)
-        yield from diagnose_endpoints(airflow)
+        milliseconds = (time.monotonic() - started) * 1000
+        text = f"{settings.url} is Airflow {airflow.version}, response time {milliseconds:.0f} ms"
+        yield CheckResult("ok", "connection", text)
+        yield from check_clock(client.skew)
+        yield from check_endpoints(airflow)
     except ReaderError as error:
-        yield fail("connection", error)
+        yield build_failure("connection", error)
     finally:
         client.close()
 
 
-def diagnose_web(path: Path | None) -> Iterator[Finding]:
-    """The file of TLS and users."""
+def check_web_config(path: Path | None) -> Iterator[CheckResult]:
+    """Check the web configuration file: TLS and basic auth."""
     if path is None:
         return
     try:
         load_web_config(path)
     except WebConfigError as error:
         for problem in error.problems:
-            yield Finding("FAILED", "web configuration", problem)
+            yield CheckResult("FAILED", "web configuration", problem)
     else:
-        yield Finding("ok", "web configuration", str(path))
+        yield CheckResult("ok", "web configuration", str(path))
 
 
-def diagnose_clock(skew: float | None) -> Iterator[Finding]:
-    if skew is not None and abs(skew) >= SKEW:
+def check_clock(skew: float | None) -> Iterator[CheckResult]:
+    """Report a large difference between Airflow's clock and that of this machine, in seconds."""
+    if skew is not None and abs(skew) >= MAX_SKEW:
         direction = "ahead of" if skew > 0 else "behind"
-        yield Finding("note", "clock", f"Airflow's clock is {abs(skew):.0f} s {direction} this machine's; is NTP on?")
+        text = f"Airflow's clock is {abs(skew):.0f} s {direction} the clock of this machine; check NTP"
+        yield CheckResult("note", "clock", text)
 
 
-def diagnose_endpoints(airflow: AirflowApi) -> Iterator[Finding]:
+def check_endpoints(airflow: AirflowApi) -> Iterator[CheckResult]:
     """Every endpoint that a reader needs; the first that needs a permission shows whether credentials are accepted."""
     first, *rest = list_checks()
-    finding, error = try_step(first, airflow)
+    result, error = run_step(first, airflow)
     if error and error.reason == "unauthorized":
-        yield fail("credentials", error)
+        yield build_failure("credentials", error)
         return
-    yield Finding("ok", "credentials", "accepted")
-    yield finding
+    yield CheckResult("ok", "credentials", "accepted")
+    yield result
     for step in rest:
-        yield try_step(step, airflow)[0]
+        yield run_step(step, airflow)[0]
 
 
-def try_step(step: CheckStep, airflow: AirflowApi) -> tuple[Finding, ReaderError | None]:
-    """Read one endpoint: the line of the report, and the error if there was one."""
+def run_step(step: CheckStep, airflow: AirflowApi) -> tuple[CheckResult, ReaderError | None]:
+    """Read one endpoint. Returns the line of the output, and the error if there was one."""
     try:
         found = step.read(airflow)
     except ReaderError as error:
-        failed = fail(step.title, error)
+        failed = build_failure(step.title, error)
         return failed._replace(result="note") if step.optional else failed, error
     if found is None:
-        return Finding("note" if step.hidden else "ok", step.title, step.hidden or "nothing to read here"), None
-    return Finding("ok", step.title, step.describe(found)), None
+        return CheckResult("note" if step.hidden else "ok", step.title, step.hidden or "not available here"), None
+    return CheckResult("ok", step.title, step.describe(found)), None
 
 
-def fail(tried: str, error: ReaderError) -> Finding:
-    return Finding("FAILED", tried, f"{error.reason}: {error}")
+def build_failure(name: str, error: ReaderError) -> CheckResult:
+    """The line of a failed check."""
+    return CheckResult("FAILED", name, f"{error.reason}: {error}")

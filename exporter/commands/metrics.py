@@ -1,4 +1,4 @@
-"""The catalogue as people and programs read it: a table, Markdown or JSON."""
+"""The command `metrics`: the catalogue of metrics as a table, Markdown or JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from exporter.metrics.family import Family
 COLUMNS = ("name", "kind", "labels", "help")
 
 
-def list_json(families: Iterable[Family]) -> str:
-    """A list of objects, one a family, with all that is declared of it."""
-    return json.dumps([describe(family) for family in families], indent=2)
+def format_json(families: Iterable[Family]) -> str:
+    """A JSON list with one object per family."""
+    return json.dumps([to_dict(family) for family in families], indent=2)
 
 
-def describe(family: Family) -> dict[str, Any]:
+def to_dict(family: Family) -> dict[str, Any]:
+    """The declaration of a family as JSON values."""
     return {
         "name": family.name,
         "kind": str(family.kind),
@@ -34,60 +35,64 @@ def describe(family: Family) -> dict[str, Any]:
     }
 
 
-def list_table(families: Iterable[Family]) -> str:
-    """One family a line, in columns; the help comes last and may be long."""
+def format_table(families: Iterable[Family]) -> str:
+    """One line per family, in aligned columns; the help is the last."""
     rows = [COLUMNS, *((family.name, str(family.kind), ",".join(family.labels), family.help) for family in families)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS) - 1)]
     return "\n".join("  ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in rows)
 
 
-def list_markdown(families: Iterable[Family]) -> str:
-    """A section for each source and reader, with a table of its families."""
+def format_markdown(families: Iterable[Family]) -> str:
+    """A Markdown section per source and reader, with a table of its families."""
     return "\n".join(
-        line for key, group in groupby(arrange(families), key=key_of) for line in make_section(*key, group)
+        line
+        for key, group in groupby(sort_by_reader(families), key=get_reader_key)
+        for line in format_section(*key, group)
     )
 
 
-def arrange(families: Iterable[Family]) -> list[Family]:
-    """The families with each reader's together, readers in the order in which they first come."""
+def sort_by_reader(families: Iterable[Family]) -> list[Family]:
+    """The families grouped by reader, in the order in which the readers first appear."""
     order: dict[tuple[str, str], int] = {}
     known = list(families)
     for family in known:
-        order.setdefault(key_of(family), len(order))
-    return sorted(known, key=lambda family: order[key_of(family)])
+        order.setdefault(get_reader_key(family), len(order))
+    return sorted(known, key=lambda family: order[get_reader_key(family)])
 
 
-def key_of(family: Family) -> tuple[str, str]:
+def get_reader_key(family: Family) -> tuple[str, str]:
+    """Source and reader of a family."""
     return family.source, family.reader
 
 
-def make_section(source: str, reader: str, families: Iterable[Family]) -> Iterator[str]:
+def format_section(source: str, reader: str, families: Iterable[Family]) -> Iterator[str]:
+    """Yield the lines of the section of one reader."""
     yield f"## {source}{f': {reader}' if reader else ''}"
     yield ""
     yield "| metric | type | labels | meaning | origin | since | for |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for family in families:
-        labels = list_labels(family)
+        labels = format_labels(family)
         cells = (f"`{family.name}`", family.kind, labels, family.help, family.origin, family.since, family.audience)
-        yield "| " + " | ".join(escape(str(cell)) for cell in cells) + " |"
+        yield "| " + " | ".join(escape_cell(str(cell)) for cell in cells) + " |"
     yield ""
 
 
-def list_labels(family: Family) -> str:
-    """Each label, with its values where they are known beforehand."""
+def format_labels(family: Family) -> str:
+    """The labels, with their values if these are a closed set."""
     return ", ".join(
         f"`{label}` ({', '.join(family.closed[label])})" if label in family.closed else f"`{label}`"
         for label in family.labels
     )
 
 
-def escape(cell: str) -> str:
-    """Text that a Markdown table takes as it is."""
+def escape_cell(cell: str) -> str:
+    """Escape text for a cell of a Markdown table."""
     return cell.replace("|", "\\|").replace("<", "&lt;")
 
 
 FORMATS: Mapping[str, Callable[[Iterable[Family]], str]] = {
-    "table": list_table,
-    "markdown": list_markdown,
-    "json": list_json,
+    "table": format_table,
+    "markdown": format_markdown,
+    "json": format_json,
 }

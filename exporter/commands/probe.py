@@ -1,4 +1,4 @@
-"""Is the exporter on this machine alive? Asked by container health checks, so only the standard library is used."""
+"""The command `probe`: a health check for containers. Only the standard library is imported, to be fast."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from http import HTTPStatus
 PATH = "/-/healthy"
 LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to connect to, not to bind
 HEALTHY = (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED)
-"""A server that asks for a password is alive, and a health check has none to give."""
+"""A server that asks for a password is healthy; the health check has none."""
 WANTS_CERTIFICATE = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE", "BAD_CERTIFICATE")
 
 
-def find_target(address: str) -> tuple[str, int]:
-    """Where to connect to reach a server that listens on this address."""
+def get_target(address: str) -> tuple[str, int]:
+    """Host and port to connect to, for a server with this listen address."""
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     return LOOPBACK.get(host, host), int(port)
 
 
-def find_problem(address: str, timeout: float = 3.0) -> str | None:
-    """Why the exporter at this address is not healthy, or None; HTTP is tried first, then HTTPS."""
-    host, port = find_target(address)
+def get_problem(address: str, timeout: float = 3.0) -> str | None:
+    """Why the exporter at this address is not healthy, or None. Tries HTTP, then HTTPS."""
+    host, port = get_target(address)
     plain = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
-        return judge(ask(plain))
+        return check_status(request_status(plain))
     except ConnectionRefusedError:
-        return f"{address}: nothing listens"
+        return f"{address}: connection refused; the exporter does not run, or listens on another address"
     except TimeoutError:
         return f"{address}: no answer within {timeout:g} s"
     except (OSError, http.client.HTTPException):
-        return find_tls_problem(address, timeout)
+        return get_tls_problem(address, timeout)
 
 
-def find_tls_problem(address: str, timeout: float) -> str | None:
-    """The same over TLS; which certificate is shown does not matter to whether the server is alive."""
+def get_tls_problem(address: str, timeout: float) -> str | None:
+    """The same over TLS. The certificate is not verified, because it does not matter for health."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    host, port = find_target(address)
+    host, port = get_target(address)
     connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
     try:
         connection.connect()
@@ -48,15 +48,16 @@ def find_tls_problem(address: str, timeout: float) -> str | None:
     except OSError as error:
         return f"{address}: {str(error) or type(error).__name__}"
     try:
-        return judge(ask(connection))
+        return check_status(request_status(connection))
     except (ssl.SSLError, ConnectionError):
-        # It shook hands and then hung up: with TLS 1.3 that is how a client without a certificate is refused.
+        # With TLS 1.3, a client without a certificate is refused only after the handshake.
         return None
     except (OSError, http.client.HTTPException) as error:
         return f"{address}: {str(error) or type(error).__name__}"
 
 
-def ask(connection: http.client.HTTPConnection) -> int:
+def request_status(connection: http.client.HTTPConnection) -> int:
+    """The status of /-/healthy. Raises OSError and http.client.HTTPException."""
     try:
         connection.request("GET", PATH)
         return connection.getresponse().status
@@ -64,5 +65,6 @@ def ask(connection: http.client.HTTPConnection) -> int:
         connection.close()
 
 
-def judge(status: int) -> str | None:
-    return None if status in HEALTHY else f"{PATH} answered {status}"
+def check_status(status: int) -> str | None:
+    """Why the status shows a problem, or None."""
+    return None if status in HEALTHY else f"{PATH} answered with status {status}"

@@ -1,4 +1,4 @@
-"""The options as flags of the command line, and the help of a command: the flags that matter to it, by topic."""
+"""Flags of the command line, built from the options, and the help text of commands, by topic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exporter.config.options import OPTIONS
 
 TOPICS = {
     "config": "Configuration file",
-    "collector": "What is read",
+    "collector": "Collectors",
     "airflow": "Airflow's REST API",
     "host": "This machine",
     "path": "This machine",
@@ -22,19 +22,19 @@ TOPICS = {
     "exposition": "Counters",
     "log": "Log",
 }
-"""The heading in the help, by the first part of an option's key."""
-NOT_SHOWN = "Every other flag of `serve` is accepted, too, and has no effect here."
+"""The heading in the help, by the first part of the option's key."""
+HIDDEN_FLAGS_NOTE = "All other flags of `serve` are accepted but have no effect on this command."
 
 
 class FlagCommand(click.Command):
-    """A command that takes every flag; its help has those that `shows` picks by their keys, under headings."""
+    """A command that accepts every flag; its help lists those whose keys `shows` selects, under headings."""
 
     def __init__(self, *args: Any, shows: Callable[[str], bool] = lambda _: True, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self._shows = shows
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a section of flags for each topic, the command's own first."""
+        """Write a section of flags per topic; options of the command itself come first."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
         left_out = False
         for parameter in self.get_params(ctx):
@@ -50,64 +50,66 @@ class FlagCommand(click.Command):
                 formatter.write_dl(records)
         if left_out:
             formatter.write_paragraph()
-            formatter.write_text(NOT_SHOWN)
+            formatter.write_text(HIDDEN_FLAGS_NOTE)
 
 
-def make_flag(option: Option) -> click.Option:
-    """The flag of an option, with its variable and default in the help."""
+def build_flag(option: Option) -> click.Option:
+    """The click option for a flag; its help has the environment variable and the default."""
     return click.Option(
-        ["/".join(filter(None, (option.flag, option.negative_flag))), name_parameter(option)],
+        ["/".join(filter(None, (option.flag, option.negative_flag))), get_parameter_name(option)],
         default=None,
         type=bool if option.negative_flag else str,
         multiple=option.repeatable,
-        metavar=None if option.negative_flag else option.form.metavar,
-        help=describe(option),
+        metavar=None if option.negative_flag else option.value_type.metavar,
+        help=format_flag_help(option),
     )
 
 
-def name_parameter(option: Option) -> str:
+def get_parameter_name(option: Option) -> str:
+    """The name of the parameter that click passes to the command."""
     return option.key.replace(".", "__")
 
 
-def describe(option: Option) -> str:
-    default = option.show(option.default)
+def format_flag_help(option: Option) -> str:
+    """The help text with the environment variable and the default."""
+    default = option.format(option.default)
     return f"{option.help}. [{option.variable}{f'; default: {default}' if default else ''}]"
 
 
-def collect(parameters: Mapping[str, object]) -> dict[str, object]:
-    """The flags that were given, as written, by option."""
-    found = {option.key: parameters.get(name_parameter(option)) for option in OPTIONS}
+def collect_flags(parameters: Mapping[str, object]) -> dict[str, object]:
+    """The raw values of the flags that were given, by the key of their option."""
+    found = {option.key: parameters.get(get_parameter_name(option)) for option in OPTIONS}
     return {key: value for key, value in found.items() if value is not None and value != ()}
 
 
-BY_PARAMETER = {name_parameter(option): option for option in OPTIONS}
-FLAGS = tuple(make_flag(option) for option in OPTIONS if option.flag)
-"""All that can be configured by flags, once for all commands: there are many of both."""
+BY_PARAMETER = {get_parameter_name(option): option for option in OPTIONS}
+FLAGS = tuple(build_flag(option) for option in OPTIONS if option.flag)
+"""The flags of all options, built once for all commands."""
 
-UNCHECKED = frozenset(
+NOT_CHECKED = frozenset(
     {"web.listen_address", "web.telemetry_path", "web.enable_lifecycle", "web.max_connections", "exposition.birth_hold"}
 )
-ONCE_HIDDEN = UNCHECKED | {"collector.statsd", "state.file", "web.config.file", "log.level"}
-RECEIVED = ("statsd.listen_tcp", "statsd.listen_unix", "statsd.unix", "statsd.receive", "statsd.relay")
+NOT_USED_ONCE = NOT_CHECKED | {"collector.statsd", "state.file", "web.config.file", "log.level"}
+RECEIVE_OPTIONS = ("statsd.listen_tcp", "statsd.listen_unix", "statsd.unix", "statsd.receive", "statsd.relay")
 
 
-def matters_to_check(key: str) -> bool:
-    """What `check` tries: all but how the server serves."""
-    return key not in UNCHECKED and key != "log.level"
+def affects_check(key: str) -> bool:
+    """Whether `check` uses the option: all except those of serving."""
+    return key not in NOT_CHECKED and key != "log.level"
 
 
-def matters_to_once(key: str) -> bool:
-    """What reading once depends on: no StatsD, no server, no state."""
-    return key not in ONCE_HIDDEN and not key.startswith("statsd.")
+def affects_once(key: str) -> bool:
+    """Whether `once` uses the option: none of StatsD, the web server or the state file."""
+    return key not in NOT_USED_ONCE and not key.startswith("statsd.")
 
 
-def matters_to_probe(key: str) -> bool:
-    """Where the server listens."""
+def affects_probe(key: str) -> bool:
+    """Whether `probe` uses the option: only the listen address."""
     return key in ("config.file", "web.listen_address")
 
 
-def matters_to_explain(key: str) -> bool:
-    """What decides which meaning a line has, and how `--with-api` and `--listen` reach what they ask."""
+def affects_explain(key: str) -> bool:
+    """Whether `explain` uses the option: those of StatsD names, of `--with-api` and of `--listen`."""
     if key in ("config.file", "collector.airflow"):
         return True
-    return key.startswith(("airflow.", "statsd.")) and not key.startswith(RECEIVED)
+    return key.startswith(("airflow.", "statsd.")) and not key.startswith(RECEIVE_OPTIONS)

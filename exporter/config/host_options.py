@@ -20,7 +20,7 @@ OPTIONS = (
         "Read CPU, memory, disks and network of the whole machine; switch it off where node_exporter runs",
         DEFAULTS.host.machine,
     ),
-    Option("host.interval", values.duration(1), "How often all processes are looked at", DEFAULTS.host.interval),
+    Option("host.interval", values.duration_type(1), "How often all processes are looked at", DEFAULTS.host.interval),
     Option(
         "host.task_names_from",
         urls.BASE_URL,

@@ -1,6 +1,6 @@
-"""From flags, environment, file and defaults to one frozen Settings, and where each value came from.
+"""Loads the configuration: flags, then environment variables, then the YAML file, then defaults.
 
-The earlier in that list wins. Nothing heavy is imported unless there is a file to read.
+The first that sets an option takes precedence. pydantic and yaml are only imported if there is a file to read.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from exporter.config.settings import (
 )
 from exporter.config.statsd_options import MAPPING_CONFIG
 from exporter.config.urls import API_SUFFIX
-from exporter.config.values import Form
+from exporter.config.values import ValueType
 
 DEFAULT = "default"
 
 
 class ConfigError(ValueError):
-    """The configuration cannot be used; `problems` has one line for each thing that is wrong."""
+    """The configuration is invalid; `problems` has one line per problem."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
 
 
-class Given(NamedTuple):
-    """A configured value, parsed and as written, with its place: a flag, a variable, or a file and line."""
+class RawValue(NamedTuple):
+    """A value that the user set, parsed and as written, and where: a flag, a variable, or file and line."""
 
     value: Any
     origin: str
@@ -46,14 +46,14 @@ class Given(NamedTuple):
 
 
 class Configuration(NamedTuple):
-    """What a start or a reload works with; `notices` are lines for the log."""
+    """A valid configuration: the settings, a line per option for the page, and notices for the log."""
 
     settings: Settings
     entries: tuple[Setting, ...]
     notices: tuple[str, ...]
 
 
-Layer = dict[str, Given]
+ConfigLayer = dict[str, RawValue]
 MappingCheck = Callable[[Path], Iterable[str]]
 """Returns the problems of a StatsD mapping file. It is a parameter because this package knows no source."""
 
@@ -61,28 +61,28 @@ MappingCheck = Callable[[Path], Iterable[str]]
 def load(
     flags: Mapping[str, object], environment: Mapping[str, str], check_mapping: MappingCheck | None = None
 ) -> Configuration:
-    """Build the configuration from flags (raw values by option), environment and file.
+    """Load the configuration. `flags` are raw values by option key.
 
-    `check_mapping` returns the problems of a StatsD mapping file. Raises ConfigError with every problem.
+    `check_mapping` returns the problems of a StatsD mapping file. Raises ConfigError with all problems.
     """
-    given, problems = gather(flags, environment)
-    problems += find_contradictions(given)
-    problems += find_mapping_problems(given, check_mapping)
+    given, problems = merge_layers(flags, environment)
+    problems += check_combinations(given)
+    problems += check_mapping_file(given, check_mapping)
     if problems:
         raise ConfigError(problems)
-    return Configuration(build(given), tuple(describe(given)), tuple(find_notices(given, environment)))
+    return Configuration(build_settings(given), tuple(list_settings(given)), tuple(list_notices(given, environment)))
 
 
-def find_listen_address(flags: Mapping[str, object], environment: Mapping[str, str]) -> str:
-    """Where a server with this configuration listens first; other options may be wrong without harm."""
-    given, _ = gather(flags, environment)
+def get_listen_address(flags: Mapping[str, object], environment: Mapping[str, str]) -> str:
+    """The first listen address of a server with this configuration; other options may be invalid."""
+    given, _ = merge_layers(flags, environment)
     found = given.get("web.listen_address")
     addresses: tuple[str, ...] = found.value if found and found.value else Settings().web.listen_addresses
     return addresses[0]
 
 
-def gather(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[Layer, list[str]]:
-    """What was given, and what is wrong with it. A value that is wrong counts as given, as None."""
+def merge_layers(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple[ConfigLayer, list[str]]:
+    """All values that are set, and their problems. An invalid value counts as set, with the value None."""
     problems: list[str] = []
     above = {**read_environment(environment, problems), **read_flags(flags, problems)}
     chosen = above.get(CONFIG_FILE)
@@ -90,57 +90,66 @@ def gather(flags: Mapping[str, object], environment: Mapping[str, str]) -> tuple
     return {**below, **above}, problems
 
 
-def read_flags(flags: Mapping[str, object], problems: list[str]) -> Layer:
+def read_flags(flags: Mapping[str, object], problems: list[str]) -> ConfigLayer:
+    """The values of the flags."""
     return {key: parse_flag(BY_KEY[key], raw, problems) for key, raw in flags.items()}
 
 
-def parse_flag(option: Option, raw: object, problems: list[str]) -> Given:
-    return parse(option, raw, option.flag, problems, option.flag_form)
+def parse_flag(option: Option, raw: object, problems: list[str]) -> RawValue:
+    return parse_value(option, raw, option.flag, problems, option.flag_value_type)
 
 
-def read_environment(environment: Mapping[str, str], problems: list[str]) -> Layer:
-    """The variables that are set; an empty one counts as not set, as compose files leave them."""
+def read_environment(environment: Mapping[str, str], problems: list[str]) -> ConfigLayer:
+    """The values of the variables. An empty variable counts as not set, because compose files pass such."""
     return {
-        option.key: parse(option, environment[option.variable], option.variable, problems)
+        option.key: parse_value(option, environment[option.variable], option.variable, problems)
         for option in OPTIONS
         if option.variable and environment.get(option.variable)
     }
 
 
-def parse(option: Option, raw: object, origin: str, problems: list[str], form: Form | None = None) -> Given:
+def parse_value(
+    option: Option, raw: object, origin: str, problems: list[str], value_type: ValueType | None = None
+) -> RawValue:
+    """Parse a value. An invalid one is added to `problems` and becomes None."""
     try:
-        return Given((form or option.form).parse(raw), origin, raw)
+        return RawValue((value_type or option.value_type).parse(raw), origin, raw)
     except ValueError as error:
         problems.append(f"{origin}: {error}")
-        return Given(None, origin, raw)
+        return RawValue(None, origin, raw)
 
 
-def read_file(path: Path, problems: list[str]) -> Layer:
+def read_file(path: Path, problems: list[str]) -> ConfigLayer:
+    """The values of the YAML file."""
     from exporter.config import file  # noqa: PLC0415 - pydantic is large, and most processes have no file
 
     contents = file.read_file(path)
     problems += contents.problems
     return {
-        key: Given(contents.values.get(key), f"{path}:{contents.lines[key]}", written)
+        key: RawValue(contents.values.get(key), f"{path}:{contents.lines[key]}", written)
         for key, written in contents.written.items()
         if BY_KEY[key].by_file
     }
 
 
-def find_contradictions(layer: Layer) -> list[str]:
-    """Say which options do not go together."""
+def check_combinations(layer: ConfigLayer) -> list[str]:
+    """The problems of options that cannot be combined, or that need others."""
     given = {key for key, found in layer.items() if found.written != ""}
-    problems = [*find_credential_problems(given), *find_oauth2_problems(given)]
+    problems = [*check_credentials(given), *check_oauth2(given)]
     if "airflow.client_key_file" in given and "airflow.client_certificate_file" not in given:
-        problems.append(f"airflow: a key without its certificate; add {name('airflow.client_certificate_file')}")
-    problems += find_task_names_problems(given)
+        problems.append(
+            f"airflow: a key is set without its certificate; add {name_of('airflow.client_certificate_file')}"
+        )
+    problems += check_task_names(given)
     skip = layer.get("airflow.insecure_skip_verify")
     if skip and skip.value and "airflow.ca_file" in given:
-        problems.append(f"airflow: {name('airflow.ca_file')} is of no use where certificates are not checked; keep one")
+        problems.append(
+            f"airflow: {name_of('airflow.ca_file')} has no effect while certificates are not checked; keep one"
+        )
     return problems
 
 
-def find_mapping_problems(layer: Layer, check: MappingCheck | None) -> list[str]:
+def check_mapping_file(layer: ConfigLayer, check: MappingCheck | None) -> list[str]:
     """The problems of the StatsD mapping file, each with the place where the file was configured."""
     found = layer.get(MAPPING_CONFIG)
     if check is None or found is None or not found.value:
@@ -148,8 +157,8 @@ def find_mapping_problems(layer: Layer, check: MappingCheck | None) -> list[str]
     return [f"{found.origin}: {problem}" for problem in check(found.value)]
 
 
-def find_credential_problems(given: set[str]) -> Iterator[str]:
-    """One way to sign in, and all of it."""
+def check_credentials(given: set[str]) -> Iterator[str]:
+    """Yield the problems of the credentials: more than one kind, or an incomplete one."""
     passwords = sorted(given & {PASSWORD, "airflow.password_file"})
     ways = {
         "a user and a password": bool(given & {"airflow.username", *passwords}),
@@ -159,49 +168,51 @@ def find_credential_problems(given: set[str]) -> Iterator[str]:
     }
     chosen = [way for way, is_given in ways.items() if is_given]
     if len(chosen) > 1:
-        yield f"airflow: more than one way to sign in ({', '.join(chosen)}); keep one"
+        yield f"airflow: more than one kind of credentials ({', '.join(chosen)}); keep one"
     for noun, key in (("password", PASSWORD), ("token", TOKEN), ("client secret", CLIENT_SECRET)):
         if {key, f"{key}_file"} <= given:
-            yield f"airflow: the {noun} is given twice; keep {name(f'{key}_file')} or {name(key)}"
+            yield f"airflow: the {noun} is given twice; keep {name_of(f'{key}_file')} or {name_of(key)}"
     if "airflow.username" in given and not passwords:
-        yield f"airflow: a user without a password; add {name('airflow.password_file')} or {name(PASSWORD)}"
+        yield f"airflow: a user without a password; add {name_of('airflow.password_file')} or {name_of(PASSWORD)}"
     if passwords and "airflow.username" not in given:
-        yield f"airflow: a password without a user; add {name('airflow.username')}"
+        yield f"airflow: a password without a user; add {name_of('airflow.username')}"
 
 
-def find_oauth2_problems(given: set[str]) -> Iterator[str]:
+def check_oauth2(given: set[str]) -> Iterator[str]:
+    """Yield the problem of OAuth2 options of which some are missing."""
     needed = ("airflow.oauth2.token_url", "airflow.oauth2.client_id", f"{CLIENT_SECRET}_file")
     present = given | ({f"{CLIENT_SECRET}_file"} if CLIENT_SECRET in given else set())
-    missing = [name(key) for key in needed if key not in present]
+    missing = [name_of(key) for key in needed if key not in present]
     if missing and any(key.startswith("airflow.oauth2.") for key in given):
-        yield f"airflow: OAuth2 is half given; add {' and '.join(missing)}"
+        yield f"airflow: the OAuth2 options are incomplete; add {' and '.join(missing)}"
 
 
-def find_task_names_problems(given: set[str]) -> Iterator[str]:
-    """How to sign in at the exporter that knows the names is all or nothing."""
+def check_task_names(given: set[str]) -> Iterator[str]:
+    """Yield the problems of the options for task names from another exporter."""
     options = {key.removeprefix("host.task_names_") for key in given if key.startswith("host.task_names_")}
     if options and "from" not in options:
-        yield f"host: how to sign in is given, but not where; add {name('host.task_names_from')}"
+        yield f"host: credentials for task names are set without the exporter; add {name_of('host.task_names_from')}"
     for one, other in (("username", "password_file"), ("password_file", "username")):
         if one in options and other not in options:
-            yield f"host: {name(f'host.task_names_{one}')} is of no use without {name(f'host.task_names_{other}')}"
+            option, needed = name_of(f"host.task_names_{one}"), name_of(f"host.task_names_{other}")
+            yield f"host: {option} has no effect without {needed}"
     if "client_key_file" in options and "client_certificate_file" not in options:
-        yield f"host: a key without its certificate; add {name('host.task_names_client_certificate_file')}"
+        yield f"host: a key is set without its certificate; add {name_of('host.task_names_client_certificate_file')}"
 
 
-def name(key: str) -> str:
-    """How a message calls an option."""
+def name_of(key: str) -> str:
+    """The flag of an option, or its variable if it has no flag."""
     return BY_KEY[key].flag or BY_KEY[key].variable
 
 
-def build(given: Layer) -> Settings:
-    """The settings; options that are not given have their defaults."""
+def build_settings(given: ConfigLayer) -> Settings:
+    """The settings; options that are not set have their defaults."""
     values = {option.key: given[option.key].value if option.key in given else option.default for option in OPTIONS}
     return Settings(
-        airflow=build_airflow(values),
-        host=HostSettings(**pick(values, "host."), **pick(values, "path.")),
-        statsd=StatsdSettings(**choose(values, StatsdSettings), task_labels=values["airflow.task_labels"]),
-        reception=ReceptionSettings(**choose(values, ReceptionSettings)),
+        airflow=build_airflow_settings(values),
+        host=HostSettings(**select_section(values, "host."), **select_section(values, "path.")),
+        statsd=StatsdSettings(**select_fields(values, StatsdSettings), task_labels=values["airflow.task_labels"]),
+        reception=ReceptionSettings(**select_fields(values, ReceptionSettings)),
         web=WebSettings(
             listen_addresses=values["web.listen_address"],
             telemetry_path=values["web.telemetry_path"],
@@ -209,7 +220,7 @@ def build(given: Layer) -> Settings:
             enable_lifecycle=values["web.enable_lifecycle"],
             max_connections=values["web.max_connections"],
         ),
-        collectors=pick(values, "collector."),
+        collectors=select_section(values, "collector."),
         state_file=values["state.file"],
         birth_hold=values["exposition.birth_hold"],
         buckets=values["buckets"],
@@ -219,62 +230,62 @@ def build(given: Layer) -> Settings:
     )
 
 
-def build_airflow(values: Mapping[str, Any]) -> AirflowSettings:
-    given = pick(values, "airflow.")
+def build_airflow_settings(values: Mapping[str, Any]) -> AirflowSettings:
+    given = select_section(values, "airflow.")
     password, token = given.pop("password"), given.pop("token")
-    oauth2 = pick(values, "airflow.oauth2.")
+    oauth2 = select_section(values, "airflow.oauth2.")
     oauth2["client_secret_environment"] = BY_KEY[CLIENT_SECRET].variable if oauth2.pop("client_secret") else ""
     return AirflowSettings(
         **given,
         password_environment=BY_KEY[PASSWORD].variable if password else "",
         token_environment=BY_KEY[TOKEN].variable if token else "",
         oauth2=OAuth2Settings(**oauth2) if oauth2["token_url"] else None,
-        limits={key: value for key, value in pick(values, "airflow.limits.").items() if value is not None},
+        limits={key: value for key, value in select_section(values, "airflow.limits.").items() if value is not None},
     )
 
 
-def choose(values: Mapping[str, Any], kind: type[StatsdSettings | ReceptionSettings]) -> dict[str, Any]:
-    """Those values of section `statsd` that one part of it knows."""
+def select_fields(values: Mapping[str, Any], kind: type[StatsdSettings | ReceptionSettings]) -> dict[str, Any]:
+    """The values of the section `statsd` that are fields of this class."""
     known = {field.name for field in fields(kind)}
-    return {key: value for key, value in pick(values, "statsd.").items() if key in known}
+    return {key: value for key, value in select_section(values, "statsd.").items() if key in known}
 
 
-def pick(values: Mapping[str, Any], section: str) -> dict[str, Any]:
-    """The values of one section by their last name, without deeper sections."""
+def select_section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """The values of one section by the last part of their key, without deeper sections."""
     inside = {key.removeprefix(section): value for key, value in values.items() if key.startswith(section)}
     return {key: value for key, value in inside.items() if "." not in key}
 
 
-def describe(given: Layer) -> Iterator[Setting]:
+def list_settings(given: ConfigLayer) -> Iterator[Setting]:
     """Every option with its value, masked, and where it came from; mappings have a line for each name."""
     for option in OPTIONS:
-        found = given.get(option.key, Given(option.default, DEFAULT))
+        found = given.get(option.key, RawValue(option.default, DEFAULT))
         if option.names is None:
-            yield Setting(option.key, option.show(found.value), found.origin)
+            yield Setting(option.key, option.format(found.value), found.origin)
             continue
         for key, value in found.value.items():
-            yield Setting(f"{option.key}.{key}", option.show(value), found.origin)
+            yield Setting(f"{option.key}.{key}", option.format(value), found.origin)
 
 
-def find_notices(given: Layer, environment: Mapping[str, str]) -> Iterator[str]:
-    """What is not wrong but worth a line in the log."""
+def list_notices(given: ConfigLayer, environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield warnings about a valid configuration that probably does not do what was meant."""
     collectors = [option for option in OPTIONS if option.key.startswith("collector.")]
     if not any(given[one.key].value if one.key in given else one.default for one in collectors):
-        yield "collector: every collector is off, so that nothing is read; leave at least one of them on"
+        yield "collector: all collectors are disabled, so no metrics are collected; enable at least one"
     url = given.get("airflow.url")
     if url and API_SUFFIX.search(str(url.written)):
-        yield f"{url.origin}: the path of the API itself is left out of the URL; {url.value} is used"
-    yield from find_unknown_variables(environment)
+        yield f"{url.origin}: the path of the API is dropped from the URL; {url.value} is used"
+    yield from list_misspelt_variables(environment)
 
 
-def find_unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
-    """Variables that look misspelt. Others with our prefix are none of ours: Kubernetes makes some for a service."""
+def list_misspelt_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield variables that look misspelt. Others with the prefix are ignored: Kubernetes sets some for a Service."""
     known = [option.variable for option in OPTIONS if option.variable]
     for variable in sorted(environment):
         if not variable.startswith(VARIABLE_PREFIX) or variable in known:
             continue
-        from difflib import get_close_matches  # noqa: PLC0415 - hardly anybody needs it
+        from difflib import get_close_matches  # noqa: PLC0415 - rarely needed
 
         nearest = get_close_matches(variable, known, n=1, cutoff=0.85)
         if nearest:
-            yield f"{variable}: is not known and has no effect; did you mean {nearest[0]}?"
+            yield f"{variable}: this variable is unknown and has no effect; did you mean {nearest[0]}?"

@@ -1,4 +1,4 @@
-"""What an option is: where it can be set, how it is written, and what it is called there."""
+"""The class Option: its flag, environment variable and key in the YAML file."""
 
 from __future__ import annotations
 
@@ -7,68 +7,68 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from exporter.config import values
-from exporter.config.values import Form
+from exporter.config.values import ValueType
 
 VARIABLE_PREFIX = "AIRFLOW_EXPORTER_"
 
 
-class Names(NamedTuple):
-    """The names that a mapping may have: what they name, and which there are."""
+class AllowedNames(NamedTuple):
+    """The keys that a mapping option may have: what they name, and a function that lists them."""
 
     noun: str
-    find: Callable[[], Collection[str]]
+    list_known: Callable[[], Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One thing that a user may choose.
+    """One configuration option.
 
-    `key` is its place in the file, with a dot for each level. `names` makes it a mapping from such
-    names to values of the form. Where it can be set: `by_flag`, `by_variable`, `by_file`.
+    `key` is its place in the YAML file, with a dot for each level. `names` makes it a mapping from these
+    names to values. `by_flag`, `by_variable` and `by_file` say where it can be set.
     """
 
     key: str
-    form: Form
+    value_type: ValueType
     help: str
     default: Any = None
     flag_name: str = ""
-    names: Names | None = None
+    names: AllowedNames | None = None
     by_flag: bool = True
     by_variable: bool = True
     by_file: bool = True
     secret: bool = False
-    flag_form: Form | None = None
-    """What a flag may hold, where that is less than what a variable or the file may."""
+    flag_value_type: ValueType | None = None
+    """The type of the flag, if it is stricter than that of the variable and the file."""
 
     @property
     def flag(self) -> str:
-        """The flag, empty where there is none."""
+        """The flag, for example `--airflow.url`; empty if there is none."""
         name = self.flag_name or self.key.replace("_", "-")
         return f"--{name}" if self.by_flag else ""
 
     @property
     def negative_flag(self) -> str:
-        """The flag that switches it off, for switches only."""
-        return self.flag.replace("--", "--no-", 1) if self.form is values.SWITCH else ""
+        """The flag that switches it off, for example `--no-collector.host`; empty for other types."""
+        return self.flag.replace("--", "--no-", 1) if self.value_type is values.SWITCH else ""
 
     @property
     def repeatable(self) -> bool:
-        """Whether the flag may be given several times."""
-        return self.form is values.ADDRESSES
+        """Whether the flag may be repeated."""
+        return self.value_type is values.ADDRESSES
 
     @property
     def variable(self) -> str:
-        """The environment variable, empty where there is none."""
+        """The environment variable; empty if there is none."""
         name = self.flag_name or self.key
         return VARIABLE_PREFIX + name.replace(".", "_").replace("-", "_").upper() if self.by_variable else ""
 
-    def show(self, value: Any) -> str:  # noqa: ANN401 - whatever its form makes
-        """The value as pages and docs may show it."""
+    def format(self, value: Any) -> str:  # noqa: ANN401 - the type depends on the option
+        """The value as pages and docs show it; secrets are masked."""
         if value is None or value in ("", {}):
             return ""
-        return "***" if self.secret else self.form.show(value)
+        return "***" if self.secret else self.value_type.format(value)
 
 
-def in_file_only(key: str, form: Form, text: str, names: Names | None = None) -> Option:
-    """An option for which a flag would be too long or too rare."""
-    return Option(key, form, text, {} if names else None, names=names, by_flag=False, by_variable=False)
+def file_only_option(key: str, value_type: ValueType, text: str, names: AllowedNames | None = None) -> Option:
+    """An option without flag and variable, because its value is long or it is rarely needed."""
+    return Option(key, value_type, text, {} if names else None, names=names, by_flag=False, by_variable=False)

@@ -1,11 +1,11 @@
-"""Every option, declared once: flags, variables, file keys, the masked view and the docs follow from here."""
+"""All options, declared once: flags, variables, keys of the YAML file, the page /config and docs derive from here."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from exporter.config import host_options, statsd_options, urls, values
-from exporter.config.option import Names, Option, in_file_only
+from exporter.config.option import AllowedNames, Option, file_only_option
 from exporter.config.settings import Settings
 from exporter.metrics.family import Family
 
@@ -17,21 +17,24 @@ CLIENT_SECRET = "airflow.oauth2.client_secret"  # noqa: S105 - the option's name
 
 
 def load_families() -> tuple[Family, ...]:
-    """The catalogue, which only a file that names readers or families needs."""
+    """The catalogue, imported only for a file with names of readers or families."""
     from exporter.metrics.catalogue.families import FAMILIES  # noqa: PLC0415
 
     return FAMILIES
 
 
-def find_readers() -> Collection[str]:
+def list_readers() -> Collection[str]:
+    """The names of the readers of Airflow's API."""
     return {family.reader for family in load_families() if family.source == "airflow" and family.reader}
 
 
-def find_families() -> Collection[str]:
+def list_families() -> Collection[str]:
+    """The names of all metric families."""
     return {family.name for family in load_families()}
 
 
-def find_histograms() -> Collection[str]:
+def list_histograms() -> Collection[str]:
+    """The names of the histograms."""
     return {family.name for family in load_families() if family.buckets}
 
 
@@ -42,31 +45,33 @@ OPTIONS = (
         "YAML file with any of the options below; flags and environment variables take precedence",
         by_file=False,
     ),
-    Option("collector.airflow", values.SWITCH, "Read Airflow's REST API", DEFAULTS.collectors["airflow"]),
-    Option("collector.statsd", values.SWITCH, "Receive StatsD from Airflow", DEFAULTS.collectors["statsd"]),
+    Option(
+        "collector.airflow", values.SWITCH, "Collect metrics from Airflow's REST API", DEFAULTS.collectors["airflow"]
+    ),
+    Option("collector.statsd", values.SWITCH, "Receive StatsD metrics from Airflow", DEFAULTS.collectors["statsd"]),
     Option(
         "airflow.url",
         urls.BASE_URL,
-        "URL of Airflow's API server (Airflow 2: web server), including its base path if it has one",
+        "URL of Airflow's API server (3.x) or webserver (2.x), with its base path if it has one",
         DEFAULTS.airflow.url,
     ),
     Option(
         "airflow.public_url",
         urls.BASE_URL,
-        "URL of Airflow for browsers, used in links in notifications and dashboards; empty if it is --airflow.url",
+        "URL of Airflow for browsers, used in links of notifications and dashboards; by default --airflow.url",
         DEFAULTS.airflow.public_url,
     ),
     Option(
         "airflow.username",
         values.TEXT,
-        "User name; the password comes from --airflow.password-file or the environment variable of the password",
+        "User name for the API; set its password with --airflow.password-file or AIRFLOW_EXPORTER_AIRFLOW_PASSWORD",
         DEFAULTS.airflow.username,
     ),
     Option("airflow.password_file", values.SECRET_FILE, "File with the password; reloaded when it changes"),
     Option(
         PASSWORD,
         values.TEXT,
-        "Password, if it is not in a file; there is no flag because every user of the machine could read it",
+        "Password, if it is not in a file; there is no flag, because every user could read it",
         by_flag=False,
         by_file=False,
         secret=True,
@@ -74,12 +79,12 @@ OPTIONS = (
     Option(
         "airflow.token_file",
         values.SECRET_FILE,
-        "File with a bearer token, instead of user and password; reloaded when it changes",
+        "File with a bearer token, instead of user name and password; reloaded when it changes",
     ),
     Option(
         TOKEN,
         values.TEXT,
-        "Bearer token, if it is not in a file; there is no flag because every user of the machine could read it",
+        "Bearer token, if it is not in a file; there is no flag, because every user could read it",
         by_flag=False,
         by_file=False,
         secret=True,
@@ -87,15 +92,14 @@ OPTIONS = (
     Option(
         "airflow.oauth2.token_url",
         urls.ENDPOINT_URL,
-        "Token endpoint of an identity provider, for the OAuth2 client credentials grant",
+        "Token URL of the identity provider, for the OAuth2 client credentials grant",
     ),
-    Option("airflow.oauth2.client_id", values.TEXT, "OAuth2 client id"),
+    Option("airflow.oauth2.client_id", values.TEXT, "OAuth2 client ID"),
     Option("airflow.oauth2.client_secret_file", values.SECRET_FILE, "File with the OAuth2 client secret"),
     Option(
         CLIENT_SECRET,
         values.TEXT,
-        "OAuth2 client secret, if it is not in a file; there is no flag because every user of the machine could "
-        "read it",
+        "OAuth2 client secret, if it is not in a file; there is no flag, because every user could read it",
         by_flag=False,
         by_file=False,
         secret=True,
@@ -105,139 +109,139 @@ OPTIONS = (
     Option(
         "airflow.headers_file",
         values.SECRET_FILE,
-        "File of headers sent with every request, one `Name: value` per line; reloaded when it changes",
+        "File with HTTP headers for every request, one `Name: value` per line; reloaded when it changes",
     ),
     Option(
         "airflow.ca_file",
         values.READABLE_FILE,
-        "PEM file of the CA certificates to verify the server with, instead of the public ones",
+        "PEM file with the CA certificates that verify the server, instead of the public ones",
     ),
     Option(
         "airflow.client_certificate_file",
         values.READABLE_FILE,
-        "PEM file of the client certificate",
+        "PEM file with the client certificate",
     ),
     Option(
         "airflow.client_key_file",
         values.READABLE_FILE,
-        "PEM file of the key of the client certificate, unless the certificate file contains it",
+        "PEM file with the key of the client certificate, if it is not in the same file",
     ),
     Option(
         "airflow.insecure_skip_verify",
         values.SWITCH,
-        "Do not verify the server's certificate; prefer --airflow.ca-file",
+        "Do not verify the certificate of the server; --airflow.ca-file is the better choice",
         DEFAULTS.airflow.insecure_skip_verify,
     ),
     Option(
         "airflow.proxy_url",
         urls.PROXY_URL,
-        "HTTP proxy for requests to Airflow, instead of HTTP_PROXY and similar variables; a proxy URL with a "
-        "password is accepted only by the variable or the file",
+        "URL of an HTTP proxy for requests to Airflow, instead of HTTP_PROXY and HTTPS_PROXY; "
+        "a URL with a password is only accepted from the variable or the file",
         DEFAULTS.airflow.proxy_url,
-        flag_form=urls.PUBLIC_PROXY_URL,
+        flag_value_type=urls.PUBLIC_PROXY_URL,
     ),
-    Option("airflow.timeout", values.duration(0.1), "Timeout of one request", DEFAULTS.airflow.timeout),
+    Option("airflow.timeout", values.duration_type(0.1), "Timeout of one request", DEFAULTS.airflow.timeout),
     Option(
         "airflow.interval",
-        values.duration(1),
-        "Interval of polling runs and task instances; data that rarely changes is polled less often",
+        values.duration_type(1),
+        "Interval between two reads of DAG runs and task instances; what changes rarely is read less often",
         DEFAULTS.airflow.interval,
     ),
-    in_file_only(
+    file_only_option(
         "airflow.intervals",
-        values.duration(1),
-        "Intervals of single readers, by reader name",
-        Names("reader", find_readers),
+        values.duration_type(1),
+        "Interval between two reads, per reader",
+        AllowedNames("reader", list_readers),
     ),
     Option(
         "airflow.include_dags",
         values.REGEX,
-        "Expose only DAGs whose whole id matches; empty for all",
+        "Collect only DAGs whose id matches completely; empty for all",
     ),
     Option(
         "airflow.exclude_dags",
         values.REGEX,
-        "Exclude DAGs whose whole id matches, even if they are included",
+        "Do not collect DAGs whose id matches completely; takes precedence over --airflow.include-dags",
     ),
     Option(
         "airflow.task_labels",
         values.SWITCH,
-        "Count by task; if off, task_id is empty, run durations have no buckets and run delays no dag_id, which "
-        "leaves about 30 % of the series",
+        "Metrics per task; if it is off, task_id is empty, run durations have no buckets and run delays no dag_id, "
+        "which leaves about a quarter of the series",
         DEFAULTS.airflow.task_labels,
         flag_name="task-labels",
     ),
     Option(
         "airflow.task_histograms",
         values.REGEX,
-        "Expose a duration histogram for each task of DAGs whose whole id matches",
+        "Histograms of the duration of each task, for DAGs whose id matches completely",
     ),
-    in_file_only(
+    file_only_option(
         "airflow.limits.parallelism",
-        values.whole(0),
-        "Value of `[core] parallelism`, if Airflow hides its configuration; 0 is unlimited",
+        values.whole_number_type(0),
+        "Value of Airflow's `[core] parallelism`, if its API does not show the configuration; 0 for unlimited",
     ),
-    in_file_only(
+    file_only_option(
         "airflow.limits.worker_concurrency",
-        values.whole(1),
-        "Value of `[celery] worker_concurrency`, if Airflow hides its configuration",
+        values.whole_number_type(1),
+        "Value of Airflow's `[celery] worker_concurrency`, if its API does not show the configuration",
     ),
-    in_file_only(
+    file_only_option(
         "airflow.limits.triggerer_capacity",
-        values.whole(1),
-        "Capacity of one triggerer, if Airflow hides its configuration",
+        values.whole_number_type(1),
+        "Maximum number of triggers per triggerer, if Airflow's API does not show the configuration",
     ),
     *host_options.OPTIONS,
     *statsd_options.OPTIONS,
     Option(
         "web.listen_address",
         values.ADDRESSES,
-        "Address to listen on; repeat the flag, separate by commas in the variable, or use a list in the file",
+        "Listen address; for several, repeat the flag, or use commas in the variable or a list in the file",
         DEFAULTS.web.listen_addresses,
     ),
     Option(
         "web.config.file",
         values.READABLE_FILE,
-        "File that configures TLS, client certificates and users, in the format of Prometheus' exporter-toolkit",
+        "File that enables TLS, client certificates and basic auth, in the format of Prometheus' exporter-toolkit",
     ),
-    Option("web.telemetry_path", values.URL_PATH, "Path under which to expose metrics", DEFAULTS.web.telemetry_path),
+    Option("web.telemetry_path", values.URL_PATH, "Path under which to serve metrics", DEFAULTS.web.telemetry_path),
     Option(
         "web.enable_lifecycle",
         values.SWITCH,
-        "Enable reloading the configuration by POST /-/reload",
+        "Enable reloading the configuration with POST /-/reload",
         DEFAULTS.web.enable_lifecycle,
     ),
     Option(
         "web.max_connections",
-        values.whole(1),
-        "Maximum number of open connections",
+        values.whole_number_type(1),
+        "Maximum number of simultaneous connections",
         DEFAULTS.web.max_connections,
     ),
-    Option("state.file", values.OWN_FILE, "File that keeps counters across restarts; without it they start at 0"),
+    Option("state.file", values.WRITABLE_FILE, "File that keeps counters across restarts; without it they start at 0"),
     Option(
         "exposition.birth_hold",
-        values.duration(0),
+        values.duration_type(0),
         "How long a new counter is exposed as 0 before its value; must be longer than the scrape interval",
         DEFAULTS.birth_hold,
     ),
-    in_file_only(
+    file_only_option(
         "buckets",
         values.BUCKETS,
-        "Upper bounds of histograms, by metric name; a changed histogram starts at 0",
-        Names("histogram", find_histograms),
+        "Upper bounds of buckets, per histogram; a change resets the histogram",
+        AllowedNames("histogram", list_histograms),
     ),
-    in_file_only(
+    file_only_option(
         "caps",
-        values.whole(1),
-        "Maximum number of series, by metric name",
-        Names("metric", find_families),
+        values.whole_number_type(1),
+        "Maximum number of series, per metric",
+        AllowedNames("metric", list_families),
     ),
     Option(
         "log.level",
-        values.choice("debug", "info", "warn", "error", aliases={"warning": "warn"}),
-        "Lowest level that is logged",
+        values.choice_type("debug", "info", "warn", "error", aliases={"warning": "warn"}),
+        "Only log messages with this severity or above",
         DEFAULTS.log_level,
     ),
-    Option("log.format", values.choice("logfmt", "json"), "Format of log lines", DEFAULTS.log_format),
+    Option("log.format", values.choice_type("logfmt", "json"), "Output format of log messages", DEFAULTS.log_format),
 )
 BY_KEY = {option.key: option for option in OPTIONS}

@@ -1,7 +1,7 @@
-"""Secrets as people keep them: in a file, behind a pipe, in a variable, and with what tools write around them.
+"""Reads secrets (password, token, client secret) from files, pipes and environment variables.
 
-What is unmistakably not part of a secret is left out (a byte order mark, `Bearer `, JSON around a token). The rest is
-refused with what to write instead; no message repeats a secret.
+What tools write around a secret is removed: a byte order mark, `Bearer `, JSON around a token. Anything else that
+cannot be a secret is an error that says what to write. No message repeats a secret.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from exporter.metrics.reading import ReaderError
 from exporter.redaction import hide
 
 MAX_SIZE = 1 << 20
-"""Bytes of a secret's file that are read."""
+"""Bytes that are read of the file of a secret."""
 PIPE_TIMEOUT = 10.0
-"""Seconds in which a pipe must have given all that it has."""
+"""Seconds within which the writer of a pipe must close it."""
 MAX_LAYERS = 5
-"""How many wrappings around one another are taken off a token."""
+"""How many nested layers (quotes, JSON, `Bearer `) are removed from a token."""
 TOKEN_KEYS = ("access_token", "accessToken", "token", "id_token", "jwt")
 PASSWORD_KEYS = ("password", "Password")
 CLIENT_SECRET_KEYS = ("client_secret", "clientSecret", "secret", "password")
@@ -35,28 +35,28 @@ PASSWORD_ASSIGNMENT = re.compile(r"(?:export\s+)?(?:[A-Z0-9_]*_)?PASS(?:WORD|WD)
 SECRET_ASSIGNMENT = re.compile(r"(?:export\s+)?(?:[A-Z0-9_]*_)?SECRET=(.+)")
 WRAPPED = re.compile(r"""(['"]).*\1|(?:export\s+)?[A-Za-z_]\w*=[^=].*""", re.DOTALL)
 
-Clean = Callable[[str, str], str]
-"""Takes a text and what it is for a message; returns the secret in it. Raises ReaderError."""
+ExtractSecret = Callable[[str, str], str]
+"""Takes a text and the name of its file for messages; returns the secret. Raises ReaderError."""
 
-read_pipes: dict[tuple[int, int], bytes] = {}
-"""What pipes gave, by device and inode: each can be read once only, and a reload needs it again."""
+pipe_contents: dict[tuple[int, int], bytes] = {}
+"""Contents of pipes, by device and inode: a pipe can be read only once, but a reload needs it again."""
 
 
 class Secret(Protocol):
-    """Something that is secret, and where it is kept."""
+    """A secret and the place where it is kept."""
 
     def read(self) -> str:
-        """The secret. Raises ReaderError (unauthorized) where there is none."""
+        """The secret. Raises ReaderError (unauthorized) if there is none."""
 
     def __str__(self) -> str:
-        """Where it is kept."""
+        """The file or the variable, for messages."""
 
 
 class SecretFile:
-    """A secret in a file, which is read again when it changes; a pipe is read once."""
+    """A secret in a file, which is reloaded when it changes; a pipe is read once."""
 
-    def __init__(self, path: Path, what: str, clean: Clean) -> None:
-        """`what` names the file in messages; `clean` finds the secret in its text."""
+    def __init__(self, path: Path, what: str, clean: ExtractSecret) -> None:
+        """`what` names the file in messages; `clean` extracts the secret from its text."""
         self.path = path
         self._what = what
         self._clean = clean
@@ -70,7 +70,7 @@ class SecretFile:
         return str(self.path)
 
     def read(self) -> str:
-        """The secret in its present text. Raises ReaderError (unauthorized) where there is none to read."""
+        """The secret in the current content. Raises ReaderError (unauthorized) if there is none."""
         name = f"{self._what} {self.path}"
         try:
             found = self.path.stat()
@@ -88,7 +88,7 @@ class SecretFile:
 class SecretVariable:
     """A secret in an environment variable."""
 
-    def __init__(self, name: str, clean: Clean) -> None:
+    def __init__(self, name: str, clean: ExtractSecret) -> None:
         self._name = name
         self._clean = clean
 
@@ -99,19 +99,19 @@ class SecretVariable:
         return f"the variable {self._name}"
 
     def read(self) -> str:
-        """Raises ReaderError (unauthorized) where the variable holds none."""
+        """The secret. Raises ReaderError (unauthorized) if the variable has none."""
         secret = self._clean(os.environ.get(self._name, ""), str(self))
         hide(secret)
         return secret
 
 
 def read_bytes(path: Path, found: os.stat_result) -> bytes:
-    """What a file or a pipe holds. Raises OSError with the true reason where it is neither."""
+    """The content of a file or a pipe. Raises OSError for anything else."""
     if stat.S_ISFIFO(found.st_mode):
         key = (found.st_dev, found.st_ino)
-        if key not in read_pipes:
-            read_pipes[key] = read_pipe(path)
-        return read_pipes[key]
+        if key not in pipe_contents:
+            pipe_contents[key] = read_pipe(path)
+        return pipe_contents[key]
     if not stat.S_ISREG(found.st_mode):
         raise OSError(0, "it is neither a file nor a pipe")
     with path.open("rb") as file:
@@ -119,7 +119,7 @@ def read_bytes(path: Path, found: os.stat_result) -> bytes:
 
 
 def read_pipe(path: Path) -> bytes:
-    """All that a pipe gives until its writers have gone. Raises OSError where that takes longer than PIPE_TIMEOUT."""
+    """The content of a pipe until its writer closes it. Raises OSError if that takes longer than PIPE_TIMEOUT."""
     until = time.monotonic() + PIPE_TIMEOUT
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -133,36 +133,36 @@ def read_pipe(path: Path) -> bytes:
                 return content[:MAX_SIZE]
     finally:
         os.close(descriptor)
-    raise OSError(0, f"it is a pipe whose writer did not end within {PIPE_TIMEOUT:.0f} s")
+    raise OSError(0, f"it is a pipe that was not closed within {PIPE_TIMEOUT:.0f} s")
 
 
 def decode_text(data: bytes, what: str) -> str:
-    """Text in UTF-8, or in UTF-16 with a byte order mark, without that mark. Raises ReaderError (unauthorized)."""
+    """Decode UTF-8, or UTF-16 with a byte order mark; the mark is removed. Raises ReaderError (unauthorized)."""
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = data.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise ReaderError("unauthorized", f"{what} cannot be read: it is not UTF-8") from error
     if "\0" in text:
-        raise ReaderError("unauthorized", f"{what} holds binary data, not text")
+        raise ReaderError("unauthorized", f"{what} contains binary data, not text")
     return text
 
 
 def clean_token(text: str, what: str) -> str:
-    """The bearer token in a text. Raises ReaderError (unauthorized) that says what to write."""
+    """The bearer token in a text. Raises ReaderError (unauthorized), which says what to write."""
     token = text.strip()
     for _ in range(MAX_LAYERS):
         token = unwrap_token(token, what).strip()
-    refuse_unsuitable(token, what, "token")
+    check_secret(token, what, "token")
     if any(character.isspace() for character in token):
-        raise refusal(what, "a space", "token")
+        raise build_error(what, "a space", "token")
     return check_header_value(token, what)
 
 
 def unwrap_token(token: str, what: str) -> str:
-    """The token with one wrapping taken off: JSON, quotes, `Bearer `, `NAME=`; none of these is part of a token."""
+    """Remove one layer around a token: JSON, quotes, `Bearer ` or `NAME=`; none of these is part of a token."""
     if token.startswith("{"):
-        return take_field(token, what, TOKEN_KEYS)
+        return get_json_field(token, what, TOKEN_KEYS)
     if len(token) > 1 and token[0] == token[-1] and token[0] in "'\"":
         return token[1:-1]
     match = BEARER.fullmatch(token) or ASSIGNMENT.fullmatch(token)
@@ -170,7 +170,7 @@ def unwrap_token(token: str, what: str) -> str:
 
 
 def clean_password(text: str, what: str) -> str:
-    """The password in a text: nearly every character may be part of one. Raises ReaderError (unauthorized)."""
+    """The password in a text. Little is removed, because most characters may be part of one. Raises ReaderError."""
     return clean_line(text, what, "password", PASSWORD_KEYS, PASSWORD_ASSIGNMENT)
 
 
@@ -181,35 +181,35 @@ def clean_client_secret(text: str, what: str) -> str:
 
 def clean_line(text: str, what: str, noun: str, keys: tuple[str, ...], assignment: re.Pattern[str]) -> str:
     secret = text.strip()
-    if secret.startswith("{") and secret.endswith("}") and is_object(secret):
-        secret = take_field(secret, what, keys)
+    if secret.startswith("{") and secret.endswith("}") and is_json_object(secret):
+        secret = get_json_field(secret, what, keys)
     match = assignment.fullmatch(secret)
     secret = match[1] if match else secret
-    refuse_unsuitable(secret, what, noun)
+    check_secret(secret, what, noun)
     return secret
 
 
 def clean_headers(text: str, what: str) -> str:
-    """The text of a file of headers. Raises ReaderError (unauthorized) where it is empty."""
+    """The text of a headers file. Raises ReaderError (unauthorized) if it is empty."""
     if not text.strip():
         raise ReaderError("unauthorized", f"{what} is empty")
     return text.strip()
 
 
 def looks_wrapped(secret: str) -> bool:
-    """Whether quotes or `NAME=` around it were probably not meant as part of a secret."""
+    """Whether it is in quotes or begins with `NAME=`, which probably is not part of the secret."""
     return len(secret) > 1 and bool(WRAPPED.fullmatch(secret))
 
 
-def is_object(text: str) -> bool:
+def is_json_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
         return False
 
 
-def take_field(text: str, what: str, keys: tuple[str, ...]) -> str:
-    """The first of these fields that a JSON object has."""
+def get_json_field(text: str, what: str, keys: tuple[str, ...]) -> str:
+    """The first of these fields of a JSON object. Raises ReaderError (unauthorized) if it has none."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
@@ -217,26 +217,26 @@ def take_field(text: str, what: str, keys: tuple[str, ...]) -> str:
     found = [content[key] for key in keys if isinstance(content.get(key), str)]
     if not found:
         names = " or ".join(map(repr, keys[:3]))
-        raise ReaderError("unauthorized", f"{what} holds JSON without {names}: write the value alone into it")
+        raise ReaderError("unauthorized", f"{what} contains JSON without {names}; write only the value into it")
     return str(found[0])
 
 
-def refuse_unsuitable(secret: str, what: str, noun: str) -> None:
-    """Raise ReaderError (unauthorized) for what cannot be a secret."""
+def check_secret(secret: str, what: str, noun: str) -> None:
+    """Raise ReaderError (unauthorized) for a text that cannot be a secret."""
     if not secret:
         raise ReaderError("unauthorized", f"{what} is empty")
     if secret.startswith("<") and secret.endswith(">"):
-        raise refusal(what, "a web page", noun)
+        raise build_error(what, "a web page", noun)
     if len(secret.splitlines()) > 1:
-        raise refusal(what, "several lines", noun)
+        raise build_error(what, "several lines", noun)
 
 
-def refusal(what: str, found: str, noun: str) -> ReaderError:
-    return ReaderError("unauthorized", f"{what} holds {found}: write the {noun} alone into it, on one line")
+def build_error(what: str, found: str, noun: str) -> ReaderError:
+    return ReaderError("unauthorized", f"{what} contains {found}; write only the {noun} into it, on one line")
 
 
 def check_header_value(value: str, what: str) -> str:
-    """A value that fits into a header. Raises ReaderError without quoting it, as every library would."""
+    """Return a value that is valid in a header. Raises ReaderError, which does not repeat the value."""
     if not value.isascii() or not value.isprintable():
-        raise ReaderError("unauthorized", f"{what} holds several lines, or characters that no header takes")
+        raise ReaderError("unauthorized", f"{what} contains several lines, or characters that are invalid in a header")
     return value

@@ -1,7 +1,7 @@
-"""The effective configuration: plain frozen values that every part reads, whatever they came from.
+"""The settings in use, as frozen dataclasses: what `loader` builds from flags, variables, file and defaults.
 
-config.py makes them from flags, environment, file and defaults; nothing here checks or converts.
-Intervals and timeouts are in seconds. Secrets stay in their files: only the paths are kept.
+Nothing here checks or converts. Intervals and timeouts are in seconds. Secrets are not kept, only the paths
+of their files or the names of their variables.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class OAuth2Settings:
-    """Client credentials grant, for managed Airflows behind an identity provider."""
+    """OAuth2 client credentials grant, for managed Airflows behind an identity provider."""
 
     token_url: str
     client_id: str
@@ -23,58 +23,58 @@ class OAuth2Settings:
     scope: str = ""
     audience: str = ""
     client_secret_environment: str = ""
-    """The environment variable that holds the secret, where no file does."""
+    """The environment variable with the secret, if it is not in a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class AirflowSettings:
-    """How to reach one Airflow and what to read of it."""
+    """How to connect to Airflow, and what to read from it."""
 
     url: str = "http://localhost:8080"
     public_url: str = ""
-    """Where people's browsers reach Airflow; empty where that is `url`."""
+    """The URL of Airflow for browsers; empty if it is `url`."""
     username: str = ""
     password_file: Path | None = None
     password_environment: str = ""
-    """The environment variable that holds the password, where no file does."""
+    """The environment variable with the password, if it is not in a file."""
     token_file: Path | None = None
     token_environment: str = ""
-    """The environment variable that holds the token, where no file does."""
+    """The environment variable with the token, if it is not in a file."""
     oauth2: OAuth2Settings | None = None
     headers_file: Path | None = None
-    """YAML or `Name: value` lines, sent with every request; read anew when it changes."""
+    """YAML or `Name: value` lines, sent with every request; reloaded when it changes."""
     ca_file: Path | None = None
     client_certificate_file: Path | None = None
     client_key_file: Path | None = None
     insecure_skip_verify: bool = False
     proxy_url: str = ""
     timeout: float = 30.0
-    """Of one request."""
+    """Of one request, in seconds."""
     interval: float = 30.0
     intervals: Mapping[str, float] = field(default_factory=dict)
-    """Per reader, over what `interval` and the reader's own default give."""
+    """Interval by reader; takes precedence over `interval` and the default of the reader."""
     include_dags: re.Pattern[str] | None = None
     exclude_dags: re.Pattern[str] | None = None
     task_labels: bool = True
-    """False leaves `task_id` out: its value is empty in every family that has it."""
+    """False: the label `task_id` is empty in every family that has it."""
     task_histograms: re.Pattern[str] | None = None
-    """DAGs whose tasks have duration histograms of their own."""
+    """DAGs with a duration histogram for each task."""
     limits: Mapping[str, float] = field(default_factory=dict)
-    """What Airflow's /config hides: parallelism, worker_concurrency, triggerer_capacity."""
+    """parallelism, worker_concurrency, triggerer_capacity, if Airflow's API does not show its configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """What to read of the machine and of the processes on it."""
+    """What to read of this machine and of its processes."""
 
     machine: bool = True
-    """False leaves the machine to node_exporter: only Airflow's processes are read."""
+    """False: only Airflow's processes are read, because node_exporter reads the machine."""
     interval: float = 10.0
     procfs: Path = Path("/proc")
     sysfs: Path = Path("/sys")
     rootfs: Path = Path("/")
     task_names_from: str = ""
-    """URL of the exporter that knows the names of tries, where this one does not read Airflow's API."""
+    """URL of the exporter that knows the names of running tasks, if this one does not read Airflow's API."""
     task_names_username: str = ""
     task_names_password_file: Path | None = None
     task_names_ca_file: Path | None = None
@@ -84,7 +84,7 @@ class HostSettings:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """How metrics are served."""
+    """The web server."""
 
     listen_addresses: tuple[str, ...] = ("127.0.0.1:10112",)
     telemetry_path: str = "/metrics"
@@ -95,27 +95,27 @@ class WebSettings:
 
 @dataclass(frozen=True, slots=True)
 class StatsdSettings:
-    """What is said of the StatsD stream that it may not say of itself."""
+    """How to interpret the StatsD lines that are received."""
 
     prefix: str = "airflow"
     """Airflow's `statsd_prefix`; several, where its components differ, joined by commas."""
     release: str = ""
-    """Airflow's, for example 2.11, where the API does not tell it."""
+    """Airflow's release, for example 2.11, if the API is not read."""
     mode: str = ""
-    """plain, influxdb or datadog; empty where the stream has to tell."""
+    """plain, influxdb or datadog; empty to detect it from the lines."""
     legacy_names_on: bool | None = None
     timer_unit_consistency: bool | None = None
     allow: re.Pattern[str] | None = None
-    """Names of users' own metrics that are let in, without the prefix; all where there is none."""
+    """Names of custom metrics that are accepted, without the prefix; None accepts all."""
     deny: re.Pattern[str] | None = None
     task_labels: bool = True
     mapping_config: Path | None = None
-    """A mapping file of statsd_exporter, by which names come out instead of ours."""
+    """A mapping file of statsd_exporter, which replaces the names of this exporter."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceptionSettings:
-    """Where StatsD is received, and where it is forwarded to; empty is nowhere."""
+    """Where StatsD is received, and where it is relayed to; empty for none."""
 
     listen_udp: str = "127.0.0.1:8125"
     listen_tcp: str = "127.0.0.1:8125"
@@ -123,15 +123,15 @@ class ReceptionSettings:
     listen_unix: Path | None = None
     unix_socket_mode: int = 0o660
     idle_timeout: float = 3600.0
-    """Seconds without data after which a connection (TCP, Unix stream) is closed; 0 for never."""
+    """Seconds after which an idle connection (TCP, Unix stream) is closed; 0 for never."""
     receive_buffer: int = 4 * 1024 * 1024
-    """Bytes of receive buffer for UDP, of all sockets of the port together; 0 for the system's default."""
+    """Bytes of receive buffer for the port; 0 for the default of the system."""
     relay_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything."""
+    """All settings of the exporter."""
 
     airflow: AirflowSettings = field(default_factory=AirflowSettings)
     statsd: StatsdSettings = field(default_factory=StatsdSettings)
@@ -141,17 +141,17 @@ class Settings:
     collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "statsd": True, "host": True})
     state_file: Path | None = None
     birth_hold: float = 30.0
-    """How long a new counter is exposed as 0 before it shows its value."""
+    """Seconds for which a new counter is exposed as 0 before its value is."""
     buckets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Per histogram family name."""
+    """Upper bounds by the name of the histogram."""
     caps: Mapping[str, int] = field(default_factory=dict)
-    """Per family name: the largest number of series."""
+    """Maximum number of series by the name of the family."""
     log_level: str = "info"
     log_format: str = "logfmt"
 
 
 class Setting(NamedTuple):
-    """One line of the configuration page: the value is masked, `origin` says where it came from."""
+    """One row of the page `/config`: the option, its masked value, and where it was set."""
 
     name: str
     value: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.config import values
 from exporter.config.option import Option
 from exporter.config.settings import Settings
-from exporter.config.values import Form
+from exporter.config.values import ValueType
 
 DEFAULTS = Settings()
 MAPPING_CONFIG = "statsd.mapping_config"
@@ -22,8 +22,8 @@ OPTIONS = (
         "Address to receive StatsD over TCP; empty for none",
         DEFAULTS.reception.listen_tcp,
     ),
-    Option("statsd.listen_unixgram", values.OWN_FILE, "Path of a Unix datagram socket to receive StatsD"),
-    Option("statsd.listen_unix", values.OWN_FILE, "Path of a Unix stream socket to receive StatsD"),
+    Option("statsd.listen_unixgram", values.WRITABLE_FILE, "Path of a Unix datagram socket to receive StatsD on"),
+    Option("statsd.listen_unix", values.WRITABLE_FILE, "Path of a Unix stream socket to receive StatsD on"),
     Option(
         "statsd.unix_socket_mode",
         values.MODE,
@@ -32,15 +32,15 @@ OPTIONS = (
     ),
     Option(
         "statsd.idle_timeout",
-        values.duration(0),
-        "Idle time after which a connection (TCP, Unix stream) is closed; 0 for never",
+        values.duration_type(0),
+        "How long a connection (TCP, Unix stream) may be silent before it is closed; 0 for ever",
         DEFAULTS.reception.idle_timeout,
     ),
     Option(
         "statsd.receive_buffer",
-        values.whole(0),
-        "Size of the UDP receive buffer in bytes; if the kernel limits one socket to less (net.core.rmem_max, "
-        "without the capability NET_ADMIN), up to 16 sockets share the port; 0 for the system's default",
+        values.whole_number_type(0),
+        "Bytes of receive buffer for UDP; where the kernel grants one socket less (net.core.rmem_max, without the "
+        "capability NET_ADMIN), up to 16 sockets share the port; 0 for sockets as the system makes them",
         DEFAULTS.reception.receive_buffer,
     ),
     Option(
@@ -68,8 +68,8 @@ OPTIONS = (
     ),
     Option(
         "statsd.mode",
-        Form("plain|influxdb|datadog", values.parse_optional_choice("plain", "influxdb", "datadog")),
-        "StatsD dialect that Airflow sends; if empty it is detected",
+        ValueType("plain|influxdb|datadog", values.parse_optional_choice("plain", "influxdb", "datadog")),
+        "The dialect in which Airflow sends; empty where the stream has to tell",
         DEFAULTS.statsd.mode,
     ),
     Option(

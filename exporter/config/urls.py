@@ -1,6 +1,6 @@
-"""How URLs are written, and what of them may be shown.
+"""Types of URL options: parsing, and masking of credentials.
 
-Parsing raises ValueError, whose message says what to write instead.
+Parsers raise ValueError; its message says what to write instead.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from exporter.config.values import Form, parse_text, quote
+from exporter.config.values import ValueType, parse_text, quote_value
 
 API_SUFFIX = re.compile(r"/api/v[12]/*\Z")
 
 
 def split_url(raw: object) -> SplitResult:
-    """Take an http or https URL apart, having checked its host and port."""
+    """Split an http or https URL and check its host and port. Raises ValueError."""
     text = parse_text(raw).strip()
     try:
         parts = urlsplit(text)
@@ -22,20 +22,21 @@ def split_url(raw: object) -> SplitResult:
             return parts
     except ValueError:
         pass
-    raise ValueError(f"{quote(raw)} is not a URL; write http://HOST:PORT or https://HOST")
+    raise ValueError(f"{quote_value(raw)} is not a URL; write http://HOST:PORT or https://HOST")
 
 
 def refuse_userinfo(parts: SplitResult) -> None:
+    """Raise ValueError for a URL with a user or a password."""
     if "@" in parts.netloc:
-        raise ValueError("a URL with a user or a password in it is refused; give credentials by their own options")
+        raise ValueError("the URL has a user or a password; use the options for credentials instead")
 
 
 def parse_base_url(raw: object) -> str:
-    """The URL under which `/api/v1` or `/api/v2` is found: a base path is kept, the API's own suffix is not."""
+    """The base URL of Airflow: a base path is kept, a trailing `/api/v1` or `/api/v2` is dropped."""
     parts = split_url(raw)
     refuse_userinfo(parts)
     if parts.query or parts.fragment:
-        raise ValueError(f"{quote(raw)} has a query or a fragment; give only what stands before ? and #")
+        raise ValueError(f"{quote_value(raw)} has a query or a fragment; remove everything from ? or # on")
     path = parts.path.rstrip("/")
     while shorter := API_SUFFIX.sub("", path).rstrip("/"):
         if shorter == path:
@@ -45,34 +46,36 @@ def parse_base_url(raw: object) -> str:
 
 
 def parse_endpoint_url(raw: object) -> str:
+    """A URL that is used as it is, without credentials."""
     parts = split_url(raw)
     refuse_userinfo(parts)
     return urlunsplit(parts)
 
 
 def parse_proxy_url(raw: object) -> str:
+    """The URL of a proxy, which may have a user and a password."""
     return urlunsplit(split_url(raw))
 
 
 def parse_public_proxy_url(raw: object) -> str:
-    """A proxy as a flag may give it: every user of the machine can read flags."""
+    """The URL of a proxy from a flag: without credentials, because every user of the machine can read flags."""
     parts = split_url(raw)
     if "@" in parts.netloc:
         raise ValueError(
-            "a proxy's user and password in a flag can be read by every user of the machine; give the URL by the "
-            "variable AIRFLOW_EXPORTER_AIRFLOW_PROXY_URL or the file of --config.file"
+            "every user of this machine could read the proxy's password in a flag; set the URL with the "
+            "variable AIRFLOW_EXPORTER_AIRFLOW_PROXY_URL or in the file of --config.file"
         )
     return urlunsplit(parts)
 
 
 def mask_url(url: str) -> str:
-    """The URL without what may be secret in it: user, password and query."""
+    """The URL with user, password and query masked, because they may be secret."""
     parts = urlsplit(url)
     netloc = "***@" + parts.netloc.rpartition("@")[2] if "@" in parts.netloc else parts.netloc
     return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))
 
 
-BASE_URL = Form("URL", parse_base_url, mask_url)
-ENDPOINT_URL = Form("URL", parse_endpoint_url, mask_url)
-PROXY_URL = Form("URL", parse_proxy_url, mask_url)
-PUBLIC_PROXY_URL = Form("URL", parse_public_proxy_url, mask_url)
+BASE_URL = ValueType("URL", parse_base_url, mask_url)
+ENDPOINT_URL = ValueType("URL", parse_endpoint_url, mask_url)
+PROXY_URL = ValueType("URL", parse_proxy_url, mask_url)
+PUBLIC_PROXY_URL = ValueType("URL", parse_public_proxy_url, mask_url)

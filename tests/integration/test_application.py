@@ -139,7 +139,7 @@ def test_it_serves_and_is_ready_where_airflow_cannot_be_reached() -> None:
 def test_what_cannot_change_while_it_runs_is_said(caplog: pytest.LogCaptureFixture) -> None:
     application = Application(load_nothing(), lambda: load_nothing(**{"web.max_connections": "5"}))
     application.reload()
-    assert "a change of web takes effect with the next start" in caplog.text
+    assert "the change of web takes effect after a restart" in caplog.text
 
 
 def test_a_reload_that_fails_says_why() -> None:

@@ -66,11 +66,11 @@ def context(authority: trustme.CA) -> ssl.SSLContext:
 
 
 def test_plain_http_is_asked_first(serve: Serve) -> None:
-    assert probe.find_problem(serve(None, HEALTHY)) is None
+    assert probe.get_problem(serve(None, HEALTHY)) is None
 
 
 def test_a_server_with_tls_is_found(serve: Serve, context: ssl.SSLContext) -> None:
-    assert probe.find_problem(serve(context, HEALTHY)) is None
+    assert probe.get_problem(serve(context, HEALTHY)) is None
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -80,21 +80,23 @@ def test_a_server_that_wants_a_client_certificate_is_alive(
     authority.configure_trust(context)
     context.verify_mode = ssl.CERT_REQUIRED
     context.maximum_version = version
-    assert probe.find_problem(serve(context, HEALTHY)) is None
+    assert probe.get_problem(serve(context, HEALTHY)) is None
 
 
 def test_a_server_that_wants_a_password_is_alive(serve: Serve) -> None:
-    assert probe.find_problem(serve(None, HEALTHY.replace(b"200 OK", b"401 Unauthorized"))) is None
+    assert probe.get_problem(serve(None, HEALTHY.replace(b"200 OK", b"401 Unauthorized"))) is None
 
 
 def test_another_answer_is_a_problem(serve: Serve) -> None:
-    assert probe.find_problem(serve(None, HEALTHY.replace(b"200 OK", b"503 Busy"))) == "/-/healthy answered 503"
+    assert (
+        probe.get_problem(serve(None, HEALTHY.replace(b"200 OK", b"503 Busy"))) == "/-/healthy answered with status 503"
+    )
 
 
 def test_a_server_that_says_nothing_is_a_problem() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
-        assert probe.find_problem(address, timeout=0.2) == f"{address}: no answer within 0.2 s"
+        assert probe.get_problem(address, timeout=0.2) == f"{address}: no answer within 0.2 s"
 
 
 @pytest.mark.parametrize(
@@ -108,4 +110,4 @@ def test_a_server_that_says_nothing_is_a_problem() -> None:
     ],
 )
 def test_an_address_to_listen_on_becomes_one_to_connect_to(address: str, target: tuple[str, int]) -> None:
-    assert probe.find_target(address) == target
+    assert probe.get_target(address) == target

@@ -24,7 +24,7 @@ FURTHER = ("cluster", "namespace")
 EXPRESSIONS = {
     f"{path.stem}: {rule.get('record', rule.get('alert'))} {number}": rule["expr"]
     for path in bundle.list_rule_files()
-    for group in yaml.safe_load(bundle.write_rules(path, FURTHER))["groups"]
+    for group in yaml.safe_load(bundle.render_rules(path, FURTHER))["groups"]
     for number, rule in enumerate(group["rules"])
 }
 RANGE = re.compile(r"\[?\$__(rate_interval|range|interval)\]?")
@@ -99,10 +99,10 @@ def test_without_further_labels_files_are_as_they_are(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["rules", f"--output={tmp_path}"]).exit_code == 0
     for path in bundle.list_rule_files():
         assert (tmp_path / path.parent.name / path.name).read_text() == path.read_text()
-    for path in bundle.find_place("dashboards").glob("*.json"):
+    for path in bundle.get_folder("dashboards").glob("*.json"):
         assert (tmp_path / "dashboards" / path.name).read_text() == path.read_text()
     written = (tmp_path / "alertmanager" / "alertmanager.yml").read_text()
-    assert written == (bundle.find_place("alertmanager") / "alertmanager.yml").read_text()
+    assert written == (bundle.get_folder("alertmanager") / "alertmanager.yml").read_text()
 
 
 def test_printed_they_are_one_valid_file(promtool: Path, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_prometheus_rule_objects_hold_the_same(rules: Path, tmp_path: Path) -> N
     assert CliRunner().invoke(main, arguments).exit_code == 0
     made = {one["metadata"]["name"]: one for one in yaml.safe_load_all(printed)}
     for path in bundle.list_rule_files():
-        name = bundle.name_of(path)
+        name = bundle.get_object_name(path)
         assert made[f"airflow-{name}"]["kind"] == "PrometheusRule"
         assert made[f"airflow-{name}"]["spec"] == load(rules / path.parent.name / path.name)
         assert load(tmp_path / f"{name}.yaml") == made[f"airflow-{name}"]
@@ -135,9 +135,9 @@ def find_expressions(value: Any) -> Iterator[str]:
             yield from find_expressions(inner)
 
 
-@pytest.mark.parametrize("path", sorted(bundle.find_place("dashboards").glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(bundle.get_folder("dashboards").glob("*.json")), ids=lambda path: path.stem)
 def test_dashboards_choose_the_cluster_everywhere(path: Path) -> None:
-    board = json.loads(bundle.write_dashboard(path, FURTHER))
+    board = json.loads(bundle.render_dashboard(path, FURTHER))
     variables = {variable["name"]: variable for variable in board["templating"]["list"]}
     names = list(variables)
     assert names[1:4] == [*FURTHER, "airflow"]

@@ -115,13 +115,13 @@ def test_help_has_the_flags_that_matter_to_a_command(command: str) -> None:
     shown, hidden = HELP[command]
     assert [flag for flag in shown if flag not in output] == []
     assert [flag for flag in hidden if f"{flag} " in output] == []
-    assert "Every other flag of `serve` is accepted" in output
+    assert "All other flags of `serve` are accepted" in output
 
 
 def test_help_is_grouped_by_topic() -> None:
     output = CliRunner().invoke(main, ["serve", "--help"]).output
     headings = [line for line in output.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert headings[:3] == ["Options:", "Configuration file:", "What is read:"]
+    assert headings[:3] == ["Options:", "Configuration file:", "Collectors:"]
     assert set(headings) == {"Options:", *(f"{topic}:" for topic in TOPICS.values())}
 
 
@@ -217,7 +217,10 @@ def test_the_probe_reaches_a_server_that_listens_everywhere(address: str) -> Non
 
 def test_the_probe_says_when_nothing_listens(address: str, status: list[int]) -> None:
     result = invoke("probe", "--web.listen-address=127.0.0.1:1")
-    assert (result.exit_code, result.stderr) == (1, "127.0.0.1:1: nothing listens\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "127.0.0.1:1: connection refused; the exporter does not run, or listens on another address\n",
+    )
 
 
 def test_a_password_from_a_pipe_is_hashed_for_the_web_configuration() -> None:

@@ -12,8 +12,17 @@ from collections.abc import Iterator
 import pytest
 
 from exporter import logs, redaction
-from exporter.logs import CAPTURED_LENGTH, CAPTURED_LINES, REMEMBERED, WINDOW, capture, configure, hide, redact
-from exporter.redaction import HIDDEN
+from exporter.logs import (
+    MAX_CAPTURED_LENGTH,
+    MAX_CAPTURED_LINES,
+    MAX_WATCHED_MESSAGES,
+    REPEAT_WINDOW,
+    capture,
+    configure,
+    hide,
+    redact,
+)
+from exporter.redaction import MASK
 
 log = logging.getLogger("exporter.sources.airflow")
 
@@ -57,7 +66,7 @@ def start(level: str = "info", form: str = "logfmt") -> Console:
 def start_with_clock() -> tuple[Console, list[float]]:
     """The log and its clock: a list of one number, the monotonic seconds."""
     console, clock = start(), [100.0]
-    (handler,) = (known for known in logging.getLogger().handlers if isinstance(known, logs.Output))
+    (handler,) = (known for known in logging.getLogger().handlers if isinstance(known, logs.LogOutput))
     handler._clock = lambda: clock[0]
     return console, clock
 
@@ -154,7 +163,7 @@ class TestRepetitions:
         console, clock = start_with_clock()
         for _ in range(5):
             log.warning("no answer", extra={"reader": "runs"})
-        clock[0] += WINDOW
+        clock[0] += REPEAT_WINDOW
         log.info("something else")
         assert console.lines == [
             'level=warn logger=sources.airflow msg="no answer" reader=runs',
@@ -165,7 +174,7 @@ class TestRepetitions:
     def test_that_come_later_are_shown_again(self) -> None:
         console, clock = start_with_clock()
         log.warning("no answer")
-        clock[0] += WINDOW
+        clock[0] += REPEAT_WINDOW
         log.warning("no answer")
         assert len(console.lines) == 2
 
@@ -193,10 +202,10 @@ class TestRepetitions:
 
     def test_are_watched_for_a_bounded_number_of_messages(self) -> None:
         console, _ = start_with_clock()
-        for number in range(REMEMBERED + 1):
+        for number in range(MAX_WATCHED_MESSAGES + 1):
             log.info("message %d", number)
         log.info("message 0")
-        assert len(console.lines) == REMEMBERED + 2
+        assert len(console.lines) == MAX_WATCHED_MESSAGES + 2
 
 
 class TestSecrets:
@@ -205,11 +214,11 @@ class TestSecrets:
     @pytest.mark.parametrize(
         ("text", "shown"),
         [
-            ("GET https://user:hunter2@airflow/api/v2", f"GET https://{HIDDEN}@airflow/api/v2"),
-            ("Authorization: Bearer abcdefghijklmnop.q", f"Authorization: Bearer {HIDDEN}"),
-            ("Authorization: Basic dXNlcjpwYXNz", f"Authorization: Basic {HIDDEN}"),
-            ("token eyJhbGciOi.eyJzdWIi.c2ln expired", f"token {HIDDEN} expired"),
-            ("username=a&password=hunter2&x=1", f"username=a&password={HIDDEN}&x=1"),
+            ("GET https://user:hunter2@airflow/api/v2", f"GET https://{MASK}@airflow/api/v2"),
+            ("Authorization: Bearer abcdefghijklmnop.q", f"Authorization: Bearer {MASK}"),
+            ("Authorization: Basic dXNlcjpwYXNz", f"Authorization: Basic {MASK}"),
+            ("token eyJhbGciOi.eyJzdWIi.c2ln expired", f"token {MASK} expired"),
+            ("username=a&password=hunter2&x=1", f"username=a&password={MASK}&x=1"),
             ("basic authentication with a bearer token", "basic authentication with a bearer token"),
             ("http://airflow:8080/api", "http://airflow:8080/api"),
         ],
@@ -227,12 +236,12 @@ class TestSecrets:
         with capture() as lines:
             log.info('sent pass "word"')
         assert "word" not in console.getvalue()
-        assert lines[0].endswith(f"sent {HIDDEN}")
+        assert lines[0].endswith(f"sent {MASK}")
 
     def test_a_secret_within_another_leaves_nothing_of_it(self) -> None:
         hide("huntsman")
         hide("huntsman2")
-        assert redact("huntsman2") == HIDDEN
+        assert redact("huntsman2") == MASK
 
     def test_too_short_to_be_told_from_text_is_not_searched_for(self) -> None:
         hide("airflow")
@@ -241,7 +250,7 @@ class TestSecrets:
     def test_the_oldest_are_forgotten_where_there_are_ever_new_ones(self) -> None:
         for number in range(redaction.MAX_SECRETS + 1):
             hide(f"token number {number:06}")
-        assert redact("token number 000001") == HIDDEN
+        assert redact("token number 000001") == MASK
         assert len(redaction.known_secrets) == redaction.MAX_SECRETS
 
 
@@ -288,11 +297,11 @@ class TestCapture:
     def test_is_bounded(self) -> None:
         start()
         with capture() as lines:
-            for number in range(CAPTURED_LINES + 50):
+            for number in range(MAX_CAPTURED_LINES + 50):
                 log.info("%d %s", number, "x" * 10_000)
-        assert len(lines) == CAPTURED_LINES + 1
-        assert lines[-1] == "… more lines are not kept"
-        assert max(map(len, lines)) <= CAPTURED_LENGTH
+        assert len(lines) == MAX_CAPTURED_LINES + 1
+        assert lines[-1] == "… further lines are not kept"
+        assert max(map(len, lines)) <= MAX_CAPTURED_LENGTH
 
     def test_leaves_out_tracebacks(self) -> None:
         start()

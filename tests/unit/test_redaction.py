@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import redaction
-from exporter.redaction import HIDDEN, MAX_FOREIGN, MAX_SECRETS, WITHHELD, hide, redact_foreign
+from exporter.redaction import MASK, MAX_FOREIGN_LENGTH, MAX_SECRETS, WITHHELD, hide, redact_foreign
 
 
 def test_a_secret_that_is_used_again_is_not_forgotten() -> None:
     for number in range(3 * MAX_SECRETS):
         hide("the password of always")
         hide(f"token number {number:06}")
-    assert redact_foreign("the password of always!") == f"{HIDDEN}!"
+    assert redact_foreign("the password of always!") == f"{MASK}!"
     assert len(redaction.known_secrets) == MAX_SECRETS
 
 
@@ -34,7 +34,7 @@ def test_no_form_of_a_secret_is_left(secret: str, around: str, offset: int) -> N
 
 def test_the_parts_on_both_sides_of_a_cut_are_hidden() -> None:
     hide("abcdefghijklmnopqrstuvwxyz")
-    assert redact_foreign("token abcdefghij...qrstuvwxyz is bad") == f"token {HIDDEN}...{HIDDEN} is bad"
+    assert redact_foreign("token abcdefghij...qrstuvwxyz is bad") == f"token {MASK}...{MASK} is bad"
 
 
 def test_what_cannot_be_taken_out_is_not_shown() -> None:
@@ -44,7 +44,7 @@ def test_what_cannot_be_taken_out_is_not_shown() -> None:
 
 
 def test_a_text_without_end_is_cut() -> None:
-    assert len(redact_foreign("x" * 10 * MAX_FOREIGN)) == MAX_FOREIGN
+    assert len(redact_foreign("x" * 10 * MAX_FOREIGN_LENGTH)) == MAX_FOREIGN_LENGTH
 
 
 @pytest.mark.parametrize("text", ["HTTP 500 (Internal Server Error)", "Invalid JWT token", "Not Found", "%7B%zz \\"])

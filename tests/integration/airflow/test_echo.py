@@ -286,7 +286,7 @@ def show_pages(settings: Settings) -> Sequence[str]:
 
 def show_commands(settings: Settings) -> Sequence[str]:
     configuration = loader.Configuration(settings, (), ())
-    findings = "\n".join(map(str, check.diagnose(configuration)))
+    findings = "\n".join(map(str, check.run_checks(configuration)))
     text, problems = application.scrape_once(settings)
     assert problems
     return findings, text, "\n".join(problems)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from exporter.cli import main
-from exporter.commands import check as diagnosis
+from exporter.commands import check
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.airflow_api import AirflowApi
@@ -92,13 +92,13 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
             raise fake.errors["version"]
         return Connection(client, fake)
 
-    monkeypatch.setattr(diagnosis, "Client", FakeClient)
-    monkeypatch.setattr(diagnosis, "connect", connect)
+    monkeypatch.setattr(check, "Client", FakeClient)
+    monkeypatch.setattr(check, "connect", connect)
     yield fake
     assert all(client.closed for client in clients)
 
 
-def check(*arguments: str) -> Result:
+def run_check(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["check", *arguments])
 
 
@@ -109,7 +109,7 @@ def find_lines(result: Result, tried: str) -> list[str]:
 
 
 def test_an_airflow_that_answers_all_is_sound(airflow: FakeAirflow) -> None:
-    result = check()
+    result = run_check()
     assert result.exit_code == 0
     assert "FAILED" not in result.stdout
     assert find_lines(result, "connection")[0].startswith("ok: http://localhost:8080 is Airflow 3.3.2, ")
@@ -120,14 +120,14 @@ def test_an_airflow_that_answers_all_is_sound(airflow: FakeAirflow) -> None:
 
 def test_an_airflow_that_is_not_there_ends_it(airflow: FakeAirflow) -> None:
     airflow.errors["version"] = ReaderError("unreachable", "nobody is there; check airflow.url")
-    result = check()
+    result = run_check()
     assert result.exit_code == 1
     assert result.stdout.splitlines()[-1].endswith("unreachable: nobody is there; check airflow.url")
 
 
 def test_refused_credentials_end_it(airflow: FakeAirflow) -> None:
     airflow.errors["pools"] = ReaderError("unauthorized", "check the credentials")
-    result = check()
+    result = run_check()
     assert result.exit_code == 1
     assert find_lines(result, "credentials") == ["FAILED: unauthorized: check the credentials"]
     assert find_lines(result, "DAGs") == []
@@ -154,7 +154,7 @@ def test_refused_credentials_end_it(airflow: FakeAirflow) -> None:
 )
 def test_a_missing_permission_is_named_and_the_rest_is_tried(airflow: FakeAirflow, endpoint: str, tried: str) -> None:
     airflow.errors[endpoint] = ReaderError("forbidden", "its role needs more")
-    result = check()
+    result = run_check()
     assert result.exit_code == 1
     assert find_lines(result, tried) == ["FAILED: forbidden: its role needs more"]
     assert find_lines(result, "credentials") == ["ok: accepted"]
@@ -163,23 +163,23 @@ def test_a_missing_permission_is_named_and_the_rest_is_tried(airflow: FakeAirflo
 
 def test_a_hidden_configuration_is_worth_a_note_only(airflow: FakeAirflow) -> None:
     airflow.errors["config"] = ReaderError("forbidden", "its role needs more")
-    result = check()
+    result = run_check()
     assert result.exit_code == 0
     assert "airflow.limits" in find_lines(result, "limits")[0]
     airflow.errors["config"] = ReaderError("bad_reply", "the configuration could not be read")
-    assert find_lines(check(), "limits") == ["note: bad_reply: the configuration could not be read"]
+    assert find_lines(run_check(), "limits") == ["note: bad_reply: the configuration could not be read"]
 
 
 def test_tries_are_asked_for_where_a_task_is_active(airflow: FakeAirflow) -> None:
-    assert find_lines(check(), "tries") == ["ok: 1 try"]
+    assert find_lines(run_check(), "tries") == ["ok: 1 try"]
     airflow.active = []
-    assert find_lines(check(), "tries") == ["ok: nothing to read here"]
+    assert find_lines(run_check(), "tries") == ["ok: not available here"]
 
 
 def test_backfills_are_not_asked_of_airflow_2(airflow: FakeAirflow) -> None:
     airflow.major = 2
     airflow.errors["backfills"] = ReaderError("not_found", "Airflow 2 has none")
-    assert find_lines(check(), "backfills") == ["ok: nothing to read here"]
+    assert find_lines(run_check(), "backfills") == ["ok: not available here"]
 
 
 @pytest.mark.parametrize(("skew", "text"), [(90.2, "90 s ahead of"), (-5.0, "5 s behind")])
@@ -187,7 +187,7 @@ def test_a_clock_that_is_off_is_worth_a_note(
     airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch, skew: float, text: str
 ) -> None:
     monkeypatch.setattr(FakeClient, "skew", skew)
-    result = check()
+    result = run_check()
     assert result.exit_code == 0
     assert text in find_lines(result, "clock")[0]
 
@@ -195,15 +195,15 @@ def test_a_clock_that_is_off_is_worth_a_note(
 def test_errors_of_the_web_configuration_are_told(airflow: FakeAirflow, tmp_path: Path) -> None:
     path = tmp_path / "web.yml"
     path.write_text("basic_auth_user: {}\n", encoding="utf-8")
-    result = check(f"--web.config.file={path}")
+    result = run_check(f"--web.config.file={path}")
     assert result.exit_code == 1
     assert len(find_lines(result, "web configuration")) == 1
     path.write_text("{}\n", encoding="utf-8")
-    assert find_lines(check(f"--web.config.file={path}"), "web configuration") == [f"ok: {path}"]
+    assert find_lines(run_check(f"--web.config.file={path}"), "web configuration") == [f"ok: {path}"]
 
 
 def test_notices_of_the_configuration_are_told(airflow: FakeAirflow) -> None:
-    lines = find_lines(check("--airflow.url=http://airflow/api/v2"), "configuration")
+    lines = find_lines(run_check("--airflow.url=http://airflow/api/v2"), "configuration")
     assert lines[0].startswith("ok: from --airflow.url")
     assert "http://airflow is used" in lines[1]
 
@@ -211,7 +211,7 @@ def test_notices_of_the_configuration_are_told(airflow: FakeAirflow) -> None:
 def test_a_mapping_file_is_described(airflow: FakeAirflow, tmp_path: Path) -> None:
     mapping = tmp_path / "mapping.yml"
     mapping.write_text("mappings:\n- match: airflow.*\n  name: mine\n")
-    (line,) = find_lines(check(f"--statsd.mapping-config={mapping}"), "mapping file")
+    (line,) = find_lines(run_check(f"--statsd.mapping-config={mapping}"), "mapping file")
     assert line.startswith(f"ok: {mapping}: ")
 
 
@@ -224,7 +224,7 @@ def test_a_reference_that_is_always_empty_is_told(airflow: FakeAirflow, tmp_path
         "- {match: 'c\\.(?P<dag>\\w+)', match_type: regex, name: mine, labels: {dag_id: $dag, task_id: $2, all: $0}}\n"
         "- {match: d.*, name: mine, labels: {dag_id: $1_x}}\n"
     )
-    _, *notes = find_lines(check(f"--statsd.mapping-config={mapping}"), "mapping file")
+    _, *notes = find_lines(run_check(f"--statsd.mapping-config={mapping}"), "mapping file")
     assert [note.partition(": ")[2].rpartition(" is always")[0] for note in notes] == [
         "mappings[1] b.*.*: task_id: $3",
         r"mappings[2] c\.(?P<dag>\w+): task_id: $2",
@@ -233,17 +233,15 @@ def test_a_reference_that_is_always_empty_is_told(airflow: FakeAirflow, tmp_path
 
 
 def test_without_the_airflow_source_nothing_is_asked(airflow: FakeAirflow) -> None:
-    assert find_lines(check("--no-collector.airflow"), "connection") == []
+    assert find_lines(run_check("--no-collector.airflow"), "connection") == []
 
 
 def test_without_a_state_file_it_says_what_that_means(airflow: FakeAirflow, tmp_path: Path) -> None:
-    assert "counters start at zero" in find_lines(check(), "state file")[0]
-    assert find_lines(check(f"--state.file={tmp_path / 'state'}"), "state file") == []
+    assert "counters restart at 0" in find_lines(run_check(), "state file")[0]
+    assert find_lines(run_check(f"--state.file={tmp_path / 'state'}"), "state file") == []
 
 
-@pytest.mark.parametrize(
-    ("lost", "said"), [(0, "1 pool"), (2, "1 pool; 2 left out: Airflow answers HTTP 500 for them")]
-)
+@pytest.mark.parametrize(("lost", "said"), [(0, "1 pool"), (2, "1 pool; 2 skipped: Airflow answers HTTP 500 for them")])
 def test_rows_that_are_left_out_are_said(lost: int, said: str) -> None:
     assert count("pool")(Rows([object()], lost)).startswith(said)
 
@@ -255,27 +253,27 @@ def test_offline_asks_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     def fail(*_: object, **__: object) -> None:
         pytest.fail("it asked the network")
 
-    monkeypatch.setattr(diagnosis, "connect", fail)
+    monkeypatch.setattr(check, "connect", fail)
     monkeypatch.setattr("socket.socket.connect", fail)
     token = tmp_path / "token"
     token.write_text("Bearer abc\n")
-    result = check("--offline", f"--airflow.token-file={token}", "--airflow.url=http://airflow.invalid")
+    result = run_check("--offline", f"--airflow.token-file={token}", "--airflow.url=http://airflow.invalid")
     assert result.exit_code == 0, result.output
     assert find_lines(result, "token") == ["ok: read"]
-    assert find_lines(result, "offline") == ["ok: nothing was asked of the network"]
+    assert find_lines(result, "offline") == ["ok: no network request was made"]
 
 
 @pytest.mark.parametrize(
     ("content", "code", "line"),
     [
         ("", 0, "note: the token file PATH is empty"),
-        ("a b", 1, "FAILED: the token file PATH holds a space: write the token alone into it, on one line"),
+        ("a b", 1, "FAILED: the token file PATH contains a space; write only the token into it, on one line"),
     ],
 )
 def test_offline_reads_secrets(content: str, code: int, line: str, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(content)
-    result = check("--offline", f"--airflow.token-file={token}")
+    result = run_check("--offline", f"--airflow.token-file={token}")
     assert (result.exit_code, find_lines(result, "token")) == (code, [line.replace("PATH", str(token))])
 
 
@@ -290,6 +288,6 @@ def test_offline_reads_secrets(content: str, code: int, line: str, tmp_path: Pat
 def test_offline_finds_what_is_wrong_in_each_file(option: str, content: str, tmp_path: Path) -> None:
     path = tmp_path / "file.yml"
     path.write_text(content)
-    result = check("--offline", f"--{option}={path}")
+    result = run_check("--offline", f"--{option}={path}")
     assert result.exit_code == 1
     assert str(path) in result.output or option in result.output

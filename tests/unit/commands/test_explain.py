@@ -147,7 +147,7 @@ def test_the_command_sums_up_a_capture_and_what_arrives(tmp_path: Path) -> None:
 
 def test_the_command_says_where_it_cannot_listen_or_read() -> None:
     for arguments, problem in (
-        (["--listen=1", "--statsd.listen-udp="], "--listen needs an address to listen on"),
+        (["--listen=1", "--statsd.listen-udp="], "--listen needs a listen address"),
         (["--capture=/nowhere"], "/nowhere: No such file or directory"),
     ):
         result = CliRunner().invoke(main, ["explain", *arguments])

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.commands.identity import IdentityError, parse_identity, rewrite_promql, rewrite_query, rewrite_template
+from exporter.commands.identity import (
+    IdentityError,
+    parse_identity,
+    rewrite_dashboard_text,
+    rewrite_promql,
+    rewrite_template,
+)
 
 FURTHER = ("cluster", "namespace")
 
@@ -19,13 +25,13 @@ def test_the_labels_are_read_in_their_order() -> None:
     [
         ("cluster", "write airflow first"),
         ("cluster,airflow", "write airflow first"),
-        ("airflow,", "not the name of a label"),
-        ("airflow,my-cluster", "not the name of a label"),
-        ("airflow,__name__", "not the name of a label"),
-        ("airflow,cluster,cluster", "named twice"),
-        ("airflow,instance", "tells apart what belongs to one Airflow"),
-        ("airflow,dag_id", "tells apart what belongs to one Airflow"),
-        ("airflow,owners", "tells apart what belongs to one Airflow"),
+        ("airflow,", "not a label name"),
+        ("airflow,my-cluster", "not a label name"),
+        ("airflow,__name__", "not a label name"),
+        ("airflow,cluster,cluster", "given twice"),
+        ("airflow,instance", "distinguishes objects within one"),
+        ("airflow,dag_id", "distinguishes objects within one"),
+        ("airflow,owners", "distinguishes objects within one"),
     ],
 )
 def test_what_cannot_identify_an_airflow_is_refused(text: str, said: str) -> None:
@@ -68,7 +74,10 @@ def test_texts_name_them_links_choose_them_and_queries_match_them() -> None:
 
 
 def test_queries_and_links_of_dashboards_go_by_their_variables() -> None:
-    assert rewrite_query('a{airflow="$airflow", x="y"}', FURTHER) == (
+    assert rewrite_dashboard_text('a{airflow="$airflow", x="y"}', FURTHER) == (
         'a{airflow="$airflow", cluster="$cluster", namespace="$namespace", x="y"}'
     )
-    assert rewrite_query("?${airflow:queryparam}&x", ("cluster",)) == "?${airflow:queryparam}&${cluster:queryparam}&x"
+    assert (
+        rewrite_dashboard_text("?${airflow:queryparam}&x", ("cluster",))
+        == "?${airflow:queryparam}&${cluster:queryparam}&x"
+    )

@@ -163,7 +163,7 @@ def test_credentials_of_a_proxy_are_masked_wherever_it_comes_from(tmp_path: Path
 
 def test_credentials_of_a_proxy_are_refused_in_a_flag_that_everybody_can_read() -> None:
     (problem,) = find_problems({"airflow.proxy_url": "http://user:hunter2@proxy:3128"})
-    assert "the variable AIRFLOW_EXPORTER_AIRFLOW_PROXY_URL or the file" in problem
+    assert "the variable AIRFLOW_EXPORTER_AIRFLOW_PROXY_URL or in the file" in problem
     assert "hunter2" not in problem
     assert load(airflow__proxy_url="http://proxy:3128").settings.airflow.proxy_url == "http://proxy:3128"
 
@@ -211,7 +211,7 @@ def test_a_token_or_a_client_secret_given_twice_is_refused(tmp_path: Path) -> No
 def test_a_name_with_dots_in_the_file_is_answered_with_how_to_nest_it(text: str, shown: str, tmp_path: Path) -> None:
     (tmp_path / "config.yml").write_text(text, encoding="utf-8")
     (problem,) = find_problems({"config.file": str(tmp_path / "config.yml")})
-    assert problem.endswith(f"in this file each level is a key of its own: {shown}")
+    assert problem.endswith(f"in this file each level is a separate key: {shown}")
     assert "did you mean" not in problem
 
 
@@ -223,14 +223,14 @@ def test_the_level_has_the_names_that_people_write(written: str) -> None:
 def test_a_secret_in_the_file_in_place_of_its_path_is_not_repeated(tmp_path: Path) -> None:
     (tmp_path / "config.yml").write_text("airflow: {token_file: hunter2}", encoding="utf-8")
     (problem,) = find_problems({"config.file": str(tmp_path / "config.yml")})
-    assert "there is no file of this name" in problem
+    assert "the file with this name" in problem
     assert "hunter2" not in problem
 
 
 def test_an_exporter_that_reads_nothing_is_noticed() -> None:
     off = dict.fromkeys(("collector.airflow", "collector.statsd", "collector.host"), "false")
     assert loader.load(off, {}).notices == (
-        "collector: every collector is off, so that nothing is read; leave at least one of them on",
+        "collector: all collectors are disabled, so no metrics are collected; enable at least one",
     )
     assert loader.load(off | {"collector.host": "true"}, {}).notices == ()
 
@@ -272,14 +272,14 @@ def test_errors_of_flags_variables_and_file_come_together(tmp_path: Path) -> Non
 
 
 def test_a_missing_configuration_file_is_an_error() -> None:
-    assert find_problems({"config.file": "nowhere.yml"}) == ("--config.file: there is no file nowhere.yml",)
+    assert find_problems({"config.file": "nowhere.yml"}) == ("--config.file: the file nowhere.yml does not exist",)
 
 
 def test_the_path_of_the_api_is_left_out_of_the_url_with_a_notice() -> None:
     found = load(airflow__url="https://example.org/airflow/api/v2/")
     assert found.settings.airflow.url == "https://example.org/airflow"
     assert found.notices == (
-        "--airflow.url: the path of the API itself is left out of the URL; https://example.org/airflow is used",
+        "--airflow.url: the path of the API is dropped from the URL; https://example.org/airflow is used",
     )
 
 
@@ -296,9 +296,9 @@ def test_a_misspelt_variable_is_noticed_and_those_of_kubernetes_are_not() -> Non
 
 
 def test_the_probe_finds_the_address_whatever_else_is_wrong() -> None:
-    assert loader.find_listen_address({}, {}) == "127.0.0.1:10112"
+    assert loader.get_listen_address({}, {}) == "127.0.0.1:10112"
     wrong: dict[str, object] = {"airflow.interval": "soon", "config.file": "nowhere"}
-    assert loader.find_listen_address(wrong, {"AIRFLOW_EXPORTER_WEB_LISTEN_ADDRESS": ":9,:8"}) == ":9"
+    assert loader.get_listen_address(wrong, {"AIRFLOW_EXPORTER_WEB_LISTEN_ADDRESS": ":9,:8"}) == ":9"
 
 
 def test_no_two_options_share_a_flag_a_variable_or_a_place_in_the_file() -> None:
@@ -316,6 +316,6 @@ def test_every_option_can_be_set_somewhere_and_its_help_is_one_sentence() -> Non
 
 def test_every_default_can_be_written_as_it_is_shown() -> None:
     for option in OPTIONS:
-        shown = option.show(option.default)
+        shown = option.format(option.default)
         if shown and option.names is None:
-            assert option.form.parse(shown) == option.default
+            assert option.value_type.parse(shown) == option.default

@@ -65,16 +65,16 @@ def test_what_is_a_token_is_left_as_it_is(token: str) -> None:
         (" \n", "the token file is empty"),
         ("''", "the token file is empty"),
         ("Bearer", None),
-        ("abc def", "holds a space: write the token alone into it, on one line"),
-        ("Basic dXNlcjpwYXNz", "holds a space"),
-        ("abc\ndef", "holds several lines: write the token alone"),
-        ("# my token\nabc", "holds several lines"),
-        ("<html><body>Sign in</body></html>", "holds a web page: write the token alone"),
-        ("<!doctype html>\n<html></html>", "holds a web page"),
-        ('{"error": "invalid"}', "holds JSON without 'access_token' or 'accessToken' or 'token'"),
-        ("{broken", "holds JSON without"),
+        ("abc def", "contains a space; write only the token into it, on one line"),
+        ("Basic dXNlcjpwYXNz", "contains a space"),
+        ("abc\ndef", "contains several lines; write only the token"),
+        ("# my token\nabc", "contains several lines"),
+        ("<html><body>Sign in</body></html>", "contains a web page; write only the token"),
+        ("<!doctype html>\n<html></html>", "contains a web page"),
+        ('{"error": "invalid"}', "contains JSON without 'access_token' or 'accessToken' or 'token'"),
+        ("{broken", "contains JSON without"),
         ('{"access_token": ""}', "is empty"),
-        ("tökén", "characters that no header takes"),
+        ("tökén", "characters that are invalid in a header"),
     ],
 )
 def test_what_is_no_token_is_refused_with_what_to_write(text: str, says: str | None) -> None:
@@ -111,7 +111,7 @@ def test_a_password_may_hold_nearly_anything(clean: Clean, text: str, secret: st
 @pytest.mark.parametrize("clean", [clean_password, clean_client_secret])
 @pytest.mark.parametrize("text", ["", "one\ntwo", "<html><title>x</title></html>", '{"user": "u"}'])
 def test_what_can_be_no_password_is_refused(clean: Clean, text: str) -> None:
-    with pytest.raises(ReaderError, match=r"it (is empty|holds (several lines|a web page|JSON))"):
+    with pytest.raises(ReaderError, match=r"it (is empty|contains (several lines|a web page|JSON))"):
         clean(text, "it")
 
 
@@ -160,7 +160,7 @@ def test_a_pipe_is_read_once_and_kept(pipe: Path) -> None:
 
 def test_a_pipe_without_a_writer_is_given_up(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_file, "PIPE_TIMEOUT", 0.05)
-    with pytest.raises(ReaderError, match="it is a pipe whose writer did not end within"):
+    with pytest.raises(ReaderError, match="it is a pipe that was not closed within"):
         make_file(pipe).read()
 
 
@@ -195,13 +195,13 @@ def test_a_pipe_that_must_be_read_again_is_refused_with_the_reason(pipe: Path) -
 
 @pytest.mark.parametrize("written", [JWT, "hunter2", "ab/cd+ef=="])
 def test_a_secret_in_place_of_its_file_is_not_repeated(written: str) -> None:
-    with pytest.raises(ValueError, match="there is no file of this name") as caught:
+    with pytest.raises(ValueError, match="the file with this name") as caught:
         values.parse_secret_file(written)
     assert written not in str(caught.value)
 
 
 def test_a_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"there is no file {tmp_path}/token"):
+    with pytest.raises(ValueError, match=f"the file {tmp_path}/token does not exist"):
         values.parse_secret_file(f"{tmp_path}/token")
 
 

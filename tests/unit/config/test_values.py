@@ -56,7 +56,7 @@ def test_what_is_no_duration_is_refused_with_examples(written: object) -> None:
 @given(st.integers(0, 10**12))
 def test_a_duration_that_is_shown_reads_as_the_same(milliseconds: int) -> None:
     seconds = milliseconds / 1000
-    assert values.parse_duration(values.show_duration(seconds)) == seconds
+    assert values.parse_duration(values.format_duration(seconds)) == seconds
 
 
 @given(st.text())
@@ -134,7 +134,7 @@ def test_a_regex_matches_whole_ids_however_it_is_asked(method: str) -> None:
 def test_a_regex_keeps_its_leading_flags_and_is_shown_as_it_works() -> None:
     pattern = values.parse_regex("(?i)etl")
     assert pattern.match("ETL")
-    assert values.show_regex(values.parse_regex("a|b")) == "a|b"
+    assert values.format_regex(values.parse_regex("a|b")) == "a|b"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_buckets_take_numbers_and_durations() -> None:
 
 
 def test_whole_numbers_have_a_least(tmp_path: Path) -> None:
-    form = values.whole(1)
+    form = values.whole_number_type(1)
     assert form.parse("5") == form.parse(5) == 5
     for wrong in ("0", 0, 1.5, "1.5", "x", True, None, tmp_path):
         with pytest.raises(ValueError, match="is not a whole number of 1 or more"):
@@ -163,8 +163,8 @@ def test_whole_numbers_have_a_least(tmp_path: Path) -> None:
 
 
 def test_a_file_of_ours_need_not_exist_but_its_folder_must(tmp_path: Path) -> None:
-    assert values.parse_own_file(str(tmp_path / "state")) == tmp_path / "state"
-    with pytest.raises(ValueError, match="does not exist or is not writable"):
-        values.parse_own_file(str(tmp_path / "missing" / "state"))
+    assert values.parse_writable_file(str(tmp_path / "state")) == tmp_path / "state"
+    with pytest.raises(ValueError, match="does not exist or cannot be written"):
+        values.parse_writable_file(str(tmp_path / "missing" / "state"))
     with pytest.raises(ValueError, match="is a folder"):
-        values.parse_own_file(str(tmp_path))
+        values.parse_writable_file(str(tmp_path))

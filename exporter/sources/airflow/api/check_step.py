@@ -31,7 +31,7 @@ def count(noun: str, one: str = "", several: str = "s") -> Callable[[object], st
     def describe(found: object) -> str:
         rows = found if isinstance(found, Sequence) else ()
         lost = rows.lost if isinstance(rows, Rows) else 0
-        left = f"; {lost} left out: Airflow answers HTTP 500 for them, or they cannot be decoded" if lost else ""
+        left = f"; {lost} skipped: Airflow answers HTTP 500 for them, or they cannot be decoded" if lost else ""
         return f"{len(rows)} {noun}{one if len(rows) == 1 else several}{left}"
 
     return describe

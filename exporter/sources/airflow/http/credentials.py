@@ -25,7 +25,7 @@ from exporter.config.secret_file import (
 )
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
-from exporter.redaction import SHORTEST_SECRET, hide
+from exporter.redaction import MIN_SECRET_LENGTH, hide
 from exporter.sources.airflow.http.errors import WITHOUT_CREDENTIALS, is_bad_token, leads_to_login, read_detail
 from exporter.sources.airflow.http.transport import FormRequest, Reply
 
@@ -245,5 +245,5 @@ def hide_values(headers: Headers) -> None:
     for name, value in headers.items():
         parts = re.split(r"[\s;,=]+", value) if SECRET_HEADER.search(name) else []
         for text in (value, *parts):
-            if len(text) >= SHORTEST_SECRET:
+            if len(text) >= MIN_SECRET_LENGTH:
                 hide(text)

@@ -7,7 +7,7 @@ import re
 from http.cookies import CookieError, SimpleCookie
 
 from exporter.metrics.reading import ReaderError
-from exporter.redaction import SHORTEST_SECRET, hide
+from exporter.redaction import MIN_SECRET_LENGTH, hide
 from exporter.sources.airflow.http.credentials import BasicAuth, Headers, Password, SendForm
 from exporter.sources.airflow.http.transport import FormRequest, Reply
 
@@ -118,6 +118,6 @@ def read_cookies(reply: Reply) -> dict[str, str]:
 def cookie_headers(cookies: dict[str, str]) -> Headers:
     """The header that sends cookies back."""
     for value in cookies.values():
-        if len(value) >= SHORTEST_SECRET:
+        if len(value) >= MIN_SECRET_LENGTH:
             hide(value)
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}
