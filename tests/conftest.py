@@ -71,7 +71,7 @@ def lint_metrics(promtool: Path) -> Callable[[bytes], str]:
     """What `promtool check metrics` has to say of an exposition: nothing, where all is well."""
 
     def lint(exposition: bytes) -> str:
-        command = [promtool, "check", "metrics"]
+        command: list[str | Path] = [promtool, "check", "metrics"]
         done = subprocess.run(command, input=exposition, capture_output=True, check=False)
         return (done.stdout + done.stderr).decode()
 

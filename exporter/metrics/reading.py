@@ -103,8 +103,10 @@ class Reader(Protocol):
     name: str
     help: str
     interval: float
-    families: Sequence[Family]
-    """The state families it feeds: they go when it fails."""
+
+    @property
+    def families(self) -> Sequence[Family]:
+        """The state families it feeds: they go when it fails."""
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
@@ -114,9 +116,12 @@ class Source(Protocol):
     """A named group of readers that share a connection and a thread."""
 
     name: str
-    readers: Sequence[Reader]
     vital: str
     """The reader without whose data the source counts as down; empty where the success of any reader will do."""
+
+    @property
+    def readers(self) -> Sequence[Reader]:
+        """The readers, in the order in which they are read."""
 
     @property
     def refused(self) -> bool:

@@ -123,7 +123,7 @@ class Labels:
         inner = self._of(node.expr)
         if str(node.op) in PICKS:
             return inner
-        added = {node.param.val} if str(node.op) == "count_values" else set()
+        added = {getattr(node.param, "val", "")} if str(node.op) == "count_values" else set()
         if node.modifier is None:
             return frozenset(added)
         named = set(node.modifier.labels)

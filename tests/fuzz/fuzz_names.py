@@ -71,8 +71,8 @@ def make_line(given: atheris.FuzzedDataProvider) -> str:
 
 def make_word(given: atheris.FuzzedDataProvider, words: list[str]) -> str:
     if given.ConsumeIntInRange(0, 4):
-        return given.PickValueInList(words)
-    return given.ConsumeUnicodeNoSurrogates(given.ConsumeIntInRange(0, 12))
+        return str(given.PickValueInList(words))
+    return str(given.ConsumeUnicodeNoSurrogates(given.ConsumeIntInRange(0, 12)))
 
 
 def check_exposition(text: str) -> None:

@@ -31,7 +31,7 @@ class Recording:
 
     def load(self, *names: str) -> dict[str, Any]:
         """A recorded reply; of several the rows of all."""
-        replies = [json.loads((self.folder / f"{name}.json").read_text()) for name in names]
+        replies: list[dict[str, Any]] = [json.loads((self.folder / f"{name}.json").read_text()) for name in names]
         [key] = [key for key, value in replies[0].items() if isinstance(value, list)] or [""]
         if len(replies) > 1:
             replies[0][key] = [row for reply in replies for row in reply[key]]

@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Generator
 from itertools import pairwise
 from pathlib import Path
 
@@ -90,7 +91,9 @@ class CrashingExporter(RuleBasedStateMachine):
     @precondition(lambda self: any(table.series for table in self.ledger.tables.values()))
     @rule()
     def scrape_that_times_out(self) -> None:
-        with contextlib.closing(render(self.store, Format.TEXT)) as chunks:
+        chunks = render(self.store, Format.TEXT)
+        assert isinstance(chunks, Generator)
+        with contextlib.closing(chunks):
             while next(chunks):
                 pass
 

@@ -113,7 +113,9 @@ def test_its_texts_name_labels_that_it_has(alert: Rule) -> None:
 @each_alert
 def test_its_dashboard_exists_and_shows_what_the_alert_is_about(alert: Rule) -> None:
     link = alert["annotations"]["dashboard_url"]
-    uid, variables = re.search(r"/d/([\w-]+)\?(.*)$", link).groups()
+    found = re.search(r"/d/([\w-]+)\?(.*)$", link)
+    assert found, link
+    uid, variables = found.groups()
     assert uid in DASHBOARDS
     given = dict(re.findall(r"var-(\w+)=\{\{ \$labels\.(\w+) \| urlquery \}\}", variables))
     assert given.keys() >= {"airflow"}

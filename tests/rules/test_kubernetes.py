@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from docs import kubernetes
+from exporter.commands.bundle import get_object_name
 from tests.rules.rulefiles import PROMETHEUS, load
 
 SOURCES = [*sorted(PROMETHEUS.glob("rules/*.yml")), *sorted(PROMETHEUS.glob("alerts/*.yml"))]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=kubernetes.name_of)
+@pytest.mark.parametrize("path", SOURCES, ids=get_object_name)
 def test_an_object_holds_the_same_groups_as_its_file(path: Path) -> None:
-    made = load(PROMETHEUS / "kubernetes" / f"{kubernetes.name_of(path)}.yaml")
+    made = load(PROMETHEUS / "kubernetes" / f"{get_object_name(path)}.yaml")
     assert (made["apiVersion"], made["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
     assert made["spec"] == load(path)
 

@@ -42,7 +42,7 @@ each_query = pytest.mark.parametrize(
 
 
 def is_setting(rule: Rule) -> bool:
-    return rule["record"].startswith(("airflow:threshold:", "airflow:links:"))
+    return str(rule["record"]).startswith(("airflow:threshold:", "airflow:links:"))
 
 
 @each_rule

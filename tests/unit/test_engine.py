@@ -15,7 +15,7 @@ from exporter.metrics.catalogue.api import dags, tasks
 from exporter.metrics.family import Family
 from exporter.metrics.reading import Change, Reader, ReaderError, Reading
 from exporter.store.exposition import Format, render
-from exporter.store.persistence.state_file import StateError
+from exporter.store.persistence.state_store import StateError
 
 LABELS = ("etl", "load")
 

@@ -91,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         query = parse_qs(parts.query, keep_blank_values=True)
-        asked = Asked(self.command, self.path, parts.path, query, CaseInsensitiveDict(self.headers), body)
+        asked = Asked(self.command, self.path, parts.path, query, CaseInsensitiveDict(dict(self.headers.items())), body)
         self.server.asked.append(asked)
         answer = self.server.answer(asked)
         if answer.hang_up:

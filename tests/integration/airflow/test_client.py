@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.transport import Call
 from tests.integration.airflow.stub import Answer, Asked, Stub, script, serve
 
-POOLS = {2: Call(POOLS.on_2), 3: Call(POOLS.on_3)}
+POOL_CALLS = {2: Call(POOLS.on_2), 3: Call(POOLS.on_3)}
 PAGE = b"<html><head><title>%s</title></head><body>%s</body></html>"
 MAJORS = pytest.mark.parametrize("major", [2, 3])
 Start = Callable[..., Stub]
@@ -72,7 +73,7 @@ def connect(telemetry: Telemetry, tmp_path: Path) -> Iterator[Callable[..., Clie
 
 def fail(client: Client, major: int) -> ReaderError:
     with pytest.raises(ReaderError) as caught:
-        client.get(POOLS[major])
+        client.get(POOL_CALLS[major])
     assert caught.value.reason in REASONS
     assert "secret" not in str(caught.value)
     return caught.value
@@ -86,7 +87,7 @@ def test_a_reply_comes_as_the_bytes_that_were_sent(
     major: int, connect: Callable[..., Client], telemetry: Telemetry
 ) -> None:
     with serve(script(Answer({"pools": []}))) as stub:
-        assert connect(stub.url, major).get(POOLS[major]) == b'{"pools": []}'
+        assert connect(stub.url, major).get(POOL_CALLS[major]) == b'{"pools": []}'
         (asked,) = stub.asked
     assert asked.headers["Authorization"] == "Bearer secret-token"
     assert asked.headers["User-Agent"].startswith("airflow-metrics-exporter/")
@@ -97,7 +98,7 @@ def test_a_reply_comes_as_the_bytes_that_were_sent(
 @MAJORS
 def test_gzip_is_asked_for_and_unpacked(major: int, connect: Callable[..., Client]) -> None:
     with serve(script(Answer({"pools": ["x" * 1000]}, compress=True))) as stub:
-        assert b"x" * 1000 in connect(stub.url, major).get(POOLS[major])
+        assert b"x" * 1000 in connect(stub.url, major).get(POOL_CALLS[major])
         assert stub.asked[0].headers["Accept-Encoding"] == "gzip"
 
 
@@ -105,13 +106,13 @@ def test_gzip_is_asked_for_and_unpacked(major: int, connect: Callable[..., Clien
 def test_chunked_replies_and_connections_kept_open(major: int, connect: Callable[..., Client]) -> None:
     with serve(script(Answer({"pools": []}, chunked=True))) as stub:
         client = connect(stub.url, major)
-        assert {client.get(POOLS[major]) for _ in range(3)} == {b'{"pools": []}'}
+        assert {client.get(POOL_CALLS[major]) for _ in range(3)} == {b'{"pools": []}'}
 
 
 @MAJORS
 def test_a_base_url_with_a_path(major: int, connect: Callable[..., Client]) -> None:
     with serve(script(Answer({"pools": []}))) as stub:
-        connect(f"{stub.url}/team/airflow/", major).get(POOLS[major])
+        connect(f"{stub.url}/team/airflow/", major).get(POOL_CALLS[major])
         assert stub.paths == [f"/team/airflow/api/v{major - 1}/pools"]
 
 
@@ -129,7 +130,10 @@ def test_ids_with_anything_in_them_arrive_whole(major: int, connect: Callable[..
 
 @MAJORS
 def test_times_lists_and_truths_in_a_query(major: int, connect: Callable[..., Client]) -> None:
-    query = {"updated_at_gte": datetime(2026, 11, 23, 8, 0, 0, 5, tzinfo=UTC), "state": ["success", "failed"]}
+    query: dict[str, Any] = {
+        "updated_at_gte": datetime(2026, 11, 23, 8, 0, 0, 5, tzinfo=UTC),
+        "state": ["success", "failed"],
+    }
     endpoint = {2: TASK_INSTANCES.on_2, 3: TASK_INSTANCES.on_3}[major]
     dags = {2: Call(DAGS.on_2, query={"only_active": False}), 3: Call(DAGS.on_3, query={"exclude_stale": False})}
     with serve(script(Answer({}))) as stub:
@@ -180,7 +184,7 @@ def test_whether_credentials_are_refused_is_known_until_a_request_that_needs_the
     with serve(answers) as stub:
         client = connect(stub.url, major)
         seen = []
-        for call in (POOLS[major], POOLS[major], health, POOLS[major], POOLS[major]):
+        for call in (POOL_CALLS[major], POOL_CALLS[major], health, POOL_CALLS[major], POOL_CALLS[major]):
             with suppress(ReaderError):
                 client.get(call)
             seen.append(client.refused)
@@ -191,7 +195,7 @@ def test_an_answer_is_taken_as_it_is_by_one_who_is_not_patient(
     connect: Callable[..., Client], telemetry: Telemetry
 ) -> None:
     with serve(script(Answer({}, 500))) as stub, pytest.raises(ReaderError):
-        connect(stub.url).get(POOLS[3], patient=False)
+        connect(stub.url).get(POOL_CALLS[3], patient=False)
     assert telemetry.requests == [("pools", "500")]
 
 
@@ -254,7 +258,7 @@ def test_what_passes_is_asked_for_again_and_every_attempt_is_counted(
     major: int, status: int, connect: Callable[..., Client], telemetry: Telemetry
 ) -> None:
     with serve(script(Answer(status=status), Answer(status=status), Answer({"pools": []}))) as stub:
-        assert connect(stub.url, major).get(POOLS[major])
+        assert connect(stub.url, major).get(POOL_CALLS[major])
     assert telemetry.requests == [("pools", str(status)), ("pools", str(status)), ("pools", "200")]
 
 
@@ -271,7 +275,7 @@ def test_retry_after_is_waited_for(connect: Callable[..., Client]) -> None:
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
     with serve(script(Answer(status=429, headers={"Retry-After": soon}), Answer({"pools": []}))) as stub:
         began = time.monotonic()
-        connect(stub.url).get(POOLS[3])
+        connect(stub.url).get(POOL_CALLS[3])
     assert time.monotonic() - began >= 0.5
 
 
@@ -295,7 +299,7 @@ def test_a_connection_that_breaks_once_does_not_matter(
     major: int, answer: Answer, connect: Callable[..., Client], telemetry: Telemetry
 ) -> None:
     with serve(script(answer, Answer({"pools": []}))) as stub:
-        assert connect(stub.url, major).get(POOLS[major]) == b'{"pools": []}'
+        assert connect(stub.url, major).get(POOL_CALLS[major]) == b'{"pools": []}'
     assert telemetry.requests == [("pools", "error"), ("pools", "200")]
 
 
@@ -359,7 +363,7 @@ def test_after_the_deadline_nothing_is_asked(connect: Callable[..., Client]) -> 
         assert fail(client, 3).reason == "deadline"
         assert not stub.asked
         client.begin(time.monotonic() + 5)
-        assert client.get(POOLS[3])
+        assert client.get(POOL_CALLS[3])
 
 
 @MAJORS

@@ -24,7 +24,7 @@ from exporter.sources.airflow.http.credentials import ConfiguredToken, parse_hea
 from exporter.sources.airflow.http.transport import Call
 from tests.integration.airflow.stub import Answer, Asked, Stub, serve
 
-POOLS = {2: Call(POOLS.on_2), 3: Call(POOLS.on_3)}
+POOL_CALLS = {2: Call(POOLS.on_2), 3: Call(POOLS.on_3)}
 INVALID = Answer({"detail": "Invalid JWT token"}, 403)
 FORBIDDEN = Answer({"detail": "Forbidden"}, 403)
 ALONE = Answer({"detail": "Not authenticated"}, 401)
@@ -115,12 +115,12 @@ def with_password(connect: Connect, password_file: Path) -> Connect:
 
 
 def read(client: Client, major: int = 3) -> None:
-    assert client.get(POOLS[major]) == b'{"pools": []}'
+    assert client.get(POOL_CALLS[major]) == b'{"pools": []}'
 
 
 def fail(client: Client, major: int = 3) -> str:
     with pytest.raises(ReaderError) as caught:
-        client.get(POOLS[major])
+        client.get(POOL_CALLS[major])
     assert caught.value.reason in ("unauthorized", "forbidden", "rate_limited")
     for secret in (PASSWORD, "secret", "Bearer", "eyJ"):
         assert secret not in str(caught.value)
@@ -222,7 +222,7 @@ def test_an_old_token_outlasts_an_outage_of_who_renews_it(with_password: Connect
         assert stub.paths.count("/auth/token") == 2
         clock.passed = 1001
         with pytest.raises(ReaderError, match="gave no token") as caught:
-            client.get(POOLS[3])
+            client.get(POOL_CALLS[3])
     assert caught.value.reason == "server_error"
 
 
@@ -248,7 +248,7 @@ def test_the_life_of_a_token_does_not_depend_on_our_clock() -> None:
 )
 def test_a_reply_without_a_token(answer: Answer, with_password: Connect) -> None:
     with serve(lambda asked: answer) as stub, pytest.raises(ReaderError) as caught:
-        with_password(stub.url, 3).get(POOLS[3])
+        with_password(stub.url, 3).get(POOL_CALLS[3])
     assert "secret" not in str(caught.value)
 
 
@@ -564,6 +564,7 @@ def test_a_client_that_the_provider_does_not_know(
 ) -> None:
     with serve(Provider()) as issuer:
         settings = oauth2(issuer)
+        assert settings.client_secret_file
         settings.client_secret_file.write_text("wrong")
         text = fail(connect("http://127.0.0.1:9", 3, oauth2=settings))
     assert f"{issuer.url} gave no token (HTTP 401: invalid_client): check airflow.oauth2" in text
@@ -582,7 +583,7 @@ def test_the_same_token_serves_while_the_version_is_found_out_and_after(
     provider = Provider()
     with serve(provider) as issuer, serve(guard("token-1")) as stub:
         client = connect(stub.url, 0, oauth2=oauth2(issuer))
-        client.get(POOLS[2])
+        client.get(POOL_CALLS[2])
         client.use_api(3)
         read(client)
     assert provider.given == 1

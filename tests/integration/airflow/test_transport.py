@@ -21,7 +21,7 @@ from tests.integration.airflow.stub import Answer, script, serve
 
 CALLS = {2: Call(POOLS.on_2), 3: Call(POOLS.on_3)}
 MAJORS = pytest.mark.parametrize("major", [2, 3])
-POOLS = script(Answer({"pools": []}))
+POOLS_ANSWER = script(Answer({"pools": []}))
 ENVIRONMENT = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -90,7 +90,7 @@ def settings(tmp_path: Path) -> dict[str, object]:
 def test_a_certificate_of_a_private_authority(
     major: int, connect: Callable[..., Client], settings: dict[str, object], ca_file: Path
 ) -> None:
-    with serve(POOLS, context()) as stub:
+    with serve(POOLS_ANSWER, context()) as stub:
         assert connect(stub.url, major, **settings, ca_file=ca_file).get(CALLS[major])
 
 
@@ -103,7 +103,7 @@ def test_an_authority_from_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(ca_file))
-    with serve(POOLS, context()) as stub:
+    with serve(POOLS_ANSWER, context()) as stub:
         assert connect(stub.url, major, **settings).get(CALLS[major])
 
 
@@ -111,7 +111,7 @@ def test_an_authority_from_the_environment(
 def test_a_certificate_that_nobody_vouches_for(
     major: int, connect: Callable[..., Client], settings: dict[str, object]
 ) -> None:
-    with serve(POOLS, context()) as stub, pytest.raises(ReaderError) as caught:
+    with serve(POOLS_ANSWER, context()) as stub, pytest.raises(ReaderError) as caught:
         connect(stub.url, major, **settings).get(CALLS[major])
     assert (caught.value.reason, "Set airflow.ca_file" in str(caught.value)) == ("tls", True)
     assert not stub.asked
@@ -121,7 +121,7 @@ def test_a_certificate_that_nobody_vouches_for(
 def test_a_certificate_for_another_name(
     major: int, connect: Callable[..., Client], settings: dict[str, object], ca_file: Path
 ) -> None:
-    with serve(POOLS, context()) as stub, pytest.raises(ReaderError) as caught:
+    with serve(POOLS_ANSWER, context()) as stub, pytest.raises(ReaderError) as caught:
         connect(stub.url.replace("127.0.0.1", "localhost"), major, **settings, ca_file=ca_file).get(CALLS[major])
     assert (caught.value.reason, "Check the host name" in str(caught.value)) == ("tls", True)
 
@@ -130,13 +130,13 @@ def test_a_certificate_for_another_name(
 def test_without_verification_anything_goes(
     major: int, connect: Callable[..., Client], settings: dict[str, object]
 ) -> None:
-    with serve(POOLS, context()) as stub:
+    with serve(POOLS_ANSWER, context()) as stub:
         assert connect(stub.url, major, **settings, insecure_skip_verify=True).get(CALLS[major])
 
 
 @MAJORS
 def test_https_to_a_port_of_plain_http(major: int, connect: Callable[..., Client], settings: dict[str, object]) -> None:
-    with serve(POOLS) as stub, pytest.raises(ReaderError) as caught:
+    with serve(POOLS_ANSWER) as stub, pytest.raises(ReaderError) as caught:
         connect(stub.url.replace("http:", "https:"), major, **settings).get(CALLS[major])
     assert (caught.value.reason, "airflow.url must begin with http://" in str(caught.value)) == ("tls", True)
 
@@ -149,7 +149,7 @@ def test_a_client_certificate(
     leaf.cert_chain_pems[0].write_to_path(tmp_path / "client.crt")
     leaf.private_key_pem.write_to_path(tmp_path / "client.key")
     pair = {"client_certificate_file": tmp_path / "client.crt", "client_key_file": tmp_path / "client.key"}
-    with serve(POOLS, context(wants_client=True)) as stub:
+    with serve(POOLS_ANSWER, context(wants_client=True)) as stub:
         assert connect(stub.url, major, **settings, ca_file=ca_file, **pair).get(CALLS[major])
         with pytest.raises(ReaderError):
             connect(stub.url, major, **settings, ca_file=ca_file).get(CALLS[major])
@@ -160,7 +160,7 @@ def test_a_client_certificate(
 def test_a_file_that_is_not_there(
     major: int, name: str, connect: Callable[..., Client], settings: dict[str, object], tmp_path: Path
 ) -> None:
-    with serve(POOLS, context()) as stub, pytest.raises(ReaderError) as caught:
+    with serve(POOLS_ANSWER, context()) as stub, pytest.raises(ReaderError) as caught:
         connect(stub.url, major, **settings, **{name: tmp_path / "absent.pem"}).get(CALLS[major])
     assert caught.value.reason == "tls"
 
@@ -170,7 +170,7 @@ def test_a_file_that_is_not_there(
 
 @MAJORS
 def test_a_proxy_for_plain_http(major: int, connect: Callable[..., Client], settings: dict[str, object]) -> None:
-    with serve(POOLS) as proxy:
+    with serve(POOLS_ANSWER) as proxy:
         connect("http://airflow.invalid", major, **settings, proxy_url=proxy.url).get(CALLS[major])
         assert proxy.asked[0].target == f"http://airflow.invalid/api/v{major - 1}/pools"
 
@@ -179,7 +179,7 @@ def test_a_proxy_for_plain_http(major: int, connect: Callable[..., Client], sett
 def test_a_proxy_for_https_only_passes_bytes_on(
     major: int, connect: Callable[..., Client], settings: dict[str, object], ca_file: Path
 ) -> None:
-    with serve(POOLS, context()) as stub, serve(POOLS) as proxy:
+    with serve(POOLS_ANSWER, context()) as stub, serve(POOLS_ANSWER) as proxy:
         connect(stub.url, major, **settings, ca_file=ca_file, proxy_url=proxy.url).get(CALLS[major])
         assert proxy.tunnels == [stub.url.removeprefix("https://")]
         assert not proxy.asked
@@ -188,7 +188,7 @@ def test_a_proxy_for_https_only_passes_bytes_on(
 
 @MAJORS
 def test_a_proxy_with_a_user(major: int, connect: Callable[..., Client], settings: dict[str, object]) -> None:
-    with serve(POOLS) as proxy:
+    with serve(POOLS_ANSWER) as proxy:
         url = proxy.url.replace("http://", "http://user:word@")
         connect("http://airflow.invalid", major, **settings, proxy_url=url).get(CALLS[major])
         assert proxy.asked[0].headers["Proxy-Authorization"] == "Basic dXNlcjp3b3Jk"
@@ -198,7 +198,7 @@ def test_a_proxy_with_a_user(major: int, connect: Callable[..., Client], setting
 def test_the_proxy_of_the_environment(
     major: int, connect: Callable[..., Client], settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serve(POOLS) as proxy:
+    with serve(POOLS_ANSWER) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("http_proxy", proxy.url)
         connect("http://airflow.invalid", major, **settings).get(CALLS[major])
@@ -211,7 +211,7 @@ def test_what_the_environment_excepts_from_its_proxy(
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serve(POOLS) as stub:
+    with serve(POOLS_ANSWER) as stub:
         assert connect(stub.url, major, **settings).get(CALLS[major])
 
 

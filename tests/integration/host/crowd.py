@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from stage import burn, set_title
+from stage import burn, set_title  # type: ignore[import-not-found]  # run as a script, from its folder
 
 TITLES = (
     "airflow worker -- LocalExecutor: <idle>",
@@ -89,7 +89,7 @@ def main() -> None:
     folder, sleepers, workers, tasks = Path(sys.argv[1]), *map(int, sys.argv[2:5])
     start_sleepers(sleepers)
     finished, done = os.pipe()
-    orders = []
+    orders: list[int] = []
     for place in range(workers):
         hear, tell = os.pipe()
         if os.fork() == 0:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 from unittest.mock import Mock
 
 import pytest
 
-from exporter.sources.host.proc import procfs
 from tests.integration.host.watch import Watch
 
 IDLE = "airflow worker -- LocalExecutor: <idle>"
@@ -289,7 +289,7 @@ def test_a_file_that_cannot_be_read_now_is_no_end_of_its_process(watch: Watch, m
     watch.tree.add(10, 1, *SCHEDULER, cpu=100)
     watch.full_scan()
     with monkeypatch.context() as patch:
-        patch.setattr(procfs.os, "open", Mock(side_effect=OSError(errno.EMFILE, "too many open files")))
+        patch.setattr(os, "open", Mock(side_effect=OSError(errno.EMFILE, "too many open files")))
         watch.full_scan()
     watch.tree.fakes[10].cpu += 50
     watch.tree.write()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from unittest.mock import patch
 
@@ -35,7 +35,7 @@ class Report:
     """All that was reported while the worker ran, and what each task said of itself."""
 
     def __init__(self, folder: Path) -> None:
-        self.sums: Counter[tuple[str, str]] = Counter()
+        self.sums: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.peaks: dict[str, float] = {}
         self.memory: dict[str, float] = {}
         self.accounts: list[dict[str, float | str]] = []

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,7 +19,7 @@ from exporter.config.settings import AirflowSettings, HostSettings
 from exporter.metrics.catalogue.host import processes as components
 from exporter.metrics.catalogue.host import task_resources
 from exporter.sources.directory import Directory
-from exporter.sources.host.readers import SCAN_TIME_SHARE
+from exporter.sources.host.readers import SCAN_TIME_SHARE, ProcessesReader
 from exporter.sources.host.source import HostSource
 from tests.integration.host.session import list_session
 
@@ -88,7 +88,7 @@ def test_five_hundred_short_tasks_between_scans_are_counted_once_and_counters_ne
     """500 processes per round start and end between two scans; 20 stay alive."""
     source, directory = make_source()
     processes, tasks = source.readers
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
 
     def scan() -> None:
         for family, labels, value in processes.read().changes:
@@ -123,6 +123,7 @@ def test_five_hundred_short_tasks_between_scans_are_counted_once_and_counters_ne
 def test_three_thousand_processes_are_scanned_in_time_while_all_cores_are_busy(tmp_path: Path) -> None:
     source, _ = make_source()
     processes, tasks = source.readers
+    assert isinstance(processes, ProcessesReader)
     with start_crowd(tmp_path, sleepers=3000), keep_cores_busy():
         for _ in range(5):
             begun, cpu = time.monotonic(), time.process_time()

@@ -166,14 +166,14 @@ def test_without_free_descriptors_files_are_failed_not_missing(watch: Watch) -> 
 def test_lists_that_need_a_free_descriptor_are_failed(code: int, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "FD_COUNT_IS_SIZE", False)
     watch.tree.add(10, 1, *SCHEDULER)
-    listdir = files.os.listdir
+    listdir = os.listdir
 
     def refuse(path: object) -> list[str]:
         if str(path).endswith("/fd"):
             raise OSError(code, os.strerror(code))
-        return listdir(path)
+        return [str(name) for name in listdir(str(path))]
 
-    monkeypatch.setattr(files.os, "listdir", refuse)
+    monkeypatch.setattr(os, "listdir", refuse)
     watch.full_scan()
     assert watch.value(components.OPEN_FDS, "scheduler") is None
     assert watch.value(components.UNREADABLE, "fd", "failed") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -118,7 +119,7 @@ class Central(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def central() -> str:
+def central() -> Iterator[str]:
     server = HTTPServer(("127.0.0.1", 0), Central)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 STATUS = "Name:\tx\nVmHWM:\t{peak} kB\nRssAnon:\t{anonymous} kB\nvoluntary_ctxt_switches:\t{switches}\n"
@@ -47,7 +48,7 @@ class Tree:
         self._written: dict[str, dict[Path, str]] = {}
         (folder / "self").mkdir(parents=True)
 
-    def add(self, pid: int, ppid: int, *argv: str, **more: object) -> Fake:
+    def add(self, pid: int, ppid: int, *argv: str, **more: Any) -> Fake:
         """A process that starts."""
         self.fakes[pid] = Fake(pid, ppid, argv, **more)
         self.write()

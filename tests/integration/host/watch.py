@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 from exporter.config.settings import AirflowSettings, HostSettings
@@ -25,7 +25,7 @@ class Watch:
         settings = HostSettings(machine=False, procfs=folder)
         self.source = HostSource(settings, AirflowSettings(), self.directory if named else None)
         self.processes, self.tasks = self.source.readers
-        self.sums: Counter[tuple[str, Labels]] = Counter()
+        self.sums: defaultdict[tuple[str, Labels], float] = defaultdict(float)
         self.observed: list[tuple[str, Labels, float]] = []
         self.reading = Reading()
 

@@ -16,6 +16,7 @@ from exporter.metrics.family import Family, Kind
 from exporter.sources.statsd import source as statsd_source
 from exporter.sources.statsd.model import ALL_DIALECTS, Action, Resolution, Signature, Target
 from exporter.sources.statsd.receive.receiver import Receiver
+from exporter.sources.statsd.source import StatsdSource
 from exporter.store.exposition import Format, render
 
 SETTINGS = Settings(
@@ -51,7 +52,7 @@ def test_a_reload_loses_neither_counts_nor_packets(monkeypatch: pytest.MonkeyPat
     engine = Engine(SETTINGS)
     engine.start()
     source = engine.sources.get("statsd")
-    assert source is not None
+    assert isinstance(source, StatsdSource)
     until = time.monotonic() + 10
     while not engine.ready() and time.monotonic() < until:
         time.sleep(0.01)
@@ -73,12 +74,12 @@ def test_users_metrics_go_on_after_a_reload() -> None:
     engine = Engine(SETTINGS)
     try:
         source = engine.sources.get("statsd")
-        assert source is not None
+        assert isinstance(source, StatsdSource)
         for _ in range(2):
             source.aggregator.process_batch([b"airflow.rows,table=orders:2|g"], lambda _: b"one")
             engine.replace(replace(SETTINGS, birth_hold=5))
             source = engine.sources.get("statsd")
-            assert source is not None
+            assert isinstance(source, StatsdSource)
         source.aggregator.process_batch([b"airflow.rows,table=orders:7|g"], lambda _: b"one")
     finally:
         assert engine.stop(10)
@@ -89,7 +90,7 @@ def wait_for_receiver(engine: Engine) -> Receiver:
     until = time.monotonic() + 10
     while time.monotonic() < until:
         source = engine.sources.get("statsd")
-        if source is not None and source.receiver is not None and source.receiver.alive:
+        if isinstance(source, StatsdSource) and source.receiver is not None and source.receiver.alive:
             return source.receiver
         time.sleep(0.01)
     raise AssertionError("StatsD is not received")

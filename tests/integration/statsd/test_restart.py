@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -33,8 +34,8 @@ class Process:
     def __init__(self, settings: Settings) -> None:
         self.engine = Engine(settings)
         source = self.engine.sources.get("statsd")
-        assert source is not None
-        self.source: StatsdSource = source
+        assert isinstance(source, StatsdSource)
+        self.source = source
 
     def send(self, *lines: bytes) -> None:
         self.source.aggregator.process_batch(lines, lambda _: b"one")
@@ -45,6 +46,7 @@ class Process:
 
     def scrape(self) -> str:
         """Twice: what is born at zero shows its value once the zero was seen and that was written."""
+        text = ""
         for _ in range(2):
             self.engine.refresh()
             text = b"".join(render(self.engine.store, Format.TEXT)).decode()
@@ -260,12 +262,12 @@ def test_what_expired_while_the_exporter_was_away_does_not_come_back(
 ) -> None:
     with run(mapped) as process:
         process.send(*LINES)
-    wall = live_saver.time.time
-    monkeypatch.setattr(live_saver.time, "time", lambda: wall() + 61.0)
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + 61.0)
     with run(mapped) as process:
         assert process.value("jobs_brief") == "absent"
         assert process.value('jobs_done{job="a"}') == "3"
-    monkeypatch.setattr(live_saver.time, "time", lambda: wall() + live_saver.MAX_SILENCE + 61.0)
+    monkeypatch.setattr(time, "time", lambda: wall() + live_saver.MAX_SILENCE + 61.0)
     with run(mapped) as process:
         assert process.value('jobs_done{job="a"}') == "absent"
     assert not rows(mapped)

@@ -9,7 +9,7 @@ import pytest
 from exporter.config.settings import StatsdSettings
 from exporter.sources.directory import Directory
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
-from exporter.sources.statsd.model import Action
+from exporter.sources.statsd.model import Action, MetricType
 from tests.integration.statsd.sender import SENDERS, Sender, work
 
 Series = dict[str, float]
@@ -108,7 +108,9 @@ def test_told_by_nobody_the_second_time_is_right(sender: Sender) -> None:
     """After one round of work the stream has told its release, its dialect and its ids."""
     names = AirflowNameResolver(know_ids(), StatsdSettings())
     for extra in ("dataset.updates",) if sender.old else ("asset.updates", "dag_processor_heartbeat"):
-        names.resolve(next(iter(work(sender))).signature._replace(name=f"airflow.{extra}", type="c", tags=()))
+        names.resolve(
+            next(iter(work(sender))).signature._replace(name=f"airflow.{extra}", type=MetricType.COUNTER, tags=())
+        )
     for _ in range(2):
         replay(names, sender)
     assert replay(names, sender) == pytest.approx(expect(sender))

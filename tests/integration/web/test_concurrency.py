@@ -18,6 +18,7 @@ from exporter.engine import Engine
 from exporter.metrics.family import Family, Kind
 from exporter.sources.statsd import source as statsd_source
 from exporter.sources.statsd.model import ALL_DIALECTS, Action, Resolution, Signature, Target
+from exporter.sources.statsd.source import StatsdSource
 from exporter.web.server import AppContext, Server
 from tests.integration.web.conftest import Serve
 
@@ -111,7 +112,7 @@ def test_every_page_is_answered_while_families_series_and_errors_come(
     engine = Engine(SETTINGS)
     engine.start()
     source = engine.sources.get("statsd")
-    assert source is not None
+    assert isinstance(source, StatsdSource)
     while not engine.ready():
         time.sleep(0.01)
     assert source.receiver is not None

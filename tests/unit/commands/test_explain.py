@@ -12,33 +12,31 @@ from exporter.commands.explain_text import Parser, Summary, explain, read_captur
 from exporter.metrics.family import Family, Kind
 from exporter.sources.statsd import parser as lines
 from exporter.sources.statsd.mapping import mapper as mapping
-from exporter.sources.statsd.model import ALL_DIALECTS, Action, MetricType, Resolution, Sample, Signature, Target
+from exporter.sources.statsd.model import Action, MetricType, Resolution, Sample, Signature, Target
+from tests.unit.sources.statsd.fake_resolver import FakeResolver
 
 STARTS = Family("airflow_task_starts_total", Kind.COUNTER, "Starts", labels=("dag_id",))
 LOOP = Family("airflow_loop_duration_seconds", Kind.HISTOGRAM, "Loops", buckets=(1.0,))
 SLOTS = Family("airflow_slots", Kind.GAUGE, "MsgBuffers")
 
 
-class StreamConfig(NamedTuple):
+class Parsed(NamedTuple):
     samples: list[Sample]
     rejected: list[str]
 
 
-def parse(line: bytes) -> StreamConfig:
+def parse(line: bytes) -> Parsed:
     match line.split(b":")[0]:
         case b"bad":
-            return StreamConfig([], ["bad_value"])
+            return Parsed([], ["bad_value"])
         case b"loop":
-            return StreamConfig([Sample(Signature("loop", MetricType.TIMER), 1500.0)], [])
+            return Parsed([Sample(Signature("loop", MetricType.TIMER), 1500.0)], [])
         case b"slots":
-            return StreamConfig([Sample(Signature("slots", MetricType.GAUGE), 3.0, relative=True)], [])
-    return StreamConfig([Sample(Signature("start", MetricType.COUNTER, (("dag_id", "d"),), 0.5), 1.0)], [])
+            return Parsed([Sample(Signature("slots", MetricType.GAUGE), 3.0, relative=True)], [])
+    return Parsed([Sample(Signature("start", MetricType.COUNTER, (("dag_id", "d"),), 0.5), 1.0)], [])
 
 
-class AirflowNameResolver:
-    revision = 0
-    dialects = ALL_DIALECTS
-
+class ExampleResolver(FakeResolver):
     def look_up(self, signature: Signature) -> Resolution:
         match signature.name:
             case "loop":
@@ -54,7 +52,7 @@ PARSER = Parser(lambda datagram: datagram.split(b"\n"), lambda line, dialects: p
 
 
 def tell(datagram: bytes) -> list[str]:
-    return list(explain(datagram, PARSER, AirflowNameResolver()))
+    return list(explain(datagram, PARSER, ExampleResolver()))
 
 
 def test_a_counter_is_shown_from_the_wire_to_its_series() -> None:
@@ -101,7 +99,7 @@ def test_a_refused_value_takes_no_name_and_says_so() -> None:
 
 
 def test_a_summary_counts_families_drops_and_rejections_with_examples() -> None:
-    summary = Summary(PARSER, AirflowNameResolver())
+    summary = Summary(PARSER, ExampleResolver())
     for datagram in (b"start:1|c", b"start:1|c", b"bad:x|c", b"bad:y|c", b"loop:1|ms"):
         summary.take(datagram)
     assert list(summary.lines()) == [

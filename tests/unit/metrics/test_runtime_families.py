@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from exporter.metrics.family import Family, FamilyError, Kind
 from exporter.store.exposition import Format, render
 from exporter.store.store import Series, Store, Table
+
+parse_openmetrics: Callable[[str], Iterable[Metric]] = text_string_to_metric_families
 
 
 def mapped(name: str, kind: Kind, *labels: str, **more: object) -> Family:

@@ -13,11 +13,11 @@ def test_a_dag_and_its_tasks_are_known_for_a_day_after_the_last_list_that_had_it
     spelling = directory.spelling
     now[0] += DAG_KEPT - 60.0
     directory.tell_dags([])
-    assert directory.dag_ids == {"etl.eu", "etl"}
+    assert directory.dag_ids == frozenset({"etl.eu", "etl"})
     assert directory.has_task("etl.eu", "load.all")
     assert directory.spelling == spelling
     now[0] += 60.0
     directory.tell_dags(["etl"])
-    assert directory.dag_ids == {"etl"}
+    assert directory.dag_ids == frozenset({"etl"})
     assert not directory.has_task("etl.eu", "load.all")
     assert directory.spelling > spelling

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,8 @@ from exporter.store.ledger import Ledger
 from exporter.store.store import Scope, Series, Store, Table
 from exporter.web.compression import GZIP_WBITS, compress
 
+write_float: Callable[[float], str] = floatToGoString
+
 SLOTS = Family("airflow_pool_slots", Kind.GAUGE, "Slots that the pool has", ("pool",))
 TRIES = Family("airflow_task_tries_total", Kind.COUNTER, "Tries that ran", ("dag_id", "task_id"))
 WAIT = Family("airflow_wait_seconds", Kind.HISTOGRAM, "How long it waited", ("queue",), buckets=(0.5, 60))
@@ -32,10 +35,10 @@ LOOP = Family("airflow_loop_seconds", Kind.HISTOGRAM, "How long a loop takes", b
 UP = Family("airflow_up", Kind.GAUGE, "Whether it is up")
 
 
-def make_store(*tables: tuple[Family, dict[Labels, list[float]]], scope: Scope = (), shown: bool = True) -> Store:
+def make_store(*tables: tuple[Family, Mapping[Any, Sequence[float]]], scope: Scope = (), shown: bool = True) -> Store:
     store = Store([SLOTS, TRIES, WAIT, LOOP, UP])
     for family, values in tables:
-        series = [Series(labels, cells, shown=shown) for labels, cells in values.items()]
+        series = [Series(labels, list(cells), shown=shown) for labels, cells in values.items()]
         store.attach(Table(family, series, scope=scope))
     return store
 
@@ -51,7 +54,7 @@ def samples(store: Store, *names: str, truth: bool = False) -> list[str]:
 
 # ---- the two formats ------------------------------------------------------------------------------
 
-EVERYTHING = (
+EVERYTHING: tuple[tuple[Family, Mapping[Any, Sequence[float]]], ...] = (
     (SLOTS, {("default_pool",): [128], ("unlimited",): [math.inf]}),
     (TRIES, {("etl", "load"): [3]}),
     (WAIT, {("gpu",): [1, 0, 2, 130.5]}),
@@ -101,12 +104,12 @@ def test_values(value: float, spelled: str) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_bounds_are_spelled_like_prometheus_clients(bound: float) -> None:
-    assert spell_bound(bound) == floatToGoString(bound)
+    assert spell_bound(bound) == write_float(bound)
 
 
 @pytest.mark.parametrize("bound", [1, 0.5, 1e5, 1e6, 1_234_567, 2_592_000, 12_345_678.9, 1e15, 1e16, 1.5e17, 1e22])
 def test_bounds_as_they_are_configured(bound: float) -> None:
-    assert spell_bound(bound) == floatToGoString(bound)
+    assert spell_bound(bound) == write_float(bound)
 
 
 def test_label_values_are_escaped() -> None:
@@ -227,6 +230,7 @@ def test_zeros_are_noted_once_after_the_first_complete_scrape() -> None:
 def test_a_client_that_goes_away_before_the_end_has_seen_nothing(count: int, packed: bool) -> None:
     store = make_store((TRIES, {("etl", str(number)): [3] for number in range(count)}), shown=False)
     chunks = render(store, Format.TEXT)
+    assert isinstance(chunks, Generator)
     seen = compress(chunks) if packed else filter(None, chunks)
     unpacker = zlib.decompressobj(GZIP_WBITS)
     for chunk in seen:
@@ -313,7 +317,7 @@ def test_a_histogram_says_its_newest_sum_and_counts_whatever_its_labels(label: s
     store = make_store((WAIT, {}))
     store.attach(Table(WAIT, [series]))
     for cells in ([1, 0, 0, 0.5], [1, 0, 0, 0.5], [2, 0, 0, 0.5], [2, 1, 0, 7], [2, 1, 0, 7.0], [2, 1, 0, 7.25]):
-        series.cells = cells
+        series.cells = list(cells)
         assert samples(store)[-2:] == [
             f'airflow_wait_seconds_sum{{queue="{label}"}} {cells[-1]!r}',
             f'airflow_wait_seconds_count{{queue="{label}"}} {sum(cells[:-1])}',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,8 @@ from prometheus_client.utils import floatToGoString
 from exporter.metrics.family import Family, Kind
 from exporter.store.exposition import Format, render
 from exporter.store.store import Series, Store, Table
+
+write_float: Callable[[float], str] = floatToGoString
 
 NAMES = st.from_regex(r"airflow_[a-z]{1,6}(_seconds|_bytes)?", fullmatch=True)
 LABELS = st.lists(st.from_regex(r"x_[a-z]{1,4}", fullmatch=True), max_size=3, unique=True).map(tuple)
@@ -93,7 +95,7 @@ def summarize(table: Table) -> Metric:
         *quantiles, total, count = series.cells
         labels = dict(zip(family.labels, series.labels, strict=True))
         for (quantile, _), value in zip(family.objectives, quantiles, strict=True):
-            metric.add_sample(family.name, {**labels, "quantile": floatToGoString(quantile)}, value)
+            metric.add_sample(family.name, {**labels, "quantile": write_float(quantile)}, value)
         metric.add_sample(family.name + "_sum", labels, total)
         metric.add_sample(family.name + "_count", labels, count)
     return metric

@@ -15,7 +15,6 @@ from exporter.sources.directory import Directory
 from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.sources.statsd.model import (
-    ALL_DIALECTS,
     REJECT_REASONS,
     Action,
     MetricType,
@@ -27,6 +26,7 @@ from exporter.store.ledger import Ledger
 from exporter.store.live_tables import Events
 from exporter.store.senders import Window
 from exporter.store.store import Store
+from tests.unit.sources.statsd.fake_resolver import FakeResolver
 
 DATAGRAM_MEMORY = Family("counted", Kind.COUNTER, "Counted", ("name",), declared=False)
 SCALED = Family("scaled", Kind.COUNTER, "Counted", ("name",), declared=False)
@@ -37,14 +37,8 @@ QUANTILES = Family("quantiles", Kind.SUMMARY, "Seconds", ("name",), declared=Fal
 LARGEST = sys.float_info.max
 
 
-class Plain:
+class Plain(FakeResolver):
     """One family a type; names say which of them: `s` is scaled by a large number, `q` goes to a summary."""
-
-    revision = 0
-    dialects = ALL_DIALECTS
-
-    def take_corrections(self) -> None:
-        return None
 
     def look_up(self, signature: Signature) -> Resolution:
         labels = (signature.name,)

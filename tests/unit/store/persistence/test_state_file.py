@@ -8,15 +8,17 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import ItemsView, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.store.ledger import Row
 from exporter.store.persistence import state_file as state_module
-from exporter.store.persistence.state_file import SCHEMA_VERSION, State, StateError
+from exporter.store.persistence.state_file import SCHEMA_VERSION, State
+from exporter.store.persistence.state_store import StateError
 
 ROW = Row("airflow_task_tries_total", ("etl", "load"), [3], shown=True, shape=7)
 
@@ -134,7 +136,7 @@ def test_another_threads_commit_does_not_take_half_of_ours_with_it(state: State)
     class Disturbed(dict[str, dict[bytes, bytes | None]]):
         """Lets another thread commit when our rows are written and our memories are not."""
 
-        def items(self) -> ItemsView[str, dict[bytes, bytes | None]]:
+        def items(self) -> Any:
             other.start()
             other.join(0.2)
             return super().items()

@@ -27,7 +27,7 @@ class Airflow:
         self.now = 10_000.0
         self.clock = 0.0
         self.costs = {True: recent, False: all_runs}
-        self.asked: list[dict[str, float | None]] = []
+        self.asked: list[dict[str, Any]] = []
         self.listed: list[str] = []
         self.ended: list[DagRun] = []
         self.since: list[float | None] = []

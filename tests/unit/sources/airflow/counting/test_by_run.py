@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from exporter.config.dag_filter import Scope
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
+from exporter.sources.airflow.api.protocol import AirflowByRun
 from exporter.sources.airflow.counting.by_run import MAX_LISTING_SECONDS, MAX_RUNS_PER_POLL, EndedByRun
 from exporter.sources.airflow.counting.cursor import OVERLAP
 from exporter.sources.airflow.counting.retry_later import ABANDON_AFTER
@@ -51,7 +54,9 @@ class TestEndedByRun:
             poller.poll()
         assert sorted(airflow.listed) == ["r1", "r2"]
         airflow.listed.clear()
-        poller.finder = EndedByRun(airflow, poller.state, poller.overview, Scope(AirflowSettings()))
+        poller.finder = EndedByRun(
+            cast("AirflowByRun", airflow), poller.state, poller.overview, Scope(AirflowSettings())
+        )
         for _ in range(3):
             poller.poll()
         assert sorted(airflow.listed) == ["r1", "r2"]

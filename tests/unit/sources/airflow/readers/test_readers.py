@@ -44,8 +44,8 @@ EVERYTHING = Scope(AirflowSettings())
 
 
 def make_run(state: str = "success", **changes: Any) -> DagRun:
-    fields = {"run_type": "scheduled", "start_date": 110.0, "end_date": 150.0, "run_after": 100.0} | changes
-    return DagRun(dag_id="d", run_id="r", state=state, **fields)
+    fields: dict[str, Any] = {"run_type": "scheduled", "start_date": 110.0, "end_date": 150.0, "run_after": 100.0}
+    return DagRun(dag_id="d", run_id="r", state=state, **(fields | changes))
 
 
 def make_try(**changes: Any) -> TaskInstance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ PARSERS = (
 
 @pytest.mark.parametrize("parse", PARSERS)
 @given(text=st.binary(max_size=400))
-def test_no_bytes_raise_anything_but_malformed(parse: object, text: bytes) -> None:
+def test_no_bytes_raise_anything_but_malformed(parse: Callable[[bytes], object], text: bytes) -> None:
     for each in (
         text,
         STAT[: len(text)],

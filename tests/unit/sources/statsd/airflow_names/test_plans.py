@@ -106,6 +106,7 @@ class OneByOne:
         self.dialects = resolver.dialects
         self.take_corrections = resolver.take_corrections
         self.resolve = resolver.resolve
+        self.restore_family = resolver.restore_family
 
     @property
     def revision(self) -> int:
