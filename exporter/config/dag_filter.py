@@ -1,4 +1,4 @@
-"""Which DAGs are read, and whether tasks have labels: the configuration as the readers use it."""
+"""The DAG filter: which DAGs are read, and whether metrics have task_id labels and task histograms."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Protocol, TypeVar
 from exporter.config.settings import AirflowSettings
 
 
-class OfDag(Protocol):
-    """Anything that belongs to a DAG."""
+class HasDagId(Protocol):
+    """An object that belongs to a DAG."""
 
     @property
     def dag_id(self) -> str: ...
 
 
-Row = TypeVar("Row", bound=OfDag)
+Row = TypeVar("Row", bound=HasDagId)
 
 
-class Scope:
-    """The DAGs and tasks that an Airflow's readers look at."""
+class DagFilter:
+    """Applies the options include_dags, exclude_dags, task_labels and task_histograms."""
 
     def __init__(self, settings: AirflowSettings) -> None:
         self._include = settings.include_dags
@@ -27,13 +27,8 @@ class Scope:
         self._histograms = settings.task_histograms
         self.task_labels = settings.task_labels
 
-    @property
-    def is_everything(self) -> bool:
-        """Whether all DAGs are read."""
-        return self._include is None and self._exclude is None
-
-    def covers(self, dag_id: str) -> bool:
-        """Whether the DAG is read: it is included (all are, by default) and not excluded."""
+    def includes(self, dag_id: str) -> bool:
+        """Whether the DAG is read: include_dags matches (by default all do) and exclude_dags does not."""
         if self._include is not None and not self._include.fullmatch(dag_id):
             return False
         return self._exclude is None or not self._exclude.fullmatch(dag_id)
@@ -42,16 +37,16 @@ class Scope:
         """The rows of the DAGs that are read."""
         if self._include is None and self._exclude is None:
             return list(rows)
-        return [row for row in rows if self.covers(row.dag_id)]
+        return [row for row in rows if self.includes(row.dag_id)]
 
-    def task(self, task_id: str) -> str:
-        """The value of the label `task_id`: empty if task labels are off."""
+    def task_label(self, task_id: str) -> str:
+        """The value of the label `task_id`: empty without task labels."""
         return task_id if self.task_labels else ""
 
-    def delays(self, dag_id: str) -> str:
-        """The value of the label `dag_id` of run delays: empty if task labels are off."""
+    def delay_dag_label(self, dag_id: str) -> str:
+        """The value of the label `dag_id` in the histograms of run delays: empty without task labels."""
         return dag_id if self.task_labels else ""
 
     def has_task_histograms(self, dag_id: str) -> bool:
-        """Whether each task of the DAG has a separate duration histogram."""
+        """Whether each task of the DAG has a duration histogram."""
         return self._histograms is not None and self._histograms.fullmatch(dag_id) is not None

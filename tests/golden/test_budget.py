@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings, Settings
 from exporter.engine import find_buckets
 from exporter.metrics.catalogue.families import FAMILIES
@@ -40,37 +40,37 @@ def make_row(dag_id: str, task: int, state: str) -> TaskInstance:
     )  # fmt: skip
 
 
-def end_tasks(scope: Scope) -> Iterator[Change]:
+def end_tasks(dag_filter: DagFilter) -> Iterator[Change]:
     for number, dag_id in enumerate(DAGS):
         for task in range(10):
             row = make_row(dag_id, task, "success")
-            yield from to_changes(EndedTry(row, TryOutcome.SUCCESS), scope)
-            yield from to_changes(TerminalState(row, "success"), scope)
+            yield from to_changes(EndedTry(row, TryOutcome.SUCCESS), dag_filter)
+            yield from to_changes(TerminalState(row, "success"), dag_filter)
             if (number + task) % 10 == 0:
-                yield from to_changes(EndedTry(row, TryOutcome.RETRIED), scope)
-                yield from to_changes(EndedTry(row, TryOutcome.FAILED), scope)
-                yield from to_changes(TerminalState(row, "failed"), scope)
+                yield from to_changes(EndedTry(row, TryOutcome.RETRIED), dag_filter)
+                yield from to_changes(EndedTry(row, TryOutcome.FAILED), dag_filter)
+                yield from to_changes(TerminalState(row, "failed"), dag_filter)
 
 
-def end_runs(scope: Scope) -> Iterator[Change]:
+def end_runs(dag_filter: DagFilter) -> Iterator[Change]:
     for number, dag_id in enumerate(DAGS):
         for state in ("success", "failed") if number % 10 == 0 else ("success",):
             run = DagRun(
                 dag_id=dag_id, run_id="r", run_type="scheduled", state=state,
                 start_date=2.0, end_date=90.0, run_after=1.0,
             )  # fmt: skip
-            yield from run_changes(run, scope, again=False, count_from=0.0)
+            yield from run_changes(run, dag_filter, again=False, count_from=0.0)
 
 
 def fill(settings: AirflowSettings) -> Store:
     """A store as the readers fill it."""
-    scope = Scope(settings)
+    dag_filter = DagFilter(settings)
     store = Store(FAMILIES)
     ledger = Ledger(LEDGER, cap=store.cap, buckets=find_buckets(Settings(airflow=settings)))
     ledger.seed_closed()
     for table in ledger.tables.values():
         store.attach(table)
-    ledger.adopt(ledger.stage([*end_tasks(scope), *end_runs(scope)]))
+    ledger.adopt(ledger.stage([*end_tasks(dag_filter), *end_runs(dag_filter)]))
     dags = [
         Dag(
             dag_id=dag_id, max_active_runs=16, max_active_tasks=16, next_run=5.0, last_parse_duration=0.2, owners=("a",)

@@ -125,7 +125,7 @@ def test_it_reads_one_airflow(query: Query) -> None:
 @every_query
 def test_a_counter_is_read_as_a_rate_and_a_gauge_is_not(query: Query) -> None:
     for selector, above in paths(ast.parse(query.substituted)):
-        family = FAMILIES.get(selector.name)
+        family = FAMILIES.get(selector.name or "")
         if family is None or selector.name == HEARD:
             continue
         called = {node.func.name for node in above if isinstance(node, ast.Call)}
@@ -135,7 +135,7 @@ def test_a_counter_is_read_as_a_rate_and_a_gauge_is_not(query: Query) -> None:
 @every_query
 def test_two_exporters_of_one_airflow_count_once(query: Query) -> None:
     for selector, above in paths(ast.parse(query.substituted)):
-        family = FAMILIES.get(selector.name)
+        family = FAMILIES.get(selector.name or "")
         if family is None or family.source not in ("airflow", "statsd"):
             continue
         outside = [node for node in above if not isinstance(node, (ast.MatrixSelector, ast.ParenExpr))]

@@ -156,7 +156,7 @@ def test_dashboards_choose_the_cluster_everywhere(path: Path) -> None:
 
 
 def test_the_fleet_has_one_row_for_each_airflow_of_each_cluster() -> None:
-    board = json.loads(bundle.write_dashboard(bundle.find_place("dashboards") / "airflow-overview.json", FURTHER))
+    board = json.loads(bundle.render_dashboard(bundle.get_folder("dashboards") / "airflow-overview.json", FURTHER))
     (fleet,) = [panel for panel in board["panels"] if panel["title"] == "Fleet"]
     for target in fleet["targets"]:
         assert set(re.findall(r"by\(([^)]+)\)", target["expr"])) == {"airflow, cluster, namespace"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.family import Family
 from exporter.metrics.reading import Memory, Reading
@@ -29,7 +29,7 @@ class ReaderContext:
     settings: AirflowSettings
     memory: Memory
     shared: AirflowState
-    scope: Scope
+    dag_filter: DagFilter
 
     def get_interval(self, reader: str, at_least: float) -> float:
         """The seconds between reads: as configured for this reader, else the common interval or `at_least`."""

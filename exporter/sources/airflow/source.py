@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings, Settings
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.families import FAMILIES
@@ -69,7 +69,7 @@ class AirflowSource:
         self.version = ""
         self._settings = settings
         self._memory = memory
-        self._scope = Scope(settings)
+        self._dag_filter = DagFilter(settings)
         self._shared = AirflowState(directory=directory)
         self._client = Client(settings, on_request)
         self._left_out = LeftOut()
@@ -103,7 +103,7 @@ class AirflowSource:
             self.version = airflow.version
             self._shared.directory.tell_version(airflow.version)
             self._left_out = airflow.left_out
-            context = ReaderContext(airflow, self._settings, self._memory, self._shared, self._scope)
+            context = ReaderContext(airflow, self._settings, self._memory, self._shared, self._dag_filter)
             self.readers = build_readers(context)
 
     def begin(self, deadline: float) -> None:

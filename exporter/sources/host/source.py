@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings, HostSettings, Settings
 from exporter.metrics.family import OTHER, Labels
 from exporter.metrics.reading import Reader, ReaderError, Source
@@ -91,13 +91,13 @@ class TaskLabels:
     """Labels of a task. DAGs that are excluded share the label `_other`."""
 
     def __init__(self, settings: AirflowSettings) -> None:
-        self._scope = Scope(settings)
+        self._dag_filter = DagFilter(settings)
 
     def get(self, named: Named) -> Labels:
-        """Values of `dag_id` and `task_id`."""
-        covered = named.dag_id == UNKNOWN or self._scope.covers(named.dag_id)
+        """The values of `dag_id` and `task_id`."""
+        covered = named.dag_id == UNKNOWN or self._dag_filter.includes(named.dag_id)
         dag_id, task_id = named if covered else (OTHER, OTHER)
-        return dag_id, self._scope.task(task_id)
+        return dag_id, self._dag_filter.task_label(task_id)
 
 
 def build(settings: Settings, context: SourceContext, previous: Previous, /) -> list[Source]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.family import Family
@@ -58,17 +58,17 @@ class Exporter:
         self.ledger = Ledger(LEDGER)
         self.ledger.restore(self.state.ledger())
         self.overview = AirflowState()
-        scope = Scope(AirflowSettings())
-        finder = self.make_finder(scope)
+        dag_filter = DagFilter(AirflowSettings())
+        finder = self.make_finder(dag_filter)
         self.readers = (
-            RunsReader(self.airflow, self.state, self.overview, scope, 5.0),
-            TasksReader(self.airflow, finder, self.state, self.overview, scope, 5.0, self.clock),
+            RunsReader(self.airflow, self.state, self.overview, dag_filter, 5.0),
+            TasksReader(self.airflow, finder, self.state, self.overview, dag_filter, 5.0, self.clock),
         )
 
-    def make_finder(self, scope: Scope) -> EndedFinder:
+    def make_finder(self, dag_filter: DagFilter) -> EndedFinder:
         """With the model's clock: sweeps take some seconds of it, so they are not due at every poll."""
         if self.way == "by run":
-            return EndedByRun(self.airflow, self.state, self.overview, scope, self.clock)
+            return EndedByRun(self.airflow, self.state, self.overview, dag_filter, self.clock)
         return EndedByTime(self.airflow, self.state, self.clock)
 
     def clock(self) -> float:
@@ -104,7 +104,7 @@ class Exporter:
         return sum(one.cells[0] for one in series if not label or label in one.labels)
 
 
-def compare(exporter: Exporter, truth: Counter[tuple[str, ...]]) -> dict[str, tuple[float, float]]:
+def compare(exporter: Exporter, truth: Counter[str | tuple[str, ...]]) -> dict[str, tuple[float, float]]:
     """The totals that differ, each as (counted, true)."""
     counted = {
         "tries": exporter.total(tasks.TRIES),

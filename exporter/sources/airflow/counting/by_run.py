@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.metrics.reading import Memory, ReaderError
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
@@ -102,13 +102,13 @@ class EndedByRun:
         airflow: AirflowByRun,
         memory: Memory,
         overview: AirflowState,
-        scope: Scope,
+        dag_filter: DagFilter,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._airflow = airflow
         self._memory = memory
         self._overview = overview
-        self._scope = scope
+        self._dag_filter = dag_filter
         self._clock = clock
         self._fingerprints: Fingerprints = {}
         """Empty after a start, so that every active run is listed once."""
@@ -177,7 +177,7 @@ class EndedByRun:
 
     def _find_ended(self, since: float) -> list[DagRun]:
         """Runs that ended and were not listed after that, the oldest end first."""
-        runs = self._scope.select(self._airflow.dag_runs_ended(since))
+        runs = self._dag_filter.select(self._airflow.dag_runs_ended(since))
         fresh = [run for run in runs if (run_key(run), run.end_date) not in self._listed_ends]
         return sorted(fresh, key=lambda run: run.end_date or 0.0)
 
@@ -190,7 +190,7 @@ class EndedByRun:
     def _get_pauses(self, fingerprints: Fingerprints, moving: set[RunKey]) -> dict[RunKey, RunPause]:
         """When to list each unchanged active run; a run of a paused DAG may stay unchanged for ever."""
         now = self._clock()
-        runs = {key for key in self._overview.active_runs if self._scope.covers(key[0])} | set(fingerprints)
+        runs = {key for key in self._overview.active_runs if self._dag_filter.includes(key[0])} | set(fingerprints)
         idle, active = RunPause(now, FIRST_PAUSE_IDLE), RunPause(now + FIRST_PAUSE_ACTIVE, FIRST_PAUSE_ACTIVE)
         return {key: self._pauses.get(key, active if key in fingerprints else idle) for key in runs - moving}
 

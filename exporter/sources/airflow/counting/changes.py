@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.metrics.catalogue.api import tasks as catalogue
 from exporter.metrics.family import Family
 from exporter.metrics.reading import Change
@@ -21,40 +21,40 @@ OUTCOME_COUNTERS: Mapping[TryOutcome, tuple[Family, ...]] = {
 """What a try adds to by its outcome, beside `TRIES` and `RUN_SECONDS`. A successful one also has a duration."""
 
 
-def to_changes(event: CountedEvent, scope: Scope) -> Iterator[Change]:
+def to_changes(event: CountedEvent, dag_filter: DagFilter) -> Iterator[Change]:
     """The changes of counters and histograms that an event makes."""
     match event:
         case TerminalState(row, state):
-            yield terminal_change(row, state, scope)
+            yield terminal_change(row, state, dag_filter)
         case EndedTry(row, outcome):
-            yield from try_changes(row, outcome, scope)
+            yield from try_changes(row, outcome, dag_filter)
             yield from wait_changes(row)
         case UnaccountedTry(dag_id, task_id, reason):
-            labels = (dag_id, scope.task(task_id))
+            labels = (dag_id, dag_filter.task_label(task_id))
             yield Change(catalogue.TRIES, labels)
             yield Change(catalogue.TRIES_CLEARED, labels)
             yield Change(catalogue.UNACCOUNTED, (reason,))
 
 
-def terminal_change(row: TaskInstance, state: str, scope: Scope) -> Change:
+def terminal_change(row: TaskInstance, state: str, dag_filter: DagFilter) -> Change:
     """A task instance that finished (success, failed), or that did not run (skipped, upstream_failed, removed)."""
     if state in ("success", "failed"):
-        return Change(catalogue.FINISHED, (row.dag_id, scope.task(row.task_id), state))
+        return Change(catalogue.FINISHED, (row.dag_id, dag_filter.task_label(row.task_id), state))
     return Change(catalogue.NOT_RUN, (row.dag_id, state))
 
 
-def try_changes(row: TaskInstance, outcome: TryOutcome, scope: Scope) -> Iterator[Change]:
+def try_changes(row: TaskInstance, outcome: TryOutcome, dag_filter: DagFilter) -> Iterator[Change]:
     """A try and how long it ran, from `start_date` to `end_date`."""
-    labels = (row.dag_id, scope.task(row.task_id))
+    labels = (row.dag_id, dag_filter.task_label(row.task_id))
     seconds = max(0.0, (row.end_date or 0.0) - (row.start_date or 0.0))
     yield Change(catalogue.TRIES, labels)
     yield Change(catalogue.RUN_SECONDS, labels, seconds)
     for family in OUTCOME_COUNTERS[outcome]:
         yield Change(family, labels, seconds) if family is catalogue.FAILED_SECONDS else Change(family, labels)
     if outcome is TryOutcome.SUCCESS:
-        if scope.task_labels:
+        if dag_filter.task_labels:
             yield Change(catalogue.DURATION, (row.dag_id,), seconds)
-        if scope.has_task_histograms(row.dag_id):
+        if dag_filter.has_task_histograms(row.dag_id):
             yield Change(catalogue.TASK_DURATION, (row.dag_id, row.task_id), seconds)
 
 

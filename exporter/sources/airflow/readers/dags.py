@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.values import parse_duration
 from exporter.metrics.catalogue.api import dags
 from exporter.metrics.family import Family, Labels
@@ -49,7 +49,7 @@ class DagsReader(ApiReader):
         read_dags: Callable[[], Rows[Dag]],
         major: int,
         shared: AirflowState,
-        scope: Scope,
+        dag_filter: DagFilter,
         interval: float,
         *,
         adapts: bool = True,
@@ -61,19 +61,19 @@ class DagsReader(ApiReader):
         self._read_dags = read_dags
         self._major = major
         self._shared = shared
-        self._scope = scope
+        self._dag_filter = dag_filter
 
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> DagsReader:
         """A reader for the Airflow that is connected now."""
         airflow, adapts = context.airflow, cls.name not in context.settings.intervals
         read = partial(read_dags, airflow)
-        return cls(read, airflow.major, context.shared, context.scope, interval, adapts=adapts)
+        return cls(read, airflow.major, context.shared, context.dag_filter, interval, adapts=adapts)
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
         rows = self._read_dags()
-        found = self._scope.select(rows)
+        found = self._dag_filter.select(rows)
         listed = {dag.dag_id: dag for dag in found}
         # A DAG that is missing from an incomplete list still exists.
         self._shared.dags = listed if rows.complete else {**(self._shared.dags or {}), **listed}

@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.metrics.catalogue.api import runs
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Change, Memory, Reading
@@ -48,30 +48,32 @@ class RunsReader(ApiReader):
     needs = ("dags",)
     checks = (CHECK,)
 
-    def __init__(self, airflow: Airflow, memory: Memory, overview: AirflowState, scope: Scope, interval: float) -> None:
+    def __init__(
+        self, airflow: Airflow, memory: Memory, overview: AirflowState, dag_filter: DagFilter, interval: float
+    ) -> None:
         self.interval = interval
         self._airflow = airflow
         self._memory = memory
         self._overview = overview
-        self._scope = scope
+        self._dag_filter = dag_filter
 
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> RunsReader:
         """A reader for the Airflow that is connected now."""
-        return cls(context.airflow, context.memory, context.shared, context.scope, interval)
+        return cls(context.airflow, context.memory, context.shared, context.dag_filter, interval)
 
     def read(self) -> Reading:
         """Read what is active and what ended since the cursor. Raises ReaderError."""
         span = next_range(read_cursor(self._memory, self.name), self._airflow.server_time(), sliced=False)
-        active = self._scope.select(self._airflow.dag_runs_active())
-        ended = {hash_run_key(run): run for run in self._scope.select(self._airflow.dag_runs_ended(span.since))}
+        active = self._dag_filter.select(self._airflow.dag_runs_active())
+        ended = {hash_run_key(run): run for run in self._dag_filter.select(self._airflow.dag_runs_ended(span.since))}
         known = self._recall(ended)
         fresh = {key: run for key, run in ended.items() if known.get(key) != run_end(run)}
         counted = [(run, key in known) for key, run in fresh.items() if key in known or is_recent(run, span)]
         changes = [
             change
             for run, again in counted
-            for change in run_changes(run, self._scope, again=again, count_from=span.count_from)
+            for change in run_changes(run, self._dag_filter, again=again, count_from=span.count_from)
         ]
         histories = history.recall_histories(self._memory)
         updated = update_histories(histories, (run for run, _ in counted))
@@ -112,7 +114,7 @@ def is_recent(run: DagRun, span: CursorRange) -> bool:
     return run.end_date is not None and run.end_date >= span.count_from
 
 
-def run_changes(run: DagRun, scope: Scope, *, again: bool, count_from: float) -> Iterator[Change]:
+def run_changes(run: DagRun, dag_filter: DagFilter, *, again: bool, count_from: float) -> Iterator[Change]:
     """The changes that the end of a run makes; `again` says that it had ended before, so it was cleared.
 
     Delays are left out where it is unknown whether the run was cleared: it was due longer ago than ends are remembered.
@@ -125,8 +127,12 @@ def run_changes(run: DagRun, scope: Scope, *, again: bool, count_from: float) ->
     if run.run_type == "scheduled" and not again and run.run_after is not None:
         if run.run_after < min(count_from, run.end_date - RECORD_RETENTION):
             return
-        yield Change(runs.SCHEDULE_DELAY, (scope.delays(run.dag_id),), max(0.0, run.start_date - run.run_after))
-        yield Change(runs.SINCE_RUN_AFTER, (scope.delays(run.dag_id),), max(0.0, run.end_date - run.run_after))
+        yield Change(
+            runs.SCHEDULE_DELAY, (dag_filter.delay_dag_label(run.dag_id),), max(0.0, run.start_date - run.run_after)
+        )
+        yield Change(
+            runs.SINCE_RUN_AFTER, (dag_filter.delay_dag_label(run.dag_id),), max(0.0, run.end_date - run.run_after)
+        )
 
 
 def update_histories(

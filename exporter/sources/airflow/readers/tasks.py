@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from exporter.config.dag_filter import Scope
+import msgspec
+
+from exporter.config.dag_filter import DagFilter
 from exporter.metrics.catalogue.api import pools, tasks
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Change, Memory, ReaderError, Reading
@@ -89,7 +91,7 @@ class TasksReader(ApiReader):
         finder: EndedFinder,
         memory: Memory,
         overview: AirflowState,
-        scope: Scope,
+        dag_filter: DagFilter,
         interval: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -98,7 +100,7 @@ class TasksReader(ApiReader):
         self._finder = finder
         self._memory = memory
         self._overview = overview
-        self._scope = scope
+        self._dag_filter = dag_filter
         self._clock = clock
         self._retries: RetryQueue[bytes] = RetryQueue(clock)
 
@@ -106,22 +108,20 @@ class TasksReader(ApiReader):
     def build(cls, context: ReaderContext, interval: float) -> TasksReader:
         """A reader for the Airflow that is connected now."""
         finder = choose_finder(context)
-        return cls(context.airflow, finder, context.memory, context.shared, context.scope, interval)
+        return cls(context.airflow, finder, context.memory, context.shared, context.dag_filter, interval)
 
     def read(self) -> Reading:
         """Read what is active and what ended since the cursor. Raises ReaderError."""
         seen: list[Sequence[TaskInstance]] = []
 
         def read_active() -> Sequence[TaskInstance]:
-            seen.append(self._scope.select(self._airflow.task_instances_active()))
+            seen.append(self._dag_filter.select(self._airflow.task_instances_active()))
             return seen[-1]
 
         found = self._finder.find(read_active)
         span = found.span
         active = seen[-1] if seen else ()
-        if seen:
-            self._overview.active_tasks, self._overview.tasks_read_at = active, span.after.complete
-        ended = self._scope.select(found.rows)
+        ended = self._dag_filter.select(found.rows)
         rows = newest_rows([*active, *ended])
         for row in rows.values():
             self._overview.directory.tell_try(row.dag_id, row.task_id, row.uuid)
@@ -214,14 +214,14 @@ class TasksReader(ApiReader):
 
     def _changes(self, events: Iterable[CountedEvent]) -> Iterator[Change]:
         for event in events:
-            yield from to_changes(event, self._scope)
+            yield from to_changes(event, self._dag_filter)
 
 
 def choose_finder(context: ReaderContext) -> EndedFinder:
     """How task instances that ended are found: by time on 3.x, run by run on 2.x."""
     if context.airflow.major >= 3:
         return EndedByTime(context.airflow, context.memory)
-    return EndedByRun(context.airflow, context.memory, context.shared, context.scope)
+    return EndedByRun(context.airflow, context.memory, context.shared, context.dag_filter)
 
 
 def get_vanished(poll: TasksPoll, postponed: Collection[RunKey]) -> list[bytes]:

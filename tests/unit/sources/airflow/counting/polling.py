@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
@@ -77,10 +77,10 @@ class Poller:
         self.airflow = airflow
         self.state = State()
         self.active: list[TaskInstance] = []
-        scope = Scope(AirflowSettings())
+        dag_filter = DagFilter(AirflowSettings())
         by_time = EndedByTime(airflow, self.state, clock=lambda: airflow.clock)
         self.overview = AirflowState()
-        by_run = EndedByRun(airflow, self.state, self.overview, scope, clock=lambda: airflow.clock)
+        by_run = EndedByRun(airflow, self.state, self.overview, dag_filter, clock=lambda: airflow.clock)
         self.finder = by_time if finder == "by time" else by_run
 
     def poll(self, seconds: float = 30.0, *, commit: bool = True) -> Any:

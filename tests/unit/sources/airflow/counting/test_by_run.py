@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.protocol import AirflowByRun
@@ -55,7 +55,7 @@ class TestEndedByRun:
         assert sorted(airflow.listed) == ["r1", "r2"]
         airflow.listed.clear()
         poller.finder = EndedByRun(
-            cast("AirflowByRun", airflow), poller.state, poller.overview, Scope(AirflowSettings())
+            cast("AirflowByRun", airflow), poller.state, poller.overview, DagFilter(AirflowSettings())
         )
         for _ in range(3):
             poller.poll()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.catalogue.api import dags, instance, pools, runs, tasks
 from exporter.metrics.reading import Change
@@ -40,7 +40,7 @@ from exporter.sources.airflow.readers.runs import state_tables as run_tables
 from exporter.sources.airflow.readers.tasks import state_tables as task_tables
 from exporter.sources.airflow.shared import find_cleared
 
-EVERYTHING = Scope(AirflowSettings())
+EVERYTHING = DagFilter(AirflowSettings())
 
 
 def make_run(state: str = "success", **changes: Any) -> DagRun:
@@ -255,16 +255,16 @@ class TestChangesOfAnEndedTry:
         assert families == [tasks.TRIES, tasks.TRIES_CLEARED, tasks.UNACCOUNTED]
 
     def test_without_task_labels_all_tasks_of_a_dag_share_a_series(self) -> None:
-        scope = Scope(AirflowSettings(task_labels=False))
-        changed = list(to_changes(EndedTry(make_try(), TryOutcome.SUCCESS), scope))
+        dag_filter = DagFilter(AirflowSettings(task_labels=False))
+        changed = list(to_changes(EndedTry(make_try(), TryOutcome.SUCCESS), dag_filter))
         assert ("d", "") in {change.labels for change in changed}
         assert not any("t" in change.labels for change in changed)
         assert tasks.DURATION not in {change.family for change in changed}
 
     def test_named_dags_have_a_histogram_for_each_task(self) -> None:
-        scope = Scope(AirflowSettings(task_histograms=re.compile("d")))
+        dag_filter = DagFilter(AirflowSettings(task_histograms=re.compile("d")))
         assert Change(tasks.TASK_DURATION, ("d", "t"), 40.0) in list(
-            to_changes(EndedTry(make_try(), TryOutcome.SUCCESS), scope)
+            to_changes(EndedTry(make_try(), TryOutcome.SUCCESS), dag_filter)
         )
 
 
@@ -397,8 +397,8 @@ class TestCursorRange:
 
 class TestScope:
     def test_a_dag_is_read_if_its_whole_id_is_included_and_not_excluded(self) -> None:
-        scope = Scope(AirflowSettings(include_dags=re.compile("etl_.*"), exclude_dags=re.compile("etl_test")))
-        assert [dag for dag in ("etl_a", "my_etl_a", "etl_test", "etl_test2") if scope.covers(dag)] == [
+        dag_filter = DagFilter(AirflowSettings(include_dags=re.compile("etl_.*"), exclude_dags=re.compile("etl_test")))
+        assert [dag for dag in ("etl_a", "my_etl_a", "etl_test", "etl_test2") if dag_filter.includes(dag)] == [
             "etl_a",
             "etl_test2",
         ]

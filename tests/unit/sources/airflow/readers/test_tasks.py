@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import pytest
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.catalogue.api import tasks as catalogue
 from exporter.metrics.reading import ReaderError, Reading
@@ -80,13 +80,13 @@ class Bench:
         self.airflow = Airflow()
         self.state = State()
         self.finder = StubFinder(self.airflow)
-        scope = Scope(AirflowSettings())
+        dag_filter = DagFilter(AirflowSettings())
         self.reader = TasksReader(
             self.airflow,  # type: ignore[arg-type]  # only what the reader asks for
             self.finder,
             self.state,
             AirflowState(),
-            scope,
+            dag_filter,
             5.0,
             clock=lambda: self.airflow.clock,
         )
