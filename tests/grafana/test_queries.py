@@ -117,7 +117,7 @@ def test_it_reads_one_airflow(query: Query) -> None:
     """Thresholds are the same for all."""
     for selector, _ in paths(ast.parse(query.substituted)):
         text = selector.prettify()
-        one = 'airflow="production"' in text or selector.name.startswith("airflow:threshold:")
+        one = 'airflow="production"' in text or (selector.name or "").startswith("airflow:threshold:")
         assert one or ('airflow=~"production|staging"' in text and query.where.startswith(FLEET)), selector.name
     assert "job=" not in query.expression
 
