@@ -1,8 +1,9 @@
-"""Make every password and key of the stack at the first start, each readable by who needs it; never change one.
+"""Creates all passwords and keys at the first start, each readable only by the service that needs it.
 
     python passwords.py FOLDER
 
-Runs as a user without rights: a file is given to its reader by a group that both are in.
+Existing files are never changed. Runs without root: this process is in the group of each service, and a file belongs
+to the group of its reader.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 EXPORTER, GRAFANA, AIRFLOW = 10112, 472, 50000
-"""Groups; in docker-compose.yaml each service is in its own."""
+"""Group ids of the services in docker-compose.yaml."""
 
 
 class Secret(NamedTuple):
-    """One file: its content, made from the passwords that are there already, and the group that may read it."""
+    """One file: a function that makes its content, and the group that may read it."""
 
     name: str
     group: int
@@ -30,20 +31,22 @@ class Secret(NamedTuple):
 
 
 def random_password(_folder: Path) -> str:
+    """A random password of 32 characters."""
     return secrets.token_urlsafe(24)
 
 
 def fernet_key(_folder: Path) -> str:
+    """A random key for Airflow's encryption of connections."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
 def database_url(folder: Path) -> str:
-    """For SQLAlchemy, with the driver named: its releases differ in which one is the default."""
+    """The URL for SQLAlchemy, with the driver, because the default driver depends on the release."""
     return f"postgresql+psycopg2://airflow:{_read(folder, 'database-password')}@airflow-database/airflow"
 
 
 def airflow_users(folder: Path) -> str:
-    """The form that Airflow's simple auth manager reads."""
+    """The users file of Airflow's simple auth manager."""
     return json.dumps(
         {"admin": _read(folder, "airflow-admin-password"), "exporter": _read(folder, "exporter-password")}
     )
@@ -68,7 +71,7 @@ SECRETS = (
 
 
 def write(folder: Path, secret: Secret) -> bool:
-    """Whether it was missing. It appears whole and with its rights, or not at all."""
+    """Create a missing file, atomically and with its permissions. Returns whether it was missing."""
     path = folder / secret.name
     if path.exists():
         return False
@@ -84,10 +87,10 @@ def write(folder: Path, secret: Secret) -> bool:
 
 
 def main() -> int:
-    """Write what is missing and say what was made, never what it is."""
+    """Create the missing files, and print their names."""
     folder = Path(sys.argv[1])
     made = [secret.name for secret in SECRETS if write(folder, secret)]
-    print(f"made {', '.join(made)}" if made else "nothing to make: all passwords are there")
+    print(f"created {', '.join(made)}" if made else "nothing to create: all passwords exist")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a metric family is, and the naming rules that every one of ours obeys."""
+"""Metric families: name, kind, labels, histogram buckets, cap on series, and the naming rules that each follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The newest data of every source, kept family by family for exposition.
+"""The newest data of every source, by family, with the cap on series of each family.
 
 One writer a table: a reader publishes finished state tables by one reference swap, a ledger or an
 event source keeps a live table of its own. Nothing here takes a lock; whoever removes series swaps

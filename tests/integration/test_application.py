@@ -167,9 +167,9 @@ def test_one_scrape_of_nothing_tells_what_failed() -> None:
 def test_without_the_airflow_source_nothing_of_it_is_imported() -> None:
     script = """
 import sys
-from exporter.config import loader as config
+from exporter.config import loader
 from exporter.engine import Engine
-Engine(config.load({"collector.airflow": "false"}, {}).settings)
+Engine(loader.load({"collector.airflow": "false"}, {}).settings)
 expensive = ("pydantic", "requests", "airflow_client", "prometheus_client", "sqlite3", "re2")
 print([name for name in expensive if name in sys.modules])
 """

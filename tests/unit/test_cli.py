@@ -243,9 +243,9 @@ def test_configuration_and_probe_import_nothing_heavy() -> None:
     script = f"""
 import sys
 from exporter import cli
-from exporter.config import loader as config
+from exporter.config import loader
 from exporter.commands import probe
-config.load({{"collector.airflow": "false"}}, {{}})
+loader.load({{"collector.airflow": "false"}}, {{}})
 print([name for name in {HEAVY} if name in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from exporter.config.settings import AirflowSettings, HostSettings
-from exporter.metrics.catalogue.host import processes as components
+from exporter.metrics.catalogue.host import processes as process_families
 from exporter.metrics.catalogue.host import task_resources
 from exporter.sources.directory import Directory
 from exporter.sources.host.readers import SCAN_TIME_SHARE, ProcessesReader
@@ -95,7 +95,7 @@ def test_five_hundred_short_tasks_between_scans_are_counted_once_and_counters_ne
             assert value >= 0
             if family is task_resources.CPU:
                 spent[labels[0]] += value
-            elif family is components.CPU:
+            elif family is process_families.CPU:
                 spent[f"component {labels[0]}"] += value
 
     with start_crowd(tmp_path, workers=20, tasks=26) as crowd:
@@ -131,6 +131,6 @@ def test_three_thousand_processes_are_scanned_in_time_while_all_cores_are_busy(t
             took, cpu = time.monotonic() - begun, time.process_time() - cpu
             print(f"{processes.seen} processes in {took:.2f} s, {cpu:.2f} s of CPU", file=sys.__stderr__)
             assert took < HostSettings().interval * SCAN_TIME_SHARE
-            found = sum(reading.tables[components.PROCESSES].values())
+            found = sum(reading.tables[process_families.PROCESSES].values())
             assert found >= 3000 * 3 / 4
             tasks.read()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from exporter.metrics.catalogue.host import processes as components
+from exporter.metrics.catalogue.host import processes as process_families
 from exporter.metrics.reading import ReaderError
 from exporter.sources.host import readers
 from exporter.sources.host.proc import files, procfs
@@ -30,12 +30,12 @@ def test_the_state_of_a_component_is_that_of_all_its_processes(watch: Watch) -> 
     watch.tree.add(10, 1, *SCHEDULER, rss=4000, pss=1000, fds=3)
     watch.tree.add(11, 10, *SCHEDULER, rss=2000, pss=500, fds=4)
     watch.full_scan()
-    assert watch.value(components.PROCESSES, "scheduler") == 1
-    assert watch.value(components.RESIDENT, "scheduler") == 6000 * 1024
-    assert watch.value(components.PROPORTIONAL, "scheduler") == 1500 * 1024
-    assert watch.value(components.THREADS, "scheduler") == 2
-    assert watch.value(components.PROCESSES, "triggerer") == 0
-    assert watch.value(components.RESIDENT, "triggerer") is None
+    assert watch.value(process_families.PROCESSES, "scheduler") == 1
+    assert watch.value(process_families.RESIDENT, "scheduler") == 6000 * 1024
+    assert watch.value(process_families.PROPORTIONAL, "scheduler") == 1500 * 1024
+    assert watch.value(process_families.THREADS, "scheduler") == 2
+    assert watch.value(process_families.PROCESSES, "triggerer") == 0
+    assert watch.value(process_families.RESIDENT, "triggerer") is None
 
 
 def test_a_celery_worker_of_airflow_3_is_one_though_its_child_keeps_the_title(watch: Watch) -> None:
@@ -49,14 +49,15 @@ def test_a_celery_worker_of_airflow_3_is_one_though_its_child_keeps_the_title(wa
         watch.tree.add(worker + 2, worker, *pool)
         watch.tree.add(worker + 3, worker, *pool)
     watch.full_scan()
-    assert watch.value(components.PROCESSES, "celery_worker") == 2
-    assert watch.value(components.PROCESSES, "celery_pool") == 4
-    assert watch.value(components.THREADS, "celery_worker") == 4
+    assert watch.value(process_families.PROCESSES, "celery_worker") == 2
+    assert watch.value(process_families.PROCESSES, "celery_pool") == 4
+    assert watch.value(process_families.THREADS, "celery_worker") == 4
     watch.tree.end(100)
     watch.full_scan()
-    assert watch.value(components.PROCESSES, "celery_worker") == 1
+    assert watch.value(process_families.PROCESSES, "celery_worker") == 1
     newest, oldest = (
-        watch.value(family, "celery_worker") for family in (components.NEWEST_START, components.OLDEST_START)
+        watch.value(family, "celery_worker")
+        for family in (process_families.NEWEST_START, process_families.OLDEST_START)
     )
     assert newest == oldest
 
@@ -66,7 +67,7 @@ def test_each_component_of_a_recorded_tree_counts_once(release: str, watch: Watc
     for process in TREES[release]["processes"]:
         watch.tree.add(process["pid"], process["ppid"], *process["argv"])
     watch.full_scan(2)
-    found = {name: watch.value(components.PROCESSES, name) for name in components.COMPONENTS}
+    found = {name: watch.value(process_families.PROCESSES, name) for name in process_families.COMPONENTS}
     assert {name: number for name, number in found.items() if number} == TREES[release]["components"]
 
 
@@ -79,8 +80,8 @@ def test_the_process_that_is_nearest_to_its_limit_of_open_files_counts(
     watch.tree.add(12, 10, *SCHEDULER, fds=9, fd_limit="unlimited")
     watch.tree.add(20, 1, "/venv/bin/python", "/venv/bin/airflow", "triggerer", hidden=frozenset({"limits"}))
     watch.full_scan()
-    assert watch.value(components.OPEN_FDS_RATIO, "scheduler") == 0.75
-    assert watch.value(components.OPEN_FDS_RATIO, "triggerer") is None
+    assert watch.value(process_families.OPEN_FDS_RATIO, "scheduler") == 0.75
+    assert watch.value(process_families.OPEN_FDS_RATIO, "triggerer") is None
 
 
 def test_children_of_the_dag_processor_are_apart(watch: Watch) -> None:
@@ -115,10 +116,10 @@ def test_without_permission_values_are_absent_and_the_note_says_what_to_do(
     monkeypatch.setattr(procfs, "read_file", refuse)
     watch.tree.add(10, 1, *SCHEDULER)
     watch.full_scan(2)
-    assert watch.value(components.PROPORTIONAL, "scheduler") is None
+    assert watch.value(process_families.PROPORTIONAL, "scheduler") is None
     assert ("airflow_process_read_bytes_total", ("scheduler",)) not in watch.sums
-    assert watch.value(components.UNREADABLE, "smaps_rollup", "permission") == 1
-    assert watch.value(components.UNREADABLE, "io", "permission") == 1
+    assert watch.value(process_families.UNREADABLE, "smaps_rollup", "permission") == 1
+    assert watch.value(process_families.UNREADABLE, "io", "permission") == 1
     assert any("CAP_SYS_PTRACE" in note for note in watch.reading.notes)
     assert "CAP_SYS_PTRACE" in str(watch.source)
 
@@ -134,7 +135,7 @@ def test_hidden_processes_are_counted_and_reported(watch: Watch, monkeypatch: py
     monkeypatch.setattr(procfs, "read_file", refuse)
     watch.tree.add(10, 1, *SCHEDULER)
     watch.full_scan()
-    assert watch.value(components.UNREADABLE, "stat", "permission") == 1
+    assert watch.value(process_families.UNREADABLE, "stat", "permission") == 1
     assert any("hidepid" in note for note in watch.reading.notes)
 
 
@@ -159,7 +160,7 @@ def test_without_free_descriptors_files_are_failed_not_missing(watch: Watch) -> 
         assert "path.procfs" not in str(caught.value)
     watch.source.connect()
     watch.full_scan()
-    assert watch.value(components.PROCESSES, "scheduler") == 1
+    assert watch.value(process_families.PROCESSES, "scheduler") == 1
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
@@ -175,8 +176,8 @@ def test_lists_that_need_a_free_descriptor_are_failed(code: int, watch: Watch, m
 
     monkeypatch.setattr(os, "listdir", refuse)
     watch.full_scan()
-    assert watch.value(components.OPEN_FDS, "scheduler") is None
-    assert watch.value(components.UNREADABLE, "fd", "failed") == 1
+    assert watch.value(process_families.OPEN_FDS, "scheduler") is None
+    assert watch.value(process_families.UNREADABLE, "fd", "failed") == 1
 
 
 def test_a_process_of_which_nothing_can_be_read_now_is_counted_and_not_called_hidden(
@@ -193,12 +194,12 @@ def test_a_process_of_which_nothing_can_be_read_now_is_counted_and_not_called_hi
         patch.setattr(procfs, "read_file", refuse)
         watch.tree.add(10, 1, *SCHEDULER)
         watch.full_scan()
-        assert watch.value(components.UNREADABLE, "stat", "failed") == 1
-        assert watch.value(components.UNREADABLE, "stat", "permission") == 0
+        assert watch.value(process_families.UNREADABLE, "stat", "failed") == 1
+        assert watch.value(process_families.UNREADABLE, "stat", "permission") == 0
         assert not any("hidepid" in note or "hostPID" in note for note in watch.reading.notes)
     watch.full_scan()
-    assert watch.value(components.UNREADABLE, "stat", "failed") == 0
-    assert watch.value(components.PROCESSES, "scheduler") == 1
+    assert watch.value(process_families.UNREADABLE, "stat", "failed") == 0
+    assert watch.value(process_families.PROCESSES, "scheduler") == 1
 
 
 def test_where_no_process_of_airflows_is_seen_the_page_says_what_helps(watch: Watch) -> None:
@@ -213,14 +214,14 @@ def test_a_process_that_ends_while_it_is_read_does_not_affect_others(watch: Watc
     watch.tree.add(10, 1, *SCHEDULER, hidden=frozenset({"stat", "status", "io", "smaps_rollup", "cmdline"}))
     watch.tree.add(11, 1, *SCHEDULER)
     watch.full_scan()
-    assert watch.value(components.PROCESSES, "scheduler") == 1
+    assert watch.value(process_families.PROCESSES, "scheduler") == 1
 
 
 def test_rubbish_in_a_file_is_a_reason(watch: Watch) -> None:
     watch.tree.add(10, 1, *SCHEDULER)
     (watch.tree.folder / "10" / "io").write_text("nonsense")
     watch.full_scan()
-    assert watch.value(components.UNREADABLE, "io", "malformed") == 1
+    assert watch.value(process_families.UNREADABLE, "io", "malformed") == 1
 
 
 def test_a_scan_that_reaches_its_deadline_fails_and_loses_nothing(

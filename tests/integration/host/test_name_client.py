@@ -180,11 +180,11 @@ def test_a_worker_loads_nothing_that_it_does_not_need(machine: str, loaded: list
 import sys
 from exporter import application
 from exporter import cli
-from exporter.config import loader as config
+from exporter.config import loader
 from exporter.engine import Engine
 off = {{"collector.airflow": "false", "collector.statsd": "false"}}
 flags = {{**off, "host.machine": "{machine}", "host.task_names_from": "http://127.0.0.1:1"}}
-engine = Engine(config.load(flags, {{}}).settings)
+engine = Engine(loader.load(flags, {{}}).settings)
 engine.read_once()
 expensive = ("pydantic", "requests", "prometheus_client", "airflow_client", "psutil", "yaml", "msgspec", "decimal")
 print(*(name for name in expensive if name in sys.modules))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.catalogue.statsd import custom, executor
-from exporter.metrics.catalogue.statsd import tasks as execution
+from exporter.metrics.catalogue.statsd import tasks as task_families
 from exporter.sources.directory import Directory
 from exporter.sources.statsd.airflow_names.events.table import EVENTS
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
@@ -76,7 +76,7 @@ def test_what_the_api_feeds_is_dropped_and_the_rest_of_the_event_is_not() -> Non
         for state in ("success", "up_for_reschedule")
     )
     assert success.drop == "fed_by_api"
-    assert [target.family for target in waits.targets] == [execution.RESCHEDULES]
+    assert [target.family for target in waits.targets] == [task_families.RESCHEDULES]
 
 
 def test_known_ids_decide_where_a_dag_ends_and_a_task_begins() -> None:

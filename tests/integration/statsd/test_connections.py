@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exporter.sources.statsd.receive import tcp as streams_module
+from exporter.sources.statsd.receive import tcp
 from exporter.sources.statsd.receive.recvmmsg import pack_address
 from exporter.sources.statsd.receive.tcp import ACCEPT_RETRY_DELAY, MAX_LINE_BYTES, StreamListeners
 
@@ -84,7 +84,7 @@ def test_a_connection_that_is_silent_for_too_long_is_closed_and_its_half_line_co
 
 
 def test_dead_connections_do_not_lock_out_later_ones(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams_module, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(tcp, "MAX_CONNECTIONS", 3)
     first, *others = [stage.connect() for _ in range(3)]
     late = stage.connect()
     assert is_closed(late)  # all of them sent something, or came, a moment ago

@@ -13,7 +13,7 @@ import pytest
 from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.directory import Directory
-from exporter.sources.statsd import parser as lines
+from exporter.sources.statsd import parser
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.sources.statsd.model import Action, MetricType, Resolution, Signature
 from tests.integration.statsd.reading import DAGS, Reading
@@ -137,7 +137,7 @@ def test_without_ids_from_the_api_3_3_in_plain_mode_has_the_same_sums_over_all_i
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_the_exporters_lines_are_those_of_the_small_reader(stream: Stream) -> None:
     """So what is shown here with plain dictionaries holds for what is received."""
-    parsed = [lines.parse_line(line) for text in read_payloads(stream) for line in lines.split_lines(text.encode())]
+    parsed = [parser.parse_line(line) for text in read_payloads(stream) for line in parser.split_lines(text.encode())]
     assert not [one.rejected for one in parsed if one.rejected]
     samples = [sample for one in parsed for sample in one.samples]
     read = [

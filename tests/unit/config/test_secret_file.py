@@ -176,9 +176,9 @@ def test_the_output_of_a_command_serves_as_a_password_file(tmp_path: Path) -> No
     """What a shell makes of <(command): the file /dev/fd/N, which is a pipe."""
     script = (
         "import sys; from pathlib import Path; from exporter.commands.check import list_secrets\n"
-        "from exporter.config import loader as config\n"
-        "settings = config.load({'airflow.username': 'u', 'airflow.password_file': sys.argv[1]}, {}).settings\n"
-        "again = config.load({'airflow.username': 'u', 'airflow.password_file': sys.argv[1]}, {}).settings\n"
+        "from exporter.config import loader\n"
+        "settings = loader.load({'airflow.username': 'u', 'airflow.password_file': sys.argv[1]}, {}).settings\n"
+        "again = loader.load({'airflow.username': 'u', 'airflow.password_file': sys.argv[1]}, {}).settings\n"
         "print([read() for one in (settings, again) for _, read in list_secrets(one)])"
     )
     path = tmp_path / "script.py"

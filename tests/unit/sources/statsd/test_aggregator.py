@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 from exporter.metrics.family import Family, Kind, Labels, Merge
-from exporter.sources.statsd import action_cache as module
+from exporter.sources.statsd import action_cache
 from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.model import Action, MetricType, Resolution, Signature, Target
 from exporter.store.live_tables import Events
@@ -164,7 +164,7 @@ def test_a_series_that_expired_is_made_anew(world: World) -> None:
 
 
 def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_KEYS", 500)
+    monkeypatch.setattr(action_cache, "MAX_KEYS", 500)
     flood = [b"a%d:1|c" % number for number in range(30_000)] + [b"x%d:1|c" % number for number in range(10_000)]
     world.send(*flood[:5_000])
     tracemalloc.start()
@@ -174,7 +174,7 @@ def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch
     tracemalloc.stop()
     assert len(world.values(EVENTS)) <= 55
     assert sum(world.values(EVENTS).values()) == 35_000  # type: ignore[arg-type]
-    assert len(world.aggregator.unmapped) == module.MAX_UNMAPPED_NAMES
+    assert len(world.aggregator.unmapped) == action_cache.MAX_UNMAPPED_NAMES
     assert grown < 2_000_000
 
 
@@ -214,7 +214,7 @@ def test_a_line_may_feed_several_counters_and_several_histograms(world: World) -
 
 
 def test_what_comes_again_outlives_a_flood_of_other_lines(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_KEYS", 100)
+    monkeypatch.setattr(action_cache, "MAX_KEYS", 100)
     for start in range(0, 1_000, 50):
         world.send(b"a:1|c", *[b"x%d:1|c" % number for number in range(start, start + 50)])
     assert world.names.asked == 1_001

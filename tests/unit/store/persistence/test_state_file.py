@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from exporter.store.ledger import Row
-from exporter.store.persistence import state_file as state_module
+from exporter.store.persistence import state_file
 from exporter.store.persistence.state_file import SCHEMA_VERSION, State
 from exporter.store.persistence.state_store import StateError
 
@@ -36,7 +36,7 @@ def state(path: Path) -> Iterator[State]:
 
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state_module, "PATIENCE", 0.05)
+    monkeypatch.setattr(state_file, "PATIENCE", 0.05)
 
 
 def reopen(state: State) -> State:

@@ -7,7 +7,7 @@ create series if a task can reach the state, and have no effect otherwise.
 
 from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.catalogue.statsd import custom, scheduler
-from exporter.metrics.catalogue.statsd import tasks as execution
+from exporter.metrics.catalogue.statsd import tasks as task_families
 from exporter.sources.statsd.airflow_names.event import Event, FamilyBinding, Part, TimerUnit
 from exporter.sources.statsd.model import MetricType
 
@@ -22,7 +22,7 @@ EVENTS = (
     Event(
         "ti.start",
         MetricType.COUNTER,
-        bindings=(FamilyBinding(execution.STARTS, stands_in_for=tasks.TRIES),),
+        bindings=(FamilyBinding(task_families.STARTS, stands_in_for=tasks.TRIES),),
         legacy=("ti.start.{dag_id}.{task_id}",),
         releases=FINISHING,
     ),
@@ -35,8 +35,8 @@ EVENTS = (
             FamilyBinding(tasks.TRIES, only=("success", "failed", "up_for_retry", "skipped")),
             FamilyBinding(tasks.TRIES_FAILED, only=("failed", "up_for_retry")),
             FamilyBinding(tasks.RETRIES, only=("up_for_retry",)),
-            FamilyBinding(execution.RESCHEDULES, only=("up_for_reschedule",)),
-            FamilyBinding(execution.DEFERRALS, only=("deferred",)),
+            FamilyBinding(task_families.RESCHEDULES, only=("up_for_reschedule",)),
+            FamilyBinding(task_families.DEFERRALS, only=("deferred",)),
         ),
         legacy=("ti.finish.{dag_id}.{task_id}.{state}",),
         releases=FINISHING,
@@ -51,7 +51,7 @@ EVENTS = (
         MetricType.TIMER,
         bindings=(
             FamilyBinding(tasks.RUN_SECONDS),
-            FamilyBinding(execution.EXECUTION_DURATION, stands_in_for=tasks.DURATION),
+            FamilyBinding(task_families.EXECUTION_DURATION, stands_in_for=tasks.DURATION),
         ),
         legacy=("dag.{dag_id}.{task_id}.duration",),
         releases="2.x, 3.1.6+",
@@ -91,7 +91,7 @@ EVENTS = (
         Event(
             f"ti.{state}",
             MetricType.GAUGE,
-            bindings=(FamilyBinding(execution.ACTIVE, const={"state": state}),),
+            bindings=(FamilyBinding(task_families.ACTIVE, const={"state": state}),),
             legacy=(f"ti.{state}.{{queue}}.{{dag_id}}.{{task_id}}",),
             releases=releases,
         )
@@ -106,20 +106,20 @@ EVENTS = (
             releases="2.x",
             twins=False,
         )
-        for name, family in {"cpu_usage": execution.CPU_USAGE, "mem_usage": execution.MEMORY_USAGE}.items()
+        for name, family in {"cpu_usage": task_families.CPU_USAGE, "mem_usage": task_families.MEMORY_USAGE}.items()
     ),
     Event(
         "ti_successes",
         MetricType.COUNTER,
-        bindings=(FamilyBinding(execution.SUCCESSES),),
+        bindings=(FamilyBinding(task_families.SUCCESSES),),
         tags=OF_TASK,
         releases="2.x, 3.1.6+",
     ),
-    Event("ti_failures", MetricType.COUNTER, bindings=(FamilyBinding(execution.FAILURES),), tags=OF_TASK),
+    Event("ti_failures", MetricType.COUNTER, bindings=(FamilyBinding(task_families.FAILURES),), tags=OF_TASK),
     Event(
         "operator_successes",
         MetricType.COUNTER,
-        bindings=(FamilyBinding(execution.OPERATOR_SUCCESSES),),
+        bindings=(FamilyBinding(task_families.OPERATOR_SUCCESSES),),
         legacy=("operator_successes_{operator}",),
         tags=OF_TASK,
         releases="2.x, 3.1.6+",
@@ -127,35 +127,35 @@ EVENTS = (
     Event(
         "operator_failures",
         MetricType.COUNTER,
-        bindings=(FamilyBinding(execution.OPERATOR_FAILURES),),
+        bindings=(FamilyBinding(task_families.OPERATOR_FAILURES),),
         legacy=("operator_failures_{operator}",),
         tags=OF_TASK,
     ),
     Event(
         "task_instance_created",
         MetricType.COUNTER,
-        bindings=(FamilyBinding(execution.CREATED),),
+        bindings=(FamilyBinding(task_families.CREATED),),
         legacy=("task_instance_created_{operator}",),
         tags=("dag_id", "run_type"),
     ),
     Event(
         "task_removed_from_dag",
         MetricType.COUNTER,
-        bindings=(FamilyBinding(execution.REMOVED),),
+        bindings=(FamilyBinding(task_families.REMOVED),),
         legacy=("task_removed_from_dag.{dag_id}",),
         tags=("run_type",),
     ),
     Event(
         "task_restored_to_dag",
         MetricType.COUNTER,
-        bindings=(FamilyBinding(execution.RESTORED),),
+        bindings=(FamilyBinding(task_families.RESTORED),),
         legacy=("task_restored_to_dag.{dag_id}",),
         tags=("run_type",),
     ),
     Event(
         "previously_succeeded",
         MetricType.COUNTER,
-        bindings=(FamilyBinding(execution.PREVIOUSLY_SUCCEEDED),),
+        bindings=(FamilyBinding(task_families.PREVIOUSLY_SUCCEEDED),),
         tags=OF_TASK,
     ),
     Event(

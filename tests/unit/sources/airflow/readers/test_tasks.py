@@ -8,7 +8,7 @@ import pytest
 
 from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings
-from exporter.metrics.catalogue.api import tasks as catalogue
+from exporter.metrics.catalogue.api import tasks as task_families
 from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.task_instances import TIS_ENDED, TaskInstance
@@ -133,27 +133,27 @@ def test_histories_that_a_poll_has_no_time_for_are_read_by_the_next(bench: Bench
     second = bench.poll()
     assert bench.airflow.asked == ["c"]
     assert second.memories[CURSOR_SPACE] == {CURSOR: b"new"}
-    assert counted(first, catalogue.TRIES) + counted(second, catalogue.TRIES) == ["a", "a", "b", "b", "c", "c"]
+    assert counted(first, task_families.TRIES) + counted(second, task_families.TRIES) == ["a", "a", "b", "b", "c", "c"]
 
 
 def test_a_poll_reads_a_limited_number_of_histories(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "MAX_HISTORIES_PER_POLL", 2)
     for task in ("a", "b", "c"):
         add_second_try(bench, task)
-    assert counted(bench.poll(), catalogue.RETRIES) == ["a", "b"]
+    assert counted(bench.poll(), task_families.RETRIES) == ["a", "b"]
     assert bench.finder.postponed_again == {("d", "of c")}
-    assert counted(bench.poll(), catalogue.RETRIES) == ["c"]
+    assert counted(bench.poll(), task_families.RETRIES) == ["c"]
 
 
 def test_a_history_that_fails_does_not_undo_those_that_were_read(bench: Bench) -> None:
     for task in ("a", "b"):
         add_second_try(bench, task)
     bench.airflow.broken = {"b"}
-    assert counted(bench.poll(), catalogue.RETRIES) == ["a"]
+    assert counted(bench.poll(), task_families.RETRIES) == ["a"]
     assert bench.finder.postponed_again == {("d", "of b")}
-    assert counted(bench.poll(), catalogue.RETRIES) == []
+    assert counted(bench.poll(), task_families.RETRIES) == []
     bench.airflow.broken.clear()
-    assert counted(bench.poll(), catalogue.RETRIES) == ["b"]
+    assert counted(bench.poll(), task_families.RETRIES) == ["b"]
     assert bench.finder.postponed_again == set()
 
 
@@ -161,8 +161,8 @@ def test_a_history_that_failed_is_read_last(bench: Bench) -> None:
     for task in ("a", "b", "c"):
         add_second_try(bench, task)
     bench.airflow.broken = {"a"}
-    assert counted(bench.poll(), catalogue.RETRIES) == []
-    assert counted(bench.poll(), catalogue.RETRIES) == ["b", "c"]
+    assert counted(bench.poll(), task_families.RETRIES) == []
+    assert counted(bench.poll(), task_families.RETRIES) == ["b", "c"]
     assert bench.airflow.asked == ["b", "c", "a"]
 
 
@@ -188,10 +188,12 @@ def test_a_history_that_fails_for_long_is_abandoned_and_its_lost_try_counts_as_u
     assert all(not reading.changes for reading in fail_for(bench, ABANDON_AFTER))
     reading = bench.poll()
     assert bench.finder.postponed_again == set()
-    assert counted(reading, catalogue.TRIES) == ["a", "a"]
-    assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
-    assert [change.labels for change in reading.changes if change.family is catalogue.UNACCOUNTED] == [("unanswered",)]
-    assert [change.labels for change in reading.changes if change.family is catalogue.FINISHED] == [
+    assert counted(reading, task_families.TRIES) == ["a", "a"]
+    assert counted(reading, task_families.TRIES_CLEARED) == ["a"]
+    assert [change.labels for change in reading.changes if change.family is task_families.UNACCOUNTED] == [
+        ("unanswered",)
+    ]
+    assert [change.labels for change in reading.changes if change.family is task_families.FINISHED] == [
         ("d", "a", "success")
     ]
     assert not bench.poll().changes
@@ -205,8 +207,10 @@ def test_what_vanished_and_cannot_be_looked_up_is_abandoned(bench: Bench) -> Non
     bench.airflow.broken = {"a"}
     fail_for(bench, ABANDON_AFTER)
     reading = bench.poll()
-    assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
-    assert [change.labels for change in reading.changes if change.family is catalogue.UNACCOUNTED] == [("unanswered",)]
+    assert counted(reading, task_families.TRIES_CLEARED) == ["a"]
+    assert [change.labels for change in reading.changes if change.family is task_families.UNACCOUNTED] == [
+        ("unanswered",)
+    ]
     bench.poll()
     assert bench.airflow.asked == []
 
@@ -216,14 +220,14 @@ def test_where_an_optional_history_fails_for_long_the_row_decides(bench: Bench) 
     bench.airflow.broken = {"optional"}
     assert all(not reading.changes for reading in fail_for(bench, ABANDON_AFTER))
     reading = bench.poll()
-    assert counted(reading, catalogue.RETRIES) == ["optional"]
-    assert not counted(reading, catalogue.TRIES_CLEARED)
+    assert counted(reading, task_families.RETRIES) == ["optional"]
+    assert not counted(reading, task_families.TRIES_CLEARED)
 
 
 def test_a_run_that_was_abandoned_counts_as_unanswered(bench: Bench) -> None:
     bench.finder.unanswered = frozenset({("d", "r")})
     changes = bench.poll().changes
-    assert [(change.family, change.labels) for change in changes] == [(catalogue.UNACCOUNTED, ("unanswered",))]
+    assert [(change.family, change.labels) for change in changes] == [(task_families.UNACCOUNTED, ("unanswered",))]
 
 
 def test_a_retry_of_airflow_2_that_may_have_been_cleared_counts_once_its_history_was_read(bench: Bench) -> None:
@@ -231,11 +235,11 @@ def test_a_retry_of_airflow_2_that_may_have_been_cleared_counts_once_its_history
     bench.airflow.rows.append(make_row("optional", "up_for_retry", 1))
     bench.airflow.history["optional"] = [make_row("optional", "failed", 1, pid=9)]
     bench.airflow.cost = MAX_HISTORY_SECONDS
-    assert "optional" not in counted(bench.poll(), catalogue.TRIES)
+    assert "optional" not in counted(bench.poll(), task_families.TRIES)
     assert bench.airflow.asked == ["a"]
     reading = bench.poll()
     assert bench.airflow.asked == ["optional"]
-    assert counted(reading, catalogue.RETRIES) == ["optional"]
+    assert counted(reading, task_families.RETRIES) == ["optional"]
     assert not bench.poll().changes
 
 
@@ -244,7 +248,7 @@ def test_beyond_the_limit_of_optional_histories_the_rows_decide(bench: Bench, mo
     for task in ("a", "b"):
         bench.airflow.rows.append(make_row(task, "up_for_retry", 1))
         bench.airflow.history[task] = [make_row(task, "failed", 1, pid=9)]
-    assert sorted(counted(bench.poll(), catalogue.RETRIES)) == ["a", "b"]
+    assert sorted(counted(bench.poll(), task_families.RETRIES)) == ["a", "b"]
     assert bench.airflow.asked == ["a"]
 
 
@@ -256,7 +260,7 @@ def test_what_vanished_from_a_run_that_was_not_listed_is_not_looked_up(bench: Be
     bench.poll()
     assert bench.airflow.asked == []
     bench.finder.postponed = frozenset()
-    assert counted(bench.poll(), catalogue.TRIES_CLEARED) == ["a"]
+    assert counted(bench.poll(), task_families.TRIES_CLEARED) == ["a"]
     assert bench.airflow.asked == ["a"]
 
 
@@ -266,6 +270,6 @@ def test_a_row_that_changed_during_the_poll_counts_as_it_was_found_first(bench: 
     bench.airflow.rows = [make_row("a", "restarting", 1), make_row("a", "success", 2)]
     bench.airflow.history["a"] = [make_row("a", "failed", 1)]
     reading = bench.poll()
-    assert counted(reading, catalogue.TRIES) == ["a", "a"]
-    assert counted(reading, catalogue.TRIES_CLEARED) == ["a"]
-    assert counted(reading, catalogue.RETRIES) == []
+    assert counted(reading, task_families.TRIES) == ["a", "a"]
+    assert counted(reading, task_families.TRIES_CLEARED) == ["a"]
+    assert counted(reading, task_families.RETRIES) == []

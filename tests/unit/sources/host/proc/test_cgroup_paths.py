@@ -131,10 +131,10 @@ def test_a_group_that_cannot_be_resolved_is_reported_and_the_others_are_read(tmp
 READ = """
 import sys
 from pathlib import Path
-from exporter.metrics.catalogue.host import machine as host
+from exporter.metrics.catalogue.host import machine as families
 from exporter.sources.host.machine import MachineReader
 reading = MachineReader(Path("/proc"), Path("/sys"), Path("/"), 10.0, lambda: (int(sys.argv[1]),)).read()
-print(reading.tables[host.CGROUP_MEMORY_LIMIT], reading.tables[host.UNREADABLE]["cgroups", "namespace"])
+print(reading.tables[families.CGROUP_MEMORY_LIMIT], reading.tables[families.UNREADABLE]["cgroups", "namespace"])
 """
 
 
