@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
@@ -24,23 +24,23 @@ class ApprovalsReader(ApiReader):
     checks = (CHECK,)
 
     def __init__(
-        self, read_pending_approvals: Callable[[], Sequence[Approval] | None], scope: Scope, interval: float
+        self, read_pending_approvals: Callable[[], Sequence[Approval] | None], dag_filter: DagFilter, interval: float
     ) -> None:
         self.interval = interval
         self._read_pending_approvals = read_pending_approvals
-        self._scope = scope
+        self._dag_filter = dag_filter
 
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> ApprovalsReader:
         """A reader for the Airflow that is connected now."""
-        return cls(partial(read_pending_approvals, context.airflow), context.scope, interval)
+        return cls(partial(read_pending_approvals, context.airflow), context.dag_filter, interval)
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
         found = self._read_pending_approvals()
         if found is None:
             return Reading(notes=["this Airflow's API has no approvals"])
-        return Reading(approval_tables(self._scope.select(found)))
+        return Reading(approval_tables(self._dag_filter.select(found)))
 
 
 def approval_tables(pending: Sequence[Approval]) -> dict[Family, dict[Labels, float]]:

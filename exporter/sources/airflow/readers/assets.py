@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.metrics.catalogue.api import dags
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import ReaderError, Reading
@@ -60,12 +60,12 @@ class AssetsReader(ApiReader):
     checks = CHECKS
 
     def __init__(
-        self, questions: Questions, scope: Scope, interval: float, clock: Callable[[], float] = time.monotonic
+        self, questions: Questions, dag_filter: DagFilter, interval: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.interval = interval
         self._short_interval = interval
         self._questions = questions
-        self._scope = scope
+        self._dag_filter = dag_filter
         self._clock = clock
         self._later = RetryLater(clock)
         self._last_events: dict[int, float | None] = {}
@@ -75,14 +75,16 @@ class AssetsReader(ApiReader):
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> AssetsReader:
         """A reader for the Airflow that is connected now."""
-        return cls(make_questions(context.airflow), context.scope, interval)
+        return cls(make_questions(context.airflow), context.dag_filter, interval)
 
     def read(self) -> Reading:
         """Read the assets, and ask for as many DAGs as there is time for. Raises ReaderError."""
         found = [asset for asset in self._questions.assets() if self._is_covered(asset)]
         self.interval = max(self._short_interval, RARE_INTERVAL) if len(found) > MANY_ASSETS else self._short_interval
         self._take_last_events(found)
-        consumers = {dag_id: used for dag_id, used in api.list_consumers(found).items() if self._scope.covers(dag_id)}
+        consumers = {
+            dag_id: used for dag_id, used in api.list_consumers(found).items() if self._dag_filter.includes(dag_id)
+        }
         self._queues = {dag_id: queue for dag_id, queue in self._queues.items() if dag_id in consumers}
         pending = {
             dag_id: self._last_events_of(used) for dag_id, used in consumers.items() if self._is_due(dag_id, used)
@@ -99,7 +101,7 @@ class AssetsReader(ApiReader):
 
     def _is_covered(self, asset: Asset) -> bool:
         """Whether an asset schedules a DAG that is read, or none at all."""
-        return not asset.consumers or any(map(self._scope.covers, asset.consumers))
+        return not asset.consumers or any(map(self._dag_filter.covers, asset.consumers))
 
     def _take_last_events(self, found: Sequence[Asset]) -> None:
         """Learn what the list says of last events, or else the newest events."""

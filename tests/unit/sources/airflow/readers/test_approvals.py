@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.reading import Reading
@@ -23,8 +23,8 @@ def make_approval(dag_id: str, created_at: float | None, run_id: str = "r") -> A
 
 
 def read(found: Sequence[Approval] | None, include_dags: str = ".*") -> Reading:
-    scope = Scope(AirflowSettings(include_dags=re.compile(include_dags)))
-    return ApprovalsReader(lambda: found, scope, 60.0).read()
+    dag_filter = DagFilter(AirflowSettings(include_dags=re.compile(include_dags)))
+    return ApprovalsReader(lambda: found, dag_filter, 60.0).read()
 
 
 def test_an_approval_of_3_3() -> None:

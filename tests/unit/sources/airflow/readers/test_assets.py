@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.dag_filter import Scope
+from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.catalogue.api import dags
 from exporter.metrics.reading import ReaderError, Reading
@@ -66,8 +66,8 @@ class Bench:
     def __init__(self, airflow: Airflow, interval: float = 60.0, include_dags: str = ".*") -> None:
         self.airflow = airflow
         questions = Questions(airflow.list_assets, lambda: airflow.page, airflow.last_event, airflow.queued_since)
-        scope = Scope(AirflowSettings(include_dags=re.compile(include_dags)))
-        self.reader = AssetsReader(questions, scope, interval, lambda: airflow.now)
+        dag_filter = DagFilter(AirflowSettings(include_dags=re.compile(include_dags)))
+        self.reader = AssetsReader(questions, dag_filter, interval, lambda: airflow.now)
 
     def read(self) -> Reading:
         """Read once, a while after the last time."""
