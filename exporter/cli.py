@@ -25,6 +25,7 @@ class ServingGroup(click.Group):
     """A command group that runs `serve` if only options are given."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Insert `serve` if the first argument is an option."""
         if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
             args = ["serve", *args]
         return super().parse_args(ctx, args)

@@ -96,6 +96,7 @@ def read_flags(flags: Mapping[str, object], problems: list[str]) -> ConfigLayer:
 
 
 def parse_flag(option: Option, raw: object, problems: list[str]) -> RawValue:
+    """Parse the value of a flag."""
     return parse_value(option, raw, option.flag, problems, option.flag_value_type)
 
 
@@ -231,6 +232,7 @@ def build_settings(given: ConfigLayer) -> Settings:
 
 
 def build_airflow_settings(values: Mapping[str, Any]) -> AirflowSettings:
+    """The settings of the Airflow source; of secrets only the names of their variables."""
     given = select_section(values, "airflow.")
     password, token = given.pop("password"), given.pop("token")
     oauth2 = select_section(values, "airflow.oauth2.")

@@ -204,7 +204,7 @@ OPTIONS = (
         values.READABLE_FILE,
         "File that enables TLS, client certificates and basic auth, in the format of Prometheus' exporter-toolkit",
     ),
-    Option("web.telemetry_path", values.URL_PATH, "Path under which to serve metrics", DEFAULTS.web.telemetry_path),
+    Option("web.telemetry_path", urls.URL_PATH, "Path under which to serve metrics", DEFAULTS.web.telemetry_path),
     Option(
         "web.enable_lifecycle",
         values.SWITCH,

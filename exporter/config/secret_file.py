@@ -180,6 +180,7 @@ def clean_client_secret(text: str, what: str) -> str:
 
 
 def clean_line(text: str, what: str, noun: str, keys: tuple[str, ...], assignment: re.Pattern[str]) -> str:
+    """A secret on one line, without JSON or `NAME=` around it. Raises ReaderError (unauthorized)."""
     secret = text.strip()
     if secret.startswith("{") and secret.endswith("}") and is_json_object(secret):
         secret = get_json_field(secret, what, keys)
@@ -202,6 +203,7 @@ def looks_wrapped(secret: str) -> bool:
 
 
 def is_json_object(text: str) -> bool:
+    """Whether the text is a JSON object."""
     try:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
@@ -232,6 +234,7 @@ def check_secret(secret: str, what: str, noun: str) -> None:
 
 
 def build_error(what: str, found: str, noun: str) -> ReaderError:
+    """The error for a file that contains something other than the secret."""
     return ReaderError("unauthorized", f"{what} contains {found}; write only the {noun} into it, on one line")
 
 

@@ -75,7 +75,22 @@ def mask_url(url: str) -> str:
     return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))
 
 
+def parse_url_path(raw: object) -> str:
+    """A URL path that the exporter does not use itself."""
+    text = parse_text(raw)
+    if (
+        not re.fullmatch(r"/[A-Za-z0-9/_.~-]*", text)
+        or text.startswith("/-/")
+        or text in ("/sources", "/config", "/tries")
+    ):
+        raise ValueError(
+            f"{quote_value(raw)} is not a URL path, or is already used by the exporter; write for example /metrics"
+        )
+    return text
+
+
 BASE_URL = ValueType("URL", parse_base_url, mask_url)
 ENDPOINT_URL = ValueType("URL", parse_endpoint_url, mask_url)
 PROXY_URL = ValueType("URL", parse_proxy_url, mask_url)
 PUBLIC_PROXY_URL = ValueType("URL", parse_public_proxy_url, mask_url)
+URL_PATH = ValueType("PATH", parse_url_path)

@@ -76,6 +76,7 @@ def parse_switch(raw: object) -> bool:
 
 
 def format_switch(value: bool) -> str:
+    """A switch as true or false."""
     return "true" if value else "false"
 
 
@@ -191,20 +192,6 @@ def parse_addresses(raw: object) -> tuple[str, ...]:
     return addresses
 
 
-def parse_url_path(raw: object) -> str:
-    """A URL path that the exporter does not use itself."""
-    text = parse_text(raw)
-    if (
-        not re.fullmatch(r"/[A-Za-z0-9/_.~-]*", text)
-        or text.startswith("/-/")
-        or text in ("/diagnosis", "/sources", "/config", "/tries")
-    ):
-        raise ValueError(
-            f"{quote_value(raw)} is not a URL path, or is already used by the exporter; write for example /metrics"
-        )
-    return text
-
-
 def parse_regex(raw: object) -> re.Pattern[str]:
     """A regular expression that must match the whole text, as in Prometheus."""
     text = parse_text(raw)
@@ -216,6 +203,7 @@ def parse_regex(raw: object) -> re.Pattern[str]:
 
 
 def format_regex(pattern: re.Pattern[str]) -> str:
+    """The pattern as it was written."""
     return pattern.pattern.removeprefix(r"\A(?:").removesuffix(r")\Z")
 
 
@@ -290,6 +278,7 @@ def parse_buckets(raw: object) -> tuple[float, ...]:
 
 
 def format_buckets(bounds: tuple[float, ...]) -> str:
+    """The bounds, separated by commas."""
     return ", ".join(f"{bound:g}" for bound in bounds)
 
 
@@ -298,7 +287,6 @@ SWITCH = ValueType("true|false", parse_switch, format_switch)
 ADDRESSES = ValueType("HOST:PORT", parse_addresses, ", ".join)
 ADDRESS = ValueType("HOST:PORT", parse_optional_address)
 MODE = ValueType("MODE", parse_mode, lambda mode: f"{mode:03o}")
-URL_PATH = ValueType("PATH", parse_url_path)
 REGEX = ValueType("REGEX", parse_regex, format_regex)
 READABLE_FILE = ValueType("FILE", parse_readable_file, is_path=True)
 SECRET_FILE = ValueType("FILE", parse_secret_file, is_path=True)

@@ -112,6 +112,7 @@ class Endpoints:
         self._open_scrapes += change
 
     async def get_landing_page(self, _: Request) -> Response:
+        """The page `/`."""
         return HTMLResponse(pages.render_landing_page(self._context.sources(), self._telemetry_path, time.time()))
 
     async def get_diagnosis(self, request: Request) -> Response:
@@ -121,18 +122,21 @@ class Endpoints:
         return HTMLResponse(render_diagnosis_page(diagnosis))
 
     async def get_sources(self, request: Request) -> Response:
+        """The state of each source, as a page or as JSON."""
         sources = self._context.sources()
         if prefers_json(request):
             return JSONResponse({"sources": [asdict(source) for source in sources]})
         return HTMLResponse(pages.render_sources_page(sources, time.time()))
 
     async def get_configuration(self, request: Request) -> Response:
+        """The configuration in use, as a page or as JSON."""
         settings = self._context.configuration()
         if prefers_json(request):
             return JSONResponse({"configuration": [setting._asdict() for setting in settings]})
         return HTMLResponse(pages.render_configuration_page(settings))
 
     async def get_runbooks(self, _: Request) -> Response:
+        """The list of all runbooks."""
         return HTMLResponse(pages.render_runbook_list_page(list_runbooks()))
 
     async def get_runbook(self, request: Request) -> Response:
@@ -160,15 +164,18 @@ class Endpoints:
         return JSONResponse({"tries": {uuid: name._asdict() for uuid, name in named.items() if name}})
 
     async def get_health(self, _: Request) -> Response:
+        """Liveness: always status 200."""
         return PlainTextResponse("Healthy.\n")
 
     async def get_readiness(self, _: Request) -> Response:
+        """Readiness: status 200 after the first attempt of each source, else 503."""
         if self._context.ready():
             return PlainTextResponse("Ready.\n")
         waiting = ", ".join(source.name for source in self._context.sources() if not source.attempted)
         return PlainTextResponse(f"Not ready: waiting for the first attempt of {waiting or 'the sources'}.\n", 503)
 
     async def reload(self, _: Request) -> Response:
+        """Reload the configuration: 200, 403 if it is disabled, 500 if it is invalid."""
         reload = self._context.reload
         if reload is None:
             return PlainTextResponse(

@@ -24,6 +24,7 @@ def tag(name: str, /, *content: str, **attributes: str | bool) -> Markup:
 
 
 def format_attribute(key: str, value: str | bool) -> str:
+    """An attribute with a leading space; True is written without a value, False is left out."""
     name = key.rstrip("_").replace("_", "-")
     if isinstance(value, bool):
         return f" {name}" if value else ""

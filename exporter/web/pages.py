@@ -149,6 +149,7 @@ def render_sources_page(sources: Sequence[SourceStatus], now: float) -> str:
 
 
 def render_source(source: SourceStatus, now: float) -> Markup:
+    """One source: its state, its readers, and their last polls."""
     columns = ["Reader", "State", "Last success", "Last attempt", "Duration", "Interval", "Problem"]
     cycles = {name: list(group) for name, group in groupby(sorted(source.cycles, key=get_reader_name), get_reader_name)}
     return join(
@@ -160,6 +161,7 @@ def render_source(source: SourceStatus, now: float) -> Markup:
 
 
 def get_reader_name(cycle: Cycle) -> str:
+    """The key by which polls are grouped."""
     return cycle.reader
 
 
@@ -185,6 +187,7 @@ def get_problem(reader: ReaderStatus) -> str:
 
 
 def render_outcome(outcome: str) -> Markup:
+    """The result of a poll: ok, or the reason of the failure."""
     if not outcome:
         return tag("span", "not attempted yet", class_="wait")
     return tag("span", outcome.replace("_", " "), class_="good" if outcome == "ok" else "bad")
@@ -213,6 +216,7 @@ def render_cycles(source: SourceStatus, reader: ReaderStatus, cycles: Sequence[C
 
 
 def render_log_lines(cycle: Cycle) -> Markup:
+    """The log lines of a poll."""
     return tag("pre", "\n".join(cycle.lines)) if cycle.lines else Markup()
 
 

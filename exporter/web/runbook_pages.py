@@ -104,6 +104,7 @@ def link_runbook_names(tokens: Sequence[Token], names: Collection[str], link: Ca
 
 
 def wrap_in_link(token: Token, address: str) -> Iterator[Token]:
+    """Yield the tokens of a link around a text."""
     kind = type(token)
     yield kind("link_open", "a", 1, attrs={"href": address})
     yield token

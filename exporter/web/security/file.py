@@ -157,10 +157,12 @@ def read_tls(document: WebConfigDocument, node: yaml.Node | None) -> TLSSettings
 
 
 def has_keys(node: yaml.Node | None) -> bool:
+    """Whether the node is a mapping that is not empty."""
     return isinstance(node, yaml.MappingNode) and bool(node.value)
 
 
 def report_tls(document: WebConfigDocument, name: str, message: str) -> None:
+    """Report a problem of a key of `tls_server_config`."""
     document.report(f"tls_server_config.{name}", message)
 
 
@@ -176,6 +178,7 @@ def read_users(document: WebConfigDocument, node: yaml.Node | None) -> Iterator[
 
 
 def read_rate_limit(document: WebConfigDocument, node: yaml.Node | None) -> RateLimit | None:
+    """The rate limit; None if it is off."""
     values = document.read_section("rate_limit", node, RATE_LIMIT_KEYS)
     if not values.get("interval"):
         return None

@@ -115,6 +115,7 @@ def stat_files(files: Iterable[Path]) -> FileStats:
 
 
 def stat_file(path: Path) -> tuple[int, int, int] | None:
+    """Modification time, size and inode; None if the file does not exist."""
     try:
         stat = path.stat()
     except (OSError, ValueError):  # ValueError: the path has a NUL byte

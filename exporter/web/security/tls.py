@@ -80,6 +80,7 @@ def build_context(settings: TLSSettings, report: Report) -> ssl.SSLContext:
 
 
 def load_certificate(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:
+    """Load certificate and key into the context."""
     certificate = read_pem("cert", settings.cert, settings.cert_file, report)
     key = read_pem("key", settings.key, settings.key_file, report)
     if not certificate or not key:
@@ -128,6 +129,7 @@ def read_pem(name: str, inline: str, path: Path | None, report: Report) -> bytes
 
 
 def read_file(name: str, path: Path, report: Report) -> bytes:
+    """The content of a file; empty, with a problem reported, if it cannot be read or is empty."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -168,6 +170,7 @@ def format_ssl_error(error: OSError) -> str:
 
 
 def set_client_policy(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:
+    """Set whether client certificates are verified, and by which authorities."""
     policy = VERIFY_MODES[settings.client_auth_type]
     has_authorities = settings.client_ca or settings.client_ca_file
     if policy is ssl.CERT_NONE:
@@ -199,6 +202,7 @@ def use_system_authorities(context: ssl.SSLContext, policy: ssl.VerifyMode, repo
 
 
 def set_versions(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:
+    """Set the lowest and the highest TLS version."""
     lowest, highest = VERSIONS[settings.min_version], VERSIONS[settings.max_version]
     if lowest > highest:
         report("min_version", f"{settings.min_version} is above max_version: {settings.max_version}")
@@ -208,6 +212,7 @@ def set_versions(context: ssl.SSLContext, settings: TLSSettings, report: Report)
 
 
 def set_suites(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:
+    """Set the cipher suites, which are named as in Go."""
     unknown = [name for name in settings.cipher_suites if name not in OPENSSL_SUITES and name not in TLS13_SUITES]
     for name in unknown:
         report("cipher_suites", f"unknown cipher suite {name!r}; the names are those of Go's crypto/tls")
@@ -223,6 +228,7 @@ def set_suites(context: ssl.SSLContext, settings: TLSSettings, report: Report) -
 
 
 def apply_suites(context: ssl.SSLContext, chosen: list[str], report: Report) -> None:
+    """Set suites by the names of OpenSSL."""
     try:
         context.set_ciphers(":".join(chosen))
     except ssl.SSLError:
@@ -230,6 +236,7 @@ def apply_suites(context: ssl.SSLContext, chosen: list[str], report: Report) -> 
 
 
 def set_curve(context: ssl.SSLContext, settings: TLSSettings, report: Report) -> None:
+    """Set the curve of the key exchange."""
     unknown = [name for name in settings.curve_preferences if name not in OPENSSL_CURVES]
     for name in unknown:
         report("curve_preferences", f"unknown curve {name!r}; use one of {', '.join(OPENSSL_CURVES)}")
@@ -245,6 +252,7 @@ def set_curve(context: ssl.SSLContext, settings: TLSSettings, report: Report) ->
 
 
 def apply_curve(context: ssl.SSLContext, name: str, report: Report) -> None:
+    """Set one curve by the name of OpenSSL."""
     try:
         context.set_ecdh_curve(OPENSSL_CURVES[name])
     except (ValueError, ssl.SSLError):

@@ -27,16 +27,19 @@ MAX_BCRYPT_COST = 18
 
 
 def is_null(node: yaml.Node) -> bool:
+    """Whether the value is missing."""
     return bool(node.tag.endswith(":null"))
 
 
 def parse_scalar(node: yaml.Node) -> str:
+    """One text; empty if the value is missing."""
     if not isinstance(node, yaml.ScalarNode):
         raise ValueError("expected a text")  # noqa: TRY004 - one type for all callers
     return "" if is_null(node) else str(node.value)
 
 
 def parse_boolean(node: yaml.Node) -> bool:
+    """true or false, also yes, no, on and off."""
     text = parse_scalar(node).lower()
     if not node.tag.endswith(":bool"):
         raise ValueError("expected true or false")
@@ -44,6 +47,7 @@ def parse_boolean(node: yaml.Node) -> bool:
 
 
 def parse_list(node: yaml.Node) -> tuple[str, ...]:
+    """A list of texts."""
     if is_null(node):
         return ()
     if not isinstance(node, yaml.SequenceNode):
@@ -52,6 +56,7 @@ def parse_list(node: yaml.Node) -> tuple[str, ...]:
 
 
 def parse_version(node: yaml.Node) -> str:
+    """TLS12 or TLS13."""
     text = parse_scalar(node)
     if text in INSECURE_VERSIONS:
         raise ValueError(f"{text} is insecure and not supported; use TLS12 or TLS13")
@@ -61,6 +66,7 @@ def parse_version(node: yaml.Node) -> str:
 
 
 def parse_client_auth(node: yaml.Node) -> str:
+    """A policy for client certificates."""
     text = parse_scalar(node) or "NoClientCert"
     if text in UNSUPPORTED_CLIENT_AUTH:
         raise ValueError(
@@ -84,6 +90,7 @@ def parse_interval(node: yaml.Node) -> float:
 
 
 def parse_burst(node: yaml.Node) -> int:
+    """A whole number."""
     text = parse_scalar(node)
     if not re.fullmatch("[0-9]{1,9}", text):
         raise ValueError("expected a whole number")
@@ -91,6 +98,7 @@ def parse_burst(node: yaml.Node) -> int:
 
 
 def parse_bcrypt_hash(node: yaml.Node) -> bytes:
+    """A bcrypt hash whose cost is supported."""
     match = BCRYPT_HASH.match(parse_scalar(node))
     if match is None:
         raise ValueError("this is not a bcrypt hash; make one with `airflow-exporter hash-password`")
@@ -100,6 +108,7 @@ def parse_bcrypt_hash(node: yaml.Node) -> bytes:
 
 
 def parse_header(node: yaml.Node) -> str:
+    """The value of a header."""
     text = parse_scalar(node)
     if not text.isascii() or not text.isprintable():
         raise ValueError("expected one line of printable ASCII characters")

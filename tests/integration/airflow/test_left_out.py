@@ -94,8 +94,10 @@ LISTS: dict[str, Callable[[Any], Any]] = {
     "newest runs": lambda airflow: airflow.dag_runs_recent("d", limit=50),
     "active task instances": lambda airflow: airflow.task_instances_active(),
 }
-LISTS_OF_2 = {"task instances of a run": lambda airflow: airflow.task_instances_ended_of_run("d", "r")}
-LISTS_OF_3 = {
+LISTS_OF_2: dict[str, Callable[[Any], object]] = {
+    "task instances of a run": lambda airflow: airflow.task_instances_ended_of_run("d", "r")
+}
+LISTS_OF_3: dict[str, Callable[[Any], object]] = {
     "ended task instances": lambda airflow: airflow.task_instances_ended(1_800_000_000.0),
     "task instances that ended in young runs": lambda airflow: airflow.task_instances_ended(
         1_800_000_000.0, due_since=1_799_999_000.0

@@ -101,7 +101,7 @@ class AssetsReader(ApiReader):
 
     def _is_covered(self, asset: Asset) -> bool:
         """Whether an asset schedules a DAG that is read, or none at all."""
-        return not asset.consumers or any(map(self._dag_filter.covers, asset.consumers))
+        return not asset.consumers or any(map(self._dag_filter.includes, asset.consumers))
 
     def _take_last_events(self, found: Sequence[Asset]) -> None:
         """Learn what the list says of last events, or else the newest events."""
