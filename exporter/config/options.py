@@ -167,7 +167,7 @@ OPTIONS = (
         "airflow.task_labels",
         values.SWITCH,
         "Metrics per task; if it is off, task_id is empty, run durations have no buckets and run delays no dag_id, "
-        "which leaves about a quarter of the series",
+        "which leaves about 30 % of the series",
         DEFAULTS.airflow.task_labels,
         flag_name="task-labels",
     ),

@@ -22,8 +22,8 @@ OPTIONS = (
         "Address to receive StatsD over TCP; empty for none",
         DEFAULTS.reception.listen_tcp,
     ),
-    Option("statsd.listen_unixgram", values.WRITABLE_FILE, "Path of a Unix datagram socket to receive StatsD on"),
-    Option("statsd.listen_unix", values.WRITABLE_FILE, "Path of a Unix stream socket to receive StatsD on"),
+    Option("statsd.listen_unixgram", values.WRITABLE_FILE, "Path of a Unix datagram socket to receive StatsD"),
+    Option("statsd.listen_unix", values.WRITABLE_FILE, "Path of a Unix stream socket to receive StatsD"),
     Option(
         "statsd.unix_socket_mode",
         values.MODE,
@@ -33,14 +33,14 @@ OPTIONS = (
     Option(
         "statsd.idle_timeout",
         values.duration_type(0),
-        "How long a connection (TCP, Unix stream) may be silent before it is closed; 0 for ever",
+        "Idle time after which a connection (TCP, Unix stream) is closed; 0 for never",
         DEFAULTS.reception.idle_timeout,
     ),
     Option(
         "statsd.receive_buffer",
         values.whole_number_type(0),
-        "Bytes of receive buffer for UDP; where the kernel grants one socket less (net.core.rmem_max, without the "
-        "capability NET_ADMIN), up to 16 sockets share the port; 0 for sockets as the system makes them",
+        "Size of the UDP receive buffer in bytes; if the kernel limits one socket to less (net.core.rmem_max, "
+        "without the capability NET_ADMIN), up to 16 sockets share the port; 0 for the system's default",
         DEFAULTS.reception.receive_buffer,
     ),
     Option(
@@ -69,7 +69,7 @@ OPTIONS = (
     Option(
         "statsd.mode",
         ValueType("plain|influxdb|datadog", values.parse_optional_choice("plain", "influxdb", "datadog")),
-        "The dialect in which Airflow sends; empty where the stream has to tell",
+        "StatsD dialect that Airflow sends; if empty it is detected",
         DEFAULTS.statsd.mode,
     ),
     Option(
