@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ DAGS = {
     'airflow_dag_info{airflow="a", dag_id="plain", instance="1"}': 1,
     **{f'x{{airflow="a", dag_id="{dag}"}}': 1 for dag in ("orders", "clicks", "plain", "only_statsd")},
 }
-Samples = dict[str, float]
+Samples = Mapping[str, float]
 
 
 def check(promtool: Path, folder: Path, series: Samples, expected: dict[str, Samples]) -> None:

@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
-
 from exporter.config.dag_filter import DagFilter
 from exporter.metrics.catalogue.api import pools, tasks
 from exporter.metrics.family import Family, Labels
