@@ -14,20 +14,25 @@ from exporter.config.settings import ReceptionSettings
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.reading import ReaderError
 from exporter.sources.statsd.aggregator import Aggregator
-from exporter.sources.statsd.model import Resolution, Signature
+from exporter.sources.statsd.model import ALL_DIALECTS, Resolution, Signature
 from exporter.sources.statsd.receive import relay as relay_module
 from exporter.sources.statsd.receive.relay import Relay
 from exporter.sources.statsd.source import StatsdSource
 from exporter.store.live_tables import Events
 from exporter.store.store import Store
-from tests.unit.sources.statsd.fake_resolver import FakeResolver
 
 
-class FailingResolver(FakeResolver):
+class Resolver:
     """Drops everything, and may fail."""
+
+    dialects = ALL_DIALECTS
+    revision = 0
 
     def __init__(self) -> None:
         self.fails = False
+
+    def take_corrections(self) -> None:
+        return None
 
     def look_up(self, signature: Signature) -> Resolution:
         if self.fails:
@@ -40,7 +45,8 @@ def start() -> Iterator[Callable[..., StatsdSource]]:
     started: list[StatsdSource] = []
 
     def begin(relay: str = "") -> StatsdSource:
-        source = StatsdSource(Listeners(udp="127.0.0.1:0"), Aggregator(Events(Store([])), FailingResolver()), relay)
+        reception = ReceptionSettings(listen_udp="127.0.0.1:0", listen_tcp="", receive_buffer=0, relay_address=relay)
+        source = StatsdSource(reception, Aggregator(Events(Store([])), Resolver()))
         started.append(source)
         source.connect()
         return source
@@ -67,7 +73,7 @@ def read(source: StatsdSource) -> list[str]:
     return list(source.readers[0].read().notes)
 
 
-class FakeNameServer:
+class AirflowNameResolver:
     """A resolver of host names that is told what to answer."""
 
     def __init__(self) -> None:
@@ -83,8 +89,8 @@ class FakeNameServer:
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> FakeNameServer:
-    found = FakeNameServer()
+def names(monkeypatch: pytest.MonkeyPatch) -> AirflowNameResolver:
+    found = AirflowNameResolver()
     monkeypatch.setattr(socket, "getaddrinfo", found)
     monkeypatch.setattr(relay_module, "BACKOFF", (0.05,))
     monkeypatch.setattr(relay_module, "LOOKUP_INTERVAL", 0.05)
@@ -94,7 +100,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> FakeNameServer:
 def test_a_relay_that_does_not_resolve_costs_its_lines_and_not_reception(
     start: Callable[..., StatsdSource], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = FakeNameServer()
+    found = AirflowNameResolver()
     monkeypatch.setattr(relay_module, "BACKOFF", (0.05,))
     real = socket.getaddrinfo
     monkeypatch.setattr(
@@ -113,7 +119,7 @@ def test_a_relay_that_does_not_resolve_costs_its_lines_and_not_reception(
     assert [record.levelname for record in caplog.records if "relay" in record.getMessage()] == ["WARNING"]
 
 
-def test_a_relay_is_looked_up_again_until_it_is_there_and_follows_its_name(names: FakeNameServer) -> None:
+def test_a_relay_is_looked_up_again_until_it_is_there_and_follows_its_name(names: AirflowNameResolver) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as two:
         for sock in (one, two):
             sock.bind(("127.0.0.1", 0))
@@ -176,8 +182,8 @@ def test_a_change_arrives_although_the_receiving_thread_dies_before_it(start: Ca
 
     receiver.call(die)
     entered.wait(10)
-    wanted, later = FailingResolver(), FailingResolver()
-    source.change(wanted)
+    wanted, later = Resolver(), Resolver()
+    source.set_resolver(wanted)
     leave.set()
     wait_until(lambda: not receiver.alive)
     assert source.aggregator.resolver is wanted
