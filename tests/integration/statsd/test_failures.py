@@ -14,25 +14,20 @@ from exporter.config.settings import ReceptionSettings
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.reading import ReaderError
 from exporter.sources.statsd.aggregator import Aggregator
-from exporter.sources.statsd.model import ALL_DIALECTS, Resolution, Signature
+from exporter.sources.statsd.model import Resolution, Signature
 from exporter.sources.statsd.receive import relay as relay_module
 from exporter.sources.statsd.receive.relay import Relay
 from exporter.sources.statsd.source import StatsdSource
 from exporter.store.live_tables import Events
 from exporter.store.store import Store
+from tests.unit.sources.statsd.fake_resolver import FakeResolver
 
 
-class Resolver:
+class FailingResolver(FakeResolver):
     """Drops everything, and may fail."""
-
-    dialects = ALL_DIALECTS
-    revision = 0
 
     def __init__(self) -> None:
         self.fails = False
-
-    def take_corrections(self) -> None:
-        return None
 
     def look_up(self, signature: Signature) -> Resolution:
         if self.fails:
@@ -46,7 +41,7 @@ def start() -> Iterator[Callable[..., StatsdSource]]:
 
     def begin(relay: str = "") -> StatsdSource:
         reception = ReceptionSettings(listen_udp="127.0.0.1:0", listen_tcp="", receive_buffer=0, relay_address=relay)
-        source = StatsdSource(reception, Aggregator(Events(Store([])), Resolver()))
+        source = StatsdSource(reception, Aggregator(Events(Store([])), FailingResolver()))
         started.append(source)
         source.connect()
         return source
@@ -182,7 +177,7 @@ def test_a_change_arrives_although_the_receiving_thread_dies_before_it(start: Ca
 
     receiver.call(die)
     entered.wait(10)
-    wanted, later = Resolver(), Resolver()
+    wanted, later = FailingResolver(), FailingResolver()
     source.set_resolver(wanted)
     leave.set()
     wait_until(lambda: not receiver.alive)
