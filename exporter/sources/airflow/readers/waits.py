@@ -57,7 +57,7 @@ class WaitsReader(ApiReader):
     def build(cls, context: ReaderContext, interval: float) -> WaitsReader:
         """A reader for the Airflow that is connected now."""
         release = tuple(int(part) for part in context.airflow.version.split(".")[:3] if part.isdigit())
-        return cls(context.shared, release, interval, complete=context.scope.is_everything)
+        return cls(context.shared, release, interval, complete=context.dag_filter.is_everything)
 
     def read(self) -> Reading:
         """Diagnose the newest reading; one that was diagnosed before adds nothing. Raises nothing."""
