@@ -27,6 +27,11 @@ class DagFilter:
         self._histograms = settings.task_histograms
         self.task_labels = settings.task_labels
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether no DAG is left out."""
+        return self._include is None and self._exclude is None
+
     def includes(self, dag_id: str) -> bool:
         """Whether the DAG is read: include_dags matches (by default all do) and exclude_dags does not."""
         if self._include is not None and not self._include.fullmatch(dag_id):
