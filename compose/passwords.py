@@ -1,9 +1,8 @@
-"""Creates all passwords and keys at the first start, each readable only by the service that needs it.
+"""Make every password and key of the stack at the first start, each readable by who needs it; never change one.
 
     python passwords.py FOLDER
 
-Existing files are never changed. Runs without root: this process is in the group of each service, and a file belongs
-to the group of its reader.
+Runs as a user without rights: a file is given to its reader by a group that both are in.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 EXPORTER, GRAFANA, AIRFLOW = 10112, 472, 50000
-"""Group ids of the services in docker-compose.yaml."""
+"""Groups; in docker-compose.yaml each service is in its own."""
 
 
 class Secret(NamedTuple):
-    """One file: a function that makes its content, and the group that may read it."""
+    """One file: its content, made from the passwords that are there already, and the group that may read it."""
 
     name: str
     group: int
@@ -31,22 +30,20 @@ class Secret(NamedTuple):
 
 
 def random_password(_folder: Path) -> str:
-    """A random password of 32 characters."""
     return secrets.token_urlsafe(24)
 
 
 def fernet_key(_folder: Path) -> str:
-    """A random key for Airflow's encryption of connections."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
 def database_url(folder: Path) -> str:
-    """The URL for SQLAlchemy, with the driver, because the default driver depends on the release."""
+    """For SQLAlchemy, with the driver named: its releases differ in which one is the default."""
     return f"postgresql+psycopg2://airflow:{_read(folder, 'database-password')}@airflow-database/airflow"
 
 
 def airflow_users(folder: Path) -> str:
-    """The users file of Airflow's simple auth manager."""
+    """The form that Airflow's simple auth manager reads."""
     return json.dumps(
         {"admin": _read(folder, "airflow-admin-password"), "exporter": _read(folder, "exporter-password")}
     )
@@ -71,7 +68,7 @@ SECRETS = (
 
 
 def write(folder: Path, secret: Secret) -> bool:
-    """Create a missing file, atomically and with its permissions. Returns whether it was missing."""
+    """Whether it was missing. It appears whole and with its rights, or not at all."""
     path = folder / secret.name
     if path.exists():
         return False
@@ -87,10 +84,10 @@ def write(folder: Path, secret: Secret) -> bool:
 
 
 def main() -> int:
-    """Create the missing files, and print their names."""
+    """Write what is missing and say what was made, never what it is."""
     folder = Path(sys.argv[1])
     made = [secret.name for secret in SECRETS if write(folder, secret)]
-    print(f"created {', '.join(made)}" if made else "nothing to create: all passwords exist")
+    print(f"made {', '.join(made)}" if made else "nothing to make: all passwords are there")
     return 0
 
 

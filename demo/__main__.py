@@ -89,7 +89,7 @@ class Demo:
         self._statsd = f"{HOST}:0"
 
     def start(self) -> None:
-        """Start Airflow and the exporter, and print their addresses."""
+        """Start both and print their addresses."""
         began = time.monotonic()
         self._processes.stop([EXPORTER], patience=5)  # of a demo that was killed; it holds the ports
         self._statsd = f"{HOST}:{send_statsd(self._airflow)}"
@@ -113,7 +113,7 @@ class Demo:
             "--airflow.username=admin",
             f"--airflow.password-file={self._airflow.password_file}",
             "--airflow.interval=10s",
-            "--exposition.birth-hold=1s",  # only the demo scrapes, so that values may appear at once
+            "--exposition.birth-hold=1s",  # the output is watched, and there is only one scraper
             f"--state.file={self._folder / 'exporter.db'}",
             f"--web.listen-address={HOST}:{port}",
             f"--statsd.listen-udp={self._statsd}",
@@ -167,7 +167,7 @@ def _short(path: Path) -> Path:
 
 
 def main() -> int:
-    """Run until asked to stop, or for DEMO_SECONDS; then the exit code shows whether data of Airflow was served."""
+    """Run until asked to stop, or for DEMO_SECONDS. Exit code 0 if Airflow's data was served, else 1."""
     seconds = float(os.environ.get("DEMO_SECONDS") or math.inf)
     stop_on_signals()
     demo: Demo | None = None

@@ -200,19 +200,19 @@ class Airflow:
     def wait_ready(self, *parts: str, seconds: float = READY_SECONDS) -> None:
         """Wait until these parts (all by default) are healthy by Airflow's own account."""
         wanted = parts or tuple(self.parts)
-        began = reported = time.monotonic()
+        began = reported_at = time.monotonic()
         while not self._healthy(wanted):
             now = time.monotonic()
             dead = [part for part in wanted if not self.processes.pid(part)]
             if dead or now - began > seconds:
                 raise SetupError(f"{', '.join(dead) or 'Airflow'} did not come up: see {self.folder.logs}")
-            if now - reported >= HEARTBEAT_SECONDS:
-                reported = now
+            if now - reported_at >= HEARTBEAT_SECONDS:
+                reported_at = now
                 self._report(f"  waiting for Airflow {self.version}: {now - began:.0f} s")
             time.sleep(0.5)
 
     def _healthy(self, parts: Sequence[str]) -> bool:
-        """Without an API server the state is unknown: a part then counts as healthy while it runs."""
+        """Without an API server a component counts as healthy while its process runs."""
         if not self.processes.pid(API_SERVER):
             return all(self.processes.pid(part) for part in parts)
         try:

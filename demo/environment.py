@@ -105,7 +105,7 @@ def find_python(version: str) -> str:
 
 
 def install(version: str, folder: Path, log: Path, report: Say, executor: Executor = "LocalExecutor") -> None:
-    """Create the environment if it does not exist. An incomplete one, without its marker, is created again."""
+    """Create the environment unless it exists; an incomplete one, without its marker, is created again."""
     if is_ready(folder, version):
         return
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Processes of the demo, identified by pid and start time, so that no other process is ever ended."""
+"""Processes that the launcher started: identified by pid and start time, so that no other process is ever ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHILDREN: list[subprocess.Popen[bytes]] = []  # kept so that they can be reaped
 
 @dataclass(frozen=True)
 class Process:
-    """One line of the process table; `start` is in clock ticks since boot and distinguishes processes with one pid."""
+    """One line of the process table; `start` (clock ticks since boot) distinguishes processes with the same pid."""
 
     pid: int
     parent: int
@@ -65,7 +65,7 @@ def family_of(leader: int, start: int, table: Iterable[Process]) -> list[Process
 
 
 class Processes:
-    """Named processes, stored in a file so that a later command can check and end them."""
+    """Named processes, remembered in a file so that a later command can look at them and end them."""
 
     def __init__(self, register: Path, logs: Path) -> None:
         self._register = register
@@ -96,7 +96,7 @@ class Processes:
         return pid if found and found.start == start else None
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
-        """Start it in a separate session, unless it runs already. Returns its pid."""
+        """Start it in a new session, unless it runs already; return its pid."""
         running = self.pid(name)
         if running:
             return running
@@ -142,7 +142,7 @@ def _end(leaders: Sequence[tuple[int, int]], patience: float) -> None:
 def _refresh(leaders: Sequence[tuple[int, int]], members: dict[int, int]) -> bool:
     """Add new members and forget those that ended; true while any is left.
 
-    Members stay on the list once seen: a child in a separate session has no parent of ours after its parent ended.
+    Members stay on the list once seen: a child with a separate session loses its parent when that ends.
     """
     for child in _CHILDREN:
         child.poll()

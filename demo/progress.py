@@ -1,4 +1,4 @@
-"""Runs long commands and prints progress every few seconds."""
+"""Long commands with a line of progress every few seconds."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ TAIL_LINES = 15
 
 
 class CommandError(Exception):
-    """A command of the set-up failed; the message has the command, the reason and the log file."""
+    """A command of the set-up failed; the message says which, why and where its whole output lies."""
 
 
 def say(message: str) -> None:
-    """Print progress to stderr, because stdout is for results."""
+    """Progress goes to stderr, so that stdout can hold an answer."""
     print(message, file=sys.stderr, flush=True)
 
 
 def last_line(text: str) -> str:
-    """The last line that is not empty, cut to the width of a terminal."""
+    """The newest line that says something, cut to the width of a terminal."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:80] if lines else ""
 
@@ -38,7 +38,7 @@ def run(
     folder: Path | None = None,
     report: Say = say,
 ) -> None:
-    """Run a command with its output in a log file, and print progress. Raises CommandError if it fails."""
+    """Run it to its end with the output in a log file, and print its progress every few seconds."""
     began = time.monotonic()
     with log.open("ab") as output:
         offset = output.tell()
@@ -49,7 +49,7 @@ def run(
             _watch(
                 child, lambda: report(f"  {label}: {time.monotonic() - began:.0f} s  {last_line(_since(log, offset))}")
             )
-        except BaseException:  # on an interrupt, end the command too
+        except BaseException:  # an interrupt: what we started must not go on without us
             child.kill()
             child.wait()
             raise

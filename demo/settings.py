@@ -65,7 +65,7 @@ def common(place: Place) -> dict[str, str]:
 
 
 def of_release_3(place: Place) -> dict[str, str]:
-    """API server, simple users, and DAG processing as a separate process."""
+    """API server, simple users, and a separate DAG processor."""
     return {
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(place.port),

@@ -1,4 +1,4 @@
-"""A short summary of what the exporter serves, for the terminal."""
+"""What the exporter serves, in a few lines for people."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Sample:
 
 
 class Samples:
-    """The samples of an exposition, by name and labels."""
+    """An exposition, asked by name and labels."""
 
     def __init__(self, text: str) -> None:
         self._by_name: dict[str, list[Sample]] = {}
@@ -36,7 +36,7 @@ class Samples:
         return [sample for sample in self._by_name.get(name, ()) if labels.items() <= sample.labels.items()]
 
     def total(self, name: str, **labels: str) -> int:
-        """The sum of these samples, as a whole number."""
+        """Their sum, for counts."""
         return int(sum(sample.value for sample in self.get(name, **labels)))
 
     def values(self, name: str, label: str) -> list[str]:
@@ -44,7 +44,7 @@ class Samples:
         return sorted({sample.labels.get(label, "") for sample in self.get(name)})
 
     def mean(self, histogram: str) -> float | None:
-        """The mean of all observations of a histogram; None if there are none."""
+        """The mean of everything that a histogram saw; None if it saw nothing."""
         count = self.total(f"{histogram}_count")
         return sum(sample.value for sample in self.get(f"{histogram}_sum")) / count if count else None
 
@@ -54,34 +54,34 @@ def _unescape(value: str) -> str:
 
 
 def fetch(url: str) -> Samples:
-    """Scrape once, without a proxy, because the address is local."""
+    """Scrape once; never through a proxy, the address is ours."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=10) as reply:
         return Samples(reply.read().decode())
 
 
 def shows(samples: Samples, version: str) -> bool:
-    """Whether this exposition has the version and the DAGs of this Airflow."""
+    """Whether this exposition has an Airflow of this release whose DAGs have been read."""
     known = samples.get("airflow_info", version=version)
     return bool(known) and samples.total("airflow_dags", state="active") > 0
 
 
 def failing(samples: Samples) -> list[str]:
-    """The readers whose last read failed."""
+    """The readers whose newest read went wrong."""
     return sorted(sample.labels["reader"] for sample in samples.get(READER_SUCCESS) if not sample.value)
 
 
 def summary(samples: Samples) -> dict[str, str]:
-    """Headings with values: DAGs, runs, tasks, waits and pools."""
+    """A heading and a sentence for each thing that a newcomer asks first."""
     tries, failed, retried = (
         samples.total(f"airflow_task_{what}_total") for what in ("tries", "tries_failed", "retries")
     )
     numbers = {
         "DAGs": _counts((state, samples.total("airflow_dags", state=state)) for state in ("active", "paused")),
         "Runs now": _states(samples, "airflow_dag_runs", ("running", "queued")),
-        "Runs finished": _states(samples, "airflow_dag_runs_finished_total", ("success", "failed")),
+        "Runs ended": _states(samples, "airflow_dag_runs_finished_total", ("success", "failed")),
         "Tasks now": _states(samples, "airflow_task_instances", STATES),
-        "Tries finished": f"{tries}, of which {failed} failed, and {retried} of these will be retried",
+        "Tries ended": f"{tries}, of which {failed} failed, {retried} of these to be tried again",
         "Waits": f"{_mean(samples, 'queued')} queued, {_mean(samples, 'scheduled')} scheduled, on average",
         "Pools": "; ".join(_pool(samples, name) for name in samples.values("airflow_pool_slots", "pool")) or "none",
     }

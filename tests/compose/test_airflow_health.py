@@ -45,12 +45,12 @@ def test_any_other_fails_and_says_why(
 
 
 def test_a_server_that_does_not_answer_fails() -> None:
-    assert "cannot be read" in str(airflow_health.get_problem("scheduler", "http://127.0.0.1:9"))
+    assert "does not report its health" in str(airflow_health.find_problem("scheduler", "http://127.0.0.1:9"))
 
 
 def test_an_answer_that_is_no_health_fails(httpserver: HTTPServer) -> None:
     httpserver.expect_request(airflow_health.PATH).respond_with_data("<html>")
-    assert "cannot be read" in str(airflow_health.get_problem("scheduler", httpserver.url_for("")))
+    assert "does not report its health" in str(airflow_health.find_problem("scheduler", httpserver.url_for("")))
 
 
 def test_it_asks_where_the_compose_file_has_the_api_server(services: dict[str, dict[str, object]]) -> None:

@@ -85,11 +85,11 @@ def test_it_says_what_it_made_and_not_what_it_is(folder: Path, capsys: pytest.Ca
     assert "exporter-password" in told
     assert not [content for content in contents(folder).values() if content in told]
     passwords.main()
-    assert capsys.readouterr().out == "nothing to create: all passwords exist\n"
+    assert capsys.readouterr().out == "nothing to make: all passwords are there\n"
 
 
 def test_it_runs_as_the_script_that_the_container_runs(tmp_path: Path) -> None:
     """A module of its own beside it must not hide one of Python's."""
     script = Path(passwords.__file__)
     done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, check=False)
-    assert "created" in done.stdout or "Operation not permitted" in done.stderr
+    assert "made" in done.stdout or "Operation not permitted" in done.stderr

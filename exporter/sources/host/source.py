@@ -94,7 +94,7 @@ class TaskLabels:
         self._dag_filter = DagFilter(settings)
 
     def get(self, named: Named) -> Labels:
-        """The values of `dag_id` and `task_id`."""
+        """Values of `dag_id` and `task_id`."""
         covered = named.dag_id == UNKNOWN or self._dag_filter.includes(named.dag_id)
         dag_id, task_id = named if covered else (OTHER, OTHER)
         return dag_id, self._dag_filter.task_label(task_id)

@@ -240,7 +240,7 @@ def test_prometheus_keeps_its_data_over_down_and_up(stack: Stack, kept: dict[str
 
 def test_passwords_stay_what_they_were(stack: Stack, kept: dict[str, Any]) -> None:
     assert stack.grafana_password() == kept["password"]
-    assert "nothing to create" in stack.logs("passwords")
+    assert "nothing to make" in stack.logs("passwords")
 
 
 def test_a_worker_tells_what_airflow_uses_on_this_machine(stack: Stack, kept: dict[str, Any]) -> None:

@@ -255,7 +255,7 @@ def send_wrong_dates(airflow: Any, wrong: Callable[[], float]) -> None:
     clock = ServerClock()
 
     def server_time() -> float:
-        clock.note(float(int(airflow.now + wrong())), airflow.now, airflow.now)
+        clock.record(float(int(airflow.now + wrong())), airflow.now, airflow.now)
         return clock.read(airflow.now)
 
     airflow.server_time = server_time
@@ -289,7 +289,7 @@ def test_a_clock_that_always_differs_loses_nothing(seconds: float, way: str) -> 
 
     def server_time() -> float:
         now = airflow.now - skew[0]
-        clock.note(float(int(airflow.now)), now, now)
+        clock.record(float(int(airflow.now)), now, now)
         return clock.read(now)
 
     airflow.server_time = server_time

@@ -52,9 +52,9 @@ def test_summary_adds_up(samples: Samples) -> None:
     assert summary(samples) == {
         "DAGs": "6 active, 1 paused",
         "Runs now": "3 running",
-        "Runs finished": "none",
+        "Runs ended": "none",
         "Tasks now": "2 running, 4 queued",
-        "Tries finished": "42, of which 5 failed, and 3 of these will be retried",
+        "Tries ended": "42, of which 5 failed, 3 of these to be tried again",
         "Waits": "1.5 s queued, unknown scheduled, on average",
         "Pools": "endless 0 of inf used, 0 waiting; forklifts 2 of 2 used, 5 waiting",
     }

@@ -1,4 +1,4 @@
-"""Token refresh: bearer tokens of Airflow 3 and of OAuth2, requested by the exporter and renewed before they expire."""
+"""Token refresh: bearer tokens of Airflow 3 and of OAuth2, fetched and renewed before they expire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A StatsD event of Airflow, declared once: its modern name, its legacy twin names, labels, unit and families."""
+"""The declaration of an event: everything that is known about one StatsD name of Airflow."""
 
 from __future__ import annotations
 
