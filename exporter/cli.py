@@ -95,6 +95,9 @@ OFFLINE_FLAG = click.Option(
 )
 
 
+JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, as the page /diagnosis does.")
+
+
 @click.group(cls=ServingGroup, epilog=EPILOG, context_settings=CONTEXT)
 @click.version_option(
     __version__, message=f"airflow-exporter %(version)s (Python {platform.python_version()}, {describe_system()})"
@@ -128,6 +131,25 @@ def check(*, offline: bool, **parameters: object) -> None:
         passed = passed and result.passed
         click.echo(result)
     sys.exit(0 if passed else 1)
+
+
+@main.command(cls=FlagCommand, shows=flags.affects_once, params=[JSON, *FLAGS])
+def diagnose(*, as_json: bool, **parameters: object) -> None:
+    """Say what waits in Airflow now, why, and which setting changes it; reads the API once.
+
+    Exit code: 0 where nothing waits beyond normal work, 1 where something does, 2 where Airflow could not be read.
+    """
+    from exporter.commands.diagnose import diagnose as read_diagnosis
+    from exporter.commands.diagnose import needs_attention, to_json_text, to_text
+
+    found, problems = read_diagnosis(load(parameters).settings)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if found is None:
+        sys.exit(2)
+    for line in [to_json_text(found)] if as_json else to_text(found):
+        click.echo(line)
+    sys.exit(any(needs_attention(finding) for finding in found.findings))
 
 
 @main.command(cls=FlagCommand, shows=flags.affects_once, params=list(FLAGS))

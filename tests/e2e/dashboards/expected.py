@@ -23,6 +23,7 @@ ALONE = "a single scheduler never has to wait for the critical section"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 EMPTY: Mapping[str, str] = {
+    "alert AirflowTasksCannotStart: airflow_object_waiting_task_instances": "no pool is missing or too small",
     "airflow-concurrency: Usage of global limits C": CELERY,
     "rule airflow:worker_slots": CELERY,
     "alert AirflowNoProgress: airflow:worker_slots": CELERY,

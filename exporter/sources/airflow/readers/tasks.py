@@ -119,6 +119,8 @@ class TasksReader(ApiReader):
         found = self._finder.find(read_active)
         span = found.span
         active = seen[-1] if seen else ()
+        if seen:
+            self._overview.active_tasks, self._overview.tasks_read_at = active, span.after.complete
         ended = self._dag_filter.select(found.rows)
         rows = newest_rows([*active, *ended])
         for row in rows.values():
