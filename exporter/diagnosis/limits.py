@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import ActiveTaskInstance, Situation
-from exporter.diagnosis.usage import Usage
+from exporter.diagnosis.usage import LimitUsage
 
 
 class Limits:
     """The limits beyond pools: of the DAG, of the task, of the executor."""
 
-    def __init__(self, situation: Situation, usage: Usage) -> None:
+    def __init__(self, situation: Situation, usage: LimitUsage) -> None:
         self._dags = situation.dags or {}
         self._per_run = situation.counts_tasks_per_run
         self._task_limits = situation.task_limits

@@ -16,12 +16,12 @@ from exporter.diagnosis.limits import Heads, Limits
 from exporter.diagnosis.overtaking import Overtaking
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import ActiveTaskInstance, Situation
-from exporter.diagnosis.usage import Usage, get_open_slots
+from exporter.diagnosis.usage import LimitUsage, get_open_slots
 
 Explained = tuple[ActiveTaskInstance, Reason]
 
 
-def explain_scheduled(situation: Situation, usage: Usage) -> Iterator[Explained]:
+def explain_scheduled(situation: Situation, usage: LimitUsage) -> Iterator[Explained]:
     """Yield each scheduled task instance with the reason why it is not queued."""
     open_slots = get_open_slots(situation, usage)
     overtaking = Overtaking(situation)
@@ -80,7 +80,7 @@ def _check_pool(
 def _give_out_slots(
     examined: Sequence[tuple[ActiveTaskInstance, Reason | None]],
     situation: Situation,
-    usage: Usage,
+    usage: LimitUsage,
     open_slots: dict[str, float],
     overtaking: Overtaking,
 ) -> Sequence[Explained]:

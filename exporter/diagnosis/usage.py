@@ -14,7 +14,7 @@ PARKED = ("deferred", "awaiting_input")
 """States of a task instance that waits without a worker."""
 
 
-class Usage:
+class LimitUsage:
     """What is in use: slots of pools, task instances of DAGs or runs, of single tasks and of executors."""
 
     def __init__(self, situation: Situation) -> None:
@@ -42,7 +42,7 @@ class Usage:
             if limits and (state in OCCUPYING or state in parked) and (row.dag_id, row.task_id) in limits:
                 self.add_task(row)
 
-    def copy(self) -> Usage:
+    def copy(self) -> LimitUsage:
         """The same, to be counted on."""
         other = copy(self)
         other.dags, other.tasks, other.executors = self.dags.copy(), self.tasks.copy(), self.executors.copy()
@@ -54,7 +54,7 @@ class Usage:
         self.tasks[row.dag_id, row.run_id, row.task_id] += 1
 
 
-def get_open_slots(situation: Situation, usage: Usage) -> dict[str, float]:
+def get_open_slots(situation: Situation, usage: LimitUsage) -> dict[str, float]:
     """Free slots of each pool: added up from the task instances, to agree with them, unless some are hidden."""
     found: dict[str, float] = {}
     for name, pool in (situation.pools or {}).items():

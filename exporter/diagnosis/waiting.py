@@ -11,7 +11,7 @@ from exporter.diagnosis import reasons
 from exporter.diagnosis.queueing import Explained, explain_scheduled
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
-from exporter.diagnosis.usage import Usage
+from exporter.diagnosis.usage import LimitUsage
 
 MAX_START_SECONDS = 60.0
 """How long a queued task instance counts as being started."""
@@ -34,7 +34,7 @@ class Waiting(NamedTuple):
 
 def explain(situation: Situation) -> Waiting:
     """Give each waiting task instance and each queued run its reason. Pure; takes some 3 µs a task instance."""
-    usage = Usage(situation)
+    usage = LimitUsage(situation)
     tasks = list(explain_scheduled(situation, usage))
     tasks += _explain_others(situation)
     return Waiting(tasks, list(explain_runs(situation)))

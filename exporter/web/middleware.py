@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.web.connections import ServerCounts
-from exporter.web.security.basic_auth import Credentials, UserDatabase, parse_basic_auth
+from exporter.web.security.basic_auth import UserCredentials, UserDatabase, parse_basic_auth
 from exporter.web.security.login_queue import LoginQueue
 from exporter.web.security.reloader import ActiveWebConfig
 from exporter.web.security.settings import RateLimit
@@ -100,7 +100,7 @@ class AuthMiddleware:
             log.warning("a request was refused: wrong user or password", extra={"client": get_client_address(scope)})
         return PlainTextResponse("Unauthorized.\n", 401, CHALLENGE)
 
-    async def _verify(self, credentials: Credentials, users: UserDatabase, client: str) -> bool | None:
+    async def _verify(self, credentials: UserCredentials, users: UserDatabase, client: str) -> bool | None:
         """Whether the credentials are right, from the cache or by a bcrypt check; None if too many checks wait."""
         if users.was_accepted(credentials):
             return True

@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("alertmanager", "benchmarks", "compose", "demo", "exporter", "grafana")
 ALLOWED = frozenset({
-    "Airflow", "Bench", "Component", "Cost", "Credentials", "Event", "Finding", "Handler", "Memory", "Place",
-    "Pool", "Process", "Reading", "Result", "Sample", "Secret", "Series", "Stat", "TasksReader", "Usage",
+    "Airflow", "Bench", "Cost", "Event", "Finding", "Handler", "Place",
+    "Pool", "Process", "Reading", "Result", "Sample", "Secret", "Series", "Stat",
 })  # fmt: skip
 """Names that are still used twice. Remove one from this list when it is unique."""
 

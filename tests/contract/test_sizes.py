@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "exporter"
 MAX_MEDIAN, MAX_P90, MAX_LINES = 9, 27, 50
 """Lines of a function: of half of them, of nine in ten, and of the longest."""
-MAX_FILE_LINES = 320
+MAX_FILE_LINES = 300
 MAX_MODULES = 14
 """Modules in one package, without `__init__`."""
 MAX_ROOT_MODULES = 8
-MAX_WITHOUT_DOCSTRING = 228
+MAX_WITHOUT_DOCSTRING = 171
 """Public functions and methods without a docstring. Lower this number when some get one; it never rises."""
 
 

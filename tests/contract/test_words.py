@@ -51,13 +51,7 @@ WORDS = {
     r"glances?|census": "quick scan, full scan, process table",
     r"absorbs?|absorber": "aggregate, aggregator",
 }  # fmt: skip
-NOT_YET_REWRITTEN: tuple[str, ...] = (
-    "flag/host.", "flag/statsd.",
-    "HELP/exporter", "HELP/host", "airflow-", "CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/",
-    "docs/counting.md", "docs/dashboards.md", "docs/migrating.md", "docs/statsd.md", "docs/workers.md",
-    "exporter/collect/", "exporter/commands/explain", "exporter/engine.py",
-    "exporter/metrics/", "exporter/sources/", "exporter/store/",
-)  # fmt: skip
+NOT_YET_REWRITTEN: tuple[str, ...] = ()
 """Beginnings of the places whose texts are still in the old manner."""
 PATTERNS = [(re.compile(rf"\b(?:{word})(?!\w)", re.IGNORECASE), instead) for word, instead in WORDS.items()]
 CODE = re.compile(r"<!-- generated: .*?<!-- end -->|^```.*?^```|`[^`]*`|\]\([^)]*\)", re.MULTILINE | re.DOTALL)

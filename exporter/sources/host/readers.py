@@ -13,7 +13,7 @@ from exporter.sources.host.proc.procfs import TICKS_PER_SECOND, UnreadableError
 from exporter.sources.host.processes.attribution import Attribution
 from exporter.sources.host.processes.memory import OwnedProcess, ProcessDetails
 from exporter.sources.host.processes.network import NetworkUsage
-from exporter.sources.host.processes.owners import Component, Owner, Try, Usage
+from exporter.sources.host.processes.owners import ComponentOwner, Owner, ResourceUsage, Try
 from exporter.sources.host.processes.process import Process
 from exporter.sources.host.processes.process_table import ProcessTable, ScanDeadlineError
 from exporter.sources.host.processes.task_usage import TryTable
@@ -122,7 +122,7 @@ class ProcessesReader:
         }
 
 
-class TasksReader:
+class TaskResourcesReader:
     """Scans tasks and the processes that run them often, to see short tasks and their peak memory."""
 
     name = "tasks"
@@ -149,9 +149,9 @@ def stabilize_boot_time(before: float, now: float) -> float:
     return before if abs(now - before) < BOOT_TIME_TOLERANCE else now
 
 
-def take_usage(owner: Owner) -> Usage:
+def take_usage(owner: Owner) -> ResourceUsage:
     """Usage since the last call."""
-    used, owner.usage = owner.usage, Usage()
+    used, owner.usage = owner.usage, ResourceUsage()
     return used
 
 
@@ -174,7 +174,7 @@ def build_component_tables(owned: Iterable[OwnedProcess], boot: float) -> dict[F
     """The state of each component. `boot` is the boot time of the machine, in Unix seconds."""
     groups: dict[str, list[Process]] = {}
     for process, owner in owned:
-        if isinstance(owner, Component):
+        if isinstance(owner, ComponentOwner):
             groups.setdefault(owner.name, []).append(process)
     tables: dict[Family, Values] = {
         family: {} for family in ProcessesReader.families if family.labels == ("component",)

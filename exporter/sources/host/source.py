@@ -16,10 +16,10 @@ from exporter.sources.host.proc.procfs import UnreadableError
 from exporter.sources.host.processes.attribution import Attribution
 from exporter.sources.host.processes.memory import ProcessDetails
 from exporter.sources.host.processes.network import NetworkUsage
-from exporter.sources.host.processes.owners import UNKNOWN, Component
+from exporter.sources.host.processes.owners import UNKNOWN, ComponentOwner
 from exporter.sources.host.processes.process_table import ProcessTable
 from exporter.sources.host.processes.task_usage import TaskNames, TryTable
-from exporter.sources.host.readers import HostContext, ProcessesReader, TasksReader
+from exporter.sources.host.readers import HostContext, ProcessesReader, TaskResourcesReader
 
 PSS_TIME_SHARE = 0.02
 """Share of the interval for reading proportional memory. What is left is read in later cycles."""
@@ -43,7 +43,7 @@ class HostSource:
         self._processes = ProcessesReader(host_context, settings.interval)
         self.readers: Sequence[Reader] = [
             self._processes,
-            TasksReader(host_context, settings.interval),
+            TaskResourcesReader(host_context, settings.interval),
             *([self._build_machine_reader()] if settings.machine else []),
         ]
 
@@ -83,7 +83,7 @@ class HostSource:
         return sorted(
             process.stat.pid
             for process, owner in self._process_table.list_owned()
-            if isinstance(owner, Component) and not process.helper
+            if isinstance(owner, ComponentOwner) and not process.helper
         )
 
 

@@ -23,14 +23,14 @@ DUMMY_SALT = b"." * 22
 DUMMY_HASH = b"." * 31
 
 
-class Credentials(NamedTuple):
+class UserCredentials(NamedTuple):
     """User name and password as a client sends them."""
 
     user: bytes
     password: bytes
 
 
-def parse_basic_auth(authorization: str) -> Credentials | None:
+def parse_basic_auth(authorization: str) -> UserCredentials | None:
     """Decode an `Authorization: Basic` header; None for another scheme or an invalid value."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
@@ -39,7 +39,7 @@ def parse_basic_auth(authorization: str) -> Credentials | None:
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
     except (binascii.Error, ValueError):
         return None
-    return Credentials(user, password) if colon else None
+    return UserCredentials(user, password) if colon else None
 
 
 def parse_cost(hashed: bytes) -> int:
@@ -60,15 +60,15 @@ class UserDatabase:
     def __len__(self) -> int:
         return len(self._users)
 
-    def was_accepted(self, credentials: Credentials) -> bool:
+    def was_accepted(self, credentials: UserCredentials) -> bool:
         """Whether `verify` accepted these credentials recently."""
         return self._digest(credentials) in self._accepted
 
-    def was_refused(self, credentials: Credentials) -> bool:
+    def was_refused(self, credentials: UserCredentials) -> bool:
         """Whether `verify` refused these credentials recently."""
         return self._digest(credentials) in self._refused
 
-    def verify(self, credentials: Credentials) -> bool:
+    def verify(self, credentials: UserCredentials) -> bool:
         """Check a password with bcrypt. Called from one thread at a time."""
         password = credentials.password[:MAX_PASSWORD_BYTES]
         hashed = self._users.get(credentials.user)
@@ -89,12 +89,12 @@ class UserDatabase:
         for cost in costs:
             check_password(password, b"$2b$%02d$" % cost + DUMMY_SALT + DUMMY_HASH)
 
-    def _cache(self, logins: dict[bytes, None], credentials: Credentials, limit: int) -> None:
+    def _cache(self, logins: dict[bytes, None], credentials: UserCredentials, limit: int) -> None:
         while len(logins) >= limit:
             logins.pop(next(iter(logins)))
         logins[self._digest(credentials)] = None
 
-    def _digest(self, credentials: Credentials) -> bytes:
+    def _digest(self, credentials: UserCredentials) -> bytes:
         user, password = credentials
         # The length distinguishes user "a" with "bc" from user "ab" with "c".
         message = b"%d:%b%b" % (len(user), user, password)

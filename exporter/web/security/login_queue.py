@@ -16,7 +16,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from exporter.web.security.basic_auth import Credentials, UserDatabase
+from exporter.web.security.basic_auth import UserCredentials, UserDatabase
 
 MAX_WAITING = 512
 """Checks that may wait; the default of --web.max-connections."""
@@ -33,7 +33,7 @@ class LoginAttempt:
     """Credentials waiting for a bcrypt check, and the client addresses waiting for its result."""
 
     users: UserDatabase
-    credentials: Credentials
+    credentials: UserCredentials
     addresses: set[str]
     number: int
     """Ascending in the order of arrival."""
@@ -46,7 +46,7 @@ class LoginQueue:
     def __init__(self, checks: Executor, clock: Callable[[], float] | None = None) -> None:
         self._checks = checks
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
-        self._waiting: dict[tuple[int, Credentials], LoginAttempt] = {}
+        self._waiting: dict[tuple[int, UserCredentials], LoginAttempt] = {}
         self._running: LoginAttempt | None = None
         self._task: asyncio.Task[None] | None = None
         self._numbers = itertools.count()
@@ -54,7 +54,7 @@ class LoginQueue:
         self._window_start = 0.0
         self._known_good: dict[str, None] = {}
 
-    async def verify(self, users: UserDatabase, credentials: Credentials, client: str) -> bool | None:
+    async def verify(self, users: UserDatabase, credentials: UserCredentials, client: str) -> bool | None:
         """Whether the credentials are right; None if the queue is full and has no room for this attempt."""
         attempt = self._get_same(users, credentials) or self._enqueue(users, credentials, get_network(client))
         if attempt is None:
@@ -66,13 +66,13 @@ class LoginQueue:
             return None
         raise asyncio.CancelledError
 
-    def _get_same(self, users: UserDatabase, credentials: Credentials) -> LoginAttempt | None:
+    def _get_same(self, users: UserDatabase, credentials: UserCredentials) -> LoginAttempt | None:
         running = self._running
         if running and running.users is users and running.credentials == credentials:
             return running
         return self._waiting.get((id(users), credentials))
 
-    def _enqueue(self, users: UserDatabase, credentials: Credentials, address: str) -> LoginAttempt | None:
+    def _enqueue(self, users: UserDatabase, credentials: UserCredentials, address: str) -> LoginAttempt | None:
         """Add an attempt; if the queue is full, the attempt with the lowest priority is dropped."""
         attempt = LoginAttempt(
             users, credentials, {address}, next(self._numbers), asyncio.get_running_loop().create_future()

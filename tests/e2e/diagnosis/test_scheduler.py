@@ -16,7 +16,7 @@ import pytest
 from demo.environment import install, release, venv_folder
 from exporter.diagnosis.queueing import explain_scheduled
 from exporter.diagnosis.reasons import SCHEDULER
-from exporter.diagnosis.usage import Usage
+from exporter.diagnosis.usage import LimitUsage
 from tests.e2e.diagnosis.record import ask
 from tests.e2e.diagnosis.states import make_state, to_situation
 
@@ -36,7 +36,7 @@ def test_what_nothing_stops_is_what_the_scheduler_queues(version: str) -> None:
     differing = []
     for seed, queued in zip(seeds, ask(version, [make_state(seed) for seed in seeds], workdir), strict=True):
         situation = to_situation(make_state(seed), release(version))
-        explained = explain_scheduled(situation, Usage(situation))
+        explained = explain_scheduled(situation, LimitUsage(situation))
         free = [
             (row.dag_id, row.run_id, row.task_id, row.map_index) for row, reason in explained if reason is SCHEDULER
         ]

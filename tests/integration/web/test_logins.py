@@ -17,7 +17,7 @@ import bcrypt
 import pytest
 
 from exporter.web.security import login_queue
-from exporter.web.security.basic_auth import Credentials, UserDatabase
+from exporter.web.security.basic_auth import UserCredentials, UserDatabase
 from exporter.web.security.login_queue import LoginQueue, get_network
 from exporter.web.server import Server
 from tests.integration.web.conftest import Serve
@@ -136,7 +136,7 @@ class Checker:
     def __len__(self) -> int:
         return 1
 
-    def verify(self, credentials: Credentials) -> bool:
+    def verify(self, credentials: UserCredentials) -> bool:
         if not self.order:
             self.go.wait(PATIENCE)
         self.order.append(credentials.password.decode())
@@ -153,7 +153,7 @@ def run(*attempts: tuple[str, str], before: tuple[str, ...] = ()) -> list[str]:
             checker = Checker()
             users: UserDatabase = checker  # type: ignore[assignment]
             tasks = [
-                asyncio.create_task(queue.verify(users, Credentials(b"", password.encode()), address))
+                asyncio.create_task(queue.verify(users, UserCredentials(b"", password.encode()), address))
                 for password, address in attempts
             ]
             await asyncio.sleep(0.05)
@@ -181,7 +181,7 @@ def test_who_has_logged_in_before_comes_before_who_has_not() -> None:
 
 def test_a_check_that_fails_does_not_block_the_next() -> None:
     class Broken(Checker):
-        def verify(self, credentials: Credentials) -> bool:
+        def verify(self, credentials: UserCredentials) -> bool:
             if credentials.password == b"bad":
                 raise MemoryError
             return True
@@ -190,8 +190,8 @@ def test_a_check_that_fails_does_not_block_the_next() -> None:
         with ThreadPoolExecutor(1) as checks:
             queue = LoginQueue(checks)
             users: UserDatabase = Broken()  # type: ignore[assignment]
-            one = asyncio.create_task(queue.verify(users, Credentials(b"", b"bad"), "A"))
-            found = [await one, await queue.verify(users, Credentials(b"", b"right"), "B")]
+            one = asyncio.create_task(queue.verify(users, UserCredentials(b"", b"bad"), "A"))
+            found = [await one, await queue.verify(users, UserCredentials(b"", b"right"), "B")]
             assert isinstance(queue._task and queue._task.exception(), MemoryError | None)
             return found
 

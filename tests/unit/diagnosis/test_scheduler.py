@@ -13,7 +13,7 @@ import pytest
 
 from exporter.diagnosis.queueing import explain_scheduled
 from exporter.diagnosis.reasons import SCHEDULER
-from exporter.diagnosis.usage import Usage
+from exporter.diagnosis.usage import LimitUsage
 from tests.e2e.diagnosis.states import to_situation
 
 RECORDED = sorted((Path(__file__).parents[2] / "data" / "diagnosis").glob("scheduler-*.json.xz"))
@@ -25,7 +25,7 @@ def test_what_the_scheduler_queued_is_what_nothing_stops(path: Path) -> None:
     release = tuple(int(part) for part in recorded["version"].split("."))
     for number, case in enumerate(recorded["cases"]):
         situation = to_situation(case["state"], release)
-        explained = list(explain_scheduled(situation, Usage(situation)))
+        explained = list(explain_scheduled(situation, LimitUsage(situation)))
         free = {
             (row.dag_id, row.run_id, row.task_id, row.map_index) for row, reason in explained if reason is SCHEDULER
         }

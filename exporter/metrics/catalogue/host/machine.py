@@ -97,7 +97,7 @@ PRESSURE_STALLED = counter(
 
 CGROUP_MEMORY_LIMIT = group_gauge(
     "airflow_cgroup_memory_limit_bytes",
-    help="Memory limit of the control group: the lowest of its own and its ancestors'; +Inf if there is none",
+    help="Memory limit of the control group: the lowest limit of the group and its ancestors; +Inf if there is none",
     origin="memory.max (v1: memory.limit_in_bytes)",
 )
 CGROUP_MEMORY = group_gauge(
@@ -112,7 +112,7 @@ CGROUP_WORKING_SET = group_gauge(
 )
 CGROUP_CPU_LIMIT = group_gauge(
     "airflow_cgroup_cpu_limit_cpus",
-    help="CPU limit of the control group: the lowest of its own and its ancestors'; +Inf if there is none",
+    help="CPU limit of the control group: the lowest limit of the group and its ancestors; +Inf if there is none",
     origin="cpu.max (v1: cpu.cfs_quota_us, cpu.cfs_period_us)",
 )
 CGROUP_CPU = group_counter(

@@ -28,7 +28,7 @@ class Cpu(NamedTuple):
     number: int
 
 
-class Memory(NamedTuple):
+class MemoryStats(NamedTuple):
     """Bytes. `used` is the rest of the total; `cached` includes reclaimable slab memory."""
 
     used: int
@@ -68,12 +68,12 @@ class MachineStats:
         times, number = call(lambda: (psutil.cpu_times(), len(psutil.cpu_times(percpu=True))), "stat")
         return Cpu({mode: getattr(times, mode, 0.0) for mode in MODES}, number)
 
-    def read_memory(self) -> Memory:
+    def read_memory(self) -> MemoryStats:
         """Physical memory. Raises UnreadableError, MalformedError."""
         found = call(psutil.virtual_memory, "meminfo")
         # psutil's own `used` is total - available: with it the states would not add up to the total.
         used = max(0, found.total - found.free - found.buffers - found.cached)
-        return Memory(used, found.free, found.buffers, found.cached, found.available)
+        return MemoryStats(used, found.free, found.buffers, found.cached, found.available)
 
     def read_swap(self) -> Swap:
         """Swap space. Raises UnreadableError, MalformedError."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from exporter.metrics.catalogue.host.processes import COMPONENTS
 from exporter.sources.directory import TaskKey
-from exporter.sources.host.processes.owners import UNKNOWN_TASK, Component, Owner, Try
+from exporter.sources.host.processes.owners import UNKNOWN_TASK, ComponentOwner, Owner, Try
 from exporter.sources.host.processes.process import SLOW_SCAN_EVERY, Process
 from exporter.sources.host.processes.titles import SUPERVISORS, ProcessTitle, TryIds
 
@@ -23,7 +23,7 @@ class Attribution:
     """Determines owners by titles and parents. `open_try` returns the try for a key."""
 
     def __init__(self, open_try: OpenTry) -> None:
-        self.components = {name: Component(name) for name in COMPONENTS}
+        self.components = {name: ComponentOwner(name) for name in COMPONENTS}
         self._open = open_try
 
     def determine_owner(self, process: Process, parent: Process | None) -> Owner | None:
@@ -39,7 +39,7 @@ class Attribution:
         if not title.component:
             return self._determine_task(process, title.work)
         if title.component == "celery_pool":
-            is_airflow = isinstance(above, Component) and above.name in ("celery_worker", "celery_pool")
+            is_airflow = isinstance(above, ComponentOwner) and above.name in ("celery_worker", "celery_pool")
             return self.components["celery_pool"] if is_airflow else process.owner
         if title.component == "task_supervisor" and self._is_pool(process, above):
             return self.components["celery_pool"]
@@ -48,7 +48,7 @@ class Attribution:
     def infer_unseen_owner(self, parent: Process) -> Owner | None:
         """The owner of a child that started and ended between two scans, inferred from its parent."""
         owner, title = parent.owner, parent.title
-        if not isinstance(owner, Component) or title is None:
+        if not isinstance(owner, ComponentOwner) or title is None:
             return owner
         if owner.name == "dag_processor":
             return self.components["dag_file_processor"]
@@ -129,7 +129,7 @@ def is_helper(process: Process, owner: Owner | None, parent: Process | None) -> 
 def is_busy(process: Process) -> bool:
     """Whether the process belongs to a task or runs tasks."""
     owner = process.owner
-    return isinstance(owner, Try) or (isinstance(owner, Component) and owner.name in SUPERVISORS)
+    return isinstance(owner, Try) or (isinstance(owner, ComponentOwner) and owner.name in SUPERVISORS)
 
 
 def may_change(process: Process) -> bool:

@@ -11,7 +11,7 @@ from exporter.sources.host.proc import procfs
 from exporter.sources.host.proc.files import ProcFiles
 from exporter.sources.host.proc.procfs import MalformedError, UnreadableError
 from exporter.sources.host.processes.memory import OwnedProcess
-from exporter.sources.host.processes.owners import Component, Owner, Try
+from exporter.sources.host.processes.owners import ComponentOwner, Owner, Try
 from exporter.sources.host.processes.process import Process
 
 LOOPBACK = "lo"
@@ -76,4 +76,4 @@ def group_by_namespace(processes: Iterable[OwnedProcess], common: int) -> dict[i
 
 
 def is_supervisor(owner: Owner) -> bool:
-    return isinstance(owner, Component) and owner.name == "task_supervisor"
+    return isinstance(owner, ComponentOwner) and owner.name == "task_supervisor"

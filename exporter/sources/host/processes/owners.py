@@ -11,7 +11,7 @@ UNKNOWN = "_unknown"
 UNKNOWN_TASK = TaskKey(UNKNOWN, UNKNOWN)
 
 
-class Usage:
+class ResourceUsage:
     """Usage that is not reported yet: CPU in ticks, context switches, and bytes."""
 
     __slots__ = ("cpu_ticks", "read_bytes", "received", "sent", "switches", "written_bytes")
@@ -31,7 +31,7 @@ class Owner:
     __slots__ = ("process_count", "usage")
 
     def __init__(self) -> None:
-        self.usage = Usage()
+        self.usage = ResourceUsage()
         self.process_count = 0
         """Number of its processes."""
 
@@ -40,7 +40,7 @@ class Owner:
         self.usage.cpu_ticks += max(0, ticks)
 
 
-class Component(Owner):
+class ComponentOwner(Owner):
     """A component: one of `catalogue.host.processes.COMPONENTS`."""
 
     __slots__ = ("name",)

@@ -14,7 +14,7 @@ from exporter.metrics.family import Labels
 from exporter.metrics.reading import Change
 from exporter.sources.directory import TaskKey
 from exporter.sources.host.proc.procfs import TICKS_PER_SECOND
-from exporter.sources.host.processes.owners import UNKNOWN_TASK, Try, Usage
+from exporter.sources.host.processes.owners import UNKNOWN_TASK, ResourceUsage, Try
 
 MAX_UNNAMED_POLLS = 2
 """Rounds of requests for names during which usage is held back."""
@@ -79,7 +79,7 @@ class TryTable:
             labels = self.get_labels(one) or (self._label(UNKNOWN_TASK) if place < surplus else None)
             if labels is not None:
                 yield from build_usage_changes(one.usage, labels)
-                one.usage = Usage()
+                one.usage = ResourceUsage()
                 self.peaks.record(labels, one.peak, self._clock())
             one.idle_reports = 0 if one.process_count else one.idle_reports + 1
             if labels is not None and one.idle_reports > MAX_IDLE_REPORTS:
@@ -105,7 +105,7 @@ class TryTable:
         )
 
 
-def build_usage_changes(used: Usage, labels: Labels) -> Iterator[Change]:
+def build_usage_changes(used: ResourceUsage, labels: Labels) -> Iterator[Change]:
     """One change for each resource that was used. CPU is always reported, so that its series exists from the start."""
     yield Change(task_resources.CPU, labels, used.cpu_ticks / TICKS_PER_SECOND)
     for family, value in (
