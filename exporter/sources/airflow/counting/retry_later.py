@@ -1,4 +1,4 @@
-"""Queries that Airflow keeps answering with an error.
+"""Retry of failed queries: those that Airflow keeps answering with an error wait, and the others go first.
 
 One row that breaks Airflow's API server must not stop the others from being read, and must not be queried for ever.
 Where every answer is counted, queries that failed are put last and abandoned after a while (`RetryQueue`). Where an
