@@ -1,24 +1,53 @@
-"""The reader of waits: it asks Airflow nothing, and diagnoses what the other readers have read."""
+"""The reader of waits: it diagnoses what the other readers have read.
+
+It asks Airflow only about tasks that no limit in the lists explains, a few per reading: the limits of single tasks are
+not in any list.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
+from typing import NamedTuple
 
 from exporter.diagnosis.findings import Diagnosis, Finding, build_findings
-from exporter.diagnosis.reasons import REASONS
-from exporter.diagnosis.situation import Situation
+from exporter.diagnosis.reasons import MAX_ACTIVE_TIS, REASONS, SCHEDULER
+from exporter.diagnosis.situation import ActiveTaskInstance, Situation
 from exporter.diagnosis.waiting import Waiting, explain
 from exporter.metrics.catalogue.api import waits
 from exporter.metrics.family import Family, Labels
-from exporter.metrics.reading import Change, Reading
+from exporter.metrics.reading import Change, ReaderError, Reading
+from exporter.sources.airflow.api.objects.dependencies import TASK_CONCURRENCY, read_unmet_dependencies
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.shared import AirflowState
 
+log = logging.getLogger(__name__)
+
+MAX_QUERIES_PER_READING = 5
+"""Tasks whose unmet dependencies are asked for in one reading."""
+MIN_WAIT_SECONDS = 30.0
+"""A task instance is asked for if it has been scheduled for this long: the scheduler may not have come to it before."""
+ANSWER_LIFETIME = 300.0
+"""Seconds for which an answer about a task holds."""
 MAX_STEP_INTERVALS = 4
 """Intervals of the reader after which the time since the last reading is not counted as waited: nothing was seen."""
+
+
+TaskId = tuple[str, str]
+"""DAG and task."""
+
+
+class Answer(NamedTuple):
+    """What Airflow said about a task."""
+
+    at_limit: bool
+    """Whether a limit of the task itself stops it."""
+    read_at: float
+    """Monotonic seconds."""
 
 
 class WaitsReader(ApiReader):
@@ -42,13 +71,19 @@ class WaitsReader(ApiReader):
         interval: float,
         *,
         complete: bool,
+        read_unmet: Callable[[str, str, str, int], Sequence[str]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`complete` says whether the task instances of all DAGs are read, none left out by a filter."""
+        """`complete` says whether the task instances of all DAGs are read, none left out by a filter.
+
+        `read_unmet` reads the names of the dependencies that a task instance does not meet. It raises ReaderError.
+        """
         self.interval = interval
         self._shared = shared
         self._release = release
         self._complete = complete
+        self._read_unmet = read_unmet
+        self._answers: dict[TaskId, Answer] = {}
         self._clock = clock
         self._last: float | None = None
         self._seen = 0.0
@@ -57,14 +92,15 @@ class WaitsReader(ApiReader):
     def build(cls, context: ReaderContext, interval: float) -> WaitsReader:
         """A reader for the Airflow that is connected now."""
         release = tuple(int(part) for part in context.airflow.version.split(".")[:3] if part.isdigit())
-        return cls(context.shared, release, interval, complete=context.dag_filter.is_everything)
+        read_unmet = partial(read_unmet_dependencies, context.airflow)
+        return cls(context.shared, release, interval, read_unmet=read_unmet, complete=context.dag_filter.is_everything)
 
     def read(self) -> Reading:
-        """Diagnose the newest reading; one that was diagnosed before adds nothing. Raises nothing."""
+        """Diagnose the newest reading; one that was diagnosed before adds no seconds. Raises ReaderError."""
         situation = self._build_situation()
         if situation is None:
             return Reading(notes=["active task instances were not read yet"])
-        waiting = explain(situation)
+        waiting = self._apply_answers(explain(situation), situation.now)
         findings = build_findings(situation, waiting)
         self._shared.directory.record_diagnosis(Diagnosis(situation.now, findings))
         changes = list(add_seconds(waiting, findings, self._take_step()))
@@ -87,6 +123,37 @@ class WaitsReader(ApiReader):
             backfill_limits=shared.backfill_limits,
             complete=self._complete,
         )
+
+    def _apply_answers(self, waiting: Waiting, now: float) -> Waiting:
+        """Replace the reason of task instances that a limit of the task stops."""
+        unexplained: dict[TaskId, ActiveTaskInstance] = {}
+        for row, reason in waiting.tasks:
+            if reason is SCHEDULER and now - (row.scheduled_when or 0.0) >= MIN_WAIT_SECONDS:
+                unexplained.setdefault((row.dag_id, row.task_id), row)
+        self._ask(unexplained)
+        limited = {task for task, answer in self._answers.items() if answer.at_limit}
+        tasks = [
+            (row, MAX_ACTIVE_TIS if reason is SCHEDULER and (row.dag_id, row.task_id) in limited else reason)
+            for row, reason in waiting.tasks
+        ]
+        return waiting._replace(tasks=tasks)
+
+    def _ask(self, unexplained: Mapping[TaskId, ActiveTaskInstance]) -> None:
+        now = self._clock()
+        self._answers = {
+            task: answer
+            for task, answer in self._answers.items()
+            if task in unexplained and now - answer.read_at < ANSWER_LIFETIME
+        }
+        new = [task for task in unexplained if task not in self._answers]
+        for task in new[:MAX_QUERIES_PER_READING]:
+            row = unexplained[task]
+            try:
+                unmet = self._read_unmet(row.dag_id, row.run_id, row.task_id, row.map_index)
+            except ReaderError as error:
+                log.debug("why %s.%s waits cannot be read: %s", *task, error)
+                unmet = ()
+            self._answers[task] = Answer(TASK_CONCURRENCY in unmet, now)
 
     def _take_step(self) -> float:
         """Seconds since the last reading, on this machine's clock; 0 where nothing new was read, or after a gap."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from exporter.metrics.catalogue.api import waits
 from exporter.metrics.family import Family
-from exporter.metrics.reading import Reading
+from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.objects.pools import Pool
-from exporter.sources.airflow.readers.waits import WaitsReader
+from exporter.sources.airflow.readers.waits import ANSWER_LIFETIME, MAX_QUERIES_PER_READING, WaitsReader
 from exporter.sources.airflow.shared import AirflowState
 from exporter.sources.directory import Directory
 from tests.unit.diagnosis.rows import NOW, run, task
+
+ReadUnmet = Callable[[str, str, str, int], Sequence[str]]
 
 
 class Clock:
@@ -22,11 +26,11 @@ class Clock:
         return self.now
 
 
-def make_reader() -> tuple[WaitsReader, AirflowState, Clock]:
+def make_reader(read_unmet: ReadUnmet = lambda *_: ()) -> tuple[WaitsReader, AirflowState, Clock]:
     clock = Clock()
     shared = AirflowState(directory=Directory())
     shared.pools = {"default_pool": Pool(name="default_pool", slots=1)}
-    return WaitsReader(shared, (3, 3, 2), 10.0, complete=True, clock=clock), shared, clock
+    return WaitsReader(shared, (3, 3, 2), 10.0, complete=True, read_unmet=read_unmet, clock=clock), shared, clock
 
 
 def show(shared: AirflowState, at: float = NOW) -> None:
@@ -86,3 +90,70 @@ def test_an_hour_without_readings_is_not_counted_as_waited() -> None:
     clock.now += 3_600
     show(shared, NOW + 3_600)
     assert sum_seconds(reader.read(), waits.WAITED_SECONDS) == 0
+
+
+def make_unexplained(shared: AirflowState, *names: str, since: float = NOW - 60) -> None:
+    """Task instances that no limit in the lists stops."""
+    shared.pools = {"default_pool": Pool(name="default_pool", slots=100)}
+    shared.active_tasks = [task("scheduled", name, scheduled_when=since) for name in names]
+    shared.tasks_read_at = NOW
+
+
+def test_a_task_that_nothing_explains_is_asked_for_and_stopped_by_its_own_limit() -> None:
+    asked: list[tuple[str, str, str, int]] = []
+
+    def read_unmet(*names: str | int) -> Sequence[str]:
+        asked.append(names)  # type: ignore[arg-type]
+        return ["Task Concurrency"]
+
+    reader, shared, clock = make_reader(read_unmet)
+    make_unexplained(shared, "limited")
+    assert reader.read().tables[waits.WAITING_TASKS] == {("orders", "max_active_tis"): 1}
+    reader.read()
+    assert asked == [("orders", "r1", "limited", -1)], "an answer holds for a while"
+    clock.now += ANSWER_LIFETIME
+    reader.read()
+    assert len(asked) == 2
+
+
+def test_other_unmet_dependencies_are_not_limits_of_the_task() -> None:
+    reader, shared, _ = make_reader(lambda *_: ["Pool Slots Available", "Task Instance Slots Available"])
+    make_unexplained(shared, "a")
+    assert reader.read().tables[waits.WAITING_TASKS] == {("orders", "scheduler"): 1}
+
+
+def test_what_was_just_scheduled_is_not_asked_for() -> None:
+    asked: list[str] = []
+
+    def read_unmet(dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[str]:
+        asked.append(task_id)
+        return ()
+
+    reader, shared, _ = make_reader(read_unmet)
+    make_unexplained(shared, "fresh", since=NOW - 1)
+    reader.read()
+    assert asked == []
+
+
+def test_only_a_few_tasks_are_asked_for_in_one_reading_and_the_others_in_the_next() -> None:
+    asked: list[str] = []
+
+    def read_unmet(dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[str]:
+        asked.append(task_id)
+        return ()
+
+    reader, shared, _ = make_reader(read_unmet)
+    make_unexplained(shared, *(f"t{number}" for number in range(8)))
+    reader.read()
+    assert len(asked) == MAX_QUERIES_PER_READING
+    reader.read()
+    assert asked == [f"t{number}" for number in range(8)]
+
+
+def test_an_error_about_one_task_fails_nothing() -> None:
+    def read_unmet(*_: str | int) -> Sequence[str]:
+        raise ReaderError("forbidden", "no permission")
+
+    reader, shared, _ = make_reader(read_unmet)
+    make_unexplained(shared, "a")
+    assert reader.read().tables[waits.WAITING_TASKS] == {("orders", "scheduler"): 1}
