@@ -12,6 +12,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "statsd": ("--quick", "--rates", "2500", "--climb", "10000", "--seconds", "1", "--dags", "100"),
     "poll": ("--quick",),
     "host": ("--sizes", "100", "--seconds", "10", "--no-goals"),
+    "diagnosis": ("--quick",),
     "host_psutil": ("--processes", "100", "--no-goals"),
 }
 """Each with what makes it short; so short a run fails where something is broken, not for its ratios."""

@@ -22,33 +22,40 @@ class Limits:
         self._usage = usage.copy()
         self._parallelism = math.inf if situation.parallelism is None else situation.parallelism
         self._situation = situation
+        self._slots: dict[str | None, float] = {}
+        """How many task instances each executor takes."""
 
     @property
     def room(self) -> float:
         """How many more task instances the default executor takes."""
-        return self._parallelism - self._usage.executors[None]
+        used = 0 if self._situation.is_local(None) else self._usage.executors[None]
+        return self._parallelism - used
 
-    def get_reason(self, row: ActiveTaskInstance) -> Reason | None:
+    def get_group(self, row: ActiveTaskInstance) -> object:
+        """What max_active_tasks counts together with a task instance: those of its run, or of its DAG (2.x)."""
+        return (row.dag_id, row.run_id) if self._per_run else row.dag_id
+
+    def get_reason(self, row: ActiveTaskInstance, group: object) -> Reason | None:
         """The limit that stops a task instance; None where none does."""
         dag = self._dags.get(row.dag_id)
         most = dag.max_active_tasks if dag else None
-        if most is not None and self._usage.dags[self._get_group(row)] >= most:
+        if most is not None and self._usage.dags[group] >= most:
             return reasons.MAX_ACTIVE_TASKS
         if self._task_limits and self._is_task_at_limit(row):
             return reasons.MAX_ACTIVE_TIS
-        if self._usage.executors[row.executor] >= self._parallelism and not self._situation.is_local(row.executor):
-            return reasons.PARALLELISM
-        return None
+        return reasons.PARALLELISM if self._usage.executors[row.executor] >= self._get_slots(row.executor) else None
 
-    def take(self, row: ActiveTaskInstance) -> None:
+    def _get_slots(self, executor: str | None) -> float:
+        if executor not in self._slots:
+            self._slots[executor] = math.inf if self._situation.is_local(executor) else self._parallelism
+        return self._slots[executor]
+
+    def take(self, row: ActiveTaskInstance, group: object) -> None:
         """Count a task instance that would be queued now."""
-        self._usage.dags[self._get_group(row)] += 1
+        self._usage.dags[group] += 1
         self._usage.executors[row.executor] += 1
-        if (row.dag_id, row.task_id) in self._task_limits:
+        if self._task_limits and (row.dag_id, row.task_id) in self._task_limits:
             self._usage.add_task(row)
-
-    def _get_group(self, row: ActiveTaskInstance) -> object:
-        return (row.dag_id, row.run_id) if self._per_run else row.dag_id
 
     def _is_task_at_limit(self, row: ActiveTaskInstance) -> bool:
         limits = self._task_limits.get((row.dag_id, row.task_id))

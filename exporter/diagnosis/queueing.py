@@ -103,12 +103,12 @@ def _walk(
 ) -> list[Explained]:
     found: list[Explained] = []
     for row, known in ordered:
-        free = open_slots.get(row.pool, math.inf)
-        reason = known or (overtaking.get_reason(row) if row.pool_slots > free else limits.get_reason(row))
+        free, group = open_slots.get(row.pool, math.inf), limits.get_group(row)
+        reason = known or (overtaking.get_reason(row) if row.pool_slots > free else limits.get_reason(row, group))
         if reason is None and heads.is_behind(row):
             reason = reasons.MAX_ACTIVE_TASKS
         if reason is None:
-            limits.take(row)
+            limits.take(row, group)
             open_slots[row.pool] = free - row.pool_slots
         elif reason is not reasons.MAX_ACTIVE_TASKS:
             heads.add(row, free)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from copy import copy
 
 from exporter.diagnosis.situation import ActiveTaskInstance, Situation
@@ -21,13 +21,13 @@ class LimitUsage:
         per_run = situation.counts_tasks_per_run
         limits = situation.task_limits
         parked = PARKED if situation.limits_parked_tasks else ()
-        self.pools: Counter[str] = Counter()
-        self.deferred: Counter[str] = Counter()
-        self.dags: Counter[object] = Counter()
+        self.pools: defaultdict[str, int] = defaultdict(int)
+        self.deferred: defaultdict[str, int] = defaultdict(int)
+        self.dags: defaultdict[object, int] = defaultdict(int)
         """By DAG and run, or by DAG: what max_active_tasks is compared with."""
-        self.tasks: Counter[tuple[str, ...]] = Counter()
+        self.tasks: defaultdict[tuple[str, ...], int] = defaultdict(int)
         """By DAG and task, and by DAG, run and task: only of tasks that have a limit."""
-        self.executors: Counter[str | None] = Counter()
+        self.executors: defaultdict[str | None, int] = defaultdict(int)
         self.scheduled: list[ActiveTaskInstance] = []
         for row in situation.tasks:
             state = row.state
