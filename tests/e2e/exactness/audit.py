@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
+from exporter.sources.airflow.counting.cursor import OVERLAP
 from tests.e2e.exactness.database import Database, quote
 from tests.e2e.exactness.proxy import Exchange
 from tests.e2e.exactness.subject import Exposition
 
+MAX_CLOCK_LAG = 3.0
+"""Seconds by which the exporter's estimate of Airflow's clock may be behind the newest `Date` header."""
 POLL_DEADLINE = 26.0
 """Seconds after which the exporter aborts a poll, even if each of its requests was answered."""
 MAX_RUNS_PER_POLL = 40
@@ -97,13 +102,27 @@ def _came_through(exchange: Exchange, requests: Sequence[Exchange]) -> bool:
 
 
 def first_starts(exchanges: Sequence[Exchange], walks: Mapping[str, Sequence[Poll]]) -> dict[str, float]:
-    """When counting of each endpoint began: the server's clock at the start of the first complete poll."""
-    version_replies = [one for one in exchanges if one.date and one.target.endswith("/version")]
-    firsts = {endpoint: next(walk for walk in those if walk.sound) for endpoint, those in walks.items()}
-    return {
-        endpoint: max(one.date for one in version_replies if one.began <= first.began)
-        for endpoint, first in firsts.items()
-    }
+    """When counting of each endpoint began: the exporter's estimate of the server's clock in the first complete poll.
+
+    It is read from the first query, which begins OVERLAP before. `Date` headers are whole seconds, so the estimate may
+    be some seconds early, never late: what differs by more is an error of the exporter.
+    """
+    found = {}
+    for endpoint, polls_of_endpoint in walks.items():
+        first = next(walk for walk in polls_of_endpoint if walk.sound)
+        found[endpoint] = next(_asked_since(one) for one in exchanges if one.began >= first.began and _asks_ended(one))
+        found[endpoint] += OVERLAP
+        versions = (one for one in exchanges if one.target.endswith("/version") and one.began <= first.began)
+        newest = max(one.date for one in versions if one.date)
+        if not newest - MAX_CLOCK_LAG <= found[endpoint] <= newest + 1:
+            raise AssertionError(f"{endpoint}: counting began at {found[endpoint]}, Airflow's clock showed {newest}")
+    return found
+
+
+def _asked_since(exchange: Exchange) -> float:
+    """The time from which a request asks for ended rows, in Unix seconds."""
+    query = parse_qs(exchange.target.partition("?")[2])
+    return datetime.fromisoformat(query["updated_at_gte"][0]).timestamp()
 
 
 class Audit:
