@@ -183,4 +183,3 @@ REASONS = (
     NOT_DUE,
 )
 """All of them, in the order in which the checks are made."""
-BY_NAME = {reason.name: reason for reason in REASONS}

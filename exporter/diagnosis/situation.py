@@ -5,7 +5,7 @@ The rows are only described here: any object with these attributes will do, so t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -157,8 +157,3 @@ class Situation:
         """Whether it is the LocalExecutor of Airflow 3, which takes any number of tasks and queues them itself."""
         name = executor or (self.executors[0] if self.executors else "")
         return self.release >= (3,) and name.rpartition(".")[2].rpartition(":")[2] == "LocalExecutor"
-
-
-def by_name(pools: Iterable[PoolUse]) -> dict[str, PoolUse]:
-    """Pools by their names."""
-    return {pool.name: pool for pool in pools}

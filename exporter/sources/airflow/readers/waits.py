@@ -33,6 +33,8 @@ MIN_WAIT_SECONDS = 30.0
 """A task instance is asked for if it has been scheduled for this long: the scheduler may not have come to it before."""
 ANSWER_LIFETIME = 300.0
 """Seconds for which an answer about a task holds."""
+MAX_STALE_SECONDS = 300.0
+"""Seconds without a new reading of the task instances after which nothing is said of what waits."""
 MAX_STEP_INTERVALS = 4
 """Intervals of the reader after which the time since the last reading is not counted as waited: nothing was seen."""
 
@@ -100,6 +102,9 @@ class WaitsReader(ApiReader):
         situation = self._build_situation()
         if situation is None:
             return Reading(notes=["active task instances were not read yet"])
+        if self._is_stale():
+            tables: dict[Family, dict[Labels, float]] = {family: {} for family in self.families}
+            return Reading(tables, notes=["active task instances have not been read for a while"])
         waiting = self._apply_answers(explain(situation), situation.now)
         findings = build_findings(situation, waiting)
         self._shared.directory.record_diagnosis(Diagnosis(situation.now, findings))
@@ -154,6 +159,11 @@ class WaitsReader(ApiReader):
                 log.debug("why %s.%s waits cannot be read: %s", *task, error)
                 unmet = ()
             self._answers[task] = Answer(TASK_CONCURRENCY in unmet, now)
+
+    def _is_stale(self) -> bool:
+        """Whether the newest reading was diagnosed long ago: the reader of task instances fails."""
+        is_new = self._last is None or self._shared.tasks_read_at != self._seen
+        return not is_new and self._clock() - (self._last or 0.0) > max(MAX_STALE_SECONDS, 4 * self.interval)
 
     def _take_step(self) -> float:
         """Seconds since the last reading, on this machine's clock; 0 where nothing new was read, or after a gap."""

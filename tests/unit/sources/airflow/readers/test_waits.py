@@ -8,7 +8,12 @@ from exporter.metrics.catalogue.api import waits
 from exporter.metrics.family import Family
 from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.objects.pools import Pool
-from exporter.sources.airflow.readers.waits import ANSWER_LIFETIME, MAX_QUERIES_PER_READING, WaitsReader
+from exporter.sources.airflow.readers.waits import (
+    ANSWER_LIFETIME,
+    MAX_QUERIES_PER_READING,
+    MAX_STALE_SECONDS,
+    WaitsReader,
+)
 from exporter.sources.airflow.shared import AirflowState
 from exporter.sources.directory import Directory
 from tests.unit.diagnosis.rows import NOW, run, task
@@ -112,6 +117,7 @@ def test_a_task_that_nothing_explains_is_asked_for_and_stopped_by_its_own_limit(
     reader.read()
     assert asked == [("orders", "r1", "limited", -1)], "an answer holds for a while"
     clock.now += ANSWER_LIFETIME
+    shared.tasks_read_at += ANSWER_LIFETIME
     reader.read()
     assert len(asked) == 2
 
@@ -157,3 +163,15 @@ def test_an_error_about_one_task_fails_nothing() -> None:
     reader, shared, _ = make_reader(read_unmet)
     make_unexplained(shared, "a")
     assert reader.read().tables[waits.WAITING_TASKS] == {("orders", "scheduler"): 1}
+
+
+def test_a_reading_that_is_long_past_says_nothing_of_what_waits() -> None:
+    reader, shared, clock = make_reader()
+    show(shared)
+    reader.read()
+    clock.now += MAX_STALE_SECONDS + 1
+    tables = reader.read().tables
+    assert tables[waits.WAITING_TASKS] == {}
+    assert tables[waits.OBJECT_WAITING] == {}
+    show(shared, NOW + 400)
+    assert reader.read().tables[waits.WAITING_TASKS] == {("orders", "pool"): 2}
