@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from exporter.config.settings import Settings
-from exporter.diagnosis.findings import Diagnosis, Finding, to_json
+from exporter.diagnosis.findings import Finding
 from exporter.diagnosis.reasons import Patience
+from exporter.diagnosis.report import Diagnosis, to_json
 from exporter.engine import Engine
 
 STOP_SECONDS = 5.0

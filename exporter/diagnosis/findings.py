@@ -10,7 +10,6 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Patience, Reason
@@ -97,14 +96,6 @@ class Finding:
             self.since = since
 
 
-class Diagnosis(NamedTuple):
-    """What was found at one moment."""
-
-    time: float
-    """When Airflow was read, in Unix seconds by the clock of its server."""
-    findings: Sequence[Finding]
-
-
 def get_object(reason: Reason, row: ActiveTaskInstance, situation: Situation) -> str:
     """The object that a reason names for a task instance."""
     match reason.object_kind:
@@ -144,32 +135,6 @@ def build_findings(situation: Situation, waiting: Waiting) -> list[Finding]:
         found.values(),
         key=lambda one: (order.index(one.reason.patience), -one.tasks - one.runs, one.reason.name, one.object),
     )
-
-
-def to_json(diagnosis: Diagnosis) -> dict[str, object]:
-    """The diagnosis as plain data; what is unlimited or not known is null."""
-    return {
-        "time": diagnosis.time,
-        "findings": [
-            {
-                "reason": one.reason.name,
-                "patience": one.reason.patience.name.lower(),
-                "object_kind": one.reason.object_kind,
-                "object": one.object,
-                "task_instances": one.tasks,
-                "dag_runs": one.runs,
-                "slots": one.slots,
-                "since": one.since,
-                "limit": None if one.limit is None or math.isinf(one.limit) else one.limit,
-                "used": one.used,
-                "holders": dict(one.holders),
-                "dags": dict(one.dags.most_common(MAX_NAMED)),
-                "setting": one.reason.setting,
-                "suggestion": one.suggestion,
-            }
-            for one in diagnosis.findings
-        ],
-    }
 
 
 class _Holders:

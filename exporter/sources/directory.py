@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding
+
 if TYPE_CHECKING:
-    from exporter.diagnosis.findings import Diagnosis
+    from exporter.diagnosis.findings import Finding
 
 MAX_TASKS_PER_DAG = 5_000
 """Task ids that are remembered for one DAG."""
@@ -47,8 +49,7 @@ class Directory:
         """Grows when StatsD names may resolve differently: after new ids with dots, another release or settings."""
         self.polls = 0
         """The number of polls that recorded all active tries, and all that finished after the poll before."""
-        self.diagnosis: Diagnosis | None = None
-        """The newest diagnosis of what waits; None before the first."""
+        self._diagnosis = Diagnosis(0.0)
         self._files: Mapping[tuple[str, str], str] = {}
         self._listed_files: dict[str, frozenset[tuple[str, str]]] = {}
         self._clock = clock
@@ -99,9 +100,22 @@ class Directory:
         """
         return self._files.get((bundle, name), name)
 
-    def record_diagnosis(self, diagnosis: Diagnosis) -> None:
-        """Record a new diagnosis of what waits, and why."""
-        self.diagnosis = diagnosis
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        """The newest diagnosis; None before it was known what waits."""
+        return self._diagnosis if self._diagnosis.time else None
+
+    def record_findings(self, when: float, findings: Sequence[Finding]) -> None:
+        """Record what waits and why, as read at a time (Unix seconds)."""
+        self._diagnosis = self._diagnosis._replace(time=when, findings=findings)
+
+    def record_failures(self, failures: Sequence[FailureFinding], newest: Sequence[FailedTry]) -> None:
+        """Record what fails, and the last tries that failed."""
+        self._diagnosis = self._diagnosis._replace(failures=failures, failed_tries=newest)
+
+    def record_costs(self, costs: Sequence[CostFinding]) -> None:
+        """Record what costs more than it does."""
+        self._diagnosis = self._diagnosis._replace(costs=costs)
 
     def record_poll(self) -> None:
         """Record that all tries which Airflow returns now were recorded."""

@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.collect.status import SourceStatus
 from exporter.config.settings import Setting
-from exporter.diagnosis.findings import Diagnosis, to_json
+from exporter.diagnosis.report import Diagnosis, to_json
 from exporter.sources.directory import TaskKey
 from exporter.store import exposition
 from exporter.store.exposition import Format

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from exporter.diagnosis.findings import Diagnosis, Finding
+from exporter.diagnosis.findings import Finding
 from exporter.diagnosis.reasons import Patience
+from exporter.diagnosis.report import Diagnosis
 from exporter.web.html import Markup, join, tag
 from exporter.web.pages import format_timestamp, render_page, render_table
 

@@ -10,6 +10,8 @@ from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
+from exporter.sources.airflow.counting.decision import EndedTry
+from exporter.sources.airflow.ended_log import EndedLog
 from exporter.sources.directory import Directory
 
 
@@ -38,6 +40,10 @@ class AirflowState:
     """Slots of each executor over all live schedulers; infinite where unlimited."""
     executors: Sequence[str] = ()
     """Class names of the executors, the default one first."""
+    ended_tries: EndedLog[EndedTry] = field(default_factory=EndedLog)
+    """Tries that ended, with their outcome, as they were counted."""
+    ended_runs: EndedLog[DagRun] = field(default_factory=EndedLog)
+    """Runs that ended, as they were counted."""
     backfill_limits: Mapping[str, int] = field(default_factory=dict)
     """max_active_runs of unfinished backfills by DAG; 0 where all of them are paused."""
 

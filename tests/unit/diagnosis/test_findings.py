@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from exporter.diagnosis.findings import Diagnosis, Finding, build_findings, to_json
+from exporter.diagnosis.findings import Finding, build_findings
+from exporter.diagnosis.report import Diagnosis, to_json
 from exporter.diagnosis.situation import Situation
 from exporter.diagnosis.waiting import explain
 from exporter.sources.airflow.api.objects.dags import Dag

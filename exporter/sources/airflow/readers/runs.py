@@ -70,6 +70,7 @@ class RunsReader(ApiReader):
         known = self._recall(ended)
         fresh = {key: run for key, run in ended.items() if known.get(key) != run_end(run)}
         counted = [(run, key in known) for key, run in fresh.items() if key in known or is_recent(run, span)]
+        self._overview.ended_runs.extend(run for run, _ in counted)
         changes = [
             change
             for run, again in counted

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
-from exporter.diagnosis.findings import Diagnosis, Finding, build_findings
+from exporter.diagnosis.findings import Finding, build_findings
 from exporter.diagnosis.reasons import MAX_ACTIVE_TIS, REASONS, SCHEDULER
 from exporter.diagnosis.situation import ActiveTaskInstance, Situation
 from exporter.diagnosis.waiting import Waiting, explain
@@ -107,7 +107,7 @@ class WaitsReader(ApiReader):
             return Reading(tables, notes=["active task instances have not been read for a while"])
         waiting = self._apply_answers(explain(situation), situation.now)
         findings = build_findings(situation, waiting)
-        self._shared.directory.record_diagnosis(Diagnosis(situation.now, findings))
+        self._shared.directory.record_findings(situation.now, findings)
         changes = list(add_seconds(waiting, findings, self._take_step()))
         note = f"{len(waiting.tasks)} task instances and {len(waiting.runs)} runs wait, for {len(findings)} objects"
         return Reading(wait_tables(waiting, findings), changes=changes, notes=[note])
