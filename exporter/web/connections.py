@@ -238,7 +238,8 @@ class ConnectionManager:
             )
         except OSError as error:
             self._counts.failed_handshakes += 1
-            log.debug("a TLS handshake failed: %s", error)
+            # Text, not the error: a log record that is kept would keep the TLS buffer too.
+            log.debug("a TLS handshake failed: %s", str(error) or "the client closed the connection")
             # As in connection_lost: the traceback would keep the TLS buffer.
             clear_frames(error.__traceback__)
 
