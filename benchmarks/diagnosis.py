@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from exporter.diagnosis.findings import build_findings
 from exporter.diagnosis.situation import Situation
-from exporter.diagnosis.waiting import explain
+from exporter.diagnosis.waits.waiting import explain
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Patience, Reason
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
-from exporter.diagnosis.usage import OCCUPYING
-from exporter.diagnosis.waiting import Waiting, get_since
+from exporter.diagnosis.waits.usage import OCCUPYING
+from exporter.diagnosis.waits.waiting import Waiting, get_since
 
 MAX_NAMED = 3
 """How many holders, and how many waiting DAGs, a finding names."""

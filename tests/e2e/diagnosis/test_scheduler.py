@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from demo.environment import install, release, venv_folder
-from exporter.diagnosis.queueing import explain_scheduled
 from exporter.diagnosis.reasons import SCHEDULER
-from exporter.diagnosis.usage import LimitUsage
+from exporter.diagnosis.waits.queueing import explain_scheduled
+from exporter.diagnosis.waits.usage import LimitUsage
 from tests.e2e.diagnosis.record import ask
 from tests.e2e.diagnosis.states import make_state, to_situation
 

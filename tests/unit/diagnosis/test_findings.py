@@ -7,7 +7,7 @@ import json
 from exporter.diagnosis.findings import Finding, build_findings
 from exporter.diagnosis.report import Diagnosis, to_json
 from exporter.diagnosis.situation import Situation
-from exporter.diagnosis.waiting import explain
+from exporter.diagnosis.waits.waiting import explain
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
 from tests.unit.diagnosis.rows import NOW, run, situation, task

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.diagnosis.queueing import explain_scheduled
 from exporter.diagnosis.reasons import SCHEDULER
-from exporter.diagnosis.usage import LimitUsage
+from exporter.diagnosis.waits.queueing import explain_scheduled
+from exporter.diagnosis.waits.usage import LimitUsage
 from tests.e2e.diagnosis.states import to_situation
 
 RECORDED = sorted((Path(__file__).parents[2] / "data" / "diagnosis").glob("scheduler-*.json.xz"))

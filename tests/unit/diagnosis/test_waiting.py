@@ -8,7 +8,7 @@ import pytest
 
 from exporter.diagnosis.reasons import REASONS
 from exporter.diagnosis.situation import Situation, TaskLimits, Workers
-from exporter.diagnosis.waiting import explain
+from exporter.diagnosis.waits.waiting import explain
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
 from tests.unit.diagnosis.rows import NOW, run, situation, task

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from exporter.diagnosis.findings import Finding, build_findings
 from exporter.diagnosis.reasons import MAX_ACTIVE_TIS, REASONS, SCHEDULER
 from exporter.diagnosis.situation import ActiveTaskInstance, Situation
-from exporter.diagnosis.waiting import Waiting, explain
+from exporter.diagnosis.waits.waiting import Waiting, explain
 from exporter.metrics.catalogue.api import waits
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Change, ReaderError, Reading

@@ -8,7 +8,7 @@ from collections import defaultdict
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import ActiveTaskInstance, Situation
-from exporter.diagnosis.usage import OCCUPYING
+from exporter.diagnosis.waits.usage import OCCUPYING
 
 
 class Overtaking:

@@ -12,11 +12,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.diagnosis import reasons
-from exporter.diagnosis.limits import Heads, Limits
-from exporter.diagnosis.overtaking import Overtaking
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import ActiveTaskInstance, Situation
-from exporter.diagnosis.usage import LimitUsage, get_open_slots
+from exporter.diagnosis.waits.limits import Heads, Limits
+from exporter.diagnosis.waits.overtaking import Overtaking
+from exporter.diagnosis.waits.usage import LimitUsage, get_open_slots
 
 Explained = tuple[ActiveTaskInstance, Reason]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from exporter.diagnosis import reasons
-from exporter.diagnosis.queueing import Explained, explain_scheduled
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
-from exporter.diagnosis.usage import LimitUsage
+from exporter.diagnosis.waits.queueing import Explained, explain_scheduled
+from exporter.diagnosis.waits.usage import LimitUsage
 
 MAX_START_SECONDS = 60.0
 """How long a queued task instance counts as being started."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import ActiveTaskInstance, Situation
-from exporter.diagnosis.usage import LimitUsage
+from exporter.diagnosis.waits.usage import LimitUsage
 
 
 class Limits:
