@@ -23,7 +23,7 @@ class Reason(NamedTuple):
 
     name: str
     object_kind: str
-    """What stands in the way: pool, dag, task, executor, queue or airflow."""
+    """What stands in the way: pool, dag, task, executor, queue, file, asset or airflow."""
     patience: Patience
     setting: str
     """The setting, argument or action that changes it."""
@@ -156,6 +156,97 @@ BACKFILL_LIMIT = Reason(
     "As many runs of the backfill are running as its max_active_runs allows, or the backfill is paused.",
 )
 NOT_DUE = Reason("not_due", "dag", Patience.NORMAL, "none", "The run is due at a later time.")
+PAST = Reason(
+    "past",
+    "task",
+    Patience.NEVER,
+    "clear the failed task of the earlier run, or mark it as success",
+    "The task depends on its instance in the run before (depends_on_past, wait_for_downstream), which did not succeed.",
+)
+TRIGGER_RULE = Reason(
+    "trigger_rule",
+    "task",
+    Patience.BUSY,
+    "trigger_rule of the task",
+    "All tasks before it have ended, but not in the states that the task's trigger rule asks for.",
+)
+UPSTREAM = Reason(
+    "upstream",
+    "task",
+    Patience.BUSY,
+    "none",
+    "The run goes on only after a task that is not part of the run, or was removed from the DAG.",
+)
+AUTO_PAUSED = Reason(
+    "auto_paused",
+    "dag",
+    Patience.NEVER,
+    "fix the cause, then unpause the DAG; max_consecutive_failed_dag_runs",
+    "The scheduler paused the DAG, because as many runs in a row failed as max_consecutive_failed_dag_runs allows.",
+)
+FILE_BROKEN = Reason(
+    "file_broken",
+    "file",
+    Patience.NEVER,
+    "fix the import error of the file",
+    "The DAG's file cannot be imported, so Airflow works with an old version of the DAG or with none.",
+)
+FILE_STALE = Reason(
+    "file_stale",
+    "file",
+    Patience.BUSY,
+    "the DAG processor; the folder or bundle of the file",
+    "The DAG's file has not been parsed for long, though other files are.",
+)
+ASSET = Reason(
+    "asset",
+    "asset",
+    Patience.NEVER,
+    "the DAG that updates the asset",
+    "The DAG waits for an asset whose producer failed, is paused, or does not exist.",
+)
+SLOWER_THAN_SCHEDULE = Reason(
+    "slower_than_schedule",
+    "dag",
+    Patience.BUSY,
+    "schedule of the DAG, max_active_runs, or faster runs",
+    "A run of the DAG takes longer than the time between two runs, so runs are late or skipped.",
+)
+HANGS = Reason(
+    "hangs",
+    "task",
+    Patience.BUSY,
+    "execution_timeout of the task; see its log",
+    "The task has been running for far longer than it ever took.",
+)
+STARVED_OF_CPU = Reason(
+    "starved_of_cpu",
+    "task",
+    Patience.BUSY,
+    "parallelism or worker_concurrency, or more CPUs",
+    "The task gets far less CPU than it used before, while the machine has none to spare.",
+)
+POLLS = Reason(
+    "polls",
+    "task",
+    Patience.NORMAL,
+    "mode='reschedule' or deferrable=True of the sensor",
+    "A sensor holds a slot while it waits.",
+)
+NO_HEARTBEAT = Reason(
+    "no_heartbeat",
+    "task",
+    Patience.BUSY,
+    "the worker of the task: memory, network, restarts",
+    "The task is shown as running, but its process no longer exists.",
+)
+ORPHAN = Reason(
+    "orphan",
+    "task",
+    Patience.NEVER,
+    "end the process; look for what killed its supervisor",
+    "A process still works for a try that is no longer running, so its work may be done twice.",
+)
 
 REASONS = (
     DAG_PAUSED,
@@ -181,5 +272,18 @@ REASONS = (
     MAX_ACTIVE_RUNS,
     BACKFILL_LIMIT,
     NOT_DUE,
+    PAST,
+    UPSTREAM,
+    TRIGGER_RULE,
+    AUTO_PAUSED,
+    FILE_BROKEN,
+    FILE_STALE,
+    ASSET,
+    SLOWER_THAN_SCHEDULE,
+    HANGS,
+    STARVED_OF_CPU,
+    POLLS,
+    NO_HEARTBEAT,
+    ORPHAN,
 )
 """All of them, in the order in which the checks are made."""

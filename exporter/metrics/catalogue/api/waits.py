@@ -16,8 +16,21 @@ WAITING_TASKS = gauge(
 )
 WAITING_RUNS = gauge(
     "airflow_waiting_dag_runs",
-    help="Number of queued DAG runs, each counted under the one reason why it is not started",
+    help="Number of DAG runs that wait, each counted under one reason: queued ones that are not started, and running "
+    "ones in which no task instance is active",
     labels=("dag_id", "reason"),
+)
+DAG_BLOCKED = gauge(
+    "airflow_dag_blocked",
+    help="Always 1: the DAG is meant to run and does not, with the one reason why",
+    labels=("dag_id", "reason"),
+    audience="operators who write alerts on reasons",
+)
+SUSPICIOUS_TASKS = gauge(
+    "airflow_suspicious_task_instances",
+    help="Number of running task instances that hang, lack CPU, poll, or have lost their process or their heartbeat",
+    labels=("dag_id", "reason"),
+    audience="operators who write alerts on reasons",
 )
 OBJECT_WAITING = gauge(
     "airflow_object_waiting_task_instances",
@@ -31,6 +44,13 @@ OBJECT_WAITING_SINCE = gauge(
     help="Time since which the longest waiting task instance of the object has waited; absent if Airflow does not say",
     labels=("reason", "object"),
     cap=2_000,
+)
+OBJECT_WAITING_RUNS = gauge(
+    "airflow_object_waiting_dag_runs",
+    help="Number of DAG runs that wait for an object: the DAG or task (dag_id.task_id) that the reason names",
+    labels=("reason", "object"),
+    cap=2_000,
+    audience="operators who write alerts on reasons",
 )
 REASON_INFO = gauge(
     "airflow_reason_info",
@@ -52,8 +72,11 @@ OBJECT_WAITED_SECONDS = counter(
 FAMILIES = (
     WAITING_TASKS,
     WAITING_RUNS,
+    DAG_BLOCKED,
+    SUSPICIOUS_TASKS,
     OBJECT_WAITING,
     OBJECT_WAITING_SINCE,
+    OBJECT_WAITING_RUNS,
     REASON_INFO,
     WAITED_SECONDS,
     OBJECT_WAITED_SECONDS,

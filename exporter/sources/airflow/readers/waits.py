@@ -60,8 +60,11 @@ class WaitsReader(ApiReader):
     families = (
         waits.WAITING_TASKS,
         waits.WAITING_RUNS,
+        waits.DAG_BLOCKED,
+        waits.SUSPICIOUS_TASKS,
         waits.OBJECT_WAITING,
         waits.OBJECT_WAITING_SINCE,
+        waits.OBJECT_WAITING_RUNS,
         waits.REASON_INFO,
     )
     needs = ("dags", "runs", "tasks", "pools", "config", "backfills")
@@ -180,7 +183,8 @@ def wait_tables(waiting: Waiting, findings: Iterable[Finding]) -> dict[Family, d
     runs: Counter[Labels] = Counter((run.dag_id, reason.name) for run, reason in waiting.runs)
     objects: dict[Labels, float] = {}
     since: dict[Labels, float] = {}
-    for finding in findings:
+    found = list(findings)
+    for finding in found:
         if not finding.tasks:
             continue
         labels = (finding.reason.name, finding.object)
@@ -192,6 +196,7 @@ def wait_tables(waiting: Waiting, findings: Iterable[Finding]) -> dict[Family, d
         waits.WAITING_RUNS: dict(runs),
         waits.OBJECT_WAITING: objects,
         waits.OBJECT_WAITING_SINCE: since,
+        waits.OBJECT_WAITING_RUNS: {(one.reason.name, one.object): one.runs for one in found if one.runs},
         waits.REASON_INFO: {(one.name, one.setting, one.patience.name.lower()): 1 for one in REASONS},
     }
 
