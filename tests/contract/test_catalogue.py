@@ -14,6 +14,9 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 OF_API = [family for family in FAMILIES if family.source == "airflow"]
 NOT_RECORDED = {
     "airflow_waiting_dag_runs": "no run was queued",
+    "airflow_object_waiting_dag_runs": "no run was queued",
+    "airflow_dag_blocked": "every DAG ran when the replies were recorded",
+    "airflow_suspicious_task_instances": "no task hung when the replies were recorded",
     "airflow_waited_seconds_total": "one reading alone has no time between readings",
     "airflow_object_waited_seconds_total": "one reading alone has no time between readings",
     "airflow_backfill_runs": "no backfill ran when the replies were recorded",
