@@ -20,5 +20,5 @@ def test_every_endpoint_is_in_the_table_with_its_permission() -> None:
     assert read_table() == {step.resource.name: step.resource.permissions for step in list_checks()}
 
 
-def test_every_reader_that_feeds_families_has_its_endpoints_checked_but_for_the_one_that_only_computes() -> None:
-    assert [reader.name for reader in READERS if reader.families and not reader.checks] == ["waits"]
+def test_every_reader_that_feeds_families_has_its_endpoints_checked_but_for_those_that_only_compute() -> None:
+    assert [reader.name for reader in READERS if reader.families and not reader.checks] == ["waits", "failures"]

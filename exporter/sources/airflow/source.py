@@ -21,6 +21,7 @@ from exporter.sources.airflow.readers import (
     assets,
     backfills,
     dags,
+    failures,
     history,
     instance,
     pools,
@@ -48,6 +49,7 @@ READERS: Sequence[type[ApiReader]] = order_by_needs(
         assets.AssetsReader,
         history.HistoryReader,
         waits.WaitsReader,
+        failures.FailuresReader,
     )
 )
 """Every reader, in the order in which they run: what a reader needs of others is declared in its `needs`."""

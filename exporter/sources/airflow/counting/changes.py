@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from exporter.config.dag_filter import DagFilter
-from exporter.metrics.catalogue.api import tasks
+from exporter.metrics.catalogue.api import failures, tasks
 from exporter.metrics.family import Family
 from exporter.metrics.reading import Change
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
@@ -52,6 +52,8 @@ def try_changes(row: TaskInstance, outcome: TryOutcome, dag_filter: DagFilter) -
     for family in OUTCOME_COUNTERS[outcome]:
         yield Change(family, labels, seconds) if family is tasks.FAILED_SECONDS else Change(family, labels)
     if outcome is TryOutcome.SUCCESS:
+        number = failures.TRY_NUMBERS[min(max(row.try_number, 1), len(failures.TRY_NUMBERS)) - 1]
+        yield Change(failures.SUCCEEDED, (row.dag_id, number))
         if dag_filter.task_labels:
             yield Change(tasks.DURATION, (row.dag_id,), seconds)
         if dag_filter.has_task_histograms(row.dag_id):
