@@ -49,6 +49,7 @@ def test_an_unsuitable_python_is_refused_by_name(monkeypatch: pytest.MonkeyPatch
         environment.find_python("2.11.2")
 
 
+@pytest.mark.skipif(sys.version_info[:2] > newest_python("3.3.2"), reason="Airflow does not run on this Python")
 def test_this_python_is_found_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_DEMO_PYTHON", raising=False)
     assert environment.find_python("3.3.2") == sys.executable
