@@ -11,7 +11,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -53,9 +52,11 @@ class Process:
         """Ask until the page says this, and say whether it did in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            with suppress(urllib.error.HTTPError):
+            try:
                 if self.get(path) == text:
                     return True
+            except urllib.error.HTTPError as error:
+                error.close()
             time.sleep(0.05)
         return False
 
