@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import Stat, TimeSeries
 from grafana.boards.kit.panel import GREY, NEUTRAL, NO_API, Query
 from grafana.boards.kit.promql import DAG, age, ago, increase, one, pick, rate, total
 from grafana.boards.kit.table import Column, Key, Table
 
-WAITING = f"max by(reason, object) ({one('airflow_object_waiting_task_instances')})"
 SETTING = f"max by(reason, setting) ({one('airflow_reason_info')})"
 SINCE = one("airflow_object_waiting_since_timestamp_seconds")
+
+
+def with_setting(family: str) -> str:
+    """A gauge by reason and object, with the setting that changes the reason."""
+    return f"max by(reason, object) ({one(family)}) * on(reason) group_left(setting) {SETTING}"
+
 
 TASK_WAITS = Row(
     "Why tasks wait",
@@ -18,11 +24,14 @@ TASK_WAITS = Row(
         Table(
             "What stands in the way",
             "Task instances that wait, by the first of the scheduler's checks that they do not pass, and the pool, DAG,"
-            " task, queue or executor that stops them. Setting: what to change. The page /diagnosis of the exporter"
-            " shows limits, holders and a value to try. Source: API.",
+            " task, queue or executor that stops them. Setting: what to change; Try: a value with which all of it could"
+            " start, at most twice the limit. Source: API.",
             {"reason": Key("Reason"), "object": Key("Object"), "setting": Key("Setting")},
             [
-                Column("Waiting", f"{WAITING} * on(reason) group_left(setting) {SETTING}", decimals=0, width=110),
+                Column("Waiting", with_setting("airflow_object_waiting_task_instances"), decimals=0, width=110),
+                Column("In use", with_setting("airflow_object_limit_used"), decimals=0, width=90),
+                Column("Limit", with_setting("airflow_object_limit"), decimals=0, width=90),
+                Column("Try", with_setting("airflow_object_suggested_limit"), decimals=0, width=90),
                 Column(
                     "Longest wait",
                     age(f"(time() - max by(reason, object) ({SINCE})) * on(reason) group_left(setting) {SETTING}"),
@@ -61,6 +70,25 @@ TASK_WAITS = Row(
         .unit("short")
         .stacked()
         .no_value(NO_API),
+        Table(
+            "Who holds the limits",
+            "DAGs that hold most of each pool, executor or task that others wait for. Source: API.",
+            {
+                "dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW]),
+                "reason": Key("Reason"),
+                "object": Key("Object"),
+            },
+            [
+                Column(
+                    "Held",
+                    f"max by(dag_id, reason, object) ({one('airflow_object_held')})",
+                    decimals=0,
+                    width=90,
+                )
+            ],
+        )
+        .size(12, 8)
+        .no_value("nothing waits"),
         Table(
             "What waiting has cost",
             "Time waited for each object over the selected time range, all task instances added up. Raise first what"

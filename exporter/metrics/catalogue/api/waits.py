@@ -41,7 +41,8 @@ OBJECT_WAITING = gauge(
 )
 OBJECT_WAITING_SINCE = gauge(
     "airflow_object_waiting_since_timestamp_seconds",
-    help="Time since which the longest waiting task instance of the object has waited; absent if Airflow does not say",
+    help="Time since which the task instance or run that waits longest for the object has waited; absent if Airflow "
+    "does not say",
     labels=("reason", "object"),
     cap=2_000,
 )

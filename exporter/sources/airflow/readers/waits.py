@@ -18,10 +18,11 @@ from exporter.diagnosis.findings import Finding, build_findings
 from exporter.diagnosis.reasons import MAX_ACTIVE_TIS, REASONS, SCHEDULER
 from exporter.diagnosis.situation import ActiveTaskInstance, Situation
 from exporter.diagnosis.waits.waiting import Waiting, explain
-from exporter.metrics.catalogue.api import waits
+from exporter.metrics.catalogue.api import object_limits, waits
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Change, ReaderError, Reading
 from exporter.sources.airflow.api.objects.dependencies import TASK_CONCURRENCY, read_unmet_dependencies
+from exporter.sources.airflow.limit_tables import build_limit_tables
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.shared import AirflowState
 
@@ -66,6 +67,7 @@ class WaitsReader(ApiReader):
         waits.OBJECT_WAITING_SINCE,
         waits.OBJECT_WAITING_RUNS,
         waits.REASON_INFO,
+        *object_limits.FAMILIES,
     )
     needs = ("dags", "runs", "tasks", "pools", "config", "backfills")
 
@@ -106,14 +108,15 @@ class WaitsReader(ApiReader):
         if situation is None:
             return Reading(notes=["active task instances were not read yet"])
         if self._is_stale():
-            tables: dict[Family, dict[Labels, float]] = {family: {} for family in self.families}
-            return Reading(tables, notes=["active task instances have not been read for a while"])
+            nothing: dict[Family, dict[Labels, float]] = {family: {} for family in self.families}
+            return Reading(nothing, notes=["active task instances have not been read for a while"])
         waiting = self._apply_answers(explain(situation), situation.now)
         findings = build_findings(situation, waiting)
         self._shared.directory.record_findings(situation.now, findings)
         changes = list(add_seconds(waiting, findings, self._take_step()))
         note = f"{len(waiting.tasks)} task instances and {len(waiting.runs)} runs wait, for {len(findings)} objects"
-        return Reading(wait_tables(waiting, findings), changes=changes, notes=[note])
+        tables = {**wait_tables(waiting, findings), **build_limit_tables(findings)}
+        return Reading(tables, changes=changes, notes=[note])
 
     def _build_situation(self) -> Situation | None:
         shared = self._shared
@@ -185,10 +188,9 @@ def wait_tables(waiting: Waiting, findings: Iterable[Finding]) -> dict[Family, d
     since: dict[Labels, float] = {}
     found = list(findings)
     for finding in found:
-        if not finding.tasks:
-            continue
         labels = (finding.reason.name, finding.object)
-        objects[labels] = finding.tasks
+        if finding.tasks:
+            objects[labels] = finding.tasks
         if finding.since is not None:
             since[labels] = finding.since
     return {

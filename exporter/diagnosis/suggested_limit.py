@@ -1,0 +1,33 @@
+"""A value to try for the limit that a finding names."""
+
+from __future__ import annotations
+
+import math
+
+from exporter.diagnosis import reasons
+from exporter.diagnosis.findings import Finding
+
+MAX_FACTOR = 2
+"""A limit is at most doubled in one step: what is behind it has to carry the load."""
+
+
+def suggest_limit(finding: Finding) -> float | None:
+    """The limit with which everything that waits could start, at most twice the present one; None if it has none."""
+    match finding.reason:
+        case reasons.POOL_MISSING | reasons.POOL_WITHOUT_SLOTS | reasons.POOL_TOO_SMALL:
+            return finding.most_slots
+        case reasons.POOL | reasons.PRIORITY:
+            return _raise(finding.limit, finding.slots)
+        case reasons.MAX_ACTIVE_TASKS:
+            return _raise(finding.limit, max(finding.groups.values(), default=0))
+        case reasons.MAX_ACTIVE_RUNS:
+            return _raise(finding.limit, finding.runs)
+        case reasons.PARALLELISM:
+            return _raise(finding.limit, finding.tasks)
+    return None
+
+
+def _raise(limit: float | None, missing: int) -> float | None:
+    if limit is None or math.isinf(limit):
+        return None
+    return min(limit + missing, limit * MAX_FACTOR)
