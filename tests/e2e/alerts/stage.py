@@ -11,6 +11,7 @@ from typing import NamedTuple
 import yaml
 
 from demo.airflow import Airflow
+from demo.environment import Executor
 from demo.preparation import Pool
 from demo.workdir import free_port
 from tests.alertmanager.server import Alertmanager, Config, Inbox, find_program, readdressed, shipped_config
@@ -42,6 +43,11 @@ class Plan(NamedTuple):
     change_routes: Callable[[Config], Config]
     seconds: int | None
     """Between two scrapes and evaluations, where they are not those of the shipped configuration."""
+    executor: Executor = "LocalExecutor"
+    user: str = "viewer"
+    """Of Airflow, as whom the exporter reads."""
+    exporter_module: str = "exporter"
+    """What is run as the exporter."""
 
 
 class Stage(NamedTuple):
@@ -81,7 +87,7 @@ def open_stage(plan: Plan, folder: Path, say: Say, worker: LeakingWorker | None 
         airflow.up()
         console = Console(airflow)
         stack.callback(console.close)
-        exporter = Subject(folder / "exporter", exporter_flags(plan, airflow, folder, port))
+        exporter = Subject(folder / "exporter", exporter_flags(plan, airflow, folder, port), plan.exporter_module)
         stack.callback(exporter.close)
         exporter.start()
         exporter.wait_ready()
@@ -124,6 +130,7 @@ def start_airflow(plan: Plan, folder: Path, statsd_port: int, say: Say) -> Airfl
         plan.version,
         folder / "airflow",
         database="postgres",
+        executor=plan.executor,
         dags=folder / "dags",
         pools=plan.pools,
         settings=settings,
@@ -139,7 +146,7 @@ def exporter_flags(plan: Plan, airflow: Airflow, folder: Path, statsd_port: int)
     return [
         f"--config.file={config}",
         f"--airflow.url={airflow.url}",
-        "--airflow.username=viewer",
+        f"--airflow.username={plan.user}",
         f"--airflow.password-file={airflow.password_file}",
         "--collector.statsd",
         f"--statsd.listen-udp=127.0.0.1:{statsd_port}",

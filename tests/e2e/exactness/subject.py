@@ -50,7 +50,8 @@ def parse(text: str) -> Exposition:
 class Subject:
     """The exporter as a process; its port, state file and log stay the same across restarts."""
 
-    def __init__(self, folder: Path, flags: Sequence[str]) -> None:
+    def __init__(self, folder: Path, flags: Sequence[str], module: str = "exporter") -> None:
+        """`module` is what is run: the exporter, or what starts it after changing something."""
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.log = folder / "exporter.log"
@@ -59,6 +60,7 @@ class Subject:
         for left in folder.glob("state.sqlite*"):
             left.unlink()
         self._flags = list(flags)
+        self._module = module
         self._child: subprocess.Popen[bytes] | None = None
         self._session = requests.Session()
         self._session.trust_env = False
@@ -87,7 +89,7 @@ class Subject:
         """Start the exporter without waiting."""
         command = [
             sys.executable,
-            *("-m", "exporter", "serve", *self._flags),
+            *("-m", self._module, "serve", *self._flags),
             f"--web.listen-address={self.address}",
             f"--state.file={self._state}",
         ]

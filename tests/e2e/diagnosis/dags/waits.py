@@ -1,0 +1,56 @@
+"""Airflow DAGs that wait for what never comes: sensors, a trigger, a past that failed, assets that nobody makes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fault_compat import Asset, BaseOperator, PythonSensor, TimeDeltaTrigger, declare, hold, task, timedelta
+
+DAY = timedelta(days=1)
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+ENDLESS = {"poke_interval": 5, "timeout": DAY.total_seconds(), "python_callable": lambda: False}
+
+
+class NeverThere(BaseOperator):
+    """Waits for a trigger that does not fire."""
+
+    def execute(self, context):
+        self.defer(trigger=TimeDeltaTrigger(DAY), method_name="resume")
+
+    def resume(self, context, event=None):
+        return None
+
+
+with declare("rescheduled_sensor"):
+    PythonSensor(task_id="never_true", mode="reschedule", **ENDLESS)
+
+with declare("deferred_task"):
+    NeverThere(task_id="never_there")
+
+with declare("poking_sensors"):
+    for number in range(2):
+        PythonSensor(task_id=f"poke_{number}", mode="poke", pool="sensors", **ENDLESS)
+
+with declare("behind_sensors"):
+    task(task_id="waits_for_a_slot", pool="sensors")(hold)()
+
+with declare("on_past", schedule=DAY, start_date=TODAY - 4 * DAY, catchup=True):
+
+    @task(depends_on_past=True)
+    def follow():
+        raise RuntimeError("the first of them fails")
+
+    follow()
+
+for kind in ("paused", "failed"):
+    made = Asset(f"e2e://{kind}")
+    with declare(f"{kind}_producer"):
+
+        @task(outlets=[made])
+        def produce(kind=kind):
+            if kind == "failed":
+                raise RuntimeError("the producer fails")
+
+        produce()
+    with declare(f"consumer_of_{kind}", schedule=[made]):
+        task(task_id="consume")(lambda: None)()
