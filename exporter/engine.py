@@ -147,6 +147,7 @@ class Engine:
     def _run(self, settings: Settings, sources: Iterable[Source]) -> None:
         self.settings = settings
         self.telemetry.ui_url = get_ui_url(settings)
+        self.telemetry.exporter_url = get_exporter_url(settings)
         running = {id(one.source): one for one in self._running if one.source.name in UNINTERRUPTED}
         self._running = tuple(running.get(id(source)) or self._build_running(source) for source in sources)
         self._ledgers[:] = [*(one.ledger for one in self._running), self._tables]
@@ -230,6 +231,14 @@ def get_ui_url(settings: Settings) -> str:
     """The URL of Airflow's user interface; empty if no Airflow is read."""
     airflow = settings.airflow
     return (airflow.public_url or airflow.url) if settings.collectors.get("airflow") else ""
+
+
+def get_exporter_url(settings: Settings) -> str:
+    """The URL of this exporter for browsers; empty if no Airflow is read, so that its links would lead nowhere."""
+    if not settings.collectors.get("airflow"):
+        return ""
+    _, _, port = settings.web.listen_addresses[0].rpartition(":")
+    return settings.web.external_url or f"http://localhost:{port}"
 
 
 def list_sources(settings: Settings) -> list[str]:

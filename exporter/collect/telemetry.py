@@ -66,6 +66,8 @@ class Telemetry:
         """By source: seconds that the other side's clock is ahead of ours."""
         self.ui_url = ""
         """The URL of Airflow's user interface; empty if no Airflow is read."""
+        self.exporter_url = ""
+        """The URL of this exporter for browsers; empty if no Airflow is read."""
         self.served: Callable[[], WebCounts] | None = None
         """Returns the counts of the web server, if there is one."""
         self.reloaded: bool = True
@@ -99,6 +101,7 @@ class Telemetry:
         tables: dict[Family, Values] = {**source_tables(statuses), **reader_tables(statuses)}
         tables[exporter.BUILD_INFO] = {(__version__, platform.python_version()): 1}
         tables[exporter.UI_INFO] = {(self.ui_url,): 1} if self.ui_url else {}
+        tables[exporter.EXPORTER_UI_INFO] = {(self.exporter_url,): 1} if self.exporter_url else {}
         tables[exporter.CLOCK_SKEW] = {(source,): skew for source, skew in self.clock_skew.items()}
         tables[exporter.STATE_PERSISTENT] = {(): int(self._persistent)}
         if self._persistent and self._state:

@@ -87,7 +87,14 @@ FLAGS = tuple(build_flag(option) for option in OPTIONS if option.flag)
 """The flags of all options, built once for all commands."""
 
 NOT_CHECKED = frozenset(
-    {"web.listen_address", "web.telemetry_path", "web.enable_lifecycle", "web.max_connections", "exposition.birth_hold"}
+    {
+        "web.listen_address",
+        "web.telemetry_path",
+        "web.enable_lifecycle",
+        "web.external_url",
+        "web.max_connections",
+        "exposition.birth_hold",
+    }
 )
 NOT_USED_ONCE = NOT_CHECKED | {"collector.statsd", "state.file", "web.config.file", "log.level"}
 RECEIVE_OPTIONS = ("statsd.listen_tcp", "statsd.listen_unix", "statsd.unix", "statsd.receive", "statsd.relay")

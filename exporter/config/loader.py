@@ -220,6 +220,7 @@ def build_settings(given: ConfigLayer) -> Settings:
             config_file=values["web.config.file"],
             enable_lifecycle=values["web.enable_lifecycle"],
             max_connections=values["web.max_connections"],
+            external_url=values["web.external_url"],
         ),
         collectors=select_section(values, "collector."),
         state_file=values["state.file"],

@@ -206,6 +206,13 @@ OPTIONS = (
     ),
     Option("web.telemetry_path", urls.URL_PATH, "Path under which to serve metrics", DEFAULTS.web.telemetry_path),
     Option(
+        "web.external_url",
+        urls.BASE_URL,
+        "URL of the exporter for browsers, used in links of notifications and dashboards; by default http://localhost "
+        "and the port of --web.listen-address",
+        DEFAULTS.web.external_url,
+    ),
+    Option(
         "web.enable_lifecycle",
         values.SWITCH,
         "Enable reloading the configuration with POST /-/reload",

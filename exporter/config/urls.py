@@ -81,7 +81,7 @@ def parse_url_path(raw: object) -> str:
     if (
         not re.fullmatch(r"/[A-Za-z0-9/_.~-]*", text)
         or text.startswith("/-/")
-        or text in ("/diagnosis", "/sources", "/config", "/tries")
+        or text in ("/diagnosis", "/sources", "/config", "/tries", "/failed")
     ):
         raise ValueError(
             f"{quote_value(raw)} is not a URL path, or is already used by the exporter; write for example /metrics"

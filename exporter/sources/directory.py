@@ -50,6 +50,7 @@ class Directory:
         self.polls = 0
         """The number of polls that recorded all active tries, and all that finished after the poll before."""
         self._diagnosis = Diagnosis(0.0)
+        self._failed_logs: dict[str, Mapping[str, str]] = {}
         self._files: Mapping[tuple[str, str], str] = {}
         self._listed_files: dict[str, frozenset[tuple[str, str]]] = {}
         self._clock = clock
@@ -79,6 +80,7 @@ class Directory:
             self.revision += self.dag_ids is None or any("." in dag_id for dag_id in known ^ self.dag_ids)
             self.dag_ids = known
             self._tasks = {dag_id: tasks for dag_id, tasks in self._tasks.items() if dag_id in known}
+            self._failed_logs = {dag_id: urls for dag_id, urls in self._failed_logs.items() if dag_id in known}
 
     def set_files(self, origin: str, files: Iterable[tuple[str, str]]) -> None:
         """Set bundle and path of the DAG files in a list `origin` (DAGs, import errors); on 2.x the bundle is empty."""
@@ -116,6 +118,15 @@ class Directory:
     def record_costs(self, costs: Sequence[CostFinding]) -> None:
         """Record what costs more than it does."""
         self._diagnosis = self._diagnosis._replace(costs=costs)
+
+    def record_failed_logs(self, dag_id: str, urls: Mapping[str, str]) -> None:
+        """Record where the log of the last failed try of each task of a DAG is, the last one first."""
+        self._failed_logs[dag_id] = urls
+
+    def find_failed_log(self, dag_id: str, task_id: str = "") -> str:
+        """The URL of the log of the last failed try of a task, or of any task of the DAG; empty if none is known."""
+        urls = self._failed_logs.get(dag_id, {})
+        return urls.get(task_id, "") if task_id else next(iter(urls.values()), "")
 
     def record_poll(self) -> None:
         """Record that all tries which Airflow returns now were recorded."""

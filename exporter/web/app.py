@@ -33,7 +33,7 @@ from exporter.store.exposition import Format
 from exporter.store.store import Store
 from exporter.web import pages
 from exporter.web.compression import compress
-from exporter.web.diagnosis_page import render_diagnosis_page
+from exporter.web.diagnosis_page import render_diagnosis_page, render_no_failed_try
 from exporter.web.negotiation import accepts_gzip, choose_format, prefers_json
 from exporter.web.runbook_files import list_runbooks, read_runbook
 from exporter.web.runbook_pages import fill_labels, get_title, render_runbook, select_labels
@@ -68,6 +68,8 @@ class AppContext:
     configuration: Callable[[], Sequence[Setting]]
     diagnosis: Callable[[], Diagnosis | None] = lambda: None
     """The newest diagnosis of what waits in Airflow."""
+    find_failed_log: Callable[[str, str], str] = lambda _dag_id, _task_id: ""
+    """Returns the URL of the log of the last failed try of a task, or of a DAG if the task is empty; empty for none."""
     refresh: Callable[[], None] = lambda: None
     """Updates the `airflow_exporter_*` families before a scrape."""
     reload: Callable[[], None] | None = None
@@ -120,6 +122,14 @@ class Endpoints:
         if prefers_json(request):
             return JSONResponse({"time": None, "findings": []} if diagnosis is None else to_json(diagnosis))
         return HTMLResponse(render_diagnosis_page(diagnosis))
+
+    async def redirect_to_failed_log(self, request: Request) -> Response:
+        """Redirect to the log of the last failed try of a DAG or task, in the Airflow that is configured."""
+        dag_id, task_id = request.query_params.get("dag_id", ""), request.query_params.get("task_id", "")
+        if not dag_id:
+            return PlainTextResponse("Write /failed?dag_id=DAG or /failed?dag_id=DAG&task_id=TASK.\n", 400)
+        url = self._context.find_failed_log(dag_id, task_id)
+        return RedirectResponse(url, 302) if url else HTMLResponse(render_no_failed_try(dag_id, task_id), 404)
 
     async def get_sources(self, request: Request) -> Response:
         """The state of each source, as a page or as JSON."""
@@ -227,6 +237,7 @@ def build_app(context: AppContext, telemetry_path: str, max_scrapes: int = MAX_C
         ("/-/ready", endpoints.get_readiness, ["GET"]),
         ("/-/reload", endpoints.reload, ["POST", "PUT"]),
         ("/diagnosis", endpoints.get_diagnosis, ["GET"]),
+        ("/failed", endpoints.redirect_to_failed_log, ["GET"]),
         ("/sources", endpoints.get_sources, ["GET"]),
         ("/config", endpoints.get_configuration, ["GET"]),
         ("/tries", endpoints.get_tries, ["GET"]),

@@ -29,6 +29,21 @@ def render_diagnosis_page(diagnosis: Diagnosis | None) -> str:
     return render_page("Diagnosis", tag("p", when, class_="dim"), *sections)
 
 
+def render_no_failed_try(dag_id: str, task_id: str) -> str:
+    """The page `/failed` where no failed try is known."""
+    subject = join("task ", tag("strong", task_id), " of ") if task_id else Markup()
+    return render_page(
+        "No failed try",
+        tag("p", "No failed try of ", subject, "DAG ", tag("strong", dag_id), " is known."),
+        tag(
+            "p",
+            "The exporter remembers the last failed try of each task that ended since it first read this Airflow: "
+            "with a state file also those of before a restart.",
+            class_="dim",
+        ),
+    )
+
+
 def render_section(diagnosis: Diagnosis, patience: Patience) -> Markup:
     """The findings of one patience; nothing where there are none."""
     rows = [render_row(one, diagnosis.time) for one in diagnosis.findings if one.reason.patience is patience]

@@ -17,6 +17,7 @@ LINKS = {
     "runbook_url": "https://example.org/runbooks/AirflowDagLate.md",
     "dashboard_url": "https://grafana.example.org/d/airflow-dag?var-dag_id=sales",
     "dag_url": "https://airflow.example.org/dags/sales",
+    "log_url": "https://exporter.example.org/failed?dag_id=sales",
 }
 
 
@@ -78,6 +79,7 @@ def test_text_has_every_link(render: Render) -> None:
     assert "- AirflowDagLate: Run 0 is late." in text
     assert [line.strip() for line in text.splitlines() if "http" in line] == [
         f"DAG: {LINKS['dag_url']}",
+        f"Log of the last failed try: {LINKS['log_url']}",
         f"Runbook: {LINKS['runbook_url']}",
         f"Dashboard: {LINKS['dashboard_url']}",
     ]
@@ -85,8 +87,9 @@ def test_text_has_every_link(render: Render) -> None:
 
 def test_a_link_that_is_not_known_leaves_no_trace(render: Render) -> None:
     alert = make_alert()
-    del alert["annotations"]["dag_url"]
+    del alert["annotations"]["dag_url"], alert["annotations"]["log_url"]
     assert "DAG:" not in render("airflow.text", make_data(alert))
+    assert "Log of" not in render("airflow.text", make_data(alert))
     assert "|DAG>" not in render("slack.airflow.text", make_data(alert))
 
 
@@ -121,6 +124,7 @@ def test_slack_gets_links_and_no_markup_of_ours(render: Render) -> None:
     assert "a &lt; b &amp; &lt;!channel&gt; 85 %" in text
     assert f"<{LINKS['runbook_url']}|Runbook>" in text
     assert f"<{LINKS['dag_url']}|DAG>" in text
+    assert f"<{LINKS['log_url']}|Log of the last failed try>" in text
 
 
 @pytest.mark.parametrize(
@@ -143,6 +147,7 @@ def test_teams_gets_markdown_and_ids_keep_their_underscores(render: Render) -> N
     text = render("msteams.airflow.text", make_data(alert))
     assert r"load\_all\_\[1\] is \*late\*" in text
     assert f"[DAG]({LINKS['dag_url']})" in text
+    assert f"[Log of the last failed try]({LINKS['log_url']})" in text
 
 
 def test_mail_is_html_and_escaped(render: Render) -> None:

@@ -91,7 +91,7 @@ def test_it_reads_what_is_there_and_keeps_which_airflow_it_is(alert: Rule) -> No
 @each_alert
 def test_its_annotations_are_complete(alert: Rule) -> None:
     notes = alert["annotations"]
-    assert notes.keys() - {"dag_url"} == {"summary", "description", "runbook_url", "dashboard_url"}
+    assert notes.keys() - {"dag_url", "log_url"} == {"summary", "description", "runbook_url", "dashboard_url"}
     assert "{{" not in notes["summary"]
     assert notes["summary"].endswith(".")
     assert 'query "airflow:links:info"' in notes["runbook_url"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.settings import AirflowSettings, Settings
+from exporter.config.settings import AirflowSettings, Settings, WebSettings
 from exporter.engine import Engine
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.api import dags, tasks
@@ -93,6 +93,24 @@ def test_the_exporters_own_families_tell_of_the_source() -> None:
     assert 'airflow_exporter_clock_skew_seconds{source="airflow"} 2.5' in lines
     assert f"{exporter.STATE_PERSISTENT.name} 0" in lines
     assert engine.stop(1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (Settings(), ["http://localhost:10112"]),
+        (Settings(web=WebSettings(listen_addresses=("[::]:9000", ":9001"))), ["http://localhost:9000"]),
+        (Settings(web=WebSettings(external_url="https://exporter.example.org/x")), ["https://exporter.example.org/x"]),
+        (Settings(collectors={"statsd": True}), []),
+    ],
+)
+def test_where_people_find_the_exporter_is_told_where_it_knows_of_failures(settings: Settings, told: list[str]) -> None:
+    engine = Engine(settings)
+    engine.refresh()
+    assert [line for line in show(engine) if line.startswith("airflow_exporter_ui_info")] == [
+        f'airflow_exporter_ui_info{{url="{url}"}} 1' for url in told
+    ]
+    engine.read_once()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,15 @@ UI_INFO = gauge(
     labels=("url",),
     origin="--airflow.public-url, else --airflow.url",
 )
+EXPORTER_UI_INFO = gauge(
+    "airflow_exporter_ui_info",
+    help=(
+        "1, with the URL of the exporter that reads Airflow's API, for people's browsers: "
+        "<url>/failed?dag_id=<dag_id>&task_id=<task_id> leads to the log of the last failed try"
+    ),
+    labels=("url",),
+    origin="--web.external-url, else http://localhost and the port",
+)
 SOURCE_UP = gauge(
     "airflow_exporter_source_up",
     help=(
@@ -248,6 +257,7 @@ STATSD_FAMILIES = (
 FAMILIES = (
     BUILD_INFO,
     UI_INFO,
+    EXPORTER_UI_INFO,
     SOURCE_UP,
     SOURCE_LAST_SUCCESS,
     SOURCE_ERRORS,

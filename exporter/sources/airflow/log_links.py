@@ -10,7 +10,7 @@ from exporter.config.settings import AirflowSettings
 
 
 class LinkedTry(Protocol):
-    """What names a try: a row of the API, or a failed try of the diagnosis."""
+    """What names a try: a row of the API, or what is remembered of one."""
 
     @property
     def dag_id(self) -> str: ...
@@ -32,15 +32,14 @@ class LogLinks(NamedTuple):
     major: int
     """Airflow 2 and Airflow 3 have different pages."""
 
-    def link(self, row: LinkedTry, logical_date: float | None = None) -> str:
+    def link(self, row: LinkedTry) -> str:
         """The URL of a try's log; empty without a base, and for ids that no URL can have.
 
-        The grid of Airflow 2 opens a task instance only in a run that it shows: `logical_date` (Unix seconds) of the
-        run makes it show the runs up to that one. It has no parameter for the try: it opens the last one.
+        Airflow 2 has no parameter for the try: it opens the last one.
         """
         if not self.base or has_dots_only(row):
             return ""
-        return self.base + (link_on_3(row) if self.major >= 3 else link_on_2(row, logical_date))
+        return self.base + (link_on_3(row) if self.major >= 3 else link_on_2(row))
 
 
 def build_log_links(settings: AirflowSettings, major: int) -> LogLinks:
@@ -57,12 +56,14 @@ def link_on_3(row: LinkedTry) -> str:
     return path + mapped + (f"?try_number={row.try_number}" if row.try_number > 0 else "")
 
 
-def link_on_2(row: LinkedTry, logical_date: float | None) -> str:
+def link_on_2(row: LinkedTry) -> str:
     """Path and query on Airflow 2."""
     query = {"dag_run_id": row.run_id, "task_id": row.task_id}
     if row.map_index >= 0:
         query["map_index"] = str(row.map_index)
+    logical_date: float | None = getattr(row, "logical_date", None)
     if logical_date is not None:
+        # The grid shows the last 25 runs, and opens the logs of a task instance only in a run that it shows.
         query["base_date"] = datetime.fromtimestamp(logical_date, UTC).isoformat(timespec="microseconds")
     query["tab"] = "logs"
     return f"/dags/{quote_id(row.dag_id)}/grid?{urlencode(query, safe='', errors='replace', quote_via=quote)}"

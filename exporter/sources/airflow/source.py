@@ -13,6 +13,7 @@ from exporter.metrics.reading import Memory, Reader, Source
 from exporter.sources.airflow.api.check_step import CheckStep
 from exporter.sources.airflow.api.detect import connect
 from exporter.sources.airflow.api.left_out import LeftOut
+from exporter.sources.airflow.ended.last_failed import LastFailedReader
 from exporter.sources.airflow.http.client import Client, OnRequest, ignore
 from exporter.sources.airflow.http.errors import redact_url
 from exporter.sources.airflow.reader import ApiReader, ReaderContext, order_by_needs
@@ -50,6 +51,7 @@ READERS: Sequence[type[ApiReader]] = order_by_needs(
         history.HistoryReader,
         waits.WaitsReader,
         failures.FailuresReader,
+        LastFailedReader,
     )
 )
 """Every reader, in the order in which they run: what a reader needs of others is declared in its `needs`."""

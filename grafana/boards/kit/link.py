@@ -43,6 +43,12 @@ def airflow(title: str, path: str) -> Link:
     return Link(title, "${airflow_url}" + path, new_tab=True)
 
 
+def failed_log(dag_id: str, task_id: str = "") -> Link:
+    """Airflow's log of the last failed try of a DAG or task: the exporter knows which it is, and redirects to it."""
+    task = f"&task_id={task_id}" if task_id else ""
+    return Link("Log of the last failed try", f"${{exporter_url}}/failed?dag_id={dag_id}{task}", new_tab=True)
+
+
 def label(name: str) -> str:
     """A label of the clicked series."""
     return f"${{__field.labels.{name}:percentencode}}"

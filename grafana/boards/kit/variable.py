@@ -135,6 +135,13 @@ RUNBOOKS = Variable(
     "label_values(airflow:links:info, runbooks)",
     hidden=True,
 )
+EXPORTER_URL = Variable(
+    "exporter_url",
+    "Exporter URL",
+    "Base URL of links to the pages of the exporter: --web.external-url.",
+    'label_values(airflow_exporter_ui_info{airflow="$airflow"}, url)',
+    hidden=True,
+)
 AIRFLOW_URL = Variable(
     "airflow_url",
     "Airflow URL",

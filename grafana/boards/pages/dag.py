@@ -21,7 +21,7 @@ from grafana.boards.kit.panel import (
 from grafana.boards.kit.promql import API_READ, DAG, age, ago, one, or_zero, pick, quantile, rate, total
 from grafana.boards.kit.states import PERCENTILES, STATES
 from grafana.boards.kit.table import Column, Key, Table
-from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, OWNER, TAG
+from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, EXPORTER_URL, OWNER, TAG
 from grafana.boards.rows.dag_tasks import TASKS
 from grafana.boards.rows.dag_usage import RESOURCES
 from grafana.boards.rows.waits import DAG_WAITS
@@ -216,9 +216,12 @@ DASHBOARD = Dashboard(
     "airflow-dag",
     "Airflow / DAG",
     "One DAG: outcome, duration and delay of its runs, and the tasks that cause them.",
-    (*COMMON, OWNER, TAG, DAG_ID, AIRFLOW_URL),
+    (*COMMON, OWNER, TAG, DAG_ID, AIRFLOW_URL, EXPORTER_URL),
     [NOW, RUNS, TASKS, DAG_WAITS, RESOURCES],
     (*CHANGES, failed_runs(shown=True, **DAG)),
-    [link.airflow("DAG in Airflow", "/dags/${dag_id:percentencode}")],
+    [
+        link.failed_log("${dag_id:percentencode}"),
+        link.airflow("DAG in Airflow", "/dags/${dag_id:percentencode}"),
+    ],
     time_from="now-24h",
 )

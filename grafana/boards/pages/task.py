@@ -32,7 +32,7 @@ from grafana.boards.kit.promql import (
     total,
 )
 from grafana.boards.kit.states import ATTEMPTS, PERCENTILES, STATES, WAITS
-from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, OWNER, TAG, TASK_ID
+from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, EXPORTER_URL, OWNER, TAG, TASK_ID
 
 TRIES, FAILED = "airflow_task_tries_total", "airflow_task_tries_failed_total"
 OUTCOMES, SECONDS = "airflow_task_instances_finished_total", "airflow_task_run_seconds_total"
@@ -237,11 +237,12 @@ DASHBOARD = Dashboard(
     "airflow-task",
     "Airflow / Task",
     "One task: outcome, duration, waiting time and resource usage of its attempts.",
-    (*COMMON, OWNER, TAG, DAG_ID, TASK_ID, AIRFLOW_URL),
+    (*COMMON, OWNER, TAG, DAG_ID, TASK_ID, AIRFLOW_URL, EXPORTER_URL),
     [SUMMARY, ATTEMPTS_ROW, USAGE],
     (*CHANGES, failed_runs(shown=True, **DAG)),
     [
         link.board("airflow-dag", "DAG", dag_id="${dag_id:percentencode}"),
+        link.failed_log("${dag_id:percentencode}", "${task_id:percentencode}"),
         link.airflow(
             "Task instances and logs in Airflow",
             "/dags/${dag_id:percentencode}/tasks/${task_id:percentencode}/task_instances",

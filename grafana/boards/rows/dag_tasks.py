@@ -17,6 +17,7 @@ TASK = {
             link.board(
                 "airflow-task", "Dashboard of the task", dag_id="${dag_id:percentencode}", task_id=link.cell("Task")
             ),
+            link.failed_log("${dag_id:percentencode}", link.cell("Task")),
             link.airflow("Task in Airflow", "/dags/${dag_id:percentencode}/tasks/" + link.cell("Task")),
         ],
     )

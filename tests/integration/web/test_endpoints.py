@@ -6,10 +6,13 @@ import gzip
 import json
 import threading
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import pytest
 
 from exporter.collect.status import SourceStatus
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
+from exporter.sources.airflow.log_links import LogLinks
 from exporter.store.exposition import Format
 from exporter.store.store import Store
 from exporter.web.server import Server
@@ -19,6 +22,8 @@ from tests.integration.web.wire import ask, connect, read_all, request, wait_unt
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 PAGES = ["/", "/diagnosis", "/sources", "/config", "/runbooks"]
+HOSTILE = ["//evil.example.org/", "https://evil.example.org/", "\\\\evil.example.org/", "a\r\nSet-Cookie: b=c"]
+"""DAG ids that look like other addresses."""
 PATHS = [*PAGES, "/metrics", "/-/healthy", "/-/ready"]
 
 
@@ -51,6 +56,38 @@ class TestRunbooks:
     )
     def test_nothing_else_is_shown(self, address: str, name: str) -> None:
         assert ask(address, f"/runbooks/{name}").status == 404
+
+
+class TestFailed:
+    """The link to the log of the last failed try."""
+
+    @pytest.fixture
+    def known(self, serve: Serve) -> str:
+        links = LogLinks("https://airflow.example.org", 3)
+        rows = [TaskInstance(dag_id=dag_id, task_id="t", run_id="r", try_number=1) for dag_id in ("sales", *HOSTILE)]
+        urls = {(row.dag_id, task_id): links.link(row) for row in rows for task_id in ("t", "")}
+        return serve(make_context(find_failed_log=lambda *names: urls.get(names, ""))).addresses[0]
+
+    @pytest.mark.parametrize("query", ["dag_id=sales", "dag_id=sales&task_id=t"])
+    def test_leads_to_airflow(self, known: str, query: str) -> None:
+        reply = ask(known, f"/failed?{query}")
+        found = (reply.status, reply.headers["Location"], reply.headers["Cache-Control"])
+        assert found == (302, "https://airflow.example.org/dags/sales/runs/r/tasks/t?try_number=1", "no-store")
+
+    @pytest.mark.parametrize("dag_id", HOSTILE)
+    def test_never_leads_anywhere_else(self, known: str, dag_id: str) -> None:
+        reply = ask(known, f"/failed?{urlencode({'dag_id': dag_id})}")
+        assert reply.status == 302
+        assert reply.headers["Location"].startswith("https://airflow.example.org/dags/")
+        assert "evil.example.org/" not in reply.headers["Location"]
+
+    def test_is_a_page_where_nothing_failed(self, known: str) -> None:
+        reply = ask(known, "/failed?dag_id=%3Cb%3E&task_id=x&url=https://evil.example.org")
+        assert (reply.status, "Location" in reply.headers) == (404, False)
+        assert b"No failed try of task <strong>x</strong> of DAG <strong>&lt;b&gt;</strong> is known." in reply.body
+
+    def test_needs_a_dag(self, known: str) -> None:
+        assert ask(known, "/failed?task_id=t").status == 400
 
 
 class TestMetrics:

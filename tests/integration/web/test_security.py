@@ -26,6 +26,7 @@ PATHS = [
     "/-/healthy",
     "/-/ready",
     "/diagnosis",
+    "/failed?dag_id=x",
     "/sources",
     "/config",
     "/nope",

@@ -14,6 +14,7 @@ from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
 from exporter.sources.airflow.api.objects.dags import CHECK, Dag, read_dags
 from exporter.sources.airflow.api.paging import Rows
+from exporter.sources.airflow.ended import last_failed
 from exporter.sources.airflow.reader import RARE_INTERVAL, SLOW_INTERVAL, ApiReader, ReaderContext
 from exporter.sources.airflow.readers import history
 from exporter.sources.airflow.shared import AirflowState
@@ -84,7 +85,7 @@ class DagsReader(ApiReader):
         return Reading(
             dag_tables(found, self._major),
             dags=frozenset(listed) if rows.complete else None,
-            dag_spaces=(history.SPACE,),
+            dag_spaces=(history.SPACE, last_failed.SPACE),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import msgspec
 import pytest
 
 from exporter.config.settings import AirflowSettings
@@ -72,7 +73,7 @@ def test_an_id_that_a_browser_would_take_for_a_folder_has_no_link(dots: str, maj
 
 
 def test_airflow_2_is_told_which_runs_to_show() -> None:
-    url = LogLinks(BASE, 2).link(make_row(), logical_date=1767225600.5)
+    url = LogLinks(BASE, 2).link(msgspec.structs.replace(make_row(), logical_date=1767225600.5))
     assert parse_qs(urlsplit(url).query)["base_date"] == ["2026-01-01T00:00:00.500000+00:00"]
 
 

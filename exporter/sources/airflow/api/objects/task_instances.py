@@ -54,7 +54,7 @@ TIS_ACTIVE_ON_2 = tuple(state for state in TIS_ACTIVE if state != "awaiting_inpu
 
 
 class TaskInstanceRow(msgspec.Struct, gc=False):
-    """A task instance as sent; only v2 has `id` and `scheduled_when`."""
+    """A task instance as sent; only v2 has `id` and `scheduled_when`, only v1 `execution_date`."""
 
     dag_id: str
     task_id: str
@@ -77,6 +77,7 @@ class TaskInstanceRow(msgspec.Struct, gc=False):
     hostname: Text = None
     pid: Integer = None
     executor: Text = None
+    execution_date: Moment = None
 
 
 class TaskInstance(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +104,8 @@ class TaskInstance(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str = ""
     pid: int | None = None
     executor: str | None = None
+    logical_date: float | None = None
+    """Of its run, in Unix seconds; only from Airflow 2, whose links need it."""
 
 
 def to_task_instance(row: TaskInstanceRow) -> TaskInstance:
@@ -129,6 +132,7 @@ def to_task_instance(row: TaskInstanceRow) -> TaskInstance:
         hostname=row.hostname or "",
         pid=row.pid,
         executor=row.executor,
+        logical_date=to_seconds(row.execution_date),
     )
 
 

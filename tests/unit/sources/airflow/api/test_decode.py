@@ -103,6 +103,7 @@ def test_a_task_instance_of_v1_that_is_queued_for_its_last_try() -> None:
         operator="_PythonDecoratedOperator",
         hostname="vm",
         pid=29424,
+        logical_date=1795423680.0,
     )
     assert (found.keyset, found.cursor) == (False, None)
 
