@@ -69,7 +69,7 @@ class Diagnosis(NamedTuple):
     failed_tries: Sequence[FailedTry] = ()
     """The last ones, the newest first."""
     costs: Sequence[CostFinding] = ()
-    """What costs more than it does, the dearest first."""
+    """What costs more than it does, the most expensive first."""
 
 
 def to_json(diagnosis: Diagnosis) -> dict[str, object]:

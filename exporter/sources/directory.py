@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from exporter.diagnosis.costs.rows import MemoryGrowth
 from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Directory:
         """Grows when StatsD names may resolve differently: after new ids with dots, another release or settings."""
         self.polls = 0
         """The number of polls that recorded all active tries, and all that finished after the poll before."""
+        self.growing_tasks: Mapping[tuple[str, str], MemoryGrowth] = {}
+        """How the peak memory of tasks on this machine has grown, by DAG and task."""
         self._diagnosis = Diagnosis(0.0)
         self._failed_logs: dict[str, Mapping[str, str]] = {}
         self._files: Mapping[tuple[str, str], str] = {}
@@ -127,6 +130,10 @@ class Directory:
         """The URL of the log of the last failed try of a task, or of any task of the DAG; empty if none is known."""
         urls = self._failed_logs.get(dag_id, {})
         return urls.get(task_id, "") if task_id else next(iter(urls.values()), "")
+
+    def record_growth(self, growing: Mapping[tuple[str, str], MemoryGrowth]) -> None:
+        """Record how the peak memory of tasks on this machine has grown."""
+        self.growing_tasks = growing
 
     def record_poll(self) -> None:
         """Record that all tries which Airflow returns now were recorded."""

@@ -1,7 +1,7 @@
 """Every family that can be exposed, one declaration each: exposition, docs and checks derive from it."""
 
 from exporter.metrics.catalogue import exporter
-from exporter.metrics.catalogue.api import dags, failures, instance, object_limits, pools, runs, tasks, waits
+from exporter.metrics.catalogue.api import costs, dags, failures, instance, object_limits, pools, runs, tasks, waits
 from exporter.metrics.catalogue.host import machine, processes, task_resources
 from exporter.metrics.catalogue.statsd import (
     agents,
@@ -27,6 +27,7 @@ FAMILIES = (
     *waits.FAMILIES,
     *failures.FAMILIES,
     *object_limits.FAMILIES,
+    *costs.FAMILIES,
     *execution.FAMILIES,
     *scheduler.FAMILIES,
     *executor.FAMILIES,

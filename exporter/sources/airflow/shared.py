@@ -10,7 +10,7 @@ from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
-from exporter.sources.airflow.counting.decision import EndedTry
+from exporter.sources.airflow.counting.decision import EndedTry, TerminalState
 from exporter.sources.airflow.ended_log import EndedLog
 from exporter.sources.directory import Directory
 
@@ -44,6 +44,8 @@ class AirflowState:
     """Tries that ended, with their outcome, as they were counted."""
     ended_runs: EndedLog[DagRun] = field(default_factory=EndedLog)
     """Runs that ended, as they were counted."""
+    terminal_states: EndedLog[TerminalState] = field(default_factory=EndedLog)
+    """Task instances that reached a terminal state, as they were counted; most of them are in `ended_tries` too."""
     backfill_limits: Mapping[str, int] = field(default_factory=dict)
     """max_active_runs of unfinished backfills by DAG; 0 where all of them are paused."""
 

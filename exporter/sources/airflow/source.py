@@ -21,6 +21,7 @@ from exporter.sources.airflow.readers import (
     approvals,
     assets,
     backfills,
+    costs,
     dags,
     failures,
     history,
@@ -52,6 +53,7 @@ READERS: Sequence[type[ApiReader]] = order_by_needs(
         waits.WaitsReader,
         failures.FailuresReader,
         LastFailedReader,
+        costs.CostsReader,
     )
 )
 """Every reader, in the order in which they run: what a reader needs of others is declared in its `needs`."""

@@ -119,6 +119,7 @@ class ProcessesReader:
         return {
             task_resources.MEMORY: memory,
             task_resources.PEAK: self._context.tries.peaks.build_table(time.monotonic()),
+            task_resources.PEAK_GROWTH: self._context.tries.compute_growth(),
         }
 
 

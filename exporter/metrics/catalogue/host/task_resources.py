@@ -48,6 +48,13 @@ SENT = counter(
     help="Bytes sent by the task; only if it has its own network namespace",
     origin="/proc/PID/net/dev",
 )
+PEAK_GROWTH = gauge(
+    "airflow_task_peak_memory_growth_ratio",
+    help="Peak memory of the task's newest tries over that of the oldest ones remembered, at least five in all: above "
+    "1 it grows from try to try",
+    origin="/proc/PID/status: VmHWM",
+    audience="users who look for memory leaks; /diagnosis uses it",
+)
 TRY_CPU = histogram(
     "airflow_task_try_cpu_seconds",
     help="CPU time used by a try; a deferred try counts once for each part between deferrals",
@@ -61,4 +68,4 @@ TRY_PEAK = histogram(
     buckets=(64 * MEBI, 128 * MEBI, 256 * MEBI, 512 * MEBI, GIBI, 2 * GIBI, 4 * GIBI, 8 * GIBI, 16 * GIBI, 64 * GIBI),
 )
 
-FAMILIES = (CPU, MEMORY, PEAK, READ, WRITTEN, RECEIVED, SENT, TRY_CPU, TRY_PEAK)
+FAMILIES = (CPU, MEMORY, PEAK, PEAK_GROWTH, READ, WRITTEN, RECEIVED, SENT, TRY_CPU, TRY_PEAK)

@@ -23,7 +23,7 @@ from exporter.sources.airflow.counting.by_run import EndedByRun
 from exporter.sources.airflow.counting.by_time import EndedByTime, EndedFinder, RunKey
 from exporter.sources.airflow.counting.changes import to_changes
 from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, RECORD_RETENTION, CursorRange
-from exporter.sources.airflow.counting.decision import CountedEvent, Decision, EndedTry, TaskRecord
+from exporter.sources.airflow.counting.decision import CountedEvent, Decision, EndedTry, TaskRecord, TerminalState
 from exporter.sources.airflow.counting.records import (
     ENDED_SPACE,
     Records,
@@ -133,6 +133,7 @@ class TasksReader(ApiReader):
         decisions, histories, left = self._decide(poll, vanished)
         events = [event for decision in decisions.values() for event in decision.events]
         self._overview.ended_tries.extend(event for event in events if isinstance(event, EndedTry))
+        self._overview.terminal_states.extend(event for event in events if isinstance(event, TerminalState))
         note = f"{len(active)} active, {len(ended)} ended, {len(events)} events, {histories} histories of tries read"
         return Reading(
             tables=state_tables(active) if seen else {},

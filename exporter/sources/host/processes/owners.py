@@ -60,7 +60,18 @@ class Try(Owner):
     before the first scan. `peak` is the highest resident memory of one of its processes, in bytes.
     """
 
-    __slots__ = ("cpu_ticks", "first_seen", "idle_reports", "key", "named", "peak", "polls", "traffic", "uuid")
+    __slots__ = (
+        "cpu_ticks",
+        "ended_at",
+        "first_seen",
+        "idle_reports",
+        "key",
+        "named",
+        "peak",
+        "polls",
+        "traffic",
+        "uuid",
+    )
 
     def __init__(
         self, key: str, named: TaskKey | None, *, uuid: str = "", first_seen: float = 0.0, polls: int = 0
@@ -75,6 +86,8 @@ class Try(Owner):
         """Value of `TaskNames.polls` when it was first seen."""
         self.idle_reports = 0
         """Number of reports since its last process ended."""
+        self.ended_at = first_seen
+        """When its last process was first missed in a report, in monotonic seconds."""
         self.cpu_ticks = 0
         self.peak = 0
         self.traffic: tuple[int, int] | None = None

@@ -6,15 +6,17 @@ Usage of a try without a name is held back for two rounds of requests for names.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+from exporter.diagnosis.costs.rows import MemoryGrowth
 from exporter.metrics.catalogue.host import task_resources
 from exporter.metrics.family import Labels
 from exporter.metrics.reading import Change
 from exporter.sources.directory import TaskKey
 from exporter.sources.host.proc.procfs import TICKS_PER_SECOND
 from exporter.sources.host.processes.owners import UNKNOWN_TASK, ResourceUsage, Try
+from exporter.sources.host.processes.peak_growth import PeakGrowth
 
 MAX_UNNAMED_POLLS = 2
 """Rounds of requests for names during which usage is held back."""
@@ -39,6 +41,9 @@ class TaskNames(Protocol):
     def find_try(self, uuid: str) -> TaskKey | None:
         """The task of the try with this UUID; None if unknown."""
 
+    def record_growth(self, growing: Mapping[tuple[str, str], MemoryGrowth]) -> None:
+        """Record how the peak memory of tasks has grown."""
+
 
 class TryTable:
     """Tries that have processes, or whose usage is not reported yet. Without `names`, no usage is held back."""
@@ -50,6 +55,7 @@ class TryTable:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.peaks = PeakMemory()
+        self._growth = PeakGrowth()
         self._names = names
         self._label = label
         self._clock = clock
@@ -82,14 +88,24 @@ class TryTable:
                 one.usage = ResourceUsage()
                 self.peaks.record(labels, one.peak, self._clock())
             one.idle_reports = 0 if one.process_count else one.idle_reports + 1
+            if one.idle_reports <= 1:
+                one.ended_at = self._clock()
             if labels is not None and one.idle_reports > MAX_IDLE_REPORTS:
                 yield from self._close(one, labels)
+
+    def compute_growth(self) -> dict[Labels, float]:
+        """How the peak memory of each task has grown, newest over oldest; recorded for the diagnosis too."""
+        growing = self._growth.compute()
+        if self._names:
+            self._names.record_growth({(labels[0], labels[1]): one for labels, one in growing.items()})
+        return {labels: one.ratio for labels, one in growing.items()}
 
     def _close(self, one: Try, labels: Labels) -> Iterator[Change]:
         del self._tries[one.key]
         if one.key:
             yield Change(task_resources.TRY_CPU, labels[:1], one.cpu_ticks / TICKS_PER_SECOND)
             if one.peak:
+                self._growth.record(labels, one.peak, one.first_seen, one.ended_at)
                 yield Change(task_resources.TRY_PEAK, labels[:1], one.peak)
 
     def _get_task(self, one: Try) -> TaskKey | None:
