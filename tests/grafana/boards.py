@@ -32,7 +32,7 @@ VALUES = {
     "component": "scheduler",
     "worker": "worker-1:10112",
 }
-VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
+VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|([a-zA-Z_]\w*))")
 
 
 class Panel(NamedTuple):

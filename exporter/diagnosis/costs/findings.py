@@ -147,7 +147,7 @@ def find_slow(dag: DagCosts) -> Iterator[CostFinding]:
     if middle <= dag.period * dag.max_active_runs:
         return
     needed = -(-middle // dag.period)
-    skipped = f"{dag.skipped_intervals:.0f} times of the schedule were left out" if dag.skipped_intervals else ""
+    skipped = f"times of the schedule without a run: {dag.skipped_intervals:.0f}" if dag.skipped_intervals else ""
     yield CostFinding(
         "slower_than_schedule",
         dag.dag_id,

@@ -29,7 +29,7 @@ MIN_DURATIONS = 5
 """With fewer tries nothing is said of a task."""
 MAX_QUICK_SECONDS = 2.5
 """A task none of whose tries was quicker does work: a process alone takes 0.9 s on an idle machine."""
-MAX_SLOWDOWN = 4.0
+MAX_SLOWDOWN = 8.0
 """How many times its quickest try a task may take without doing more: on busy machines processes take longer."""
 
 TaskId = tuple[str, str]

@@ -22,6 +22,7 @@ from grafana.boards.kit.promql import API_READ, DAG, age, ago, one, or_zero, pic
 from grafana.boards.kit.states import PERCENTILES, STATES
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, EXPORTER_URL, OWNER, TAG
+from grafana.boards.rows.costs import DAG_COSTS
 from grafana.boards.rows.dag_tasks import TASKS
 from grafana.boards.rows.dag_usage import RESOURCES
 from grafana.boards.rows.waits import DAG_WAITS
@@ -217,7 +218,7 @@ DASHBOARD = Dashboard(
     "Airflow / DAG",
     "One DAG: outcome, duration and delay of its runs, and the tasks that cause them.",
     (*COMMON, OWNER, TAG, DAG_ID, AIRFLOW_URL, EXPORTER_URL),
-    [NOW, RUNS, TASKS, DAG_WAITS, RESOURCES],
+    [NOW, RUNS, TASKS, DAG_COSTS, DAG_WAITS, RESOURCES],
     (*CHANGES, failed_runs(shown=True, **DAG)),
     [
         link.failed_log("${dag_id:percentencode}"),

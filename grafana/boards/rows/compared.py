@@ -9,6 +9,7 @@ from grafana.boards.kit.panel import BLUE, GREEN, ORANGE, PURPLE, RED, YELLOW, Q
 from grafana.boards.kit.promql import largest, of_selected_dags, pick
 from grafana.boards.kit.states import PERCENTILES, STATES
 from grafana.boards.kit.table import Column, Key, Table
+from grafana.boards.rows.costs import EXPENSIVE
 
 DAG = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW])}
 RUN_TIME = pick("airflow_dag:task_run_seconds:increase1h")
@@ -70,6 +71,7 @@ COMPARED = Row(
         )
         .size(24, 8)
         .no_value("nothing ran"),
+        EXPENSIVE,
     ],
 )
 THROUGHPUT = Row(

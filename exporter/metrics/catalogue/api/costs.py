@@ -20,13 +20,12 @@ LEAST_OVERHEAD = Family(
     reader="costs",
     origin=ORIGIN,
     closed={"phase": PHASES},
-    audience="users who look for tasks that are too fine; /diagnosis uses it",
+    audience="the page /diagnosis, which compares tasks with it",
 )
 OVERHEAD_SECONDS = counter(
     "airflow_dag_overhead_seconds_total",
     help="Time that went into starting the DAG's tasks: from queued to running, up to the time that a start takes, "
     "and from the end of a task to the scheduling of the next one while nothing of the run was running",
-    audience="users who look for tasks that are too fine; /diagnosis uses it",
 )
 SENSOR_MODES = ("poke", "reschedule", "deferred")
 SENSOR_SECONDS = counter(
@@ -35,24 +34,20 @@ SENSOR_SECONDS = counter(
     "(pokes between two polls are missed), deferred before the deferral and after it",
     labels=("dag_id", "mode"),
     closed={"mode": SENSOR_MODES},
-    audience="users who look for sensors that hold slots; /diagnosis uses it",
 )
 SHORT_TRIES = counter(
     "airflow_dag_short_tries_total",
     help="Total number of finished tries whose work was shorter than what starting them cost",
-    audience="users who look for tasks that are too fine; /diagnosis uses it",
 )
 RUNS_ALL_SKIPPED = counter(
     "airflow_dag_runs_all_skipped_total",
     help="Total number of successful runs in which at least one task was skipped and none did more than decide or "
     "wait (branches, short circuits, sensors, empty tasks)",
-    audience="users whose DAGs are green and do nothing; /diagnosis uses it",
 )
 SKIPPED_INTERVALS = counter(
     "airflow_dag_skipped_intervals_total",
     help="Total number of times in the DAG's schedule for which no run was made, between two scheduled runs of an "
     "unpaused DAG; counted only where the schedule leaves no doubt",
-    audience="users whose DAGs are slower than their schedule; /diagnosis uses it",
 )
 
 FAMILIES = (

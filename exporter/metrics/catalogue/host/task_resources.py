@@ -53,7 +53,6 @@ PEAK_GROWTH = gauge(
     help="Peak memory of the task's newest tries over that of the oldest ones remembered, at least five in all: above "
     "1 it grows from try to try",
     origin="/proc/PID/status: VmHWM",
-    audience="users who look for memory leaks; /diagnosis uses it",
 )
 TRY_CPU = histogram(
     "airflow_task_try_cpu_seconds",

@@ -87,7 +87,7 @@ def test_a_dag_that_is_slower_than_its_schedule_is_named_with_the_runs_that_it_n
     [found] = find(**SLOW)
     assert found.name == "slower_than_schedule"
     assert found.seconds == pytest.approx(90 + 91 + 92)
-    assert "6 times of the schedule were left out" in found.evidence
+    assert "times of the schedule without a run: 6" in found.evidence
     assert "set max_active_runs to 3" in found.suggestion
 
 
