@@ -14,6 +14,7 @@ from exporter.config.option import VARIABLE_PREFIX, Option
 from exporter.config.options import BY_KEY, CLIENT_SECRET, CONFIG_FILE, OPTIONS, PASSWORD, TOKEN
 from exporter.config.settings import (
     AirflowSettings,
+    EventsSettings,
     HostSettings,
     OAuth2Settings,
     ReceptionSettings,
@@ -222,6 +223,7 @@ def build_settings(given: ConfigLayer) -> Settings:
             max_connections=values["web.max_connections"],
             external_url=values["web.external_url"],
         ),
+        events=EventsSettings(**select_section(values, "events.")),
         collectors=select_section(values, "collector."),
         state_file=values["state.file"],
         birth_hold=values["exposition.birth_hold"],

@@ -224,6 +224,24 @@ OPTIONS = (
         "Maximum number of simultaneous connections",
         DEFAULTS.web.max_connections,
     ),
+    Option(
+        "events.file",
+        values.OUTPUT_FILE,
+        "File to which one JSON line is written for each try and each run that ended, for log shippers; - for standard "
+        "output",
+    ),
+    Option(
+        "events.max_bytes",
+        values.whole_number_type(0),
+        "Size in bytes after which the events file is renamed to FILE.1; 0 for never",
+        DEFAULTS.events.max_bytes,
+    ),
+    Option(
+        "events.backups",
+        values.whole_number_type(0),
+        "Number of renamed events files that are kept",
+        DEFAULTS.events.backups,
+    ),
     Option("state.file", values.WRITABLE_FILE, "File that keeps counters across restarts; without it they start at 0"),
     Option(
         "exposition.birth_hold",

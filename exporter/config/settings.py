@@ -96,6 +96,18 @@ class WebSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EventsSettings:
+    """The file with one line for each try and each run that ended."""
+
+    file: Path | None = None
+    """`-` is standard output."""
+    max_bytes: int = 100_000_000
+    """The size after which the file is renamed; 0 for never."""
+    backups: int = 3
+    """Renamed files that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatsdSettings:
     """How to interpret the StatsD lines that are received."""
 
@@ -140,6 +152,7 @@ class Settings:
     reception: ReceptionSettings = field(default_factory=ReceptionSettings)
     host: HostSettings = field(default_factory=HostSettings)
     web: WebSettings = field(default_factory=WebSettings)
+    events: EventsSettings = field(default_factory=EventsSettings)
     collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "statsd": True, "host": True})
     state_file: Path | None = None
     birth_hold: float = 30.0

@@ -266,6 +266,11 @@ def parse_writable_file(raw: object) -> Path:
     return path
 
 
+def parse_output_file(raw: object) -> Path:
+    """A file that the exporter writes, or `-` for standard output."""
+    return Path("-") if Path(parse_text(raw)).name == "-" else parse_writable_file(raw)
+
+
 def parse_buckets(raw: object) -> tuple[float, ...]:
     """Upper bounds of histogram buckets, ascending, without +Inf: numbers or durations."""
     items = raw if isinstance(raw, list) else None
@@ -292,4 +297,5 @@ READABLE_FILE = ValueType("FILE", parse_readable_file, is_path=True)
 SECRET_FILE = ValueType("FILE", parse_secret_file, is_path=True)
 FOLDER = ValueType("FOLDER", parse_folder, is_path=True)
 WRITABLE_FILE = ValueType("FILE", parse_writable_file, is_path=True)
+OUTPUT_FILE = ValueType("FILE", parse_output_file, is_path=True)
 BUCKETS = ValueType("[BOUND, ...]", parse_buckets, format_buckets)

@@ -149,6 +149,16 @@ STATE_RECOVERIES = counter(
     "airflow_exporter_state_recoveries_total",
     help="Times that the state file was deleted, replaced or overwritten while in use, and was restored",
 )
+EVENT_OUTCOMES = ("written", "write_failed", "dropped")
+EVENTS = counter(
+    "airflow_exporter_events_total",
+    help=(
+        "Lines of the events file that were written, attempts to write that failed and are repeated (disk full), and "
+        "events that were dropped because too many waited; absent without --events.file"
+    ),
+    labels=("outcome",),
+    audience="whoever ships the events file: an alert on write_failed or dropped",
+)
 STATE_LOST_ROWS = counter(
     "airflow_exporter_state_lost_rows_total",
     help="Entries of the state file that were removed because they could not be decoded; see the log",
@@ -278,6 +288,7 @@ FAMILIES = (
     STATE_PERSISTENT,
     STATE_LAST_WRITE,
     STATE_RECOVERIES,
+    EVENTS,
     STATE_LOST_ROWS,
     CONFIG_RELOAD_SUCCESSFUL,
     CONFIG_RELOAD_TIMESTAMP,

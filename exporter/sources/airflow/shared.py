@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from exporter.diagnosis.report import FailedTry
+from exporter.events.writer import EventWriter
 from exporter.metrics.family import Labels
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
@@ -42,10 +44,14 @@ class AirflowState:
     """Class names of the executors, the default one first."""
     ended_tries: EndedLog[EndedTry] = field(default_factory=EndedLog)
     """Tries that ended, with their outcome, as they were counted."""
+    failed_tries: EndedLog[FailedTry] = field(default_factory=EndedLog)
+    """Failed tries, once their class is known."""
     ended_runs: EndedLog[DagRun] = field(default_factory=EndedLog)
     """Runs that ended, as they were counted."""
     terminal_states: EndedLog[TerminalState] = field(default_factory=EndedLog)
     """Task instances that reached a terminal state, as they were counted; most of them are in `ended_tries` too."""
+    events: EventWriter | None = None
+    """Writes what ended to the events file; None without one."""
     backfill_limits: Mapping[str, int] = field(default_factory=dict)
     """max_active_runs of unfinished backfills by DAG; 0 where all of them are paused."""
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings, Settings
+from exporter.events.target import EventTarget
+from exporter.events.writer import EventWriter
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind, Labels
@@ -13,6 +15,7 @@ from exporter.metrics.reading import Memory, Reader, Source
 from exporter.sources.airflow.api.check_step import CheckStep
 from exporter.sources.airflow.api.detect import connect
 from exporter.sources.airflow.api.left_out import LeftOut
+from exporter.sources.airflow.ended.events import EventsReader
 from exporter.sources.airflow.ended.last_failed import LastFailedReader
 from exporter.sources.airflow.http.client import Client, OnRequest, ignore
 from exporter.sources.airflow.http.errors import redact_url
@@ -69,14 +72,19 @@ class AirflowSource:
     vital = instance.HealthReader.name
 
     def __init__(
-        self, settings: AirflowSettings, memory: Memory, directory: Directory, on_request: OnRequest = ignore
+        self,
+        settings: AirflowSettings,
+        memory: Memory,
+        directory: Directory,
+        on_request: OnRequest = ignore,
+        events: EventWriter | None = None,
     ) -> None:
         self.readers: Sequence[Reader] = ()
         self.version = ""
         self._settings = settings
         self._memory = memory
         self._dag_filter = DagFilter(settings)
-        self._shared = AirflowState(directory=directory)
+        self._shared = AirflowState(directory=directory, events=events)
         self._client = Client(settings, on_request)
         self._left_out = LeftOut()
 
@@ -94,8 +102,14 @@ class AirflowSource:
         return self._client.refused
 
     def tables(self) -> dict[Family, dict[Labels, float]]:
-        """The exporter's own families that the source feeds: the rows that are left out of Airflow's lists."""
-        return {exporter.API_UNREADABLE_ROWS: {(endpoint,): rows for endpoint, rows in self._left_out.count().items()}}
+        """The exporter's own families that the source feeds: rows that are left out of Airflow's lists, and events."""
+        unreadable: dict[Labels, float] = {(endpoint,): rows for endpoint, rows in self._left_out.count().items()}
+        events = self._shared.events
+        written: dict[Labels, float] = {}
+        if events is not None:
+            counts = (events.written, events.failed_writes, events.dropped)
+            written = {(outcome,): count for outcome, count in zip(exporter.EVENT_OUTCOMES, counts, strict=True)}
+        return {exporter.API_UNREADABLE_ROWS: unreadable, exporter.EVENTS: written}
 
     def summary(self) -> dict[str, object]:
         """What was found, for the log: the release, and the number of DAGs once they were read."""
@@ -117,13 +131,16 @@ class AirflowSource:
         self._client.begin(deadline)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections and the events file."""
         self._client.close()
+        if self._shared.events is not None:
+            self._shared.events.close()
 
 
 def build_readers(context: ReaderContext) -> list[Reader]:
     """A reader of each kind, with its interval."""
-    return [one.build(context, context.get_interval(one.name, one.min_interval)) for one in READERS]
+    wanted: Sequence[type[ApiReader]] = [*READERS, EventsReader] if context.shared.events else READERS
+    return [one.build(context, context.get_interval(one.name, one.min_interval)) for one in wanted]
 
 
 def list_checks() -> list[CheckStep]:
@@ -137,4 +154,6 @@ def list_checks() -> list[CheckStep]:
 
 def build(settings: Settings, context: SourceContext, _previous: Previous, /) -> list[Source]:
     """The Airflow source. After a reload a new one continues from the cursors in the state file."""
-    return [AirflowSource(settings.airflow, context.memory, context.directory, context.count_request)]
+    given = settings.events
+    events = EventWriter(EventTarget(given.file, given.max_bytes, given.backups)) if given.file else None
+    return [AirflowSource(settings.airflow, context.memory, context.directory, context.count_request, events)]

@@ -21,6 +21,7 @@ from exporter.sources.airflow.counting.cursor import (
     read_cursor,
     write_cursor,
 )
+from exporter.sources.airflow.ended.unwritten import keep_runs
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.readers import history
 from exporter.sources.airflow.saved_entries import decode_all
@@ -89,6 +90,7 @@ class RunsReader(ApiReader):
                 ENDED_SPACE: {key: msgspec.msgpack.encode(run_end(run)) for key, run in fresh.items()},
                 history.SPACE: history.write_histories(updated),
                 "cursor": write_cursor(self.name, span),
+                **(keep_runs((run for run, _ in counted), span.after.complete) if self._overview.events else {}),
             },
             notes=[f"{len(active)} active, {len(ended)} ended rows, {len(counted)} counted"],
             moment=span.after.complete,

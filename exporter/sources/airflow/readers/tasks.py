@@ -41,6 +41,7 @@ from exporter.sources.airflow.counting.retry_later import (
 )
 from exporter.sources.airflow.counting.rows import apply_row, drop_undated
 from exporter.sources.airflow.counting.try_history import abandon, resolve_deleted, resolve_history
+from exporter.sources.airflow.ended.unwritten import keep_tries
 from exporter.sources.airflow.failing.backlog import remember_tries
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.shared import AirflowState, find_cleared
@@ -140,7 +141,8 @@ class TasksReader(ApiReader):
             changes=[*self._changes(events), *(Change(tasks.UNACCOUNTED, ("unanswered",)) for _ in found.unanswered)],
             memories=write_records(decisions, poll.known)
             | {CURSOR_SPACE: self._finder.postpone(left) if left else found.cursors}
-            | remember_tries(events),
+            | remember_tries(events)
+            | (keep_tries(events, span.after.complete) if self._overview.events else {}),
             notes=[f"{note}; {found.note}"],
             again=span.until is not None,
             moment=span.after.complete,
