@@ -100,6 +100,7 @@ class Application:
             configuration=lambda: self._configuration.entries,
             diagnosis=lambda: self.engine.directory.diagnosis,
             find_failed_log=self.engine.directory.find_failed_log,
+            grafana_url=self._configuration.settings.web.grafana_url,
             refresh=self.engine.refresh,
             find_try=self.engine.directory.find_try if self._configuration.settings.collectors["airflow"] else None,
             reload=self.reload if self._configuration.settings.web.enable_lifecycle else None,

@@ -137,7 +137,9 @@ def check(*, offline: bool, **parameters: object) -> None:
 def diagnose(*, as_json: bool, **parameters: object) -> None:
     """Say what waits in Airflow now, why, and which setting changes it; reads the API once.
 
-    Exit code: 0 where nothing waits beyond normal work, 1 where something does, 2 where Airflow could not be read.
+    Failures and costs need a running exporter: see its page /diagnosis.
+
+    Exit code: 0 where nothing is found beyond normal work, 1 where something is, 2 where Airflow could not be read.
     """
     from exporter.commands.diagnose import diagnose as read_diagnosis
     from exporter.commands.diagnose import needs_attention, to_json_text, to_text
@@ -149,7 +151,7 @@ def diagnose(*, as_json: bool, **parameters: object) -> None:
         sys.exit(2)
     for line in [to_json_text(found)] if as_json else to_text(found):
         click.echo(line)
-    sys.exit(any(needs_attention(finding) for finding in found.findings))
+    sys.exit(needs_attention(found))
 
 
 @main.command(cls=FlagCommand, shows=flags.affects_once, params=list(FLAGS))

@@ -1,19 +1,25 @@
-"""`airflow-exporter diagnose`: what waits now and why, from Airflow's API alone; no state file, no Prometheus."""
+"""`airflow-exporter diagnose`: what waits, fails and costs, from the API alone; no state file, no Prometheus."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from exporter.config.settings import Settings
-from exporter.diagnosis.findings import Finding
 from exporter.diagnosis.reasons import Patience
-from exporter.diagnosis.report import Diagnosis, to_json
+from exporter.diagnosis.report import Diagnosis, FailedTry, to_json
 from exporter.engine import Engine
 
 STOP_SECONDS = 5.0
 """How long the engine may take to stop."""
+MAX_TRIES = 10
+"""Failed tries that are listed."""
+UNKNOWN_FAILURES = (
+    "Not known from one reading: the exporter counts and classifies tries that fail while it runs (page /diagnosis)."
+)
+UNKNOWN_COSTS = "Not known from one reading: costs are added up while the exporter runs (page /diagnosis)."
 
 
 def diagnose(settings: Settings) -> tuple[Diagnosis | None, list[str]]:
@@ -31,22 +37,50 @@ def diagnose(settings: Settings) -> tuple[Diagnosis | None, list[str]]:
     return found, problems
 
 
-def needs_attention(finding: Finding) -> bool:
-    """Whether a finding is more than normal work."""
-    return finding.reason.patience is not Patience.NORMAL
+def needs_attention(diagnosis: Diagnosis) -> bool:
+    """Whether something is found that is more than normal work."""
+    waiting = any(finding.reason.patience is not Patience.NORMAL for finding in diagnosis.findings)
+    return waiting or bool(diagnosis.failures) or bool(diagnosis.costs)
 
 
 def to_text(diagnosis: Diagnosis) -> Iterator[str]:
-    """The diagnosis as lines for a terminal."""
+    """The diagnosis as lines for a terminal: its three parts, as on the page /diagnosis."""
+    yield "WAITING NOW"
     if not diagnosis.findings:
         yield "Nothing waits."
     for finding in diagnosis.findings:
-        yield f"{finding.reason.name}: {finding.title}"
-        yield f"  {finding.reason.meaning}"
-        for line in finding.list_evidence(diagnosis.time):
-            yield f"  {line}"
-        if finding.suggestion:
-            yield f"  -> {finding.suggestion}"
+        title = f"{finding.reason.name}: {finding.title}"
+        yield from format_finding(
+            title, finding.reason.meaning, finding.list_evidence(diagnosis.time), finding.suggestion
+        )
+    yield from ("", "FAILING NOW")
+    for failure in diagnosis.failures:
+        title = f"{failure.error_class}: {failure.tries} failed tries in the last hour"
+        yield from format_finding(title, failure.meaning, failure.evidence, failure.suggestion)
+    yield from map(format_try, diagnosis.failed_tries[:MAX_TRIES])
+    yield from () if diagnosis.failures or diagnosis.failed_tries else (UNKNOWN_FAILURES,)
+    yield from ("", "COSTS")
+    for cost in diagnosis.costs:
+        yield from format_finding(f"{cost.name}: {cost.object}", cost.meaning, cost.evidence, cost.suggestion)
+    yield from () if diagnosis.costs else (UNKNOWN_COSTS,)
+
+
+def format_finding(title: str, meaning: str, evidence: Iterable[str], suggestion: str) -> Iterator[str]:
+    """One finding as lines."""
+    yield title
+    yield f"  {meaning}"
+    yield from (f"  {line}" for line in evidence)
+    if suggestion:
+        yield f"  -> {suggestion}"
+
+
+def format_try(one: FailedTry) -> str:
+    """A failed try as a line."""
+    mapped = f" [{one.map_index}]" if one.map_index >= 0 else ""
+    ended = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(one.ended_at))
+    return (
+        f"  {ended} {one.dag_id} {one.task_id}{mapped}, try {one.try_number}: {one.error_class} {one.log_url}".rstrip()
+    )
 
 
 def to_json_text(diagnosis: Diagnosis) -> str:

@@ -92,6 +92,7 @@ NOT_CHECKED = frozenset(
         "web.telemetry_path",
         "web.enable_lifecycle",
         "web.external_url",
+        "web.grafana_url",
         "web.max_connections",
         "exposition.birth_hold",
     }

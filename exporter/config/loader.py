@@ -222,6 +222,7 @@ def build_settings(given: ConfigLayer) -> Settings:
             enable_lifecycle=values["web.enable_lifecycle"],
             max_connections=values["web.max_connections"],
             external_url=values["web.external_url"],
+            grafana_url=values["web.grafana_url"],
         ),
         events=EventsSettings(**select_section(values, "events.")),
         collectors=select_section(values, "collector."),

@@ -213,6 +213,12 @@ OPTIONS = (
         DEFAULTS.web.external_url,
     ),
     Option(
+        "web.grafana_url",
+        urls.BASE_URL,
+        "URL of Grafana for browsers, with its base path if it has one: the page /diagnosis links to its dashboards",
+        DEFAULTS.web.grafana_url,
+    ),
+    Option(
         "web.enable_lifecycle",
         values.SWITCH,
         "Enable reloading the configuration with POST /-/reload",

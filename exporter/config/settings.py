@@ -91,6 +91,8 @@ class WebSettings:
     config_file: Path | None = None
     enable_lifecycle: bool = False
     max_connections: int = 512
+    grafana_url: str = ""
+    """The URL of Grafana for browsers; empty for no links to it."""
     external_url: str = ""
     """The URL of this exporter for browsers; empty for http://localhost and the port of the first listen address."""
 

@@ -273,10 +273,9 @@ def parse_output_file(raw: object) -> Path:
 
 def parse_buckets(raw: object) -> tuple[float, ...]:
     """Upper bounds of histogram buckets, ascending, without +Inf: numbers or durations."""
-    items = raw if isinstance(raw, list) else None
-    if not items:
+    if not isinstance(raw, list) or not raw:
         raise ValueError(f"{quote_value(raw)} is not a list of upper bounds; write for example [0.1, 1, 30s, 5m]")
-    bounds = tuple(parse_duration(item) for item in items)
+    bounds = tuple(parse_duration(item) for item in raw)
     if any(low >= high for low, high in pairwise(bounds)):
         raise ValueError(f"the bounds {quote_value(raw)} are not in ascending order")
     return bounds

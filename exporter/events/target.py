@@ -15,7 +15,7 @@ MODE = 0o640
 
 
 class EventTarget:
-    """Appends whole lines. A file that was moved, deleted or truncated by somebody else is noticed and opened again."""
+    """Appends whole lines. A file that another program moved, deleted or truncated is noticed and opened again."""
 
     def __init__(self, path: Path, max_bytes: int, backups: int) -> None:
         """`max_bytes` is the size after which a file is renamed to FILE.1; 0 for never. `backups` are kept."""

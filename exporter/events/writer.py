@@ -1,4 +1,4 @@
-"""Writes events in a thread of its own: a slow or full disk never holds up a reading of Airflow."""
+"""Writes events in a separate thread: a slow or full disk never holds up a reading of Airflow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLOSE_SECONDS = 3.0
 """Seconds that `close` waits for the lines that are still to be written."""
 
 
-class Target(Protocol):
+class LineTarget(Protocol):
     """What lines are appended to."""
 
     def append(self, lines: Sequence[bytes]) -> None:
@@ -34,7 +34,7 @@ class Target(Protocol):
 class EventWriter:
     """Accepts numbered lines, and says up to which number they are written. Failed writes are repeated."""
 
-    def __init__(self, target: Target, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, target: LineTarget, retry_seconds: float = RETRY_SECONDS) -> None:
         self._target = target
         self._retry_seconds = retry_seconds
         self._lines: deque[bytes] = deque()

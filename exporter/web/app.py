@@ -33,17 +33,18 @@ from exporter.store.exposition import Format
 from exporter.store.store import Store
 from exporter.web import pages
 from exporter.web.compression import compress
-from exporter.web.diagnosis_page import render_diagnosis_page, render_no_failed_try
+from exporter.web.diagnosis_page import PageLinks, render_diagnosis_page, render_no_failed_try, select_dag
 from exporter.web.negotiation import accepts_gzip, choose_format, prefers_json
 from exporter.web.runbook_files import list_runbooks, read_runbook
 from exporter.web.runbook_pages import fill_labels, get_title, render_runbook, select_labels
+from exporter.web.style import CONTENT_SECURITY_POLICY
 
 Render = Callable[[Store, Format, frozenset[str]], Iterator[bytes]]
 
 TELEMETRY_PATH = re.compile(r"/[A-Za-z0-9/_.~-]*\Z")
 DEFAULT_HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": pages.CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "deny",
@@ -76,6 +77,8 @@ class AppContext:
     """Reloads the configuration. Raises ValueError if it is invalid. None: reloading over HTTP is disabled."""
     find_try: Callable[[str], TaskKey | None] | None = None
     """Returns the task of the try with a UUID. None: this exporter does not read Airflow's API."""
+    grafana_url: str = ""
+    """URL of Grafana, for links to dashboards; empty for none."""
     render: Render = exposition.render
 
 
@@ -118,10 +121,14 @@ class Endpoints:
         return HTMLResponse(pages.render_landing_page(self._context.sources(), self._telemetry_path, time.time()))
 
     async def get_diagnosis(self, request: Request) -> Response:
-        diagnosis = self._context.diagnosis()
+        """What waits, fails and costs, as a page or as JSON; `dag_id` chooses one DAG."""
+        diagnosis, dag_id = self._context.diagnosis(), request.query_params.get("dag_id", "")
+        if diagnosis is not None and dag_id:
+            diagnosis = select_dag(diagnosis, dag_id)
         if prefers_json(request):
             return JSONResponse({"time": None, "findings": []} if diagnosis is None else to_json(diagnosis))
-        return HTMLResponse(render_diagnosis_page(diagnosis))
+        links = PageLinks(self._context.grafana_url, list_runbooks())
+        return HTMLResponse(render_diagnosis_page(diagnosis, links, dag_id))
 
     async def redirect_to_failed_log(self, request: Request) -> Response:
         """Redirect to the log of the last failed try of a DAG or task, in the Airflow that is configured."""

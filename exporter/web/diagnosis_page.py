@@ -1,12 +1,19 @@
-"""The HTML page `/diagnosis`: what waits in Airflow now, why, and which setting changes it. Pure."""
+"""The HTML page `/diagnosis`: what waits in Airflow now, what fails and what costs, each with evidence. Pure.
+
+It has no scripts. Its tables become blocks on a narrow screen.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
 from exporter.diagnosis.findings import Finding
 from exporter.diagnosis.reasons import Patience
-from exporter.diagnosis.report import Diagnosis
+from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding
 from exporter.web.html import Markup, join, tag
-from exporter.web.pages import format_timestamp, render_page, render_table
+from exporter.web.pages import format_duration, format_timestamp, render_page, render_stacked_table
 
 STATE_CLASSES = {Patience.NEVER: "bad", Patience.BUSY: "wait", Patience.NORMAL: "dim"}
 HEADINGS = {
@@ -14,19 +21,201 @@ HEADINGS = {
     Patience.BUSY: "Waits for a limit",
     Patience.NORMAL: "Normal work, unless it lasts",
 }
-COLUMNS = ("Reason", "What waits", "Evidence", "What to change")
+WAITING_COLUMNS = ("Reason", "What waits", "Evidence", "What to change")
+FAILING_COLUMNS = ("Error class", "Failed tries in the last hour", "Evidence", "What to change")
+TRY_COLUMNS = ("Ended", "Task", "Error class", "Afterwards", "Log")
+COST_COLUMNS = ("Cost", "Where", "Evidence", "What to change")
+MAX_TRIES = 10
+"""Failed tries that are listed."""
+MAX_LINKED = 3
+"""DAGs that are named for each finding."""
 
 
-def render_diagnosis_page(diagnosis: Diagnosis | None) -> str:
-    """The whole page; None where nothing was diagnosed yet."""
+class PageLinks(NamedTuple):
+    """Where the links of the page lead."""
+
+    grafana: str = ""
+    """URL of Grafana, without a slash at its end; empty for no links to dashboards."""
+    runbooks: Collection[str] = ()
+    """Names of the runbooks that there are."""
+
+    def dag(self, dag_id: str) -> Markup:
+        """A DAG, with a link to its dashboard."""
+        if not self.grafana:
+            return join(dag_id)
+        return tag("a", dag_id, href=f"{self.grafana}/d/airflow-dag?{urlencode({'var-dag_id': dag_id})}")
+
+    def explain(self, runbook: str, name: str) -> Markup:
+        """A reason or an error class, with a link to its part of a runbook if there is one."""
+        if runbook not in self.runbooks:
+            return join(name)
+        return tag("a", name, href=f"runbooks/{runbook}.md#{quote(name)}")
+
+
+def render_diagnosis_page(diagnosis: Diagnosis | None, links: PageLinks, dag_id: str = "") -> str:
+    """The whole page; None where nothing was diagnosed yet. `dag_id` says that only this DAG is shown."""
     if diagnosis is None:
         text = "No diagnosis yet: it needs the Airflow collector, and a first reading of the task instances."
         return render_page("Diagnosis", tag("p", text, class_="wait"))
     when = f"Airflow at {format_timestamp(diagnosis.time)}. Reload the page to update it."
-    sections = [render_section(diagnosis, patience) for patience in Patience]
-    if not diagnosis.findings:
-        sections = [tag("p", "Nothing waits.", class_="good")]
-    return render_page("Diagnosis", tag("p", when, class_="dim"), *sections)
+    return render_page(
+        "Diagnosis",
+        tag("p", when, class_="dim"),
+        render_selection(dag_id) if dag_id else render_summary(diagnosis),
+        render_waiting(diagnosis, links),
+        render_failing(diagnosis, links),
+        render_costs(diagnosis),
+    )
+
+
+def render_selection(dag_id: str) -> Markup:
+    """Which DAG is shown, and the way back to all."""
+    return tag("p", "Only DAG ", tag("strong", dag_id), ". ", tag("a", "Show all DAGs", href="diagnosis"))
+
+
+def render_summary(diagnosis: Diagnosis) -> Markup:
+    """The three parts in one line, as links to them."""
+    waiting = sum(one.tasks + one.runs for one in diagnosis.findings if one.reason.patience is not Patience.NORMAL)
+    failed = sum(one.tries for one in diagnosis.failures)
+    counts = (
+        ("waiting", f"{waiting} waiting beyond normal work"),
+        ("failing", f"{failed} failed in the last hour"),
+        ("costs", f"{len(diagnosis.costs)} costly"),
+    )
+    return tag("ul", *[tag("li", tag("a", text, href=f"#{part}")) for part, text in counts], class_="summary")
+
+
+def render_waiting(diagnosis: Diagnosis, links: PageLinks) -> Markup:
+    """What waits, by how patient one has to be."""
+    sections = [render_patience(diagnosis, patience, links) for patience in Patience]
+    nothing = Markup() if diagnosis.findings else tag("p", "Nothing waits.", class_="good")
+    return join(tag("h2", "Waiting now", id="waiting"), *sections, nothing)
+
+
+def render_patience(diagnosis: Diagnosis, patience: Patience, links: PageLinks) -> Markup:
+    """The findings of one patience; nothing where there are none. Normal work is folded."""
+    rows = [render_finding(one, diagnosis.time, links) for one in diagnosis.findings if one.reason.patience is patience]
+    if not rows:
+        return Markup()
+    heading = HEADINGS[patience]
+    table = render_stacked_table(f"Waiting now: {heading}", WAITING_COLUMNS, rows)
+    if patience is Patience.NORMAL:
+        return tag("details", tag("summary", f"{heading} ({len(rows)})"), table)
+    return join(tag("h3", heading), table)
+
+
+def render_finding(finding: Finding, now: float, links: PageLinks) -> list[str]:
+    """The cells of something that waits."""
+    reason = finding.reason
+    return [
+        tag("span", links.explain("Reasons", reason.name), class_=STATE_CLASSES[reason.patience]),
+        join(tag("strong", finding.title), tag("br"), reason.meaning),
+        render_lines([*finding.list_evidence(now), render_dashboards(finding.dags, links)]),
+        finding.suggestion or "nothing",
+    ]
+
+
+def render_failing(diagnosis: Diagnosis, links: PageLinks) -> Markup:
+    """What fails, by class, and the last failed tries."""
+    classes = [render_failure(one, links) for one in diagnosis.failures]
+    tries = [render_try(one, diagnosis.time, links) for one in diagnosis.failed_tries[:MAX_TRIES]]
+    heading = tag("h2", "Failing now", id="failing")
+    if not classes and not tries:
+        return join(heading, tag("p", "No try failed in the last hour.", class_="good"))
+    return join(
+        heading,
+        render_stacked_table("Failing now, by error class", FAILING_COLUMNS, classes) if classes else Markup(),
+        tag("h3", "The last failed tries") if tries else Markup(),
+        render_stacked_table("The last failed tries", TRY_COLUMNS, tries) if tries else Markup(),
+    )
+
+
+def render_failure(finding: FailureFinding, links: PageLinks) -> list[str]:
+    """The cells of a class of failures."""
+    newest = join("The last one: ", render_log_link(finding.newest)) if finding.newest else Markup()
+    return [
+        tag("span", links.explain("ErrorClasses", finding.error_class), class_="bad"),
+        join(tag("strong", str(finding.tries)), tag("br"), finding.meaning, render_dags(finding.dags, links)),
+        render_lines([*finding.evidence, newest]),
+        finding.suggestion or "nothing",
+    ]
+
+
+def render_try(one: FailedTry, now: float, links: PageLinks) -> list[str]:
+    """The cells of a failed try."""
+    mapped = f" [{one.map_index}]" if one.map_index >= 0 else ""
+    age = f"{format_duration(max(0.0, now - one.ended_at))} ago"
+    return [
+        tag("span", age, title=format_timestamp(one.ended_at), class_="nowrap"),
+        join(links.dag(one.dag_id), " ", tag("strong", f"{one.task_id}{mapped}"), f", try {one.try_number}"),
+        tag("span", one.error_class, class_="bad"),
+        "Airflow tries again" if one.retried else "failed for good",
+        render_log_link(one),
+    ]
+
+
+def render_log_link(one: FailedTry) -> Markup:
+    """A link to the log of a try in Airflow."""
+    if not one.log_url:
+        return join("no link: the URL of Airflow is not known")
+    return tag("a", f"Log of {one.task_id}", href=one.log_url)
+
+
+def render_costs(diagnosis: Diagnosis) -> Markup:
+    """What costs more than it does."""
+    heading = tag("h2", "Costs", id="costs")
+    if not diagnosis.costs:
+        return join(heading, tag("p", "Nothing found that costs more than it does.", class_="good"))
+    rows = [render_cost(one) for one in diagnosis.costs]
+    return join(heading, render_stacked_table("Costs", COST_COLUMNS, rows))
+
+
+def render_cost(cost: CostFinding) -> list[str]:
+    """The cells of a cost."""
+    return [
+        tag("span", cost.name, class_="wait"),
+        join(tag("strong", cost.object), tag("br"), cost.meaning),
+        render_lines(cost.evidence),
+        cost.suggestion or "nothing",
+    ]
+
+
+def render_dags(dags: Mapping[str, int], links: PageLinks) -> Markup:
+    """The DAGs with most of something; nothing where none is known."""
+    top = sorted(dags.items(), key=lambda item: -item[1])[:MAX_LINKED]
+    if not top:
+        return Markup()
+    listed = [join(", " if index else "", links.dag(dag), f" ({count})") for index, (dag, count) in enumerate(top)]
+    return join(tag("br"), "DAGs: ", *listed)
+
+
+def render_dashboards(dags: Mapping[str, int], links: PageLinks) -> Markup:
+    """Links to the dashboards of the DAGs with most of something; nothing where Grafana is not known."""
+    top = sorted(dags, key=lambda dag: -dags[dag])[:MAX_LINKED]
+    if not links.grafana or not top:
+        return Markup()
+    return join("Dashboards: ", *[join(", " if index else "", links.dag(dag)) for index, dag in enumerate(top)])
+
+
+def render_lines(lines: Collection[str]) -> Markup:
+    """Sentences, one a line."""
+    listed = [tag("li", line) for line in lines if line]
+    return tag("ul", *listed, class_="lines") if listed else tag("span", "none", class_="dim")
+
+
+def select_dag(diagnosis: Diagnosis, dag_id: str) -> Diagnosis:
+    """The parts of a diagnosis that are about one DAG."""
+    return diagnosis._replace(
+        findings=[one for one in diagnosis.findings if dag_id in one.dags or is_of_dag(one.object, dag_id)],
+        failures=[one for one in diagnosis.failures if dag_id in one.dags],
+        failed_tries=[one for one in diagnosis.failed_tries if one.dag_id == dag_id],
+        costs=[one for one in diagnosis.costs if is_of_dag(one.object, dag_id)],
+    )
+
+
+def is_of_dag(name: str, dag_id: str) -> bool:
+    """Whether an object is the DAG, or a task of it (dag_id.task_id)."""
+    return name == dag_id or name.startswith(f"{dag_id}.")
 
 
 def render_no_failed_try(dag_id: str, task_id: str) -> str:
@@ -42,20 +231,3 @@ def render_no_failed_try(dag_id: str, task_id: str) -> str:
             class_="dim",
         ),
     )
-
-
-def render_section(diagnosis: Diagnosis, patience: Patience) -> Markup:
-    """The findings of one patience; nothing where there are none."""
-    rows = [render_row(one, diagnosis.time) for one in diagnosis.findings if one.reason.patience is patience]
-    return join(tag("h2", HEADINGS[patience]), render_table(COLUMNS, rows)) if rows else Markup()
-
-
-def render_row(finding: Finding, now: float) -> list[str]:
-    """The cells of a finding."""
-    reason = finding.reason
-    return [
-        tag("span", reason.name, class_=STATE_CLASSES[reason.patience], title=reason.meaning),
-        join(tag("strong", finding.title), tag("br"), reason.meaning),
-        join(*[join(line, tag("br")) for line in finding.list_evidence(now)]),
-        finding.suggestion or "nothing",
-    ]

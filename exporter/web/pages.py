@@ -12,47 +12,19 @@ from itertools import groupby
 from exporter import __version__
 from exporter.collect.status import ReadCycle, ReaderStatus, SourceStatus
 from exporter.config.settings import Setting
-from exporter.web.html import Markup, hash_style, join, tag
+from exporter.web.html import Markup, join, tag
+from exporter.web.style import STYLE
 
 TITLE = "Airflow metrics exporter"
 NAV_LINKS = (("Overview", "./"), ("Diagnosis", "diagnosis"), ("Sources", "sources"), ("Configuration", "config"))
 """Links at the top of each page, relative to `/`."""
-STYLE = """
-:root { color-scheme: light dark; --text: #1b1f24; --dim: #57606a; --line: #d0d7de; --back: #fff; --panel: #f6f8fa;
-  --good: #1a7f37; --bad: #b4232c; --wait: #8a5a00; --link: #0b5cad; }
-@media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --dim: #9aa4af; --line: #3a424c; --back: #12161b;
-  --panel: #1b2128; --good: #4cc46a; --bad: #ff7b72; --wait: #e3b341; --link: #6cb6ff; } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back); margin: 0 auto;
-  max-width: 72rem; padding: 1.5rem; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
-a { color: var(--link); } p { margin: .5rem 0; }
-nav { margin: .25rem 0 1.5rem; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }
-.dim { color: var(--dim); } .good { color: var(--good); } .bad { color: var(--bad); } .wait { color: var(--wait); }
-.good, .bad, .wait { font-weight: 600; }
-.good, .bad, .wait, .nowrap { white-space: nowrap; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); }
-th { color: var(--dim); font-weight: 600; white-space: nowrap; }
-.nowrap { font-variant-numeric: tabular-nums; } td { overflow-wrap: break-word; min-width: 3.5rem; }
-td:last-child { overflow-wrap: anywhere; min-width: 16rem; }
-code, pre { font: .85rem/1.45 ui-monospace, monospace; } code { overflow-wrap: anywhere; }
-pre { margin: .25rem 0 0; padding: .4rem .6rem; white-space: pre-wrap; overflow-wrap: anywhere;
-  background: var(--panel); }
-details { border: 1px solid var(--line); border-radius: 6px; margin: .5rem 0; padding: .4rem .8rem; }
-summary { cursor: pointer; } dt { font-weight: 600; } dd { margin: 0 0 .5rem; }
-"""
-CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; style-src {hash_style(STYLE)}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""The Content-Security-Policy of the pages: only their inline style sheet is allowed."""
 
 
 def render_landing_page(sources: Sequence[SourceStatus], telemetry_path: str, now: float) -> str:
     """The page `/`: version, state of each source, links."""
     links = [
         (telemetry_path, "the metrics, for Prometheus"),
-        ("/diagnosis", "what waits in Airflow now, why, and which setting changes it"),
+        ("/diagnosis", "what waits in Airflow now, what fails and what costs, why, and what to change"),
         (
             "/sources",
             "state, errors and log lines of each source: look here first when metrics are missing or wrong",
@@ -247,6 +219,22 @@ def render_table(columns: Iterable[str], rows: Sequence[Sequence[str]]) -> Marku
     head = tag("thead", tag("tr", *[tag("th", column, scope="col") for column in columns]))
     body = tag("tbody", *[tag("tr", *[tag("td", cell) for cell in row]) for row in rows])
     return tag("div", tag("table", head, body), class_="scroll")
+
+
+def render_stacked_table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
+    """A table whose rows become blocks on a narrow screen; the roles keep its meaning for screen readers there."""
+    head = tag("tr", *[tag("th", column, scope="col", role="columnheader") for column in columns], role="row")
+    lines = [
+        tag(
+            "tr",
+            tag("th", row[0], scope="row", role="rowheader"),
+            *[tag("td", cell, role="cell", data_label=name) for name, cell in zip(columns[1:], row[1:], strict=True)],
+            role="row",
+        )
+        for row in rows
+    ]
+    parts = (tag("caption", caption), tag("thead", head, role="rowgroup"), tag("tbody", *lines, role="rowgroup"))
+    return tag("table", *parts, class_="stacked", role="table")
 
 
 def render_nowrap(text: str) -> Markup:

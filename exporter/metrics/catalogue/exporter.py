@@ -157,7 +157,7 @@ EVENTS = counter(
         "events that were dropped because too many waited; absent without --events.file"
     ),
     labels=("outcome",),
-    audience="whoever ships the events file: an alert on write_failed or dropped",
+    audience="operators who ship the events file: for an alert on write_failed or dropped",
 )
 STATE_LOST_ROWS = counter(
     "airflow_exporter_state_lost_rows_total",

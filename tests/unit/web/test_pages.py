@@ -12,13 +12,12 @@ from exporter.collect.status import ReadCycle, ReaderStatus, SourceStatus
 from exporter.config.settings import Setting
 from exporter.web.html import VOID_ELEMENTS, Markup, join, tag
 from exporter.web.pages import (
-    CONTENT_SECURITY_POLICY,
-    STYLE,
     format_duration,
     render_configuration_page,
     render_landing_page,
     render_sources_page,
 )
+from exporter.web.style import CONTENT_SECURITY_POLICY, STYLE
 
 NOW = 1_800_000_000.0
 EVIL = "<script>alert('1')</script>\"onload=x"
