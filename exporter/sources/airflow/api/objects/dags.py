@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -107,11 +109,18 @@ def to_dag(row: DagRow) -> Dag:
 
 
 def format_schedule(row: DagRow) -> str:
-    """v2 `timetable_summary`; v1 the cron text of `schedule_interval`, else `timetable_description`."""
+    """v2 `timetable_summary`; v1 the cron text of `schedule_interval`, `timetable_description`, or a fixed interval."""
     if row.timetable_summary:
         return row.timetable_summary
-    cron = (row.schedule_interval or {}).get("value")
-    return cron if isinstance(cron, str) else row.timetable_description or ""
+    schedule = row.schedule_interval or {}
+    cron = schedule.get("value")
+    return cron if isinstance(cron, str) else row.timetable_description or format_interval(schedule)
+
+
+def format_interval(schedule: Mapping[str, Any]) -> str:
+    """A fixed interval of v1 as v2 writes it: `1 day, 0:00:00`; empty if it is none."""
+    amounts = {name: schedule[name] for name in ("days", "seconds") if isinstance(schedule.get(name), int)}
+    return str(timedelta(**amounts)) if amounts else ""
 
 
 LIST = ListSpec(DAGS, RowDecoder("dags", DagRow, to_dag), lambda dag: dag.dag_id)

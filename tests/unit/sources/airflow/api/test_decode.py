@@ -187,6 +187,7 @@ def test_a_dag_of_v2() -> None:
             {"schedule_interval": {"__type": "TimeDelta", "seconds": 60}, "timetable_description": "Every minute"},
             "Every minute",
         ),
+        ({"schedule_interval": {"__type": "TimeDelta", "days": 1, "seconds": 60}}, "1 day, 0:01:00"),
         ({"schedule_interval": None, "timetable_description": None}, ""),
         ({"timetable_summary": "0 0 * * *", "timetable_description": "At 00:00"}, "0 0 * * *"),
     ],
