@@ -20,6 +20,9 @@ NO_ASSETS = "no asset schedules the DAG that is selected"
 NO_APPROVALS = "no task asks a person for approval"
 QUEUED = "tasks that can start are queued at once: the LocalExecutor of Airflow 3 accepts any number"
 ALONE = "a single scheduler never has to wait for the critical section"
+NO_COSTS = "the DAGs have neither poking sensors nor retries that waited, or none is selected"
+IDLE = "no run skipped everything, and no time of a schedule was left out"
+FEW_ATTEMPTS = "needs attempts that follow each other: twenty for the start of a try, five for the growth of a task"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 EMPTY: Mapping[str, str] = {
@@ -43,6 +46,16 @@ EMPTY: Mapping[str, str] = {
     "airflow-dag: Pending approvals": NO_APPROVALS,
     "airflow-dag: Longest-waiting approval": NO_APPROVALS,
     "alert AirflowApprovalsWaiting: airflow_pending_approval": NO_APPROVALS,
+    "airflow-dag: Where the time goes B": NO_COSTS,
+    "airflow-dag: Where the time goes C": NO_COSTS,
+    "airflow-dag: Where the time goes E": NO_COSTS,
+    "airflow-dag: Slots held by sensors": NO_COSTS,
+    "airflow-dag: Short attempts": FEW_ATTEMPTS,
+    "airflow-dag: Growth of peak memory": FEW_ATTEMPTS,
+    "airflow-dag: Runs without work per hour": IDLE,
+    "rule airflow_dag:retry_delay_seconds:increase1h": NO_COSTS,
+    "rule airflow_dag:sensor_poke_seconds:increase1h": NO_COSTS,
+    "airflow-overview: Most expensive DAGs, last hour": NO_COSTS,
     "airflow-dag: Run duration C": WEEK,
     "rule airflow_dag:dag_run_duration_seconds_count:increase1w": WEEK,
     "rule airflow_dag:dag_run_duration_seconds:mean1": WEEK,
