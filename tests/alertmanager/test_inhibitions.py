@@ -28,7 +28,14 @@ LATE = make_alert("AirflowCriticalDagLate", **CRITICAL, component="dag", dag_id=
 IN_A_ROW = make_alert("AirflowDagRunsFailingInARow", **WARNING, component="dag", dag_id="sales")
 POOL = make_alert("AirflowTasksWaitingForPool", **WARNING, component="pool", pool="narrow")
 PARALLELISM = make_alert("AirflowTasksWaitingForParallelism", **WARNING, component="executor")
-REACHED = make_alert("AirflowParallelismReached", severity="info", component="executor")
+WORKER = make_alert("AirflowTasksWaitingForWorker", **WARNING, component="worker", queue="gpu", reason="not_started")
+WORKERS_FULL = make_alert("AirflowTasksWaitingForWorker", **WARNING, component="worker", reason="workers_full")
+RUNS = make_alert("AirflowDagRunsWaitingForLimit", **WARNING, component="dag", dag_id="sales", reason="max_active_runs")
+BLOCKED = make_alert("AirflowDagBlocked", **WARNING, component="dag", dag_id="sales", reason="asset")
+BEHIND = make_alert("AirflowDagBehindSchedule", **WARNING, component="dag", dag_id="sales", reason="max_active_runs")
+LATER = make_alert("AirflowDagLate", **WARNING, component="dag", dag_id="sales")
+STUCK = make_alert("AirflowDagRunStuck", **WARNING, component="dag", dag_id="sales")
+STUCK_ELSEWHERE = make_alert("AirflowDagRunStuck", **WARNING, component="dag", dag_id="stock")
 NOT_CREATED = make_alert("AirflowDagRunNotCreated", **WARNING, component="scheduler", dag_id="sales")
 LOOP_SLOW = make_alert("AirflowSchedulerLoopSlow", **WARNING, component="scheduler")
 IMPORT_ERRORS = make_alert("AirflowImportErrors", **WARNING, component="dag_processor")
@@ -45,11 +52,14 @@ HELD_BACK = [
     (STATSD_DOWN, [LOOP_SLOW]),
     (HOST_DOWN, [MEMORY]),
     (SCHEDULER, [LATE, POOL, NO_PROGRESS, NOT_CREATED, LOOP_SLOW, PARALLELISM]),
-    (NO_PROGRESS, [LATE, POOL, PARALLELISM]),
+    (NO_PROGRESS, [LATE, LATER, STUCK, WORKER]),
+    (POOL, [LATER, STUCK_ELSEWHERE]),
+    (PARALLELISM, [LATER, STUCK]),
+    (RUNS, [LATER, STUCK, BEHIND]),
+    (BLOCKED, [LATER, NOT_CREATED]),
     (FAILURES, [IN_A_ROW]),
     (TRIGGERER, [TRIGGERER_FULL]),
     (DAG_PROCESSOR, [IMPORT_ERRORS]),
-    (PARALLELISM, [REACHED]),
 ]
 TOLD = [
     (EXPORTER_ABSENT, [MEMORY]),
@@ -60,7 +70,11 @@ TOLD = [
     (STATSD_DOWN, [IN_A_ROW, STALE]),
     (HOST_DOWN, [ELSEWHERE, IN_A_ROW]),
     (SCHEDULER, [TRIGGERER, DAG_PROCESSOR, MEMORY]),
-    (NO_PROGRESS, [IN_A_ROW, MEMORY]),
+    (NO_PROGRESS, [IN_A_ROW, MEMORY, POOL]),
+    (NO_PROGRESS, [WORKERS_FULL]),
+    (POOL, [LATE, NOT_CREATED]),
+    (RUNS, [STUCK_ELSEWHERE, LATE]),
+    (BLOCKED, [STUCK_ELSEWHERE, POOL]),
     (FAILURES, [LATE, POOL]),
 ]
 

@@ -60,7 +60,7 @@ def test_the_heartbeat_comes_again_and_again(manager: Alertmanager, inbox: Inbox
     assert {notice.receiver for notice in inbox.notices()} == {"heartbeat"}
 
 
-REACHED = make_alert("AirflowParallelismReached", severity="info", component="executor")
+OUTDATED = make_alert("AirflowParallelismOutdated", severity="info", component="executor")
 FULL = make_alert("AirflowTasksWaitingForPool", severity="warning", component="pool", pool="narrow")
 
 
@@ -73,13 +73,13 @@ def on_weekday(config: Config, days: int) -> Config:
 
 
 def test_in_working_hours_what_is_worth_knowing_is_told(start: Start, inbox: Inbox) -> None:
-    start(readdressed(hurried(on_weekday(shipped_config(), 0)), inbox.address)).post([REACHED, FULL])
+    start(readdressed(hurried(on_weekday(shipped_config(), 0)), inbox.address)).post([OUTDATED, FULL])
     wait_for(lambda: len(inbox.notices()) == 2)
     assert {notice.receiver for notice in inbox.notices()} == {"notices", "operators"}
 
 
 def test_outside_of_working_hours_it_waits(start: Start, inbox: Inbox) -> None:
-    start(readdressed(hurried(on_weekday(shipped_config(), 3)), inbox.address)).post([REACHED, FULL])
+    start(readdressed(hurried(on_weekday(shipped_config(), 3)), inbox.address)).post([OUTDATED, FULL])
     wait_for(inbox.notices)
     time.sleep(SETTLED)
     assert {notice.receiver for notice in inbox.notices()} == {"operators"}

@@ -35,6 +35,8 @@ SHORTER = {
     "AirflowSchedulerHeartbeatOld": "the age has two minutes already",
     "AirflowDeadlineMissed": "an event that Airflow has judged",
     "AirflowTasksCannotStart": "waiting does not help, and the scheduler has passed them over in every loop",
+    "AirflowDagRunBlocked": "the scheduler passes it over in every loop",
+    "AirflowDagBlocked": "waiting does not help",
     "AirflowOomKills": "an event, and what was killed is gone",
 }
 """Alerts that fire in less than five minutes, and why."""

@@ -19,6 +19,7 @@ LEVELS = {
     "airflow_dag": {"dag_id"},
     "airflow_task": {"dag_id", "task_id"},
     "airflow_pool": {"pool"},
+    "airflow_object": {"reason", "object"},
     "airflow_queue": {"queue"},
     "airflow_executor": {"executor"},
     "airflow_worker": {"worker"},

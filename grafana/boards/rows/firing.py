@@ -10,7 +10,9 @@ from grafana.boards.kit.table import Column, Key, Table
 
 SUBJECTS = (
     "dag_id",
-    "pool",
+    "reason",
+    "object",
+    "error_class",
     "file",
     "executor",
     "source",

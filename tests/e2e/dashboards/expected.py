@@ -19,6 +19,8 @@ UNLIMITED = "these DAGs have no max_consecutive_failed_dag_runs"
 NO_ASSETS = "no asset schedules the DAG that is selected"
 NO_APPROVALS = "no task asks a person for approval"
 QUEUED = "tasks that can start are queued at once: the LocalExecutor of Airflow 3 accepts any number"
+PATIENT = "nothing waits for ten minutes"
+NOT_BLOCKED = "every DAG and every run goes on"
 ALONE = "a single scheduler never has to wait for the critical section"
 NO_COSTS = "the DAGs have neither poking sensors nor retries that waited, or none is selected"
 IDLE = "no run skipped everything, and no time of a schedule was left out"
@@ -26,15 +28,22 @@ FEW_ATTEMPTS = "needs attempts that follow each other: twenty for the start of a
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 EMPTY: Mapping[str, str] = {
-    "alert AirflowTasksCannotStart: airflow_object_waiting_task_instances": "no pool is missing or too small",
+    "alert AirflowTasksCannotStart: airflow_object:waiting_task_instances": "no pool is missing or too small",
     "airflow-concurrency: Usage of global limits C": CELERY,
     "rule airflow:worker_slots": CELERY,
     "alert AirflowNoProgress: airflow:worker_slots": CELERY,
     "alert AirflowDagRunsFailingInARow: airflow_dag_max_consecutive_failed_runs": UNLIMITED,
-    "rule airflow:oldest_waiting_for_parallelism": QUEUED,
-    "alert AirflowTasksWaitingForParallelism: airflow:oldest_waiting_for_parallelism": QUEUED,
-    "rule airflow:task_instances_startable": QUEUED,
-    "alert AirflowNoProgress: airflow:task_instances_startable": QUEUED,
+    "rule airflow:task_instances_unexplained": QUEUED,
+    "alert AirflowNoProgress: airflow:task_instances_unexplained": QUEUED,
+    "rule airflow_object:waited_long": PATIENT,
+    "alert AirflowTasksWaitingFor": PATIENT,
+    "alert AirflowDagRunsWaitingForLimit": PATIENT,
+    "alert AirflowBackfillRunsWaiting": PATIENT,
+    "alert AirflowDagRunBlocked": NOT_BLOCKED,
+    "alert AirflowDagBlocked": NOT_BLOCKED,
+    "alert AirflowDagBehindSchedule": NOT_BLOCKED,
+    "rule airflow_object:waiting_dag_runs": NOT_BLOCKED,
+    "rule airflow:machines_full": "the machine has CPU and memory to spare",
     "airflow-executor: Kubernetes": KUBERNETES,
     "airflow-executor: Edge workers": EDGE,
     "rule airflow_worker:edge_slots_used": EDGE,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.web.runbook_files import list_runbooks, read_runbook
 from exporter.web.runbook_pages import fill_labels, list_placeholders, render_runbook, write_static_copy
 
-RUNBOOK = """# AirflowPoolFull
+RUNBOOK = """# AirflowTasksWaitingForPool
 
 ## Meaning
 
@@ -31,7 +31,7 @@ airflow_pool_slots{airflow="$airflow", pool="$pool"}
 $ airflow pools get $pool
 ```
 """
-NAMES = ["AirflowDagLate", "AirflowNoProgress", "AirflowPoolFull"]
+NAMES = ["AirflowDagLate", "AirflowNoProgress", "AirflowTasksWaitingForPool"]
 HOSTILE = 'a"} or vector(1) # <script>\n```\n# not a heading\\'
 
 
