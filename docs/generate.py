@@ -13,6 +13,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from docs.matrix import write_events, write_matrix
+from docs.reason_pages import PAGES
 from docs.rulesheet import write_alerts, write_thresholds
 from exporter.cli import main as command
 from exporter.commands.metrics import format_markdown
@@ -136,6 +137,10 @@ def list_outdated() -> Iterator[tuple[Path, str]]:
         page = path.read_text(encoding="utf-8")
         fresh = update(page)
         if fresh != page:
+            yield path, fresh
+    for name, write in PAGES.items():
+        path, fresh = FOLDER / name, write()
+        if not path.exists() or fresh != path.read_text(encoding="utf-8"):
             yield path, fresh
 
 

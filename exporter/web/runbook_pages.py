@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,10 +80,18 @@ def render_runbook(text: str, labels: Mapping[str, str], names: Collection[str],
     open_labels = [name for name in list_placeholders(text) if name not in labels]
     parser = build_markdown_parser()
     tokens = parser.parse(fill_labels(text.partition("\n")[2], labels))
+    add_heading_ids(tokens)
     for token in tokens:
         token.children = list(link_runbook_names(token.children, names, link)) if token.children else token.children
     html = parser.renderer.render(tokens, parser.options, {})
     return Markup(render_label_notes(labels, open_labels) + html)
+
+
+def add_heading_ids(tokens: Sequence[Token]) -> None:
+    """Let links lead to a heading: `## max_active_runs` becomes `#max_active_runs`."""
+    for token, text in pairwise(tokens):
+        if token.type == "heading_open":
+            token.attrSet("id", text.content.lower().replace(" ", "-"))
 
 
 def build_markdown_parser() -> MarkdownIt:

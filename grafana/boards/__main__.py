@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from grafana.boards.pages import concurrency, dag, executor, exporter, overview, scheduler, task, workers
+from grafana.boards.pages import concurrency, dag, diagnosis, executor, exporter, overview, scheduler, task, workers
 
 FOLDER = Path(__file__).resolve().parent.parent / "dashboards"
-PAGES = (overview, dag, task, concurrency, scheduler, workers, executor, exporter)
+PAGES = (diagnosis, overview, dag, task, concurrency, scheduler, workers, executor, exporter)
 DASHBOARDS = tuple(page.DASHBOARD for page in PAGES)
 
 

@@ -34,6 +34,7 @@ RUNS = make_alert("AirflowDagRunsWaitingForLimit", **WARNING, component="dag", d
 BLOCKED = make_alert("AirflowDagBlocked", **WARNING, component="dag", dag_id="sales", reason="asset")
 BEHIND = make_alert("AirflowDagBehindSchedule", **WARNING, component="dag", dag_id="sales", reason="max_active_runs")
 LATER = make_alert("AirflowDagLate", **WARNING, component="dag", dag_id="sales")
+HANGS = make_alert("AirflowTaskSuspicious", **WARNING, component="task", dag_id="sales", reason="hangs")
 STUCK = make_alert("AirflowDagRunStuck", **WARNING, component="dag", dag_id="sales")
 STUCK_ELSEWHERE = make_alert("AirflowDagRunStuck", **WARNING, component="dag", dag_id="stock")
 NOT_CREATED = make_alert("AirflowDagRunNotCreated", **WARNING, component="scheduler", dag_id="sales")
@@ -57,6 +58,7 @@ HELD_BACK = [
     (PARALLELISM, [LATER, STUCK]),
     (RUNS, [LATER, STUCK, BEHIND]),
     (BLOCKED, [LATER, NOT_CREATED]),
+    (HANGS, [LATER, STUCK]),
     (FAILURES, [IN_A_ROW]),
     (TRIGGERER, [TRIGGERER_FULL]),
     (DAG_PROCESSOR, [IMPORT_ERRORS]),
@@ -75,6 +77,7 @@ TOLD = [
     (POOL, [LATE, NOT_CREATED]),
     (RUNS, [STUCK_ELSEWHERE, LATE]),
     (BLOCKED, [STUCK_ELSEWHERE]),
+    (HANGS, [STUCK_ELSEWHERE, LATE]),
     (FAILURES, [LATE, POOL]),
 ]
 

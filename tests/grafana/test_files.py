@@ -17,6 +17,7 @@ from tests.grafana.boards import BOARDS, FILES, GRAFANA, Panel, panels
 
 SCHEMAS = Path(__file__).resolve().parents[1] / "data" / "grafana-schema"
 UIDS = {
+    "airflow-diagnosis",
     "airflow-overview",
     "airflow-dag",
     "airflow-task",

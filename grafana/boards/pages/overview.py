@@ -13,6 +13,7 @@ from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, FLEET, OWNER, RUNBOOKS, TAG
 from grafana.boards.rows.answers import ANSWERS, HOUR
 from grafana.boards.rows.compared import COMPARED, THROUGHPUT
+from grafana.boards.rows.diagnosis import WRONG_ROW
 from grafana.boards.rows.firing import FIRING_ROW
 from grafana.boards.rows.fleet import FLEET_ROW
 
@@ -144,8 +145,8 @@ WHERE = Row(
 DASHBOARD = Dashboard(
     "airflow-overview",
     "Airflow / Overview",
-    "Is Airflow healthy, failing, late or full? Red tiles show where to look.",
+    "What is wrong, why, and what to change? Is Airflow healthy, failing, late or full?",
     (*COMMON, OWNER, TAG, FLEET, AIRFLOW_URL, RUNBOOKS),
-    [FLEET_ROW, *ANSWERS, FIRING_ROW, ACTIVITY, WHERE, COMPARED, THROUGHPUT],
+    [WRONG_ROW, FLEET_ROW, *ANSWERS, FIRING_ROW, ACTIVITY, WHERE, COMPARED, THROUGHPUT],
     (*CHANGES, failed_runs(shown=False)),
 )

@@ -20,6 +20,7 @@ NO_ASSETS = "no asset schedules the DAG that is selected"
 NO_APPROVALS = "no task asks a person for approval"
 QUEUED = "tasks that can start are queued at once: the LocalExecutor of Airflow 3 accepts any number"
 PATIENT = "nothing waits for ten minutes"
+NOTHING_WAITS = "no limit is in use: tasks that wait, wait for nothing that can be changed"
 NOT_BLOCKED = "every DAG and every run goes on"
 ALONE = "a single scheduler never has to wait for the critical section"
 NO_COSTS = "the DAGs have neither poking sensors nor retries that waited, or none is selected"
@@ -42,6 +43,19 @@ EMPTY: Mapping[str, str] = {
     "alert AirflowDagRunBlocked": NOT_BLOCKED,
     "alert AirflowDagBlocked": NOT_BLOCKED,
     "alert AirflowDagBehindSchedule": NOT_BLOCKED,
+    "alert AirflowTaskSuspicious": NOT_BLOCKED,
+    "airflow-diagnosis: DAGs that do not run": NOT_BLOCKED,
+    "airflow-diagnosis: Runs that wait": NOT_BLOCKED,
+    "airflow-diagnosis: Suspicious running tasks": NOT_BLOCKED,
+    "airflow-diagnosis: What waits, and what to change": NOTHING_WAITS,
+    "airflow-overview: What waits, and what to change": NOTHING_WAITS,
+    "airflow-concurrency: Who holds the limits": NOTHING_WAITS,
+    "airflow-concurrency: What stands in the way": NOTHING_WAITS,
+    "rule airflow_object:held": NOTHING_WAITS,
+    "rule airflow:task_tries_failed_by_class:mean1w": "recorded at whole hours, and not of the last one",
+    "airflow-diagnosis: Failures by class B": "recorded at whole hours, and not of the last one",
+    "airflow-overview: What fails, and where to look B": "recorded at whole hours, and not of the last one",
+    "alert AirflowTasksFailing: airflow:task_tries_failed_by_class:mean1w": "recorded at whole hours",
     "rule airflow_object:waiting_dag_runs": NOT_BLOCKED,
     "rule airflow:machines_full": "the machine has CPU and memory to spare",
     "airflow-executor: Kubernetes": KUBERNETES,

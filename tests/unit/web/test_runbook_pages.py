@@ -11,6 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from exporter.diagnosis.error_classes import CLASSES
+from exporter.diagnosis.reasons import REASONS
 from exporter.web.runbook_files import list_runbooks, read_runbook
 from exporter.web.runbook_pages import fill_labels, list_placeholders, render_runbook, write_static_copy
 
@@ -73,7 +75,16 @@ def test_no_value_becomes_markup() -> None:
     page = show(pool=HOSTILE)
     assert "<script>" not in page
     assert "<h1>" not in page
-    assert page.count("<h2>") == 2
+    assert page.count("<h2 id=") == 2
+
+
+def test_links_can_lead_to_a_reason_and_to_a_class_of_failures() -> None:
+    for name, anchors in {
+        "Reasons": [reason.name for reason in REASONS],
+        "ErrorClasses": [one.name for one in CLASSES],
+    }.items():
+        page = render_runbook(read_runbook(name) or "", {}, list_runbooks(), "{}.md".format)
+        assert re.findall(r'<h2 id="(.*?)">', page) == anchors
 
 
 def test_names_of_other_runbooks_are_links_and_nothing_else_is() -> None:
@@ -88,7 +99,7 @@ def test_every_runbook_of_the_bundle_becomes_a_page(name: str) -> None:
     text = read_runbook(name)
     assert text is not None
     page = render_runbook(text, {}, list_runbooks(), "{}.md".format)
-    assert page.count("<h2>") == 4
+    assert page.count("<h2 id=") == text.count("\n## ") > 3
     assert "```" not in page
 
 
@@ -98,7 +109,7 @@ def test_a_copy_answers_the_paths_that_alerts_link_to(tmp_path: Path) -> None:
     for name in names:
         page = (tmp_path / "html" / f"{name}.md" / "index.html").read_text(encoding="utf-8")
         for link in re.findall(r'href="(.*?)"', page):
-            assert (tmp_path / "html" / f"{name}.md" / link / "index.html").is_file(), link
+            assert (tmp_path / "html" / f"{name}.md" / link.partition("#")[0] / "index.html").is_file(), link
     index = (tmp_path / "html" / "index.html").read_text(encoding="utf-8")
     assert set(re.findall(r'href="(.*?)"', index)) == {f"{name}.md" for name in names}
 
