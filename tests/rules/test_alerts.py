@@ -28,7 +28,7 @@ COMPONENTS = {
     "task", "pool", "exporter",
 }  # fmt: skip
 DASHBOARDS = {path.stem for path in (ROOT / "grafana" / "dashboards").glob("*.json")}
-VARIABLES = {"airflow": "airflow", "dag_id": "dag_id", "pool": "pool", "worker": "instance"}
+VARIABLES = {"airflow": "airflow", "dag_id": "dag_id", "task_id": "task_id", "pool": "pool", "worker": "instance"}
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 SHORTER = {
     "Watchdog": "it always fires",
@@ -36,6 +36,7 @@ SHORTER = {
     "AirflowDeadlineMissed": "an event that Airflow has judged",
     "AirflowTasksCannotStart": "waiting does not help, and the scheduler has passed them over in every loop",
     "AirflowTasksFailing": "the tries have failed, and a retried one does not count alone",
+    "AirflowTasksFailingInManyDags": "the tries have failed",
     "AirflowDagRunBlocked": "the scheduler passes it over in every loop",
     "AirflowDagBlocked": "waiting does not help",
     "AirflowOomKills": "an event, and what was killed is gone",
