@@ -154,6 +154,24 @@ def triggered(stage: Stage, dag_id: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def triggered_twice(stage: Stage, dag_id: str) -> Iterator[None]:
+    """Two runs of a DAG of which one may run at a time; the first goes on as long as the order stands."""
+    with triggered(stage, dag_id):
+        stage.console.trigger(dag_id)
+        yield
+
+
+@contextlib.contextmanager
+def waiting_for_ever(stage: Stage, dag_id: str) -> Iterator[None]:
+    """A run that nothing ends by itself; pausing its DAG makes that a decision."""
+    stage.console.trigger(dag_id)
+    try:
+        yield
+    finally:
+        stage.console.pause(dag_id, True)
+
+
+@contextlib.contextmanager
 def run_to_the_end(stage: Stage, *dag_ids: str) -> Iterator[None]:
     """A run of each of these DAGs, which ends by itself; over when all have ended."""
     runs = {dag_id: stage.console.trigger(dag_id) for dag_id in dag_ids}

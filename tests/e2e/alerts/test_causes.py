@@ -122,17 +122,25 @@ class Play:
 
     def small_causes(self) -> Iterator[Cause]:
         stage, sales = self.stage, {"dag_id": "sales", "owners": "sales-team"}
-        failing = {"AirflowDagRunsFailingInARow": sales, "AirflowDagRunFailureRatioHigh": sales}
+        failing = {
+            "AirflowDagRunsFailingInARow": sales,
+            "AirflowDagRunFailureRatioHigh": sales,
+            "AirflowTasksFailing": {**sales, "error_class": "code"},
+        }
         yield Cause("a DAG made to fail, run after run", failing, order(stage, "fail"))
         storm = {"AirflowRetriesStorming": {"dag_id": "moody"}}
         yield Cause("a task that is retried again and again", storm, order(stage, "retry"))
         late = {"AirflowCriticalDagLate": {"dag_id": "late", "owners": "finance-team"}}
         yield Cause("a critical DAG's run that does not end", late, order(stage, "late"))
         yield Cause("a broken DAG file", {"AirflowImportErrors": {}}, causes.broken_file(stage))
-        pool = {"AirflowTasksWaitingForPool": {"pool": "narrow"}}
+        pool = {"AirflowTasksWaitingForPool": {"pool": "narrow", "reason": "pool"}}
         yield Cause("a pool of one slot, four tasks", pool, triggered(stage, "narrow"))
-        limit = {"AirflowTasksWaitingForDagLimit": {"dag_id": "few"}}
+        limit = {"AirflowTasksWaitingForDagLimit": {"dag_id": "few", "reason": "max_active_tasks"}}
         yield Cause("max_active_tasks of 1, four tasks", limit, triggered(stage, "few"))
+        lost = {"AirflowTasksCannotStart": {"reason": "pool_missing", "object": "nowhere"}}
+        yield Cause("a pool that does not exist", lost, causes.waiting_for_ever(stage, "lost"))
+        runs = {"AirflowDagRunsWaitingForLimit": {"dag_id": "single", "reason": "max_active_runs"}}
+        yield Cause("max_active_runs of 1, two runs", runs, causes.triggered_twice(stage, "single"))
         yield Cause("StatsD's socket is flooded", {"AirflowStatsdPacketsDropped": {}}, causes.flood_statsd(stage))
         if causes.can_make_groups():
             hog = {"AirflowHostMemoryHigh": {"cgroup": f"/{causes.HOG_GROUP}"}}
@@ -158,7 +166,11 @@ class Play:
     def crowd(self) -> None:
         """One task may run, six want to."""
         name = "parallelism of 1, six tasks"
-        self.act(Cause(name, {"AirflowTasksWaitingForParallelism": {}}, triggered(self.stage, "crowd")))
+        self.act(
+            Cause(
+                name, {"AirflowTasksWaitingForParallelism": {"reason": "parallelism"}}, triggered(self.stage, "crowd")
+            )
+        )
 
     def kill_exporter(self) -> None:
         """The exporter is killed."""

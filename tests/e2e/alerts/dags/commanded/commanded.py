@@ -77,6 +77,22 @@ with declare("narrow"):
 
     slot.expand(number=list(range(4)))
 
+with declare("lost"):
+
+    @task(pool="nowhere")
+    def never():
+        pass
+
+    never()
+
+with declare("single"):
+
+    @task
+    def keep():
+        hold("single")
+
+    keep()
+
 with declare("few", max_active_tasks=1):
 
     @task
