@@ -140,7 +140,7 @@ def list_outdated() -> Iterator[tuple[Path, str]]:
             yield path, fresh
     for name, write in PAGES.items():
         path, fresh = FOLDER / name, write()
-        if not path.exists() or fresh != path.read_text(encoding="utf-8"):
+        if path.parent.is_dir() and not (path.exists() and fresh == path.read_text(encoding="utf-8")):
             yield path, fresh
 
 

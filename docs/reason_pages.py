@@ -25,7 +25,7 @@ REASON_ADVICE = {
     "dag_paused": Advice(
         "the switch beside the DAG's name in Airflow.",
         "unpause the DAG, or mark its unfinished runs as failed so that they do not start later.",
-        "somebody paused it on purpose, for example during a repair.",
+        "it was paused on purpose, for example during a repair.",
     ),
     "run_not_running": Advice(
         "the state of the run in its grid: queued.",

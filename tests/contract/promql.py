@@ -25,7 +25,7 @@ OPTIONAL = frozenset({"pod", "namespace", "container", "endpoint", "service"})
 """Labels that Kubernetes' operators add: may be dropped, never relied on."""
 OF_ALERTS = frozenset(
     {"alertname", "severity", "component", "dag_id", "pool", "file", "executor", "source", "reader", "family"}
-    | {"process", "cgroup", "mountpoint", "reason", "object", "queue", "error_class"}
+    | {"process", "cgroup", "mountpoint", "reason", "object", "queue", "error_class", "cost"}
 )
 """Labels that alerts have; each has those of its own expression."""
 OF_PROMETHEUS: Mapping[str, frozenset[str]] = {

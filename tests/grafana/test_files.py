@@ -97,7 +97,7 @@ def test_an_alert_that_fires_leads_to_the_runbook_that_it_names_itself() -> None
 def test_its_links_lead_to_dashboards_of_ours_with_variables_of_theirs(uid: str) -> None:
     for url in re.findall(r'"url": "([^"]+)"', json.dumps(BOARDS[uid]).replace(r"\"", "'")):
         if not url.startswith("/d/"):
-            assert url.startswith(("${airflow_url}/", "${runbooks}/")), url
+            assert url.startswith(("${airflow_url}/", "${exporter_url}/", "${runbooks}/")), url
             continue
         target = re.match(r"/d/([\w-]+)\?", url)
         assert target, url

@@ -6,7 +6,7 @@ from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import Stat
 from grafana.boards.kit.link import Link, cell
-from grafana.boards.kit.panel import ANY_IS_BAD, ANY_IS_NOTEWORTHY, NO_API, ORANGE, RED
+from grafana.boards.kit.panel import ANY_IS_BAD, ANY_IS_NOTEWORTHY, GREEN, NO_API, NO_HOST, ORANGE, RED
 from grafana.boards.kit.promql import API_READ, age, of_selected_dags, one, or_zero, pick, total
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.rows.failures import DAG, DIAGNOSIS, FAILED, failures_table
@@ -125,9 +125,21 @@ WRONG_ROW = Row(
     ],
 )
 """The first row of the overview."""
+ROOM = (
+    Stat(
+        "Room for more tasks",
+        "Whether the machines with an exporter have CPU and memory to spare. If not, do not raise parallelism or pools:"
+        " tasks would only slow each other down. Source: host.",
+        f"max({pick('airflow:machines_full:info')}) or 0 * max({pick('airflow_host:cpu_used:ratio_rate5m')})",
+    )
+    .unit("none")
+    .thresholds(ANY_IS_BAD)
+    .value_mappings({"0": ("yes", GREEN), "1": ("no", RED)})
+    .no_value(NO_HOST)
+)
 NOW_ROW = Row(
     "What is wrong now?",
-    [stat.size(5 if number else 4) for number, stat in enumerate((NEVER, BUSY, BLOCKED, SUSPICIOUS, FAILED))],
+    [stat.size(4) for stat in (NEVER, BUSY, BLOCKED, SUSPICIOUS, FAILED, ROOM)],
 )
 WAITS_ROW = Row("What waits, and why?", [waits_table("What waits, and what to change", 24, 8)])
 BLOCKED_TABLE = (

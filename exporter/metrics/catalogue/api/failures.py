@@ -21,7 +21,6 @@ ERROR_CLASSES = (
 )
 """All values of the label `error_class`; exporter/diagnosis/error_classes.py describes them."""
 CLOSED = {"error_class": ERROR_CLASSES}
-AUDIENCE = "the page /diagnosis, and queries of users who decide which retries are worth it"
 counter = partial(
     Family,
     kind=Kind.COUNTER,
@@ -31,7 +30,6 @@ counter = partial(
     closed=CLOSED,
     origin=ORIGIN,
     cap=PER_DAG,
-    audience=AUDIENCE,
 )
 
 FAILED_BY_CLASS = counter(
@@ -70,7 +68,6 @@ CLASS_INFO = Family(
     labels=("error_class", "meaning", "setting"),
     closed=CLOSED,
     origin=ORIGIN,
-    audience=AUDIENCE,
 )
 LOG_OUTCOMES = ("read", "gone", "forbidden", "timeout", "over_budget", "too_long", "error")
 LOGS_READ = counter(
@@ -80,6 +77,7 @@ LOGS_READ = counter(
     labels=("outcome",),
     closed={"outcome": LOG_OUTCOMES},
     origin="/logs",
+    audience="users whose failed tries are of the class unknown; runbooks ask for it",
 )
 
 FAMILIES = (

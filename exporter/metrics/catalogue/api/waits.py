@@ -24,13 +24,11 @@ DAG_BLOCKED = gauge(
     "airflow_dag_blocked",
     help="Always 1: the DAG is meant to run and does not, with the one reason why",
     labels=("dag_id", "reason"),
-    audience="operators who write alerts on reasons",
 )
 SUSPICIOUS_TASKS = gauge(
     "airflow_suspicious_task_instances",
     help="Number of running task instances that hang, lack CPU, poll, or have lost their process or their heartbeat",
     labels=("dag_id", "reason"),
-    audience="operators who write alerts on reasons",
 )
 OBJECT_WAITING = gauge(
     "airflow_object_waiting_task_instances",
@@ -51,7 +49,6 @@ OBJECT_WAITING_RUNS = gauge(
     help="Number of DAG runs that wait for an object: the DAG or task (dag_id.task_id) that the reason names",
     labels=("reason", "object"),
     cap=2_000,
-    audience="operators who write alerts on reasons",
 )
 REASON_INFO = gauge(
     "airflow_reason_info",
