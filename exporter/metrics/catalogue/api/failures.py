@@ -48,7 +48,6 @@ RECOVERED_BY_CLASS = counter(
 RETRY_DELAY = counter(
     "airflow_task_retry_delay_seconds_total",
     help="Total time from the end of a failed try to the start of the next one, by what made it fail",
-    audience="",
 )
 TRY_NUMBERS = ("1", "2", "3", "4+")
 SUCCEEDED = counter(
