@@ -78,7 +78,7 @@ def test_it_has_the_variables_that_it_uses_and_no_others(uid: str) -> None:
     declared = [variable["name"] for variable in variables]
     assert declared[:2] == ["datasource", "airflow"]
     text = json.dumps({**BOARDS[uid], "templating": [variable["query"] for variable in variables]})
-    used = {one or other for one, other in re.findall(r"\$(?:\{(\w+)[:}]|(\w+))", text)}
+    used = {one or other for one, other in re.findall(r"\$(?:\{([a-z_]\w*)[:}]|([a-z_]\w*))", text)}
     assert {name for name in used if not name.startswith("__")} == set(declared)
 
 
