@@ -125,7 +125,7 @@ class Play:
         failing = {
             "AirflowDagRunsFailingInARow": sales,
             "AirflowDagRunFailureRatioHigh": sales,
-            "AirflowTasksFailing": {**sales, "error_class": "code"},
+            "AirflowTasksFailing": sales,
         }
         yield Cause("a DAG made to fail, run after run", failing, order(stage, "fail"))
         storm = {"AirflowRetriesStorming": {"dag_id": "moody"}}
