@@ -39,7 +39,7 @@ def diagnose(settings: Settings) -> tuple[Diagnosis | None, list[str]]:
 
 def needs_attention(diagnosis: Diagnosis) -> bool:
     """Whether something is found that is more than normal work."""
-    waiting = any(finding.reason.patience is not Patience.NORMAL for finding in diagnosis.findings)
+    waiting = any(finding.patience is not Patience.NORMAL for finding in diagnosis.findings)
     return waiting or bool(diagnosis.failures) or bool(diagnosis.costs)
 
 

@@ -6,19 +6,25 @@ it, and the setting to change, with a value to try.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from exporter.diagnosis import reasons
-from exporter.diagnosis.reasons import Patience, Reason
+from exporter.diagnosis.holders import Holders
+from exporter.diagnosis.reasons import SENSOR, Patience, Reason
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
-from exporter.diagnosis.waits.usage import OCCUPYING
+from exporter.diagnosis.suggestions import suggest
+from exporter.diagnosis.waits.dags import Blocked
+from exporter.diagnosis.waits.parked import PARKED, ParkedContext, describe_parked, get_begin
+from exporter.diagnosis.waits.running import Suspicion
+from exporter.diagnosis.waits.stalled import Stall, get_stall_object
 from exporter.diagnosis.waits.waiting import Waiting, get_since
+from exporter.diagnosis.words import format_limit
 
 MAX_NAMED = 3
 """How many holders, and how many waiting DAGs, a finding names."""
+MAX_FACTS = 6
+"""How many further sentences of evidence a finding has."""
 
 
 @dataclass(slots=True)
@@ -41,186 +47,214 @@ class Finding:
     dags: Counter[str] = field(default_factory=Counter)
     """What waits, by DAG."""
     groups: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """What waits, by DAG and run."""
+    """What waits, by DAG and run, where the reason concerns a DAG."""
     example: tuple[str, str] = ("", "")
     """DAG and task of one of those that wait."""
+    oldest: ActiveTaskInstance | None = None
+    """The one that waits longest."""
     limit: float | None = None
     used: float | None = None
     holders: Sequence[tuple[str, int]] = ()
     """The DAGs that hold most of it, with what they hold."""
     suggestion: str = ""
     """What to change, with a value to try."""
+    blocked: int = 0
+    """How many DAGs do not run."""
+    suspicious: int = 0
+    """How many running task instances look wrong."""
+    facts: list[str] = field(default_factory=list)
+    """Further evidence, one sentence each."""
+    escalated: bool = False
+    """Whether what is normal work otherwise has lasted too long."""
 
-    def add(self, row: ActiveTaskInstance) -> None:
-        """Count a waiting task instance."""
-        self.tasks += 1
-        self.slots += row.pool_slots
-        self.most_slots = max(self.most_slots, row.pool_slots)
-        self.dags[row.dag_id] += 1
-        self.groups[row.dag_id, row.run_id] += 1
-        self.example = self.example if self.example[0] else (row.dag_id, row.task_id)
-        self._note_since(get_since(row))
+    def add(self, *rows: ActiveTaskInstance) -> None:
+        """Count waiting task instances."""
+        self.tasks += len(rows)
+        self.slots += sum(row.pool_slots for row in rows)
+        self.most_slots = max(self.most_slots, *(row.pool_slots for row in rows))
+        self.dags.update(row.dag_id for row in rows)
+        if self.reason.object_kind == "dag":
+            self.groups.update((row.dag_id, row.run_id) for row in rows)
+        self.example = self.example if self.example[0] else (rows[0].dag_id, rows[0].task_id)
+        begun = list(map(get_since, rows))
+        since = min((moment for moment in begun if moment is not None), default=None)
+        if self.oldest is None or (since is not None and (self.since is None or since < self.since)):
+            self.oldest = rows[0 if since is None else begun.index(since)]
+        self.note_since(since)
 
-    def add_run(self, run: ActiveDagRun) -> None:
-        """Count a queued run."""
+    def add_run(self, run: ActiveDagRun, since: float | None = None) -> None:
+        """Count a run that has waited for some time (Unix seconds)."""
         self.runs += 1
         self.dags[run.dag_id] += 1
-        self._note_since(run.queued_at if run.queued_at is not None else run.run_after)
+        self.note_since(since)
+
+    def add_facts(self, facts: Iterable[str], suggestion: str, *, escalated: bool) -> None:
+        """Add evidence; the first suggestion holds."""
+        self.facts += [fact for fact in facts if fact not in self.facts][: max(0, MAX_FACTS - len(self.facts))]
+        self.suggestion = self.suggestion or suggestion
+        self.escalated = self.escalated or escalated
+
+    @property
+    def patience(self) -> Patience:
+        """How long it may last: that of its reason, unless it has lasted too long."""
+        return Patience.BUSY if self.escalated and self.reason.patience is Patience.NORMAL else self.reason.patience
+
+    @property
+    def count(self) -> int:
+        """How much it concerns: task instances, runs and DAGs."""
+        return self.tasks + self.runs + self.blocked + self.suspicious
 
     @property
     def title(self) -> str:
         """What waits for what, in a few words: `7 task instances wait for pool forklifts`."""
-        counted = [(self.tasks, "task instance"), (self.runs, "run")]
-        waiting = " and ".join(f"{count} {name}{'s' if count > 1 else ''}" for count, name in counted if count)
+        parts = [
+            _count_waiting((self.tasks, "task instance"), (self.runs, "run")),
+            f"{self.blocked} DAG{'s do' if self.blocked > 1 else ' does'} not run" if self.blocked else "",
+            f"{self.suspicious} running task instance{'s' if self.suspicious > 1 else ''}" if self.suspicious else "",
+        ]
         kind = self.reason.object_kind if self.reason.object_kind != "airflow" else ""
         object_ = f" ({kind} {self.object})" if kind and self.object else ""
-        return f"{waiting} wait{'s' if self.tasks + self.runs == 1 else ''}{object_}"
+        return ", ".join(filter(None, parts)) + object_
 
     def list_evidence(self, now: float) -> list[str]:
         """The facts behind it, one sentence each; `now` is when they were read, in Unix seconds."""
         found = []
         if self.limit is not None:
-            found.append(f"limit {_format(self.limit)}, {_format(self.used)} in use")
+            found.append(f"limit {format_limit(self.limit)}, {format_limit(self.used)} in use")
         if self.holders:
             found.append("held by " + ", ".join(f"{name} ({count})" for name, count in self.holders))
         if self.dags:
+            what = "waiting" if self.tasks or self.runs else "DAGs"
             waiting = ", ".join(f"{name} ({count})" for name, count in self.dags.most_common(MAX_NAMED))
             more = len(self.dags) - MAX_NAMED
-            found.append(f"waiting: {waiting}" + (f" and {more} more DAGs" if more > 0 else ""))
+            found.append(f"{what}: {waiting}" + (f" and {more} more DAGs" if more > 0 else ""))
         if self.since is not None:
-            found.append(f"the longest waits for {max(0.0, now - self.since):.0f} s")
-        return found
+            found.append(f"{self._say_since()} {max(0.0, now - self.since):.0f} s")
+        return [*found, *self.facts]
 
-    def _note_since(self, since: float | None) -> None:
+    def _say_since(self) -> str:
+        return "the longest waits for" if self.tasks or self.runs else "for"
+
+    def note_since(self, since: float | None) -> None:
         if since is not None and (self.since is None or since < self.since):
             self.since = since
 
 
+def _count_waiting(*counted: tuple[int, str]) -> str:
+    text = " and ".join(f"{count} {name}{'s' if count > 1 else ''}" for count, name in counted if count)
+    return f"{text} wait{'s' if sum(count for count, _ in counted) == 1 else ''}" if text else ""
+
+
 def get_object(reason: Reason, row: ActiveTaskInstance, situation: Situation) -> str:
     """The object that a reason names for a task instance."""
-    match reason.object_kind:
-        case "pool":
-            return row.pool
-        case "dag":
-            return row.dag_id
-        case "task":
-            return f"{row.dag_id}.{row.task_id}"
-        case "queue":
-            return row.queue
-        case "executor":
-            return row.executor or (situation.executors[0] if situation.executors else "")
+    kind = reason.object_kind
+    if kind == "pool":
+        return row.pool
+    if kind == "dag":
+        return row.dag_id
+    if kind == "task":
+        return f"{row.dag_id}.{row.task_id}"
+    if kind == "queue":
+        return row.queue
+    if kind == "executor":
+        return row.executor or (situation.executors[0] if situation.executors else "")
     return ""
 
 
-def build_findings(situation: Situation, waiting: Waiting) -> list[Finding]:
-    """The findings, first those for which waiting does not help, then by how many wait."""
-    found: dict[tuple[str, str], Finding] = {}
-    for row, reason in waiting.tasks:
-        name = get_object(reason, row, situation)
-        key = (reason.name, name)
-        if key not in found:
-            found[key] = Finding(reason, name)
-        found[key].add(row)
-    for run, reason in waiting.runs:
-        key = (reason.name, run.dag_id)
-        if key not in found:
-            found[key] = Finding(reason, run.dag_id)
-        found[key].add_run(run)
-    holders = _Holders(situation)
-    for finding in found.values():
-        holders.describe(finding)
-        finding.suggestion = suggest(finding)
-    order = list(Patience)
-    return sorted(
-        found.values(),
-        key=lambda one: (order.index(one.reason.patience), -one.tasks - one.runs, one.reason.name, one.object),
-    )
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What is found beyond task instances and queued runs that wait."""
+
+    stalls: Sequence[Stall] = ()
+    """Runs that do not go on."""
+    blocked: Sequence[Blocked] = ()
+    """DAGs that do not run."""
+    suspicions: Sequence[Suspicion] = ()
+    """Running task instances that look wrong."""
+    parked: ParkedContext | None = None
+    """What is known of task instances that wait without a slot."""
 
 
-class _Holders:
-    """Limits, their use and who holds them, from the rows of the situation."""
+NOTHING_MORE = Observations()
+
+
+class _Findings:
+    """Findings by reason and object, in the making."""
 
     def __init__(self, situation: Situation) -> None:
+        self.found: dict[tuple[str, str], Finding] = {}
         self._situation = situation
-        self._pools: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._executors: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
-        self._tasks: Counter[str] = Counter()
-        self._runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for row in situation.tasks:
-            if row.state in OCCUPYING:
-                self._pools[row.pool][row.dag_id] += row.pool_slots
-                self._executors[row.executor][row.dag_id] += 1
-                self._tasks[f"{row.dag_id}.{row.task_id}"] += 1
-                self._groups[row.dag_id][row.run_id] += 1
-        for run in situation.runs:
-            if run.state == "running":
-                self._runs[run.dag_id][run.run_id] += 1
 
-    def describe(self, finding: Finding) -> None:
-        """Fill in limit, use and holders, where the reason's object has them."""
-        match finding.reason:
-            case reasons.POOL | reasons.PRIORITY | reasons.POOL_TOO_SMALL | reasons.POOL_WITHOUT_SLOTS:
-                pool = (self._situation.pools or {}).get(finding.object)
-                finding.limit = None if pool is None else math.inf if pool.slots < 0 else pool.slots
-                self._hold(finding, self._pools[finding.object])
-            case reasons.PARALLELISM:
-                finding.limit = self._situation.parallelism
-                self._hold(finding, sum(self._executors.values(), Counter()))
-            case reasons.MAX_ACTIVE_TASKS:
-                dag = (self._situation.dags or {}).get(finding.object)
-                finding.limit = None if dag is None else dag.max_active_tasks
-                self._hold(finding, self._groups[finding.object])
-                if self._situation.counts_tasks_per_run and finding.holders:
-                    finding.used = max(self._groups[finding.object].values())
-            case reasons.MAX_ACTIVE_RUNS:
-                dag = (self._situation.dags or {}).get(finding.object)
-                finding.limit = None if dag is None else dag.max_active_runs
-                self._hold(finding, self._runs[finding.object])
-            case reasons.MAX_ACTIVE_TIS:
-                finding.used = self._tasks[finding.object]
+    def get(self, reason: Reason, name: str) -> Finding:
+        """The finding of an object, created if new."""
+        key = (reason.name, name)
+        if key not in self.found:
+            self.found[key] = Finding(reason, name)
+        return self.found[key]
 
-    def _hold(self, finding: Finding, holders: Mapping[str, int]) -> None:
-        finding.used = sum(holders.values())
-        finding.holders = Counter(holders).most_common(MAX_NAMED)
+    def add_waiting(self, waiting: Waiting) -> None:
+        """Add task instances and queued runs that wait."""
+        rows: defaultdict[tuple[str, str], list[ActiveTaskInstance]] = defaultdict(list)
+        by_name: dict[str, Reason] = {}
+        for row, reason in waiting.tasks:
+            name = reason.name
+            by_name[name] = reason
+            rows[name, get_object(reason, row, self._situation)].append(row)
+        for (name, object_), found in rows.items():
+            self.get(by_name[name], object_).add(*found)
+        for run, reason in waiting.runs:
+            self.get(reason, run.dag_id).add_run(run, run.queued_at if run.queued_at is not None else run.run_after)
 
+    def add_stall(self, stall: Stall) -> None:
+        """Add a run that does not go on."""
+        finding = self.get(stall.reason, get_stall_object(stall))
+        finding.add_run(stall.run, stall.since)
+        finding.add_facts(stall.list_facts(), stall.suggest(), escalated=stall.is_long(self._situation.now))
 
-def suggest(finding: Finding) -> str:
-    """What to change, in one sentence, with a value to try where the evidence gives one."""
-    reason, name = finding.reason, finding.object
-    needed = f"{finding.slots} more slots" if finding.slots > 1 else "1 more slot"
-    least = f"{finding.most_slots} slot{'s' if finding.most_slots > 1 else ''}"
-    task = ".".join(finding.example)
-    match reason:
-        case reasons.POOL_MISSING:
-            return f"Create pool {name} with at least {least}, or correct pool= of {task}."
-        case reasons.POOL_WITHOUT_SLOTS:
-            return f"Give pool {name} at least {least}."
-        case reasons.POOL_TOO_SMALL:
-            return (
-                f"Give pool {name} at least {least} (it has {_format(finding.limit)}), or lower pool_slots of {task}."
-            )
-        case reasons.POOL | reasons.PRIORITY:
-            return (
-                f"Pool {name}: {needed} would take everything that waits now "
-                f"({_format(finding.limit)} slots, {_format(finding.used)} in use)."
-            )
-        case reasons.MAX_ACTIVE_TASKS:
-            more = max(finding.groups.values(), default=0)
-            return f"Raise max_active_tasks of {name} from {_format(finding.limit)}, by up to {more}."
-        case reasons.MAX_ACTIVE_RUNS:
-            limit = _format(finding.limit)
-            return f"Raise max_active_runs of {name} from {limit}, by up to {finding.runs}, or shorten its runs."
-        case reasons.MAX_ACTIVE_TIS:
-            return f"Raise the limit of task {name} (max_active_tis_per_dag or max_active_tis_per_dagrun)."
-        case reasons.PARALLELISM:
-            return f"Raise parallelism from {_format(finding.limit)} if the machines have CPU and memory to spare."
-        case reasons.DAG_PAUSED:
-            return f"Unpause {name}, or clear what waits in it."
-    return "" if reason.setting == "none" else f"See: {reason.setting}."
+    def add_blocked(self, blocked: Blocked) -> None:
+        """Add a DAG that does not run."""
+        finding = self.get(blocked.reason, blocked.object)
+        finding.blocked += 1
+        finding.dags[blocked.dag_id] += 1
+        finding.note_since(blocked.since)
+        finding.add_facts(blocked.facts, blocked.suggestion, escalated=blocked.escalated)
+
+    def add_suspicion(self, suspicion: Suspicion) -> None:
+        """Add a running task instance that looks wrong."""
+        finding = self.get(suspicion.reason, f"{suspicion.dag_id}.{suspicion.task_id}")
+        finding.suspicious += 1
+        finding.dags[suspicion.dag_id] += 1
+        finding.note_since(suspicion.since)
+        finding.add_facts(suspicion.facts, suspicion.suggestion, escalated=suspicion.escalated)
+
+    def add_parked(self, context: ParkedContext) -> None:
+        """Add what is known of the longest-waiting ones that wait without a slot."""
+        for finding in self.found.values():
+            if finding.reason in PARKED and finding.oldest is not None:
+                details = describe_parked(finding.oldest, finding.reason, context)
+                if finding.reason is SENSOR:
+                    finding.note_since(get_begin(finding.oldest, context))
+                finding.add_facts(details.facts, details.suggestion, escalated=details.escalated)
 
 
-def _format(value: float | None) -> str:
-    if value is None:
-        return "an unknown value"
-    return "unlimited" if math.isinf(value) else f"{value:g}"
+def build_findings(situation: Situation, waiting: Waiting, more: Observations = NOTHING_MORE) -> list[Finding]:
+    """The findings, first those for which waiting does not help, then by how many wait."""
+    findings = _Findings(situation)
+    findings.add_waiting(waiting)
+    for stall in more.stalls:
+        findings.add_stall(stall)
+    for blocked in more.blocked:
+        findings.add_blocked(blocked)
+    for suspicion in more.suspicions:
+        findings.add_suspicion(suspicion)
+    if more.parked is not None:
+        findings.add_parked(more.parked)
+    holders = Holders(situation)
+    for finding in findings.found.values():
+        holders.describe(finding)
+        finding.suggestion = finding.suggestion or suggest(finding)
+    order = list(Patience)
+    return sorted(
+        findings.found.values(),
+        key=lambda one: (order.index(one.patience), -one.count, one.reason.name, one.object),
+    )

@@ -90,17 +90,20 @@ def finding_to_json(finding: Finding) -> dict[str, object]:
     limit = finding.limit
     return {
         "reason": finding.reason.name,
-        "patience": finding.reason.patience.name.lower(),
+        "patience": finding.patience.name.lower(),
         "object_kind": finding.reason.object_kind,
         "object": finding.object,
         "task_instances": finding.tasks,
         "dag_runs": finding.runs,
+        "dags_blocked": finding.blocked,
+        "suspicious_task_instances": finding.suspicious,
         "slots": finding.slots,
         "since": finding.since,
         "limit": None if limit is None or math.isinf(limit) else limit,
         "used": finding.used,
         "holders": dict(finding.holders),
         "dags": dict(finding.dags.most_common(MAX_NAMED)),
+        "facts": list(finding.facts),
         "setting": finding.reason.setting,
         "suggestion": finding.suggestion,
     }

@@ -21,7 +21,7 @@ def suggest_limit(finding: Finding) -> float | None:
         case reasons.MAX_ACTIVE_TASKS:
             return _raise(finding.limit, max(finding.groups.values(), default=0))
         case reasons.MAX_ACTIVE_RUNS:
-            return _raise(finding.limit, finding.runs)
+            return _raise(finding.limit, finding.runs or finding.blocked)
         case reasons.PARALLELISM:
             return _raise(finding.limit, finding.tasks)
     return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.diagnosis.costs.rows import MemoryGrowth
 from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding
+from exporter.diagnosis.waits import running
 
 if TYPE_CHECKING:
     from exporter.diagnosis.findings import Finding
@@ -24,6 +25,11 @@ MAX_TRIES = 100_000
 DAG_LIFETIME = 86_400.0
 """Seconds that a DAG is remembered after it was last listed, because a list may be incomplete for a moment."""
 
+
+MAX_MACHINE_AGE = 120.0
+"""Seconds for which it holds what was seen of the machine."""
+MAX_SHARES = 20_000
+"""Tasks whose share of the CPU is remembered, and tries whose CPU is."""
 
 NOT_IN_STATSD = re.compile(r"[^a-zA-Z0-9_.-]")
 """Characters that Airflow replaces by an underscore in StatsD names."""
@@ -53,6 +59,9 @@ class Directory:
         self.growing_tasks: Mapping[tuple[str, str], MemoryGrowth] = {}
         """How the peak memory of tasks on this machine has grown, by DAG and task."""
         self._diagnosis = Diagnosis(0.0)
+        self._machine: tuple[float, running.Machine] | None = None
+        self._shares: dict[tuple[str, str], tuple[float, float]] = {}
+        self._try_cpu: dict[str, float] = {}
         self._failed_logs: dict[str, Mapping[str, str]] = {}
         self._files: Mapping[tuple[str, str], str] = {}
         self._listed_files: dict[str, frozenset[tuple[str, str]]] = {}
@@ -109,6 +118,37 @@ class Directory:
     def diagnosis(self) -> Diagnosis | None:
         """The newest diagnosis; None before it was known what waits."""
         return self._diagnosis if self._diagnosis.time else None
+
+    def record_machine(self, machine: running.Machine) -> None:
+        """Record what is seen of the machine that the exporter runs on."""
+        self._machine = (self._clock(), machine)
+
+    def get_machine(self) -> running.Machine | None:
+        """What was seen of the machine a moment ago; None if it is not read."""
+        seen = self._machine
+        return seen[1] if seen is not None and self._clock() - seen[0] <= MAX_MACHINE_AGE else None
+
+    def record_cpu(self, task: tuple[str, str], cpu_seconds: float, seconds: float) -> None:
+        """Record the CPU that a try used in its time. Older tries count less and less."""
+        known = self._shares.pop(task, (0.0, 0.0))
+        if len(self._shares) >= MAX_SHARES:
+            self._shares.pop(next(iter(self._shares)))
+        self._shares[task] = (known[0] / 2 + cpu_seconds, known[1] / 2 + seconds)
+
+    def get_cpu_share(self, dag_id: str, task_id: str) -> float | None:
+        """The share of one CPU that the last tries of a task used; None if none was seen."""
+        cpu_seconds, seconds = self._shares.get((dag_id, task_id), (0.0, 0.0))
+        return cpu_seconds / seconds if seconds > 0 else None
+
+    def record_try_cpu(self, uuid: str, cpu_seconds: float) -> None:
+        """Record the CPU that a try used until it ended, for the source that knows how long it took."""
+        if len(self._try_cpu) >= MAX_SHARES:
+            self._try_cpu.pop(next(iter(self._try_cpu)))
+        self._try_cpu[uuid] = cpu_seconds
+
+    def take_try_cpu(self, uuid: str) -> float | None:
+        """The CPU that a try used, once; None if it is not known."""
+        return self._try_cpu.pop(uuid, None)
 
     def record_findings(self, when: float, findings: Sequence[Finding]) -> None:
         """Record what waits and why, as read at a time (Unix seconds)."""

@@ -75,7 +75,7 @@ def render_selection(dag_id: str) -> Markup:
 
 def render_summary(diagnosis: Diagnosis) -> Markup:
     """The three parts in one line, as links to them."""
-    waiting = sum(one.tasks + one.runs for one in diagnosis.findings if one.reason.patience is not Patience.NORMAL)
+    waiting = sum(one.count for one in diagnosis.findings if one.patience is not Patience.NORMAL)
     failed = sum(one.tries for one in diagnosis.failures)
     counts = (
         ("waiting", f"{waiting} waiting beyond normal work"),
@@ -94,7 +94,7 @@ def render_waiting(diagnosis: Diagnosis, links: PageLinks) -> Markup:
 
 def render_patience(diagnosis: Diagnosis, patience: Patience, links: PageLinks) -> Markup:
     """The findings of one patience; nothing where there are none. Normal work is folded."""
-    rows = [render_finding(one, diagnosis.time, links) for one in diagnosis.findings if one.reason.patience is patience]
+    rows = [render_finding(one, diagnosis.time, links) for one in diagnosis.findings if one.patience is patience]
     if not rows:
         return Markup()
     heading = HEADINGS[patience]
@@ -108,7 +108,7 @@ def render_finding(finding: Finding, now: float, links: PageLinks) -> list[str]:
     """The cells of something that waits."""
     reason = finding.reason
     return [
-        tag("span", links.explain("Reasons", reason.name), class_=STATE_CLASSES[reason.patience]),
+        tag("span", links.explain("Reasons", reason.name), class_=STATE_CLASSES[finding.patience]),
         join(tag("strong", finding.title), tag("br"), reason.meaning),
         render_lines([*finding.list_evidence(now), render_dashboards(finding.dags, links)]),
         finding.suggestion or "nothing",

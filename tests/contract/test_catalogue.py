@@ -16,7 +16,6 @@ NOT_RECORDED = {
     "airflow_task_tries_recovered_by_class_total": "no retry succeeded when the replies were recorded",
     "airflow_waiting_dag_runs": "no run was queued",
     "airflow_object_waiting_dag_runs": "no run was queued",
-    "airflow_dag_blocked": "every DAG ran when the replies were recorded",
     "airflow_suspicious_task_instances": "no task hung when the replies were recorded",
     "airflow_waited_seconds_total": "one reading alone has no time between readings",
     "airflow_object_waited_seconds_total": "one reading alone has no time between readings",

@@ -16,10 +16,18 @@ class Limits:
     """The limits beyond pools: of the DAG, of the task, of the executor."""
 
     def __init__(self, situation: Situation, usage: LimitUsage) -> None:
-        self._dags = situation.dags or {}
-        self._per_run = situation.counts_tasks_per_run
+        self.per_run = situation.counts_tasks_per_run
+        """Whether max_active_tasks counts the task instances of a run together, or those of a DAG (2.x)."""
+        self._most = {
+            dag_id: dag.max_active_tasks
+            for dag_id, dag in (situation.dags or {}).items()
+            if dag.max_active_tasks is not None
+        }
         self._task_limits = situation.task_limits
         self._usage = usage.copy()
+        self._used = self._usage.dags
+        """Task instances by what max_active_tasks counts together."""
+        self._running = self._usage.executors
         self._parallelism = math.inf if situation.parallelism is None else situation.parallelism
         self._situation = situation
         self._slots: dict[str | None, float] = {}
@@ -31,29 +39,26 @@ class Limits:
         used = 0 if self._situation.is_local(None) else self._usage.executors[None]
         return self._parallelism - used
 
-    def get_group(self, row: ActiveTaskInstance) -> object:
-        """What max_active_tasks counts together with a task instance: those of its run, or of its DAG (2.x)."""
-        return (row.dag_id, row.run_id) if self._per_run else row.dag_id
-
     def get_reason(self, row: ActiveTaskInstance, group: object) -> Reason | None:
-        """The limit that stops a task instance; None where none does."""
-        dag = self._dags.get(row.dag_id)
-        most = dag.max_active_tasks if dag else None
-        if most is not None and self._usage.dags[group] >= most:
+        """The limit that stops a task instance; None where none does. `group` is its run, or its DAG."""
+        if self._used.get(group, 0) >= self._most.get(row.dag_id, math.inf):
             return reasons.MAX_ACTIVE_TASKS
         if self._task_limits and self._is_task_at_limit(row):
             return reasons.MAX_ACTIVE_TIS
-        return reasons.PARALLELISM if self._usage.executors[row.executor] >= self._get_slots(row.executor) else None
+        executor = row.executor
+        slots = self._slots.get(executor)
+        if slots is None:
+            slots = self._get_slots(executor)
+        return reasons.PARALLELISM if self._running[executor] >= slots else None
 
     def _get_slots(self, executor: str | None) -> float:
-        if executor not in self._slots:
-            self._slots[executor] = math.inf if self._situation.is_local(executor) else self._parallelism
-        return self._slots[executor]
+        slots = self._slots[executor] = math.inf if self._situation.is_local(executor) else self._parallelism
+        return slots
 
     def take(self, row: ActiveTaskInstance, group: object) -> None:
         """Count a task instance that would be queued now."""
-        self._usage.dags[group] += 1
-        self._usage.executors[row.executor] += 1
+        self._used[group] += 1
+        self._running[row.executor] += 1
         if self._task_limits and (row.dag_id, row.task_id) in self._task_limits:
             self._usage.add_task(row)
 
@@ -96,14 +101,19 @@ class Heads:
         """
         return Heads(self._situation, left)
 
-    def is_behind(self, row: ActiveTaskInstance) -> bool:
-        """Whether as many of its run stay at the head as the scheduler looks at."""
-        return self._left is not None and self._heads[row.dag_id, row.run_id] >= self._get_window(row.dag_id)
+    @property
+    def is_blocking(self) -> bool:
+        """Whether the heads keep others from being looked at in this walk."""
+        return self._left is not None
 
-    def add(self, row: ActiveTaskInstance, free: float) -> None:
-        """Note a task instance that was looked at and could not be queued, when `free` slots of its pool were free."""
-        if (free if self._left is None else self._left.get(row.pool, free)) > 0:
-            self._heads[row.dag_id, row.run_id] += 1
+    def is_behind(self, run: tuple[str, str]) -> bool:
+        """Whether as many of a run stay at the head as the scheduler looks at."""
+        return self._heads[run] >= self._get_window(run[0])
+
+    def add(self, run: tuple[str, str], pool: str, free: float) -> None:
+        """Note that one of a run was looked at and could not be queued, when `free` slots of its pool were free."""
+        if (free if self._left is None else self._left.get(pool, free)) > 0:
+            self._heads[run] = self._heads.get(run, 0) + 1
 
     def _get_window(self, dag_id: str) -> float:
         dag = self._dags.get(dag_id)

@@ -13,63 +13,77 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
-from exporter.diagnosis.situation import ActiveTaskInstance, Situation
+from exporter.diagnosis.situation import ActiveTaskInstance, PoolUse, Situation
 from exporter.diagnosis.waits.limits import Heads, Limits
 from exporter.diagnosis.waits.overtaking import Overtaking
 from exporter.diagnosis.waits.usage import LimitUsage, get_open_slots
 
 Explained = tuple[ActiveTaskInstance, Reason]
+RunKey = tuple[str, str]
+"""DAG and run."""
+
+
+Examined = tuple[int, float, int, int, ActiveTaskInstance, Reason | None, RunKey]
+"""A task instance that the scheduler looks at: its priority weight, negated; the logical date of its run (infinite
+where that has none); its map index; its place in the reading, which no two share; itself; why its pool can give no
+slot (None where it may); its run. Sorted, they are in the scheduler's order. A plain tuple, because there are many."""
 
 
 def explain_scheduled(situation: Situation, usage: LimitUsage) -> Iterator[Explained]:
     """Yield each scheduled task instance with the reason why it is not queued."""
     open_slots = get_open_slots(situation, usage)
     overtaking = Overtaking(situation)
-    stopped = _StoppedRuns(situation)
-    ranked = situation.ranks_tasks_of_runs
-    examined: list[tuple[ActiveTaskInstance, Reason | None]] = []
-    known: dict[tuple[str, str], Reason | None] = {}
-    for row in usage.scheduled:
+    runs = _Runs(situation)
+    ranked, pools = situation.ranks_tasks_of_runs, situation.pools
+    examined: list[Examined] = []
+    known: dict[RunKey, tuple[Reason | None, float]] = {}
+    for number, row in enumerate(usage.scheduled):
         run = (row.dag_id, row.run_id)
-        if run not in known:
-            known[run] = stopped.get_reason(*run)
-        reason = known[run]
+        found = known.get(run)
+        if found is None:
+            found = known[run] = runs.get(run)
+        reason, date = found
         if reason is not None:
             yield row, reason
             continue
-        if situation.pools is not None:
-            reason = _check_pool(row, situation, open_slots, overtaking)
-        if reason is None or (ranked and open_slots.get(row.pool, 1) > 0):
-            examined.append((row, reason))
+        free = open_slots.get(row.pool)
+        if pools is not None and (free is None or free < row.pool_slots):
+            reason = _check_pool(row, pools, free, overtaking)
+        if reason is None or (ranked and (free is None or free > 0)):
+            examined.append((-row.priority_weight, date, row.map_index, number, row, reason, run))
         else:
             yield row, reason
+    examined.sort()
     yield from _give_out_slots(examined, situation, usage, open_slots, overtaking)
 
 
-class _StoppedRuns:
-    """Runs whose tasks are not even looked at."""
+class _Runs:
+    """What concerns all task instances of a run: whether they are looked at, and when in the scheduler's order."""
 
     def __init__(self, situation: Situation) -> None:
         self._dags = situation.dags or {}
         self._queued = {(run.dag_id, run.run_id) for run in situation.runs if run.state == "queued"}
+        self._dates = {(run.dag_id, run.run_id): run.logical_date for run in situation.runs}
 
-    def get_reason(self, dag_id: str, run_id: str) -> Reason | None:
-        dag = self._dags.get(dag_id)
+    def get(self, run: RunKey) -> tuple[Reason | None, float]:
+        """Why its tasks are not even looked at (None where they are), and its logical date."""
+        date = self._dates.get(run)
+        return self._get_reason(run), math.inf if date is None else date
+
+    def _get_reason(self, run: RunKey) -> Reason | None:
+        dag = self._dags.get(run[0])
         if dag is not None and dag.is_paused:
             return reasons.DAG_PAUSED
-        return reasons.RUN_NOT_RUNNING if (dag_id, run_id) in self._queued else None
+        return reasons.RUN_NOT_RUNNING if run in self._queued else None
 
 
 def _check_pool(
-    row: ActiveTaskInstance, situation: Situation, open_slots: Mapping[str, float], overtaking: Overtaking
-) -> Reason | None:
-    """Why the pool can give no slot now, whatever the order; None where it may."""
-    free = open_slots.get(row.pool)
+    row: ActiveTaskInstance, pools: Mapping[str, PoolUse], free: float | None, overtaking: Overtaking
+) -> Reason:
+    """Why a pool without enough free slots can give none now, whatever the order."""
     if free is None:
         return reasons.POOL_MISSING
-    if free >= row.pool_slots:
-        return None
-    slots = (situation.pools or {})[row.pool].slots
+    slots = pools[row.pool].slots
     if slots == 0:
         return reasons.POOL_WITHOUT_SLOTS
     if row.pool_slots > slots >= 0:
@@ -78,14 +92,13 @@ def _check_pool(
 
 
 def _give_out_slots(
-    examined: Sequence[tuple[ActiveTaskInstance, Reason | None]],
+    ordered: Sequence[Examined],
     situation: Situation,
     usage: LimitUsage,
     open_slots: dict[str, float],
     overtaking: Overtaking,
 ) -> Sequence[Explained]:
     """Give free slots in the scheduler's order to those that no pool stops; the reason of each."""
-    ordered = _sort_as_scheduler(examined, situation)
     heads, left, limits = Heads(situation), dict(open_slots), Limits(situation, usage)
     found = _walk(ordered, limits, left, overtaking, heads)
     most = min(situation.max_tis_per_query, limits.room, sum(max(0, free) for free in left.values()))
@@ -95,35 +108,27 @@ def _give_out_slots(
 
 
 def _walk(
-    ordered: Sequence[tuple[ActiveTaskInstance, Reason | None]],
+    ordered: Sequence[Examined],
     limits: Limits,
     open_slots: dict[str, float],
     overtaking: Overtaking,
     heads: Heads,
 ) -> list[Explained]:
     found: list[Explained] = []
-    for row, known in ordered:
-        free, group = open_slots.get(row.pool, math.inf), limits.get_group(row)
-        reason = known or (overtaking.get_reason(row) if row.pool_slots > free else limits.get_reason(row, group))
-        if reason is None and heads.is_behind(row):
-            reason = reasons.MAX_ACTIVE_TASKS
+    per_run, blocking = limits.per_run, heads.is_blocking
+    get_free, get_limit, take, add = open_slots.get, limits.get_reason, limits.take, heads.add
+    for _, _, _, _, row, known, run in ordered:
+        reason, pool, group = known, row.pool, run if per_run else run[0]
+        free = get_free(pool, math.inf)
         if reason is None:
-            limits.take(row, group)
-            open_slots[row.pool] = free - row.pool_slots
+            reason = get_limit(row, group) if row.pool_slots <= free else overtaking.get_reason(row)
+            if reason is None and blocking and heads.is_behind(run):
+                reason = reasons.MAX_ACTIVE_TASKS
+        if reason is None:
+            take(row, group)
+            open_slots[pool] = free - row.pool_slots
+            reason = reasons.SCHEDULER
         elif reason is not reasons.MAX_ACTIVE_TASKS:
-            heads.add(row, free)
-        found.append((row, reason or reasons.SCHEDULER))
+            add(run, pool, free)
+        found.append((row, reason))
     return found
-
-
-def _sort_as_scheduler(
-    examined: Sequence[tuple[ActiveTaskInstance, Reason | None]], situation: Situation
-) -> list[tuple[ActiveTaskInstance, Reason | None]]:
-    dates = {(run.dag_id, run.run_id): run.logical_date for run in situation.runs}
-
-    def get_rank(item: tuple[ActiveTaskInstance, Reason | None]) -> tuple[int, float, int]:
-        row = item[0]
-        date = dates.get((row.dag_id, row.run_id))
-        return -row.priority_weight, math.inf if date is None else date, row.map_index
-
-    return sorted(examined, key=get_rank)

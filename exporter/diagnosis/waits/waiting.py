@@ -98,12 +98,17 @@ def _check_run(run: ActiveDagRun, situation: Situation, running: Counter[tuple[s
 
 
 def get_since(row: ActiveTaskInstance) -> float | None:
-    """When a task instance entered its state, in Unix seconds; None where Airflow does not say."""
-    match row.state:
-        case "scheduled":
-            return row.scheduled_when
-        case "queued":
-            return row.queued_when
-        case "up_for_retry" | "up_for_reschedule" | "restarting":
-            return row.end_date
-    return None
+    """When a task instance began to wait, in Unix seconds; None where Airflow does not say.
+
+    A rescheduled sensor has waited since its first check: Airflow keeps the start of that.
+    """
+    state = row.state
+    if state == "scheduled":
+        return row.scheduled_when
+    if state == "queued":
+        return row.queued_when
+    if state == "deferred":
+        return row.trigger_created if row.trigger_created is not None else row.start_date
+    if state == "up_for_reschedule":
+        return row.start_date
+    return row.end_date if state in ("up_for_retry", "restarting") else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from exporter.diagnosis.report import FailedTry
 from exporter.events.writer import EventWriter
@@ -15,6 +16,10 @@ from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.decision import EndedTry, TerminalState
 from exporter.sources.airflow.ended_log import EndedLog
 from exporter.sources.directory import Directory
+
+if TYPE_CHECKING:
+    from exporter.diagnosis.waits.assets import AssetState
+    from exporter.sources.airflow.readers.history import DagHistory
 
 
 @dataclass(slots=True)
@@ -38,6 +43,15 @@ class AirflowState:
     active_dag_runs: Sequence[DagRun] = ()
     """Runs that were queued or running when they were last read."""
     pools: Mapping[str, Pool] | None = None
+    broken_files: frozenset[tuple[str, str]] = frozenset()
+    """Bundle and path of the DAG files that cannot be imported."""
+    assets: Sequence[AssetState] = ()
+    """Assets, with the DAGs that they schedule and the tasks that update them."""
+    histories: Mapping[str, DagHistory] = field(default_factory=dict)
+    """What is remembered of the finished runs of each DAG."""
+    live_triggerers: int | None = None
+    triggerer_capacity: float | None = None
+    """How many triggers each triggerer runs at once."""
     parallelism: float | None = None
     """Slots of each executor over all live schedulers; infinite where unlimited."""
     executors: Sequence[str] = ()

@@ -13,6 +13,7 @@ from exporter.sources.host.proc import machine_files, procfs
 from exporter.sources.host.proc.cgroups import CgroupReader
 from exporter.sources.host.proc.machine_stats import Cpu, MachineStats, compute_cpu_usage
 from exporter.sources.host.proc.procfs import MAX_FILE_BYTES, PAGE_SIZE, MalformedError, UnreadableError
+from exporter.sources.host.saturation import Saturation
 
 Sample = tuple[Family, Labels, float]
 MAX_MACHINE_FILE_BYTES = 16 * MAX_FILE_BYTES
@@ -42,6 +43,7 @@ class MachineReader:
         self._cgroups = CgroupReader(sysfs_root / "fs" / "cgroup")
         self._list_pids = list_pids
         self._cpu: Cpu | None = None
+        self.saturation = Saturation()
         self._parts: Mapping[str, Callable[[], Iterator[Sample]]] = {
             "cpu": self._read_cpu,
             "load": self._read_load,
@@ -71,6 +73,7 @@ class MachineReader:
                 tables[family][labels] = value
                 if family is machine.UNREADABLE:
                     notes.append(f"{labels[0]}: {HINTS.get(labels[1], labels[1])}")
+        self.saturation.update(tables)
         return Reading(tables=tables, notes=notes)
 
     def _read_file(self, name: str, size: int = MAX_FILE_BYTES) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from exporter.metrics.catalogue.host import processes, task_resources
 from exporter.metrics.family import Family, Kind, Labels
@@ -63,8 +63,12 @@ class ProcessesReader:
         family for family in (*processes.FAMILIES, *task_resources.FAMILIES) if family.kind is Kind.GAUGE
     )
 
-    def __init__(self, observer: HostContext, interval: float) -> None:
+    def __init__(
+        self, observer: HostContext, interval: float, report: Callable[[list[OwnedProcess]], None] = lambda _owned: None
+    ) -> None:
+        """`report` is called with Airflow's processes after each scan."""
         self.interval = interval
+        self._report = report
         self.seen = 0
         self.notes: tuple[str, ...] = ()
         """What was not readable in the last cycle, and what to do about it."""
@@ -86,6 +90,7 @@ class ProcessesReader:
         owned = list(one.process_table.list_owned())
         one.details.read(owned, uptime)
         one.network.read(owned)
+        self._report(owned)
         self.seen = len(one.process_table.processes)
         self._boot = stabilize_boot_time(self._boot, time.time() - uptime)
         unreadable = count_unreadable(owned)

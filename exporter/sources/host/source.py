@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings, HostSettings, Settings
@@ -14,15 +16,23 @@ from exporter.sources.host.name_client import TaskNamesReader, TaskNamesSource
 from exporter.sources.host.proc.files import ProcFiles
 from exporter.sources.host.proc.procfs import UnreadableError
 from exporter.sources.host.processes.attribution import Attribution
-from exporter.sources.host.processes.memory import ProcessDetails
+from exporter.sources.host.processes.memory import OwnedProcess, ProcessDetails
 from exporter.sources.host.processes.network import NetworkUsage
-from exporter.sources.host.processes.owners import UNKNOWN, ComponentOwner
+from exporter.sources.host.processes.owners import UNKNOWN, ComponentOwner, Try
 from exporter.sources.host.processes.process_table import ProcessTable
+from exporter.sources.host.processes.sightings import Sightings
 from exporter.sources.host.processes.task_usage import TaskNames, TryTable
 from exporter.sources.host.readers import HostContext, ProcessesReader, TaskResourcesReader
 
+if TYPE_CHECKING:
+    from exporter.sources.host.machine import MachineReader
+
 PSS_TIME_SHARE = 0.02
 """Share of the interval for reading proportional memory. What is left is read in later cycles."""
+
+
+MIN_SHARE_SECONDS = 30.0
+"""Seconds that a try of Airflow 2 has to be seen for its share of the CPU to be known."""
 
 
 class HostSource:
@@ -32,15 +42,25 @@ class HostSource:
     vital = ""
     refused = False
 
-    def __init__(self, settings: HostSettings, airflow: AirflowSettings, names: TaskNames | None) -> None:
+    def __init__(
+        self,
+        settings: HostSettings,
+        airflow: AirflowSettings,
+        names: TaskNames | None,
+        directory: Directory | None = None,
+    ) -> None:
+        """`directory` gets what the processes of tries do."""
         self._settings = settings
+        self._directory = directory or Directory()
+        self._sightings = Sightings(list_host_names)
+        self._machine: MachineReader | None = None
         self._files = ProcFiles(settings.procfs)
-        self.tries = TryTable(names, TaskLabels(airflow).get)
+        self.tries = TryTable(names, TaskLabels(airflow).get, on_end=self._record_end)
         attribution = Attribution(self.tries.get_or_create)
         self._process_table = ProcessTable(self._files, attribution)
         details = ProcessDetails(self._files, settings.interval * PSS_TIME_SHARE)
         host_context = HostContext(self._process_table, attribution, self.tries, details, NetworkUsage(self._files))
-        self._processes = ProcessesReader(host_context, settings.interval)
+        self._processes = ProcessesReader(host_context, settings.interval, self._report)
         self.readers: Sequence[Reader] = [
             self._processes,
             TaskResourcesReader(host_context, settings.interval),
@@ -68,12 +88,27 @@ class HostSource:
         """Close the files that stay open between two scans."""
         self._process_table.close()
 
+    def _record_end(self, one: Try, cpu_seconds: float, seconds: float) -> None:
+        """Hand over what a try used; of Airflow 2, whose titles have no UUID, only of those that were seen for long."""
+        if one.uuid:
+            self._directory.record_try_cpu(one.uuid, cpu_seconds)
+        elif one.named is not None and seconds >= MIN_SHARE_SECONDS:
+            self._directory.record_cpu(one.named, cpu_seconds, seconds)
+
+    def _report(self, owned: list[OwnedProcess]) -> None:
+        saturated = self._machine.saturation.text if self._machine is not None else ""
+        machine = self._sightings.build(owned, self._process_table.processes, saturated)
+        self._directory.record_machine(machine)
+
     def _build_machine_reader(self) -> Reader:
         # An exporter that does not read the machine saves the memory of psutil.
         from exporter.sources.host.machine import MachineReader  # noqa: PLC0415
 
         settings = self._settings
-        return MachineReader(settings.procfs, settings.sysfs, settings.rootfs, settings.interval, self._list_main_pids)
+        self._machine = MachineReader(
+            settings.procfs, settings.sysfs, settings.rootfs, settings.interval, self._list_main_pids
+        )
+        return self._machine
 
     def _list_main_pids(self) -> list[int]:
         """Pids of the main processes of components: their children are in the same control group.
@@ -85,6 +120,11 @@ class HostSource:
             for process, owner in self._process_table.list_owned()
             if isinstance(owner, ComponentOwner) and not process.helper
         )
+
+
+def list_host_names() -> set[str]:
+    """The names by which Airflow may call this machine."""
+    return {socket.gethostname(), socket.getfqdn()}
 
 
 class TaskLabels:
@@ -110,7 +150,8 @@ def build(settings: Settings, context: SourceContext, previous: Previous, /) -> 
         return [previous.sources[name] for name in (HostSource.name, TaskNamesSource.name) if name in previous.sources]
     host = settings.host
     if not host.task_names_from:
-        return [HostSource(host, settings.airflow, context.directory if settings.collectors["airflow"] else None)]
+        known = context.directory if settings.collectors["airflow"] else None
+        return [HostSource(host, settings.airflow, known, context.directory)]
     names = Directory()
     source = HostSource(host, settings.airflow, names)
     reader = TaskNamesReader(host, names, source.tries.list_unnamed)

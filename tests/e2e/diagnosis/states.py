@@ -29,6 +29,14 @@ class TaskInstance(NamedTuple):
     start_date: float | None = None
     end_date: float | None = None
     executor: str | None = None
+    uuid: str | None = None
+    operator: str = ""
+    hostname: str = ""
+    try_number: int = 1
+    max_tries: int = 0
+    trigger_class: str = ""
+    trigger_created: float | None = None
+    triggerer_id: int | None = None
 
 
 class DagRun(NamedTuple):
@@ -41,6 +49,7 @@ class DagRun(NamedTuple):
     run_type: str = "manual"
     queued_at: float | None = None
     run_after: float | None = None
+    start_date: float | None = None
 
 
 class Dag(NamedTuple):

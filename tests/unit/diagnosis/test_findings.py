@@ -78,3 +78,17 @@ def test_the_json_form_has_no_infinite_numbers() -> None:
     given = situation(task("scheduled"), task("deferred"), pools=unlimited, parallelism=float("inf"))
     text = json.dumps(to_json(Diagnosis(NOW, find(given))), allow_nan=False)
     assert json.loads(text)["findings"][0]["reason"] == "scheduler"
+
+
+def test_what_the_local_executor_of_airflow_3_has_queued_is_behind_its_slots_and_not_in_use() -> None:
+    rows = [task("running", "a"), task("running", "b"), *(task("queued", name) for name in "cde")]
+    [finding] = find(situation(*rows, parallelism=2.0, executors=("LocalExecutor",)))
+    assert (finding.reason.name, finding.tasks, finding.limit, finding.used) == ("parallelism", 3, 2, 2)
+
+
+def test_a_queue_in_which_nothing_runs_while_others_work_is_named() -> None:
+    rows = [task("running"), task("queued", "lost", queue="gpu", queued_when=NOW - 400)]
+    [finding] = find(situation(*rows))
+    assert (finding.reason.name, finding.object, finding.patience.name) == ("not_started", "gpu", "BUSY")
+    assert "no task instance of queue gpu is running, 1 of other queues are" in finding.facts[0]
+    assert finding.suggestion == "Start a worker with queue gpu, or correct queue= of the tasks."

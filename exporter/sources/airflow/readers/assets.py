@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from exporter.config.dag_filter import DagFilter
+from exporter.diagnosis.waits.assets import AssetState
 from exporter.metrics.catalogue.api import dags
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import ReaderError, Reading
@@ -20,6 +21,7 @@ from exporter.sources.airflow.api.objects import assets as api
 from exporter.sources.airflow.api.objects.assets import CHECKS, Asset, AssetEvent
 from exporter.sources.airflow.counting.retry_later import RetryLater, is_object_error
 from exporter.sources.airflow.reader import RARE_INTERVAL, SLOW_INTERVAL, ApiReader, ReaderContext
+from exporter.sources.airflow.shared import AirflowState
 
 MANY_ASSETS = 500
 """With more assets than this they are read every RARE_INTERVAL: each hundred costs Airflow a request."""
@@ -60,11 +62,17 @@ class AssetsReader(ApiReader):
     checks = CHECKS
 
     def __init__(
-        self, questions: Questions, dag_filter: DagFilter, interval: float, clock: Callable[[], float] = time.monotonic
+        self,
+        questions: Questions,
+        shared: AirflowState,
+        dag_filter: DagFilter,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
         self._short_interval = interval
         self._questions = questions
+        self._shared = shared
         self._dag_filter = dag_filter
         self._clock = clock
         self._later = RetryLater(clock)
@@ -75,7 +83,7 @@ class AssetsReader(ApiReader):
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> AssetsReader:
         """A reader for the Airflow that is connected now."""
-        return cls(make_questions(context.airflow), context.dag_filter, interval)
+        return cls(make_questions(context.airflow), context.shared, context.dag_filter, interval)
 
     def read(self) -> Reading:
         """Read the assets, and ask for as many DAGs as there is time for. Raises ReaderError."""
@@ -92,11 +100,23 @@ class AssetsReader(ApiReader):
         unknown = {f"asset {asset.name}": asset.id for asset in found if asset.id not in self._last_events}
         self._later.keep({*pending, *unknown})
         asked = self._ask_in_time(pending, unknown)
+        self._shared.assets = [self._describe(asset) for asset in found if asset.id in self._last_events]
         remaining = len(pending) + len(unknown) - asked
         return Reading(
             asset_tables(found, self._last_events, consumers, self._queues),
             notes=[f"{len(found)} assets, {len(consumers)} DAGs; {asked} asked for, {remaining} remain"],
             unanswered=self._later.messages(),
+        )
+
+    def _describe(self, asset: Asset) -> AssetState:
+        """An asset, for the diagnosis."""
+        return AssetState(
+            asset.name,
+            asset.consumers,
+            asset.producers,
+            self._last_events[asset.id],
+            asset.is_watched,
+            [dag_id for dag_id in asset.consumers if dag_id in self._queues and self._queues[dag_id].queued_since],
         )
 
     def _is_covered(self, asset: Asset) -> bool:

@@ -101,6 +101,7 @@ class JobsReader(ApiReader):
             return Reading(notes=["this Airflow's API has no jobs"])
         alive = count_alive(found, self._server_time())
         self._shared.live_schedulers = alive["scheduler"]
+        self._shared.live_triggerers = alive["triggerer"]
         return Reading({instance.COMPONENT_INSTANCES: {(name,): alive[name] for name in COMPONENT_OF_JOB.values()}})
 
 
@@ -137,6 +138,7 @@ class ImportErrorsReader(ApiReader):
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
         broken = self._read_import_errors()
+        self._shared.broken_files = frozenset((file.bundle, file.file) for file in broken)
         self._shared.directory.set_files("import_errors", ((file.bundle, file.file) for file in broken))
         return Reading(import_error_tables(broken))
 
@@ -220,6 +222,7 @@ class ConfigReader(ApiReader):
         tables = limit_tables(limits, self._shared.live_schedulers)
         tables[instance.EXECUTOR_INFO] = executor_table((found or {}).get(EXECUTOR, ""))
         self._shared.parallelism = tables[instance.PARALLELISM_SLOTS].get(())
+        self._shared.triggerer_capacity = limits.get("triggerer_capacity")
         self._shared.executors = list_executors(tables[instance.EXECUTOR_INFO])
         return Reading(tables, notes=notes)
 

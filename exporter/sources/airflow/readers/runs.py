@@ -79,6 +79,7 @@ class RunsReader(ApiReader):
         ]
         histories = history.recall_histories(self._memory)
         updated = update_histories(histories, (run for run, _ in counted))
+        self._overview.histories = histories | updated
         self._overview.backfilled = count_backfilled(active)
         self._overview.cleared = find_cleared(active)
         self._overview.active_dag_runs = active

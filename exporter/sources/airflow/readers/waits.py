@@ -1,56 +1,37 @@
 """The reader of waits: it diagnoses what the other readers have read.
 
-It asks Airflow only about tasks that no limit in the lists explains, a few per reading: the limits of single tasks are
-not in any list.
+It asks Airflow only what no list says, about few objects in each reading: limits of single tasks, runs that do not go
+on, DAGs that were paused.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
 
-from exporter.diagnosis.findings import Finding, build_findings
-from exporter.diagnosis.reasons import MAX_ACTIVE_TIS, REASONS, SCHEDULER
-from exporter.diagnosis.situation import ActiveTaskInstance, Situation
+from exporter.diagnosis.findings import Finding, Observations, build_findings
+from exporter.diagnosis.reasons import REASONS
+from exporter.diagnosis.situation import Situation
 from exporter.diagnosis.waits.waiting import Waiting, explain
 from exporter.metrics.catalogue.api import object_limits, waits
 from exporter.metrics.family import Family, Labels
-from exporter.metrics.reading import Change, ReaderError, Reading
-from exporter.sources.airflow.api.objects.dependencies import TASK_CONCURRENCY, read_unmet_dependencies
+from exporter.metrics.reading import Change, Memory, Reading
 from exporter.sources.airflow.limit_tables import build_limit_tables
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.shared import AirflowState
+from exporter.sources.airflow.waits.asks import Asks, make_asks
+from exporter.sources.airflow.waits.observations import Observer
+from exporter.sources.airflow.waits.past import PAST_RETENTION, PAST_SPACE
+from exporter.sources.airflow.waits.questions import QuestionBudget
+from exporter.sources.airflow.waits.seconds import Counts, count_waited
+from exporter.sources.airflow.waits.task_limits import apply_task_limits
 
-log = logging.getLogger(__name__)
-
-MAX_QUERIES_PER_READING = 5
-"""Tasks whose unmet dependencies are asked for in one reading."""
-MIN_WAIT_SECONDS = 30.0
-"""A task instance is asked for if it has been scheduled for this long: the scheduler may not have come to it before."""
-ANSWER_LIFETIME = 300.0
-"""Seconds for which an answer about a task holds."""
 MAX_STALE_SECONDS = 300.0
 """Seconds without a new reading of the task instances after which nothing is said of what waits."""
-MAX_STEP_INTERVALS = 4
-"""Intervals of the reader after which the time since the last reading is not counted as waited: nothing was seen."""
-
-
-TaskId = tuple[str, str]
-"""DAG and task."""
-
-
-class Answer(NamedTuple):
-    """What Airflow said about a task."""
-
-    at_limit: bool
-    """Whether a limit of the task itself stops it."""
-    read_at: float
-    """Monotonic seconds."""
+USUAL_STEP_INTERVALS = 4
+"""Intervals of the reader up to which the time since the last reading is a usual one."""
 
 
 class WaitsReader(ApiReader):
@@ -69,7 +50,7 @@ class WaitsReader(ApiReader):
         waits.REASON_INFO,
         *object_limits.FAMILIES,
     )
-    needs = ("dags", "runs", "tasks", "pools", "config", "backfills")
+    needs = ("dags", "runs", "tasks", "pools", "config", "backfills", "import_errors", "assets", "run_history")
 
     def __init__(
         self,
@@ -78,29 +59,31 @@ class WaitsReader(ApiReader):
         interval: float,
         *,
         complete: bool,
-        read_unmet: Callable[[str, str, str, int], Sequence[str]],
+        asks: Asks,
+        memory: Memory,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`complete` says whether the task instances of all DAGs are read, none left out by a filter.
-
-        `read_unmet` reads the names of the dependencies that a task instance does not meet. It raises ReaderError.
-        """
+        """`complete` says whether the task instances of all DAGs are read, none left out by a filter."""
         self.interval = interval
         self._shared = shared
         self._release = release
         self._complete = complete
-        self._read_unmet = read_unmet
-        self._answers: dict[TaskId, Answer] = {}
+        self._asks = asks
+        self._questions = QuestionBudget(clock)
+        self._observer = Observer(shared, asks, self._questions, memory, complete=complete)
         self._clock = clock
         self._last: float | None = None
         self._seen = 0.0
+        self._counts: dict[Family, Counts] = {}
+        """What waited at the last reading."""
 
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> WaitsReader:
         """A reader for the Airflow that is connected now."""
         release = tuple(int(part) for part in context.airflow.version.split(".")[:3] if part.isdigit())
-        read_unmet = partial(read_unmet_dependencies, context.airflow)
-        return cls(context.shared, release, interval, read_unmet=read_unmet, complete=context.dag_filter.is_everything)
+        asks = make_asks(context.airflow)
+        complete = context.dag_filter.is_everything
+        return cls(context.shared, release, interval, asks=asks, memory=context.memory, complete=complete)
 
     def read(self) -> Reading:
         """Diagnose the newest reading; one that was diagnosed before adds no seconds. Raises ReaderError."""
@@ -110,13 +93,23 @@ class WaitsReader(ApiReader):
         if self._is_stale():
             nothing: dict[Family, dict[Labels, float]] = {family: {} for family in self.families}
             return Reading(nothing, notes=["active task instances have not been read for a while"])
-        waiting = self._apply_answers(explain(situation), situation.now)
-        findings = build_findings(situation, waiting)
+        is_new = self._last is None or self._shared.tasks_read_at != self._seen
+        self._questions.begin()
+        waiting = apply_task_limits(explain(situation), situation.now, self._questions, self._asks)
+        more = self._observer.observe(situation, waiting, is_new=is_new)
+        findings = build_findings(situation, waiting, more)
         self._shared.directory.record_findings(situation.now, findings)
-        changes = list(add_seconds(waiting, findings, self._take_step()))
-        note = f"{len(waiting.tasks)} task instances and {len(waiting.runs)} runs wait, for {len(findings)} objects"
-        tables = {**wait_tables(waiting, findings), **build_limit_tables(findings)}
-        return Reading(tables, changes=changes, notes=[note])
+        changes = list(self._add_seconds(waiting, findings))
+        note = f"{len(waiting.tasks)} task instances and {len(waiting.runs)} runs wait, {len(findings)} findings"
+        tables = {**wait_tables(waiting, findings, more), **build_limit_tables(findings)}
+        return Reading(
+            tables,
+            changes=changes,
+            memories=self._observer.past.write(),
+            notes=[note],
+            moment=situation.now,
+            forget={PAST_SPACE: situation.now - PAST_RETENTION},
+        )
 
     def _build_situation(self) -> Situation | None:
         shared = self._shared
@@ -135,84 +128,48 @@ class WaitsReader(ApiReader):
             complete=self._complete,
         )
 
-    def _apply_answers(self, waiting: Waiting, now: float) -> Waiting:
-        """Replace the reason of task instances that a limit of the task stops."""
-        unexplained: dict[TaskId, ActiveTaskInstance] = {}
-        for row, reason in waiting.tasks:
-            if reason is SCHEDULER and now - (row.scheduled_when or 0.0) >= MIN_WAIT_SECONDS:
-                unexplained.setdefault((row.dag_id, row.task_id), row)
-        self._ask(unexplained)
-        limited = {task for task, answer in self._answers.items() if answer.at_limit}
-        tasks = [
-            (row, MAX_ACTIVE_TIS if reason is SCHEDULER and (row.dag_id, row.task_id) in limited else reason)
-            for row, reason in waiting.tasks
-        ]
-        return waiting._replace(tasks=tasks)
-
-    def _ask(self, unexplained: Mapping[TaskId, ActiveTaskInstance]) -> None:
-        now = self._clock()
-        self._answers = {
-            task: answer
-            for task, answer in self._answers.items()
-            if task in unexplained and now - answer.read_at < ANSWER_LIFETIME
-        }
-        new = [task for task in unexplained if task not in self._answers]
-        for task in new[:MAX_QUERIES_PER_READING]:
-            row = unexplained[task]
-            try:
-                unmet = self._read_unmet(row.dag_id, row.run_id, row.task_id, row.map_index)
-            except ReaderError as error:
-                log.debug("why %s.%s waits cannot be read: %s", *task, error)
-                unmet = ()
-            self._answers[task] = Answer(TASK_CONCURRENCY in unmet, now)
-
     def _is_stale(self) -> bool:
         """Whether the newest reading was diagnosed long ago: the reader of task instances fails."""
         is_new = self._last is None or self._shared.tasks_read_at != self._seen
         return not is_new and self._clock() - (self._last or 0.0) > max(MAX_STALE_SECONDS, 4 * self.interval)
 
-    def _take_step(self) -> float:
-        """Seconds since the last reading, on this machine's clock; 0 where nothing new was read, or after a gap."""
+    def _add_seconds(self, waiting: Waiting, findings: Sequence[Finding]) -> Iterator[Change]:
+        """The counters of seconds waited since the last reading; nothing where no new one was read."""
         now, newest = self._clock(), self._shared.tasks_read_at
-        step = 0.0 if self._last is None or newest == self._seen else now - self._last
-        if self._last is None or newest != self._seen:
-            self._last, self._seen = now, newest
-        return step if step <= MAX_STEP_INTERVALS * max(self.interval, 1.0) else 0.0
+        if self._last is not None and newest == self._seen:
+            return
+        step = 0.0 if self._last is None else now - self._last
+        self._last, self._seen = now, newest
+        before, self._counts = self._counts, count_waiting(waiting, findings)
+        usual = USUAL_STEP_INTERVALS * max(self.interval, 1.0)
+        for family, counts in self._counts.items():
+            for labels, seconds in count_waited(before.get(family, {}), counts, step, usual).items():
+                if seconds:
+                    yield Change(family, labels, seconds)
 
 
-def wait_tables(waiting: Waiting, findings: Iterable[Finding]) -> dict[Family, dict[Labels, float]]:
-    """The state families of what waits."""
-    tasks: Counter[Labels] = Counter((row.dag_id, reason.name) for row, reason in waiting.tasks)
-    runs: Counter[Labels] = Counter((run.dag_id, reason.name) for run, reason in waiting.runs)
-    objects: dict[Labels, float] = {}
-    since: dict[Labels, float] = {}
-    found = list(findings)
-    for finding in found:
-        labels = (finding.reason.name, finding.object)
-        if finding.tasks:
-            objects[labels] = finding.tasks
-        if finding.since is not None:
-            since[labels] = finding.since
+def count_waiting(waiting: Waiting, findings: Sequence[Finding]) -> dict[Family, Counts]:
+    """How many task instances wait, by the labels of each counter of seconds."""
     return {
-        waits.WAITING_TASKS: dict(tasks),
-        waits.WAITING_RUNS: dict(runs),
-        waits.OBJECT_WAITING: objects,
-        waits.OBJECT_WAITING_SINCE: since,
-        waits.OBJECT_WAITING_RUNS: {(one.reason.name, one.object): one.runs for one in found if one.runs},
-        waits.REASON_INFO: {(one.name, one.setting, one.patience.name.lower()): 1 for one in REASONS},
+        waits.WAITED_SECONDS: Counter((row.dag_id, reason.name) for row, reason in waiting.tasks),
+        waits.OBJECT_WAITED_SECONDS: {(one.reason.name, one.object): one.tasks for one in findings if one.tasks},
     }
 
 
-def add_seconds(waiting: Waiting, findings: Iterable[Finding], seconds: float) -> Iterator[Change]:
-    """The counters of seconds waited: what waits now has waited since the last reading."""
-    if seconds <= 0:
-        return
-    tasks: Mapping[Labels, int] = Counter((row.dag_id, reason.name) for row, reason in waiting.tasks)
-    objects = {(one.reason.name, one.object): one.tasks for one in findings if one.tasks}
-    yield from (
-        Change(family, labels, count * seconds)
-        for family, labels, count in chain(
-            ((waits.WAITED_SECONDS, labels, count) for labels, count in tasks.items()),
-            ((waits.OBJECT_WAITED_SECONDS, labels, count) for labels, count in objects.items()),
-        )
-    )
+def wait_tables(
+    waiting: Waiting, findings: Sequence[Finding], more: Observations
+) -> dict[Family, Mapping[Labels, float]]:
+    """The state families of what waits, does not run, or looks wrong."""
+    waiting_runs = ((run.dag_id, reason.name) for run, reason in waiting.runs)
+    stalled = ((stall.run.dag_id, stall.reason.name) for stall in more.stalls)
+    named = [(one, (one.reason.name, one.object)) for one in findings]
+    return {
+        waits.WAITING_TASKS: Counter((row.dag_id, reason.name) for row, reason in waiting.tasks),
+        waits.WAITING_RUNS: Counter(chain(waiting_runs, stalled)),
+        waits.DAG_BLOCKED: {(one.dag_id, one.reason.name): 1 for one in more.blocked},
+        waits.SUSPICIOUS_TASKS: Counter((one.dag_id, one.reason.name) for one in more.suspicions),
+        waits.OBJECT_WAITING: {labels: one.tasks for one, labels in named if one.tasks},
+        waits.OBJECT_WAITING_SINCE: {labels: one.since for one, labels in named if one.since is not None},
+        waits.OBJECT_WAITING_RUNS: {labels: one.runs for one, labels in named if one.runs},
+        waits.REASON_INFO: {(one.name, one.setting, one.patience.name.lower()): 1 for one in REASONS},
+    }

@@ -53,7 +53,12 @@ class TryTable:
         names: TaskNames | None,
         label: Callable[[TaskKey], Labels] = tuple,
         clock: Callable[[], float] = time.monotonic,
+        on_end: Callable[[Try, float, float], None] = lambda _try, _cpu_seconds, _seconds: None,
     ) -> None:
+        """`on_end` is called with each try that ended, its CPU seconds and the seconds for which it was seen."""
+        self._on_end = on_end
+        self._last_seen: dict[str, float] = {}
+        """When a process of each try was last seen, in monotonic seconds."""
         self.peaks = PeakMemory()
         self._growth = PeakGrowth()
         self._names = names
@@ -82,6 +87,8 @@ class TryTable:
         """Usage since the last report, of tries with a name and of those whose name is no longer awaited."""
         surplus = len(self._tries) - MAX_TRIES
         for place, one in enumerate(list(self._tries.values())):
+            if one.process_count:
+                self._last_seen[one.key] = self._clock()
             labels = self.get_labels(one) or (self._label(UNKNOWN_TASK) if place < surplus else None)
             if labels is not None:
                 yield from build_usage_changes(one.usage, labels)
@@ -102,8 +109,10 @@ class TryTable:
 
     def _close(self, one: Try, labels: Labels) -> Iterator[Change]:
         del self._tries[one.key]
+        last_seen = self._last_seen.pop(one.key, one.first_seen)
         if one.key:
             yield Change(task_resources.TRY_CPU, labels[:1], one.cpu_ticks / TICKS_PER_SECOND)
+            self._on_end(one, one.cpu_ticks / TICKS_PER_SECOND, last_seen - one.first_seen)
             if one.peak:
                 self._growth.record(labels, one.peak, one.first_seen, one.ended_at)
                 yield Change(task_resources.TRY_PEAK, labels[:1], one.peak)

@@ -6,6 +6,7 @@ Each list has other names in the two releases, so each is declared twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -35,6 +36,13 @@ class ConsumerRow(msgspec.Struct, gc=False):
     dag_id: Text = None
 
 
+class ProducerRow(msgspec.Struct, gc=False):
+    """A task that updates an asset."""
+
+    dag_id: Text = None
+    task_id: Text = None
+
+
 class LastEventRow(msgspec.Struct, gc=False):
     """The newest event of an asset, both fields null without one."""
 
@@ -49,6 +57,8 @@ class AssetRow(msgspec.Struct):
     uri: Text = None
     scheduled_dags: list[ConsumerRow] | None = None
     consuming_dags: list[ConsumerRow] | None = None
+    producing_tasks: list[ProducerRow] | None = None
+    watchers: list[dict[str, Any]] | None = None
     last_asset_event: LastEventRow | None = None
 
 
@@ -58,6 +68,10 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     name: str
     consumers: tuple[str, ...] = ()
+    producers: tuple[tuple[str, str], ...] = ()
+    """DAG and task of each task that updates it."""
+    is_watched: bool = False
+    """Whether events from outside of Airflow update it."""
     last_event: float | None = None
     knows_last_event: bool = False
     """Whether this release sends the newest event with the asset; else its events have to be read."""
@@ -71,6 +85,8 @@ def to_asset(row: AssetRow) -> Asset:
         id=row.id,
         name=row.name or row.uri or "",
         consumers=tuple(dag.dag_id for dag in dags or () if dag.dag_id),
+        producers=tuple((one.dag_id, one.task_id) for one in row.producing_tasks or () if one.dag_id and one.task_id),
+        is_watched=bool(row.watchers),
         last_event=to_seconds(last.timestamp) if last else None,
         knows_last_event=last is not None,
     )

@@ -53,6 +53,17 @@ TIS_ACTIVE = (
 TIS_ACTIVE_ON_2 = tuple(state for state in TIS_ACTIVE if state != "awaiting_input")
 
 
+class TriggerRow(msgspec.Struct, gc=False):
+    """The trigger of a deferred task instance, as both releases send it."""
+
+    classpath: Text = None
+    created_date: Moment = None
+    triggerer_id: Integer = None
+
+
+NO_TRIGGER = TriggerRow()
+
+
 class TaskInstanceRow(msgspec.Struct, gc=False):
     """A task instance as sent; only v2 has `id` and `scheduled_when`, only v1 `execution_date`."""
 
@@ -78,6 +89,7 @@ class TaskInstanceRow(msgspec.Struct, gc=False):
     pid: Integer = None
     executor: Text = None
     execution_date: Moment = None
+    trigger: TriggerRow | None = None
 
 
 class TaskInstance(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,10 +118,15 @@ class TaskInstance(msgspec.Struct, frozen=True, kw_only=True):
     executor: str | None = None
     logical_date: float | None = None
     """Of its run, in Unix seconds; only from Airflow 2, whose links need it."""
+    trigger_class: str = ""
+    """The class of what a deferred task instance waits for."""
+    trigger_created: float | None = None
+    triggerer_id: int | None = None
 
 
 def to_task_instance(row: TaskInstanceRow) -> TaskInstance:
     """A task instance from a row of either release."""
+    trigger = row.trigger or NO_TRIGGER
     return TaskInstance(
         dag_id=row.dag_id,
         task_id=row.task_id,
@@ -133,6 +150,9 @@ def to_task_instance(row: TaskInstanceRow) -> TaskInstance:
         pid=row.pid,
         executor=row.executor,
         logical_date=to_seconds(row.execution_date),
+        trigger_class=trigger.classpath or "",
+        trigger_created=to_seconds(trigger.created_date),
+        triggerer_id=trigger.triggerer_id,
     )
 
 
@@ -194,6 +214,12 @@ def read_ended_tasks_of_run(
         if api.is_gone(error):
             return None
         raise
+
+
+def read_run_tasks(api: ApiBase, dag_id: str, run_id: str) -> Rows[TaskInstance]:
+    """The task instances of a run in all states, at most one page. Raises ReaderError."""
+    spec = replace(LIST, names={"dag_id": dag_id, "dag_run_id": run_id}, part="all")
+    return api.read_list(spec, lambda fetch: paging.read_one_page(fetch, {"limit": paging.PAGE_SIZE}), ordered=False)
 
 
 def read_tries(api: ApiBase, dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[TaskInstance] | None:

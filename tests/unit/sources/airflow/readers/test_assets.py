@@ -15,6 +15,7 @@ from exporter.sources.airflow.api.objects import assets as api
 from exporter.sources.airflow.api.objects.assets import Asset, AssetEvent
 from exporter.sources.airflow.http.errors import AnswerError
 from exporter.sources.airflow.readers.assets import MANY_ASSETS, AssetsReader, Questions
+from exporter.sources.airflow.shared import AirflowState
 
 RECORDED = Path(__file__).parents[4] / "data" / "api"
 
@@ -67,7 +68,7 @@ class Bench:
         self.airflow = airflow
         questions = Questions(airflow.list_assets, lambda: airflow.page, airflow.last_event, airflow.queued_since)
         dag_filter = DagFilter(AirflowSettings(include_dags=re.compile(include_dags)))
-        self.reader = AssetsReader(questions, dag_filter, interval, lambda: airflow.now)
+        self.reader = AssetsReader(questions, AirflowState(), dag_filter, interval, lambda: airflow.now)
 
     def read(self) -> Reading:
         """Read once, a while after the last time."""
@@ -89,6 +90,7 @@ def test_assets_of_3_have_their_last_event() -> None:
         id=1,
         name="s3://lab/orders/daily.parquet",
         consumers=("asset_report", "asset_mail"),
+        producers=(("etl_orders", "load.publish"),),
         last_event=1795423151.951497,
         knows_last_event=True,
     )
@@ -103,7 +105,12 @@ def test_an_asset_of_3_that_was_never_updated_is_known_to_be_so() -> None:
 
 def test_datasets_of_2_are_named_by_their_uri_and_have_no_last_event() -> None:
     first, _ = api.ASSET_LISTS[2].rows.decode(recorded("v1-2.11.2", "datasets")).rows
-    assert first == Asset(id=1, name="s3://lab/orders/daily.parquet", consumers=("asset_report", "asset_mail"))
+    assert first == Asset(
+        id=1,
+        name="s3://lab/orders/daily.parquet",
+        consumers=("asset_report", "asset_mail"),
+        producers=(("etl_orders", "load.publish"),),
+    )
 
 
 def test_events_of_2() -> None:

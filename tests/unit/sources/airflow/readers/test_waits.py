@@ -8,14 +8,14 @@ from exporter.metrics.catalogue.api import waits
 from exporter.metrics.family import Family
 from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.objects.pools import Pool
-from exporter.sources.airflow.readers.waits import (
-    ANSWER_LIFETIME,
-    MAX_QUERIES_PER_READING,
-    MAX_STALE_SECONDS,
-    WaitsReader,
-)
+from exporter.sources.airflow.api.paging import Rows
+from exporter.sources.airflow.readers.waits import MAX_STALE_SECONDS, WaitsReader
 from exporter.sources.airflow.shared import AirflowState
+from exporter.sources.airflow.waits.asks import Asks
+from exporter.sources.airflow.waits.seconds import MAX_GAP_SECONDS
+from exporter.sources.airflow.waits.task_limits import ANSWER_LIFETIME, MAX_QUERIES_PER_READING
 from exporter.sources.directory import Directory
+from exporter.store.persistence.state_file import StateFile
 from tests.unit.diagnosis.rows import NOW, run, task
 
 ReadUnmet = Callable[[str, str, str, int], Sequence[str]]
@@ -35,7 +35,12 @@ def make_reader(read_unmet: ReadUnmet = lambda *_: ()) -> tuple[WaitsReader, Air
     clock = Clock()
     shared = AirflowState(directory=Directory())
     shared.pools = {"default_pool": Pool(name="default_pool", slots=1)}
-    return WaitsReader(shared, (3, 3, 2), 10.0, complete=True, read_unmet=read_unmet, clock=clock), shared, clock
+    asks = Asks(read_unmet, lambda *_: Rows(), lambda _: (), lambda _: (), lambda _: None)
+    return (
+        WaitsReader(shared, (3, 3, 2), 10.0, complete=True, asks=asks, memory=StateFile(), clock=clock),
+        shared,
+        clock,
+    )
 
 
 def show(shared: AirflowState, at: float = NOW) -> None:
@@ -88,9 +93,19 @@ def test_a_reading_that_is_not_new_adds_nothing_and_its_time_counts_once_the_nex
     assert sum_seconds(reader.read(), waits.WAITED_SECONDS) == 40
 
 
-def test_an_hour_without_readings_is_not_counted_as_waited() -> None:
+def test_of_an_hour_without_readings_a_quarter_counts_for_what_waited_at_both_ends() -> None:
     reader, shared, clock = make_reader()
     show(shared)
+    reader.read()
+    clock.now += 3_600
+    show(shared, NOW + 3_600)
+    assert sum_seconds(reader.read(), waits.WAITED_SECONDS) == 2 * MAX_GAP_SECONDS
+
+
+def test_what_waits_only_after_a_gap_did_not_wait_through_it() -> None:
+    reader, shared, clock = make_reader()
+    show(shared)
+    shared.active_tasks = [task("running")]
     reader.read()
     clock.now += 3_600
     show(shared, NOW + 3_600)

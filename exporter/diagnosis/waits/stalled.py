@@ -1,0 +1,125 @@
+"""Runs that are running while none of their task instances is active: what keeps the next task from being scheduled.
+
+The lists do not say it. A task without a state before which no other task without a state comes is the one to ask
+about; Airflow then names the dependency that the task does not meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.diagnosis import reasons
+from exporter.diagnosis.reasons import Reason
+from exporter.diagnosis.situation import ActiveDagRun, Situation
+
+PREVIOUS_RUN = "Previous Dagrun State"
+TRIGGER_RULE = "Trigger Rule"
+"""Airflow's names of dependencies."""
+ACTIVE = ("queued", "running")
+LONG_STALL_SECONDS = 900.0
+"""Seconds after which a run in which nothing is active, and that nothing holds up, is something to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Why a run does not go on."""
+
+    run: ActiveDagRun
+    reason: Reason
+    task_id: str = ""
+    """The task that would be next; empty where it is not known."""
+    predecessor: str = ""
+    """The run before, where the reason is `past`."""
+    predecessor_state: str = ""
+    since: float | None = None
+    """Since when nothing of it has been seen active, in Unix seconds."""
+
+    def list_facts(self) -> list[str]:
+        """The evidence, one sentence each."""
+        facts = [f"run {self.run.run_id}: no task instance is active"]
+        if self.predecessor:
+            facts.append(f"the run before it, {self.predecessor}, is {self.predecessor_state}")
+        return facts
+
+    def suggest(self) -> str:
+        """What to change, in one sentence; empty where the reason says it."""
+        name = f"{self.run.dag_id}.{self.task_id}"
+        if self.reason is reasons.PAST:
+            where = f" of run {self.predecessor}" if self.predecessor else " of the run before"
+            return f"Clear {name}{where} or mark it as success, or remove depends_on_past (wait_for_downstream) of it."
+        if self.reason is reasons.UPSTREAM:
+            return f"Clear {name} in the run, or end the run: the task is not part of it."
+        if self.reason is reasons.TRIGGER_RULE:
+            return f"See the states of the tasks before {name}, and its trigger_rule."
+        return ""
+
+    def is_long(self, now: float) -> bool:
+        """Whether a run that only the scheduler holds up has stood still for long."""
+        return self.reason is reasons.SCHEDULER and self.since is not None and now - self.since > LONG_STALL_SECONDS
+
+
+def list_stalled(situation: Situation) -> list[ActiveDagRun]:
+    """The runs that are running with no active task instance."""
+    active = {(row.dag_id, row.run_id) for row in situation.tasks}
+    return [run for run in situation.runs if run.state == "running" and (run.dag_id, run.run_id) not in active]
+
+
+def choose_next(upstream: Mapping[str, Collection[str]], waiting: Collection[str]) -> str:
+    """The first task without a state before which all tasks have ended; any of them where the DAG does not say.
+
+    `upstream` has the tasks directly before each task, `waiting` are those without a state. Empty without any.
+    """
+    names = sorted(waiting)
+    return next((name for name in names if not set(upstream.get(name, ())) & set(waiting)), names[0] if names else "")
+
+
+def explain_stall(run: ActiveDagRun, task_id: str, missing: Collection[str], unmet: Sequence[str]) -> Stall:
+    """Why the next task of a run is not scheduled.
+
+    `missing` are tasks before it that the run does not have, `unmet` the names of the dependencies that it does not
+    meet.
+    """
+    if PREVIOUS_RUN in unmet:
+        return Stall(run, reasons.PAST, task_id)
+    if TRIGGER_RULE in unmet and missing:
+        return Stall(run, reasons.UPSTREAM, min(missing))
+    if TRIGGER_RULE in unmet:
+        return Stall(run, reasons.TRIGGER_RULE, task_id)
+    return Stall(run, reasons.SCHEDULER, task_id)
+
+
+def find_predecessor(run: ActiveDagRun, others: Iterable[ActiveDagRun]) -> ActiveDagRun | None:
+    """The run of the same DAG with the newest logical date before that of a run."""
+    if run.logical_date is None:
+        return None
+    earlier = [
+        (one.logical_date, one)
+        for one in others
+        if one.logical_date is not None and one.logical_date < run.logical_date and one.dag_id == run.dag_id
+    ]
+    return max(earlier, key=lambda item: item[0])[1] if earlier else None
+
+
+def drop_waits_for_work(stalls: Sequence[Stall]) -> list[Stall]:
+    """The stalls without those that only wait for an earlier run which goes on: that is what depends_on_past is for."""
+    stuck = {(one.run.dag_id, one.run.run_id) for one in stalls}
+    kept = list(stalls)
+    while True:
+        left = [
+            one
+            for one in kept
+            if one.reason is not reasons.PAST
+            or one.predecessor_state not in ACTIVE
+            or (one.run.dag_id, one.predecessor) in stuck
+        ]
+        if len(left) == len(kept):
+            return left
+        kept, stuck = left, {(one.run.dag_id, one.run.run_id) for one in left}
+
+
+def get_stall_object(stall: Stall) -> str:
+    """The object that the reason names."""
+    if stall.reason.object_kind == "task":
+        return f"{stall.run.dag_id}.{stall.task_id}"
+    return stall.run.dag_id

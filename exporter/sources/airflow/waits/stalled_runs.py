@@ -1,0 +1,96 @@
+"""Runs in which nothing is active: asks Airflow why the next task is not scheduled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from exporter.diagnosis import reasons
+from exporter.diagnosis.situation import ActiveDagRun, Situation
+from exporter.diagnosis.waits.stalled import (
+    Stall,
+    choose_next,
+    drop_waits_for_work,
+    explain_stall,
+    find_predecessor,
+    list_stalled,
+)
+from exporter.sources.airflow.api.details.dag_tasks import list_upstream
+from exporter.sources.airflow.waits.asks import Asks, ask_tasks
+from exporter.sources.airflow.waits.questions import QuestionBudget
+
+RUN_LIFETIME = 120.0
+"""Seconds for which it holds why a run does not go on."""
+MAX_RUNS_PER_READING = 4
+"""Runs that are asked about in one reading; each takes up to four questions."""
+MIN_RUN_SECONDS = 60.0
+"""At the first reading, a run in which nothing is active counts if it started this long ago."""
+
+RunKey = tuple[str, str]
+"""DAG and run id."""
+
+
+class StalledRuns:
+    """Remembers since when nothing is active in a run, and explains those that two readings have found so."""
+
+    def __init__(self, questions: QuestionBudget, asks: Asks) -> None:
+        self._questions = questions
+        self._asks = asks
+        self._since: dict[RunKey, float] | None = None
+        """When nothing of a run was seen active first, in Unix seconds; None before the first reading."""
+
+    def explain(self, situation: Situation, *, is_new: bool) -> list[Stall]:
+        """The runs that do not go on; `is_new` says whether the situation was not explained before."""
+        stalled = {(run.dag_id, run.run_id): run for run in list_stalled(situation)}
+        before = self._since
+        if is_new or before is None:
+            self._since = {key: (before or {}).get(key, situation.now) for key in stalled}
+        since = self._since or {}
+        found = []
+        for key, run in stalled.items():
+            if self._is_lasting(run, before, key, situation.now):
+                stall = self._explain_one(run, situation, since.get(key, situation.now))
+                if stall is not None:
+                    found.append(stall)
+        return drop_waits_for_work(found)
+
+    def _is_lasting(self, run: ActiveDagRun, before: dict[RunKey, float] | None, key: RunKey, now: float) -> bool:
+        if before is None:
+            return run.start_date is not None and now - run.start_date >= MIN_RUN_SECONDS
+        return key in before
+
+    def _explain_one(self, run: ActiveDagRun, situation: Situation, since: float) -> Stall | None:
+        dag = (situation.dags or {}).get(run.dag_id)
+        if dag is not None and dag.is_paused:
+            return Stall(run, reasons.DAG_PAUSED, since=since)
+        answer = self._questions.ask(
+            "stalled run",
+            (run.dag_id, run.run_id),
+            partial(self._ask, run, since),
+            lifetime=RUN_LIFETIME,
+            at_most=MAX_RUNS_PER_READING,
+        )
+        if answer is None or answer.value is None:
+            return None
+        return answer.value
+
+    def _ask(self, run: ActiveDagRun, since: float) -> Stall:
+        """Ask why a run does not go on. Raises ReaderError."""
+        rows = self._asks.run_tasks(run.dag_id, run.run_id)
+        waiting = {row.task_id: row.map_index for row in rows if row.state is None}
+        if not waiting:
+            return Stall(run, reasons.SCHEDULER, since=since)
+        upstream = list_upstream(ask_tasks(self._questions, self._asks, run.dag_id))
+        task_id = choose_next(upstream, waiting)
+        unmet = self._asks.unmet(run.dag_id, run.run_id, task_id, waiting[task_id])
+        present = {row.task_id for row in rows if row.state != "removed"}
+        missing = upstream.get(task_id, frozenset()) - present if rows.complete else frozenset()
+        stall = explain_stall(run, task_id, missing, unmet)
+        return self._add_predecessor(stall, since)
+
+    def _add_predecessor(self, stall: Stall, since: float) -> Stall:
+        if stall.reason is not reasons.PAST:
+            return Stall(stall.run, stall.reason, stall.task_id, since=since)
+        before = find_predecessor(stall.run, self._asks.newest_runs(stall.run.dag_id))
+        if before is None:
+            return Stall(stall.run, stall.reason, stall.task_id, since=since)
+        return Stall(stall.run, stall.reason, stall.task_id, before.run_id, before.state or "", since)

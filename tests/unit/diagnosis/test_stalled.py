@@ -1,0 +1,67 @@
+"""Runs in which nothing is active: which task to ask about, and what Airflow's answer means."""
+
+from __future__ import annotations
+
+from exporter.diagnosis import reasons
+from exporter.diagnosis.findings import Observations, build_findings
+from exporter.diagnosis.waits.stalled import (
+    LONG_STALL_SECONDS,
+    Stall,
+    choose_next,
+    drop_waits_for_work,
+    explain_stall,
+    find_predecessor,
+    list_stalled,
+)
+from exporter.diagnosis.waits.waiting import Waiting
+from tests.unit.diagnosis.rows import NOW, run, situation, task
+
+
+def test_only_running_runs_without_active_task_instances_stand_still() -> None:
+    given = situation(task("running"), runs=[run(), run(run_id="r2"), run("queued", "r3")])
+    assert [one.run_id for one in list_stalled(given)] == ["r2"]
+
+
+def test_the_next_task_is_one_before_which_all_have_ended() -> None:
+    upstream = {"a_report": frozenset({"z_load"}), "z_load": frozenset({"extract"})}
+    assert choose_next(upstream, ["a_report", "z_load"]) == "z_load"
+    assert choose_next({}, ["b", "a"]) == "a"
+    assert choose_next(upstream, []) == ""
+
+
+def test_what_airflow_answers_is_the_reason() -> None:
+    assert explain_stall(run(), "t", (), ["Previous Dagrun State", "Trigger Rule"]).reason is reasons.PAST
+    assert explain_stall(run(), "t", (), ["Trigger Rule"]).reason is reasons.TRIGGER_RULE
+    missing = explain_stall(run(), "t", ["gone"], ["Trigger Rule"])
+    assert (missing.reason, missing.task_id) == (reasons.UPSTREAM, "gone")
+    assert explain_stall(run(), "t", (), []).reason is reasons.SCHEDULER
+
+
+def test_the_run_before_is_the_newest_one_with_an_earlier_logical_date() -> None:
+    runs = [run(run_id=f"r{day}", logical_date=float(day)) for day in (1, 2, 3)]
+    found = find_predecessor(runs[2], [*runs, run(run_id="other", dag_id="x", logical_date=2.5), run(run_id="none")])
+    assert found is runs[1]
+    assert find_predecessor(runs[0], runs) is None
+
+
+def test_a_run_that_waits_for_one_that_works_is_no_stall_but_one_behind_it_is() -> None:
+    after_work = Stall(run(run_id="r2"), reasons.PAST, "t", "r1", "running")
+    behind = Stall(run(run_id="r3"), reasons.PAST, "t", "r2", "running")
+    assert drop_waits_for_work([after_work, behind]) == []
+    after_failure = Stall(run(run_id="r2"), reasons.PAST, "t", "r1", "failed")
+    assert drop_waits_for_work([after_failure, behind]) == [after_failure, behind]
+
+
+def test_the_finding_names_task_run_and_what_to_do() -> None:
+    stalls = [Stall(run(run_id="r2"), reasons.PAST, "load", "r1", "failed", NOW - 50)]
+    [finding] = build_findings(situation(), Waiting([], []), Observations(stalls))
+    assert finding.title == "1 run waits (task orders.load)"
+    assert "the run before it, r1, is failed" in finding.list_evidence(NOW)
+    assert finding.suggestion.startswith("Clear orders.load of run r1")
+
+
+def test_a_run_that_only_the_scheduler_holds_up_becomes_something_to_look_at() -> None:
+    for seconds, patience in ((60.0, "NORMAL"), (LONG_STALL_SECONDS + 1, "BUSY")):
+        stalls = [Stall(run(), reasons.SCHEDULER, "load", since=NOW - seconds)]
+        [finding] = build_findings(situation(), Waiting([], []), Observations(stalls))
+        assert finding.patience.name == patience
