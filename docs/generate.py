@@ -19,6 +19,7 @@ from exporter.cli import main as command
 from exporter.commands.metrics import format_markdown
 from exporter.config.option import VARIABLE_PREFIX, Option
 from exporter.config.options import OPTIONS
+from exporter.diagnosis.error_classes import CLASSES
 from exporter.diagnosis.reasons import REASONS
 from exporter.metrics.catalogue.api import tasks
 from exporter.metrics.catalogue.families import FAMILIES
@@ -110,6 +111,13 @@ def write_reasons() -> str:
     return "\n".join(lines)
 
 
+def write_classes() -> str:
+    """The classes of failed tries."""
+    lines = ["| class | meaning | settings to look at | what to do |", "| --- | --- | --- | --- |"]
+    lines += [f"| `{one.name}` | {one.meaning} | {one.setting} | {one.suggestion} |" for one in CLASSES]
+    return "\n".join(lines)
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "metrics": write_metrics,
     "matrix": write_matrix,
@@ -117,6 +125,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "histograms": write_histograms,
     "decisions": write_decisions,
     "reasons": write_reasons,
+    "classes": write_classes,
     "outcomes": write_outcomes,
     "alerts": write_alerts,
     "thresholds": write_thresholds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from exporter.config import host_options, statsd_options, urls, values
+from exporter.config.error_rules import ERROR_RULES
 from exporter.config.option import AllowedNames, Option, file_only_option
 from exporter.config.settings import Settings
 from exporter.metrics.family import Family
@@ -175,6 +176,27 @@ OPTIONS = (
         "airflow.task_histograms",
         values.REGEX,
         "Histograms of the duration of each task, for DAGs whose id matches completely",
+    ),
+    Option(
+        "airflow.read_logs",
+        values.SWITCH,
+        "Read the end of each failed try's log to find out why it failed; only the class of the error is kept",
+        DEFAULTS.airflow.read_logs,
+    ),
+    Option(
+        "airflow.exception_labels",
+        values.SWITCH,
+        "Count failed tries by the type of their exception too, for example OperationalError",
+        DEFAULTS.airflow.exception_labels,
+    ),
+    Option(
+        "airflow.error_rules",
+        ERROR_RULES,
+        "Rules for the class of failed tries, which come before the rules of the exporter: class, and any of "
+        "exception, module, words (regular expressions) and exit_codes",
+        DEFAULTS.airflow.error_rules,
+        by_flag=False,
+        by_variable=False,
     ),
     file_only_option(
         "airflow.limits.parallelism",

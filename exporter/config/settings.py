@@ -27,6 +27,20 @@ class OAuth2Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorRuleSettings:
+    """A user's rule for the class of failed tries; what is empty matches anything."""
+
+    error_class: str
+    exception: str = ""
+    """A regular expression for the whole name of the exception's type."""
+    module: str = ""
+    """A regular expression for the beginning of its module."""
+    words: str = ""
+    """A regular expression that is found in its message, or in the last lines of the log."""
+    exit_codes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AirflowSettings:
     """How to connect to Airflow, and what to read from it."""
 
@@ -59,6 +73,12 @@ class AirflowSettings:
     """False: the label `task_id` is empty in every family that has it."""
     task_histograms: re.Pattern[str] | None = None
     """DAGs with a duration histogram for each task."""
+    read_logs: bool = True
+    """False: no log of a failed try is read, and its class is unknown."""
+    exception_labels: bool = False
+    """Count failed tries by the type of their exception too."""
+    error_rules: tuple[ErrorRuleSettings, ...] = ()
+    """Come before the exporter's own rules for the class of failed tries."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """parallelism, worker_concurrency, triggerer_capacity, if Airflow's API does not show its configuration."""
 

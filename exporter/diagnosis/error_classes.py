@@ -99,7 +99,7 @@ COMMAND = ErrorClass(
 UNKNOWN = ErrorClass(
     "unknown",
     "The log was not read or does not say why the try failed.",
-    "can read on Task Logs, --airflow.read-logs, remote logging",
+    "permission to read task logs, --airflow.read-logs, remote logging",
     "See airflow_task_logs_read_total: logs may be gone, not permitted, or more than there is time to read.",
     False,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.diagnosis.costs.rows import MemoryGrowth
@@ -63,6 +64,7 @@ class Directory:
         self._shares: dict[tuple[str, str], tuple[float, float]] = {}
         self._try_cpu: dict[str, float] = {}
         self._failed_logs: dict[str, Mapping[str, str]] = {}
+        self._costs: dict[str, Sequence[CostFinding]] = {}
         self._files: Mapping[tuple[str, str], str] = {}
         self._listed_files: dict[str, frozenset[tuple[str, str]]] = {}
         self._clock = clock
@@ -158,9 +160,11 @@ class Directory:
         """Record what fails, and the last tries that failed."""
         self._diagnosis = self._diagnosis._replace(failures=failures, failed_tries=newest)
 
-    def record_costs(self, costs: Sequence[CostFinding]) -> None:
-        """Record what costs more than it does."""
-        self._diagnosis = self._diagnosis._replace(costs=costs)
+    def record_costs(self, costs: Sequence[CostFinding], origin: str = "costs") -> None:
+        """Record what costs more than it does, as far as one reader (`origin`) knows it."""
+        self._costs[origin] = costs
+        merged = sorted(chain.from_iterable(self._costs.values()), key=lambda one: one.seconds, reverse=True)
+        self._diagnosis = self._diagnosis._replace(costs=merged)
 
     def record_failed_logs(self, dag_id: str, urls: Mapping[str, str]) -> None:
         """Record where the log of the last failed try of each task of a DAG is, the last one first."""

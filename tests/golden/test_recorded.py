@@ -18,6 +18,7 @@ from tests.integration.airflow.stub import Answer, Asked, serve
 
 GOLDEN = Path(__file__).parent
 DATA = GOLDEN.parent / "data" / "api"
+LOGS = GOLDEN.parent / "data" / "logs"
 CORE = {"core": {"parallelism": "32"}, "celery": {"worker_concurrency": "16"}, "triggerer": {"capacity": "1000"}}
 OURS = (b"airflow_exporter_", b"process_")
 
@@ -69,6 +70,8 @@ class Recording:
             return {"queued_events": [queued] if parts[1] == "asset_mail" else []}
         if parts[-1] == "hitlDetails" and self.prefix.endswith("2"):
             return self.load("hitl_details")
+        if parts[-2:-1] == ["logs"]:
+            return (LOGS / self.folder.name / "network__wrapped.log").read_bytes()
         if parts[-1] == "tries" and "connection_error" in parts:
             return self.load("tries_connection_error")
         return None

@@ -18,9 +18,9 @@ from exporter.sources.airflow.api.objects.dags import DAGS
 from exporter.sources.airflow.api.objects.health import HEALTH
 from exporter.sources.airflow.api.objects.pools import POOLS
 from exporter.sources.airflow.api.objects.task_instances import TASK_INSTANCES, TRIES
-from exporter.sources.airflow.api.objects.version import VERSION
+from exporter.sources.airflow.api.version import VERSION
 from exporter.sources.airflow.http import client as client_module
-from exporter.sources.airflow.http import transport
+from exporter.sources.airflow.http import reply
 from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.transport import Call
 from tests.integration.airflow.stub import Answer, Asked, Stub, script, serve
@@ -326,7 +326,7 @@ def test_gzip_that_cannot_be_decompressed(major: int, connect: Callable[..., Cli
 
 
 def test_a_reply_that_would_fill_the_memory(connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "BODY_LIMIT", 1 << 20)
+    monkeypatch.setattr(reply, "BODY_LIMIT", 1 << 20)
     with serve(script(Answer(b" " * (2 << 20), compress=True))) as stub:
         error = fail(connect(stub.url), 3)
     assert (error.reason, "more than 1 MiB" in str(error)) == ("bad_reply", True)

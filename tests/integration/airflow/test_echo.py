@@ -23,7 +23,7 @@ from exporter.engine import Engine
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.detect import detect
 from exporter.sources.airflow.api.objects.pools import POOLS
-from exporter.sources.airflow.api.objects.version import VERSION
+from exporter.sources.airflow.api.version import VERSION
 from exporter.sources.airflow.http import client as client_module
 from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.transport import Call

@@ -16,7 +16,8 @@ from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.objects.pools import POOLS
 from exporter.sources.airflow.http.client import Client
-from exporter.sources.airflow.http.transport import Call, FormRequest, Reply
+from exporter.sources.airflow.http.reply import Reply
+from exporter.sources.airflow.http.transport import Call, FormRequest
 from tests.integration.airflow.stub import Answer, script, serve
 
 CALLS = {2: Call(POOLS.on_2), 3: Call(POOLS.on_3)}

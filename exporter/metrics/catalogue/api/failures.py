@@ -68,6 +68,14 @@ CLASS_INFO = Family(
     closed=CLOSED,
     origin=ORIGIN,
 )
+FAILED_BY_EXCEPTION = counter(
+    "airflow_task_tries_failed_by_exception_total",
+    help="Total number of failed tries by the type of the exception that ended them (empty without one), only with "
+    "airflow.exception_labels",
+    labels=("dag_id", "error_class", "exception"),
+    cap=2_000,
+    audience="users who turned airflow.exception_labels on, in queries by type of exception",
+)
 LOG_OUTCOMES = ("read", "gone", "forbidden", "timeout", "over_budget", "too_long", "error")
 LOGS_READ = counter(
     "airflow_task_logs_read_total",
@@ -87,4 +95,5 @@ FAMILIES = (
     SUCCEEDED,
     CLASS_INFO,
     LOGS_READ,
+    FAILED_BY_EXCEPTION,
 )

@@ -12,9 +12,9 @@ from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api import paging
 from exporter.sources.airflow.api.decode import Page, RowDecoder
 from exporter.sources.airflow.api.left_out import LeftOut
-from exporter.sources.airflow.api.objects.version import VERSION
 from exporter.sources.airflow.api.paging import Query, Rows
 from exporter.sources.airflow.api.unreadable import Gap, ListReader
+from exporter.sources.airflow.api.version import VERSION
 from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.endpoints import Resource
 from exporter.sources.airflow.http.errors import AnswerError

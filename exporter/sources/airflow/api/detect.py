@@ -9,11 +9,12 @@ from typing import NamedTuple
 from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.airflow_api import AirflowApi
-from exporter.sources.airflow.api.objects.version import VERSION, decode_version
+from exporter.sources.airflow.api.version import VERSION, decode_version
 from exporter.sources.airflow.http.client import Client, OnRequest, ignore
 from exporter.sources.airflow.http.endpoints import Endpoint
 from exporter.sources.airflow.http.errors import Identity, check_reply, redact_excerpt, redact_url
-from exporter.sources.airflow.http.transport import Call, Reply
+from exporter.sources.airflow.http.reply import Reply
+from exporter.sources.airflow.http.transport import Call
 
 MAX_VERSION_LENGTH = 60
 """Characters of a version that are kept: it becomes a label."""

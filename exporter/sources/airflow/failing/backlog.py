@@ -41,6 +41,8 @@ class BacklogEntry(msgspec.Struct, frozen=True, array_like=True):
     """How often its log was asked for."""
     due: float = 0.0
     """When it may be asked for again."""
+    max_tries: int = 0
+    """How often Airflow may retry the task."""
 
     @property
     def failed(self) -> bool:
@@ -75,6 +77,7 @@ def remember_tries(events: Iterable[CountedEvent]) -> dict[str, dict[bytes, byte
                 row.end_date,
                 row.hostname,
                 row.operator,
+                max_tries=row.max_tries,
             )
             entries[make_key(task_instance_key(row), row.try_number)] = encode(entry)
     return {BACKLOG_SPACE: entries} if entries else {}

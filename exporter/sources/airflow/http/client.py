@@ -31,12 +31,12 @@ from exporter.sources.airflow.http.credentials import (
 )
 from exporter.sources.airflow.http.endpoints import Endpoint
 from exporter.sources.airflow.http.errors import REQUEST_ERRORS, Identity, check_reply, explain, is_broken_off
+from exporter.sources.airflow.http.reply import Reply
 from exporter.sources.airflow.http.transport import (
     Call,
     FormRequest,
     GeneratedTransport,
     PlainTransport,
-    Reply,
     base_url,
 )
 
@@ -133,13 +133,13 @@ class Client:
         return Identity(str(self._credentials), self._credentials.advice)
 
     def _ask_once(self, call: Call, *, patient: bool) -> Reply:
-        headers = self._headers()
+        headers = self._headers(call.accept)
         transport = self._generated if self._generated and self._major >= 3 else self._plain
         return self._send_with_retries(call.endpoint.name, partial(transport.send, call, headers), patient=patient)
 
-    def _headers(self) -> Headers:
+    def _headers(self, accept: str = "application/json") -> Headers:
         extra = self._extra.read() if self._extra else {}
-        return {**COMMON_HEADERS, **self._credentials.headers(), **extra}
+        return {**COMMON_HEADERS, "Accept": accept, **self._credentials.headers(), **extra}
 
     def _send_form(self, form: FormRequest) -> Reply:
         """Send a request for a token or a session; the extra headers go to Airflow only."""

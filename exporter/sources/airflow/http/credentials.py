@@ -27,7 +27,8 @@ from exporter.config.settings import AirflowSettings
 from exporter.metrics.reading import ReaderError
 from exporter.redaction import MIN_SECRET_LENGTH, hide
 from exporter.sources.airflow.http.errors import WITHOUT_CREDENTIALS, is_bad_token, leads_to_login, read_detail
-from exporter.sources.airflow.http.transport import FormRequest, Reply
+from exporter.sources.airflow.http.reply import Reply
+from exporter.sources.airflow.http.transport import FormRequest
 
 SendForm = Callable[[FormRequest], Reply]
 """Sends a request for a token or a session; returns the reply, whatever its status. Raises ReaderError without one."""

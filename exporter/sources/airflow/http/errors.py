@@ -24,7 +24,7 @@ from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from exporter.metrics.reading import ReaderError
 from exporter.redaction import redact_foreign
 from exporter.sources.airflow.http.endpoints import Endpoint
-from exporter.sources.airflow.http.transport import BodyTooLargeError, Reply
+from exporter.sources.airflow.http.reply import BodyTooLargeError, Reply
 
 EXCERPT = 200
 CHUNK = 1 << 16

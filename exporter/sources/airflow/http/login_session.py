@@ -9,7 +9,8 @@ from http.cookies import CookieError, SimpleCookie
 from exporter.metrics.reading import ReaderError
 from exporter.redaction import MIN_SECRET_LENGTH, hide
 from exporter.sources.airflow.http.credentials import BasicAuth, Headers, Password, SendForm
-from exporter.sources.airflow.http.transport import FormRequest, Reply
+from exporter.sources.airflow.http.reply import Reply
+from exporter.sources.airflow.http.transport import FormRequest
 
 CSRF_FIELD = re.compile(r"<input[^>]*name=\"csrf_token\"[^>]*>", re.IGNORECASE)
 VALUE = re.compile(r"value=\"([^\"]*)\"", re.IGNORECASE)

@@ -20,7 +20,8 @@ from exporter.sources.airflow.http.credentials import (
     is_refusal,
 )
 from exporter.sources.airflow.http.errors import read_detail, redact_excerpt, redact_url
-from exporter.sources.airflow.http.transport import FormRequest, Reply
+from exporter.sources.airflow.http.reply import Reply
+from exporter.sources.airflow.http.transport import FormRequest
 
 RENEW_AT = 0.8
 """The share of a token's life after which it is renewed: early enough to outlast an outage of its issuer."""

@@ -9,23 +9,23 @@ from __future__ import annotations
 import base64
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 import certifi
 import requests
 import urllib3
 from requests.utils import get_environ_proxies, select_proxy
-from urllib3 import HTTPHeaderDict
-from urllib3.exceptions import InsecureRequestWarning, ReadTimeoutError, SSLError
+from urllib3.exceptions import InsecureRequestWarning, SSLError
 from urllib3.util import Timeout, make_headers
 
 from exporter.redaction import hide
 from exporter.sources.airflow.http.endpoints import Endpoint
+from exporter.sources.airflow.http.reply import Reply, TailLimits, read_reply
 
 if TYPE_CHECKING:
     from airflow_client.client import ApiClient
@@ -35,21 +35,7 @@ if TYPE_CHECKING:
 Value = str | int | float | bool | list[str] | datetime
 """Of a query parameter; a list is repeated."""
 
-BODY_LIMIT = 64 << 20
 CONNECT_TIMEOUT = 10.0
-CHUNK = 1 << 16
-
-
-class Reply(NamedTuple):
-    """An answer, whatever its status."""
-
-    status: int
-    headers: HTTPHeaderDict
-    body: bytes
-    url: str = ""
-
-    def __repr__(self) -> str:
-        return f"Reply({self.status}, {len(self.body)} bytes)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +45,13 @@ class Call:
     endpoint: Endpoint
     names: Mapping[str, str | int] = field(default_factory=dict)
     query: Mapping[str, Value] = field(default_factory=dict)
+    accept: str = "application/json"
+    tail: TailLimits | None = None
+    """Read the end of a body that may be very long, instead of all of it."""
+
+    def limit(self, seconds: float) -> float:
+        """The time limit of this call, where at most this many seconds are left."""
+        return min(seconds, self.tail.seconds) if self.tail else seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +64,6 @@ class FormRequest:
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
     json: Mapping[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-
-class BodyTooLargeError(Exception):
-    """A body went over BODY_LIMIT."""
 
 
 class PlainTransport:
@@ -94,18 +83,26 @@ class PlainTransport:
         names = {name: quote(str(value), safe="") for name, value in call.names.items()}
         url = self._base + call.endpoint.path.format_map(names)
         query = {name: value_text(value) for name, value in call.query.items()}
-        return self._request("GET", url, headers, timeout, params=query)
+        return self._request("GET", url, headers, call.limit(timeout), call.tail, params=query)
 
     def send_form(self, form: FormRequest, timeout: float) -> Reply:
         """Send a request for a token or a session."""
         content: dict[str, Any] = {"json": dict(form.json)} if form.json is not None else {"data": dict(form.fields)}
-        return self._request(form.method, form.url, form.headers, timeout, **content)
+        return self._request(form.method, form.url, form.headers, timeout, None, **content)
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
 
-    def _request(self, method: str, url: str, headers: Mapping[str, str], timeout: float, **content: Any) -> Reply:  # noqa: ANN401
+    def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        timeout: float,
+        tail: TailLimits | None,
+        **content: Any,  # noqa: ANN401
+    ) -> Reply:
         until = time.monotonic() + timeout
         response = self._session.request(
             method,
@@ -119,7 +116,7 @@ class PlainTransport:
             **content,
         )
         with response:
-            return read_reply(response.raw, until)
+            return read_reply(response.raw, until, tail)
 
     def _proxies(self, url: str) -> dict[str, str]:
         proxy = proxy_for(self._settings, url)
@@ -153,6 +150,7 @@ class GeneratedTransport:
 
     def send(self, call: Call, headers: Mapping[str, str], timeout: float) -> Reply:
         """Read an endpoint of /api/v2."""
+        timeout = call.limit(timeout)
         until = time.monotonic() + timeout
         api_name, _, method = call.endpoint.operation.partition(".")
         api = self._apis.get(api_name) or self._apis.setdefault(api_name, self._make_api(api_name))
@@ -163,7 +161,7 @@ class GeneratedTransport:
         except self._module.ApiException as error:
             # The generated client wraps nothing but TLS errors.
             raise SSLError(error.reason) from error
-        return read_reply(response, until)
+        return read_reply(response, until, call.tail)
 
     def close(self) -> None:
         """Close the connections."""
@@ -171,29 +169,6 @@ class GeneratedTransport:
 
     def _make_api(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._module, name)(self._client)
-
-
-def read_reply(response: urllib3.BaseHTTPResponse, until: float) -> Reply:
-    """Read the whole body, however slowly it drips, by `until` (monotonic seconds) at the latest."""
-    try:
-        body = b"".join(read_chunks(response, until))
-    except BaseException:
-        response.close()
-        raise
-    response.release_conn()
-    return Reply(response.status, response.headers, body, response.url or "")
-
-
-def read_chunks(response: urllib3.BaseHTTPResponse, until: float) -> Iterator[bytes]:
-    """The body as it comes. Raises BodyTooLargeError, and ReadTimeoutError after `until`."""
-    size = 0
-    while chunk := response.read1(CHUNK, decode_content=True):
-        yield chunk
-        size += len(chunk)
-        if size > BODY_LIMIT:
-            raise BodyTooLargeError(f"more than {BODY_LIMIT >> 20} MiB")
-        if time.monotonic() > until:
-            raise ReadTimeoutError(None, response.url, "the body took too long")  # type: ignore[arg-type]
 
 
 def value_text(value: Value) -> str | int | float | list[str]:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metrics.reading import ReaderError
+from exporter.sources.airflow.api import version
 from exporter.sources.airflow.api.objects import (
     backfills,
     config,
@@ -24,7 +25,6 @@ from exporter.sources.airflow.api.objects import (
     jobs,
     pools,
     task_instances,
-    version,
 )
 from exporter.sources.airflow.api.objects.backfills import Backfill
 from exporter.sources.airflow.api.objects.dag_runs import DagRun

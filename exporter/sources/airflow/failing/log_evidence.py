@@ -1,0 +1,154 @@
+"""What the end of a log says of a failure: Airflow 3's structured messages, and the text of Airflow 2."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from exporter.diagnosis.evidence import Evidence, RaisedError, find_exit_code
+from exporter.sources.airflow.failing.tracebacks import find_chains, make_error
+
+FAILED_EVENT = "Task failed with exception"
+"""Beginning of the message with which Airflow logs the exception that ended a try."""
+BAD_LEVELS = ("error", "critical")
+MAX_COMPLAINTS, MAX_SAID = 10, 60
+"""Last lines that are looked at: errors, and all."""
+MAX_LINE = 500
+"""Characters of a line that are looked at."""
+MAX_ERRORS = 20
+"""Exceptions of a chain that are looked at."""
+LINE = re.compile(r"^\[[^\]]{10,40}\] (?:\{[^}]{1,200}\} )?(?P<level>[A-Z]{4,8}) - (?P<text>.*)$")
+SEVERAL_LINES = re.compile(r"\\n")
+
+
+class Message(NamedTuple):
+    """One message of a log, of either release."""
+
+    text: str
+    level: str
+    more: Sequence[str] = ()
+    """The lines that follow it without a heading: a traceback."""
+    errors: Sequence[RaisedError] = ()
+    """The exceptions that it carries as data."""
+    exit_code: int | None = None
+
+
+def read_evidence(tail: str, major: int) -> Evidence:
+    """What the end of the log of a failed try says."""
+    messages = list(parse_json(tail)) if major >= 3 else list(parse_text(tail))
+    usual = [message for message in messages if message.level not in BAD_LEVELS]
+    said = [line for message in usual for line in (message.text, *message.more)]
+    complaints = [
+        line for message in messages if message.level in BAD_LEVELS for line in (message.text, *message.more[-3:])
+    ]
+    chain, output, code = find_chain(messages), next(iter(reversed(find_chains(said))), ()), find_code(messages)
+    if not chain and code in (None, 0, 1):
+        # A log format of the users' own, in which levels cannot be recognized.
+        chain = output[:MAX_ERRORS]
+    return Evidence(chain, code, join(complaints[-MAX_COMPLAINTS:]), join(said[-MAX_SAID:]), output)
+
+
+def join(lines: Iterable[str]) -> str:
+    """The lines as one text, each shortened."""
+    return "\n".join(line[:MAX_LINE] for line in lines)
+
+
+def find_chain(messages: Sequence[Message]) -> Sequence[RaisedError]:
+    """The exceptions that ended the try: those that Airflow logged with it, else the last that were logged."""
+    bad = [message for message in messages if message.level in BAD_LEVELS]
+    ordered = [message for message in bad if message.text.startswith(FAILED_EVENT)] or bad
+    for message in reversed(ordered):
+        if message.errors:
+            return message.errors[:MAX_ERRORS]
+        if chains := find_chains(message.more):
+            return chains[-1][:MAX_ERRORS]
+    return ()
+
+
+def find_code(messages: Sequence[Message]) -> int | None:
+    """The exit code of the task's process, a signal as a negative number."""
+    for message in reversed(messages):
+        if message.exit_code is not None:
+            return message.exit_code
+        if message.text.startswith("Task exited with return code"):
+            return find_exit_code(message.text)
+    return None
+
+
+def parse_json(tail: str) -> Iterator[Message]:
+    """The messages of Airflow 3: an object a line, or a list of them; the first may be cut off."""
+    for row in read_objects(tail):
+        text = str(row.get("event") or "")
+        first, *more = text.splitlines() or [""]
+        yield Message(
+            first,
+            str(row.get("level") or "").lower(),
+            more,
+            list(read_errors(row.get("error_detail"))),
+            read_code(row),
+        )
+
+
+def read_objects(tail: str) -> Iterator[dict[str, Any]]:
+    """Each JSON object of a text that has an event."""
+    decoder = json.JSONDecoder()
+    at = tail.find('{"')
+    while at >= 0:
+        try:
+            row, end = decoder.raw_decode(tail, at)
+        except (ValueError, RecursionError):
+            at = tail.find('{"', at + 2)
+            continue
+        if isinstance(row, dict) and isinstance(row.get("content"), list):
+            yield from (one for one in row["content"] if isinstance(one, dict))
+        elif isinstance(row, dict) and "event" in row:
+            yield row
+        at = tail.find('{"', end)
+
+
+def read_code(row: dict[str, Any]) -> int | None:
+    """The signal (negative) or exit code that a message carries as data."""
+    for name in ("signal", "exit_code"):
+        value = row.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def read_errors(detail: object) -> Iterator[RaisedError]:
+    """The exceptions in `error_detail`, the one that was raised last first; those of groups follow theirs."""
+    for row in detail if isinstance(detail, list) else ():
+        if not isinstance(row, dict):
+            continue
+        frames = row.get("frames")
+        last = frames[-1] if isinstance(frames, list) and frames else None
+        filename = str(last.get("filename") or "") if isinstance(last, dict) else ""
+        yield make_error(str(row.get("exc_type") or "Exception"), str(row.get("exc_value") or ""), filename)
+        groups = row.get("exceptions")
+        for group in groups if isinstance(groups, list) else ():
+            yield from read_errors(group)
+
+
+def parse_text(tail: str) -> Iterator[Message]:
+    """The messages of Airflow 2: a heading a line, and lines without one that belong to the message before."""
+    text = tail if "\n" in tail.rstrip() else SEVERAL_LINES.sub("\n", tail)
+    heading: re.Match[str] | None = None
+    more: list[str] = []
+    for line in text.splitlines():
+        if found := LINE.match(line):
+            if heading is not None or more:
+                yield make_message(heading, more)
+            heading, more = found, []
+        else:
+            more.append(line)
+    if heading is not None or more:
+        yield make_message(heading, more)
+
+
+def make_message(heading: re.Match[str] | None, more: Sequence[str]) -> Message:
+    """A message by its heading; None for what stands before the first one."""
+    if heading is None:
+        return Message("", "", more)
+    return Message(heading["text"], heading["level"].lower(), more)

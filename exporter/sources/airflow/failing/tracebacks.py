@@ -1,0 +1,79 @@
+"""Exceptions in the text of a log: Python's tracebacks, with what caused them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from exporter.diagnosis.evidence import RaisedError
+
+START = re.compile(r"^\s*(?:\+ Exception Group )?Traceback \(most recent call last\):\s*$")
+FRAME = re.compile(r'^\s+File "(?P<file>[^"]{1,1000})", line \d+')
+RAISED = re.compile(r"^(?P<type>[A-Za-z_][\w.]{0,200})(?::\s?(?P<text>.*))?$")
+LINK = re.compile(r"^\s*(?:The above exception was the direct cause|During handling of the above exception)")
+GROUP_MARGIN = re.compile(r"^\s*(?:\||\+-)[ -]?")
+PACKAGE = re.compile(r"(?:site|dist)-packages/(?P<path>[^.]+?)(?:/__init__)?\.(?:[^/]*\.)?(?:py|so)$")
+STANDARD = re.compile(r"(?:lib/python3\.\d+/(?P<path>[\w/]+)\.py|<frozen (?P<frozen>[\w.]+)>)$")
+MAX_TEXT = 4_000
+"""Characters of a message that are looked at."""
+MAX_TEXT_LINES = 20
+"""Lines of a message that are looked at."""
+
+
+def find_module(filename: str) -> str:
+    """The module of an installed package or of the standard library whose file this is; empty for other files."""
+    if found := PACKAGE.search(filename):
+        return found["path"].replace("/", ".")
+    if found := STANDARD.search(filename):
+        return (found["frozen"] or found["path"]).replace("/", ".").removesuffix(".__init__")
+    return ""
+
+
+def make_error(type_name: str, text: str, filename: str = "") -> RaisedError:
+    """An exception by the name of its type, which may have its module before it."""
+    module, _, name = type_name.rpartition(".")
+    return RaisedError(name, module or find_module(filename), text[:MAX_TEXT])
+
+
+def find_chains(lines: Iterable[str]) -> list[Sequence[RaisedError]]:
+    """Each traceback of a text; in each the exception that was raised last comes first, then what caused it."""
+    chains: list[list[RaisedError]] = []
+    linked = False
+    for kind, error in _read_parts(lines):
+        if kind == "link":
+            linked = bool(chains)
+        elif error is not None:
+            if linked:
+                chains[-1].insert(0, error)
+            else:
+                chains.append([error])
+            linked = False
+    return list(chains)
+
+
+def _read_parts(lines: Iterable[str]) -> Iterator[tuple[str, RaisedError | None]]:
+    """The exceptions of a text in order, and the sentences that link two of them."""
+    filename: str | None = None
+    """Of the last frame; None outside of a traceback."""
+    raised: re.Match[str] | None = None
+    message: list[str] = []
+    for line in (*map(_strip_margin, lines), ""):
+        if raised is not None:
+            if line.strip() and not START.match(line) and not LINK.match(line) and len(message) < MAX_TEXT_LINES:
+                message.append(line)
+                continue
+            yield "error", make_error(raised["type"], "\n".join(message), filename or "")
+            filename, raised = None, None
+        if START.match(line):
+            filename = ""
+        elif LINK.match(line):
+            yield "link", None
+        elif filename is not None and (frame := FRAME.match(line)):
+            filename = frame["file"]
+        elif filename is not None and line[:1].strip() and (raised := RAISED.match(line)):
+            message = [raised["text"] or ""]
+
+
+def _strip_margin(line: str) -> str:
+    """A line of a traceback of an ExceptionGroup without the lines that Python draws beside it."""
+    return GROUP_MARGIN.sub("", line) if GROUP_MARGIN.match(line) else line
