@@ -21,6 +21,7 @@ TOPICS = {
     "state": "Counters",
     "exposition": "Counters",
     "log": "Log",
+    "events": "Events file",
 }
 """The heading in the help, by the first part of the option's key."""
 HIDDEN_FLAGS_NOTE = "All other flags of `serve` are accepted but have no effect on this command."
