@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
@@ -41,7 +41,7 @@ class Limits:
 
     def get_reason(self, row: ActiveTaskInstance, group: object) -> Reason | None:
         """The limit that stops a task instance; None where none does. `group` is its run, or its DAG."""
-        if self._used.get(group, 0) >= self._most.get(row.dag_id, math.inf):
+        if self._used[group] >= self._most.get(row.dag_id, math.inf):
             return reasons.MAX_ACTIVE_TASKS
         if self._task_limits and self._is_task_at_limit(row):
             return reasons.MAX_ACTIVE_TIS
@@ -111,9 +111,16 @@ class Heads:
         return self._heads[run] >= self._get_window(run[0])
 
     def add(self, run: tuple[str, str], pool: str, free: float) -> None:
-        """Note that one of a run was looked at and could not be queued, when `free` slots of its pool were free."""
-        if (free if self._left is None else self._left.get(pool, free)) > 0:
+        """Note that one of a run was looked at and could not be queued, when `free` slots of its pool were free.
+
+        For the walk in which the heads keep others from being looked at.
+        """
+        if self._left is not None and self._left.get(pool, free) > 0:
             self._heads[run] = self._heads.get(run, 0) + 1
+
+    def add_all(self, runs: Iterable[tuple[str, str]]) -> None:
+        """Note those of runs that were looked at and could not be queued, though slots of their pools were free."""
+        self._heads.update(runs)
 
     def _get_window(self, dag_id: str) -> float:
         dag = self._dags.get(dag_id)

@@ -117,6 +117,8 @@ def _walk(
     found: list[Explained] = []
     per_run, blocking = limits.per_run, heads.is_blocking
     get_free, get_limit, take, add = open_slots.get, limits.get_reason, limits.take, heads.add
+    held: list[RunKey] = []
+    hold = held.append
     for _, _, _, _, row, known, run in ordered:
         reason, pool, group = known, row.pool, run if per_run else run[0]
         free = get_free(pool, math.inf)
@@ -129,6 +131,10 @@ def _walk(
             open_slots[pool] = free - row.pool_slots
             reason = reasons.SCHEDULER
         elif reason is not reasons.MAX_ACTIVE_TASKS:
-            add(run, pool, free)
+            if blocking:
+                add(run, pool, free)
+            elif free > 0:
+                hold(run)
         found.append((row, reason))
+    heads.add_all(held)
     return found
