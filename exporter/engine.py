@@ -31,12 +31,14 @@ MAX_PASSES = 20
 """Rounds of `read_once` for readers that have more to read."""
 VOLATILE = frozenset({"host"})
 """Sources whose counters start at 0 with the process, because what they count goes on while the exporter is down."""
-STATELESS = VOLATILE | {"statsd", "task_names"}
+STATELESS = VOLATILE | {"statsd", "task_names", "celery"}
 """Sources that save nothing in the state file, except the live tables of StatsD."""
 UNINTERRUPTED = frozenset({"statsd"})
 """Sources that run on during a reload, unless their factory returns a new one."""
+WAITING = frozenset({"celery"})
+"""Sources whose reads mostly wait for answers, and keep nothing busy meanwhile."""
 LOCAL_BUSY_RATIO = 0.8
-"""The part of the time that the reads of this machine may take."""
+"""The part of the time that the reads of this machine, and those that only wait, may take."""
 STOP_WARNING_AFTER = 30.0
 """Seconds after which the log says which source a reload waits for."""
 
@@ -188,9 +190,8 @@ class Engine:
 
     def _supervise(self, source: Source, ledger: Ledger) -> Supervisor:
         # A local read keeps no other system busy: on a loaded machine it only takes longer.
-        policy = (
-            SourcePolicy(persists=False, max_busy_ratio=LOCAL_BUSY_RATIO) if source.name in VOLATILE else SourcePolicy()
-        )
+        is_local = source.name in VOLATILE or source.name in WAITING
+        policy = SourcePolicy(persists=False, max_busy_ratio=LOCAL_BUSY_RATIO) if is_local else SourcePolicy()
         return Supervisor(source, self.store, ledger, self._state, policy=policy, on_error=self.telemetry.count_error)
 
 
@@ -208,6 +209,17 @@ def load_factories(settings: Settings) -> Iterator[SourceFactory]:
         from exporter.sources.host.source import build as build_host  # noqa: PLC0415
 
         yield build_host
+    if settings.collectors.get("celery"):
+        yield load_celery_factory()
+
+
+def load_celery_factory() -> SourceFactory:
+    """The factory of the Celery source. Raises ValueError if its extra is not installed."""
+    try:
+        from exporter.sources.celery.source import build  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ValueError(f"celery: {error.name} is not installed; install airflow-metrics-exporter[celery]") from error
+    return build
 
 
 def open_state(settings: Settings) -> StateStore:

@@ -19,6 +19,7 @@ from exporter.sources.airflow.http.client import Client
 from exporter.sources.airflow.http.credentials import ExtraHeaders, Password, find_token
 from exporter.sources.airflow.http.tokens import find_client_secret
 from exporter.sources.airflow.source import list_checks
+from exporter.sources.directory import Directory
 from exporter.web.security.file import load_web_config
 from exporter.web.security.settings import WebConfigError
 
@@ -61,8 +62,11 @@ def run_checks(configuration: Configuration, *, offline: bool = False) -> Iterat
     yield from check_secrets(settings)
     if offline:
         yield CheckResult("ok", "offline", "no network request was made")
-    elif settings.collectors["airflow"]:
-        yield from check_airflow(settings.airflow)
+    else:
+        if settings.collectors["airflow"]:
+            yield from check_airflow(settings.airflow)
+        if settings.collectors.get("celery"):
+            yield from check_celery(settings)
 
 
 def check_mapping(path: Path) -> Iterator[CheckResult]:
@@ -119,6 +123,25 @@ def check_airflow(settings: AirflowSettings) -> Iterator[CheckResult]:
         yield build_failure("connection", error)
     finally:
         client.close()
+
+
+def check_celery(settings: Settings) -> Iterator[CheckResult]:
+    """Check the connection to Celery's broker, then its queues and workers."""
+    try:
+        from exporter.sources.celery.source import CelerySource  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        yield CheckResult("FAILED", "Celery broker", f"{error.name} is not installed: airflow-metrics-exporter[celery]")
+        return
+    source = CelerySource(settings.celery, Directory())
+    try:
+        source.connect()
+        yield CheckResult("ok", "Celery broker", str(source))
+        for reader in source.readers:
+            yield CheckResult("ok", f"Celery {reader.name}", "; ".join(reader.read().notes))
+    except ReaderError as error:
+        yield build_failure("Celery", error)
+    finally:
+        source.close()
 
 
 def check_web_config(path: Path | None) -> Iterator[CheckResult]:

@@ -10,10 +10,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from exporter.config.celery_options import BROKER_URL
+from exporter.config.combinations import check_combinations
 from exporter.config.option import VARIABLE_PREFIX, Option
 from exporter.config.options import BY_KEY, CLIENT_SECRET, CONFIG_FILE, OPTIONS, PASSWORD, TOKEN
 from exporter.config.settings import (
     AirflowSettings,
+    CelerySettings,
     EventsSettings,
     HostSettings,
     OAuth2Settings,
@@ -67,7 +70,9 @@ def load(
     `check_mapping` returns the problems of a StatsD mapping file. Raises ConfigError with all problems.
     """
     given, problems = merge_layers(flags, environment)
-    problems += check_combinations(given)
+    skip = given.get("airflow.insecure_skip_verify")
+    is_set = {key for key, found in given.items() if found.written != ""}
+    problems += check_combinations(is_set, skips_verification=bool(skip and skip.value))
     problems += check_mapping_file(given, check_mapping)
     if problems:
         raise ConfigError(problems)
@@ -134,77 +139,12 @@ def read_file(path: Path, problems: list[str]) -> ConfigLayer:
     }
 
 
-def check_combinations(layer: ConfigLayer) -> list[str]:
-    """The problems of options that cannot be combined, or that need others."""
-    given = {key for key, found in layer.items() if found.written != ""}
-    problems = [*check_credentials(given), *check_oauth2(given)]
-    if "airflow.client_key_file" in given and "airflow.client_certificate_file" not in given:
-        problems.append(
-            f"airflow: a key is set without its certificate; add {name_of('airflow.client_certificate_file')}"
-        )
-    problems += check_task_names(given)
-    skip = layer.get("airflow.insecure_skip_verify")
-    if skip and skip.value and "airflow.ca_file" in given:
-        problems.append(
-            f"airflow: {name_of('airflow.ca_file')} has no effect while certificates are not checked; keep one"
-        )
-    return problems
-
-
 def check_mapping_file(layer: ConfigLayer, check: MappingCheck | None) -> list[str]:
     """The problems of the StatsD mapping file, each with the place where the file was configured."""
     found = layer.get(MAPPING_CONFIG)
     if check is None or found is None or not found.value:
         return []
     return [f"{found.origin}: {problem}" for problem in check(found.value)]
-
-
-def check_credentials(given: set[str]) -> Iterator[str]:
-    """Yield the problems of the credentials: more than one kind, or an incomplete one."""
-    passwords = sorted(given & {PASSWORD, "airflow.password_file"})
-    ways = {
-        "a user and a password": bool(given & {"airflow.username", *passwords}),
-        "a token file": "airflow.token_file" in given,
-        "a token in a variable": TOKEN in given and "airflow.token_file" not in given,
-        "OAuth2": any(key.startswith("airflow.oauth2.") for key in given),
-    }
-    chosen = [way for way, is_given in ways.items() if is_given]
-    if len(chosen) > 1:
-        yield f"airflow: more than one kind of credentials ({', '.join(chosen)}); keep one"
-    for noun, key in (("password", PASSWORD), ("token", TOKEN), ("client secret", CLIENT_SECRET)):
-        if {key, f"{key}_file"} <= given:
-            yield f"airflow: the {noun} is given twice; keep {name_of(f'{key}_file')} or {name_of(key)}"
-    if "airflow.username" in given and not passwords:
-        yield f"airflow: a user without a password; add {name_of('airflow.password_file')} or {name_of(PASSWORD)}"
-    if passwords and "airflow.username" not in given:
-        yield f"airflow: a password without a user; add {name_of('airflow.username')}"
-
-
-def check_oauth2(given: set[str]) -> Iterator[str]:
-    """Yield the problem of OAuth2 options of which some are missing."""
-    needed = ("airflow.oauth2.token_url", "airflow.oauth2.client_id", f"{CLIENT_SECRET}_file")
-    present = given | ({f"{CLIENT_SECRET}_file"} if CLIENT_SECRET in given else set())
-    missing = [name_of(key) for key in needed if key not in present]
-    if missing and any(key.startswith("airflow.oauth2.") for key in given):
-        yield f"airflow: the OAuth2 options are incomplete; add {' and '.join(missing)}"
-
-
-def check_task_names(given: set[str]) -> Iterator[str]:
-    """Yield the problems of the options for task names from another exporter."""
-    options = {key.removeprefix("host.task_names_") for key in given if key.startswith("host.task_names_")}
-    if options and "from" not in options:
-        yield f"host: credentials for task names are set without the exporter; add {name_of('host.task_names_from')}"
-    for one, other in (("username", "password_file"), ("password_file", "username")):
-        if one in options and other not in options:
-            option, needed = name_of(f"host.task_names_{one}"), name_of(f"host.task_names_{other}")
-            yield f"host: {option} has no effect without {needed}"
-    if "client_key_file" in options and "client_certificate_file" not in options:
-        yield f"host: a key is set without its certificate; add {name_of('host.task_names_client_certificate_file')}"
-
-
-def name_of(key: str) -> str:
-    """The flag of an option, or its variable if it has no flag."""
-    return BY_KEY[key].flag or BY_KEY[key].variable
 
 
 def build_settings(given: ConfigLayer) -> Settings:
@@ -225,7 +165,8 @@ def build_settings(given: ConfigLayer) -> Settings:
             grafana_url=values["web.grafana_url"],
         ),
         events=EventsSettings(**select_section(values, "events.")),
-        collectors=select_section(values, "collector."),
+        celery=build_celery_settings(values),
+        collectors={**select_section(values, "collector."), "celery": has_broker_url(values)},
         state_file=values["state.file"],
         birth_hold=values["exposition.birth_hold"],
         buckets=values["buckets"],
@@ -248,6 +189,18 @@ def build_airflow_settings(values: Mapping[str, Any]) -> AirflowSettings:
         oauth2=OAuth2Settings(**oauth2) if oauth2["token_url"] else None,
         limits={key: value for key, value in select_section(values, "airflow.limits.").items() if value is not None},
     )
+
+
+def build_celery_settings(values: Mapping[str, Any]) -> CelerySettings:
+    """The settings of the Celery source; of the URL only the name of its variable."""
+    given = select_section(values, "celery.")
+    url = given.pop("broker_url")
+    return CelerySettings(**given, broker_url_environment=BY_KEY[BROKER_URL].variable if url else "")
+
+
+def has_broker_url(values: Mapping[str, Any]) -> bool:
+    """Whether the URL of Celery's broker is configured: that turns the source on."""
+    return bool(values[BROKER_URL] or values[f"{BROKER_URL}_file"])
 
 
 def select_fields(values: Mapping[str, Any], kind: type[StatsdSettings | ReceptionSettings]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from exporter.config import host_options, statsd_options, urls, values
+from exporter.config import celery_options, host_options, statsd_options, urls, values
 from exporter.config.error_rules import ERROR_RULES
 from exporter.config.option import AllowedNames, Option, file_only_option
 from exporter.config.settings import Settings
@@ -215,6 +215,7 @@ OPTIONS = (
     ),
     *host_options.OPTIONS,
     *statsd_options.OPTIONS,
+    *celery_options.OPTIONS,
     Option(
         "web.listen_address",
         values.ADDRESSES,

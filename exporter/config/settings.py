@@ -103,6 +103,27 @@ class HostSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CelerySettings:
+    """How to connect to Celery's broker, and what to ask the workers."""
+
+    broker_url_file: Path | None = None
+    broker_url_environment: str = ""
+    """The environment variable with the URL, if it is not in a file."""
+    broker_transport_options_file: Path | None = None
+    broker_ca_file: Path | None = None
+    broker_client_certificate_file: Path | None = None
+    broker_client_key_file: Path | None = None
+    interval: float = 30.0
+    timeout: float = 5.0
+    """Of one request to the broker, in seconds."""
+    remote_control: bool = True
+    reply_timeout: float = 1.0
+    """How long the answers of workers are waited for, in seconds."""
+    queues: tuple[str, ...] = ()
+    """Queues that are read in any case."""
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     """The web server."""
 
@@ -173,9 +194,12 @@ class Settings:
     statsd: StatsdSettings = field(default_factory=StatsdSettings)
     reception: ReceptionSettings = field(default_factory=ReceptionSettings)
     host: HostSettings = field(default_factory=HostSettings)
+    celery: CelerySettings = field(default_factory=CelerySettings)
     web: WebSettings = field(default_factory=WebSettings)
     events: EventsSettings = field(default_factory=EventsSettings)
-    collectors: Mapping[str, bool] = field(default_factory=lambda: {"airflow": True, "statsd": True, "host": True})
+    collectors: Mapping[str, bool] = field(
+        default_factory=lambda: {"airflow": True, "statsd": True, "host": True, "celery": False}
+    )
     state_file: Path | None = None
     birth_hold: float = 30.0
     """Seconds for which a new counter is exposed as 0 before its value is."""

@@ -173,5 +173,12 @@ class Situation:
 
     def is_local(self, executor: str | None) -> bool:
         """Whether it is the LocalExecutor of Airflow 3, which takes any number of tasks and queues them itself."""
+        return self.release >= (3,) and self._get_class_name(executor) == "LocalExecutor"
+
+    def is_celery(self, executor: str | None) -> bool:
+        """Whether its task instances run on Celery's workers; True where the executors are not known."""
+        return not self.executors or "Celery" in self._get_class_name(executor)
+
+    def _get_class_name(self, executor: str | None) -> str:
         name = executor or (self.executors[0] if self.executors else "")
-        return self.release >= (3,) and name.rpartition(".")[2].rpartition(":")[2] == "LocalExecutor"
+        return name.rpartition(".")[2].rpartition(":")[2]

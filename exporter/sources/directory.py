@@ -18,6 +18,7 @@ from exporter.diagnosis.waits import running
 
 if TYPE_CHECKING:
     from exporter.diagnosis.findings import Finding
+    from exporter.diagnosis.situation import Workers
 
 MAX_TASKS_PER_DAG = 5_000
 """Task ids that are remembered for one DAG."""
@@ -59,6 +60,10 @@ class Directory:
         """The number of polls that recorded all active tries, and all that finished after the poll before."""
         self.growing_tasks: Mapping[tuple[str, str], MemoryGrowth] = {}
         """How the peak memory of tasks on this machine has grown, by DAG and task."""
+        self.queues: frozenset[str] = frozenset()
+        """Queues of the active task instances."""
+        self.workers: Mapping[str, Workers] | None = None
+        """The workers of each queue that has any; None where they are not known."""
         self._diagnosis = Diagnosis(0.0)
         self._machine: tuple[float, running.Machine] | None = None
         self._shares: dict[tuple[str, str], tuple[float, float]] = {}
@@ -178,6 +183,14 @@ class Directory:
     def record_growth(self, growing: Mapping[tuple[str, str], MemoryGrowth]) -> None:
         """Record how the peak memory of tasks on this machine has grown."""
         self.growing_tasks = growing
+
+    def set_queues(self, queues: Iterable[str]) -> None:
+        """Set the queues of the active task instances."""
+        self.queues = frozenset(queues)
+
+    def set_workers(self, workers: Mapping[str, Workers] | None) -> None:
+        """Set the workers of each queue."""
+        self.workers = workers
 
     def record_poll(self) -> None:
         """Record that all tries which Airflow returns now were recorded."""

@@ -7,10 +7,21 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from grafana.boards.pages import concurrency, dag, diagnosis, executor, exporter, overview, scheduler, task, workers
+from grafana.boards.pages import (
+    celery,
+    concurrency,
+    dag,
+    diagnosis,
+    executor,
+    exporter,
+    overview,
+    scheduler,
+    task,
+    workers,
+)
 
 FOLDER = Path(__file__).resolve().parent.parent / "dashboards"
-PAGES = (diagnosis, overview, dag, task, concurrency, scheduler, workers, executor, exporter)
+PAGES = (diagnosis, overview, dag, task, concurrency, scheduler, workers, executor, celery, exporter)
 DASHBOARDS = tuple(page.DASHBOARD for page in PAGES)
 
 

@@ -237,7 +237,7 @@ def check_files(*prefixes: str) -> Callable[[tuple[str, ...], Place], None]:
 def try_pip(words: tuple[str, ...], _: Place) -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert words[0] == "install"
-    assert all(word == "." or word.startswith("'.[") or f'"{word}>=' in project for word in words[1:]), words
+    assert all(word == "." or word.lstrip("'").startswith(".[") or f'"{word}>=' in project for word in words[1:]), words
 
 
 def check_airflow(words: tuple[str, ...], _: Place) -> None:

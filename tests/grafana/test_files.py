@@ -25,6 +25,7 @@ UIDS = {
     "airflow-scheduler",
     "airflow-workers",
     "airflow-executor",
+    "airflow-celery",
     "airflow-exporter",
 }
 every_board = pytest.mark.parametrize("uid", BOARDS)

@@ -55,7 +55,7 @@ def explain_queued(row: ActiveTaskInstance, situation: Situation, running: Count
         slots = math.inf if situation.parallelism is None else situation.parallelism
         if running[row.executor] >= slots:
             return reasons.PARALLELISM
-    elif situation.workers is not None:
+    elif situation.workers is not None and situation.is_celery(row.executor):
         workers = situation.workers.get(row.queue)
         if workers is None or workers.slots <= 0:
             return reasons.NO_WORKER

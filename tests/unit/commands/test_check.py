@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from exporter.cli import main
 from exporter.commands import check
-from exporter.config.settings import AirflowSettings
+from exporter.config.settings import AirflowSettings, CelerySettings, Settings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.airflow_api import AirflowApi
 from exporter.sources.airflow.api.check_step import count
@@ -291,3 +291,14 @@ def test_offline_finds_what_is_wrong_in_each_file(option: str, content: str, tmp
     result = run_check("--offline", f"--{option}={path}")
     assert result.exit_code == 1
     assert str(path) in result.output or option in result.output
+
+
+def test_a_celery_broker_that_cannot_be_reached_is_a_failure_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TEST_BROKER_URL", "redis://:sesame-open-9@127.0.0.1:1/0")
+    settings = Settings(celery=CelerySettings(broker_url_environment="TEST_BROKER_URL", timeout=0.5))
+    [result] = check.check_celery(settings)
+    assert (result.result, result.name) == ("FAILED", "Celery")
+    assert "redis://127.0.0.1:1/0 cannot be reached" in result.text
+    assert "sesame" not in result.text

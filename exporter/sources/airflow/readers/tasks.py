@@ -123,6 +123,7 @@ class TasksReader(ApiReader):
         active = seen[-1] if seen else ()
         if seen:
             self._overview.active_tasks, self._overview.tasks_read_at = active, span.after.complete
+            self._overview.directory.set_queues(row.queue for row in active if row.queue)
         ended = self._dag_filter.select(found.rows)
         rows = newest_rows([*active, *ended])
         for row in rows.values():

@@ -125,6 +125,7 @@ class WaitsReader(ApiReader):
             parallelism=shared.parallelism,
             executors=shared.executors,
             backfill_limits=shared.backfill_limits,
+            workers=shared.directory.workers,
             complete=self._complete,
         )
 

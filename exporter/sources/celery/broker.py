@@ -1,0 +1,198 @@
+"""The connection to Celery's broker, by kombu: Redis, Redis Sentinel, RabbitMQ, and what else kombu knows."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from kombu import Connection
+from kombu.exceptions import KombuError
+
+from exporter.config.secret_file import SecretFile, SecretVariable
+from exporter.config.settings import CelerySettings
+from exporter.metrics.reading import ReaderError
+from exporter.redaction import hide, redact_foreign
+from exporter.sources.celery.broker_reading import BrokerReading
+
+NEVER = 10**9
+"""Seconds, decades: a client of Redis puts messages back that nobody acknowledged for its own visibility timeout. That
+is the business of the workers. If this client did it, tasks that run for long would run twice."""
+REFUSALS = ("NOAUTH", "WRONGPASS", "NOPERM", "ACCESS_REFUSED", "ACCESS-REFUSED", "invalid username-password")
+"""What brokers say where the user is wrong or has no permission."""
+
+Result = TypeVar("Result")
+
+
+class Broker:
+    """One connection, which is opened again after a failure. Every method raises ReaderError."""
+
+    def __init__(self, settings: CelerySettings) -> None:
+        self._settings = settings
+        self._url = build_secret(settings)
+        self._connection: Connection | None = None
+        self.name = ""
+        """The broker without its credentials, for pages and logs."""
+
+    @property
+    def connection(self) -> Connection:
+        """The open connection."""
+        return self._connection or self.connect()
+
+    def connect(self) -> Connection:
+        """Open the connection."""
+        self.close()
+        url = self._url.read()
+        self.name = describe_url(url)
+        options = read_transport_options(self._settings)
+        try:
+            self._connection = Connection(
+                url,
+                connect_timeout=self._settings.timeout,
+                heartbeat=0,
+                ssl=build_tls(url, self._settings),
+                transport_options=build_options(url, options, self._settings.timeout),
+            )
+        except (KombuError, KeyError, ValueError, ImportError) as error:
+            raise ReaderError("bad_request", f"the broker URL cannot be used: {explain(error)}") from None
+        connection = self._connection
+        self.call(partial(connection.ensure_connection, max_retries=1, interval_start=0.1))
+        return connection
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.release()
+            except (*connection.connection_errors, *connection.channel_errors, OSError):
+                return
+
+    def call(self, ask: Callable[[], Result]) -> Result:
+        """Ask the broker; the connection is closed if that fails."""
+        connection = self.connection
+        try:
+            return ask()
+        except (*connection.connection_errors, *connection.channel_errors, KombuError, OSError) as error:
+            self.close()
+            raise ReaderError(*classify(error, self.name)) from None
+
+    def read(self, queues: Iterable[str]) -> BrokerReading:
+        """Read these queues, those of them that exist, and the broker itself."""
+        from exporter.sources.celery import amqp_queues, redis_queues  # noqa: PLC0415 - Redis' client is large
+
+        read = redis_queues.read if self.connection.transport.driver_type == "redis" else amqp_queues.read
+        return self.call(partial(read, self.connection, sorted(queues)))
+
+
+def build_secret(settings: CelerySettings) -> SecretFile | SecretVariable:
+    """Where the URL of the broker is kept. Raises ReaderError if it is set nowhere."""
+    if settings.broker_url_file is not None:
+        return SecretFile(settings.broker_url_file, "the file of the broker URL", clean_url)
+    return SecretVariable(settings.broker_url_environment, clean_url)
+
+
+def clean_url(text: str, what: str) -> str:
+    """The URL in a text; its password is masked from now on. Raises ReaderError (unauthorized)."""
+    url = text.strip().strip("'\"")
+    if "://" not in url or len(url.split()) != 1:
+        raise ReaderError("unauthorized", f"{what} contains no URL; write for example redis://:PASSWORD@HOST:6379/0")
+    for part in url.split(";"):
+        hide(urlsplit(part).password or "")
+    return url
+
+
+def describe_url(url: str) -> str:
+    """The URL without user, password and parameters."""
+    shown = []
+    for one in url.split(";"):
+        parts = urlsplit(one)
+        host = f"{parts.hostname or 'localhost'}:{parts.port}" if parts.port else parts.hostname or "localhost"
+        shown.append(f"{parts.scheme}://{host}{parts.path}")
+    return ";".join(shown)
+
+
+def read_transport_options(settings: CelerySettings) -> dict[str, Any]:
+    """What the file of transport options contains: a JSON object, as Airflow's `broker_transport_options`."""
+    path = settings.broker_transport_options_file
+    if path is None:
+        return {}
+    text = SecretFile(path, "the file of the transport options", lambda text, _: text.strip()).read()
+    try:
+        options = json.loads(text)
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        raise ReaderError(
+            "bad_request", f'{path} contains no JSON object; write for example {{"master_name": "mymaster"}}'
+        )
+    hide_passwords(options)
+    return options
+
+
+def hide_passwords(options: Mapping[str, Any]) -> None:
+    """Mask the passwords among transport options, `sentinel_kwargs` included."""
+    for key, value in options.items():
+        if isinstance(value, dict):
+            hide_passwords(value)
+        elif "password" in key and isinstance(value, str):
+            hide(value)
+
+
+def build_options(url: str, options: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    """The transport options for this client: with timeouts, and without a duty to put messages back."""
+    scheme = urlsplit(url).scheme
+    if scheme.startswith(("redis", "rediss", "sentinel", "valkey")):
+        limits: dict[str, Any] = {
+            "socket_timeout": timeout,
+            "socket_connect_timeout": timeout,
+            "visibility_timeout": NEVER,
+            "retry_on_timeout": False,
+        }
+    elif scheme in ("amqp", "amqps", "pyamqp"):
+        limits = {"read_timeout": timeout, "write_timeout": timeout}
+    else:
+        limits = {}
+    return {**options, **limits}
+
+
+def build_tls(url: str, settings: CelerySettings) -> dict[str, Any] | bool:
+    """The parameters of TLS; False without TLS. Certificates are verified unless the URL says otherwise (Redis)."""
+    scheme = urlsplit(url).scheme
+    redis = scheme.startswith(("redis", "sentinel"))
+    files = {
+        "ca_certs": settings.broker_ca_file,
+        "certfile": settings.broker_client_certificate_file,
+        "keyfile": settings.broker_client_key_file,
+    }
+    given = {key: str(path) for key, path in files.items() if path is not None}
+    if redis:
+        return (
+            {"ssl_cert_reqs": ssl.CERT_REQUIRED, **{f"ssl_{key}": path for key, path in given.items()}}
+            if given
+            else False
+        )
+    if scheme != "amqps" and not given:
+        return False
+    ca_file = given.get("ca_certs") or ssl.get_default_verify_paths().cafile
+    return {"cert_reqs": ssl.CERT_REQUIRED, **given, "ca_certs": ca_file, "server_hostname": urlsplit(url).hostname}
+
+
+def classify(error: BaseException, name: str) -> tuple[str, str]:
+    """The reason of a failure, and its message."""
+    text = explain(error)
+    if any(sign in text for sign in REFUSALS):
+        return "unauthorized", f"{name} refuses the user of the broker URL: {text}"
+    if isinstance(error, TimeoutError) or "timed out" in text.lower() or "Timeout" in type(error).__name__:
+        return "timeout", f"{name} did not answer in time (--celery.timeout): {text}"
+    if isinstance(error, ssl.SSLError) or "certificate" in text.lower():
+        return "tls", f"the certificate of {name} is not accepted: {text}"
+    return "unreachable", f"{name} cannot be reached: {text}"
+
+
+def explain(error: BaseException) -> str:
+    """The message of an error without secrets, on one line."""
+    return " ".join(redact_foreign(str(error) or type(error).__name__, 500).split())

@@ -1,0 +1,48 @@
+"""Queues of a broker on Redis: lists, one for each priority; what was delivered and not acknowledged is in a hash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kombu import Connection
+from redis.exceptions import NoPermissionError, ResponseError
+
+from exporter.sources.celery.broker_reading import BrokerReading, QueueDepth, time_call
+
+
+def read(connection: Connection, queues: Sequence[str]) -> BrokerReading:
+    """Read the queues in one round trip, and the memory in another."""
+    channel = connection.default_channel
+    client = channel.client
+    client.ping()  # opens the connection, which is not to be measured
+    response_seconds = time_call(client.ping)
+    names = [list_keys(queue, channel.sep, channel.priority_steps) for queue in queues]
+    pipeline = client.pipeline(transaction=False)
+    for keys in names:
+        for key in keys:
+            pipeline.llen(key)
+    pipeline.hlen(channel.unacked_key)
+    pipeline.zrange(channel.unacked_index_key, 0, 0, withscores=True)
+    *lengths, unacknowledged, oldest = pipeline.execute()
+    depths: dict[str, QueueDepth] = {}
+    for queue, keys in zip(queues, names, strict=True):
+        depths[queue] = QueueDepth(sum(int(lengths.pop(0)) for _ in keys))
+    memory, limit = read_memory(client)
+    return BrokerReading(
+        depths, response_seconds, int(unacknowledged), float(oldest[0][1]) if oldest else None, memory, limit
+    )
+
+
+def list_keys(queue: str, separator: str, priorities: Sequence[int]) -> list[str]:
+    """The lists of a queue: messages of priority 0 are in the list with its name, others have the priority added."""
+    return [f"{queue}{separator}{priority}" if priority else queue for priority in priorities]
+
+
+def read_memory(client: Any) -> tuple[int | None, int | None]:  # noqa: ANN401 - redis-py has no usable types
+    """Bytes that Redis uses, and its `maxmemory` (None for no limit); None where the user may not see it."""
+    try:
+        found = client.info("memory")
+    except (NoPermissionError, ResponseError):
+        return None, None
+    return int(found.get("used_memory", 0)), int(found.get("maxmemory", 0)) or None

@@ -1,0 +1,72 @@
+"""The Celery source: the broker, its queues, and the workers that it connects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from exporter.config.settings import CelerySettings, Settings
+from exporter.metrics.reading import Reader, Source
+from exporter.sources.celery import workers
+from exporter.sources.celery.broker import Broker
+from exporter.sources.celery.broker_reading import BrokerReading
+from exporter.sources.celery.readers import CeleryState, QueuesReader, WorkersReader
+from exporter.sources.celery.workers import WorkerReading
+from exporter.sources.context import Previous, SourceContext
+from exporter.sources.directory import Directory
+
+
+class CelerySource:
+    """One broker."""
+
+    name = "celery"
+    vital = QueuesReader.name
+    refused = False
+
+    def __init__(self, settings: CelerySettings, directory: Directory) -> None:
+        self._settings = settings
+        self._broker = Broker(settings)
+        state = CeleryState(directory, settings.queues)
+        # The workers come first: they say which queues there are.
+        self.readers: Sequence[Reader] = [
+            WorkersReader(self, state, settings.interval),
+            QueuesReader(self, state, settings.interval),
+        ]
+
+    def __str__(self) -> str:
+        return self._broker.name
+
+    def connect(self) -> None:
+        """Open the connection to the broker. Raises ReaderError."""
+        self._broker.connect()
+
+    def begin(self, deadline: float) -> None:
+        """Does nothing: every request to the broker has a timeout."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._broker.close()
+
+    def read_queues(self, queues: Iterable[str]) -> BrokerReading:
+        """Read the queues that exist, and the broker. Raises ReaderError."""
+        return self._broker.read(queues)
+
+    def read_workers(self) -> list[WorkerReading]:
+        """Read the workers: by remote control, or by their heartbeats if none answers. Raises ReaderError."""
+        connection = self._broker.connection
+        found: list[WorkerReading] = []
+        if self._settings.remote_control:
+            found = self._broker.call(partial(workers.read_workers, connection, self._settings.reply_timeout))
+        return found or self._broker.call(partial(workers.listen_to_heartbeats, connection))
+
+    def read_visibility_timeout(self, worker: str) -> float | None:
+        """The visibility timeout that a worker is configured with, in seconds. Raises ReaderError."""
+        connection = self._broker.connection
+        return self._broker.call(
+            partial(workers.read_visibility_timeout, connection, worker, self._settings.reply_timeout)
+        )
+
+
+def build(settings: Settings, context: SourceContext, _previous: Previous, /) -> list[Source]:
+    """The Celery source."""
+    return [CelerySource(settings.celery, context.directory)]

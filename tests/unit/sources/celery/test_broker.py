@@ -1,0 +1,125 @@
+"""The URL of the broker, its options, and the messages of failures: never with a secret."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from exporter.config.settings import CelerySettings
+from exporter.metrics.reading import ReaderError
+from exporter.sources.celery.broker import (
+    NEVER,
+    Broker,
+    build_options,
+    build_tls,
+    classify,
+    clean_url,
+    describe_url,
+    read_transport_options,
+)
+
+VARIABLE = "TEST_BROKER_URL"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:sesame-open@cache:6379/2", "redis://cache:6379/2"),
+        ("rediss://user:sesame-open@cache/0?ssl_cert_reqs=required", "rediss://cache/0"),
+        ("sentinel://:sesame-open@one:26379/0;sentinel://two:26379/0", "sentinel://one:26379/0;sentinel://two:26379/0"),
+        ("amqp://airflow:sesame-open@rabbit//", "amqp://rabbit//"),
+        ("amqps://[::1]:5671/vhost", "amqps://::1:5671/vhost"),
+    ],
+)
+def test_a_url_is_shown_without_credentials(url: str, shown: str) -> None:
+    assert describe_url(url) == shown
+
+
+@pytest.mark.parametrize("text", ["", "redis", "redis://a redis://b", "redis://a\nredis://b"])
+def test_what_is_no_url_is_refused(text: str) -> None:
+    with pytest.raises(ReaderError, match="contains no URL"):
+        clean_url(text, "the file")
+
+
+def test_quotes_and_a_newline_around_the_url_are_removed() -> None:
+    assert clean_url('"redis://cache:6379/0"\n', "the file") == "redis://cache:6379/0"
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "sentinel", "redis+socket"])
+def test_this_client_never_puts_messages_back(scheme: str) -> None:
+    options = build_options(f"{scheme}://cache/0", {"visibility_timeout": 3600, "global_keyprefix": "x"}, 5.0)
+    assert options["visibility_timeout"] == NEVER
+    assert options["global_keyprefix"] == "x"
+    assert options["socket_timeout"] == 5.0
+
+
+def test_rabbitmq_has_timeouts() -> None:
+    assert build_options("amqp://rabbit//", {}, 5.0) == {"read_timeout": 5.0, "write_timeout": 5.0}
+
+
+class TestTls:
+    def test_redis_is_configured_by_its_url_unless_files_are_given(self, tmp_path: Path) -> None:
+        assert build_tls("rediss://cache/0", CelerySettings()) is False
+        found = build_tls("rediss://cache/0", CelerySettings(broker_ca_file=tmp_path / "ca.pem"))
+        assert found == {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": str(tmp_path / "ca.pem")}
+
+    def test_rabbitmq_is_always_verified(self) -> None:
+        found = build_tls("amqps://rabbit:5671//", CelerySettings())
+        assert isinstance(found, dict)
+        assert found["cert_reqs"] is ssl.CERT_REQUIRED
+        assert found["server_hostname"] == "rabbit"
+
+    def test_plain_connections_have_none(self) -> None:
+        assert build_tls("amqp://rabbit//", CelerySettings()) is False
+
+
+class TestTransportOptions:
+    def test_there_need_not_be_any(self) -> None:
+        assert read_transport_options(CelerySettings()) == {}
+
+    def test_a_json_object(self, tmp_path: Path) -> None:
+        file = tmp_path / "options.json"
+        file.write_text('{"master_name": "mymaster", "sentinel_kwargs": {"password": "sesame-sentinel"}}')
+        found = read_transport_options(CelerySettings(broker_transport_options_file=file))
+        assert found["master_name"] == "mymaster"
+
+    @pytest.mark.parametrize("text", ["", "[]", "{", "visibility_timeout = 3600"])
+    def test_anything_else_is_refused_with_an_example(self, tmp_path: Path, text: str) -> None:
+        file = tmp_path / "options.json"
+        file.write_text(text)
+        with pytest.raises(ReaderError, match="contains no JSON object; write for example"):
+            read_transport_options(CelerySettings(broker_transport_options_file=file))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("Error 111 connecting to cache:6379. Connection refused."), "unreachable"),
+        (ValueError("invalid username-password pair or user is disabled."), "unauthorized"),
+        (ValueError("(403) ACCESS_REFUSED - Login was refused"), "unauthorized"),
+        (ValueError("NOPERM this user has no permissions to run the 'llen' command"), "unauthorized"),
+        (TimeoutError("timed out"), "timeout"),
+        (ValueError("Timeout reading from cache:6379"), "unreachable"),
+        (ssl.SSLCertVerificationError("certificate verify failed: self-signed certificate"), "tls"),
+    ],
+)
+def test_failures_have_a_reason(error: Exception, reason: str) -> None:
+    assert classify(error, "redis://cache/0")[0] == reason
+
+
+def test_a_password_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "redis://:sesame-open-7@127.0.0.1:1/0")
+    broker = Broker(CelerySettings(broker_url_environment=VARIABLE, timeout=0.5))
+    with pytest.raises(ReaderError) as caught:
+        broker.connect()
+    assert "sesame" not in str(caught.value)
+    assert caught.value.reason == "unreachable"
+    assert "redis://127.0.0.1:1/0" in broker.name
+
+
+def test_a_transport_that_does_not_exist_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "redsi://cache/0")
+    with pytest.raises(ReaderError, match="broker URL cannot be used"):
+        Broker(CelerySettings(broker_url_environment=VARIABLE)).connect()
