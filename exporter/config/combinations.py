@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.config.celery_options import BROKER_URL
 from exporter.config.options import BY_KEY, CLIENT_SECRET, PASSWORD, TOKEN
+from exporter.config.sections.celery import BROKER_URL
 
 
 def check_combinations(given: set[str], *, skips_verification: bool) -> list[str]:

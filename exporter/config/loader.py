@@ -10,10 +10,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exporter.config.celery_options import BROKER_URL
 from exporter.config.combinations import check_combinations
 from exporter.config.option import VARIABLE_PREFIX, Option
 from exporter.config.options import BY_KEY, CLIENT_SECRET, CONFIG_FILE, OPTIONS, PASSWORD, TOKEN
+from exporter.config.sections.celery import BROKER_URL
+from exporter.config.sections.statsd import MAPPING_CONFIG
 from exporter.config.settings import (
     AirflowSettings,
     CelerySettings,
@@ -26,7 +27,6 @@ from exporter.config.settings import (
     StatsdSettings,
     WebSettings,
 )
-from exporter.config.statsd_options import MAPPING_CONFIG
 from exporter.config.urls import API_SUFFIX
 from exporter.config.values import ValueType
 

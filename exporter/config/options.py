@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from exporter.config import celery_options, host_options, statsd_options, urls, values
-from exporter.config.error_rules import ERROR_RULES
+from exporter.config import urls, values
 from exporter.config.option import AllowedNames, Option, file_only_option
+from exporter.config.sections import celery, host, statsd
+from exporter.config.sections.error_rules import ERROR_RULES
 from exporter.config.settings import Settings
 from exporter.metrics.family import Family
 
@@ -117,11 +118,7 @@ OPTIONS = (
         values.READABLE_FILE,
         "PEM file with the CA certificates that verify the server, instead of the public ones",
     ),
-    Option(
-        "airflow.client_certificate_file",
-        values.READABLE_FILE,
-        "PEM file with the client certificate",
-    ),
+    Option("airflow.client_certificate_file", values.READABLE_FILE, "PEM file with the client certificate"),
     Option(
         "airflow.client_key_file",
         values.READABLE_FILE,
@@ -213,9 +210,9 @@ OPTIONS = (
         values.whole_number_type(1),
         "Maximum number of triggers per triggerer, if Airflow's API does not show the configuration",
     ),
-    *host_options.OPTIONS,
-    *statsd_options.OPTIONS,
-    *celery_options.OPTIONS,
+    *host.OPTIONS,
+    *statsd.OPTIONS,
+    *celery.OPTIONS,
     Option(
         "web.listen_address",
         values.ADDRESSES,

@@ -16,7 +16,7 @@ app.conf.update(
 )
 
 
-@app.task(name="nap")
+@app.task(name="nap")  # type: ignore[untyped-decorator]
 def nap(seconds: float) -> None:
     """Do nothing for some seconds."""
     time.sleep(seconds)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.error_rules import format_error_rules, parse_error_rules
 from exporter.config.file import read_file
+from exporter.config.sections.error_rules import format_error_rules, parse_error_rules
 from exporter.config.settings import AirflowSettings, ErrorRuleSettings
 from exporter.diagnosis.error_classes import DEPENDENCY
 from exporter.sources.airflow.readers.failures import make_rules
