@@ -152,8 +152,18 @@ def exporter_flags(plan: Plan, airflow: Airflow, folder: Path, statsd_port: int)
         f"--statsd.listen-udp=127.0.0.1:{statsd_port}",
         "--statsd.listen-tcp=",
         f"--statsd.release={airflow.version}",
+        *celery_flags(airflow, folder),
         *plan.exporter_flags,
     ]
+
+
+def celery_flags(airflow: Airflow, folder: Path) -> list[str]:
+    """How the exporter reads the broker, where there is one."""
+    if airflow.executor != "CeleryExecutor":
+        return []
+    file = folder / "broker-url"
+    file.write_text(airflow.environ()["AIRFLOW__CELERY__BROKER_URL"], encoding="utf-8")
+    return [f"--celery.broker-url-file={file}"]
 
 
 def start_alertmanager(plan: Plan, folder: Path, inbox: Inbox) -> Alertmanager:

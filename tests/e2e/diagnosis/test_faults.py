@@ -4,15 +4,16 @@ Before, while an Airflow is healthy, nothing may be named.
 
     AIRFLOW_VERSIONS="3.3.2 2.11.2" python -m pytest tests/e2e/diagnosis/test_faults.py -m e2e -s
 
-HEALTHY=60m lets it be healthy for an hour. E2E_FAULTS=today takes a third of the faults, another one each day, and
-E2E_FAULTS=parallelism one Airflow by its name. Leaves its tables in .e2e/ (or $E2E_FOLDER). Needs PostgreSQL's server
-programs, redis-server, Prometheus and Alertmanager.
+HEALTHY=60m lets it be healthy for an hour. E2E_FAULTS=today takes a third of the faults, another one each day,
+E2E_FAULTS=parallelism one Airflow by its name, and E2E_FAULT_NAMES='fails|pool' some faults by theirs. Leaves its
+tables in .e2e/ (or $E2E_FOLDER). Needs PostgreSQL's server programs, redis-server, Prometheus and Alertmanager.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -21,13 +22,15 @@ from tests.e2e.alerts.overrides import parse_duration
 from tests.e2e.alerts.stage import exporter_flags, open_stage, programs_missing
 from tests.e2e.alerts.telling import FOLDER, say
 from tests.e2e.diagnosis.faults.fault import Fault, contains
-from tests.e2e.diagnosis.faults.limits import LIMITS, PARALLELISM, WORKERS
+from tests.e2e.diagnosis.faults.limits import LIMITS, PARALLELISM
 from tests.e2e.diagnosis.faults.play import Play
 from tests.e2e.diagnosis.faults.report import Result, is_reached, write_score, write_table
 from tests.e2e.diagnosis.faults.stages import SCENES, Scene, list_faults, list_scenes, make_plan
 
 VERSIONS = os.environ.get("AIRFLOW_VERSIONS", "3.3.2 2.11.2").split()
 WANTED = os.environ.get("E2E_FAULTS", "")
+ONLY = os.environ.get("E2E_FAULT_NAMES", "")
+"""A regular expression of names, where only some faults are wanted."""
 SECONDS = float(os.environ.get("E2E_FAULT_SECONDS", "0")) or None
 """How long each fault may take, where it is not what the fault says."""
 QUIET_SECONDS = parse_duration(os.environ.get("HEALTHY", "2m"))
@@ -51,8 +54,10 @@ def test_each_fault_is_named(version: str, scene: Scene) -> None:
         play = Play(stage, exporter_flags(plan, stage.airflow, folder, stage.statsd_port), say)
         if scene.is_quiet_first:
             check_quiet(play, version)
-        first, *further = list_faults(scene, version)
-        seen = play.act(first, SECONDS, scene.meanwhile)
+        first, *further = choose(list_faults(scene, version))
+        if further:
+            play.begin_aside(scene.aside)
+        seen = play.act(first, SECONDS)
         code, said = play.diagnose()
         unsaid = [one.fault.name for one in seen if one.named_at and not is_said(one.fault, said)]
         for act in further:
@@ -66,9 +71,15 @@ def test_each_fault_is_named(version: str, scene: Scene) -> None:
     assert is_reached(results)
 
 
+def choose(acts: Iterable[Sequence[Fault]]) -> list[list[Fault]]:
+    """The acts, with the faults that are wanted alone."""
+    chosen = [[fault for fault in act if re.search(ONLY, fault.name)] for act in acts]
+    return [act for act in chosen if act]
+
+
 def is_said(fault: Fault, said: str) -> bool:
-    """Whether the command names a fault. One look does not see what failed before, nor what only time shows."""
-    return fault not in (*LIMITS, *PARALLELISM, *WORKERS) or all(contains(said, name) for name in fault.names)
+    """Whether the command names a fault of limits. One look does not see what only time shows."""
+    return fault not in (*LIMITS, *PARALLELISM) or all(contains(said, name) for name in fault.names)
 
 
 def check_quiet(play: Play, version: str) -> None:

@@ -10,13 +10,13 @@ from fault_compat import ORDERS, AirflowSkipException, declare, get_conf, hold, 
 
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
-with declare("too_fine", max_active_tasks=4):
+with declare("too_fine", max_active_tasks=3):
 
     @task
     def crumb(number):
         time.sleep(0.05)
 
-    crumb.expand(number=list(range(120)))
+    crumb.expand(number=list(range(104)))
 
 with declare("grows", max_active_runs=1):
 
@@ -50,7 +50,7 @@ with declare("gives_up", schedule=timedelta(seconds=5), max_active_runs=1, max_c
 
     @task
     def always_fails():
-        raise RuntimeError("run after run")
+        raise TimeoutError("run after run")
 
     always_fails()
 

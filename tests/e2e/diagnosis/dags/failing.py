@@ -104,6 +104,6 @@ with declare("late_retries"):
 
     @task(retries=3, retry_delay=timedelta(minutes=20), retry_exponential_backoff=True)
     def fail_for_now():
-        raise RuntimeError("fails, and is retried much later")
+        raise ConnectionError("fails, and is retried much later")
 
     fail_for_now()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fault_compat import Asset, BaseOperator, PythonSensor, TimeDeltaTrigger, declare, hold, task, timedelta
+from fault_compat import Asset, BaseOperator, PythonSensor, TimeDeltaTrigger, declare, task, timedelta
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-ENDLESS = {"poke_interval": 5, "timeout": DAY.total_seconds(), "python_callable": lambda: False}
+ENDLESS = {"poke_interval": 25, "timeout": DAY.total_seconds(), "python_callable": lambda: False}
 
 
 class NeverThere(BaseOperator):
@@ -28,17 +28,14 @@ with declare("deferred_task"):
     NeverThere(task_id="never_there")
 
 with declare("poking_sensors"):
-    for number in range(2):
-        PythonSensor(task_id=f"poke_{number}", mode="poke", pool="sensors", **ENDLESS)
-
-with declare("behind_sensors"):
-    task(task_id="waits_for_a_slot", pool="sensors")(hold)()
+    for number in range(3):
+        PythonSensor(task_id=f"poke_{number}", mode="poke", **ENDLESS)
 
 with declare("on_past", schedule=DAY, start_date=TODAY - 4 * DAY, catchup=True):
 
     @task(depends_on_past=True)
     def follow():
-        raise RuntimeError("the first of them fails")
+        raise FileNotFoundError("the first of them fails")
 
     follow()
 

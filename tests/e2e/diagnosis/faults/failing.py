@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from tests.e2e.diagnosis.faults.fault import Fault, make_fault
-from tests.e2e.diagnosis.faults.limits import start_three, starting
+from threading import Lock
 
+from tests.e2e.diagnosis.faults.fault import Fault, make_fault
+from tests.e2e.diagnosis.faults.limits import starting
+from tests.e2e.diagnosis.faults.play import Play
+
+RUNS = 5
+TURN = Lock()
+"""One class after the other: alerts look back on seconds here, and logs are read one by one."""
 KNOBS = {
     "network": "host",
     "timeout": "execution_timeout",
     "memory": "memory",
     "database": "database",
     "killed": "memory",
-    "dependency": "service",
+    "dependency": "credentials",
     "configuration": "connection",
     "disk": "disk",
     "code": "log",
@@ -23,7 +29,13 @@ KNOBS = {
 def fail(error_class: str, knob: str) -> Fault:
     """Tasks that fail for reasons of one class, more often than by chance."""
     dag_id = f"fails_by_{error_class}"
-    return make_fault(f"fails: {error_class}", error_class, dag_id, knob, start_three(dag_id))
+
+    def begin(play: Play) -> None:
+        with TURN:
+            play.start(*[dag_id] * RUNS)
+            play.wait_runs(dag_id, "failed", RUNS)
+
+    return make_fault(f"fails: {error_class}", error_class, dag_id, knob, begin)
 
 
 FAILURES = (

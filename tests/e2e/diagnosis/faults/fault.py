@@ -30,7 +30,7 @@ class Fault(NamedTuple):
 
     name: str
     causes: frozenset[str]
-    """The reasons, error classes or costs that name it; one suffices."""
+    """The reasons, error classes or costs that name it, one suffices; none where its alert is enough."""
     names: tuple[str, ...]
     """The objects that the same finding must name, the most important first."""
     knob: str
@@ -53,10 +53,11 @@ def make_fault(
     begin: Callable[[Play], None],
     alerts: str | None = "",
     releases: tuple[int, ...] = (2, 3),
+    seconds: float = 300.0,
 ) -> Fault:
     """A row of the table of faults; causes, names and alerts are separated by spaces."""
     meant = None if alerts is None else frozenset(alerts.split())
-    return Fault(name, frozenset(causes.split()), tuple(names.split()), knob, begin, meant, releases=releases)
+    return Fault(name, frozenset(causes.split()), tuple(names.split()), knob, begin, meant, seconds, releases)
 
 
 @dataclass
@@ -78,7 +79,8 @@ class Seen:
     @property
     def is_complete(self) -> bool:
         """Whether all that must be said of it has been."""
-        return self.named_at is not None and (self.alerted_at is not None or self.fault.alerts is None)
+        is_named = self.named_at is not None or not self.fault.causes
+        return is_named and (self.alerted_at is not None or self.fault.alerts is None)
 
     def look(self, page: Sequence[Row], alerts: Sequence[Labels], now: float) -> None:
         """Take note of what the page and the firing alerts say at this moment."""
@@ -145,7 +147,8 @@ def tells_fault(fault: Fault, alert: Labels) -> bool:
     """
     is_meant = alert["alertname"] in (fault.alerts or ())
     said = {alert.get(key, "") for key in (*CAUSES, "cost", "kind")}
-    named = any(contains(value, name) for value in alert.values() for name in fault.names)
+    task = f"{alert.get('dag_id', '')}.{alert.get('task_id', '')}"
+    named = any(contains(value, name) for value in (*alert.values(), task) for name in fault.names)
     return (is_meant and (named or not alert.keys() - COMMON)) or (bool(said & fault.causes) and named)
 
 

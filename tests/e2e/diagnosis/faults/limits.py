@@ -9,6 +9,7 @@ from tests.e2e.diagnosis.faults.fault import make_fault
 from tests.e2e.diagnosis.faults.play import Play
 
 CANNOT = "AirflowTasksCannotStart"
+NO_WORKER = "AirflowTasksCannotStart AirflowCeleryQueueWithoutWorker"
 FULL_POOL = "AirflowTasksWaitingForPool"
 DAG = "AirflowTasksWaitingForDagLimit"
 ALL_SLOTS = "AirflowTasksWaitingForParallelism"
@@ -47,11 +48,11 @@ def starve(play: Play) -> None:
     play.wait_tasks("pushy", "running")
 
 
-def start_three(dag_id: str) -> Callable[[Play], None]:
-    """A fault that begins with three runs of a DAG."""
+def start_many(dag_id: str, count: int = 3) -> Callable[[Play], None]:
+    """A fault that begins with several runs of a DAG."""
 
     def begin(play: Play) -> None:
-        play.start(dag_id, dag_id, dag_id)
+        play.start(*[dag_id] * count)
 
     return begin
 
@@ -76,6 +77,12 @@ def crowd_out(play: Play) -> None:
     play.start("daily_report")
 
 
+def crowd_behind_sensors(play: Play) -> None:
+    """Sensors hold three of four slots, and eight tasks want the last one."""
+    play.wait_tasks("poking_sensors", "running", 3)
+    play.start("crowd")
+
+
 LIMITS = (
     make_fault("pool_slots above the pool", "pool_too_small", "tiny", "pool_slots", starting("asks_too_much"), CANNOT),
     make_fault("a pool that is missing", "pool_missing", "nowhere", "create", starting("asks_for_no_pool"), CANNOT),
@@ -83,17 +90,18 @@ LIMITS = (
     make_fault("a full pool", "pool", "narrow pool_holder", "slots", begin_full_pool, FULL_POOL),
     make_fault("starvation by priority", "priority", "contested", "priority_weight", starve, FULL_POOL, (3,)),
     make_fault("max_active_tasks", "max_active_tasks", "few_at_once", "max_active_tasks", starting("few_at_once"), DAG),
-    make_fault(
-        "max_active_tis", "max_active_tis", "one_instance.hold_0", "max_active_tis", start_three("one_instance")
-    ),
-    make_fault("max_active_runs", "max_active_runs", "one_run", "max_active_runs", start_three("one_run")),
+    make_fault("max_active_tis", "max_active_tis", "one_instance.hold_0", "max_active_tis", start_many("one_instance")),
+    make_fault("max_active_runs", "max_active_runs", "one_run", "max_active_runs", start_many("one_run")),
     make_fault("a DAG paused midway", "dag_paused", "paused_midway", "unpause", pause_midway, None),
     make_fault("catch-up crowds out a daily DAG", "pool priority", "shared catches_up", "slots", crowd_out, FULL_POOL),
-    make_fault("two at once: pool", "pool", "both twice_held", "slots", start_three("twice_held"), FULL_POOL),
+    make_fault("two at once: pool", "pool", "both twice_held", "slots", start_many("twice_held"), FULL_POOL),
     make_fault("two at once: runs", "max_active_runs", "twice_held", "max_active_runs", wait_for_runs("twice_held")),
 )
-PARALLELISM = (make_fault("parallelism", "parallelism", "LocalExecutor", "parallelism", starting("crowd"), ALL_SLOTS),)
+PARALLELISM = (
+    make_fault("poking sensors in most slots", "polls", "poking_sensors", "reschedule", starting("poking_sensors")),
+    make_fault("parallelism", "parallelism", "LocalExecutor", "parallelism", crowd_behind_sensors, ALL_SLOTS),
+)
 WORKERS = (
-    make_fault("a queue without worker", "no_worker", "gpu", "worker", starting("no_such_queue"), CANNOT),
+    make_fault("a queue without worker", "no_worker", "gpu", "worker", starting("no_such_queue"), NO_WORKER),
     make_fault("full workers", "workers_full", "default", "worker_concurrency", starting("full_workers"), FULL_WORKERS),
 )

@@ -9,7 +9,7 @@ from functools import partial
 from threading import Thread
 
 from tests.e2e.diagnosis.faults.fault import make_fault
-from tests.e2e.diagnosis.faults.limits import start_three, starting
+from tests.e2e.diagnosis.faults.limits import start_many, starting
 from tests.e2e.diagnosis.faults.play import STATE_SECONDS, Play
 from tests.e2e.exactness.environment import wait_until
 
@@ -20,6 +20,8 @@ MEGABYTES = (20, 80, 180, 300, 450, 650)
 SLOW_FILE = "AirflowDagFileParseSlow"
 RESCHEDULED = starting("rescheduled_sensor")
 DEFERRED = starting("deferred_task")
+LONG = 360.0
+"""Seconds for alerts whose shortened time is minutes."""
 BURNERS = 24
 LOCK_SECONDS = 150
 
@@ -37,13 +39,6 @@ def let_grow(play: Play) -> None:
     for number, size in enumerate(MEGABYTES, 1):
         play.start("grows", conf={"megabytes": size})
         play.wait_runs("grows", "success", number)
-
-
-def hold_by_sensors(play: Play) -> None:
-    """Two sensors poke in both slots of a pool, a task waits behind them."""
-    play.start("poking_sensors")
-    play.wait_tasks("poking_sensors", "running", 2)
-    play.start("behind_sensors")
 
 
 def fail_producer(play: Play) -> None:
@@ -103,6 +98,7 @@ def burn_alone(play: Play) -> None:
 
 def burn_together(play: Play) -> None:
     """The same task two dozen times at once."""
+    play.wait_runs("burns", "success", PAST_RUNS)
     play.start(*["burns"] * BURNERS, conf={"more": 90})
     play.wait_tasks("burns", "running", BURNERS // 2)
 
@@ -115,9 +111,12 @@ def lock_table(play: Play) -> None:
 
 
 WAITS = (
-    make_fault("a sensor that never ends", "sensor", "rescheduled_sensor.never_true", "timeout", RESCHEDULED),
-    make_fault("a deferred task that never ends", "trigger", "deferred_task.never_there", "timeout", DEFERRED),
-    make_fault("poking sensors in every slot", "polls", "poking_sensors", "reschedule", hold_by_sensors),
+    make_fault(
+        "a sensor that never ends", "sensor", "rescheduled_sensor.never_true", "timeout", RESCHEDULED, seconds=LONG
+    ),
+    make_fault(
+        "a deferred task that never ends", "trigger", "deferred_task.never_there", "timeout", DEFERRED, seconds=LONG
+    ),
     make_fault("a task that hangs", "hangs", "sometimes_hangs", "execution_timeout", let_hang),
     make_fault("a killed supervisor", "orphan no_heartbeat", "loses_its_supervisor", "process", kill_supervisor),
     make_fault("depends_on_past", "past", "on_past", "clear", fail_first_day),
@@ -125,12 +124,12 @@ WAITS = (
     make_fault("a failed producer", "asset", "consumer_of_failed failed_producer", "producer", fail_producer),
     make_fault("runs skipped", "slower_than_schedule", "slow_for_its_schedule", "schedule", run_too_slowly),
     make_fault("auto-pause", "auto_paused", "gives_up", "max_consecutive_failed_dag_runs", give_up),
-    make_fault("a file that asks a server", "file_slow file_stale", "slow_file.py", "file", parse_slowly, SLOW_FILE),
+    make_fault("a file that asks a server", "", "slow_file.py", "file", parse_slowly, SLOW_FILE),
 )
 COSTS = (
     make_fault("memory that grows run by run", "memory_growth", "grows.swell", "memory", let_grow),
     make_fault("tasks that are too fine", "too_fine", "too_fine", "batch", starting("too_fine")),
-    make_fault("everything is skipped", "all_skipped", "nothing_to_do", "skip", start_three("nothing_to_do")),
+    make_fault("everything is skipped", "all_skipped", "nothing_to_do", "skip", start_many("nothing_to_do", 4)),
 )
 CROWDED = (make_fault("parallelism too high", "starved_of_cpu", "burns", "parallelism", burn_together),)
 LOCKED = (make_fault("a locked table", "database scheduler", "task_instance", "database", lock_table),)

@@ -17,7 +17,7 @@ from tests.e2e.alerts.stage import Plan
 from tests.e2e.diagnosis.faults.failing import FAILURES
 from tests.e2e.diagnosis.faults.fault import Fault
 from tests.e2e.diagnosis.faults.limits import LIMITS, PARALLELISM, WORKERS
-from tests.e2e.diagnosis.faults.play import Play
+from tests.e2e.diagnosis.faults.play import HURRIED, Play
 from tests.e2e.diagnosis.faults.running import COSTS, CROWDED, LOCKED, WAITS, burn_alone
 
 DAGS = Path(__file__).resolve().parents[1] / "dags"
@@ -30,7 +30,6 @@ POOLS = {
     "contested": Pool(1, "the heavier goes first"),
     "shared": Pool(2, "for old days and today"),
     "both": Pool(1, "wanted by a DAG that has another limit too"),
-    "sensors": Pool(2, "full of sensors"),
 }
 
 
@@ -39,8 +38,8 @@ class Scene(NamedTuple):
 
     name: str
     acts: Sequence[Sequence[Fault]]
-    meanwhile: Sequence[Callable[[Play], None]] = ()
-    """What must have happened before the second act."""
+    aside: Sequence[Callable[[Play], None]] = ()
+    """What is begun beside the first act, for a later one."""
     parallelism: int = 48
     executor: Executor = "LocalExecutor"
     is_quiet_first: bool = False
@@ -48,7 +47,7 @@ class Scene(NamedTuple):
 
 
 SCENES = (
-    Scene("limits", [LIMITS + COSTS + FAILURES + WAITS, CROWDED, LOCKED], meanwhile=[burn_alone]),
+    Scene("limits", [LIMITS + WAITS + COSTS + FAILURES, CROWDED, LOCKED], aside=[burn_alone]),
     Scene("parallelism", [PARALLELISM], parallelism=4, is_quiet_first=True),
     Scene("workers", [WORKERS], executor="CeleryExecutor"),
 )
@@ -93,5 +92,5 @@ def make_plan(version: str, scene: Scene) -> Plan:
         seconds=overrides.SECONDS,
         executor=scene.executor,
         user="admin",
-        exporter_module="tests.e2e.diagnosis.faults.hurried",
+        exporter_module=HURRIED,
     )
