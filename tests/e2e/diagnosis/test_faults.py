@@ -66,7 +66,7 @@ def test_each_fault_is_named(version: str, scene: Scene) -> None:
         play.order("over")
     results = [Result(version, one) for one in seen]
     write_report(name, [*write_table(results), "", write_score(results), "", said])
-    assert code == 1, said
+    assert code == (1 if scene.does_api_suffice else 0), said
     assert unsaid == [], said
     assert is_reached(results)
 

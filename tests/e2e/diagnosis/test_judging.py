@@ -70,6 +70,20 @@ def test_an_alert_that_means_it_counts_with_its_object_or_with_none() -> None:
     assert look([ROW], [{"alertname": "B", "pool": "narrow"}], meant="A").score == 1
 
 
+def test_an_alert_is_enough_where_no_finding_is_meant() -> None:
+    seen = Seen(make_fault("a slow file", "", "slow.py", "file", lambda play: None, "A"))
+    assert seen.score == 0
+    seen.look([], [{"alertname": "A", "file": "slow.py"}, {"alertname": "AirflowNoProgress"}], 105.0)
+    assert seen.score == 2
+    assert "| none is meant | A 105 s | 2 |" in list(write_table([Result("3.3.2", seen)]))[2]
+
+
+def test_a_task_is_named_by_two_labels_of_an_alert() -> None:
+    seen = Seen(make_fault("a leak", "memory_growth", "grows.swell", "memory", lambda play: None))
+    seen.look([], [{"alertname": "A", "cost": "memory_growth", "dag_id": "grows", "task_id": "swell"}], 105.0)
+    assert seen.alerted_by == "A"
+
+
 def test_names_are_whole_words() -> None:
     assert contains("pool narrow: 3", "narrow")
     assert contains('"dag.narrow"', "narrow")

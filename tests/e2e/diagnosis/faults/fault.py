@@ -104,9 +104,11 @@ class Seen:
     @property
     def score(self) -> int:
         """2: cause, object and knob named, and the alert fired; 1: a symptom of it; 0: nothing, or misleading."""
-        if self.failure or (self.misled_by and self.named_at is None):
+        if self.failure:
             return 0
-        return 2 if self.is_complete else 1 if self.mentions else 0
+        if self.is_complete:
+            return 2
+        return 1 if self.mentions and (self.named_at is not None or not self.misled_by) else 0
 
 
 def list_rows(page: Mapping[str, Any]) -> list[Row]:

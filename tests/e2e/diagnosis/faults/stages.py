@@ -42,6 +42,8 @@ class Scene(NamedTuple):
     """What is begun beside the first act, for a later one."""
     parallelism: int = 48
     executor: Executor = "LocalExecutor"
+    does_api_suffice: bool = True
+    """Whether one reading of the API shows that something is wrong: who serves a queue is known by the broker alone."""
     is_quiet_first: bool = False
     """Whether healthy DAGs run for a while before anything goes wrong, and nothing may be named then."""
 
@@ -49,7 +51,7 @@ class Scene(NamedTuple):
 SCENES = (
     Scene("limits", [LIMITS + WAITS + COSTS + FAILURES, CROWDED, LOCKED], aside=[burn_alone]),
     Scene("parallelism", [PARALLELISM], parallelism=4, is_quiet_first=True),
-    Scene("workers", [WORKERS], executor="CeleryExecutor"),
+    Scene("workers", [WORKERS], executor="CeleryExecutor", does_api_suffice=False),
 )
 
 
