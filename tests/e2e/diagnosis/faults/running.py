@@ -23,7 +23,7 @@ DEFERRED = starting("deferred_task")
 LONG = 360.0
 """Seconds for alerts whose shortened time is minutes."""
 BURNERS = 24
-LOCK_SECONDS = 150
+LOCK_SECONDS = 75
 
 
 def let_hang(play: Play) -> None:
@@ -132,4 +132,4 @@ COSTS = (
     make_fault("everything is skipped", "all_skipped", "nothing_to_do", "skip", start_many("nothing_to_do", 4)),
 )
 CROWDED = (make_fault("parallelism too high", "starved_of_cpu", "burns", "parallelism", burn_together),)
-LOCKED = (make_fault("a locked table", "database scheduler", "task_instance", "database", lock_table),)
+LOCKED = (make_fault("a locked table", "database scheduler", "task_instance", "database", lock_table, seconds=60.0),)

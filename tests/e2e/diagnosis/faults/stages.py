@@ -49,7 +49,7 @@ class Scene(NamedTuple):
 
 
 SCENES = (
-    Scene("limits", [LIMITS + WAITS + COSTS + FAILURES, CROWDED, LOCKED], aside=[burn_alone]),
+    Scene("limits", [WAITS + LIMITS + COSTS + FAILURES, CROWDED, LOCKED], aside=[burn_alone]),
     Scene("parallelism", [PARALLELISM], parallelism=4, is_quiet_first=True),
     Scene("workers", [WORKERS], executor="CeleryExecutor", does_api_suffice=False),
 )
