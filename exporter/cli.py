@@ -135,9 +135,9 @@ def check(*, offline: bool, **parameters: object) -> None:
 
 @main.command(cls=FlagCommand, shows=flags.affects_once, params=[JSON, *FLAGS])
 def diagnose(*, as_json: bool, **parameters: object) -> None:
-    """Say what waits in Airflow now, why, and which setting changes it; reads the API once.
+    """Say what waits and fails in Airflow now, why, and which setting changes it; reads the API once.
 
-    Failures and costs need a running exporter: see its page /diagnosis.
+    Costs are added up by a running exporter: see its page /diagnosis.
 
     Exit code: 0 where nothing is found beyond normal work, 1 where something is, 2 where Airflow could not be read.
     """

@@ -13,7 +13,7 @@ from exporter.collect.telemetry import CapCounters, OwnFamilies, Telemetry
 from exporter.config.settings import Settings
 from exporter.metrics.catalogue.families import COARSE, FAMILIES
 from exporter.metrics.family import Family, Kind
-from exporter.metrics.reading import Source
+from exporter.metrics.reading import Memories, Source
 from exporter.sources.context import Previous, SourceContext, SourceFactory
 from exporter.sources.directory import Directory
 from exporter.store.ledger import Ledger, LedgerRow
@@ -117,9 +117,14 @@ class Engine:
             if one not in running:
                 one.supervisor.start()
 
+    def remember(self, memories: Memories) -> None:
+        """Write memories before the first read, as if an earlier process had. Raises StateError."""
+        self._state.commit((), memories)
+
     def read_once(self) -> None:
         """Read all sources in this thread, in at most MAX_PASSES rounds each."""
-        for one in self._running:
+        # What the workers say is part of the diagnosis that Airflow's source makes.
+        for one in sorted(self._running, key=lambda one: one.source.name != "celery"):
             for _ in range(MAX_PASSES):
                 if one.supervisor.run_due() > 0:
                     break

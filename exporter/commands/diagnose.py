@@ -11,20 +11,28 @@ from exporter.config.settings import Settings
 from exporter.diagnosis.reasons import Patience
 from exporter.diagnosis.report import Diagnosis, FailedTry, to_json
 from exporter.engine import Engine
+from exporter.sources.airflow.counting.by_time import TASKS_CURSOR
+from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, begin_cursors
+from exporter.sources.airflow.readers.runs import RunsReader
 
 STOP_SECONDS = 5.0
 """How long the engine may take to stop."""
 MAX_TRIES = 10
 """Failed tries that are listed."""
-UNKNOWN_FAILURES = (
-    "Not known from one reading: the exporter counts and classifies tries that fail while it runs (page /diagnosis)."
-)
-UNKNOWN_COSTS = "Not known from one reading: costs are added up while the exporter runs (page /diagnosis)."
+WINDOW = 1_800.0
+"""Seconds before now whose ended tries are read: what failed then is what fails now."""
+NO_FAILURES = f"No try failed in the last {WINDOW / 60:.0f} minutes."
+NO_COSTS = "Nothing found. Most costs are added up over hours, by a running exporter (page /diagnosis)."
 
 
 def diagnose(settings: Settings) -> tuple[Diagnosis | None, list[str]]:
-    """Read Airflow once; the diagnosis, and what could not be read. The state file and StatsD are not used."""
-    engine = Engine(replace(settings, state_file=None, collectors={"airflow": True, "statsd": False, "host": False}))
+    """Read Airflow once; the diagnosis, and what could not be read. The state file and StatsD are not used.
+
+    Celery's workers are read too where the broker is configured.
+    """
+    collectors = {"airflow": True, "statsd": False, "host": False, "celery": settings.collectors.get("celery", False)}
+    engine = Engine(replace(settings, state_file=None, collectors=collectors))
+    engine.remember({CURSOR_SPACE: begin_cursors((TASKS_CURSOR, RunsReader.name), time.time() - WINDOW)})
     engine.read_once()
     problems = [
         f"{reader.name}: {reader.outcome}: {reader.message}"
@@ -55,14 +63,14 @@ def to_text(diagnosis: Diagnosis) -> Iterator[str]:
         )
     yield from ("", "FAILING NOW")
     for failure in diagnosis.failures:
-        title = f"{failure.error_class}: {failure.tries} failed tries in the last hour"
+        title = f"{failure.error_class}: {failure.tries} failed tries in the last {WINDOW / 60:.0f} minutes"
         yield from format_finding(title, failure.meaning, failure.evidence, failure.suggestion)
     yield from map(format_try, diagnosis.failed_tries[:MAX_TRIES])
-    yield from () if diagnosis.failures or diagnosis.failed_tries else (UNKNOWN_FAILURES,)
+    yield from () if diagnosis.failures or diagnosis.failed_tries else (NO_FAILURES,)
     yield from ("", "COSTS")
     for cost in diagnosis.costs:
         yield from format_finding(f"{cost.name}: {cost.object}", cost.meaning, cost.evidence, cost.suggestion)
-    yield from () if diagnosis.costs else (UNKNOWN_COSTS,)
+    yield from () if diagnosis.costs else (NO_COSTS,)
 
 
 def format_finding(title: str, meaning: str, evidence: Iterable[str], suggestion: str) -> Iterator[str]:

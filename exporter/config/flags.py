@@ -17,6 +17,7 @@ TOPICS = {
     "host": "This machine",
     "path": "This machine",
     "statsd": "StatsD",
+    "celery": "Celery",
     "web": "Web server",
     "state": "Counters",
     "exposition": "Counters",

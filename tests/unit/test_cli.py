@@ -249,3 +249,7 @@ loader.load({{"collector.airflow": "false"}}, {{}})
 print([name for name in {HEAVY} if name in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_every_option_has_a_heading_in_the_help() -> None:
+    assert {option.key.partition(".")[0] for option in OPTIONS if option.flag} <= TOPICS.keys()

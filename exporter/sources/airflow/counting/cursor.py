@@ -5,6 +5,7 @@ All times are Unix seconds on Airflow's clock.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -53,6 +54,11 @@ def next_range(cursor: Cursor | None, now: float, *, sliced: bool = True) -> Cur
     count_from = max(cursor.begun, since - RECORD_RETENTION)
     until = complete + CATCH_UP_SECONDS if sliced and now - complete > 2 * CATCH_UP_SECONDS else None
     return CursorRange(since, until, count_from, False, Cursor(until or now, cursor.begun))
+
+
+def begin_cursors(names: Iterable[str], moment: float) -> dict[bytes, bytes | None]:
+    """The state file's entries for cursors of polls that are to count from a moment in the past (Unix seconds)."""
+    return {name.encode(): msgspec.msgpack.encode(Cursor(moment, moment)) for name in names}
 
 
 def hold_cursor(span: CursorRange) -> CursorRange:
