@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import NamedTuple, Protocol
 
 from exporter.diagnosis import reasons
@@ -203,7 +202,7 @@ def explain_slow(dag_id: str, schedules: Schedules, active: Sequence[ActiveDagRu
     starts = [run.start_date for run in active if run.run_type == "scheduled" and run.start_date is not None]
     running = schedules.now - min(starts) if starts else 0.0
     if len(usual) >= MIN_DURATIONS:
-        takes, how = median(usual), f"median of the last {len(usual)}"
+        takes, how = get_median(usual), f"median of the last {len(usual)}"
     else:
         # Of a DAG whose runs have not been seen to end: the runs that hold all its places.
         takes, how = (running if len(active) >= limit else 0.0), "still running"
@@ -228,4 +227,9 @@ def get_stale_age(schedules: Schedules) -> float:
         for dag in schedules.dags.values()
         if dag.last_parsed is not None and not dag.is_stale
     ]
-    return max(MIN_STALE_SECONDS, STALE_FACTOR * median(ages)) if ages else MIN_STALE_SECONDS
+    return max(MIN_STALE_SECONDS, STALE_FACTOR * get_median(ages)) if ages else MIN_STALE_SECONDS
+
+
+def get_median(values: Sequence[float]) -> float:
+    """The middle value, the upper one of two. The module `statistics` is too large for an exporter on a worker."""
+    return sorted(values)[len(values) // 2]

@@ -99,7 +99,7 @@ QUEUES = Row(
         Table(
             "Queues",
             "Each queue with its messages, consumers and workers, the workers that it wants at the present load, and"
-            " how long the backlog takes. Sources: API, Celery.",
+            " how long the backlog takes. Sources: API, StatsD, Celery.",
             {"queue": Key("Queue")},
             [
                 Column("Messages", by("queue", "airflow_celery_queue_messages"), decimals=0, width=100),
