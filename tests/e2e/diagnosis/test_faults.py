@@ -24,7 +24,7 @@ from tests.e2e.alerts.telling import FOLDER, say
 from tests.e2e.diagnosis.faults.fault import Fault, contains
 from tests.e2e.diagnosis.faults.limits import LIMITS, PARALLELISM
 from tests.e2e.diagnosis.faults.play import Play
-from tests.e2e.diagnosis.faults.report import Result, is_reached, write_score, write_table
+from tests.e2e.diagnosis.faults.report import Result, is_reached, is_tolerable, write_score, write_table
 from tests.e2e.diagnosis.faults.stages import SCENES, Scene, list_faults, list_scenes, make_plan
 
 VERSIONS = os.environ.get("AIRFLOW_VERSIONS", "3.3.2 2.11.2").split()
@@ -65,9 +65,9 @@ def test_each_fault_is_named(version: str, scene: Scene) -> None:
             seen += play.act(act, SECONDS)
         play.order("over")
     results = [Result(version, one) for one in seen]
-    write_report(name, [*write_table(results), "", write_score(results), "", said])
-    assert code == (1 if scene.does_api_suffice else 0), said
-    assert unsaid == [], said
+    write_report(name, [*write_table(results), "", write_score(results), f"not named by diagnose: {unsaid}", said])
+    assert code == 1, said
+    assert is_tolerable(len(unsaid), len(seen)), f"the command does not name {unsaid}: {said}"
     assert is_reached(results)
 
 

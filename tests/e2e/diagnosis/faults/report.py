@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tests.e2e.diagnosis.faults.fault import Seen, list_mentions
 
-GOAL = 58 / 60
+GOAL = float(os.environ.get("E2E_FAULTS_GOAL") or 58 / 60)
+"""The share of points below which the test fails. CI sets less: a small machine that stalls delays alerts."""
 GAPS = frozenset({"a locked table"})
 """Faults that are not named completely yet: the table shows them, the goal is for the others."""
 MAX_SEEN = 3
@@ -55,6 +57,11 @@ def write_score(results: Sequence[Result]) -> str:
         f"{points} of {2 * len(results)} points over {len(results)} faults; {reached} of {most} without those that are "
         f"known not to be named yet; the goal is {GOAL:.1%}"
     )
+
+
+def is_tolerable(missed: int, faults: int) -> bool:
+    """Whether the goal allows that so many of the faults are missed."""
+    return missed <= (1 - GOAL) * faults
 
 
 def is_reached(results: Sequence[Result]) -> bool:

@@ -42,8 +42,6 @@ class Scene(NamedTuple):
     """What is begun beside the first act, for a later one."""
     parallelism: int = 48
     executor: Executor = "LocalExecutor"
-    does_api_suffice: bool = True
-    """Whether one reading of the API shows that something is wrong: who serves a queue is known by the broker alone."""
     is_quiet_first: bool = False
     """Whether healthy DAGs run for a while before anything goes wrong, and nothing may be named then."""
 
@@ -51,7 +49,7 @@ class Scene(NamedTuple):
 SCENES = (
     Scene("limits", [WAITS + LIMITS + COSTS + FAILURES, CROWDED, LOCKED], aside=[burn_alone]),
     Scene("parallelism", [PARALLELISM], parallelism=4, is_quiet_first=True),
-    Scene("workers", [WORKERS], executor="CeleryExecutor", does_api_suffice=False),
+    Scene("workers", [WORKERS], executor="CeleryExecutor"),
 )
 
 
