@@ -22,4 +22,4 @@ def test_every_endpoint_is_in_the_table_with_its_permission() -> None:
 
 def test_every_reader_that_feeds_families_has_its_endpoints_checked_but_for_those_that_only_compute() -> None:
     computing = [reader.name for reader in READERS if reader.families and not reader.checks]
-    assert computing == ["waits", "costs"]
+    assert computing == ["costs"]

@@ -18,6 +18,7 @@ from exporter.diagnosis.waits.waiting import Waiting, explain
 from exporter.metrics.catalogue.api import object_limits, waits
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Change, Memory, Reading
+from exporter.sources.airflow.api.details import event_logs
 from exporter.sources.airflow.limit_tables import build_limit_tables
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.shared import AirflowState
@@ -51,6 +52,7 @@ class WaitsReader(ApiReader):
         *object_limits.FAMILIES,
     )
     needs = ("dags", "runs", "tasks", "pools", "config", "backfills", "import_errors", "assets", "run_history")
+    checks = (event_logs.CHECK,)
 
     def __init__(
         self,

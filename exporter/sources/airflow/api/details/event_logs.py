@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from exporter.sources.airflow.api.base import ApiBase, ListSpec
+from exporter.sources.airflow.api.check_step import CheckStep, count
 from exporter.sources.airflow.api.decode import Moment, RowDecoder, Text, to_seconds
 from exporter.sources.airflow.api.paging import Query, read_one_page
 from exporter.sources.airflow.http.endpoints import Resource
@@ -52,3 +55,12 @@ def read_last_pause(api: ApiBase, dag_id: str) -> Pause | None:
     query: Query = {"dag_id": dag_id, "included_events": events, "order_by": order, "limit": 1}
     found = api.read_list(LIST, lambda fetch: read_one_page(fetch, query), ordered=False)
     return found[0] if found else None
+
+
+def read_any_pause(api: ApiBase) -> Sequence[Pause]:
+    """The last pause of any DAG, to check the permission. Raises ReaderError."""
+    order: str | list[str] = ["-when"] if api.major >= 3 else "-when"
+    return api.read_list(LIST, lambda fetch: read_one_page(fetch, {"order_by": order, "limit": 1}), ordered=False)
+
+
+CHECK = CheckStep("event logs", EVENT_LOGS, read_any_pause, count("last event"), optional=True)
