@@ -19,8 +19,9 @@ STOP_SECONDS = 5.0
 """How long the engine may take to stop."""
 MAX_TRIES = 10
 """Failed tries that are listed."""
-WINDOW = 1_800.0
-"""Seconds before now whose ended tries are read: what failed then is what fails now."""
+WINDOW = 900.0
+"""Seconds before now whose ended tries are read: what failed then is what fails now. The readers read this much at
+once (twice CATCH_UP_SECONDS); more would take several polls, and what is active would be read last."""
 NO_FAILURES = f"No try failed in the last {WINDOW / 60:.0f} minutes."
 NO_COSTS = "Nothing found. Most costs are added up over hours, by a running exporter (page /diagnosis)."
 

@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 
-from exporter.commands.diagnose import NO_COSTS, NO_FAILURES, needs_attention, to_text
+from exporter.commands.diagnose import NO_COSTS, NO_FAILURES, WINDOW, needs_attention, to_text
 from exporter.diagnosis.findings import Finding
 from exporter.diagnosis.reasons import POOL, RETRY_DELAY
 from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding
+from exporter.sources.airflow.counting.cursor import Cursor, next_range
 
 TRY = FailedTry("sales", "load", "r", 3, 2, 0.0, "network", True, "https://airflow.example.org/x")
 FAILURE = FailureFinding("network", "No connection.", 3, {"sales": 3}, ["3 of 4 recover."], "Look at DNS.", TRY)
@@ -24,7 +25,7 @@ def test_it_has_the_parts_of_the_page() -> None:
     for line in (
         "pool: 7 task instances wait (pool forklifts)",
         "  -> Try 4 slots.",
-        "network: 3 failed tries in the last 30 minutes",
+        "network: 3 failed tries in the last 15 minutes",
         "  3 of 4 recover.",
         "  1970-01-01 00:00:00 UTC sales load [3], try 2: network https://airflow.example.org/x",
         "poking_sensors: sales.wait",
@@ -54,3 +55,8 @@ def test_it_says_that_nothing_is_found() -> None:
 )
 def test_when_it_is_more_than_normal_work(diagnosis: Diagnosis, expected: bool) -> None:
     assert needs_attention(diagnosis) is expected
+
+
+def test_what_failed_lately_is_read_in_one_poll() -> None:
+    cursor = Cursor(10_000.0 - WINDOW, 10_000.0 - WINDOW)
+    assert next_range(cursor, 10_000.0).until is None
