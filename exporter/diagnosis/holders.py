@@ -67,6 +67,9 @@ class Holders:
                 self._hold(finding, self._runs[finding.object])
             case reasons.MAX_ACTIVE_TIS:
                 finding.used = self._tasks[finding.object]
+            case reasons.WORKERS_FULL:
+                workers = (self._situation.workers or {}).get(finding.object)
+                finding.limit, finding.used = (workers.slots, workers.busy) if workers else (None, None)
             case reasons.NOT_STARTED:
                 self._describe_queue(finding)
 

@@ -38,8 +38,19 @@ def suggest(finding: Finding) -> str:
             return f"Raise max_active_runs of {name} from {limit}, by up to {finding.runs}, or shorten its runs."
         case reasons.MAX_ACTIVE_TIS:
             return f"Raise the limit of task {name} (max_active_tis_per_dag or max_active_tis_per_dagrun)."
-        case reasons.PARALLELISM:
-            return f"Raise parallelism from {format_limit(finding.limit)} if the machines have CPU and memory to spare."
+        case reasons.PARALLELISM | reasons.NO_WORKER | reasons.WORKERS_FULL:
+            return suggest_capacity(finding)
         case reasons.DAG_PAUSED:
             return f"Unpause {name}, or clear what waits in it."
     return "" if reason.setting == "none" else f"See: {reason.setting}."
+
+
+def suggest_capacity(finding: Finding) -> str:
+    """What to change about parallelism, or about the workers of a queue."""
+    name, task = finding.object, ".".join(finding.example)
+    if finding.reason is reasons.NO_WORKER:
+        return f"Start a worker for it (airflow celery worker --queues {name}), or correct queue= of {task}."
+    if finding.reason is reasons.PARALLELISM:
+        return f"Raise parallelism from {format_limit(finding.limit)} if the machines have CPU and memory to spare."
+    machines = "if their machines have CPU and memory to spare"
+    return f"Start more workers for queue {name}, or raise worker_concurrency {machines}."

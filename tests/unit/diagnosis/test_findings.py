@@ -6,7 +6,7 @@ import json
 
 from exporter.diagnosis.findings import Finding, build_findings
 from exporter.diagnosis.report import Diagnosis, to_json
-from exporter.diagnosis.situation import Situation
+from exporter.diagnosis.situation import Situation, Workers
 from exporter.diagnosis.waits.waiting import explain
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
@@ -92,3 +92,21 @@ def test_a_queue_in_which_nothing_runs_while_others_work_is_named() -> None:
     assert (finding.reason.name, finding.object, finding.patience.name) == ("not_started", "gpu", "BUSY")
     assert "no task instance of queue gpu is running, 1 of other queues are" in finding.facts[0]
     assert finding.suggestion == "Start a worker with queue gpu, or correct queue= of the tasks."
+
+
+def test_full_workers_are_named_with_their_slots_and_a_queue_without_worker_with_the_command() -> None:
+    workers = {"default": Workers(slots=4, busy=4)}
+    rows = [task("queued", "a"), task("queued", "b", queue="gpu")]
+    missing, full = find(situation(*rows, workers=workers))
+    assert (full.reason.name, full.object, full.limit, full.used) == ("workers_full", "default", 4, 4)
+    assert "raise worker_concurrency" in full.suggestion
+    assert (missing.reason.name, missing.object) == ("no_worker", "gpu")
+    assert missing.suggestion == (
+        "Start a worker for it (airflow celery worker --queues gpu), or correct queue= of orders.b."
+    )
+
+
+def test_workers_say_nothing_of_tasks_of_another_executor() -> None:
+    rows = [task("queued", "a", queue="gpu", executor="KubernetesExecutor", queued_when=NOW - 5)]
+    [finding] = find(situation(*rows, workers={}, executors=("CeleryExecutor", "KubernetesExecutor")))
+    assert finding.reason.name == "starting"
