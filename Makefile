@@ -73,7 +73,7 @@ e2e-alerts: $(VENV)/.dev ## real causes fire the shipped alerts, a healthy Airfl
 	$(BIN)/python -m pytest tests/e2e/alerts -m e2e -n 2 -rP -v $(PYTEST_ARGS)
 
 .PHONY: e2e-diagnosis
-e2e-diagnosis: $(VENV)/.dev ## faults in real Airflows, each named with cause and knob (E2E_FAULTS=today: a third); reasons compared with the schedulers
+e2e-diagnosis: $(VENV)/.dev ## faults in real Airflows, each named with cause and knob (E2E_FAULTS=today: a quarter); reasons compared with the schedulers
 	$(BIN)/python -m pytest tests/e2e/diagnosis -m e2e -v -s $(PYTEST_ARGS)
 
 .PHONY: slow

@@ -54,15 +54,15 @@ SCENES = (
 
 
 def list_scenes(versions: Sequence[str], today: date | None = None) -> list[tuple[str, Scene]]:
-    """Every scene in every release; with a date a third of them, another one each day."""
+    """Every scene in every release; with a date a quarter of them, another one each day."""
     everything = [(version, scene) for version in versions for scene in SCENES]
     if today is None:
         return everything
-    thirds: list[list[tuple[str, Scene]]] = [[], [], []]
+    quarters: list[list[tuple[str, Scene]]] = [[], [], [], []]
     for version, scene in everything:
         is_long = len(scene.acts) > 1
-        thirds[versions.index(version) % 2 if is_long else 2].append((version, scene))
-    return thirds[today.toordinal() % len(thirds)]
+        quarters[versions.index(version) % 2 + 2 * is_long].append((version, scene))
+    return quarters[today.toordinal() % len(quarters)]
 
 
 def list_faults(scene: Scene, version: str) -> list[list[Fault]]:
