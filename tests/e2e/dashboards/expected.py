@@ -31,6 +31,7 @@ CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 EMPTY: Mapping[str, str] = {
     "alert AirflowTasksCannotStart: airflow_object:waiting_task_instances": "no pool is missing or too small",
     "airflow-concurrency: Usage of global limits C": CELERY,
+    "airflow-celery: Queues C": "Redis does not know its consumers",
     "rule airflow:worker_slots": CELERY,
     "alert AirflowNoProgress: airflow:worker_slots": CELERY,
     "alert AirflowDagRunsFailingInARow: airflow_dag_max_consecutive_failed_runs": UNLIMITED,

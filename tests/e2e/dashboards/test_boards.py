@@ -27,6 +27,7 @@ from demo.airflow import DAGS, Airflow
 from demo.preparation import DEMO_POOLS, Pool
 from demo.workdir import free_port
 from tests.e2e.dashboards.answers import Answer, QueryLog, Question, of_dashboards, of_rules, of_variables
+from tests.e2e.dashboards.broker import celery_broker
 from tests.e2e.dashboards.expected import reason
 from tests.e2e.exactness.console import Console
 from tests.e2e.exactness.prometheus import Prometheus, find_prometheus
@@ -111,7 +112,8 @@ class Rig:
         with ExitStack() as stack:
             stack.callback(self.airflow.down, remove=True)
             self.airflow.up()
-            subject = Subject(self._folder, self._flags())
+            broker = stack.enter_context(celery_broker(self._folder / "celery"))
+            subject = Subject(self._folder, [*self._flags(), f"--celery.broker-url-file={broker}"])
             stack.callback(subject.close)
             subject.start()
             subject.wait_ready()
