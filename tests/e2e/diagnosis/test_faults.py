@@ -98,7 +98,7 @@ def check_quiet(play: Play, version: str) -> None:
 
 
 def write_report(name: str, lines: Iterable[str]) -> None:
-    """Print it, and leave it for whoever looks later."""
+    """Print it, and keep it in a file."""
     text = "\n".join(lines)
     (FOLDER / f"{name}.md").write_text(f"{text}\n", encoding="utf-8")
     say(f"{name}\n{text}")

@@ -1,4 +1,4 @@
-"""Airflow DAGs that wait for what never comes: sensors, a trigger, a past that failed, assets that nobody makes."""
+"""Airflow DAGs that wait for what never comes: sensors, a trigger, a past that failed, assets that no DAG makes."""
 
 from __future__ import annotations
 
