@@ -19,8 +19,8 @@ from exporter.redaction import hide, redact_foreign
 from exporter.sources.celery.broker_reading import BrokerReading
 
 NEVER = 10**9
-"""Seconds, decades: a client of Redis puts messages back that no worker acknowledged within its own visibility timeout. That
-is the business of the workers. If this client did it, tasks that run for long would run twice."""
+"""Seconds, decades: a client of Redis puts messages back that no worker acknowledged within its own visibility timeout.
+That is the business of the workers. If this client did it, tasks that run for long would run twice."""
 REFUSALS = ("NOAUTH", "WRONGPASS", "NOPERM", "ACCESS_REFUSED", "ACCESS-REFUSED", "invalid username-password")
 """What brokers say where the user is wrong or has no permission."""
 
