@@ -43,6 +43,7 @@ EMPTY: Mapping[str, str] = {
     "alert AirflowBackfillRunsWaiting": PATIENT,
     "alert AirflowDagRunBlocked": NOT_BLOCKED,
     "alert AirflowDagBlocked": NOT_BLOCKED,
+    "alert AirflowDagRunsFailingInARow: airflow_dag_blocked": NOT_BLOCKED,
     "alert AirflowDagBehindSchedule": NOT_BLOCKED,
     "alert AirflowTaskSuspicious": NOT_BLOCKED,
     "airflow-diagnosis: DAGs that do not run": NOT_BLOCKED,
