@@ -41,8 +41,7 @@ VERSION = "3.3.2"
 BORROWED = ("e2e_compat.py", "waits.py", "assets.py", "broken.py", "failures.py")
 """DAG files of the exactness test: deferred tasks, asset schedules, an import error, and failures of every kind."""
 POOLS = {**DEMO_POOLS, "patient": Pool(2, "deferred tasks hold a slot", include_deferred=True)}
-SHARE_EMPTY = 0.18
-"""Many panels and alerts show what is wrong, which nothing is here; each has its reason in expected.py."""
+SHARE_EMPTY = 0.1
 PAUSE = 20.0
 QUIET_SECONDS = 90.0
 """How long everything runs before the first disturbance."""
