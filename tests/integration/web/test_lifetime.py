@@ -126,5 +126,6 @@ def refuses(address: str) -> bool:
     try:
         with connect(address):
             return False
-    except ConnectionRefusedError:
+    # A socket that is closed while it accepts resets the connection.
+    except (ConnectionRefusedError, ConnectionResetError):
         return True
