@@ -22,6 +22,8 @@ class LinkedTry(Protocol):
     def map_index(self) -> int: ...
     @property
     def try_number(self) -> int: ...
+    @property
+    def logical_date(self) -> float | None: ...
 
 
 class LogLinks(NamedTuple):
@@ -61,10 +63,9 @@ def link_on_2(row: LinkedTry) -> str:
     query = {"dag_run_id": row.run_id, "task_id": row.task_id}
     if row.map_index >= 0:
         query["map_index"] = str(row.map_index)
-    logical_date: float | None = getattr(row, "logical_date", None)
-    if logical_date is not None:
+    if row.logical_date is not None:
         # The grid shows the last 25 runs, and opens the logs of a task instance only in a run that it shows.
-        query["base_date"] = datetime.fromtimestamp(logical_date, UTC).isoformat(timespec="microseconds")
+        query["base_date"] = datetime.fromtimestamp(row.logical_date, UTC).isoformat(timespec="microseconds")
     query["tab"] = "logs"
     return f"/dags/{quote_id(row.dag_id)}/grid?{urlencode(query, safe='', errors='replace', quote_via=quote)}"
 

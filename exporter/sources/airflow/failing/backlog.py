@@ -43,6 +43,8 @@ class BacklogEntry(msgspec.Struct, frozen=True, array_like=True):
     """When it may be asked for again."""
     max_tries: int = 0
     """How often Airflow may retry the task."""
+    logical_date: float | None = None
+    """Of its run: what Airflow 2 needs to show it."""
 
     @property
     def failed(self) -> bool:
@@ -78,6 +80,7 @@ def remember_tries(events: Iterable[CountedEvent]) -> dict[str, dict[bytes, byte
                 row.hostname,
                 row.operator,
                 max_tries=row.max_tries,
+                logical_date=row.logical_date,
             )
             entries[make_key(task_instance_key(row), row.try_number)] = encode(entry)
     return {BACKLOG_SPACE: entries} if entries else {}

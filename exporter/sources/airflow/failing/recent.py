@@ -35,6 +35,8 @@ class RecentFailure(msgspec.Struct, frozen=True, array_like=True):
     """Unix seconds, by Airflow's clock."""
     error_class: str
     retried: bool
+    logical_date: float | None = None
+    """Of its run: what Airflow 2 needs to show it."""
 
 
 def make_recent(entry: BacklogEntry, error_class: str, now: float) -> RecentFailure:
@@ -49,6 +51,7 @@ def make_recent(entry: BacklogEntry, error_class: str, now: float) -> RecentFail
         ended,
         error_class,
         entry.retried,
+        entry.logical_date,
     )
 
 
