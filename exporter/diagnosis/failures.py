@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from exporter.diagnosis.error_classes import BY_NAME, UNKNOWN
 from exporter.diagnosis.findings import MAX_NAMED
 from exporter.diagnosis.report import FailedTry, FailureFinding
+from exporter.diagnosis.words import format_seconds
 
 MAX_NEWEST = 10
 """Failed tries that are listed."""
@@ -54,5 +55,5 @@ def list_evidence(tries: Sequence[FailedTry], dags: Counter[str], now: float) ->
     ]
     if retried:
         facts.append(f"Airflow retries {retried} of them" if retried < count else "Airflow retries all of them")
-    facts.append(f"the newest: {newest.dag_id}.{newest.task_id}, {max(0.0, now - newest.ended_at):.0f} s ago")
+    facts.append(f"the newest: {newest.dag_id}.{newest.task_id}, {format_seconds(now - newest.ended_at)} ago")
     return facts

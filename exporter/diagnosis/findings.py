@@ -19,7 +19,7 @@ from exporter.diagnosis.waits.parked import PARKED, ParkedContext, describe_park
 from exporter.diagnosis.waits.running import Suspicion
 from exporter.diagnosis.waits.stalled import Stall, get_stall_object
 from exporter.diagnosis.waits.waiting import Waiting, get_since
-from exporter.diagnosis.words import format_limit
+from exporter.diagnosis.words import format_limit, format_seconds
 
 MAX_NAMED = 3
 """How many holders, and how many waiting DAGs, a finding names."""
@@ -129,7 +129,7 @@ class Finding:
             more = len(self.dags) - MAX_NAMED
             found.append(f"{what}: {waiting}" + (f" and {more} more DAGs" if more > 0 else ""))
         if self.since is not None:
-            found.append(f"{self._say_since()} {max(0.0, now - self.since):.0f} s")
+            found.append(f"{self._say_since()} {format_seconds(now - self.since)}")
         return [*found, *self.facts]
 
     def _say_since(self) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from exporter.diagnosis.error_classes import BY_NAME, UNKNOWN
 from exporter.diagnosis.report import CostFinding
+from exporter.diagnosis.words import format_seconds
 
 MIN_TRIES = 5
 """Failed tries that a statement about a DAG's retries needs."""
@@ -119,10 +120,3 @@ def get_class_suggestion(count: RetryCount) -> str:
     """What the class suggests; nothing where it is not known."""
     described = BY_NAME.get(count.error_class, UNKNOWN)
     return "" if described is UNKNOWN else described.suggestion
-
-
-def format_seconds(seconds: float) -> str:
-    """A duration for people: 45 s, 12 min, 3.5 h."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"

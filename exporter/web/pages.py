@@ -12,6 +12,7 @@ from itertools import groupby
 from exporter import __version__
 from exporter.collect.status import ReadCycle, ReaderStatus, SourceStatus
 from exporter.config.settings import Setting
+from exporter.diagnosis.words import format_seconds
 from exporter.web.html import Markup, join, tag
 from exporter.web.style import STYLE
 
@@ -258,14 +259,4 @@ def render_age(timestamp: float | None, now: float) -> Markup:
 
 def format_duration(seconds: float) -> str:
     """A duration in seconds, written in at most two units."""
-    if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f}".removesuffix(".0") + " s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{hours // 24} d {hours % 24} h"
+    return f"{seconds * 1000:.0f} ms" if seconds < 0.9995 else format_seconds(seconds)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from exporter.diagnosis.costs.rows import MemoryGrowth
 from exporter.diagnosis.report import CostFinding
+from exporter.diagnosis.words import format_seconds
 
 MIN_TRIES_PER_RUN = 100
 """Fewer tasks in a run are no burden, however short they are: a hundred starts cost a minute or two."""
@@ -93,15 +94,15 @@ def find_too_fine(dag: DagCosts, around: Surroundings) -> Iterator[CostFinding]:
     if dag.short_per_run <= MIN_SHORT_SHARE * dag.tries_per_run:
         return
     least = around.queued + (around.running or 0.0)
-    median = "" if dag.median_duration is None else f", half of its tries end within {dag.median_duration:.1f} s"
-    quickest = "" if around.running is None else f", and the quickest task here still runs for {around.running:.1f} s"
+    median = say_seconds(", half of its tries end within", dag.median_duration)
+    quickest = say_seconds(", and the quickest task here still runs for", around.running)
     yield CostFinding(
         "too_fine",
         dag.dag_id,
         "Most tasks of the DAG do less work than starting them costs.",
         [
             f"{dag.short_per_run:.0f} of {dag.tries_per_run:.0f} tries of a run, mostly of {dag.short_task}{median}",
-            f"a start takes {around.queued:.1f} s{quickest}",
+            f"a start takes {format_seconds(around.queued)}{quickest}",
             f"{dag.short_tries:.0f} such tries in {format_seconds(around.observed)}",
         ],
         f"Give each task of {dag.short_task or dag.dag_id} a batch of some {suggest_batch(dag, least)} items: "
@@ -202,8 +203,6 @@ def find_growing(growing: Mapping[tuple[str, str], MemoryGrowth]) -> Iterator[Co
         )
 
 
-def format_seconds(seconds: float) -> str:
-    """A duration as people write it."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
+def say_seconds(words: str, seconds: float | None) -> str:
+    """Words and a duration; nothing where it is not known."""
+    return "" if seconds is None else f"{words} {format_seconds(seconds)}"

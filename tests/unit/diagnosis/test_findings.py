@@ -33,7 +33,7 @@ def test_a_full_pool_is_named_with_its_use_its_holders_and_the_slots_that_are_mi
         "limit 2, 2 in use",
         "held by moves (2)",
         "waiting: orders (2)",
-        "the longest waits for 840 s",
+        "the longest waits for 14 min",
     ]
     assert finding.suggestion == (
         "Pool forklifts: 2 more slots would take everything that waits now (2 slots, 2 in use)."

@@ -52,7 +52,7 @@ def test_a_wait_far_longer_than_in_the_past_is_more_than_normal() -> None:
     assert find(deferred(600), get_past=lambda *_: past).patience.name == "NORMAL"
     longer = find(deferred(700), get_past=lambda *_: past)
     assert longer.patience.name == "BUSY"
-    assert "95 % of its last 10 successful tries took up to 60 s" in longer.facts[-1]
+    assert "95 % of its last 10 successful tries took up to 1 min" in longer.facts[-1]
 
 
 def test_without_a_known_past_half_a_day_is_the_limit() -> None:

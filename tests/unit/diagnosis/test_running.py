@@ -38,7 +38,7 @@ def test_far_longer_than_its_past_is_both_a_multiple_and_ten_minutes_more() -> N
     [found] = find(running(700), get_past=lambda *_: SHORT)
     assert (found.reason.name, found.since) == ("hangs", NOW - 700)
     assert found.facts == [
-        "for 12 min; 95 % of its last 10 successful tries took up to 60 s",
+        "for 12 min; 95 % of its last 10 successful tries took up to 1 min",
         "whether its process uses CPU is not known: no exporter sees it together with Airflow's API",
     ]
     assert find(running(700), get_past=lambda *_: Past([600.0] * 10)) == []

@@ -128,7 +128,7 @@ class TestSources:
     def test_tells_how_each_reader_fares(self) -> None:
         reader = make_reader(outcome="rate_limited", message="429", last_success=NOW - 3700, interval=60.0, pause=95.0)
         text = Outline(render_sources_page([make_source(reader)], NOW)).text
-        assert "dags rate limited 1 h 1 min ago 12 s ago 250 ms 1 min (now 1 min 35 s) 429" in text
+        assert "dags rate limited 1 h 2 min ago 12 s ago 250 ms 1 min (now 1 min 35 s) 429" in text
 
     def test_shows_the_last_cycles_of_each_reader_with_their_log(self) -> None:
         cycles = (
@@ -209,7 +209,7 @@ class TestMarkup:
         (61.0, "1 min 1 s"),
         (3600.0, "1 h"),
         (3660.0, "1 h 1 min"),
-        (172_800.0, "2 d 0 h"),
+        (172_800.0, "2 d"),
     ],
 )
 def test_durations_have_at_most_two_units(seconds: float, told: str) -> None:

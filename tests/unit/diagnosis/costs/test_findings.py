@@ -69,7 +69,7 @@ def test_few_tasks_tasks_that_work_and_an_unknown_start_are_no_finding(
 def test_sensors_that_hold_a_tenth_of_the_slots_are_named() -> None:
     [found] = find(poked_seconds=3.2 * 3_600)
     assert (found.name, found.seconds) == ("poking_sensor", 3.2 * 3_600)
-    assert "3.2 slots on average, 10 % of 32, over 60 min" in found.evidence
+    assert "3.2 slots on average, 10 % of 32, over 1 h" in found.evidence
     assert "deferrable=True" in found.suggestion
     assert find(poked_seconds=3.1 * 3_600) == []
 
