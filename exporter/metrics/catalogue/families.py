@@ -1,6 +1,6 @@
 """Every family that can be exposed, one declaration each: exposition, docs and checks derive from it."""
 
-from exporter.metrics.catalogue import celery, exporter
+from exporter.metrics.catalogue import celery, database, exporter
 from exporter.metrics.catalogue.api import costs, dags, failures, instance, object_limits, pools, runs, tasks, waits
 from exporter.metrics.catalogue.host import machine, processes, task_resources
 from exporter.metrics.catalogue.statsd import (
@@ -42,6 +42,7 @@ FAMILIES = (
     *task_resources.FAMILIES,
     *machine.FAMILIES,
     *celery.FAMILIES,
+    *database.FAMILIES,
     *exporter.FAMILIES,
 )
 
