@@ -1,4 +1,4 @@
-"""What is exposed or recorded is of use: on a dashboard, in a rule, in an alert, or somebody is named who uses it."""
+"""What is exposed or recorded is of use: on a dashboard, in a rule, an alert or advice, or its audience is named."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind
+from exporter.tuning.queries import QUERIES
 from tests.contract.promql import RULES, rules, walk
 from tests.grafana.boards import annotation_queries, panel_queries, substitute, variable_queries
 
@@ -41,7 +42,8 @@ def read_by_dashboards() -> Iterator[str]:
 DASHBOARDS = frozenset(read_by_dashboards())
 IN_ALERTS = frozenset(name for expression in expressions(ALERTS) for name in names(expression))
 IN_RULES = frozenset(name for expression in expressions(RULES) for name in names(expression))
-USED = DASHBOARDS | IN_ALERTS | IN_RULES
+IN_ADVICE = frozenset(name for query in QUERIES for name in names(query.fill("demo", "14d")))
+USED = DASHBOARDS | IN_ALERTS | IN_RULES | IN_ADVICE
 RECORDED = sorted({rule["record"] for rule in rules() if "record" in rule})
 
 

@@ -1,0 +1,291 @@
+"""What advice is computed from: the questions to Prometheus, most of them to series of prometheus/rules/tuning.yml.
+
+Nothing here asks: it is data for the client, for the PromQL that each finding shows, and for the tests of the rules.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from string import Template
+from typing import NamedTuple
+
+STEP = 300.0
+"""Seconds between two points: the interval of the rules."""
+MINUTE = 60.0
+
+
+class DataOrigin(Enum):
+    """What a series comes from, and what to do where it is missing."""
+
+    RULES = "load prometheus/rules/tuning.yml (`airflow-exporter rules`) and wait for data"
+    API = "let the exporter read Airflow's API"
+    HOST = "run the exporter with --collector.host on the machines where tasks run"
+    STATSD = "send Airflow's StatsD events to the exporter"
+    CELERY = "set --celery.broker-url-file, so that the exporter reads the broker"
+
+
+class SeriesQuery(NamedTuple):
+    """One question. `$airflow` stands for the Airflow, `$window` for the time that is looked at, such as 14d."""
+
+    name: str
+    expression: str
+    meaning: str
+    """What the answer is, with its unit; for titles."""
+    source: DataOrigin
+    step: float | None = STEP
+    """Seconds between points; None for one value at the end of the window."""
+
+    def fill(self, airflow: str, window: str) -> str:
+        """The expression for an Airflow and a window."""
+        name = airflow.replace("\\", "\\\\").replace('"', '\\"')
+        return Template(self.expression).substitute(airflow=name, window=window)
+
+
+def over_time(name: str, series: str, meaning: str, source: DataOrigin, matchers: str = "") -> SeriesQuery:
+    """A series as it went."""
+    return SeriesQuery(name, f'{series}{{airflow="$airflow"{matchers}}}', meaning, source)
+
+
+def at_end(name: str, expression: str, meaning: str, source: DataOrigin) -> SeriesQuery:
+    """The value at the end of the window, or one that covers all of it."""
+    return SeriesQuery(name, expression, meaning, source, None)
+
+
+def summed(name: str, series: str, meaning: str, source: DataOrigin) -> SeriesQuery:
+    """The sum over the window of a series whose steps do not overlap."""
+    return at_end(name, f'sum_over_time({series}{{airflow="$airflow"}}[$window])', meaning, source)
+
+
+def hourly(name: str, series: str, meaning: str, source: DataOrigin) -> SeriesQuery:
+    """The sum over the window of what is recorded every minute for the hour before."""
+    return at_end(name, f'sum_over_time({series}{{airflow="$airflow"}}[$window:1h])', meaning, source)
+
+
+RUNNING = over_time("running", "airflow:running_tasks:mean5m", "running tasks", DataOrigin.RULES)
+WAITING = over_time("waiting", "airflow:waiting_tasks:mean5m", "waiting tasks that could run", DataOrigin.RULES)
+WORK = over_time("work", "airflow:task_work_seconds:rate5m", "seconds of work done per second", DataOrigin.RULES)
+STRETCH = over_time(
+    "stretch", "airflow:task_stretch:ratio5m", "duration of tries over that with little load", DataOrigin.RULES
+)
+TRIES = over_time("tries", "airflow:task_tries:rate5m", "tries that end per second", DataOrigin.API)
+SLOTS = over_time("slots", "airflow:parallelism_slots:max", "parallelism over all schedulers", DataOrigin.API)
+CPU_PER_TASK = over_time(
+    "cpu_per_task", "airflow:running_task_cpus:mean5m", "CPUs used by a running task", DataOrigin.HOST
+)
+TASK_CPUS = over_time(
+    "task_cpus", "airflow_host:task_cpu_seconds:rate5m", "CPUs used by tasks, by machine", DataOrigin.HOST
+)
+ALL_TASK_CPUS = over_time("all_task_cpus", "airflow:task_cpu_seconds:rate5m", "CPUs used by tasks", DataOrigin.HOST)
+TASK_MEMORY = over_time(
+    "task_memory", "airflow_host:task_memory_bytes:sum", "memory of running tasks, by machine", DataOrigin.HOST
+)
+HOST_CPU = over_time(
+    "host_cpu", "airflow_host:cpu_used:ratio_rate5m", "share of the CPUs used, by machine", DataOrigin.HOST
+)
+HOST_MEMORY = over_time(
+    "host_memory", "airflow_host:memory_used:ratio", "share of memory used, by machine", DataOrigin.HOST
+)
+PRESSURE = over_time(
+    "pressure",
+    "airflow_host:pressure_waiting:ratio_rate5m",
+    "share of time in which something waits for the resource (PSI), by machine",
+    DataOrigin.HOST,
+)
+API_SECONDS = over_time(
+    "api_seconds", "airflow:api_request_seconds:quantile5m", "p95 of requests to the API, s", DataOrigin.API
+)
+CRITICAL_SECTION = over_time(
+    "critical_section",
+    "airflow:critical_section_seconds:quantile5m",
+    "p95 of the critical section, s",
+    DataOrigin.STATSD,
+)
+WAITED = over_time("waited", "airflow:waited_seconds:rate5m", "waiting tasks by reason", DataOrigin.RULES)
+OBJECT_WAITED = over_time(
+    "object_waited", "airflow_object:waited_seconds:rate5m", "waiting tasks by reason and object", DataOrigin.RULES
+)
+WAITING_RUNS = over_time(
+    "waiting_runs", "airflow_object:waiting_dag_runs:mean5m", "waiting runs by reason and object", DataOrigin.RULES
+)
+POOL_SLOTS = over_time("pool_slots", "airflow_pool:slots:max", "slots of the pool", DataOrigin.API)
+POOL_USED = over_time("pool_used", "airflow_pool:occupied_slots:sum", "occupied slots of the pool", DataOrigin.API)
+POOL_WANTED = over_time(
+    "pool_wanted", "airflow_pool:wanted_slots:sum", "occupied and wanted slots of the pool", DataOrigin.RULES
+)
+DUE = SeriesQuery(
+    "due", 'airflow:dag_runs_due:count1m{airflow="$airflow"}', "runs due in the next minute", DataOrigin.RULES, MINUTE
+)
+
+HOST_CPUS = at_end("host_cpus", 'airflow_host_cpus{airflow="$airflow"}', "CPUs of the machine", DataOrigin.HOST)
+HOST_MEMORY_BYTES = at_end(
+    "host_memory_bytes",
+    'sum without (state) (airflow_host_memory_bytes{airflow="$airflow"})',
+    "memory of the machine",
+    DataOrigin.HOST,
+)
+EXECUTOR = at_end(
+    "executor",
+    'max by (executor) (airflow_executor_info{airflow="$airflow", default="true"})',
+    "the executor",
+    DataOrigin.API,
+)
+SCHEDULERS = at_end(
+    "schedulers",
+    'max by (airflow) (airflow_component_instances{airflow="$airflow", component="scheduler"})',
+    "live schedulers",
+    DataOrigin.API,
+)
+WORKER_CONCURRENCY = at_end(
+    "worker_concurrency",
+    'max by (airflow) (airflow_worker_concurrency{airflow="$airflow"})',
+    "worker_concurrency as configured",
+    DataOrigin.API,
+)
+WORKER_SLOTS = at_end(
+    "worker_slots",
+    'max by (worker) (airflow_celery_worker_slots{airflow="$airflow"})',
+    "slots of each Celery worker",
+    DataOrigin.CELERY,
+)
+MAX_ACTIVE_TASKS = at_end(
+    "max_active_tasks",
+    'max by (dag_id) (airflow_dag_run_active_tasks_max{airflow="$airflow"}'
+    ' or airflow_dag_max_active_tasks{airflow="$airflow"})',
+    "max_active_tasks of the DAG",
+    DataOrigin.API,
+)
+MAX_ACTIVE_RUNS = at_end(
+    "max_active_runs",
+    'max by (dag_id) (airflow_dag_max_active_runs{airflow="$airflow"})',
+    "max_active_runs of the DAG",
+    DataOrigin.API,
+)
+RUN_SECONDS_P50 = at_end(
+    "run_seconds_p50",
+    'max by (dag_id) (last_over_time(airflow_dag:dag_run_duration_seconds:quantile1w{airflow="$airflow"}[1d]))',
+    "duration of the DAG's runs",
+    DataOrigin.API,
+)
+NEXT_RUN = at_end(
+    "next_run",
+    'max by (dag_id) (airflow_dag_next_run_timestamp_seconds{airflow="$airflow"})'
+    ' and on (dag_id) max by (dag_id) (airflow_dag_paused{airflow="$airflow"}) == 0',
+    "when the next run of the DAG is due",
+    DataOrigin.API,
+)
+SCHEDULE = at_end(
+    "schedule",
+    'max by (dag_id, schedule) (airflow_dag_info{airflow="$airflow"})',
+    "schedule of the DAG",
+    DataOrigin.API,
+)
+SKIPPED = summed(
+    "skipped",
+    "airflow_dag:skipped_intervals:increase15m",
+    "times of the DAG's schedule without a run",
+    DataOrigin.RULES,
+)
+RETRIED = summed(
+    "retried",
+    "airflow_dag:task_tries_retried_by_class:increase15m",
+    "retries by class of the failed try",
+    DataOrigin.RULES,
+)
+RECOVERED = summed(
+    "recovered",
+    "airflow_dag:task_tries_recovered_by_class:increase15m",
+    "retries that helped, by class",
+    DataOrigin.RULES,
+)
+RETRY_DELAY = summed(
+    "retry_delay",
+    "airflow_dag:retry_delay_seconds_by_class:increase15m",
+    "seconds that retries were delayed",
+    DataOrigin.RULES,
+)
+SHORT_TRIES = summed(
+    "short_tries", "airflow_dag:short_tries:increase15m", "tries that did less than their start costs", DataOrigin.RULES
+)
+TASK_SECONDS = summed(
+    "task_seconds", "airflow_task:run_seconds:increase15m", "seconds that the task ran", DataOrigin.RULES
+)
+TASK_MEAN = at_end(
+    "task_mean",
+    'avg_over_time(airflow_task:run_seconds:mean15m{airflow="$airflow"}[$window])',
+    "duration of the task's tries",
+    DataOrigin.RULES,
+)
+TASK_MAX = at_end(
+    "task_max",
+    'max_over_time(airflow_task:run_seconds:mean15m{airflow="$airflow"}[$window])',
+    "longest duration of the task's tries",
+    DataOrigin.RULES,
+)
+TASK_PEAK = at_end(
+    "task_peak",
+    'max_over_time(airflow_task:peak_memory_bytes:max{airflow="$airflow"}[$window])',
+    "peak memory of the task's processes",
+    DataOrigin.HOST,
+)
+PEAK_GROWTH = at_end(
+    "peak_growth",
+    'max by (dag_id, task_id) (airflow_task_peak_memory_growth_ratio{airflow="$airflow"})',
+    "growth of the task's peak memory from its oldest to its newest tries",
+    DataOrigin.HOST,
+)
+TRY_PEAK_P95 = at_end(
+    "try_peak_p95",
+    'max_over_time(airflow:task_try_peak_memory_bytes:quantile1h{airflow="$airflow"}[$window])',
+    "largest hourly p95 of the peak memory of tries",
+    DataOrigin.HOST,
+)
+TRY_CPU = at_end(
+    "try_cpu",
+    'avg_over_time(airflow_dag:task_try_cpu_seconds:mean1h{airflow="$airflow"}[$window])',
+    "CPU seconds of a try of the DAG",
+    DataOrigin.HOST,
+)
+DAG_TRIES = hourly("dag_tries", "airflow_dag:task_tries:increase1h", "tries of the DAG", DataOrigin.API)
+DAG_SECONDS = hourly(
+    "dag_seconds", "airflow_dag:task_run_seconds:increase1h", "seconds that the DAG's tasks ran", DataOrigin.API
+)
+DAG_FAILED = hourly(
+    "dag_failed", "airflow_dag:task_failed_seconds:increase1h", "seconds of the DAG's failed tries", DataOrigin.API
+)
+DAG_OVERHEAD = hourly(
+    "dag_overhead", "airflow_dag:overhead_seconds:increase1h", "seconds of starting tasks", DataOrigin.API
+)
+DAG_WAITED = hourly(
+    "dag_waited", "airflow_dag:waited_seconds:increase1h", "seconds that the DAG's tasks waited", DataOrigin.API
+)
+DAG_POKED = hourly(
+    "dag_poked",
+    "airflow_dag:sensor_poke_seconds:increase1h",
+    "seconds for which sensors held a slot by poking",
+    DataOrigin.API,
+)
+QUEUE_MESSAGES = over_time(
+    "queue_messages", "airflow_celery_queue_messages", "messages in the queue", DataOrigin.CELERY
+)
+HELD_TASKS = over_time(
+    "held_tasks",
+    "airflow_celery_queue_held_tasks",
+    "tasks reserved by busy workers while others are free",
+    DataOrigin.CELERY,
+)
+VISIBILITY_TIMEOUT = at_end(
+    "visibility_timeout",
+    'max by (airflow) (airflow_celery_visibility_timeout_seconds{airflow="$airflow"})',
+    "visibility timeout of the broker",
+    DataOrigin.CELERY,
+)
+LONGEST_TRY = at_end(
+    "longest_try",
+    "max by (dag_id) (max_over_time("
+    'airflow_dag:task_duration_seconds:quantile1h{airflow="$airflow", quantile="0.99"}[$window]))',
+    "p99 of the duration of the DAG's tries",
+    DataOrigin.API,
+)
+
+QUERIES = tuple(value for value in dict(globals()).values() if isinstance(value, SeriesQuery))
+"""All questions, in the order above."""
