@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -94,7 +95,11 @@ def test_datagrams_come_whole_in_order_and_with_their_senders_address(
             sock.send(datagram)
             time.sleep(0.0002)
         here = socket.inet_pton(family, sock.getsockname()[0])
-    assert wait_for(notebook, 200) == sent
+    received = wait_for(notebook, 200)
+    assert sorted(received) == sorted(sent)
+    # The kernel stamps a datagram before it queues it: where that takes long, two neighbours may be exchanged.
+    exchanged = sum(sent.index(one) > sent.index(other) for one, other in itertools.pairwise(received))
+    assert exchanged <= (2 if kind is OrderedReader else 0)
     assert notebook.senders == {here}
     assert (receiver.packets["udp"], receiver.lost) == (200, 0)
     assert isinstance(receiver._readers[0][1], kind)
