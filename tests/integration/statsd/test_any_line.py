@@ -40,7 +40,7 @@ def resolve(
 
 
 @given(st.lists(SIGNATURES, max_size=20), st.sampled_from([PLAIN, TAGGED, StatsdSettings()]))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 def test_no_signature_is_ever_too_strange(signatures: list[Signature], how: StatsdSettings) -> None:
     directory = Directory()
     directory.set_dags(["a.b", "a", "dag_id"])

@@ -158,7 +158,7 @@ SETTINGS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(config=SETTINGS, signatures=st.lists(SIGNATURES, max_size=8))
 def test_nothing_raises_and_every_resolution_is_whole(config: StatsdSettings, signatures: list[Signature]) -> None:
     directory = Directory()
