@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from kombu import Connection
 from kombu.exceptions import KombuError
+from kombu.utils.url import parse_url
 
 from exporter.config.secret_file import SecretFile, SecretVariable
 from exporter.config.settings import CelerySettings
@@ -50,7 +51,7 @@ class Broker:
         options = read_transport_options(self._settings)
         try:
             self._connection = Connection(
-                url,
+                drop_tls(url),
                 connect_timeout=self._settings.timeout,
                 heartbeat=0,
                 ssl=build_tls(url, self._settings),
@@ -79,6 +80,9 @@ class Broker:
         except (*connection.connection_errors, *connection.channel_errors, KombuError, OSError) as error:
             self.close()
             raise ReaderError(*classify(error, self.name)) from None
+        except Exception:
+            self.close()  # what nobody expected may have left half an answer behind
+            raise
 
     def read(self, queues: Iterable[str]) -> BrokerReading:
         """Read these queues, those of them that exist, and the broker itself."""
@@ -162,23 +166,31 @@ def build_options(url: str, options: Mapping[str, Any], timeout: float) -> dict[
 def build_tls(url: str, settings: CelerySettings) -> dict[str, Any] | bool:
     """The parameters of TLS; False without TLS. Certificates are verified unless the URL says otherwise (Redis)."""
     scheme = urlsplit(url).scheme
-    redis = scheme.startswith(("redis", "sentinel"))
     files = {
         "ca_certs": settings.broker_ca_file,
         "certfile": settings.broker_client_certificate_file,
         "keyfile": settings.broker_client_key_file,
     }
     given = {key: str(path) for key, path in files.items() if path is not None}
-    if redis:
-        return (
-            {"ssl_cert_reqs": ssl.CERT_REQUIRED, **{f"ssl_{key}": path for key, path in given.items()}}
-            if given
-            else False
-        )
+    if scheme.startswith(("redis", "sentinel")):
+        named = parse_url(url.split(";", maxsplit=1)[0]).get("ssl", {})
+        wanted = given or named or scheme == "rediss"
+        prefixed = {f"ssl_{key}": path for key, path in given.items()}
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, **named, **prefixed} if wanted else False
     if scheme != "amqps" and not given:
         return False
     ca_file = given.get("ca_certs") or ssl.get_default_verify_paths().cafile
     return {"cert_reqs": ssl.CERT_REQUIRED, **given, "ca_certs": ca_file, "server_hostname": urlsplit(url).hostname}
+
+
+def drop_tls(url: str) -> str:
+    """The URL without its parameters of TLS: kombu would take them in the place of `build_tls`, not beside it."""
+    kept = []
+    for one in url.split(";"):
+        parts = urlsplit(one)
+        query = "&".join(field for field in parts.query.split("&") if not field.startswith("ssl_"))
+        kept.append(f"{one.split('?')[0]}?{query}" if query else one.split("?")[0])
+    return ";".join(kept)
 
 
 def classify(error: BaseException, name: str) -> tuple[str, str]:
@@ -194,5 +206,6 @@ def classify(error: BaseException, name: str) -> tuple[str, str]:
 
 
 def explain(error: BaseException) -> str:
-    """The message of an error without secrets, on one line."""
-    return " ".join(redact_foreign(str(error) or type(error).__name__, 500).split())
+    """The message of an error without secrets, on one line; Sentinel shows whole objects in its own."""
+    text = (str(error) or type(error).__name__).split(" : <redis.")[0]
+    return " ".join(redact_foreign(text, 500).split())

@@ -14,7 +14,13 @@ from exporter.sources.celery.broker_reading import BrokerReading, QueueDepth, ti
 def read(connection: Connection, queues: Sequence[str]) -> BrokerReading:
     """Read the queues in one round trip, and the memory in another."""
     channel = connection.default_channel
-    client = channel.client
+    # Not `channel.client`: the answers that remote control waits for may be on their way on its connection.
+    with channel.conn_or_acquire() as client:
+        return read_with(client, channel, queues)
+
+
+def read_with(client: Any, channel: Any, queues: Sequence[str]) -> BrokerReading:  # noqa: ANN401 - no usable types
+    """Read by a client; the channel knows how the lists are named."""
     client.ping()  # opens the connection, which is not to be measured
     response_seconds = time_call(client.ping)
     names = [list_keys(queue, channel.sep, channel.priority_steps) for queue in queues]

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 from celery import Celery
+from kombu import Connection, Consumer, Queue
 
 from exporter.config.settings import CelerySettings
 from exporter.diagnosis.situation import Workers
 from exporter.metrics.catalogue import celery
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import ReaderError
+from exporter.sources.celery import redis_queues
 from exporter.sources.celery.source import CelerySource
 from exporter.sources.directory import Directory
-from tests.integration.celery.conftest import PASSWORD, StartWorker, wait_for
+from tests.integration.celery.conftest import StartWorker
+from tests.integration.celery.servers import PASSWORD, wait_for
 
 VARIABLE = "TEST_BROKER_URL"
 WORKER = "celery@one"
@@ -134,6 +138,16 @@ class TestRedis:
             read_all(source)
         source.close()
         assert [key for key in client.scan_iter() if not key.startswith(b"_kombu.binding_")] == []
+
+    def test_an_answer_that_is_waited_for_does_not_come_in_the_place_of_a_reading(self, redis_url: str) -> None:
+        with Connection(redis_url) as connection:
+            consumer = Consumer(connection.default_channel, [Queue("silent")], accept=["json"])
+            with consumer, suppress(TimeoutError):
+                connection.drain_events(timeout=0.2)
+            reading = redis_queues.read(connection, ["heavy"])
+        assert reading.memory is not None
+        assert reading.memory > 100_000
+        assert reading.response_seconds < 0.9, "Redis was asked while it held the other answer back"
 
     def test_a_wrong_password_is_said_without_repeating_it(
         self, redis_url: str, monkeypatch: pytest.MonkeyPatch, directory: Directory

@@ -17,6 +17,7 @@ from exporter.sources.celery.broker import (
     classify,
     clean_url,
     describe_url,
+    drop_tls,
     read_transport_options,
 )
 
@@ -60,10 +61,31 @@ def test_rabbitmq_has_timeouts() -> None:
 
 
 class TestTls:
-    def test_redis_is_configured_by_its_url_unless_files_are_given(self, tmp_path: Path) -> None:
-        assert build_tls("rediss://cache/0", CelerySettings()) is False
-        found = build_tls("rediss://cache/0", CelerySettings(broker_ca_file=tmp_path / "ca.pem"))
+    def test_redis_is_verified(self) -> None:
+        assert build_tls("rediss://cache/0", CelerySettings()) == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+
+    def test_redis_is_not_verified_if_its_url_says_so(self) -> None:
+        found = build_tls("rediss://cache/0?ssl_cert_reqs=CERT_NONE", CelerySettings())
+        assert found == {"ssl_cert_reqs": ssl.CERT_NONE}
+
+    @pytest.mark.parametrize("query", ["", "?ssl_cert_reqs=required"])
+    def test_the_files_are_used_beside_what_the_url_of_redis_says(self, tmp_path: Path, query: str) -> None:
+        found = build_tls(f"rediss://cache/0{query}", CelerySettings(broker_ca_file=tmp_path / "ca.pem"))
         assert found == {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": str(tmp_path / "ca.pem")}
+
+    @pytest.mark.parametrize(
+        ("url", "rest"),
+        [
+            ("rediss://:a%3Fb@cache/0?ssl_cert_reqs=none&db=1", "rediss://:a%3Fb@cache/0?db=1"),
+            ("sentinel://one/0?ssl_ca_certs=ca.pem;sentinel://two/0", "sentinel://one/0;sentinel://two/0"),
+            ("amqp://rabbit//?heartbeat=10", "amqp://rabbit//?heartbeat=10"),
+        ],
+    )
+    def test_the_url_is_left_without_them(self, url: str, rest: str) -> None:
+        assert drop_tls(url) == rest
+
+    def test_redis_without_tls(self) -> None:
+        assert build_tls("redis://cache/0", CelerySettings()) is False
 
     def test_rabbitmq_is_always_verified(self) -> None:
         found = build_tls("amqps://rabbit:5671//", CelerySettings())
