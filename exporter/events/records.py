@@ -31,6 +31,9 @@ class EndedTryFacts(NamedTuple):
     queued_at: float | None
     started_at: float | None
     ended_at: float | None
+    pool_slots: int | None = None
+    priority_weight: int | None = None
+    """Both are stored in state files: fields that are added need a default, and their place is the end."""
 
 
 class EndedRunFacts(NamedTuple):
@@ -64,6 +67,8 @@ def make_try_event(facts: EndedTryFacts, error_class: str | None, log_url: str, 
         "queued_seconds": measure(facts.queued_at, facts.started_at),
         "run_seconds": measure(facts.started_at, facts.ended_at),
         "pool": facts.pool,
+        "pool_slots": facts.pool_slots,
+        "priority_weight": facts.priority_weight,
         "queue": facts.queue,
         "operator": facts.operator,
         "log_url": log_url or None,

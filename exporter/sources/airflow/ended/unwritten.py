@@ -69,6 +69,8 @@ def get_facts(event: EndedTry) -> EndedTryFacts:
         row.queued_when,
         row.start_date,
         row.end_date,
+        row.pool_slots,
+        row.priority_weight,
     )
 
 

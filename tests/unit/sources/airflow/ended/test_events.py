@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
 from exporter.diagnosis.report import FailedTry
@@ -83,6 +84,8 @@ def make_try(outcome: TryOutcome = TryOutcome.SUCCESS, **changes: Any) -> EndedT
             "start_date": 992.0,
             "end_date": 998.25,
             "pool": "default_pool",
+            "pool_slots": 2,
+            "priority_weight": 7,
             "queue": "default",
             "operator": "PythonOperator",
             **changes,
@@ -119,6 +122,8 @@ def test_a_try_and_a_run_are_a_line_each() -> None:
             "queued_seconds": 1.5,
             "run_seconds": 6.25,
             "pool": "default_pool",
+            "pool_slots": 2,
+            "priority_weight": 7,
             "queue": "default",
             "operator": "PythonOperator",
             "log_url": "https://airflow.example.org/dags/sales/runs/r%201/tasks/load?try_number=2",
@@ -140,6 +145,17 @@ def test_a_try_and_a_run_are_a_line_each() -> None:
     assert bench.left() == 0
     bench.read()
     assert len(bench.disk.lines) == 2
+
+
+def test_a_try_that_a_release_without_pool_slots_kept_is_written_without_them() -> None:
+    bench = Bench()
+    bench.end(make_try())
+    [(key, entry)] = bench.state.recall_all(TRIES_SPACE).items()
+    counted_at, facts, logical_date = msgspec.msgpack.decode(entry)
+    bench.state.commit([], {TRIES_SPACE: {key: msgspec.msgpack.encode([counted_at, facts[:-2], logical_date])}})
+    bench.read()
+    [line] = bench.disk.read()
+    assert (line["pool"], line["pool_slots"], line["priority_weight"]) == ("default_pool", None, None)
 
 
 @pytest.mark.parametrize("outcome", list(TryOutcome))
