@@ -1,0 +1,193 @@
+"""Waits before and after a change: the simulation of what ran, with the settings as they were and with others. Pure.
+
+The simulation is first compared with what was observed. If it does not reproduce the waits, it cannot say what a change
+would bring, and then it says only that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from exporter.tuning.simulation.change import WhatIf, apply_all
+from exporter.tuning.simulation.dependencies import find_dependencies
+from exporter.tuning.simulation.recorded import RecordedTry, Recording
+from exporter.tuning.simulation.replay import Work, build_work
+from exporter.tuning.simulation.settings import SimulatedSettings
+from exporter.tuning.simulation.simulation import Simulation
+
+MAX_ERROR = 0.2
+"""The largest error on the settings as they were with which the simulation is believed."""
+LEAST_WAIT = 1.0
+"""Seconds of mean wait from which errors are relative: a wait of less is the scheduler's usual loop."""
+MIN_TRIES = 100
+"""Tries with a known wait that are needed."""
+MAX_UNKNOWN = 0.2
+"""The largest share of tries whose wait Airflow does not show."""
+LOOPS = (0.25, 0.5, 1.0, 2.0, 5.0)
+"""Seconds between two looks of the scheduler that are tried."""
+CALIBRATED_SHARE = 0.5
+"""The part of the window on which they are tried."""
+MAX_CALIBRATED = 20_000
+"""Tries with which they are tried."""
+
+Timeline = Sequence[tuple[float, SimulatedSettings]]
+"""Settings with the times from which they held; the first ones held from the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long some tries waited, from ready to the start, and the runs from due to done."""
+
+    tries: int
+    seconds: float
+    """All of them together."""
+    p95: float
+    longest: float
+    never: int = 0
+    """Tries that never start."""
+    queued_run_seconds: float = 0.0
+    """How long their runs waited for max_active_runs, all together."""
+
+    @property
+    def mean(self) -> float:
+        """Seconds a try."""
+        return self.seconds / self.tries if self.tries else 0.0
+
+    @property
+    def all_seconds(self) -> float:
+        """Of tries and of runs."""
+        return self.seconds + self.queued_run_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeResult:
+    """The waits of some tries: as observed, as simulated, and with the change."""
+
+    name: str
+    observed: Waits
+    before: Waits
+    after: Waits
+
+    @property
+    def error(self) -> float:
+        """By how much the simulation misses what was observed, as a share of it."""
+        scale = max(self.observed.all_seconds, LEAST_WAIT * self.observed.tries)
+        return (self.before.all_seconds - self.observed.all_seconds) / scale if scale else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfResult:
+    """What a change would bring."""
+
+    changes: Sequence[WhatIf]
+    scopes: Sequence[ScopeResult]
+    """Of the whole Airflow, and of what each change concerns."""
+    unknown_waits: int
+    """Tries whose wait Airflow does not show."""
+    loop_seconds: float
+    refusal: str = ""
+    """Why the simulation cannot say what the change would bring; empty if it can."""
+
+    @property
+    def error(self) -> float:
+        """The largest error of all scopes."""
+        return max((abs(scope.error) for scope in self.scopes), default=0.0)
+
+
+def compare(recording: Recording, timeline: Timeline, changes: Sequence[WhatIf]) -> WhatIfResult:
+    """Simulate what was recorded with the settings as they were, and with the changes."""
+    unknown = sum(one.ready_at is None for one in recording.tries)
+    known = len(recording.tries) - unknown
+    if known < MIN_TRIES or unknown > MAX_UNKNOWN * len(recording.tries):
+        return WhatIfResult(changes, (), unknown, 0.0, refuse_data(known, unknown))
+    timeline = [(at, replace(one, start_seconds=get_start_seconds(recording))) for at, one in timeline]
+    timeline = set_loop(timeline, calibrate(recording, timeline))
+    before = simulate(recording, timeline)
+    after = simulate(recording, [(at, apply_all(changes, one)) for at, one in timeline])
+    scopes = [measure("all tasks", lambda _: True, before, after, recording)]
+    scopes += [measure(change.name, change.concerns, before, after, recording) for change in changes if change.object]
+    result = WhatIfResult(changes, scopes, unknown, timeline[0][1].loop_seconds)
+    return replace(result, refusal=refuse_error(result))
+
+
+def refuse_data(known: int, unknown: int) -> str:
+    """Why there is too little data."""
+    if known < MIN_TRIES and not unknown:
+        return f"only {known} tries ended in the window: {MIN_TRIES} are needed"
+    return (
+        f"of {unknown} tries Airflow does not show when they became ready (Airflow 2 never does; nor is it shown of "
+        f"deferred tasks), of {known} it does: {MIN_TRIES} are needed, and {1 - MAX_UNKNOWN:.0%} of all"
+    )
+
+
+def refuse_error(result: WhatIfResult) -> str:
+    """Why the simulation is not believed; empty if it is."""
+    for scope in result.scopes:
+        if not scope.observed.tries:
+            return f"no try of {scope.name} ended in the window"
+        if abs(scope.error) > MAX_ERROR:
+            return (
+                f"with the settings as they were, the simulated waits of {scope.name} differ from the observed ones by "
+                f"{scope.error:+.0%}: more than {MAX_ERROR:.0%}"
+            )
+    return ""
+
+
+def simulate(recording: Recording, timeline: Timeline) -> Work:
+    """What was recorded, with these settings."""
+    work = build_work(recording, find_dependencies(recording.tries))
+    Simulation(timeline[0][1], work.tries, changes=timeline[1:]).run()
+    return work
+
+
+def calibrate(recording: Recording, timeline: Timeline) -> float:
+    """The time between two looks of the scheduler with which the first part of the window is reproduced best."""
+    count = min(MAX_CALIBRATED, int(len(recording.tries) * CALIBRATED_SHARE))
+    part = replace(recording, tries=recording.tries[:count])
+
+    def get_error(loop_seconds: float) -> float:
+        work = simulate(part, set_loop(timeline, loop_seconds))
+        return abs(measure("", lambda _: True, work, work, part).error)
+
+    return min(LOOPS, key=get_error)
+
+
+def set_loop(timeline: Timeline, loop_seconds: float) -> Timeline:
+    """The settings with another time between two looks of the scheduler."""
+    return [(at, replace(settings, loop_seconds=loop_seconds)) for at, settings in timeline]
+
+
+def get_start_seconds(recording: Recording) -> float:
+    """What a start costs when a worker is free: the tenth of the tries that was queued for the shortest time."""
+    queued = sorted(one.queued_seconds for one in recording.tries if one.queued_seconds is not None)
+    return queued[len(queued) // 10] if queued else 0.0
+
+
+def measure(
+    name: str, concerns: Callable[[RecordedTry], bool], before: Work, after: Work, recording: Recording
+) -> ScopeResult:
+    """The waits of the tries that something concerns and whose real wait is known."""
+    places = [place for place, one in enumerate(recording.tries) if one.ready_at is not None and concerns(one)]
+    observed = [one.wait_seconds or 0.0 for one in (recording.tries[place] for place in places)]
+    runs = {(one.dag_id, one.run_id) for one in (recording.tries[place] for place in places)}
+    queued = sum(run.started_at - run.queued_at for key, run in recording.runs.items() if key in runs)
+    return ScopeResult(
+        name, summarize(observed, queued), summarize_simulated(before, places), summarize_simulated(after, places)
+    )
+
+
+def summarize_simulated(work: Work, places: Sequence[int]) -> Waits:
+    """The simulated waits of some tries and of their runs."""
+    tries = [work.tries[place] for place in places]
+    runs = {id(one.run): one.run for one in tries}.values()
+    queued = sum(run.started_at - run.arrival for run in runs if run.started_at >= 0)
+    started = [one.wait_seconds for one in tries if one.started_at >= 0]
+    return summarize(started, queued, len(tries) - len(started))
+
+
+def summarize(waits: Iterable[float], queued_run_seconds: float, never: int = 0) -> Waits:
+    """Waits in a few numbers."""
+    ordered = sorted(waits)
+    p95, longest = (ordered[int(len(ordered) * 0.95)], ordered[-1]) if ordered else (0.0, 0.0)
+    return Waits(len(ordered), sum(ordered), p95, longest, never, queued_run_seconds)
