@@ -76,6 +76,11 @@ e2e-alerts: $(VENV)/.dev ## real causes fire the shipped alerts, a healthy Airfl
 e2e-diagnosis: $(VENV)/.dev ## faults in real Airflows, each named with cause and knob (E2E_FAULTS=today: a quarter); reasons compared with the schedulers
 	$(BIN)/python -m pytest tests/e2e/diagnosis -m e2e -v -s $(PYTEST_ARGS)
 
+.PHONY: charts
+charts: $(VENV)/.dev ## the Helm chart: lint, Kubernetes' schemas, rules, the process that it starts (fetches Helm, x86-64)
+	$(BIN)/python -m tests.charts.tools .ci-tools
+	PATH=$(CURDIR)/.ci-tools:$$PATH $(BIN)/python -m pytest -n $(TEST_WORKERS) tests/charts $(PYTEST_ARGS)
+
 .PHONY: slow
 slow: $(VENV)/.dev ## run tests that need minutes of CPU: rules with two replicas or clusters, further seeds of the model of Airflow
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m slow $(PYTEST_ARGS)
@@ -101,13 +106,14 @@ bench-dashboards: $(VENV)/.dev ## duration of the dashboards' queries in Prometh
 	$(BIN)/python -m benchmarks.dashboards $(BENCH_ARGS)
 
 .PHONY: docs
-docs: $(VENV)/.dev ## generate docs/ and prometheus/kubernetes/ again
+docs: $(VENV)/.dev ## generate docs/, prometheus/kubernetes/ and the files of the chart again
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.kubernetes
 
 .PHONY: dashboards
 dashboards: $(VENV)/.dev ## generate grafana/dashboards/ from grafana/boards/
 	$(BIN)/python -m grafana.boards
+	$(BIN)/python -m docs.chart
 
 .PHONY: golden
 golden: $(VENV)/.dev ## update the golden files of the tests; review the diff

@@ -1,6 +1,7 @@
 """Generate the PrometheusRule objects for Prometheus Operator from the rules; `--check` only compares.
 
-Run as `python -m docs.kubernetes`. An object contains the plain file line by line.
+Run as `python -m docs.kubernetes`, which also generates the files of the Helm chart (docs/chart.py). An object contains
+the plain file line by line.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from docs import chart
 from exporter.commands.bundle import get_object_name, render_rule_object
 
 PROMETHEUS = Path(__file__).parents[1] / "prometheus"
@@ -45,4 +47,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]) | chart.main(sys.argv[1:]))

@@ -92,7 +92,7 @@ def render_dashboard(path: Path, further: Sequence[str] = ()) -> str:
         return text
     board = json.loads(text)
     board["templating"]["list"] = list(_add_variables(board["templating"]["list"], further))
-    return json.dumps(_rewrite_strings(board, further), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(rewrite_strings(board, further), indent=2, ensure_ascii=False) + "\n"
 
 
 def render_alertmanager(path: Path, further: Sequence[str] = ()) -> str:
@@ -199,13 +199,13 @@ def _add_variables(variables: Sequence[dict[str, Any]], further: Sequence[str]) 
             yield {**variable, **named, "query": query, "definition": query}
 
 
-def _rewrite_strings(value: Json, further: Sequence[str], key: str = "") -> Json:
+def rewrite_strings(value: Json, further: Sequence[str], key: str = "") -> Json:
     """Rewrite every string of a dashboard so that it uses the further labels wherever it uses `airflow`."""
     if isinstance(value, dict):
-        return {name: _rewrite_strings(inner, further, name) for name, inner in value.items()}
+        return {name: rewrite_strings(inner, further, name) for name, inner in value.items()}
     if isinstance(value, list):
         shown = [*value, *further] if key == "names" and AIRFLOW in value else value
-        return [_rewrite_strings(inner, further) for inner in shown]
+        return [rewrite_strings(inner, further) for inner in shown]
     if isinstance(value, str):
         return rewrite_dashboard_text(rewrite_promql(value, further) if key == "expr" else value, further)
     return value

@@ -1,4 +1,4 @@
-"""`python -m grafana.boards`: write every dashboard into grafana/dashboards/."""
+"""`python -m grafana.boards`: write every dashboard into grafana/dashboards/, and those of the Helm chart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from docs import chart
 from grafana.boards.pages import (
     celery,
     concurrency,
@@ -42,4 +43,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main() or chart.main([]))

@@ -256,6 +256,7 @@ HANDLERS: dict[str, Callable[[tuple[str, ...], Place], Any]] = {
     "airflow": check_airflow,
     "alertmanager": check_files("--config.file"),
     "kubectl": check_files("prometheus/"),
+    "helm": check_files("charts/"),
     "cp": check_files(".env.example"),
     "cd": check_files("alertmanager", "grafana"),
     "npm": check_files("package.json"),

@@ -12,7 +12,9 @@ from exporter.metrics.catalogue.families import FAMILIES
 from tests.contract.promql import exposed, rules
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("charts/*/*.md")]
+)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 METRIC = re.compile(r"`(airflow(?:_[a-z0-9]+)*:[a-z0-9_:]+|airflow_[a-z0-9_]+)`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)

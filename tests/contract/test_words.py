@@ -94,7 +94,9 @@ def read_alerts() -> Iterator[Text]:
 
 
 def read_pages() -> Iterator[Text]:
-    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]):
+    for path in sorted(
+        [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("charts/*/*.md")]
+    ):
         text = CODE.sub(" ", path.read_text(encoding="utf-8"))
         for paragraph in re.split(r"\n\s*\n", text):
             yield Text(str(path.relative_to(ROOT)), paragraph)

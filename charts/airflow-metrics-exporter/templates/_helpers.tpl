@@ -1,0 +1,162 @@
+{{- define "exporter.name" -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{ .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" }}
+{{- end -}}
+{{- end }}
+
+{{/* Labels that never change, by which Services and monitors select pods: (dict "root" $ "component" NAME) */}}
+{{- define "exporter.selector" -}}
+app.kubernetes.io/name: {{ .root.Chart.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "exporter.labels" -}}
+{{ include "exporter.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "exporter.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default (ternary (include "exporter.name" .) "default" .Values.serviceAccount.create) }}
+{{- end }}
+
+{{- define "exporter.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end -}}
+{{- end }}
+
+{{/* URL of the exporter inside its namespace. */}}
+{{- define "exporter.url" -}}
+{{ ternary "https" "http" (hasKey .Values.files "web.config.file") }}://{{ include "exporter.name" . }}:{{ .Values.service.port }}
+{{- end }}
+
+{{/* The file of the exporter: what the chart decides, and the configuration of the values. */}}
+{{- define "exporter.config" -}}
+{{- if and (dig "airflow" "username" "" .Values.config) (not (hasKey .Values.files "airflow.password_file")) -}}
+{{- fail "config.airflow.username needs files.airflow.password_file: the Secret with the password of this user" -}}
+{{- end -}}
+{{- $fixed := dict "collector" (dict "host" false "statsd" .Values.statsd.enabled) "state" (dict "file" "/var/lib/airflow-exporter/state.sqlite") -}}
+{{- toYaml (mergeOverwrite (deepCopy .Values.config) $fixed) -}}
+{{- end }}
+
+{{/* Environment variables with the paths of files: (dict "files" FILES) */}}
+{{- define "exporter.fileVariables" -}}
+{{- range $option, $_ := .files }}
+- name: AIRFLOW_EXPORTER_{{ $option | replace "." "_" | upper }}
+  value: /run/secrets/exporter/{{ $option }}
+{{- end }}
+{{- end }}
+
+{{/* The volume with all files: (dict "files" FILES) */}}
+{{- define "exporter.fileVolume" -}}
+- name: files
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range $option, $file := .files }}
+      {{- if $file.secret }}
+      - secret:
+          name: {{ $file.secret }}
+      {{- else }}
+      - configMap:
+          name: {{ $file.configMap }}
+      {{- end }}
+          items: [{key: {{ $file.key | quote }}, path: {{ $option }}}]
+      {{- end }}
+{{- end }}
+
+{{/* Probes. `probe` of the exporter also knows TLS, client certificates and passwords: (dict "exec" BOOL) */}}
+{{- define "exporter.probes" -}}
+startupProbe:
+  {{- include "exporter.probe" (dict "exec" .exec "path" "/-/healthy") | nindent 2 }}
+  periodSeconds: 2
+  timeoutSeconds: 5
+  failureThreshold: 30
+livenessProbe:
+  {{- include "exporter.probe" (dict "exec" .exec "path" "/-/healthy") | nindent 2 }}
+  periodSeconds: 15
+  timeoutSeconds: 5
+  failureThreshold: 4
+readinessProbe:
+  {{- include "exporter.probe" (dict "exec" .exec "path" "/-/ready") | nindent 2 }}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+{{- end }}
+
+{{- define "exporter.probe" -}}
+{{- if .exec -}}
+exec: {command: [airflow-exporter, probe]}
+{{- else -}}
+httpGet: {path: {{ .path }}, port: http}
+{{- end -}}
+{{- end }}
+
+{{/* Fields of a pod that both workloads have: (dict "root" $ "pod" VALUES) */}}
+{{- define "exporter.pod" -}}
+serviceAccountName: {{ include "exporter.serviceAccount" .root }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
+{{- with index $.pod $field }}
+{{ $field }}: {{- if kindIs "string" . }} {{ . }}{{ else }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- end }}
+{{- end }}
+securityContext:
+  {{- toYaml .pod.podSecurityContext | nindent 2 }}
+{{- end }}
+
+{{/* An endpoint of a monitor that sets the labels of the identity: (dict "root" $ "port" NAME "relabelings" LIST) */}}
+{{- define "exporter.endpoint" -}}
+- port: {{ .port }}
+  path: {{ dig "web" "telemetry_path" "/metrics" .root.Values.config }}
+  interval: {{ .root.Values.monitors.interval }}
+  scrapeTimeout: {{ .root.Values.monitors.scrapeTimeout }}
+  {{- with .root.Values.monitors.endpoint }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  relabelings:
+    {{- range $label, $value := .root.Values.identity }}
+    - {action: replace, targetLabel: {{ $label }}, replacement: {{ $value | quote }}}
+    {{- end }}
+    {{- range .relabelings }}
+    - {{ toYaml . | nindent 6 | trim }}
+    {{- end }}
+    {{- with .root.Values.monitors.relabelings }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end }}
+
+{{/* Labels of the identity besides `airflow`, as JSON. */}}
+{{- define "exporter.further" -}}
+{{ toJson (without (keys .Values.identity | sortAlpha) "airflow") }}
+{{- end }}
+
+{{/* Text whose marked places are written once for each further label: (dict "text" TEXT "places" LIST "further" LIST) */}}
+{{- define "exporter.identify" -}}
+{{- $text := .text -}}
+{{- range $place := .places -}}
+{{- $written := "" -}}
+{{- range $label := $.further -}}
+{{- $written = print $written (replace "FURTHER" $label $place) -}}
+{{- end -}}
+{{- $text = replace $place $written $text -}}
+{{- end -}}
+{{- $text -}}
+{{- end }}

@@ -1,0 +1,152 @@
+"""What the schema and the templates refuse, and what the values become in the pod."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.config.options import OPTIONS
+from exporter.metrics.catalogue.families import FAMILIES
+from tests.charts.helm import CHART, NAME, Helm, HelmError, get_container, get_pod, select
+
+OF_TARGETS = {"namespace", "service", "pod", "container", "endpoint", "node", "job", "instance"}
+"""Labels that Prometheus Operator puts on targets."""
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ({"config": {"airflow": {"urll": "http://airflow"}}}, "at '/config/airflow'"),
+        ({"config": {"airflow": {"password": "invented"}}}, "at '/config/airflow'"),
+        ({"config": {"celery": {"broker_url": "redis://:invented@redis"}}}, "at '/config/celery'"),
+        ({"config": {"airflow": {"password_file": "/somewhere"}}}, "at '/config/airflow'"),
+        ({"config": {"airflow": {"task_labels": "no"}}}, "at '/config/airflow/task_labels'"),
+        ({"config": {"statsd": {"mode": "graphite"}}}, "at '/config/statsd/mode'"),
+        ({"config": {"collector": {"host": True}}}, "at '/config/collector'"),
+        ({"files": {"airflow.password": {"secret": "a", "key": "b"}}}, "invalid propertyName 'airflow.password'"),
+        ({"files": {"airflow.password_file": {"secret": "a"}}}, "at '/files/airflow.password_file'"),
+        ({"files": {"airflow.ca_file": {"secret": "a", "configMap": "b", "key": "c"}}}, "at '/files/airflow.ca_file'"),
+        ({"identity": {"airflow": None}}, "at '/identity'"),
+        ({"identity": {"airflow": ""}}, "at '/identity/airflow'"),
+        ({"identity": {"dag_id": "a"}}, "invalid propertyName 'dag_id'"),
+        ({"identity": {"in-valid": "a"}}, "invalid propertyName 'in-valid'"),
+        ({"identity": {"cluster": "$1"}}, "at '/identity/cluster'"),
+        ({"rules": {"grafanaUrl": "https://grafana.example.org/"}}, "at '/rules/grafanaUrl'"),
+        ({"extraArgs": ["log.level=debug"]}, "at '/extraArgs/0'"),
+        ({"image": {"digest": "latest"}}, "at '/image/digest'"),
+        ({"replicas": 2}, "at ''"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_place(helm: Helm, values: dict[str, Any], where: str) -> None:
+    with pytest.raises(HelmError) as caught:
+        helm.render(values)
+    assert where in str(caught.value)
+
+
+def test_a_threshold_that_does_not_exist_is_refused(helm: Helm) -> None:
+    with pytest.raises(HelmError, match=r"rules\.thresholds\.dag_is_late: there is no such threshold"):
+        helm.render({"rules": {"enabled": True, "thresholds": {"dag_is_late": 1}}})
+
+
+def test_a_user_without_a_password_is_refused(helm: Helm) -> None:
+    """The exporter would not start."""
+    with pytest.raises(HelmError, match=r"username needs files\.airflow\.password_file"):
+        helm.render({"config": {"airflow": {"username": "prometheus"}}})
+
+
+def test_files_are_mounted_and_named(helm: Helm) -> None:
+    files = {
+        "airflow.password_file": {"secret": "airflow-exporter", "key": "password"},
+        "airflow.ca_file": {"configMap": "company-ca", "key": "ca.crt"},
+    }
+    objects = helm.render({"files": files})
+    variables = {one["name"]: one["value"] for one in get_container(objects)["env"]}
+    (volume,) = [one for one in get_pod(objects)["volumes"] if one["name"] == "files"]
+    (mount,) = [one for one in get_container(objects)["volumeMounts"] if one["name"] == "files"]
+    paths = {
+        f"{mount['mountPath']}/{item['path']}"
+        for source in volume["projected"]["sources"]
+        for item in find_items(source)
+    }
+    assert variables["AIRFLOW_EXPORTER_AIRFLOW_PASSWORD_FILE"] in paths
+    assert variables["AIRFLOW_EXPORTER_AIRFLOW_CA_FILE"] in paths
+    assert len(paths) == len(files)
+
+
+def find_items(source: dict[str, Any]) -> list[dict[str, str]]:
+    """The files of one Secret or ConfigMap."""
+    ((_, one),) = source.items()
+    items: list[dict[str, str]] = one["items"]
+    return items
+
+
+def test_each_option_of_a_file_has_the_variable_that_the_chart_sets() -> None:
+    for option in OPTIONS:
+        if option.value_type.metavar == "FILE" and option.by_variable:
+            assert option.variable == "AIRFLOW_EXPORTER_" + option.key.replace(".", "_").upper()
+
+
+def test_the_chart_decides_about_the_state_file_and_the_host_source(helm: Helm) -> None:
+    (config,) = select(helm.render({"statsd": {"enabled": False}}), "ConfigMap")
+    written = yaml.safe_load(config["data"]["exporter.yml"])
+    assert written["collector"] == {"host": False, "statsd": False}
+    (state,) = [one for one in get_container(helm.render())["volumeMounts"] if one["name"] == "state"]
+    assert written["state"]["file"].startswith(state["mountPath"] + "/")
+
+
+def test_probes_use_the_health_endpoints_and_with_tls_the_command(helm: Helm) -> None:
+    plain = get_container(helm.render())
+    assert plain["livenessProbe"]["httpGet"] == {"path": "/-/healthy", "port": "http"}
+    assert plain["readinessProbe"]["httpGet"] == {"path": "/-/ready", "port": "http"}
+    protected = get_container(helm.render({"files": {"web.config.file": {"secret": "a", "key": "b"}}}))
+    assert protected["livenessProbe"]["exec"] == {"command": ["airflow-exporter", "probe"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "endpoints"), [("ServiceMonitor", "endpoints"), ("PodMonitor", "podMetricsEndpoints")]
+)
+def test_monitors_set_the_identity_and_keep_labels_of_targets_away(helm: Helm, kind: str, endpoints: str) -> None:
+    identity = {"airflow": "production", "cluster": "eu-1"}
+    objects = helm.render({"identity": identity, "monitors": {"enabled": True}, "workers": {"enabled": True}})
+    (monitor,) = select(objects, kind)
+    (endpoint,) = monitor["spec"][endpoints]
+    rules = endpoint["relabelings"]
+    assert {
+        rule["targetLabel"]: rule["replacement"] for rule in rules if rule.get("targetLabel") in identity
+    } == identity
+    dropped = {label for rule in rules if rule["action"] == "labeldrop" for label in rule["regex"].split("|")}
+    assert dropped >= OF_TARGETS & {label for family in FAMILIES for label in family.labels}
+    assert "pod" in dropped, "the counters go on in the next pod"
+    assert "instance" in {rule.get("targetLabel") for rule in rules}
+
+
+def test_workers_ask_the_central_exporter(helm: Helm) -> None:
+    def get_arguments(**values: Any) -> list[str]:
+        arguments: list[str] = get_container(helm.render({"workers": {"enabled": True}, **values}), "DaemonSet")["args"]
+        return arguments
+
+    assert f"--host.task-names-from=http://{NAME}:10112" in get_arguments()
+    protected = get_arguments(files={"web.config.file": {"secret": "a", "key": "b"}})
+    assert f"--host.task-names-from=https://{NAME}:10112" in protected
+
+
+def test_workers_may_ask_where_the_network_policy_names_who_may_read(helm: Helm) -> None:
+    prometheus = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    values = {"networkPolicy": {"enabled": True, "metricsFrom": [prometheus]}, "workers": {"enabled": True}}
+    objects = helm.render(values)
+    central, worker = sorted(select(objects, "NetworkPolicy"), key=lambda one: len(one["metadata"]["name"]))
+    labels = select(objects, "DaemonSet")[0]["spec"]["template"]["metadata"]["labels"]
+    allowed = [
+        peer["podSelector"]["matchLabels"] for peer in central["spec"]["ingress"][0]["from"] if "podSelector" in peer
+    ]
+    assert [one.items() <= labels.items() for one in allowed] == [True]
+    assert worker["spec"]["ingress"][0]["from"] == [prometheus]
+
+
+def test_notes_say_where_to_send_statsd(helm: Helm) -> None:
+    notes = helm.run("install", NAME, CHART, "--namespace=airflow", "--dry-run=client")
+    assert f"AIRFLOW__METRICS__STATSD_HOST={NAME}-statsd.airflow.svc" in notes
+    assert "AIRFLOW__METRICS__STATSD_PORT=8125" in notes
+    assert 'airflow="production"' in notes
