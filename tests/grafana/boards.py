@@ -108,6 +108,7 @@ def variable_queries() -> Iterator[tuple[Query, str]]:
                 yield Query(f"{uid}: ${variable['name']}", found[1]), found[2]
 
 
+@cache
 def families() -> dict[str, Family]:
     """Each family by the names of its samples."""
     suffixes = ("", "_bucket", "_sum", "_count")
@@ -128,6 +129,16 @@ def fed_by_statsd() -> frozenset[str]:
 
 
 @cache
+def recorded_expressions() -> dict[str, list[str]]:
+    """The expressions of each recorded series."""
+    found: dict[str, list[str]] = {}
+    for rule in rules():
+        if "record" in rule:
+            found.setdefault(rule["record"], []).append(rule["expr"])
+    return found
+
+
+@cache
 def sources_of(expression: str) -> frozenset[str]:
     """Where the metrics of an expression come from, those of recording rules included."""
     names = {node.name for node in walk(ast.parse(expression)) if isinstance(node, ast.VectorSelector)}
@@ -137,8 +148,8 @@ def sources_of(expression: str) -> frozenset[str]:
 @cache
 def sources_of_name(name: str) -> frozenset[str]:
     """Where a metric or a recorded series comes from."""
-    if recorded := [rule["expr"] for rule in rules() if rule.get("record") == name]:
-        return frozenset[str]().union(*map(sources_of, recorded))
+    if name in recorded_expressions():
+        return frozenset[str]().union(*map(sources_of, recorded_expressions()[name]))
     family = families().get(name)
     if family is None:
         return frozenset({"Prometheus"})
