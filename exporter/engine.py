@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from exporter.collect.status import SourceStatus
@@ -31,11 +32,11 @@ MAX_PASSES = 20
 """Rounds of `read_once` for readers that have more to read."""
 VOLATILE = frozenset({"host"})
 """Sources whose counters start at 0 with the process, because what they count goes on while the exporter is down."""
-STATELESS = VOLATILE | {"statsd", "task_names", "celery"}
+STATELESS = VOLATILE | {"statsd", "task_names", "celery", "database"}
 """Sources that save nothing in the state file, except the live tables of StatsD."""
 UNINTERRUPTED = frozenset({"statsd"})
 """Sources that run on during a reload, unless their factory returns a new one."""
-WAITING = frozenset({"celery"})
+WAITING = frozenset({"celery", "database"})
 """Sources whose reads mostly wait for answers, and keep nothing busy meanwhile."""
 LOCAL_BUSY_RATIO = 0.8
 """The part of the time that the reads of this machine, and those that only wait, may take."""
@@ -123,8 +124,8 @@ class Engine:
 
     def read_once(self) -> None:
         """Read all sources in this thread, in at most MAX_PASSES rounds each."""
-        # What the workers say is part of the diagnosis that Airflow's source makes.
-        for one in sorted(self._running, key=lambda one: one.source.name != "celery"):
+        # What the workers and the database say is part of the diagnosis that Airflow's source makes.
+        for one in sorted(self._running, key=lambda one: one.source.name not in WAITING):
             for _ in range(MAX_PASSES):
                 if one.supervisor.run_due() > 0:
                     break
@@ -214,17 +215,18 @@ def load_factories(settings: Settings) -> Iterator[SourceFactory]:
         from exporter.sources.host.source import build as build_host  # noqa: PLC0415
 
         yield build_host
-    if settings.collectors.get("celery"):
-        yield load_celery_factory()
+    for name in ("celery", "database"):
+        if settings.collectors.get(name):
+            yield load_extra_factory(name)
 
 
-def load_celery_factory() -> SourceFactory:
-    """The factory of the Celery source. Raises ValueError if its extra is not installed."""
+def load_extra_factory(name: str) -> SourceFactory:
+    """The factory of a source that needs an extra with its name. Raises ValueError if that is not installed."""
     try:
-        from exporter.sources.celery.source import build  # noqa: PLC0415
+        factory: SourceFactory = import_module(f"exporter.sources.{name}.source").build
     except ModuleNotFoundError as error:
-        raise ValueError(f"celery: {error.name} is not installed; install airflow-metrics-exporter[celery]") from error
-    return build
+        raise ValueError(f"{name}: {error.name} is not installed; install airflow-metrics-exporter[{name}]") from error
+    return factory
 
 
 def open_state(settings: Settings) -> StateStore:

@@ -67,6 +67,8 @@ def run_checks(configuration: Configuration, *, offline: bool = False) -> Iterat
             yield from check_airflow(settings.airflow)
         if settings.collectors.get("celery"):
             yield from check_celery(settings)
+        if settings.collectors.get("database"):
+            yield from check_database(settings)
 
 
 def check_mapping(path: Path) -> Iterator[CheckResult]:
@@ -140,6 +142,28 @@ def check_celery(settings: Settings) -> Iterator[CheckResult]:
             yield CheckResult("ok", f"Celery {reader.name}", "; ".join(reader.read().notes))
     except ReaderError as error:
         yield build_failure("Celery", error)
+    finally:
+        source.close()
+
+
+def check_database(settings: Settings) -> Iterator[CheckResult]:
+    """Check the connection to the metadata database, the rights of the user, then each reader."""
+    try:
+        from exporter.sources.database.source import DatabaseSource  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        yield CheckResult("FAILED", "database", f"{error.name} is not installed: airflow-metrics-exporter[database]")
+        return
+    source = DatabaseSource(settings.database, Directory())
+    try:
+        source.connect()
+        yield CheckResult("ok", "database", str(source))
+        for right in source.check_rights():
+            result = "ok" if not right.missing else "FAILED" if right.is_needed else "note"
+            yield CheckResult(result, f"database: {right.name}", right.missing or "granted")
+        for reader in source.readers:
+            yield CheckResult("ok", f"database {reader.name}", "; ".join(reader.read().notes))
+    except ReaderError as error:
+        yield build_failure("database", error)
     finally:
         source.close()
 

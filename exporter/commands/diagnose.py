@@ -29,9 +29,10 @@ NO_COSTS = "Nothing found. Most costs are added up over hours, by a running expo
 def diagnose(settings: Settings) -> tuple[Diagnosis | None, list[str]]:
     """Read Airflow once; the diagnosis, and what could not be read. The state file and StatsD are not used.
 
-    Celery's workers are read too where the broker is configured.
+    Celery's workers and the metadata database are read too where they are configured.
     """
-    collectors = {"airflow": True, "statsd": False, "host": False, "celery": settings.collectors.get("celery", False)}
+    collectors = {"airflow": True, "statsd": False, "host": False}
+    collectors |= {name: settings.collectors.get(name, False) for name in ("celery", "database")}
     engine = Engine(replace(settings, state_file=None, collectors=collectors))
     engine.remember({CURSOR_SPACE: begin_cursors((TASKS_CURSOR, RunsReader.name), time.time() - WINDOW)})
     engine.read_once()

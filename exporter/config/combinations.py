@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from exporter.config.options import BY_KEY, CLIENT_SECRET, PASSWORD, TOKEN
 from exporter.config.sections.celery import BROKER_URL
+from exporter.config.sections.database import DATABASE_URL
 
 
 def check_combinations(given: set[str], *, skips_verification: bool) -> list[str]:
@@ -15,7 +16,7 @@ def check_combinations(given: set[str], *, skips_verification: bool) -> list[str
         problems.append(
             f"airflow: a key is set without its certificate; add {name_of('airflow.client_certificate_file')}"
         )
-    problems += [*check_task_names(given), *check_celery(given)]
+    problems += [*check_task_names(given), *check_celery(given), *check_database(given)]
     if skips_verification and "airflow.ca_file" in given:
         problems.append(
             f"airflow: {name_of('airflow.ca_file')} has no effect while certificates are not checked; keep one"
@@ -76,6 +77,16 @@ def check_celery(given: set[str]) -> Iterator[str]:
         yield f"celery: options are set without the URL of the broker; add {file} or {variable}"
     if "celery.broker_client_key_file" in given and "celery.broker_client_certificate_file" not in given:
         yield f"celery: a key is set without its certificate; add {name_of('celery.broker_client_certificate_file')}"
+
+
+def check_database(given: set[str]) -> Iterator[str]:
+    """Yield the problems of the options for the metadata database."""
+    urls = given & {DATABASE_URL, f"{DATABASE_URL}_file"}
+    file, variable = name_of(f"{DATABASE_URL}_file"), name_of(DATABASE_URL)
+    if len(urls) > 1:
+        yield f"database: the URL is given twice; keep {file} or {variable}"
+    if not urls and any(key.startswith("database.") for key in given):
+        yield f"database: options are set without the URL of the database; add {file} or {variable}"
 
 
 def name_of(key: str) -> str:

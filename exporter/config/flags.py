@@ -18,6 +18,7 @@ TOPICS = {
     "path": "This machine",
     "statsd": "StatsD",
     "celery": "Celery",
+    "database": "Metadata database",
     "web": "Web server",
     "state": "Counters",
     "exposition": "Counters",

@@ -14,10 +14,12 @@ from exporter.config.combinations import check_combinations
 from exporter.config.option import VARIABLE_PREFIX, Option
 from exporter.config.options import BY_KEY, CLIENT_SECRET, CONFIG_FILE, OPTIONS, PASSWORD, TOKEN
 from exporter.config.sections.celery import BROKER_URL
+from exporter.config.sections.database import DATABASE_URL
 from exporter.config.sections.statsd import MAPPING_CONFIG
 from exporter.config.settings import (
     AirflowSettings,
     CelerySettings,
+    DatabaseSettings,
     EventsSettings,
     HostSettings,
     OAuth2Settings,
@@ -166,7 +168,12 @@ def build_settings(given: ConfigLayer) -> Settings:
         ),
         events=EventsSettings(**select_section(values, "events.")),
         celery=build_celery_settings(values),
-        collectors={**select_section(values, "collector."), "celery": has_broker_url(values)},
+        database=build_database_settings(values),
+        collectors={
+            **select_section(values, "collector."),
+            "celery": has_url(values, BROKER_URL),
+            "database": has_url(values, DATABASE_URL),
+        },
         state_file=values["state.file"],
         birth_hold=values["exposition.birth_hold"],
         buckets=values["buckets"],
@@ -198,9 +205,16 @@ def build_celery_settings(values: Mapping[str, Any]) -> CelerySettings:
     return CelerySettings(**given, broker_url_environment=BY_KEY[BROKER_URL].variable if url else "")
 
 
-def has_broker_url(values: Mapping[str, Any]) -> bool:
-    """Whether the URL of Celery's broker is configured: that turns the source on."""
-    return bool(values[BROKER_URL] or values[f"{BROKER_URL}_file"])
+def build_database_settings(values: Mapping[str, Any]) -> DatabaseSettings:
+    """The settings of the database source; of the URL only the name of its variable."""
+    given = select_section(values, "database.")
+    url = given.pop("url")
+    return DatabaseSettings(**given, url_environment=BY_KEY[DATABASE_URL].variable if url else "")
+
+
+def has_url(values: Mapping[str, Any], key: str) -> bool:
+    """Whether the URL of a broker or database is configured, itself or in a file: that turns its source on."""
+    return bool(values[key] or values[f"{key}_file"])
 
 
 def select_fields(values: Mapping[str, Any], kind: type[StatsdSettings | ReceptionSettings]) -> dict[str, Any]:

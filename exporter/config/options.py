@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from exporter.config import urls, values
 from exporter.config.option import AllowedNames, Option, file_only_option
-from exporter.config.sections import celery, host, statsd
+from exporter.config.sections import celery, database, host, statsd
 from exporter.config.sections.error_rules import ERROR_RULES
 from exporter.config.settings import Settings
 from exporter.metrics.family import Family
@@ -213,6 +213,7 @@ OPTIONS = (
     *host.OPTIONS,
     *statsd.OPTIONS,
     *celery.OPTIONS,
+    *database.OPTIONS,
     Option(
         "web.listen_address",
         values.ADDRESSES,

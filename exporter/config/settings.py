@@ -124,6 +124,20 @@ class CelerySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """How to connect to Airflow's metadata database."""
+
+    url_file: Path | None = None
+    url_environment: str = ""
+    """The environment variable with the URL, if it is not in a file."""
+    interval: float = 30.0
+    timeout: float = 5.0
+    """Of one statement, and of connecting, in seconds."""
+    retention: float = 90 * 86_400.0
+    """Age in seconds above which rows should be removed."""
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     """The web server."""
 
@@ -195,10 +209,11 @@ class Settings:
     reception: ReceptionSettings = field(default_factory=ReceptionSettings)
     host: HostSettings = field(default_factory=HostSettings)
     celery: CelerySettings = field(default_factory=CelerySettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
     web: WebSettings = field(default_factory=WebSettings)
     events: EventsSettings = field(default_factory=EventsSettings)
     collectors: Mapping[str, bool] = field(
-        default_factory=lambda: {"airflow": True, "statsd": True, "host": True, "celery": False}
+        default_factory=lambda: {"airflow": True, "statsd": True, "host": True, "celery": False, "database": False}
     )
     state_file: Path | None = None
     birth_hold: float = 30.0

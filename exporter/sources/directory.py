@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +19,7 @@ from exporter.diagnosis.waits import running
 if TYPE_CHECKING:
     from exporter.diagnosis.findings import Finding
     from exporter.diagnosis.situation import Workers
+    from exporter.diagnosis.waits.database import DatabaseFacts
 
 MAX_TASKS_PER_DAG = 5_000
 """Task ids that are remembered for one DAG."""
@@ -30,11 +31,22 @@ DAG_LIFETIME = 86_400.0
 
 MAX_MACHINE_AGE = 120.0
 """Seconds for which it holds what was seen of the machine."""
+MAX_DATABASE_AGE = 120.0
+"""Seconds for which it holds what was seen of the metadata database."""
 MAX_SHARES = 20_000
 """Tasks whose share of the CPU is remembered, and tries whose CPU is."""
 
 NOT_IN_STATSD = re.compile(r"[^a-zA-Z0-9_.-]")
 """Characters that Airflow replaces by an underscore in StatsD names."""
+
+
+ClientFinder = Callable[[Collection[tuple[str, int]]], Mapping[tuple[str, int], str]]
+"""Takes clients by address and port; returns the components of those whose processes are known."""
+
+
+def find_no_clients(_clients: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], str]:
+    """Finds none: the host source is off."""
+    return {}
 
 
 class TaskKey(NamedTuple):
@@ -64,6 +76,9 @@ class Directory:
         """Queues of the active task instances."""
         self.workers: Mapping[str, Workers] | None = None
         """The workers of each queue that has any; None where they are not known."""
+        self.find_clients: ClientFinder = find_no_clients
+        """Finds the components of clients of the metadata database; set by the host source."""
+        self._database: tuple[float, DatabaseFacts] | None = None
         self._diagnosis = Diagnosis(0.0)
         self._machine: tuple[float, running.Machine] | None = None
         self._shares: dict[tuple[str, str], tuple[float, float]] = {}
@@ -134,6 +149,15 @@ class Directory:
         """What was seen of the machine a moment ago; None if it is not read."""
         seen = self._machine
         return seen[1] if seen is not None and self._clock() - seen[0] <= MAX_MACHINE_AGE else None
+
+    def record_database(self, facts: DatabaseFacts) -> None:
+        """Record what is seen of the metadata database."""
+        self._database = (self._clock(), facts)
+
+    def get_database(self) -> DatabaseFacts | None:
+        """What was seen of the metadata database a moment ago; None if it is not read."""
+        seen = self._database
+        return seen[1] if seen is not None and self._clock() - seen[0] <= MAX_DATABASE_AGE else None
 
     def record_cpu(self, task: tuple[str, str], cpu_seconds: float, seconds: float) -> None:
         """Record the CPU that a try used in its time. Older tries count less and less."""

@@ -79,7 +79,7 @@ PURPOSES = (
     "migration",
     "transaction",
     "maintenance",
-    "exporter",
+    "monitoring",
     "other",
 )
 """What statements are for. `critical_section` is the scheduler's choice of the next tasks, with the pools locked."""

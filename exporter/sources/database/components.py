@@ -1,0 +1,54 @@
+"""Which component of Airflow a session of the database belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from exporter.sources.database.models import Session
+
+BY_WORD = (
+    ("exporter", "exporter"),
+    ("dag_file_processor", "dag_file_processor"),
+    ("dag_processor", "dag_processor"),
+    ("dagprocessor", "dag_processor"),
+    ("scheduler", "scheduler"),
+    ("triggerer", "triggerer"),
+    ("api_server", "api_server"),
+    ("apiserver", "api_server"),
+    ("web_server", "web_server"),
+    ("webserver", "web_server"),
+    ("celery_worker", "celery_worker"),
+    ("edge_worker", "edge_worker"),
+    ("flower", "flower"),
+    ("worker", "celery_worker"),
+    ("task", "task"),
+)
+"""Components by a word in the application name or user; the first that is found."""
+NOT_NAMES = re.compile(r"psycopg.*|python.*|libpq|mysqlclient|mysqldb|pymysql|gunicorn|uvicorn|celery|airflow|")
+"""Application names that drivers and servers set by themselves: they do not say which component it is."""
+PUNCTUATION = re.compile(r"[^a-z0-9]+")
+
+ClientComponents = Mapping[tuple[str, int], str]
+"""The component of clients by address and port, as far as the processes of this machine show it."""
+
+
+def name_component(session: Session, clients: ClientComponents) -> str:
+    """The component: by the name that the client gives itself, by its process, or by the database user."""
+    if session.is_exporter:
+        return "exporter"
+    if not session.is_client:
+        return "database_server"
+    if not session.is_own_database:
+        return "other_database"
+    application = PUNCTUATION.sub("_", session.application.lower()).strip("_")
+    found = find_word(application) or clients.get((session.address, session.port), "")
+    if found or not NOT_NAMES.fullmatch(application):
+        return found or "other_application"
+    return find_word(PUNCTUATION.sub("_", session.user.lower())) or "unknown"
+
+
+def find_word(name: str) -> str:
+    """The component that a name contains as a word; empty if it contains none."""
+    padded = f"_{name}_"
+    return next((component for word, component in BY_WORD if f"_{word}_" in padded), "")

@@ -1,0 +1,257 @@
+"""How MySQL and MariaDB are read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from exporter.metrics.catalogue import database
+from exporter.metrics.catalogue.database_names import TABLES
+from exporter.sources.database import mysql_sql as sql
+from exporter.sources.database.cleaning import RECENCY_COLUMNS
+from exporter.sources.database.models import (
+    LockWait,
+    Right,
+    Run,
+    ServerReading,
+    Session,
+    SessionsReading,
+    StatementTotals,
+    TablesReading,
+)
+
+SERVER_COMMANDS = frozenset({"Daemon", "Binlog Dump", "Binlog Dump GTID", "Slave_IO", "Slave_SQL", "Slave_worker"})
+"""Commands of threads that are not a client's connection."""
+METADATA_WAIT = "Waiting for table metadata lock"
+MAX_TEXTS = 500
+"""Texts of statements that are read at once."""
+
+
+MISSING_PROCESS = "GRANT PROCESS ON *.* TO the exporter's user: sessions of others are not readable"
+MISSING_COLUMNS = (
+    "GRANT SELECT (dttm) ON log and other columns (docs/database.md): no estimate of what db clean removes"
+)
+
+
+class ServerSettings(NamedTuple):
+    """ServerSettings of the server."""
+
+    max_connections: int
+    has_performance_schema: bool
+    page_size: int
+    version: str
+
+
+class MySql:
+    """MySQL 8."""
+
+    product = "mysql"
+    _waits = sql.MYSQL_WAITS
+    _views: Mapping[str, str] = {
+        "tablestats": "innodb_tablestats",
+        "tables": "innodb_tables",
+        "indexes": "innodb_indexes",
+        "fields": "innodb_fields",
+    }
+    """The names of InnoDB's views."""
+
+    def list_limits(self, timeout: float) -> Sequence[str]:
+        """Statements for the session; they hold for what is read."""
+        return (
+            "SET SESSION TRANSACTION READ ONLY",
+            f"SET SESSION max_execution_time = {max(1, round(timeout * 1000))}",
+            f"SET SESSION lock_wait_timeout = {max(1, round(timeout))}",
+        )
+
+    def read_sessions(self, run: Run) -> SessionsReading:
+        """The sessions."""
+        settings = read_settings(run)
+        with_names = settings.has_performance_schema
+        statement = sql.SESSIONS.format(
+            program=sql.PROGRAM if with_names else "''", attributes=sql.ATTRIBUTES if with_names else ""
+        )
+        rows = run(statement)
+        waits = [*self._read_waits(run, settings), *list_metadata_waits(rows)]
+        return SessionsReading([build_session(row) for row in rows], waits, float(settings.max_connections))
+
+    def _read_waits(self, run: Run, settings: ServerSettings) -> Iterator[LockWait]:
+        if self.product == "mysql" and not settings.has_performance_schema:
+            return
+        blockers: defaultdict[int, list[int]] = defaultdict(list)
+        found: dict[int, tuple[float | None, str]] = {}
+        for waiting, blocking, since, table in run(self._waits):
+            blockers[waiting].append(blocking)
+            found[waiting] = to_float(since), clean_table(table)
+        for waiting, (since, table) in found.items():
+            yield LockWait(waiting, tuple(blockers[waiting]), since, table)
+
+    def read_server(self, run: Run) -> ServerReading:
+        """The server."""
+        status = {name.lower(): float(value) for name, value in run(sql.STATUS)}
+        now = float(run(sql.NOW)[0][0])
+        deadlocks = status.get("innodb_deadlocks")
+        if deadlocks is None:
+            rows = run(sql.DEADLOCKS)
+            deadlocks = float(rows[0][0]) if rows else None
+        misses = status["innodb_buffer_pool_reads"]
+        values = {
+            database.SERVER_START: now - status["uptime"],
+            database.SIZE: sum(row[1] + row[2] for row in self._list_tables(run)),
+            database.COMMITS: status["com_commit"],
+            database.ROLLBACKS: status["com_rollback"],
+            database.DEADLOCKS: deadlocks,
+            database.CACHE_HITS: max(0.0, status["innodb_buffer_pool_read_requests"] - misses),
+            database.CACHE_MISSES: misses,
+            database.TEMPORARY_FILES: status["created_tmp_disk_tables"],
+            database.REPLICAS: float(run(sql.REPLICAS)[0][0]),
+        }
+        return ServerReading(read_settings(run).version.partition("-")[0], values)
+
+    def _list_tables(self, run: Run) -> list[tuple[str, float, float, float]]:
+        """Each table of the database with the size of its rows and of its other indices, and its rows."""
+        statement = sql.TABLES.format(tablestats=self._views["tablestats"])
+        return [(row[0], float(row[1]), float(row[2]), float(row[3])) for row in run(statement)]
+
+    def read_tables(self, run: Run) -> TablesReading:
+        """Airflow's tables."""
+        known = [row for row in self._list_tables(run) if row[0] in TABLES]
+        values: dict[Any, dict[str, float | None]] = {
+            database.TABLE_BYTES: {row[0]: row[1] for row in known},
+            database.INDEX_BYTES: {row[0]: row[2] for row in known},
+            database.LIVE_ROWS: {row[0]: row[3] for row in known},
+        }
+        if read_settings(run).has_performance_schema:
+            values[database.SEQUENTIAL_ROWS] = {name: float(n) for name, n in run(sql.SEQUENTIAL) if name in TABLES}
+        return TablesReading(values, group_indices(run(sql.INDICES.format(**self._views))))
+
+    def read_cleanable(self, run: Run, before: float) -> Mapping[str, float]:
+        """How many rows are older, as the optimizer estimates."""
+        moment = datetime.fromtimestamp(before, UTC).strftime("%Y-%m-%d %H\\:%M\\:%S")
+        known = [row for row in run(sql.READABLE) if RECENCY_COLUMNS.get(row[0]) == row[1]]
+        estimates = ((table, explain(run, table, column, moment)) for table, column in known)
+        return {table: rows for table, rows in estimates if rows is not None}
+
+    def read_statements(self, run: Run) -> Mapping[str, StatementTotals] | None:
+        """The totals by digest."""
+        if not read_settings(run).has_performance_schema:
+            return None
+        return {row[0]: StatementTotals(*map(float, row[1:])) for row in run(sql.STATEMENTS)}
+
+    def read_texts(self, run: Run, statements: Collection[str]) -> Mapping[str, str]:
+        """The texts of statements, of at most MAX_TEXTS at once."""
+        names = {f"s{number}": one for number, one in enumerate(sorted(statements)[:MAX_TEXTS])}
+        places = "(" + ", ".join(f":{name}" for name in names) + ")"
+        return {row[0]: row[1] or "" for row in run(sql.TEXTS.replace(":statements", places), **names)}
+
+    def check_rights(self, run: Run) -> Sequence[Right]:
+        """What the user may read, and may not."""
+        granted = " ".join(str(row[0]).upper() for row in run(sql.GRANTS))
+        everything = "ALL PRIVILEGES ON *.*" in granted
+        process = everything or "PROCESS" in granted
+        settings = read_settings(run)
+        schema = everything or "PERFORMANCE_SCHEMA" in granted or self.product == "mariadb"
+        known = any(RECENCY_COLUMNS.get(row[0]) == row[1] for row in run(sql.READABLE))
+        off = "performance_schema is off: statements, names of clients and reads without an index are not known"
+        return [
+            Right("PROCESS", "" if process else MISSING_PROCESS, is_needed=True),
+            Right("performance_schema", "" if settings.has_performance_schema else off),
+            Right("SELECT on it", "" if schema else "GRANT SELECT ON performance_schema.* TO the exporter's user"),
+            Right("columns with times", "" if known else MISSING_COLUMNS),
+            *(
+                [Right("least rights", "the user may do everything; create one with PROCESS only")]
+                if everything
+                else []
+            ),
+        ]
+
+
+class MariaDb(MySql):
+    """MariaDB 10.6 and later."""
+
+    product = "mariadb"
+    _waits = sql.MARIADB_WAITS
+    _views: Mapping[str, str] = {
+        "tablestats": "innodb_sys_tablestats",
+        "tables": "innodb_sys_tables",
+        "indexes": "innodb_sys_indexes",
+        "fields": "innodb_sys_fields",
+    }
+
+    def list_limits(self, timeout: float) -> Sequence[str]:
+        """Statements for the session; they hold for what is read."""
+        return (
+            "SET SESSION TRANSACTION READ ONLY",
+            f"SET SESSION max_statement_time = {timeout:.3f}",
+            f"SET SESSION lock_wait_timeout = {max(1, round(timeout))}",
+        )
+
+
+def read_settings(run: Run) -> ServerSettings:
+    """ServerSettings of the server."""
+    limit, has_performance_schema, page_size, version = run(sql.SETTINGS)[0]
+    return ServerSettings(int(limit), bool(has_performance_schema), int(page_size), str(version))
+
+
+def build_session(row: Sequence[Any]) -> Session:
+    """A session of the process list."""
+    number, program, user, own, command, host, seconds, _, begun, now, is_exporter = row
+    address, _, port = (host or "").rpartition(":")
+    transaction_at = to_float(begun)
+    idles = command == "Sleep"
+    state = "active" if not idles else "idle" if transaction_at is None else "idle_in_transaction"
+    return Session(
+        id=int(number),
+        application=program,
+        user=user or "",
+        is_own_database=bool(own),
+        is_client=command not in SERVER_COMMANDS and user not in ("system user", "event_scheduler"),
+        address=address,
+        port=int(port) if port.isdigit() else 0,
+        state=state,
+        transaction_at=transaction_at,
+        idle_at=float(now) - float(seconds or 0) if state == "idle_in_transaction" else None,
+        is_exporter=bool(is_exporter),
+    )
+
+
+def list_metadata_waits(rows: Iterable[Sequence[Any]]) -> Iterator[LockWait]:
+    """Yield the sessions that wait for a lock on the definition of a table; who holds it is not known."""
+    for row in rows:
+        if row[7] == METADATA_WAIT:
+            yield LockWait(int(row[0]), (), float(row[9]) - float(row[6] or 0), "")
+
+
+def group_indices(rows: Iterable[Sequence[Any]]) -> dict[str, list[tuple[str, ...]]]:
+    """The columns of each index by table; InnoDB ends the name of the table with #P# for partitions."""
+    columns: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    for table, index, column in rows:
+        columns[table, index].append(column)
+    indices: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for (table, _), names in columns.items():
+        indices[table].append(tuple(names))
+    return dict(indices)
+
+
+def explain(run: Run, table: str, column: str, before: str) -> float | None:
+    """The optimizer's estimate of the rows that are older; None if it has no index for it and would guess."""
+    plan: Any = run(sql.EXPLAIN.format(table=table, column=column, before=before))[0]
+    named: Mapping[str, Any] = plan._mapping  # the columns by name: MySQL and MariaDB have different ones
+    if not named.get("possible_keys"):
+        return None
+    rows, filtered = named.get("rows"), named.get("filtered")
+    return None if rows is None else float(rows) * (float(filtered) if filtered is not None else 100.0) / 100
+
+
+def clean_table(name: str | None) -> str:
+    """The table of a name such as `airflow`.`dag_run`."""
+    return (name or "").replace("`", "").rpartition(".")[2]
+
+
+def to_float(value: Any) -> float | None:  # noqa: ANN401
+    """A number of any type that the driver returns."""
+    with suppress(TypeError, ValueError):
+        return float(value)
+    return None

@@ -1,0 +1,93 @@
+"""The reader of statements: how often and for how long the database executes what, by what it is for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from exporter.metrics.catalogue import database
+from exporter.metrics.family import Family, Labels
+from exporter.metrics.reading import Reading
+from exporter.sources.database.models import StatementTotals
+from exporter.sources.database.purposes import find_purpose
+from exporter.sources.database.readers.state import DatabaseApi, DatabaseState
+
+NOTHING = StatementTotals(0.0, 0.0, 0.0)
+MAX_NAMED = 10
+"""The most expensive purposes that a note names."""
+
+
+class StatementsReader:
+    """Reads the totals of all statements, and the text of each one once."""
+
+    name = "statements"
+    help = "Statements by what they are for: number, time, rows (PostgreSQL: pg_stat_statements)"
+    families: Sequence[Family] = tuple(one for one in database.FAMILIES if one.reader == "statements")
+
+    def __init__(self, api: DatabaseApi, state: DatabaseState, interval: float) -> None:
+        self.interval = interval
+        self._api = api
+        self._state = state
+        self._purposes: dict[str, str] = {}
+        self._last: Mapping[str, StatementTotals] = {}
+        self._totals: defaultdict[str, StatementTotals] = defaultdict(lambda: NOTHING)
+        self._has_read = False
+
+    def read(self) -> Reading:
+        """Read once. Raises ReaderError."""
+        with self._api.transaction() as run:
+            statements = self._api.dialect.read_statements(run)
+            if statements is None:
+                self._state.record_critical_section(None)
+                empty: dict[Family, dict[Labels, float]] = {family: {} for family in self.families}
+                return Reading(empty, notes=["the database collects no statistics of statements (docs/database.md)"])
+            self._learn_purposes(statements, self._api.dialect.read_texts(run, statements.keys() - self._purposes))
+        grown = self._add(statements)
+        if self._has_read:
+            spent = grown.get("critical_section", NOTHING)
+            self._state.record_critical_section(spent.seconds / spent.calls if spent.calls else None)
+        self._has_read = True
+        return Reading(self._build_tables(), notes=[self._describe(len(statements))])
+
+    def _learn_purposes(self, statements: Mapping[str, StatementTotals], texts: Mapping[str, str]) -> None:
+        """Keep the purposes of the statements that there are; one without a text is looked up again."""
+        known = {one: purpose for one, purpose in self._purposes.items() if one in statements}
+        self._purposes = known | {one: find_purpose(text) for one, text in texts.items()}
+
+    def _add(self, statements: Mapping[str, StatementTotals]) -> dict[str, StatementTotals]:
+        """Add what each statement grew by since the last reading, by purpose; the database forgets rare statements."""
+        grown: defaultdict[str, StatementTotals] = defaultdict(lambda: NOTHING)
+        for statement, totals in statements.items():
+            purpose = self._purposes.get(statement, "other")
+            grown[purpose] = add(grown[purpose], subtract(totals, self._last.get(statement, NOTHING)))
+        for purpose, growth in grown.items():
+            self._totals[purpose] = add(self._totals[purpose], growth)
+        self._last = statements
+        return dict(grown)
+
+    def _build_tables(self) -> dict[Family, dict[Labels, float]]:
+        totals = self._totals.items()
+        return {
+            database.STATEMENT_CALLS: {(purpose,): one.calls for purpose, one in totals},
+            database.STATEMENT_SECONDS: {(purpose,): one.seconds for purpose, one in totals},
+            database.STATEMENT_ROWS: {(purpose,): one.rows for purpose, one in totals},
+        }
+
+    def _describe(self, count: int) -> str:
+        ranked = sorted(self._totals.items(), key=lambda one: one[1].seconds, reverse=True)[:MAX_NAMED]
+        named = ", ".join(f"{purpose} {one.seconds:.1f} s" for purpose, one in ranked)
+        return f"{count} statements; most expensive: {named}" if ranked else "no statement was executed yet"
+
+
+def add(one: StatementTotals, other: StatementTotals) -> StatementTotals:
+    """The sum."""
+    return StatementTotals(one.calls + other.calls, one.seconds + other.seconds, one.rows + other.rows)
+
+
+def subtract(totals: StatementTotals, last: StatementTotals) -> StatementTotals:
+    """What was added since the last reading; everything if the statistics were reset in between."""
+    if totals.calls < last.calls:
+        return totals
+    return StatementTotals(
+        totals.calls - last.calls, max(0.0, totals.seconds - last.seconds), max(0.0, totals.rows - last.rows)
+    )

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import pytest
+
+from exporter.metrics.catalogue import database
+from exporter.metrics.catalogue.database import FAMILIES
+from exporter.metrics.reading import Reader
+from exporter.sources.database.cleaning import INDICES, RECENCY_COLUMNS
+from exporter.sources.database.models import LockWait, SessionsReading, StatementTotals, TablesReading
+from exporter.sources.database.readers.server import CleanableReader, ServerReader, TablesReader, has_index
+from exporter.sources.database.readers.sessions import SessionsReader, find_root
+from exporter.sources.database.readers.state import DatabaseState
+from exporter.sources.database.readers.statements import StatementsReader
+from exporter.sources.directory import Directory
+from tests.unit.sources.database.rows import FakeDatabase, make_session
+
+NOW = 1_000.0
+
+
+@pytest.fixture
+def directory() -> Directory:
+    return Directory()
+
+
+@pytest.fixture
+def state(directory: Directory) -> DatabaseState:
+    return DatabaseState(directory, clock=lambda: NOW)
+
+
+def test_every_family_has_a_reader(state: DatabaseState) -> None:
+    api = FakeDatabase()
+    readers: list[Reader] = [
+        SessionsReader(api, state, 1),
+        ServerReader(api, 1),
+        StatementsReader(api, state, 1),
+        TablesReader(api, 1),
+        CleanableReader(api, 1, 1),
+    ]
+    fed = [(reader.name, family.name) for reader in readers for family in reader.families]
+    assert sorted(fed) == sorted((family.reader, family.name) for family in FAMILIES)
+    for reader in readers:
+        assert set(reader.read().tables) == set(reader.families)
+
+
+def test_values_of_labels_are_those_of_the_catalogue() -> None:
+    assert set(RECENCY_COLUMNS) == set(database.CLEANABLE_ROWS.closed["table"])
+    assert {table for table, _ in INDICES} <= set(database.TABLE_BYTES.closed["table"])
+
+
+class TestSessions:
+    def test_connections_and_transactions(self, state: DatabaseState, directory: Directory) -> None:
+        api = FakeDatabase(
+            SessionsReading(
+                [
+                    make_session(id=1, application="airflow-scheduler", state="active", transaction_at=90.0),
+                    make_session(
+                        id=2,
+                        application="airflow-scheduler",
+                        state="idle_in_transaction",
+                        transaction_at=50.0,
+                        idle_at=60.0,
+                    ),
+                    make_session(id=3, is_client=False, transaction_at=10.0),
+                    make_session(id=4, is_exporter=True, state="active", transaction_at=1.0),
+                    make_session(id=5, user="x", address="10.1.1.1", port=1),
+                ],
+                [],
+                97.0,
+            )
+        )
+        reading = SessionsReader(api, state, 30).read()
+        connections = reading.tables[database.CONNECTIONS]
+        assert {labels: value for labels, value in connections.items() if value} == {
+            ("scheduler", "active"): 1,
+            ("scheduler", "idle_in_transaction"): 1,
+            ("exporter", "active"): 1,
+            ("unknown", "idle"): 1,
+        }
+        assert connections["scheduler", "idle"] == 0
+        assert reading.tables[database.OLDEST_TRANSACTION] == {("scheduler",): 50.0, ("database_server",): 10.0}
+        assert reading.tables[database.OLDEST_IDLE_TRANSACTION] == {("scheduler",): 60.0}
+        assert reading.notes[0] == "4 of 97 connections in use, 0 sessions wait for locks"
+        assert "x@10.1.1.1 (1)" in reading.notes[1]
+        facts = directory.get_database()
+        assert facts is not None
+        assert (facts.now, facts.connections, facts.limit, facts.oldest_idle) == (NOW, 4, 97.0, ("scheduler", 60.0))
+
+    def test_who_blocks_whom_is_the_end_of_the_chain(self, state: DatabaseState) -> None:
+        sessions = [
+            make_session(id=1, application="psql", state="idle_in_transaction"),
+            make_session(id=2, application="airflow-scheduler"),
+            make_session(id=3, application="airflow-api-server"),
+            make_session(id=4, application="airflow-worker"),
+        ]
+        waits = [
+            LockWait(2, (1,), 70.0, "dag_run"),
+            LockWait(3, (2, 1), 80.0, "dag_run"),
+            LockWait(4, (), None, "secret_table"),
+        ]
+        tables = SessionsReader(FakeDatabase(SessionsReading(sessions, waits, 9.0)), state, 30).read().tables
+        assert tables[database.BLOCKED_SESSIONS] == {
+            ("scheduler", "other_application", "dag_run"): 1,
+            ("api_server", "other_application", "dag_run"): 1,
+            ("celery_worker", "unknown", "other"): 1,
+        }
+        assert tables[database.OLDEST_BLOCKED] == {
+            ("scheduler", "other_application", "dag_run"): 70.0,
+            ("api_server", "other_application", "dag_run"): 80.0,
+        }
+
+    def test_a_circle_of_waiting_sessions_ends(self) -> None:
+        waits = {1: LockWait(1, (2,), None, ""), 2: LockWait(2, (1,), None, "")}
+        assert find_root(1, waits) in (1, 2)
+
+
+class TestStatements:
+    def test_growth_is_added_up_by_purpose_and_never_falls(self, state: DatabaseState) -> None:
+        api = FakeDatabase(
+            statements={"1": StatementTotals(10, 5.0, 100), "2": StatementTotals(1, 1.0, 1)},
+            texts={"1": "SELECT id FROM dag_run", "2": "INSERT INTO log VALUES ($1)", "3": "SELECT x FROM dag_run"},
+        )
+        reader = StatementsReader(api, state, 60)
+        calls = reader.read().tables[database.STATEMENT_CALLS]
+        assert calls == {("dag_run_list",): 10, ("audit_log",): 1}
+        api.statements = {"1": StatementTotals(12, 6.0, 120), "3": StatementTotals(4, 1.0, 4)}
+        tables = reader.read().tables
+        assert tables[database.STATEMENT_CALLS] == {("dag_run_list",): 16, ("audit_log",): 1}
+        assert tables[database.STATEMENT_SECONDS]["dag_run_list",] == 7.0
+        api.statements = {"1": StatementTotals(1, 0.5, 1)}
+        assert reader.read().tables[database.STATEMENT_CALLS]["dag_run_list",] == 17, "after a reset all is new"
+        assert api.asked == [{"1", "2"}, {"3"}, set()], "texts are asked for once"
+
+    def test_the_mean_of_the_critical_section_is_that_since_the_last_reading(
+        self, state: DatabaseState, directory: Directory
+    ) -> None:
+        texts = {"1": "SELECT id FROM slot_pool FOR UPDATE NOWAIT"}
+        api = FakeDatabase(statements={"1": StatementTotals(100, 900.0, 0)}, texts=texts)
+        reader, sessions = StatementsReader(api, state, 60), SessionsReader(api, state, 30)
+
+        def read_mean() -> float | None:
+            reader.read()
+            sessions.read()
+            facts = directory.get_database()
+            return facts.critical_section_seconds if facts else None
+
+        assert read_mean() is None, "the time before the start says nothing about now"
+        api.statements = {"1": StatementTotals(104, 901.0, 0)}
+        assert read_mean() == 0.25
+        assert read_mean() is None, "it did not run"
+
+    def test_without_statistics_there_are_no_series(self, state: DatabaseState) -> None:
+        reading = StatementsReader(FakeDatabase(), state, 60).read()
+        assert not any(reading.tables.values())
+        assert "no statistics" in reading.notes[0]
+
+
+class TestTables:
+    def test_indices_of_the_tables_that_there_are(self) -> None:
+        indices = {"task_instance": [("state",), ("dag_id", "run_id")], "log": []}
+        values = {database.TABLE_BYTES: {"task_instance": 1.0, "log": 2.0}}
+        reading = TablesReader(FakeDatabase(tables=TablesReading(values, indices)), 300).read()
+        present = reading.tables[database.INDEX_PRESENT]
+        assert present["task_instance", "state"] == present["task_instance", "dag_id"] == 1
+        assert present["log", "dttm"] == 0
+        assert ("dag_run", "dag_id") not in present
+        assert "log (dttm)" in reading.notes[1]
+
+    @pytest.mark.parametrize(
+        ("index", "expected"), [(("a", "b", "c"), True), (("b", "a"), True), (("a",), False), (("c", "a", "b"), False)]
+    )
+    def test_an_index_serves_if_it_begins_with_the_columns(self, index: tuple[str, ...], *, expected: bool) -> None:
+        assert has_index([index], ("a", "b")) is expected
+
+    def test_old_rows_are_those_before_the_retention(self) -> None:
+        api = FakeDatabase(cleanable={"log": 7.0})
+        reading = CleanableReader(api, 400.0, 3600, clock=lambda: NOW).read()
+        assert reading.tables == {database.CLEANABLE_ROWS: {("log",): 7.0}}
+        assert api.asked == [600.0]
