@@ -20,8 +20,12 @@ def classify(evidence: Evidence, extra: Sequence[ErrorRule] = ()) -> ErrorClass:
     """The class of a failed try. `extra` are the users' rules, which come first."""
     if (found := _find_in_order(extra, evidence)) is not None:
         return found
-    if evidence.out_of_memory:
-        return classes.MEMORY
+    found = _classify_by_log(evidence)
+    return classes.MEMORY if evidence.out_of_memory and found in (classes.KILLED, classes.UNKNOWN) else found
+
+
+def _classify_by_log(evidence: Evidence) -> ErrorClass:
+    """The class by what the try left behind."""
     typed = _find_typed(RULES, evidence.chain)
     if typed is classes.COMMAND:
         return _classify_command(evidence)

@@ -33,7 +33,7 @@ class Evidence:
     output: Sequence[RaisedError] = ()
     """The exceptions that a command wrote, in the order of `chain`."""
     out_of_memory: bool = False
-    """Whether the kernel killed the process because its control group or machine had no memory left."""
+    """Whether the kernel killed a process of the task for lack of memory: it explains a kill, not an exception."""
 
     @property
     def is_empty(self) -> bool:

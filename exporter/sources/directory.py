@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,6 +34,8 @@ MAX_MACHINE_AGE = 120.0
 """Seconds for which it holds what was seen of the machine."""
 MAX_DATABASE_AGE = 120.0
 """Seconds for which it holds what was seen of the metadata database."""
+MAX_MEMORY_KILLS = 1_000
+"""Kills for lack of memory that are remembered."""
 MAX_SHARES = 20_000
 """Tasks whose share of the CPU is remembered, and tries whose CPU is."""
 
@@ -56,6 +59,17 @@ class TaskKey(NamedTuple):
     task_id: str
 
 
+class MemoryKill(NamedTuple):
+    """A process of a try that ended while the kernel killed for lack of memory."""
+
+    uuid: str
+    """Of the try; empty on Airflow 2."""
+    named: TaskKey | None
+    """The task, where the process says it."""
+    when: float
+    """Unix seconds, by the clock of the exporter."""
+
+
 class Directory:
     """The ids that are known, and the release and settings of Airflow."""
 
@@ -72,6 +86,8 @@ class Directory:
         """The number of polls that recorded all active tries, and all that finished after the poll before."""
         self.growing_tasks: Mapping[tuple[str, str], MemoryGrowth] = {}
         """How the peak memory of tasks on this machine has grown, by DAG and task."""
+        self.read_parse_durations: Callable[[], Mapping[tuple[str, str], float]] = dict
+        """Returns the seconds that the last parse of each DAG file took, by bundle and path, where StatsD says it."""
         self.queues: frozenset[str] = frozenset()
         """Queues of the active task instances."""
         self.workers: Mapping[str, Workers] | None = None
@@ -84,6 +100,7 @@ class Directory:
         self._shares: dict[tuple[str, str], tuple[float, float]] = {}
         self._try_cpu: dict[str, float] = {}
         self._failed_logs: dict[str, Mapping[str, str]] = {}
+        self._memory_kills: deque[MemoryKill] = deque(maxlen=MAX_MEMORY_KILLS)
         self._costs: dict[str, Sequence[CostFinding]] = {}
         self._files: Mapping[tuple[str, str], str] = {}
         self._listed_files: dict[str, frozenset[tuple[str, str]]] = {}
@@ -180,6 +197,17 @@ class Directory:
     def take_try_cpu(self, uuid: str) -> float | None:
         """The CPU that a try used, once; None if it is not known."""
         return self._try_cpu.pop(uuid, None)
+
+    def record_memory_kill(self, kill: MemoryKill) -> None:
+        """Record that the kernel probably killed a process of a try for lack of memory."""
+        self._memory_kills.append(kill)
+
+    def has_memory_kill(self, task: TaskKey, since: float, until: float) -> bool:
+        """Whether such a kill concerns a task between two times, in Unix seconds."""
+        return any(
+            since <= kill.when <= until and (kill.named or self.find_try(kill.uuid)) == task
+            for kill in list(self._memory_kills)
+        )
 
     def record_findings(self, when: float, findings: Sequence[Finding]) -> None:
         """Record what waits and why, as read at a time (Unix seconds)."""

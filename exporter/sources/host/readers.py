@@ -135,9 +135,11 @@ class TaskResourcesReader:
     help = "Running tasks, more often than all processes"
     families: Sequence[Family] = ()
 
-    def __init__(self, observer: HostContext, longest: float) -> None:
+    def __init__(self, observer: HostContext, longest: float, report: Callable[[], None] = lambda: None) -> None:
+        """`report` is called after each scan."""
         self.interval = MIN_QUICK_SCAN_INTERVAL
         self._longest = longest
+        self._report = report
         self._context = observer
 
     def read(self) -> Reading:
@@ -145,6 +147,7 @@ class TaskResourcesReader:
         begun, spent = time.monotonic(), time.thread_time()
         process_table = self._context.process_table
         self._context.details.read_peaks(process_table.quick_scan(begun + self.interval))
+        self._report()
         spent = time.thread_time() - spent
         self.interval = min(self._longest, max(MIN_QUICK_SCAN_INTERVAL, spent / QUICK_SCAN_CPU_SHARE))
         return NOTHING

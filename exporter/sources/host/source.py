@@ -17,6 +17,7 @@ from exporter.sources.host.proc.files import ProcFiles
 from exporter.sources.host.proc.procfs import UnreadableError
 from exporter.sources.host.processes.attribution import Attribution
 from exporter.sources.host.processes.memory import OwnedProcess, ProcessDetails
+from exporter.sources.host.processes.memory_kills import MemoryKills, read_count
 from exporter.sources.host.processes.network import NetworkUsage
 from exporter.sources.host.processes.owners import UNKNOWN, ComponentOwner, Try
 from exporter.sources.host.processes.process_table import ProcessTable
@@ -53,6 +54,7 @@ class HostSource:
         self._settings = settings
         self._directory = directory or Directory()
         self._sightings = Sightings(list_host_names)
+        self._memory_kills = MemoryKills()
         self._machine: MachineReader | None = None
         self._files = ProcFiles(settings.procfs)
         self.tries = TryTable(names, TaskLabels(airflow).get, on_end=self._record_end)
@@ -63,7 +65,7 @@ class HostSource:
         self._processes = ProcessesReader(host_context, settings.interval, self._report)
         self.readers: Sequence[Reader] = [
             self._processes,
-            TaskResourcesReader(host_context, settings.interval),
+            TaskResourcesReader(host_context, settings.interval, self._note_ends),
             *([self._build_machine_reader()] if settings.machine else []),
         ]
 
@@ -99,6 +101,13 @@ class HostSource:
         saturated = self._machine.saturation.text if self._machine is not None else ""
         machine = self._sightings.build(owned, self._process_table.processes, saturated)
         self._directory.record_machine(machine)
+        self._note_ends()
+
+    def _note_ends(self) -> None:
+        """After each scan: hand over which tries the kernel killed."""
+        count = read_count(self._settings.procfs)
+        for kill in self._memory_kills.note(self._process_table.ended_tries, count):
+            self._directory.record_memory_kill(kill)
 
     def _build_machine_reader(self) -> Reader:
         # An exporter that does not read the machine saves the memory of psutil.

@@ -64,12 +64,22 @@ def shell() -> None:
     subprocess.run([sys.executable, "-S", "-c", BUSY.format(seconds=1.0)], check=True)
 
 
+def exhaust() -> None:
+    """Use more memory than a control group grants, until the kernel ends it."""
+    (Path(os.environ["STAGE_MEMORY_GROUP"]) / "cgroup.procs").write_text(str(os.getpid()))
+    held = []
+    while True:
+        held.append(bytearray(b"x") * (4 * MEBI))
+        time.sleep(0.02)
+
+
 JOBS: dict[str, Callable[[], None]] = {
     "cpu": lambda: burn(2.0),
     "memory": remember,
     "disk": write,
     "shell": shell,
     "short": lambda: burn(0.2),
+    "exhaust": exhaust,
 }
 
 

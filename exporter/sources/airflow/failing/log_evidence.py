@@ -80,8 +80,7 @@ def find_code(messages: Sequence[Message]) -> int | None:
 def parse_json(tail: str) -> Iterator[Message]:
     """The messages of Airflow 3: an object a line, or a list of them; the first may be cut off."""
     for row in read_objects(tail):
-        text = str(row.get("event") or "")
-        first, *more = text.splitlines() or [""]
+        first, *more = str(row.get("event") or "").strip().splitlines() or [""]
         yield Message(
             first,
             str(row.get("level") or "").lower(),

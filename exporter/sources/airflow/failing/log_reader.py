@@ -14,6 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from exporter.diagnosis.classify import classify
+from exporter.diagnosis.error_classes import KILLED
 from exporter.diagnosis.error_rules import ErrorRule
 from exporter.diagnosis.evidence import Evidence
 from exporter.metrics.reading import ReaderError
@@ -21,6 +22,8 @@ from exporter.sources.airflow.api.base import ApiBase
 from exporter.sources.airflow.api.objects.task_logs import LogOutcome, LogTail, read_log_tail
 from exporter.sources.airflow.failing.backlog import BacklogEntry
 from exporter.sources.airflow.failing.log_evidence import read_evidence
+from exporter.sources.airflow.failing.memory_evidence import MemoryEvidence
+from exporter.sources.directory import Directory
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +51,7 @@ class Verdict(NamedTuple):
     exception: str = ""
     """The type of the exception that ended the try; empty where there was none."""
     is_final: bool = True
-    """False where a later look at the log may show more: it may not have been written yet."""
+    """False where a later look may show more: the log, or what the machine says, may not be known yet."""
 
 
 class LogBudget:
@@ -76,11 +79,14 @@ class LogReader:
         major: int,
         rules: Sequence[ErrorRule] = (),
         clock: Callable[[], float] = time.monotonic,
+        memory: MemoryEvidence | None = None,
     ) -> None:
+        """`memory` says which tries the kernel killed for lack of memory."""
         self._read_tail = read_tail
         self._major = major
         self._rules = rules
         self._clock = clock
+        self._memory = memory or MemoryEvidence(Directory())
         self._pauses: dict[tuple[str, ...], tuple[float, LogOutcome]] = {}
         """Until when (monotonic seconds) what is not asked for, and because of which outcome."""
         self._slow: dict[str, tuple[str, str]] = {}
@@ -92,7 +98,7 @@ class LogReader:
         for key in list_pause_keys(entry):
             until, outcome = self._pauses.get(key, (0.0, LogOutcome.ERROR))
             if now < until:
-                return Verdict(classify(Evidence(), self._rules).name, outcome)
+                return Verdict(classify(self._memory.add_to(Evidence(), entry), self._rules).name, outcome)
         return None
 
     def read(self, entry: BacklogEntry, seconds: float = LOG_SECONDS) -> Verdict:
@@ -103,10 +109,12 @@ class LogReader:
         elif tail.outcome is LogOutcome.READ:
             self._slow.pop(entry.hostname, None)
         evidence = read_evidence(tail.text, self._major) if tail.outcome is LogOutcome.READ else Evidence()
-        found = classify(evidence, self._rules).name
+        found = classify(self._memory.add_to(evidence, entry), self._rules)
         exception = evidence.chain[0].name if evidence.chain else ""
         is_final = tail.outcome not in (LogOutcome.READ, LogOutcome.GONE) or not evidence.is_empty
-        return Verdict(found, tail.outcome, exception, is_final)
+        if found is KILLED and self._memory.may_follow(entry):
+            is_final = False
+        return Verdict(found.name, tail.outcome, exception, is_final)
 
     def _pause(self, entry: BacklogEntry, outcome: LogOutcome) -> None:
         host, dag, task = list_pause_keys(entry)

@@ -32,6 +32,7 @@ from exporter.sources.airflow.failing.backlog import (
     recall_backlog,
 )
 from exporter.sources.airflow.failing.log_reader import TIME_SHARE, LogBudget, LogReader, Verdict, make_read_tail
+from exporter.sources.airflow.failing.memory_evidence import MemoryEvidence
 from exporter.sources.airflow.failing.recent import to_failed_tries
 from exporter.sources.airflow.failing.retry_counts import to_retry_counts
 from exporter.sources.airflow.log_links import LogLinks, build_log_links
@@ -81,7 +82,8 @@ class FailuresReader(ApiReader):
     def build(cls, context: ReaderContext, interval: float) -> FailuresReader:
         """A reader for the Airflow that is connected now."""
         airflow, settings = context.airflow, context.settings
-        log_reader = LogReader(make_read_tail(airflow), airflow.major, make_rules(settings))
+        memory = MemoryEvidence(context.shared.directory)
+        log_reader = LogReader(make_read_tail(airflow), airflow.major, make_rules(settings), memory=memory)
         return cls(
             context.memory,
             context.shared,

@@ -10,6 +10,7 @@ and CPU of the children must come from one read of one file, so that each tick i
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 
@@ -25,6 +26,8 @@ from exporter.sources.host.processes.titles import classify
 
 INIT_PID = 1
 """The process that becomes the parent of orphans."""
+MAX_ENDED_TRIES = 2_000
+"""Processes of tries that ended, until they are asked for."""
 MAX_CMDLINE_BYTES = 8_192
 """Maximum bytes read of a command line."""
 
@@ -45,6 +48,8 @@ class ProcessTable:
         """Owner of all processes that are not Airflow's."""
         self.unreadable_stats: dict[str, int] = {}
         """Processes whose stat file was not readable in the last full scan, by reason. Their owner is unknown."""
+        self.ended_tries: deque[Try] = deque(maxlen=MAX_ENDED_TRIES)
+        """Tries that lost a process, until somebody takes them out."""
         self._files = files
         self._attribution = attribution
         self._clock = clock
@@ -253,6 +258,8 @@ class ProcessTable:
             self._activity.remove(process)
             if process.owner is not None:
                 process.owner.process_count -= 1
+            if isinstance(process.owner, Try):
+                self.ended_tries.append(process.owner)
 
     def _attribute_exited(self, process: Process, children_ticks: int, io: Io | None) -> None:
         """Count what finished children used since they were last read, and the disk traffic of the process."""

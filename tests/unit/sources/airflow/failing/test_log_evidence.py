@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from exporter.diagnosis.classify import classify
+from exporter.diagnosis.error_classes import CODE
 from exporter.diagnosis.evidence import RaisedError
 from exporter.sources.airflow.failing.log_evidence import read_evidence
 
@@ -124,3 +125,9 @@ def test_the_traceback_that_a_command_wrote_is_its_output() -> None:
 def test_a_log_without_a_failure_is_empty_evidence() -> None:
     assert read_evidence(ndjson({"event": "all is well", "level": "info"}), 3).is_empty
     assert read_evidence("", 2).is_empty
+
+
+def test_a_message_that_begins_with_an_empty_line_is_known_by_its_first_words() -> None:
+    event = "\n***** Received SIGSEGV *****\nSIGSEGV (Segmentation Violation) signal\n" + "advice\n" * 30 + "*****"
+    evidence = read_evidence(json.dumps({"event": event, "level": "critical"}), 3)
+    assert classify(evidence) is CODE
