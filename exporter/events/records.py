@@ -6,6 +6,7 @@ is there changes only with another `schema`. No text of a log and no message of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -49,8 +50,10 @@ class EndedRunFacts(NamedTuple):
     ended_at: float | None
 
 
-def make_try_event(facts: EndedTryFacts, error_class: str | None, log_url: str, release: str) -> dict[str, Any]:
-    """The event of a try."""
+def make_try_event(
+    facts: EndedTryFacts, error_class: str | None, waited: Mapping[str, float] | None, log_url: str, release: str
+) -> dict[str, Any]:
+    """The event of a try. `waited` has the seconds that it waited, by reason; None where they are not known."""
     return {
         "schema": SCHEMA,
         "event": "task_try",
@@ -66,6 +69,7 @@ def make_try_event(facts: EndedTryFacts, error_class: str | None, log_url: str, 
         "scheduled_seconds": measure(facts.scheduled_at, facts.queued_at, facts.started_at),
         "queued_seconds": measure(facts.queued_at, facts.started_at),
         "run_seconds": measure(facts.started_at, facts.ended_at),
+        "waited_seconds": None if waited is None else dict(waited),
         "pool": facts.pool,
         "pool_slots": facts.pool_slots,
         "priority_weight": facts.priority_weight,

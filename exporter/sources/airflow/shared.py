@@ -15,6 +15,7 @@ from exporter.sources.airflow.api.objects.pools import Pool
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.decision import EndedTry, TerminalState
 from exporter.sources.airflow.ended_log import EndedLog
+from exporter.sources.airflow.waits.by_try import TryWaits
 from exporter.sources.directory import Directory
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class AirflowState:
     """Task instances that reached a terminal state, as they were counted; most of them are in `ended_tries` too."""
     events: EventWriter | None = None
     """Writes what ended to the events file; None without one."""
+    try_waits: TryWaits = field(default_factory=TryWaits)
+    """How long tries waited, by reason; only with an events file."""
     backfill_limits: Mapping[str, int] = field(default_factory=dict)
     """max_active_runs of unfinished backfills by DAG; 0 where all of them are paused."""
 

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
-from exporter.diagnosis.report import FailedTry
 from exporter.events.records import EndedTryFacts, encode_line, make_run_event, make_try_event
 from exporter.events.writer import EventWriter
 from exporter.metrics.reading import Memory, Reading
@@ -26,9 +25,12 @@ from exporter.sources.airflow.ended.unwritten import (
 from exporter.sources.airflow.log_links import LogLinks, build_log_links
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.shared import AirflowState
+from exporter.sources.airflow.waits.by_try import TryId, identify
 
 MAX_CLASS_DELAY = 240.0
 """Seconds for which a failed try waits for its class; its log may be uploaded after it ended."""
+MAX_WAITS_DELAY = 90.0
+"""Seconds for which a try waits until it is known what it waited for."""
 MAX_WAIT = 0.2
 """Seconds that a reading waits for its lines to be written, so that they are not written again after a restart."""
 MAX_UNWRITTEN = 50_000
@@ -38,8 +40,6 @@ MAX_CLASSES = 20_000
 FAILURES = (TryOutcome.FAILED, TryOutcome.RETRIED)
 """The outcomes that have a class."""
 
-TryId = tuple[str, str, str, int, int]
-"""DAG, run, task, map index and number of a try."""
 Entry = tuple[str, bytes]
 """Space and key of an entry of the state file."""
 
@@ -56,7 +56,7 @@ class EventsReader(ApiReader):
 
     name = "events"
     help = "The events file: one line for each try and each run that ended"
-    needs = ("tasks", "runs", "failures")
+    needs = ("tasks", "runs", "failures", "waits")
 
     def __init__(
         self, writer: EventWriter, links: LogLinks, release: str, memory: Memory, shared: AirflowState, interval: float
@@ -94,6 +94,8 @@ class EventsReader(ApiReader):
             self._submitted.pop(entry, None)
             space, key = entry
             memories[space][key] = None
+            if space == TRIES_SPACE and key in tries:
+                self._shared.try_waits.forget(tries[key].facts)
         left = len(tries) + len(runs) - len(written | dropped)
         return Reading(memories=memories, notes=[f"{len(written)} lines written, {left} wait"])
 
@@ -119,17 +121,15 @@ class EventsReader(ApiReader):
             error_class = self._classes.get(identify(facts))
             if facts.outcome in FAILURES and error_class is None and now - entry.counted_at < MAX_CLASS_DELAY:
                 continue
+            if self._shared.try_waits.noted_at < entry.counted_at and now - entry.counted_at < MAX_WAITS_DELAY:
+                continue
             url = self._links.link(to_row(facts, entry.logical_date))
-            yield Line((TRIES_SPACE, key), make_try_event(facts, error_class, url, self._release))
+            waited = self._shared.try_waits.find(facts)
+            yield Line((TRIES_SPACE, key), make_try_event(facts, error_class, waited, url, self._release))
 
     def _make_run_lines(self, runs: Mapping[bytes, UnwrittenRun]) -> Iterator[Line]:
         for key, entry in runs.items():
             yield Line((RUNS_SPACE, key), make_run_event(entry.facts, self._release))
-
-
-def identify(one: FailedTry | EndedTryFacts) -> TryId:
-    """What identifies a try."""
-    return one.dag_id, one.run_id, one.task_id, one.map_index, one.try_number
 
 
 def find_excess(space: str, entries: Mapping[bytes, object]) -> list[Entry]:

@@ -76,6 +76,7 @@ class WaitsReader(ApiReader):
         self._clock = clock
         self._last: float | None = None
         self._seen = 0.0
+        self._position = shared.ended_tries.position
         self._counts: dict[Family, Counts] = {}
         """What waited at the last reading."""
 
@@ -101,6 +102,8 @@ class WaitsReader(ApiReader):
         more = self._observer.observe(situation, waiting, is_new=is_new)
         findings = build_findings(situation, waiting, more)
         self._shared.directory.record_findings(situation.now, findings)
+        if is_new and self._shared.events is not None:
+            self._note_tries(waiting, situation.now)
         changes = list(self._add_seconds(waiting, findings))
         note = f"{len(waiting.tasks)} task instances and {len(waiting.runs)} runs wait, {len(findings)} findings"
         tables = {**wait_tables(waiting, findings, more), **build_limit_tables(findings)}
@@ -130,6 +133,12 @@ class WaitsReader(ApiReader):
             workers=shared.directory.workers,
             complete=self._complete,
         )
+
+    def _note_tries(self, waiting: Waiting, now: float) -> None:
+        """Note for the events file how long each try has waited, and for which reason."""
+        batch = self._shared.ended_tries.read_from(self._position)
+        self._position = batch.position
+        self._shared.try_waits.note(waiting.tasks, batch.entries, now)
 
     def _is_stale(self) -> bool:
         """Whether the newest reading was diagnosed long ago: the reader of task instances fails."""

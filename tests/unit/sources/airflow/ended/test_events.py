@@ -11,6 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from exporter.diagnosis.reasons import POOL
 from exporter.diagnosis.report import FailedTry
 from exporter.events.writer import EventWriter
 from exporter.metrics.reading import Reading
@@ -18,7 +19,7 @@ from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.decision import EndedTry, TryOutcome
 from exporter.sources.airflow.ended import events
-from exporter.sources.airflow.ended.events import MAX_CLASS_DELAY, EventsReader
+from exporter.sources.airflow.ended.events import MAX_CLASS_DELAY, MAX_WAITS_DELAY, EventsReader
 from exporter.sources.airflow.ended.unwritten import RUNS_SPACE, TRIES_SPACE, keep_runs, keep_tries
 from exporter.sources.airflow.log_links import LogLinks
 from exporter.sources.airflow.shared import AirflowState
@@ -54,11 +55,12 @@ class Bench:
         self.state, self.disk = state or StateFile(), disk or Disk()
         self.writer = EventWriter(self.disk, retry_seconds=0.01)
         self.shared = AirflowState(events=self.writer)
+        self.shared.try_waits.noted_at = 1000.0
         links = LogLinks("https://airflow.example.org", 3)
         self.reader = EventsReader(self.writer, links, "3.3.2", self.state, self.shared, 30.0)
 
     def end(self, *ended: EndedTry | DagRun, now: float = 1000.0) -> None:
-        self.shared.tasks_read_at = now
+        self.shared.tasks_read_at = self.shared.try_waits.noted_at = now
         self.state.commit([], keep_tries([one for one in ended if isinstance(one, EndedTry)], now))
         self.state.commit([], keep_runs([one for one in ended if isinstance(one, DagRun)], now))
 
@@ -121,6 +123,7 @@ def test_a_try_and_a_run_are_a_line_each() -> None:
             "scheduled_seconds": 1.5,
             "queued_seconds": 1.5,
             "run_seconds": 6.25,
+            "waited_seconds": None,
             "pool": "default_pool",
             "pool_slots": 2,
             "priority_weight": 7,
@@ -240,3 +243,27 @@ def test_the_oldest_go_where_too_many_wait(monkeypatch: pytest.MonkeyPatch) -> N
     bench.writer.wait(2, 10)
     bench.read()
     assert [one["try_number"] for one in bench.disk.read()] == [2, 3, 4]
+
+
+def test_a_try_says_what_it_waited_for() -> None:
+    bench = Bench()
+    bench.shared.try_waits.note([], [], 900.0)
+    row = make_try().row
+    scheduled = msgspec.structs.replace(row, state="scheduled", scheduled_when=910.0, queued_when=None, start_date=None)
+    bench.shared.try_waits.note([(scheduled, POOL)], [], 930.0)
+    done = make_try(scheduled_when=910.0)
+    bench.shared.try_waits.note([], [done], 1000.0)
+    bench.end(done)
+    bench.read()
+    assert bench.disk.read()[0]["waited_seconds"] == {"pool": 82.0}
+    assert bench.shared.try_waits.find(row) is None
+
+
+def test_a_line_waits_until_it_is_known_what_the_try_waited_for() -> None:
+    bench = Bench()
+    bench.end(make_try())
+    bench.shared.try_waits.noted_at = 999.0
+    bench.read()
+    assert bench.disk.read() == []
+    bench.read(now=1000.0 + MAX_WAITS_DELAY)
+    assert [one["waited_seconds"] for one in bench.disk.read()] == [None]
