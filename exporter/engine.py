@@ -75,6 +75,7 @@ class Engine:
             count_request=self.telemetry.count_request,
             tables=self._tables,
             saver=self._saver,
+            read_gauges=self.store.read,
             configure_tables=self._configure_tables,
         )
         self._running: tuple[RunningSource, ...] = ()

@@ -49,7 +49,7 @@ class CostFinding(NamedTuple):
     name: str
     """The kind of cost, from a closed set; the value of labels."""
     object: str
-    """The DAG, or the task as dag_id.task_id."""
+    """The DAG, the task as dag_id.task_id, or the DAG file."""
     meaning: str
     evidence: Sequence[str]
     suggestion: str

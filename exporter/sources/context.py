@@ -72,6 +72,8 @@ class SourceContext:
     tables: EventTables
     saver: EventSaver | None
     """None without a state file."""
+    read_gauges: Callable[[Family], Mapping[Labels, float]]
+    """Returns the values of a family of gauges, whatever source they come from."""
     configure_tables: Callable[[Settings], None]
     """Applies the settings (buckets, birth hold, reserved names) to `tables`; only for the thread that feeds them."""
 

@@ -200,6 +200,13 @@ class Store:
             if tables:
                 yield head, tables
 
+    def read(self, family: Family) -> dict[Labels, float]:
+        """The values of a family of gauges now; any thread may call it."""
+        now = self.clock()
+        tables = [table for table in list(self._tables.get(family, {}).values()) if table.expires > now]
+        values = [(one.labels, one.value) for table in tables for one in table.series]
+        return {labels: value for labels, value in values if not isinstance(value, list)}
+
     def count(self) -> dict[Family, int]:
         """The number of series that each family exposes now."""
         return {family: sum(len(table.series) for table in tables) for family, tables in self.walk()}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from exporter.config.settings import ReceptionSettings, Settings
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.families import FAMILIES
+from exporter.metrics.catalogue.statsd import dag_processor
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.family_spec import FamilySpec
 from exporter.metrics.reading import Reader, ReaderError, Reading, Source
@@ -162,6 +164,7 @@ def build(settings: Settings, context: SourceContext, previous: Previous, /) -> 
 
     Raises MappingError if the mapping file is invalid, and StateError if saved counters cannot be read.
     """
+    context.directory.read_parse_durations = partial(read_parse_durations, context.read_gauges)
     running = previous.sources.get(StatsdSource.name)
     if isinstance(running, StatsdSource):
         return [rebuild(running, settings, context)]
@@ -170,6 +173,11 @@ def build(settings: Settings, context: SourceContext, previous: Previous, /) -> 
     if context.saver:
         context.saver.restore(compute_binding_digest(settings), build_family_finder(settings, resolver))
     return [StatsdSource(settings.reception, Aggregator(context.tables, resolver), context.saver)]
+
+
+def read_parse_durations(read: Callable[[Family], Mapping[Labels, float]]) -> dict[tuple[str, str], float]:
+    """The seconds that the last parse of each DAG file took, by bundle and path."""
+    return {(labels[0], labels[1]): seconds for labels, seconds in read(dag_processor.FILE_DURATION).items()}
 
 
 def rebuild(running: StatsdSource, settings: Settings, context: SourceContext) -> StatsdSource:

@@ -141,3 +141,13 @@ def test_another_address_and_another_resolver_take_effect_together(tmp_path: Pat
         sock.send(b"airflow.a:2|c")
         wait_for_line(engine, "mine 2")
     assert engine.stop(10)
+
+
+def test_other_sources_learn_how_long_files_take_to_parse() -> None:
+    engine = Engine(replace(SETTINGS, statsd=StatsdSettings(mode="plain", release="2.11.2")))
+    source = engine.sources.get("statsd")
+    assert isinstance(source, StatsdSource)
+    assert engine.directory.read_parse_durations() == {}
+    source.aggregator.process_batch([b"airflow.dag_processing.last_duration.orders:34000|ms"], lambda _: b"one")
+    assert engine.directory.read_parse_durations() == {("", "orders.py"): 34.0}
+    assert engine.stop(10)

@@ -240,3 +240,11 @@ def test_other_buckets_start_a_histogram_anew(world: World) -> None:
     series = world.events.get_or_create(WAIT, ("q",))
     assert series is not None
     assert len(series.cells) == 3
+
+
+def test_the_values_of_gauges_can_be_read_by_their_labels() -> None:
+    world = World()
+    assert world.store.read(SLOTS) == {}
+    world.tell(b"a", 3.0)
+    world.tell(b"b", 4.0)
+    assert world.store.read(SLOTS) == {("main",): 7.0}

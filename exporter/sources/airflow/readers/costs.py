@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from exporter.diagnosis.costs.book import CostBook, Seen
 from exporter.diagnosis.costs.findings import find_costs
+from exporter.diagnosis.costs.parsing import find_slow_files, list_files
 from exporter.diagnosis.costs.rows import Cost, CostKind
 from exporter.metrics.catalogue.api import costs
 from exporter.metrics.family import Family, Labels
@@ -56,6 +57,8 @@ class CostsReader(ApiReader):
             self._book.get_surroundings(seen.now, get_slots(self._shared.parallelism)),
             self._shared.directory.growing_tasks,
         )
+        files = list_files(self._shared.dags or {}, self._shared.directory.read_parse_durations())
+        findings += find_slow_files(files)
         self._shared.directory.record_costs(findings)
         note = f"{len(seen.tries)} tries and {len(seen.ended_runs)} runs ended, {len(findings)} findings"
         return Reading({costs.LEAST_OVERHEAD: self._least()}, changes=changes, notes=[note])

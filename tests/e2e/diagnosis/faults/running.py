@@ -124,7 +124,7 @@ WAITS = (
     make_fault("a failed producer", "asset", "consumer_of_failed failed_producer", "producer", fail_producer),
     make_fault("runs skipped", "slower_than_schedule", "slow_for_its_schedule", "schedule", run_too_slowly),
     make_fault("auto-pause", "auto_paused", "gives_up", "max_consecutive_failed_dag_runs", give_up),
-    make_fault("a file that asks a server", "", "slow_file.py", "file", parse_slowly, SLOW_FILE),
+    make_fault("a file that asks a server", "file_slow", "slow_file.py", "file", parse_slowly, SLOW_FILE),
 )
 COSTS = (
     make_fault("memory that grows run by run", "memory_growth", "grows.swell", "memory", let_grow),

@@ -103,3 +103,13 @@ def test_slots_that_are_unlimited_are_not_known() -> None:
     assert get_slots(math.inf) is None
     assert get_slots(None) is None
     assert get_slots(8.0) == 8
+
+
+def test_a_file_that_is_slow_to_parse_is_named_by_statsd_or_the_api() -> None:
+    reader, shared = make_reader()
+    shared.dags = {"orders": Dag(dag_id="orders", bundle="dags", file="orders.py", last_parse_duration=41.0)}
+    reader.read()
+    assert list_costs(shared) == ["file_slow"]
+    shared.directory.read_parse_durations = lambda: {("dags", "orders.py"): 1.0}
+    reader.read()
+    assert list_costs(shared) == []

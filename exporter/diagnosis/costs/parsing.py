@@ -1,0 +1,81 @@
+"""DAG files that take long to parse."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+from exporter.diagnosis.report import CostFinding
+from exporter.diagnosis.words import format_seconds
+
+MIN_PARSE_SECONDS = 20.0
+"""From here on a file is slow: Airflow gives up importing it after 30 s (dagbag_import_timeout). The alert's value."""
+MAX_NAMED_DAGS = 3
+FileKey = tuple[str, str]
+"""Bundle (empty on Airflow 2) and path."""
+
+
+class ParsedDag(Protocol):
+    """A DAG with its file."""
+
+    @property
+    def is_stale(self) -> bool: ...
+    @property
+    def bundle(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def last_parse_duration(self) -> float | None: ...
+
+
+class ParsedFile(NamedTuple):
+    """A DAG file."""
+
+    file: str
+    seconds: float
+    """What its last parse took."""
+    dags: tuple[str, ...] = ()
+    """The DAGs that it is known to define."""
+
+
+def list_files(dags: Mapping[str, ParsedDag], measured: Mapping[FileKey, float]) -> Iterator[ParsedFile]:
+    """The files whose parse durations are known: by StatsD (`measured`) if it has any, else by their DAGs."""
+    by_file: defaultdict[FileKey, list[str]] = defaultdict(list)
+    durations: dict[FileKey, float] = {}
+    for dag_id, dag in dags.items():
+        if dag.is_stale:
+            continue
+        key = (dag.bundle, dag.file)
+        by_file[key].append(dag_id)
+        if dag.last_parse_duration is not None:
+            durations[key] = max(durations.get(key, 0.0), dag.last_parse_duration)
+    for (bundle, file), seconds in (measured or durations).items():
+        yield ParsedFile(file, seconds, tuple(by_file.get((bundle, file)) or find_dags(by_file, file)))
+
+
+def find_dags(by_file: Mapping[FileKey, list[str]], file: str) -> list[str]:
+    """The DAGs of a file of which StatsD has another part of the path, or no bundle."""
+    return [dag for (_, path), dags in by_file.items() if path.endswith(f"/{file}") or path == file for dag in dags]
+
+
+def find_slow_files(files: Iterable[ParsedFile]) -> list[CostFinding]:
+    """A finding for each file that takes long to parse, the slowest first."""
+    slow = [one for one in files if one.seconds >= MIN_PARSE_SECONDS]
+    return [make_finding(one) for one in sorted(slow, key=lambda one: -one.seconds)]
+
+
+def make_finding(one: ParsedFile) -> CostFinding:
+    """What to do about one file."""
+    more = len(one.dags) - MAX_NAMED_DAGS
+    named = ", ".join(sorted(one.dags)[:MAX_NAMED_DAGS]) + (f" and {more} more" if more > 0 else "")
+    return CostFinding(
+        "file_slow",
+        one.file,
+        "The DAG file takes long to parse, which happens again and again.",
+        [f"its last parse took {format_seconds(one.seconds)}", *([f"DAGs of it: {named}"] if named else [])],
+        f"Move network calls, queries and heavy imports at the top level of {one.file} into its tasks. Until then keep "
+        f"dagbag_import_timeout above {format_seconds(one.seconds)}, and dag_file_processor_timeout above that: beyond "
+        "them the file counts as broken.",
+        one.seconds,
+    )
