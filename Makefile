@@ -80,6 +80,7 @@ e2e-diagnosis: $(VENV)/.dev ## faults in real Airflows, each named with cause an
 charts: $(VENV)/.dev ## the Helm chart: lint, Kubernetes' schemas, rules, the process that it starts (fetches Helm, x86-64)
 	$(BIN)/python -m tests.charts.tools .ci-tools
 	PATH=$(CURDIR)/.ci-tools:$$PATH $(BIN)/python -m pytest -n $(TEST_WORKERS) tests/charts $(PYTEST_ARGS)
+
 .PHONY: e2e-failures
 e2e-failures: $(VENV)/.dev ## the class of each failed try of real Airflows, as each task's name says it (AIRFLOW_VERSIONS; 2 minutes each)
 	$(BIN)/python -m pytest tests/e2e/failures -m e2e -v -s $(PYTEST_ARGS)
