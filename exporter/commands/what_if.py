@@ -1,0 +1,142 @@
+"""`airflow-exporter advise --what-if`: what waits there would have been with other settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from exporter.tuning.simulation.change import WhatIf, parse_change
+from exporter.tuning.simulation.comparison import MAX_ERROR, ScopeResult, Waits, WhatIfResult, compare
+from exporter.tuning.simulation.observed import ObservedLimits, build_timeline
+from exporter.tuning.simulation.recorded import Recording, read_lines
+from exporter.tuning.simulation.settings import SimulatedSettings
+
+MAX_TRIES = 300_000
+"""Tries that are simulated, the newest ones: more would take minutes."""
+HOUR = 3600.0
+
+
+def what_if(
+    limits: ObservedLimits, events_file: Path, begin: float, end: float, changes: Sequence[str]
+) -> tuple[WhatIfResult, list[str]]:
+    """Simulate the tries of a window with changes; the result, and notes on the data.
+
+    Raises ChangeError for a change that cannot be understood, and OSError for a file that cannot be read.
+    """
+    parsed = [parse_change(text) for text in changes]
+    recording = read_lines(read_files(events_file), begin, end)
+    timeline = build_timeline(limits)
+    notes = list(describe_data(recording, timeline[-1][1], parsed))
+    recording.tries = recording.tries[-MAX_TRIES:]
+    return compare(recording, timeline, parsed), notes
+
+
+def read_files(path: Path) -> Iterator[bytes]:
+    """The lines of the events file and of those that were renamed, the oldest ones first. Raises OSError."""
+    renamed = [one for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdigit()]
+    for one in [*sorted(renamed, key=lambda one: -int(one.suffix[1:])), path]:
+        with one.open("rb") as file:
+            yield from file
+
+
+def describe_data(recording: Recording, settings: SimulatedSettings, changes: Sequence[WhatIf]) -> Iterator[str]:
+    """What limits what the data can say."""
+    if len(recording.tries) > MAX_TRIES:
+        yield f"{len(recording.tries):,} tries ended in the window; the newest {MAX_TRIES:,} are simulated"
+    if recording.unreadable:
+        yield f"{recording.unreadable:,} lines have no start or end, or cannot be read"
+    if recording.without_weights:
+        yield (
+            f"{recording.without_weights:,} tries were written by a release that did not write pool_slots and "
+            "priority_weight: both are taken as 1"
+        )
+    for change in changes:
+        if math.isinf(change.get_current(settings)):
+            yield f"the value of {change.name} is not known or unlimited: it is taken as unlimited"
+
+
+def to_text(result: WhatIfResult, settings: SimulatedSettings, notes: Sequence[str]) -> Iterator[str]:
+    """The result as lines for a terminal."""
+    yield "WHAT IF " + ", ".join(describe_change(change, settings) for change in result.changes)
+    yield from (f"  note: {note}" for note in notes)
+    if result.refusal:
+        yield f"  Cannot say what would happen: {result.refusal}."
+    for scope in result.scopes:
+        yield from format_scope(scope, show_after=not result.refusal)
+    if result.scopes:
+        yield (
+            "  Tries keep the durations that they had: on a full machine, more of them at once would take longer."
+            " Only the starts of tries change, and with them those of tries that follow."
+        )
+
+
+def describe_change(change: WhatIf, settings: SimulatedSettings) -> str:
+    """A change with the value as it is."""
+    current = change.get_current(settings)
+    return f"{change} (now {'unlimited' if math.isinf(current) else format(current, 'g')})"
+
+
+def format_scope(scope: ScopeResult, *, show_after: bool) -> Iterator[str]:
+    """The waits of some tries as lines."""
+    yield f"  {scope.name}: {scope.observed.tries:,} tries"
+    yield f"    {'':10} {'waited in all':>14} {'mean':>9} {'p95':>9} {'longest':>9} {'runs queued':>12}"
+    rows = [("observed", scope.observed), ("simulated", scope.before)]
+    if show_after:
+        rows.append(("with it", scope.after))
+    yield from (format_waits(name, waits) for name, waits in rows)
+    if show_after and scope.after.never > scope.before.never:
+        yield f"    {scope.after.never - scope.before.never:,} tries would never start"
+    yield f"    error of the simulation on the settings as they were: {scope.error:+.1%} (allowed: {MAX_ERROR:.0%})"
+
+
+def format_waits(name: str, waits: Waits) -> str:
+    """A row of the table."""
+    return (
+        f"    {name:10} {waits.seconds / HOUR:12.2f} h {waits.mean:7.1f} s {waits.p95:7.1f} s {waits.longest:7.0f} s "
+        f"{waits.queued_run_seconds / HOUR:10.2f} h"
+    )
+
+
+def to_json(result: WhatIfResult, settings: SimulatedSettings, notes: Sequence[str]) -> dict[str, Any]:
+    """The result as JSON."""
+    return {
+        "changes": [
+            {"setting": one.name, "value": one.value, "current": to_number(one.get_current(settings))}
+            for one in result.changes
+        ],
+        "refusal": result.refusal or None,
+        "notes": list(notes),
+        "scopes": [to_json_scope(scope, show_after=not result.refusal) for scope in result.scopes],
+        "tries_with_unknown_wait": result.unknown_waits,
+    }
+
+
+def to_json_scope(scope: ScopeResult, *, show_after: bool) -> dict[str, Any]:
+    """The waits of some tries as JSON."""
+    return {
+        "name": scope.name,
+        "error": round(scope.error, 4),
+        "observed": to_json_waits(scope.observed),
+        "simulated": to_json_waits(scope.before),
+        "changed": to_json_waits(scope.after) if show_after else None,
+    }
+
+
+def to_json_waits(waits: Waits) -> dict[str, Any]:
+    """Waits in seconds."""
+    return {
+        "tries": waits.tries,
+        "seconds": round(waits.seconds, 3),
+        "mean_seconds": round(waits.mean, 3),
+        "p95_seconds": round(waits.p95, 3),
+        "longest_seconds": round(waits.longest, 3),
+        "tries_that_never_start": waits.never,
+        "queued_run_seconds": round(waits.queued_run_seconds, 3),
+    }
+
+
+def to_number(value: float) -> float | None:
+    """A limit for JSON; None for unlimited."""
+    return None if math.isinf(value) else value

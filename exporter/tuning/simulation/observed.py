@@ -1,0 +1,78 @@
+"""The settings of an Airflow as series of the exporter show them, with the times at which they changed. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from exporter.tuning.simulation.settings import QueueWorkers, SimulatedSettings
+
+Points = Mapping[float, float]
+"""Values of a series by time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedLimits:
+    """What is known of the limits of an Airflow in a window. What is missing is taken as unlimited."""
+
+    airflow_major: int = 3
+    executor: str = ""
+    """The class of the default executor; empty where it is not known."""
+    parallelism: Points = field(default_factory=dict)
+    """Over all schedulers."""
+    pools: Mapping[str, Points] = field(default_factory=dict)
+    max_active_tasks: Mapping[str, float] = field(default_factory=dict)
+    max_active_runs: Mapping[str, float] = field(default_factory=dict)
+    worker_slots: Sequence[float] = ()
+    """Of each Celery worker."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the LocalExecutor of Airflow 3, which queues tries itself."""
+        return self.airflow_major >= 3 and self.executor.rpartition(".")[2] == "LocalExecutor"
+
+
+def build_timeline(limits: ObservedLimits) -> list[tuple[float, SimulatedSettings]]:
+    """The settings, with the times from which they held; the first ones held from the start."""
+    moments = {-math.inf}
+    for points in (limits.parallelism, *limits.pools.values()):
+        moments |= set(find_changes(points))
+    return [(moment, build_settings(limits, moment)) for moment in sorted(moments)]
+
+
+def build_settings(limits: ObservedLimits, moment: float) -> SimulatedSettings:
+    """The settings at one moment."""
+    parallelism = get_value(limits.parallelism, moment)
+    workers = QueueWorkers()
+    if limits.is_local:
+        workers = QueueWorkers(parallelism)
+    elif limits.worker_slots:
+        count = len(limits.worker_slots)
+        workers = QueueWorkers(round(sum(limits.worker_slots) / count), (0,) * count)
+    return SimulatedSettings(
+        parallelism=parallelism,
+        pools={name: get_value(points, moment) for name, points in limits.pools.items()},
+        max_active_tasks=limits.max_active_tasks,
+        max_active_runs=limits.max_active_runs,
+        default_workers=workers,
+        counts_tasks_per_run=limits.airflow_major >= 3,
+        is_local=limits.is_local,
+    )
+
+
+def find_changes(points: Points) -> Iterable[float]:
+    """The times at which a series has another value than before."""
+    previous = None
+    for moment, value in sorted(points.items()):
+        if previous is not None and value != previous:
+            yield moment
+        previous = value
+
+
+def get_value(points: Points, moment: float) -> float:
+    """The newest value up to a moment, or the first one; infinite without any."""
+    if not points:
+        return math.inf
+    known = [at for at in points if at <= moment]
+    return points[max(known) if known else min(points)]
