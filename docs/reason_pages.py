@@ -78,6 +78,12 @@ REASON_ADVICE = {
         "raise `[scheduler] max_tis_per_query` (16) towards parallelism, or run one more scheduler.",
         "the wait is some seconds: that is the loop itself. The database is slow: that comes first.",
     ),
+    "database": Advice(
+        "the dashboard *Metadata database*: who blocks whom, connections beside their limit, statements.",
+        "end the session that holds the lock (`pg_terminate_backend`, MySQL: `KILL`); put PgBouncer in front where "
+        "connections run out; run `airflow db clean` and VACUUM where the tables are large.",
+        "the session that holds the lock is a migration or a backup: it ends, and its end would have to be repeated.",
+    ),
     "no_worker": Advice(
         "the dashboard *Workers and hosts*: no worker has the queue.",
         "start a worker with `--queues NAME`, or correct `queue` of the task.",

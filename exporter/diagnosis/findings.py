@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from exporter.diagnosis.holders import Holders
-from exporter.diagnosis.reasons import SENSOR, Patience, Reason
+from exporter.diagnosis.reasons import DATABASE, SENSOR, Patience, Reason
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
 from exporter.diagnosis.suggestions import suggest
 from exporter.diagnosis.waits.dags import Blocked
@@ -114,7 +114,7 @@ class Finding:
         ]
         kind = self.reason.object_kind if self.reason.object_kind != "airflow" else ""
         object_ = f" ({kind} {self.object})" if kind and self.object else ""
-        return ", ".join(filter(None, parts)) + object_
+        return (", ".join(filter(None, parts)) or "the scheduler is held up") + object_
 
     def list_evidence(self, now: float) -> list[str]:
         """The facts behind it, one sentence each; `now` is when they were read, in Unix seconds."""
@@ -156,9 +156,16 @@ def get_object(reason: Reason, row: ActiveTaskInstance, situation: Situation) ->
         return f"{row.dag_id}.{row.task_id}"
     if kind == "queue":
         return row.queue
+    if kind == "database":
+        return get_obstacle_object(situation)
     if kind == "executor":
         return row.executor or (situation.executors[0] if situation.executors else "")
     return ""
+
+
+def get_obstacle_object(situation: Situation) -> str:
+    """What in the database holds up the scheduler; empty if nothing does."""
+    return situation.obstacle.object if situation.obstacle is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +210,17 @@ class _Findings:
         for (name, object_), found in rows.items():
             self.get(by_name[name], object_).add(*found)
         for run, reason in waiting.runs:
-            self.get(reason, run.dag_id).add_run(run, run.queued_at if run.queued_at is not None else run.run_after)
+            name = run.dag_id if reason is not DATABASE else get_obstacle_object(self._situation)
+            self.get(reason, name).add_run(run, run.queued_at if run.queued_at is not None else run.run_after)
+
+    def add_obstacle(self) -> None:
+        """Add what holds up the scheduler in the database, even if nothing waits at this moment."""
+        obstacle = self._situation.obstacle
+        if obstacle is not None:
+            finding = self.get(DATABASE, obstacle.object)
+            finding.limit, finding.used = obstacle.limit, obstacle.used
+            finding.note_since(obstacle.since)
+            finding.add_facts(obstacle.facts, obstacle.suggestion, escalated=False)
 
     def add_stall(self, stall: Stall) -> None:
         """Add a run that does not go on."""
@@ -241,6 +258,7 @@ def build_findings(situation: Situation, waiting: Waiting, more: Observations = 
     """The findings, first those for which waiting does not help, then by how many wait."""
     findings = _Findings(situation)
     findings.add_waiting(waiting)
+    findings.add_obstacle()
     for stall in more.stalls:
         findings.add_stall(stall)
     for blocked in more.blocked:

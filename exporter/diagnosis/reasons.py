@@ -23,7 +23,7 @@ class Reason(NamedTuple):
 
     name: str
     object_kind: str
-    """What stands in the way: pool, dag, task, executor, queue, file, asset or airflow."""
+    """What stands in the way: pool, dag, task, executor, queue, file, asset, database or airflow."""
     patience: Patience
     setting: str
     """The setting, argument or action that changes it."""
@@ -89,6 +89,14 @@ SCHEDULER = Reason(
     Patience.NORMAL,
     "max_tis_per_query, number of schedulers, the metadata database",
     "Nothing stands in the way: the scheduler has not come to it yet.",
+)
+DATABASE = Reason(
+    "database",
+    "database",
+    Patience.BUSY,
+    "the session that holds the lock, max_connections, or size and indices of the tables",
+    "Nothing else stands in the way, and the metadata database holds up the scheduler: by a lock, by a lack of "
+    "connections, or by slow statements.",
 )
 WORKERS_FULL = Reason(
     "workers_full",
@@ -259,6 +267,7 @@ REASONS = (
     MAX_ACTIVE_TASKS,
     MAX_ACTIVE_TIS,
     PARALLELISM,
+    DATABASE,
     SCHEDULER,
     NO_WORKER,
     WORKERS_FULL,

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from exporter.diagnosis.waits.database import Obstacle
+
 
 class ActiveTaskInstance(Protocol):
     """An active task instance. Times are Unix seconds."""
@@ -151,6 +153,8 @@ class Situation:
     """max_active_runs of the unfinished backfill of a DAG; 0 where it is paused."""
     workers: Mapping[str, Workers] | None = None
     """The workers of each queue that has any."""
+    obstacle: Obstacle | None = None
+    """What in the metadata database holds up the scheduler; None if nothing is seen, or the database is not read."""
     max_tis_per_query: int = 16
     """How many task instances the scheduler looks at in one go."""
     complete: bool = True

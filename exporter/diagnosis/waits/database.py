@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,10 @@ LONG_IDLE_SECONDS = 600.0
 """How long a session is idle in a transaction before that is worth a sentence."""
 SCHEDULING = frozenset({"scheduler", "dag_processor"})
 """Components without which nothing is scheduled."""
+SCHEDULED_TABLES = frozenset({"dag", "dag_run", "job", "slot_pool", "task_instance"})
+"""Tables that the scheduler changes: a session that waits long for a lock on them counts, even if it is unknown."""
+MIN_UNKNOWN_SECONDS = 30.0
+"""How long a session that could not be identified waits for a lock before that is evidence."""
 
 
 class BlockedSessions(NamedTuple):
@@ -70,10 +75,9 @@ def find_obstacle(facts: DatabaseFacts | None) -> Obstacle | None:
 
 def list_locks(facts: DatabaseFacts) -> Iterator[Obstacle]:
     """Yield the locks that the scheduler or the DAG processor waits for, the longest wait first."""
-    waits = [one for one in facts.blocked if one.component in SCHEDULING and one.blocked_by != one.component]
-    for one in sorted(waits, key=lambda one: facts.now if one.since is None else one.since):
+    for one in sorted(facts.blocked, key=lambda one: facts.now if one.since is None else one.since):
         waited = 0.0 if one.since is None else facts.now - one.since
-        if waited >= MIN_BLOCKED_SECONDS:
+        if waited >= get_patience(one):
             idle = ", which is idle in its transaction" if one.blocker_is_idle else ""
             fact = (
                 f"{one.sessions} session{'s' if one.sessions > 1 else ''} of {one.component} "
@@ -82,6 +86,13 @@ def list_locks(facts: DatabaseFacts) -> Iterator[Obstacle]:
             )
             end = "End that session (pg_terminate_backend; MySQL: KILL), and find out why its transaction stays open."
             yield Obstacle(one.table, [fact], end, since=one.since)
+
+
+def get_patience(one: BlockedSessions) -> float:
+    """How long such sessions have to wait before that is evidence, in seconds; infinite where it is none."""
+    if one.component in SCHEDULING and one.blocked_by != one.component:
+        return MIN_BLOCKED_SECONDS
+    return MIN_UNKNOWN_SECONDS if one.component == "unknown" and one.table in SCHEDULED_TABLES else math.inf
 
 
 def list_full(facts: DatabaseFacts) -> Iterator[Obstacle]:

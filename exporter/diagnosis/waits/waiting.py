@@ -37,7 +37,15 @@ def explain(situation: Situation) -> Waiting:
     usage = LimitUsage(situation)
     tasks = list(explain_scheduled(situation, usage))
     tasks += _explain_others(situation)
-    return Waiting(tasks, list(explain_runs(situation)))
+    runs = list(explain_runs(situation))
+    if situation.obstacle is not None:
+        tasks = [(row, _name_database(reason)) for row, reason in tasks]
+        runs = [(run, _name_database(reason)) for run, reason in runs]
+    return Waiting(tasks, runs)
+
+
+def _name_database(reason: Reason) -> Reason:
+    return reasons.DATABASE if reason is reasons.SCHEDULER else reason
 
 
 def _explain_others(situation: Situation) -> Iterator[Explained]:

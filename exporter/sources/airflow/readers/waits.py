@@ -14,6 +14,7 @@ from itertools import chain
 from exporter.diagnosis.findings import Finding, Observations, build_findings
 from exporter.diagnosis.reasons import REASONS
 from exporter.diagnosis.situation import Situation
+from exporter.diagnosis.waits.database import find_obstacle
 from exporter.diagnosis.waits.waiting import Waiting, explain
 from exporter.metrics.catalogue.api import object_limits, waits
 from exporter.metrics.family import Family, Labels
@@ -131,6 +132,7 @@ class WaitsReader(ApiReader):
             executors=shared.executors,
             backfill_limits=shared.backfill_limits,
             workers=shared.directory.workers,
+            obstacle=find_obstacle(shared.directory.get_database()),
             complete=self._complete,
         )
 
