@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "poll": ("--quick",),
     "host": ("--sizes", "100", "--seconds", "10", "--no-goals"),
     "diagnosis": ("--quick",),
+    "database": ("--smoke",),
     "host_psutil": ("--processes", "100", "--no-goals"),
 }
 """Each with what makes it short; so short a run fails where something is broken, not for its ratios."""
