@@ -41,11 +41,22 @@ def name_component(session: Session, clients: ClientComponents) -> str:
         return "database_server"
     if not session.is_own_database:
         return "other_database"
-    application = PUNCTUATION.sub("_", session.application.lower()).strip("_")
+    application = clean_name(session.application)
     found = find_word(application) or clients.get((session.address, session.port), "")
     if found or not NOT_NAMES.fullmatch(application):
         return found or "other_application"
-    return find_word(PUNCTUATION.sub("_", session.user.lower())) or "unknown"
+    return find_word(clean_name(session.user)) or "unknown"
+
+
+def needs_process(session: Session) -> bool:
+    """Whether only its process can say which component a session belongs to."""
+    is_airflow = session.is_client and session.is_own_database and not session.is_exporter
+    return is_airflow and session.port > 0 and not find_word(clean_name(session.application))
+
+
+def clean_name(name: str) -> str:
+    """A name in small letters, with its words separated by underscores."""
+    return PUNCTUATION.sub("_", name.lower()).strip("_")
 
 
 def find_word(name: str) -> str:

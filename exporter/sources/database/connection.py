@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from threading import Timer
 from typing import Any
 
-from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, ProgrammingError, SQLAlchemyError
 
@@ -58,7 +58,7 @@ class MetadataDatabase:
         url = build_url(self._secret.read())
         self.name = describe_url(url)
         try:
-            engine = create_engine(url, poolclass=NullPool, connect_args=build_arguments(url, self._settings.timeout))
+            engine = build_engine(url, self._settings.timeout)
             connection = engine.connect()
         except (SQLAlchemyError, ImportError) as error:
             raise ReaderError(*classify(error, self.name)) from None
@@ -185,6 +185,14 @@ def describe_url(url: URL) -> str:
     """The URL without user, password and parameters."""
     port = f":{url.port}" if url.port else ""
     return f"{url.get_backend_name()}://{url.host or 'localhost'}{port}/{url.database or ''}"
+
+
+def build_engine(url: URL, timeout: float) -> Engine:
+    """The engine, which opens one connection and keeps none."""
+    arguments = build_arguments(url, timeout)
+    # Else each connection begins with a search for a type that is not used.
+    options = {"use_native_hstore": False} if url.get_backend_name() == "postgresql" else {}
+    return create_engine(url, poolclass=NullPool, connect_args=arguments, **options)
 
 
 def build_arguments(url: URL, timeout: float) -> dict[str, Any]:

@@ -17,7 +17,9 @@ MAIN_TABLE = {
     "update": re.compile(rf"^update {NAME}"),
     "delete": re.compile(rf"\bfrom {NAME}"),
 }
-SYSTEM = re.compile(r"\b(?:pg_catalog|pg_stat_\w+|pg_locks|pg_class|information_schema|performance_schema)\b")
+SYSTEM = re.compile(
+    r"\b(?:pg_catalog|pg_stat_\w+|pg_locks|pg_class|pg_type|current_setting|information_schema|performance_schema)\b"
+)
 BY_VERB = {
     **dict.fromkeys(
         ("begin", "commit", "rollback", "start", "savepoint", "release", "set", "show", "discard", "deallocate"),
@@ -50,7 +52,13 @@ BY_TABLE = {
     "session": "login_sessions",
     "job": "job_heartbeat",
 }
-BY_PREFIX = (("asset", "assets"), ("dataset", "assets"), ("dag_schedule_", "assets"), ("ab_", "login_sessions"))
+BY_PREFIX = (
+    ("asset", "assets"),
+    ("dagrun_asset_", "assets"),
+    ("dataset", "assets"),
+    ("dag_schedule_", "assets"),
+    ("ab_", "login_sessions"),
+)
 
 
 def find_purpose(statement: str) -> str:

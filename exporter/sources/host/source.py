@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from exporter.config.dag_filter import DagFilter
@@ -27,6 +27,7 @@ from exporter.sources.host.readers import HostContext, ProcessesReader, TaskReso
 
 if TYPE_CHECKING:
     from exporter.sources.host.machine import MachineReader
+    from exporter.sources.host.processes.clients import ClientProcesses
 
 PSS_TIME_SHARE = 0.02
 """Share of the interval for reading proportional memory. What is left is read in later cycles."""
@@ -60,6 +61,8 @@ class HostSource:
         self.tries = TryTable(names, TaskLabels(airflow).get, on_end=self._record_end)
         attribution = Attribution(self.tries.get_or_create)
         self._process_table = ProcessTable(self._files, attribution)
+        self._clients: ClientProcesses | None = None
+        self._directory.find_clients = self._find_clients
         details = ProcessDetails(self._files, settings.interval * PSS_TIME_SHARE)
         host_context = HostContext(self._process_table, attribution, self.tries, details, NetworkUsage(self._files))
         self._processes = ProcessesReader(host_context, settings.interval, self._report)
@@ -101,6 +104,8 @@ class HostSource:
         saturated = self._machine.saturation.text if self._machine is not None else ""
         machine = self._sightings.build(owned, self._process_table.processes, saturated)
         self._directory.record_machine(machine)
+        if self._clients is not None:
+            self._clients.set_processes(owned)
         self._note_ends()
 
     def _note_ends(self) -> None:
@@ -108,6 +113,15 @@ class HostSource:
         count = read_count(self._settings.procfs)
         for kill in self._memory_kills.note(self._process_table.ended_tries, count):
             self._directory.record_memory_kill(kill)
+
+    def _find_clients(self, clients: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], str]:
+        """The components of clients of the database, from the next scan of processes on."""
+        if self._clients is None:
+            # Only an exporter that reads the database needs it, and one on a worker must stay small.
+            from exporter.sources.host.processes.clients import ClientProcesses  # noqa: PLC0415
+
+            self._clients = ClientProcesses(self._files)
+        return self._clients.find(clients)
 
     def _build_machine_reader(self) -> Reader:
         # An exporter that does not read the machine saves the memory of psutil.

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from exporter.diagnosis.waits.database import BlockedSessions, DatabaseFacts
-from exporter.sources.database.components import ClientComponents
+from exporter.sources.database.components import ClientComponents, needs_process
 from exporter.sources.database.models import Dialect, Run, Session, SessionsReading
 from exporter.sources.directory import Directory
 
@@ -34,7 +34,7 @@ class DatabaseState:
 
     def find_clients(self, sessions: Sequence[Session]) -> ClientComponents:
         """The components of those clients that run on this machine, as far as the host source sees them."""
-        return self._directory.find_clients({(one.address, one.port) for one in sessions if one.port > 0})
+        return self._directory.find_clients({(one.address, one.port) for one in sessions if needs_process(one)})
 
     def record_sessions(
         self, reading: SessionsReading, components: Mapping[int, str], blocked: Sequence[BlockedSessions]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.metrics.catalogue.database_names import COMPONENTS
-from exporter.sources.database.components import BY_WORD, name_component
+from exporter.sources.database.components import BY_WORD, name_component, needs_process
 from tests.unit.sources.database.rows import make_session
 
 
@@ -40,6 +40,15 @@ def test_a_process_says_more_than_a_foreign_name() -> None:
     session = make_session(application="my-dag-code", address="10.0.0.5", port=4711)
     assert name_component(session, {("10.0.0.5", 4711): "task"}) == "task"
     assert name_component(session, {}) == "other_application"
+
+
+def test_only_clients_without_a_known_name_are_looked_for_among_the_processes() -> None:
+    session = make_session(application="psycopg2", address="10.0.0.5", port=4711)
+    assert needs_process(session)
+    assert not needs_process(session._replace(application="airflow-scheduler"))
+    assert not needs_process(session._replace(port=0))
+    assert not needs_process(session._replace(is_exporter=True))
+    assert not needs_process(session._replace(is_own_database=False))
 
 
 def test_what_is_not_a_client_of_airflow_s_database() -> None:

@@ -40,6 +40,8 @@ STATEMENTS = {
     "INSERT INTO log (dttm) VALUES ($1)": "audit_log",
     'SELECT "xcom".value FROM "public"."xcom"': "xcom",
     "SELECT asset_event.id FROM asset_event": "assets",
+    "SELECT dagrun_asset_event.dag_run_id, asset_event.id FROM dagrun_asset_event": "assets",
+    "SELECT current_setting($1)": "monitoring",
     "SELECT dataset.id FROM dataset": "assets",
     "SELECT ab_user.id FROM ab_user": "login_sessions",
     "INSERT INTO rendered_task_instance_fields VALUES ($1)": "rendered_fields",
