@@ -101,7 +101,7 @@ REASON_ADVICE = {
     ),
     "not_started": Advice(
         "logs of the executor and of the workers of the queue.",
-        "start a worker that serves the queue; on Kubernetes look at pending pods.",
+        "start a worker that serves the queue; on Kubernetes look at pending pods: AirflowTaskPodsPending.",
         "parallelism is fully used: then the task waits for that.",
     ),
     "retry_delay": Advice(

@@ -35,6 +35,29 @@ OF_PROMETHEUS: Mapping[str, frozenset[str]] = {
     "ALERTS": TARGET | OF_ALERTS | {"alertstate"},
     "ALERTS_FOR_STATE": TARGET | OF_ALERTS,
 }
+OF_POD = frozenset({"namespace", "pod", "uid", "airflow"}) | TARGET
+OF_CONTAINER = frozenset({"namespace", "pod", "container", "id", "image", "name", "airflow"}) | TARGET
+OF_KUBERNETES: Mapping[str, frozenset[str]] = {
+    "kube_pod_labels": OF_POD
+    | {f"label_{name}" for name in ("dag_id", "task_id", "try_number", "run_id", "map_index")},
+    "kube_pod_annotations": OF_POD | {f"annotation_{name}" for name in ("dag_id", "task_id", "try_number", "run_id")},
+    "kube_pod_created": OF_POD,
+    "kube_pod_status_phase": OF_POD | {"phase"},
+    "kube_pod_status_reason": OF_POD | {"reason"},
+    "kube_pod_status_unschedulable": OF_POD,
+    "kube_pod_container_status_waiting_reason": OF_POD | {"container", "reason"},
+    "kube_pod_init_container_status_waiting_reason": OF_POD | {"container", "reason"},
+    "kube_pod_container_status_terminated_reason": OF_POD | {"container", "reason"},
+    "kube_pod_container_status_last_terminated_reason": OF_POD | {"container", "reason"},
+    "kube_pod_container_status_restarts_total": OF_POD | {"container"},
+    "kube_pod_container_resource_limits": OF_POD | {"container", "node", "resource", "unit"},
+    "container_cpu_usage_seconds_total": OF_CONTAINER | {"cpu"},
+    "container_memory_working_set_bytes": OF_CONTAINER,
+    "container_oom_events_total": OF_CONTAINER,
+    "container_network_receive_bytes_total": OF_CONTAINER - {"container"} | {"interface"},
+    "container_network_transmit_bytes_total": OF_CONTAINER - {"container"} | {"interface"},
+}
+"""What kube-state-metrics and cAdvisor send. The label `airflow` is only there where the operator adds it."""
 SET_OPERATORS = {"and", "or", "unless"}
 KEEPS = {"sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "quantile"}
 PICKS = {"topk", "bottomk", "limitk", "limit_ratio"}
@@ -69,7 +92,7 @@ class Labels:
     """Answers with the labels of expressions, recorded series among them."""
 
     def __init__(self, folder: Path = RULES) -> None:
-        self._known = {**exposed(), **OF_PROMETHEUS}
+        self._known = {**exposed(), **OF_PROMETHEUS, **OF_KUBERNETES}
         self._rules = [rule for rule in rules(folder) if "record" in rule]
 
     def of(self, expression: str) -> frozenset[str]:

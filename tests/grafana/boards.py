@@ -13,7 +13,7 @@ import promql_parser as ast
 
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family
-from tests.contract.promql import rules, walk
+from tests.contract.promql import OF_KUBERNETES, rules, walk
 
 GRAFANA = Path(__file__).resolve().parents[2] / "grafana"
 FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
@@ -115,7 +115,7 @@ def families() -> dict[str, Family]:
     return {f"{family.name}{suffix}": family for family in FAMILIES for suffix in suffixes}
 
 
-SOURCES = ("API", "StatsD", "host", "Celery", "exporter", "Prometheus")
+SOURCES = ("API", "StatsD", "host", "Celery", "Kubernetes", "exporter", "Prometheus")
 """Where the metrics of a panel come from, in the order in which descriptions name them."""
 FROM_CATALOGUE = {"airflow": "API", "statsd": "StatsD", "host": "host", "celery": "Celery"}
 MATRIX = GRAFANA.parent / "docs" / "matrix.md"
@@ -152,7 +152,7 @@ def sources_of_name(name: str) -> frozenset[str]:
         return frozenset[str]().union(*map(sources_of, recorded_expressions()[name]))
     family = families().get(name)
     if family is None:
-        return frozenset({"Prometheus"})
+        return frozenset({"Kubernetes" if name in OF_KUBERNETES else "Prometheus"})
     found = {FROM_CATALOGUE.get(family.source, "exporter")}
     return frozenset(found | {"StatsD"} if family.name in fed_by_statsd() else found)
 
@@ -161,7 +161,7 @@ def source_sentence(panel: Panel) -> str:
     """How the description of a panel ends: `Source: StatsD.` or `Sources: API, host.`"""
     found = frozenset[str]().union(*(sources_of(substitute(target["expr"])) for target in panel.targets))
     named = [source for source in SOURCES if source in found]
-    if len(named) > 1 and set(named) & {"API", "StatsD", "host", "Celery"}:
+    if len(named) > 1 and set(named) & {"API", "StatsD", "host", "Celery", "Kubernetes"}:
         # Most queries read the exporter's metrics too: whether a source is up, and when it was read.
         named = [source for source in named if source not in ("exporter", "Prometheus")]
     return f"Source{'s' if len(named) > 1 else ''}: {', '.join(named)}."

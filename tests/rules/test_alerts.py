@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from docs.rulesheet import ORDER
 from exporter.web.runbook_pages import list_placeholders
 from tests.contract.promql import Labels
 from tests.rules.rulefiles import ALERTS, CASES, ROOT, RUNBOOKS, SETTINGS, THRESHOLD, Rule, load
@@ -40,6 +41,9 @@ SHORTER = {
     "AirflowDagRunBlocked": "the scheduler passes it over in every loop",
     "AirflowDagBlocked": "waiting does not help",
     "AirflowOomKills": "an event, and what was killed is gone",
+    "AirflowTaskPodsPending": "the age has five minutes already",
+    "AirflowTaskPodOomKilled": "an event, and the pod is gone",
+    "AirflowTaskPodEvicted": "an event, and the pod is gone",
 }
 """Alerts that fire in less than five minutes, and why."""
 WITHOUT_AIRFLOW = {"Watchdog", "AirflowSettingsMissing"}
@@ -163,7 +167,10 @@ def test_there_is_no_other_runbook_than_those_of_alerts_reasons_and_classes() ->
 
 
 def test_every_threshold_is_used_and_every_one_that_is_used_is_there() -> None:
-    defined = {rule["record"] for group in load(SETTINGS)["groups"] for rule in group["rules"]} - {"airflow:links:info"}
+    defined = {rule["record"] for group in load(SETTINGS)["groups"] for rule in group["rules"]} - {
+        "airflow:links:info",
+        "airflow:pod_namespace:info",
+    }
     sources = [path for path in SETTINGS.parents[1].glob("*/*.yml") if path != SETTINGS and path.parent.name != "tests"]
     used = {name for path in sources for name in THRESHOLD.findall(path.read_text(encoding="utf-8"))}
     assert used - {"airflow:threshold:"} == defined
@@ -186,3 +193,7 @@ def test_no_alert_compares_with_a_number_of_its_own() -> None:
         if re.search(r"(?:[<>]=?|==) (?!bool)(?!0\b(?!\.)|1\b(?!\.))[\d.]+", alert["expr"])
     }
     assert own <= argued
+
+
+def test_the_docs_list_the_alerts_of_every_file() -> None:
+    assert set(ORDER) == {path.stem for path in (ROOT / "prometheus" / "alerts").glob("*.yml")}

@@ -18,7 +18,7 @@ from exporter.cli import main
 from exporter.commands import bundle
 from tests.contract.promql import walk
 from tests.rules.clusters import CLUSTERS, double
-from tests.rules.rulefiles import PROMETHEUS, TESTS, load
+from tests.rules.rulefiles import OF_EXPORTERS, PROMETHEUS, load
 
 FURTHER = ("cluster", "namespace")
 EXPRESSIONS = {
@@ -45,7 +45,7 @@ def run(program: Path, *arguments: str | Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OF_EXPORTERS, ids=lambda path: path.stem)
 def test_each_cluster_has_its_own_alerts_and_figures(promtool: Path, rules: Path, path: Path, tmp_path: Path) -> None:
     doubled = tmp_path / path.name
     doubled.write_text(yaml.safe_dump(double(path, rules), sort_keys=False), encoding="utf-8")

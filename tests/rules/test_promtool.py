@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.rules.hardship import TOO, expand, harden, restart
-from tests.rules.rulefiles import PROMETHEUS, TESTS
+from tests.rules.rulefiles import OF_EXPORTERS, PROMETHEUS, TESTS
 
 each_file = pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 
@@ -34,7 +34,7 @@ def test_its_tests_pass(promtool: Path, path: Path) -> None:
 
 
 @pytest.mark.slow
-@each_file
+@pytest.mark.parametrize("path", OF_EXPORTERS, ids=lambda path: path.stem)
 def test_they_pass_with_two_replicas_restarts_and_two_airflows(promtool: Path, path: Path, tmp_path: Path) -> None:
     harder = tmp_path / path.name
     harder.write_text(yaml.safe_dump(harden(path), sort_keys=False), encoding="utf-8")

@@ -30,6 +30,7 @@ LEVELS = {
     "airflow_exporter": {"instance"},
     "airflow_host": {"instance"},
     "airflow_cgroup": {"instance", "cgroup"},
+    "airflow_pod": {"namespace", "pod"},
 }
 """What is told apart at each level, beside which Airflow it is."""
 SUFFIX = re.compile(r"_(bucket|sum|count)\Z")
@@ -43,7 +44,7 @@ each_query = pytest.mark.parametrize(
 
 
 def is_setting(rule: Rule) -> bool:
-    return str(rule["record"]).startswith(("airflow:threshold:", "airflow:links:"))
+    return str(rule["record"]).startswith(("airflow:threshold:", "airflow:links:", "airflow:pod_namespace:"))
 
 
 @each_rule
@@ -70,7 +71,8 @@ def test_tasks_are_told_apart_only_where_they_run(rule: Rule) -> None:
         "airflow_task:unloaded_run_seconds:quantile1w",
         "airflow_task:peak_memory_bytes:max",
     }
-    assert "task_id" not in LABELS.series(rule["record"]) or rule["record"] in few | every_quarter_of_an_hour
+    of_pods = rule["record"].startswith(("airflow_pod:", "airflow_task:pod"))
+    assert "task_id" not in LABELS.series(rule["record"]) or of_pods or rule["record"] in few | every_quarter_of_an_hour
 
 
 def drops_instance(node: Any) -> bool:
@@ -94,4 +96,6 @@ def test_two_replicas_answer_as_one(expression: str) -> None:
 
 @each_query
 def test_no_query_knows_how_the_exporter_is_scraped(expression: str) -> None:
-    assert not re.search(r"\b(job|namespace|cluster)\b", expression)
+    """Pods have a namespace of their own, wherever they are scraped."""
+    of_pods = re.search(r"\b(kube_pod|container|airflow_pod:)", expression)
+    assert not re.search(r"\b(job|cluster)\b" if of_pods else r"\b(job|namespace|cluster)\b", expression)

@@ -33,6 +33,7 @@ from grafana.boards.kit.promql import (
 )
 from grafana.boards.kit.states import ATTEMPTS, PERCENTILES, STATES, WAITS
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, EXPORTER_URL, OWNER, TAG, TASK_ID
+from grafana.boards.rows.pods import PODS_OF_TASK
 
 TRIES, FAILED = "airflow_task_tries_total", "airflow_task_tries_failed_total"
 OUTCOMES, SECONDS = "airflow_task_instances_finished_total", "airflow_task_run_seconds_total"
@@ -238,7 +239,7 @@ DASHBOARD = Dashboard(
     "Airflow / Task",
     "One task: outcome, duration, waiting time and resource usage of its attempts.",
     (*COMMON, OWNER, TAG, DAG_ID, TASK_ID, AIRFLOW_URL, EXPORTER_URL),
-    [SUMMARY, ATTEMPTS_ROW, USAGE],
+    [SUMMARY, ATTEMPTS_ROW, USAGE, PODS_OF_TASK],
     (*CHANGES, failed_runs(shown=True, **DAG)),
     [
         link.board("airflow-dag", "DAG", dag_id="${dag_id:percentencode}"),

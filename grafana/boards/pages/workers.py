@@ -11,6 +11,7 @@ from grafana.boards.kit.promql import HOST, host_rate, largest, pick
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, COMPONENT, WORKER
 from grafana.boards.rows.machines import LIMITS
+from grafana.boards.rows.pods import PODS
 from grafana.boards.rows.usage import TASKS
 
 OF_COMPONENT = {**HOST, "component": "~$component"}
@@ -237,6 +238,6 @@ DASHBOARD = Dashboard(
     "Airflow / Workers and hosts",
     "Resource usage by host, by component of Airflow, and by task.",
     (*COMMON, WORKER, COMPONENT, AIRFLOW_URL),
-    [OVERVIEW, COMPONENTS, TASKS, LIMITS],
+    [OVERVIEW, COMPONENTS, TASKS, PODS, LIMITS],
     CHANGES,
 )
