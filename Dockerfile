@@ -14,7 +14,7 @@ COPY grafana/dashboards grafana/dashboards
 # The environment has no pip: nothing in the image can install packages.
 RUN python -m venv --without-pip /opt/exporter \
     && python -m pip --python /opt/exporter/bin/python install --no-cache-dir --disable-pip-version-check \
-        --constraint constraints.txt '.[speed,regex,celery]'
+        --constraint constraints.txt '.[speed,regex,celery,database]'
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0

@@ -24,6 +24,11 @@ from tests.charts.helm import ROOT, VALUES, Helm, Object, get_container, get_pod
 
 HOST_FOLDERS = {"/host/proc": "/proc", "/host/sys": "/sys", "/host/root": "/"}
 TOKEN = "a-token-of-the-secret"
+FILES = {
+    "celery.broker_url_file": "redis://127.0.0.1:1/0",
+    "database.url_file": "postgresql://exporter:invented@127.0.0.1:1/airflow",
+    "web.config.file": "{}\n",
+}
 WAIT = 40.0
 """Seconds until the process is ready, on a busy machine."""
 
@@ -39,7 +44,7 @@ def make_file(option: str) -> str:
     """Content for a file that an option names."""
     if option.endswith("ca_file"):
         return trustme.CA().cert_pem.bytes().decode()
-    return {"celery.broker_url_file": "redis://127.0.0.1:1/0", "web.config.file": "{}\n"}.get(option, TOKEN)
+    return FILES.get(option, TOKEN)
 
 
 class Container:
