@@ -241,6 +241,7 @@ class TestRights:
 
 
 class TestFailures:
+    @pytest.mark.slow
     def test_a_database_that_hangs_is_given_up_in_time(
         self, url: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
     ) -> None:

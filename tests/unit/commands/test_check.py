@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from exporter.cli import main
 from exporter.commands import check
-from exporter.config.settings import AirflowSettings, CelerySettings, Settings
+from exporter.config.settings import AirflowSettings, CelerySettings, DatabaseSettings, Settings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.airflow_api import AirflowApi
 from exporter.sources.airflow.api.check_step import count
@@ -301,4 +301,13 @@ def test_a_celery_broker_that_cannot_be_reached_is_a_failure_without_its_passwor
     [result] = check.check_celery(settings)
     assert (result.result, result.name) == ("FAILED", "Celery")
     assert "redis://127.0.0.1:1/0 cannot be reached" in result.text
+    assert "sesame" not in result.text
+
+
+def test_a_database_that_cannot_be_reached_is_a_failure_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_DATABASE_URL", "postgresql://exporter:sesame-open-8@127.0.0.1:1/airflow")
+    settings = Settings(database=DatabaseSettings(url_environment="TEST_DATABASE_URL", timeout=1.0))
+    [result] = check.check_database(settings)
+    assert (result.result, result.name) == ("FAILED", "database")
+    assert "postgresql://127.0.0.1:1/airflow cannot be reached" in result.text
     assert "sesame" not in result.text

@@ -319,3 +319,13 @@ def test_every_default_can_be_written_as_it_is_shown() -> None:
         shown = option.format(option.default)
         if shown and option.names is None:
             assert option.value_type.parse(shown) == option.default
+
+
+def test_the_url_of_the_database_turns_its_source_on_and_is_given_once(tmp_path: Path) -> None:
+    path = tmp_path / "url"
+    path.write_text("postgresql://exporter@db/airflow")
+    variable = {"AIRFLOW_EXPORTER_DATABASE_URL": "postgresql://exporter@db/airflow"}
+    twice = find_problems({"database.url_file": str(path)}, variable)
+    assert twice == ("database: the URL is given twice; keep --database.url-file or AIRFLOW_EXPORTER_DATABASE_URL",)
+    start = "database: options are set without the URL of the database; add --database.url-file or "
+    assert find_problems({"database.timeout": "9s"}, {}) == (f"{start}AIRFLOW_EXPORTER_DATABASE_URL",)

@@ -1,0 +1,140 @@
+"""MySQL's dialect with plain rows: MySQL itself is not run in the tests, MariaDB is (tests/integration/database)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from exporter.metrics.catalogue import database
+from exporter.sources.database import mysql_sql as sql
+from exporter.sources.database.models import LockWait
+from exporter.sources.database.mysql import MariaDb, MySql, build_session, explain, group_indices
+
+SETTINGS = [(151, 1, 16_384, "8.0.36-0ubuntu0")]
+SCHEDULER = (7, "airflow-scheduler", "airflow", 1, "Sleep", "10.0.0.5:4711", 90, "", 1000.5, 2000.0, 0)
+WAITING = (8, "", "airflow", 1, "Query", "localhost", 30, "Waiting for table metadata lock", None, 2000.0, 0)
+DUMP = (9, "", "replica", None, "Binlog Dump", "10.0.0.9:1", 9_000, "", None, 2000.0, 0)
+
+
+class Rows:
+    """Answers statements from a table of rows by a part of their text."""
+
+    def __init__(self, rows: Mapping[str, Sequence[Any]]) -> None:
+        self._rows = rows
+        self.statements: list[str] = []
+
+    def __call__(self, statement: str, **_parameters: Any) -> Sequence[Any]:
+        self.statements.append(statement)
+        return next((rows for part, rows in self._rows.items() if part in statement), [])
+
+
+def test_a_session_that_is_idle_in_a_transaction() -> None:
+    session = build_session(SCHEDULER)
+    assert (session.address, session.port, session.state) == ("10.0.0.5", 4711, "idle_in_transaction")
+    assert (session.transaction_at, session.idle_at) == (1000.5, 1910.0)
+    assert session.is_own_database
+
+
+def test_what_is_not_a_client() -> None:
+    assert not build_session(DUMP).is_client
+    assert build_session(WAITING).address == ""
+    assert build_session(WAITING).state == "active"
+
+
+def test_sessions_and_locks_of_mysql() -> None:
+    waits = [(8, 7, 1990.0, "dag_run"), (8, 6, 1990.0, "dag_run")]
+    run = Rows({"@@max_connections": SETTINGS, "processlist": [SCHEDULER, DUMP], "data_lock_waits": waits})
+    reading = MySql().read_sessions(run)
+    assert reading.limit == 151
+    assert reading.waits == [LockWait(8, (7, 6), 1990.0, "dag_run")]
+    assert any("session_connect_attrs" in one for one in run.statements)
+
+
+def test_without_the_performance_schema_names_and_row_locks_are_unknown() -> None:
+    off = [(151, 0, 16_384, "8.0.36")]
+    run = Rows({"@@max_connections": off, "processlist": [WAITING]})
+    reading = MySql().read_sessions(run)
+    assert reading.waits == [LockWait(8, (), 1970.0, "")], "a lock on the definition of a table"
+    assert not any("performance_schema." in one for one in run.statements)
+    assert MySql().read_statements(Rows({"@@max_connections": off})) is None
+
+
+def test_mariadb_names_the_table_with_its_database() -> None:
+    waits = [(8, 7, None, "`airflow`.`slot_pool`")]
+    run = Rows({"@@max_connections": SETTINGS, "processlist": [], "innodb_lock_waits": waits})
+    assert MariaDb().read_sessions(run).waits == [LockWait(8, (7,), None, "slot_pool")]
+
+
+def test_the_server_of_mysql_counts_deadlocks_among_its_metrics() -> None:
+    status = [
+        ("Uptime", "100"),
+        ("Com_commit", "7"),
+        ("Com_rollback", "2"),
+        ("Innodb_buffer_pool_read_requests", "50"),
+        ("Innodb_buffer_pool_reads", "5"),
+        ("Created_tmp_disk_tables", "1"),
+    ]
+    rows: dict[str, Sequence[Any]] = {
+        "SHOW GLOBAL STATUS": status,
+        "lock_deadlocks": [(3,)],
+        "tablestats": [("log", 32_768, 16_384, 10)],
+        "Binlog Dump": [(2,)],
+        "@@max_connections": SETTINGS,
+        "SELECT UNIX_TIMESTAMP": [(5000.0,)],
+    }
+    reading = MySql().read_server(Rows(rows))
+    assert reading.version == "8.0.36"
+    assert reading.values == {
+        database.SERVER_START: 4900,
+        database.SIZE: 49_152,
+        database.COMMITS: 7,
+        database.ROLLBACKS: 2,
+        database.DEADLOCKS: 3,
+        database.CACHE_HITS: 45,
+        database.CACHE_MISSES: 5,
+        database.TEMPORARY_FILES: 1,
+        database.REPLICAS: 2,
+    }
+
+
+def test_indices_keep_the_order_of_their_columns() -> None:
+    rows = [("log", 1, "id"), ("log", 2, "dag_id"), ("log", 2, "run_id"), ("job", 3, "id")]
+    assert group_indices(rows) == {"log": [("id",), ("dag_id", "run_id")], "job": [("id",)]}
+
+
+class Plan:
+    """A row of EXPLAIN."""
+
+    def __init__(self, **columns: Any) -> None:
+        self._mapping = columns
+
+
+@pytest.mark.parametrize(
+    ("plan", "rows"),
+    [
+        (Plan(possible_keys="idx_log_dttm", rows=900, filtered=50.0), 450.0),
+        (Plan(possible_keys="idx_log_dttm", rows=900), 900.0),
+        (Plan(possible_keys=None, rows=900, filtered=33.33), None),
+        (Plan(possible_keys="idx_log_dttm", rows=None), None),
+    ],
+)
+def test_an_estimate_without_an_index_would_be_a_guess(plan: Plan, rows: float | None) -> None:
+    assert explain(Rows({"EXPLAIN": [plan]}), "log", "dttm", "2026-01-01") == rows
+
+
+@pytest.mark.parametrize(
+    ("grants", "missing"),
+    [
+        (["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`"], {"least rights", "columns with times"}),
+        (["GRANT USAGE ON *.* TO `x`@`%`"], {"PROCESS", "SELECT on it", "columns with times"}),
+        (
+            ["GRANT PROCESS ON *.* TO `x`@`%`", "GRANT SELECT ON `performance_schema`.* TO `x`@`%`"],
+            {"columns with times"},
+        ),
+    ],
+)
+def test_missing_rights(grants: list[str], missing: set[str]) -> None:
+    run = Rows({sql.GRANTS: [(one,) for one in grants], "@@max_connections": SETTINGS})
+    assert {right.name for right in MySql().check_rights(run) if right.missing} == missing
