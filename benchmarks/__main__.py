@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "host": ("--sizes", "100", "--seconds", "10", "--no-goals"),
     "diagnosis": ("--quick",),
     "database": ("--smoke",),
+    "celery": ("--smoke",),
     "host_psutil": ("--processes", "100", "--no-goals"),
 }
 """Each with what makes it short; so short a run fails where something is broken, not for its ratios."""

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 PROMETHEUS = Path(__file__).parents[1] / "prometheus"
-ORDER = ("components", "dags", "waiting", "failures", "hosts", "celery", "kubernetes", "exporter")
+ORDER = ("components", "dags", "waiting", "failures", "hosts", "celery", "database", "kubernetes", "exporter")
 SETTING = re.compile(r"((?: +#.*\n)+) +- record: airflow:threshold:(\w+)\n +expr: vector\(([^)]+)\)")
 SCALES = {"seconds": ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")), "bytes": ((2**30, "GiB"), (2**20, "MiB"))}
 

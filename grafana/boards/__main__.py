@@ -12,6 +12,7 @@ from grafana.boards.pages import (
     celery,
     concurrency,
     dag,
+    database,
     diagnosis,
     executor,
     exporter,
@@ -22,7 +23,7 @@ from grafana.boards.pages import (
 )
 
 FOLDER = Path(__file__).resolve().parent.parent / "dashboards"
-PAGES = (diagnosis, overview, dag, task, concurrency, scheduler, workers, executor, celery, exporter)
+PAGES = (diagnosis, overview, dag, task, concurrency, scheduler, workers, executor, celery, database, exporter)
 DASHBOARDS = tuple(page.DASHBOARD for page in PAGES)
 
 

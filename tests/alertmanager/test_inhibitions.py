@@ -38,6 +38,8 @@ HANGS = make_alert("AirflowTaskSuspicious", **WARNING, component="task", dag_id=
 STUCK = make_alert("AirflowDagRunStuck", **WARNING, component="dag", dag_id="sales")
 STUCK_ELSEWHERE = make_alert("AirflowDagRunStuck", **WARNING, component="dag", dag_id="stock")
 NOT_CREATED = make_alert("AirflowDagRunNotCreated", **WARNING, component="scheduler", dag_id="sales")
+BLOCKS = make_alert("AirflowDatabaseBlocksScheduler", **CRITICAL, component="metadatabase", table="dag_run")
+SECTION_SLOW = make_alert("AirflowDatabaseCriticalSectionSlow", **WARNING, component="metadatabase")
 LOOP_SLOW = make_alert("AirflowSchedulerLoopSlow", **WARNING, component="scheduler")
 IMPORT_ERRORS = make_alert("AirflowImportErrors", **WARNING, component="dag_processor")
 TRIGGERER_FULL = make_alert("AirflowTriggererFull", **WARNING, component="triggerer")
@@ -53,6 +55,8 @@ HELD_BACK = [
     (STATSD_DOWN, [LOOP_SLOW]),
     (HOST_DOWN, [MEMORY]),
     (SCHEDULER, [LATE, POOL, NO_PROGRESS, NOT_CREATED, LOOP_SLOW, PARALLELISM]),
+    (BLOCKS, [SECTION_SLOW, LOOP_SLOW]),
+    (SECTION_SLOW, [LOOP_SLOW]),
     (NO_PROGRESS, [LATE, LATER, STUCK, WORKER]),
     (POOL, [LATER, STUCK_ELSEWHERE]),
     (PARALLELISM, [LATER, STUCK]),

@@ -115,9 +115,9 @@ def families() -> dict[str, Family]:
     return {f"{family.name}{suffix}": family for family in FAMILIES for suffix in suffixes}
 
 
-SOURCES = ("API", "StatsD", "host", "Celery", "Kubernetes", "exporter", "Prometheus")
+SOURCES = ("API", "StatsD", "host", "Celery", "database", "Kubernetes", "exporter", "Prometheus")
 """Where the metrics of a panel come from, in the order in which descriptions name them."""
-FROM_CATALOGUE = {"airflow": "API", "statsd": "StatsD", "host": "host", "celery": "Celery"}
+FROM_CATALOGUE = {"airflow": "API", "statsd": "StatsD", "host": "host", "celery": "Celery", "database": "database"}
 MATRIX = GRAFANA.parent / "docs" / "matrix.md"
 
 
@@ -161,7 +161,7 @@ def source_sentence(panel: Panel) -> str:
     """How the description of a panel ends: `Source: StatsD.` or `Sources: API, host.`"""
     found = frozenset[str]().union(*(sources_of(substitute(target["expr"])) for target in panel.targets))
     named = [source for source in SOURCES if source in found]
-    if len(named) > 1 and set(named) & {"API", "StatsD", "host", "Celery", "Kubernetes"}:
+    if len(named) > 1 and set(named) & {"API", "StatsD", "host", "Celery", "database", "Kubernetes"}:
         # Most queries read the exporter's metrics too: whether a source is up, and when it was read.
         named = [source for source in named if source not in ("exporter", "Prometheus")]
     return f"Source{'s' if len(named) > 1 else ''}: {', '.join(named)}."

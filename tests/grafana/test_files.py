@@ -26,6 +26,7 @@ UIDS = {
     "airflow-workers",
     "airflow-executor",
     "airflow-celery",
+    "airflow-database",
     "airflow-exporter",
 }
 every_board = pytest.mark.parametrize("uid", BOARDS)

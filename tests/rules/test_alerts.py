@@ -17,6 +17,7 @@ LABELS = Labels()
 CRITICAL = {
     "AirflowSchedulerHeartbeatOld",
     "AirflowMetadatabaseUnhealthy",
+    "AirflowDatabaseBlocksScheduler",
     "AirflowApiServerUnreachable",
     "AirflowNoProgress",
     "AirflowTaskFailureRatioHigh",
@@ -40,6 +41,7 @@ SHORTER = {
     "AirflowTasksFailingInManyDags": "the tries have failed",
     "AirflowDagRunBlocked": "the scheduler passes it over in every loop",
     "AirflowDagBlocked": "waiting does not help",
+    "AirflowDatabaseBlocksScheduler": "the wait has a minute already, and the scheduler does nothing in it",
     "AirflowOomKills": "an event, and what was killed is gone",
     "AirflowTaskPodsPending": "the age has five minutes already",
     "AirflowTaskPodOomKilled": "an event, and the pod is gone",

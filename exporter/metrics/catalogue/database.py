@@ -5,14 +5,13 @@ from functools import partial
 from exporter.metrics.catalogue.database_names import CLEANED, COMPONENTS, LOCKED, PURPOSES, STATES, TABLES
 from exporter.metrics.family import Family, Kind
 
-DASHBOARD = "the dashboard of the metadata database, which follows"
 BY_COMPONENT = {"component": COMPONENTS}
 BY_TABLE = {"table": TABLES}
 BLOCKED = {"component": COMPONENTS, "blocked_by": COMPONENTS, "table": LOCKED}
 
-sessions = partial(Family, kind=Kind.GAUGE, source="database", reader="sessions", audience=DASHBOARD)
-server = partial(Family, kind=Kind.GAUGE, source="database", reader="server", audience=DASHBOARD)
-server_counter = partial(Family, kind=Kind.COUNTER, source="database", reader="server", audience=DASHBOARD)
+sessions = partial(Family, kind=Kind.GAUGE, source="database", reader="sessions")
+server = partial(Family, kind=Kind.GAUGE, source="database", reader="server")
+server_counter = partial(Family, kind=Kind.COUNTER, source="database", reader="server")
 tables = partial(
     Family,
     kind=Kind.GAUGE,
@@ -20,7 +19,6 @@ tables = partial(
     reader="tables",
     labels=("table",),
     closed=BY_TABLE,
-    audience=DASHBOARD,
 )
 statements = partial(
     Family,
@@ -29,7 +27,6 @@ statements = partial(
     reader="statements",
     labels=("purpose",),
     closed={"purpose": PURPOSES},
-    audience=DASHBOARD,
 )
 
 CONNECTIONS = sessions(

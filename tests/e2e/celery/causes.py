@@ -102,7 +102,7 @@ def memory_used_up(site: Site) -> Iterator[None]:
 
 @contextmanager
 def slow_commands(site: Site) -> Iterator[None]:
-    """Two other clients send slow commands without a pause."""
+    """Three other clients send slow commands without a pause."""
     over = threading.Event()
 
     def stall() -> None:
@@ -112,7 +112,7 @@ def slow_commands(site: Site) -> Iterator[None]:
                 client.execute_command("DEBUG", "SLEEP", str(STALL))  # type: ignore[no-untyped-call]
         client.close()
 
-    threads = [threading.Thread(target=stall, daemon=True) for _ in range(2)]
+    threads = [threading.Thread(target=stall, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
     yield

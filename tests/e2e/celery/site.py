@@ -40,6 +40,7 @@ class Site:
         fixed = (f"--config.file={config}", f"--celery.broker-url-file={secret}", "--celery.interval=5s")
         exporter = Subject(self._folder / "exporter", [*fixed, *flags])
         self._stack.callback(exporter.close)
+        self._stack.callback(exporter.kill)  # it may be in the middle of a reading
         exporter.start()
         self.targets.append(exporter.address)
         return exporter

@@ -26,6 +26,10 @@ ALONE = "a single scheduler never has to wait for the critical section"
 NO_COSTS = "the DAGs have neither poking sensors nor retries that waited, or none is selected"
 IDLE = "no run skipped everything, and no time of a schedule was left out"
 FEW_ATTEMPTS = "needs attempts that follow each other: twenty for the start of a try, five for the growth of a task"
+NO_LOCKS = "no session waits for a lock, or is idle in a transaction for long"
+NO_REPLICA = "the database has no replica"
+NO_STATEMENTS = "the database has no pg_stat_statements"
+NO_VACUUM = "no table was vacuumed yet"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 EMPTY: Mapping[str, str] = {
@@ -69,6 +73,21 @@ EMPTY: Mapping[str, str] = {
     "alert AirflowTasksFailingInManyDags: airflow:task_tries_failed_by_class:mean1w": "recorded at whole hours",
     "rule airflow_object:waiting_dag_runs": NOT_BLOCKED,
     "rule airflow:machines_full": "the machine has CPU and memory to spare",
+    "airflow-database: Critical section": NO_STATEMENTS,
+    "airflow-database: Database time by purpose": NO_STATEMENTS,
+    "airflow-database: Statements by purpose": NO_STATEMENTS,
+    "alert AirflowDatabaseCriticalSectionSlow": NO_STATEMENTS,
+    "airflow-database: Who blocks whom": NO_LOCKS,
+    "airflow-database: Waiting sessions, deadlocks A": NO_LOCKS,
+    "airflow-database: Longest idle transaction": NO_LOCKS,
+    "alert AirflowDatabaseBlocksScheduler": NO_LOCKS,
+    "alert AirflowDatabaseIdleTransaction": NO_LOCKS,
+    "airflow-database: Replication delay": NO_REPLICA,
+    "airflow-database: Log to be replayed": NO_REPLICA,
+    "airflow-database: Tables of Airflow E": NO_VACUUM,
+    "airflow-database: Tables of Airflow F": NO_VACUUM,
+    "airflow-database: Tables of Airflow G": NO_VACUUM,
+    "alert AirflowDatabaseCleanupDue: airflow_database_cleanable_rows": NO_VACUUM,
     "airflow-executor: Kubernetes": KUBERNETES,
     "airflow-task: CPU of pods": KUBERNETES,
     "airflow-task: Memory of pods": KUBERNETES,

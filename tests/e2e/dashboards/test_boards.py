@@ -113,7 +113,11 @@ class Rig:
             stack.callback(self.airflow.down, remove=True)
             self.airflow.up()
             broker = stack.enter_context(celery_broker(self._folder / "celery"))
-            subject = Subject(self._folder, [*self._flags(), f"--celery.broker-url-file={broker}"])
+            secret = self._folder / "database-url"
+            secret.write_text(self.airflow.database_url, encoding="utf-8")
+            secret.chmod(0o600)
+            sources = (f"--celery.broker-url-file={broker}", f"--database.url-file={secret}")
+            subject = Subject(self._folder, [*self._flags(), *sources])
             stack.callback(subject.close)
             subject.start()
             subject.wait_ready()
