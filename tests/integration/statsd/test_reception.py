@@ -16,6 +16,7 @@ from exporter.metrics.reading import ReaderError
 from exporter.sources.statsd.receive import receiver as receiver_module
 from exporter.sources.statsd.receive import recvmmsg
 from exporter.sources.statsd.receive.ordering import OrderedReader
+from exporter.sources.statsd.receive.pacing import ReadPacer
 from exporter.sources.statsd.receive.receiver import Receiver, build_reader
 from exporter.sources.statsd.receive.recvmmsg import HEAD_BYTES, BatchReader, SingleReader
 from exporter.sources.statsd.receive.relay import Relay
@@ -103,6 +104,28 @@ def test_datagrams_come_whole_in_order_and_with_their_senders_address(
     assert notebook.senders == {here}
     assert (receiver.packets["udp"], receiver.lost) == (200, 0)
     assert isinstance(receiver._readers[0][1], kind)
+
+
+def test_events_that_come_one_by_one_do_not_start_the_sleeps_over(
+    notebook: Notebook, start: Callable[..., Receiver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads that find nothing between two events are no silence: the sleeps stay long, and few reads take them all."""
+    resets: list[ReadPacer] = []
+
+    def reset(pacer: ReadPacer, start_over: Callable[[ReadPacer], None] = ReadPacer.reset) -> None:
+        resets.append(pacer)
+        start_over(pacer)
+
+    monkeypatch.setattr(ReadPacer, "reset", reset)
+    port = find_port(start(listen_udp="127.0.0.1:0"))
+    resets.clear()
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", port))
+        for _ in range(40):
+            sock.send(b"a:1|c")
+            time.sleep(0.015)
+    assert len(wait_for(notebook, 40)) == 40
+    assert len(resets) < 10
 
 
 @pytest.mark.parametrize("size", [0, 4 * 1024 * 1024])
