@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.diagnosis.holders import Holders
-from exporter.diagnosis.reasons import DATABASE, SENSOR, Patience, Reason
+from exporter.diagnosis.reasons import DATABASE, SCHEDULER, SENSOR, Patience, Reason
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
 from exporter.diagnosis.suggestions import suggest
 from exporter.diagnosis.waits.dags import Blocked
@@ -185,6 +185,14 @@ class Observations:
 NOTHING_MORE = Observations()
 
 
+def name_obstacle(more: Observations, situation: Situation) -> Observations:
+    """Give runs that only wait for the scheduler the reason `database`, if that holds up the scheduler."""
+    if situation.obstacle is None:
+        return more
+    stalls = [replace(one, reason=DATABASE) if one.reason is SCHEDULER else one for one in more.stalls]
+    return replace(more, stalls=stalls)
+
+
 class _Findings:
     """Findings by reason and object, in the making."""
 
@@ -224,7 +232,10 @@ class _Findings:
 
     def add_stall(self, stall: Stall) -> None:
         """Add a run that does not go on."""
-        finding = self.get(stall.reason, get_stall_object(stall))
+        is_database = stall.reason is DATABASE
+        finding = self.get(
+            stall.reason, get_obstacle_object(self._situation) if is_database else get_stall_object(stall)
+        )
         finding.add_run(stall.run, stall.since)
         finding.add_facts(stall.list_facts(), stall.suggest(), escalated=stall.is_long(self._situation.now))
 

@@ -87,7 +87,7 @@ SCHEDULER = Reason(
     "scheduler",
     "airflow",
     Patience.NORMAL,
-    "max_tis_per_query, number of schedulers, the metadata database",
+    "max_tis_per_query, number of schedulers",
     "Nothing stands in the way: the scheduler has not come to it yet.",
 )
 DATABASE = Reason(

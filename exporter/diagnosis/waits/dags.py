@@ -173,7 +173,7 @@ def explain_schedule(
             facts.append(f"the oldest has been running for {format_seconds(schedules.now - oldest)}")
         text = f"Raise max_active_runs of {dag_id} from {limit}, or end or shorten the runs that hold it."
         return Blocked(dag_id, reasons.MAX_ACTIVE_RUNS, dag_id, facts, text, due)
-    text = "See whether the scheduler lives and keeps up (its log, its loop, the metadata database)."
+    text = "See whether the scheduler lives and keeps up (its log, its loop)."
     escalated = overdue > LONG_OVERDUE_SECONDS
     return Blocked(dag_id, reasons.SCHEDULER, dag_id, [late], text, due, escalated)
 

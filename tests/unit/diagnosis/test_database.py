@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.diagnosis.findings import Finding, build_findings
+from exporter.diagnosis import reasons
+from exporter.diagnosis.findings import Finding, Observations, build_findings, name_obstacle
 from exporter.diagnosis.situation import Situation
 from exporter.diagnosis.waits.database import BlockedSessions, DatabaseFacts, find_obstacle
+from exporter.diagnosis.waits.stalled import Stall
 from exporter.diagnosis.waits.waiting import explain
 from tests.unit.diagnosis.rows import NOW, run, situation, task
 
@@ -88,6 +90,16 @@ def test_what_only_waits_for_the_scheduler_waits_for_the_database_then() -> None
     assert (database.object, database.runs, database.patience.name) == ("dag_run", 1, "BUSY")
     assert database.title == "1 run waits (database dag_run)"
     assert "behind a session of other_application" in " ".join(database.list_evidence(NOW))
+
+
+def test_runs_that_do_not_go_on_only_because_of_the_scheduler() -> None:
+    given = situation(runs=[run()], obstacle=find_obstacle(QUIET._replace(blocked=[LOCK])))
+    stalls = [Stall(run(), reasons.SCHEDULER, "load"), Stall(run(), reasons.PAST, "load")]
+    more = name_obstacle(Observations(stalls=stalls), given)
+    assert [one.reason.name for one in more.stalls] == ["database", "past"]
+    found = {one.reason.name: one for one in build_findings(given, explain(given), more)}
+    assert (found["database"].object, found["database"].runs, found["past"].object) == ("dag_run", 1, "orders.load")
+    assert name_obstacle(Observations(stalls=stalls), situation()).stalls == stalls
 
 
 def test_it_is_named_even_if_nothing_waits_yet() -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from exporter.diagnosis.findings import Finding, Observations, build_findings
+from exporter.diagnosis.findings import Finding, Observations, build_findings, name_obstacle
 from exporter.diagnosis.reasons import REASONS
 from exporter.diagnosis.situation import Situation
 from exporter.diagnosis.waits.database import find_obstacle
@@ -100,7 +100,7 @@ class WaitsReader(ApiReader):
         is_new = self._last is None or self._shared.tasks_read_at != self._seen
         self._questions.begin()
         waiting = apply_task_limits(explain(situation), situation.now, self._questions, self._asks)
-        more = self._observer.observe(situation, waiting, is_new=is_new)
+        more = name_obstacle(self._observer.observe(situation, waiting, is_new=is_new), situation)
         findings = build_findings(situation, waiting, more)
         self._shared.directory.record_findings(situation.now, findings)
         if is_new and self._shared.events is not None:
