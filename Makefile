@@ -68,6 +68,11 @@ e2e-boards: $(VENV)/.dev ## every query of dashboards and rules returns data, ov
 e2e-compose: $(VENV)/.dev ## docker-compose.yaml on the Docker engine that is there: healthy, scraped, alerted, recovered
 	$(BIN)/python -m pytest tests/e2e/compose -m e2e -v -s $(PYTEST_ARGS)
 
+.PHONY: e2e-charts
+e2e-charts: $(VENV)/.dev ## containers with what the Helm chart renders, on the Docker engine that is there (E2E_IMAGE)
+	$(BIN)/python -m tests.charts.tools .ci-tools
+	PATH=$(CURDIR)/.ci-tools:$$PATH $(BIN)/python -m pytest tests/e2e/charts -m e2e -v -s $(PYTEST_ARGS)
+
 .PHONY: e2e-alerts
 e2e-alerts: $(VENV)/.dev ## real causes fire the shipped alerts, a healthy Airflow none (HEALTHY=60m: a whole hour)
 	$(BIN)/python -m pytest tests/e2e/alerts -m e2e -n 2 -rP -v $(PYTEST_ARGS)

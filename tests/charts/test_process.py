@@ -48,16 +48,16 @@ def make_file(option: str) -> str:
 
 
 class Container:
-    """The container of a rendering as a process, with folders of this machine in place of its volumes."""
+    """The container of a rendering as a process, with folders of this machine in place of its volumes.
 
-    def __init__(self, objects: list[Object], kind: str, folder: Path) -> None:
+    `translated` puts the paths of these folders into its configuration; a real container mounts them.
+    """
+
+    def __init__(self, objects: list[Object], kind: str, folder: Path, *, translated: bool = True) -> None:
         self._container = get_container(objects, kind)
         self._mounts = {mount["mountPath"]: mount["name"] for mount in self._container["volumeMounts"]}
-        self._folders = {
-            **HOST_FOLDERS,
-            **{path: str(folder / name) for path, name in self._mounts.items()},
-            **HOST_FOLDERS,
-        }
+        folders = {path: str(folder / name) for path, name in self._mounts.items()} | HOST_FOLDERS
+        self._folders = folders if translated else {path: path for path in folders}
         for name in self._mounts.values():
             (folder / name).mkdir(exist_ok=True)
         for volume in get_pod(objects, kind)["volumes"]:

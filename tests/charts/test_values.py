@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import yaml
 
 from exporter.config.options import OPTIONS
 from exporter.metrics.catalogue.families import FAMILIES
-from tests.charts.helm import CHART, NAME, Helm, HelmError, get_container, get_pod, select
+from tests.charts.helm import CHART, NAME, ROOT, Helm, HelmError, get_container, get_pod, select
 
+EXAMPLE = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OF_TARGETS = {"namespace", "service", "pod", "container", "endpoint", "node", "job", "instance"}
 """Labels that Prometheus Operator puts on targets."""
 
@@ -43,6 +45,29 @@ def test_a_mistake_is_refused_with_its_place(helm: Helm, values: dict[str, Any],
     with pytest.raises(HelmError) as caught:
         helm.render(values)
     assert where in str(caught.value)
+
+
+def list_examples() -> list[tuple[str, dict[str, Any]]]:
+    """The examples of values for this chart, on its pages."""
+    pages = [CHART / "README.md", ROOT / "docs" / "kubernetes.md"]
+    blocks = [(page.name, block) for page in pages for block in EXAMPLE.findall(page.read_text(encoding="utf-8"))]
+    return [(name, yaml.safe_load(block)) for name, block in blocks if "identity:" in block]
+
+
+def test_examples_of_the_pages_can_be_installed(helm: Helm) -> None:
+    examples = list_examples()
+    assert [name for name, _ in examples] == ["README.md", "kubernetes.md"]
+    for name, values in examples:
+        assert select(helm.render(values), "Deployment"), name
+
+
+def test_the_official_chart_sends_statsd_to_the_service_of_the_example(helm: Helm) -> None:
+    page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    (official,) = [yaml.safe_load(block) for block in EXAMPLE.findall(page) if "statsd_host" in block]
+    sent = official["config"]["metrics"]
+    services = {one["metadata"]["name"]: one["spec"] for one in select(helm.render(list_examples()[1][1]), "Service")}
+    ports = {(port["port"], port["protocol"]) for port in services[sent["statsd_host"]]["ports"]}
+    assert (sent["statsd_port"], "UDP") in ports
 
 
 def test_a_threshold_that_does_not_exist_is_refused(helm: Helm) -> None:
