@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from exporter import __version__
+from exporter.commands.parameters import ADVISE_PARAMETERS, EXPLAIN_PARAMETERS, JSON, OFFLINE_FLAG
 from exporter.config import flags, loader
 from exporter.config.flags import FLAGS, FlagCommand, collect_flags
 
@@ -72,31 +73,6 @@ def describe_system() -> str:
 RULE_FORMATS = ("prometheus", "kubernetes")
 """Plain rule files, or PrometheusRule objects."""
 
-EXPLAIN_PARAMETERS = (
-    click.Argument(["lines"], nargs=-1),
-    click.Option(["--capture"], type=click.Path(), help="Summarize a file of StatsD lines, or of JSON objects."),
-    click.Option(
-        ["--listen"],
-        type=float,
-        metavar="SECONDS",
-        help="Receive StatsD on --statsd.listen-udp for this long, then summarize it.",
-    ),
-    click.Option(
-        ["--with-api"], is_flag=True, help="First read the release, the settings and the DAGs from Airflow's API."
-    ),
-)
-"""Parameters of `explain`, besides the flags of `serve`."""
-
-OFFLINE_FLAG = click.Option(
-    ["--offline"],
-    is_flag=True,
-    help="Do not use the network: check only the configuration and the files that it names, such as the mapping file "
-    "and the web configuration file. For CI.",
-)
-
-
-JSON = click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, as the page /diagnosis does.")
-
 
 @click.group(cls=ServingGroup, epilog=EPILOG, context_settings=CONTEXT)
 @click.version_option(
@@ -152,6 +128,23 @@ def diagnose(*, as_json: bool, **parameters: object) -> None:
     for line in [to_json_text(found)] if as_json else to_text(found):
         click.echo(line)
     sys.exit(needs_attention(found))
+
+
+@main.command(params=list(ADVISE_PARAMETERS))
+def advise(form: str, output: str, **given: object) -> None:
+    """Say which limits to change, from weeks of this exporter's series in a Prometheus, most hours saved first.
+
+    It needs the rules of prometheus/rules/tuning.yml. Nothing is written to Prometheus or Airflow.
+
+    Exit code: 0 if a report was made, with or without recommendations, 2 if not.
+    """
+    from exporter.commands.advise.command import AdviceError, make_report, render, write
+
+    try:
+        write(render(make_report(given), form), output)
+    except (AdviceError, OSError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
 
 
 @main.command(cls=FlagCommand, shows=flags.affects_once, params=list(FLAGS))

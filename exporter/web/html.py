@@ -13,7 +13,7 @@ class Markup(str):
     __slots__ = ()
 
 
-VOID_ELEMENTS = frozenset({"meta", "link", "br"})
+VOID_ELEMENTS = frozenset({"meta", "link", "br", "img"})
 
 
 def tag(name: str, /, *content: str, **attributes: str | bool) -> Markup:

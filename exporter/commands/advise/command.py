@@ -1,0 +1,141 @@
+"""`airflow-exporter advise`: its options, and one run from the questions to the report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exporter.commands.advise.observe import Asker, ReadWindow, find_airflow, read_observations
+from exporter.commands.advise.prometheus import PrometheusClient, PrometheusError, PrometheusSettings
+from exporter.commands.advise.texts import to_json, to_markdown, to_text
+from exporter.config.urls import refuse_userinfo, split_url
+from exporter.config.values import parse_duration
+from exporter.metrics.reading import ReaderError
+from exporter.tuning.advice import AdviceReport
+from exporter.tuning.engine import advise
+from exporter.tuning.series import AirflowHistory
+
+MIN_WINDOW = 3600.0
+
+
+class AdviceError(Exception):
+    """No report can be made; the message says why."""
+
+
+def make_report(given: Mapping[str, Any]) -> AdviceReport:
+    """Read Prometheus and work out the advice, by the parameters of the command. Raises AdviceError."""
+    try:
+        settings, times = read_settings(given), parse_window(given["window"], given["end"])
+        seen = read(PrometheusClient(settings), times, given["airflow"])
+    except (ValueError, PrometheusError, ReaderError) as error:
+        raise AdviceError(str(error)) from error
+    return advise(seen)
+
+
+def read(client: Asker, times: ReadWindow, airflow: str) -> AirflowHistory:
+    """All observations; what could not be read is printed. Raises PrometheusError and ReaderError."""
+    try:
+        seen, problems = read_observations(client, times, find_airflow(client, times, airflow), show_progress)
+    finally:
+        show_progress("")
+    for problem in problems:
+        click.echo(problem, err=True)
+    return seen
+
+
+def read_settings(given: Mapping[str, Any]) -> PrometheusSettings:
+    """Where Prometheus is. Raises ValueError."""
+    url = given["prometheus_url"]
+    refuse_userinfo(split_url(url))
+    if bool(given["prometheus_username"]) != bool(given["prometheus_password_file"]):
+        raise ValueError("--prometheus.username and --prometheus.password-file belong together")
+
+    def get_path(name: str) -> Path | None:
+        return Path(given[f"prometheus_{name}"]) if given[f"prometheus_{name}"] else None
+
+    return PrometheusSettings(
+        url,
+        token_file=get_path("bearer_token_file"),
+        username=given["prometheus_username"],
+        password_file=get_path("password_file"),
+        ca_file=get_path("ca_file"),
+        cert_file=get_path("cert_file"),
+        key_file=get_path("key_file"),
+        skip_verify=given["prometheus_insecure_skip_verify"],
+        headers=parse_headers(given["prometheus_header"]),
+        timeout=parse_duration(given["prometheus_timeout"]),
+    )
+
+
+def parse_window(window: str, end: str) -> ReadWindow:
+    """The time to look at. Raises ValueError."""
+    seconds = parse_duration(window)
+    if seconds < MIN_WINDOW:
+        raise ValueError("--window must be at least 1h; advice needs days, better weeks")
+    last = parse_moment(end) if end else time.time()
+    return ReadWindow(last - seconds, last)
+
+
+def parse_moment(text: str) -> float:
+    """A time as 2026-05-01T12:00:00Z, or in Unix seconds. Raises ValueError."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"--end={text} is not a time; write 2026-05-01T12:00:00Z or Unix seconds") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def show_progress(text: str) -> None:
+    """One line on a terminal that is written over again and again; nothing elsewhere."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+
+
+def render(report: AdviceReport, form: str) -> str:
+    """The report in a format. Raises AdviceError for HTML without the library that draws."""
+    if form == "json":
+        return to_json(report) + "\n"
+    if form == "html":
+        return render_html(report)
+    lines = to_markdown(report) if form == "markdown" else to_text(report)
+    return "\n".join(lines) + "\n"
+
+
+def render_html(report: AdviceReport) -> str:
+    """One HTML file with its plots inside."""
+    try:
+        from exporter.commands.advise.html import to_html  # noqa: PLC0415 - the extra may be missing
+    except ImportError as error:
+        raise AdviceError(
+            f"--format=html needs the extra [advise] ({error}): pip install airflow-metrics-exporter[advise]"
+        ) from error
+    return to_html(report)
+
+
+def write(text: str, output: str) -> None:
+    """Write the report to a file or to standard output. Raises OSError."""
+    if output:
+        Path(output).write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+
+
+def parse_headers(given: tuple[str, ...]) -> dict[str, str]:
+    """Headers written as NAME=VALUE. Raises ValueError."""
+    found = {}
+    for one in given:
+        name, separator, value = one.partition("=")
+        if not separator or not name.strip() or "\n" in one or "\r" in one:
+            raise ValueError(f"--prometheus.header={name}: write NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found

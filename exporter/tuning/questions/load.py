@@ -1,0 +1,81 @@
+"""What the question of parallelism works with: the load, its limit, and the target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from exporter.tuning.advice import Confidence, format_bytes, format_number
+from exporter.tuning.capacity import Capacity, Room
+from exporter.tuning.knee import KneeEstimate
+from exporter.tuning.queries import EXECUTOR, SLOTS, WORKER_SLOTS
+from exporter.tuning.series import DAY, AirflowHistory
+
+REASONS = ("parallelism", "workers_full")
+"""What tasks wait for when too few may run at once."""
+WORTH = 1.2
+"""A limit is changed by at least a fifth."""
+
+
+class TaskLoad(NamedTuple):
+    """What is known of the load and its limit."""
+
+    seen: AirflowHistory
+    running: Mapping[float, float]
+    limit: float | None
+    """Tasks that may run at once; None where it is not known or unlimited."""
+    waited: float
+    """Seconds that tasks waited for slots."""
+    knee: KneeEstimate | None
+    capacity: Capacity
+
+    @property
+    def days(self) -> float:
+        """Days of observation."""
+        return self.seen.observed_seconds / DAY
+
+    @property
+    def highest(self) -> float:
+        """Most tasks at once, over five minutes."""
+        return max(self.running.values(), default=0.0)
+
+
+class LoadTarget(NamedTuple):
+    """How many tasks should run at once."""
+
+    tasks: float
+    least: float
+    most: float
+    basis: str
+    """What it was found by, as a clause."""
+    confidence: Confidence
+    reason: str
+
+
+def get_limit(seen: AirflowHistory) -> float | None:
+    """Tasks that may run at once: parallelism, or the slots of all workers if these are fewer."""
+    limits = [seen.get_last(SLOTS) or math.inf]
+    if is_celery(seen):
+        limits.append(sum(seen.by(WORKER_SLOTS, "worker").values()) or math.inf)
+    limit = min(limits)
+    return limit if math.isfinite(limit) else None
+
+
+def is_celery(seen: AirflowHistory) -> bool:
+    """Whether tasks run in Celery's workers."""
+    return any("Celery" in series.labels.get("executor", "") for series in seen.list(EXECUTOR))
+
+
+def describe_room(room: Room) -> str:
+    """One resource as a clause."""
+    show = format_bytes if room.resource == "memory" else lambda value: f"{value:.2f} CPUs"
+    return (
+        f"by {room.resource} ({show(room.per_task)} for a running task, {show(room.available)} of {show(room.total)} "
+        f"available to tasks) {format_number(room.tasks)} tasks"
+    )
+
+
+def name_setting(seen: AirflowHistory) -> str:
+    """The setting that decides how many tasks run at once."""
+    return "[celery] worker_concurrency" if is_celery(seen) else "[core] parallelism"

@@ -1,0 +1,157 @@
+"""How many tasks should run at once: parallelism, and the slots of workers."""
+
+from __future__ import annotations
+
+from exporter.tuning.advice import (
+    Answer,
+    Confidence,
+    Recommendation,
+    Shortfall,
+    format_hours,
+    format_number,
+)
+from exporter.tuning.capacity import Room, measure_capacity
+from exporter.tuning.knee import KneeEstimate, estimate_knee, join_series
+from exporter.tuning.queries import (
+    RUNNING,
+    SLOTS,
+    STRETCH,
+    TASK_MEMORY,
+    WAITED,
+    WORK,
+)
+from exporter.tuning.questions.load import REASONS, WORTH, LoadTarget, TaskLoad, describe_room, get_limit
+from exporter.tuning.questions.parallelism_changes import recommend_less, recommend_more
+from exporter.tuning.questions.parallelism_charts import draw_load
+from exporter.tuning.questions.surroundings import find_binding
+from exporter.tuning.series import DAY, HOUR, AirflowHistory, integrate
+
+QUESTION, TITLE = "parallelism", "How many tasks should run at once?"
+MIN_OBSERVED = HOUR
+MIN_WAITED_PER_DAY = 0.25 * HOUR
+"""Seconds that tasks wait for slots in a day, below which more slots are not worth a change."""
+MIN_SHARE_ABOVE = 0.02
+"""Share of the time with running tasks in which more ran than is best."""
+MANY_DAYS = 3 * DAY
+SURE = 0.8
+
+
+def answer(seen: AirflowHistory) -> Answer:
+    """The answer for a window."""
+    load = observe(seen)
+    if seen.observed_seconds < MIN_OBSERVED:
+        return Answer(QUESTION, TITLE, missing=[lack_time(load)])
+    charts = draw_load(load.knee, load.limit)
+    target = find_target(load)
+    if load.limit is None:
+        missing = Shortfall("The limit", "not known, or unlimited", "parallelism", SLOTS.source.value)
+        return Answer(QUESTION, TITLE, missing=[missing], charts=charts)
+    if target is None:
+        return Answer(QUESTION, TITLE, nothing=explain_nothing(load), missing=list_missing(load), charts=charts)
+    found = judge(load, load.limit, target)
+    if found is None:
+        return Answer(QUESTION, TITLE, nothing=explain_nothing(load, target), charts=charts)
+    return Answer(QUESTION, TITLE, [found], charts=charts)
+
+
+def observe(seen: AirflowHistory) -> TaskLoad:
+    """Read the observations."""
+    running = seen.get(RUNNING)
+    waited = sum(integrate(seen.get(WAITED, reason=reason)) for reason in REASONS)
+    points = join_series(running, seen.get(WORK), seen.get(STRETCH))
+    return TaskLoad(seen, running, get_limit(seen), waited, estimate_knee(points), measure_capacity(seen))
+
+
+def find_target(load: TaskLoad) -> LoadTarget | None:
+    """The best number of tasks, from the curve where more was seen, else from the room on the machines."""
+    room = load.capacity.narrowest
+    knee = load.knee
+    if knee is not None and knee.is_seen:
+        return find_seen_target(load, knee, room)
+    if room is None:
+        return None
+    if knee is not None and room.tasks < knee.best / WORTH:
+        return None  # More tasks than that ran, and none took longer: the room is not what limits them.
+    reason = "more tasks at once than now were hardly seen: it follows from what a task uses"
+    return LoadTarget(
+        room.tasks,
+        0.7 * room.tasks,
+        1.2 * room.tasks,
+        f"{describe_room(room)} fit{'' if knee else ', and too few levels of concurrency were seen for a curve'}",
+        Confidence.MEDIUM if load.seen.observed_seconds >= MANY_DAYS and knee else Confidence.LOW,
+        reason,
+    )
+
+
+def find_seen_target(load: TaskLoad, knee: KneeEstimate, room: Room | None) -> LoadTarget:
+    """From the curve; how sure it is depends on the draws, the days and the room."""
+    basis = (
+        f"throughput is as good as it gets from {format_number(knee.best)} running tasks on "
+        f"(90 % range {format_number(knee.least)} to {format_number(knee.most)})"
+    )
+    doubts = []
+    if load.seen.observed_seconds < MANY_DAYS:
+        doubts.append(f"only {format_hours(load.seen.observed_seconds / HOUR)} were observed")
+    if knee.sureness < SURE:
+        doubts.append(f"only {100 * knee.sureness:.0f} % of the draws see a knee at all")
+    if room is None:
+        doubts.append("the machines were not seen")
+    elif not knee.best / 1.5 <= room.tasks <= knee.best * 1.5:
+        doubts.append(
+            f"by {room.resource} alone {format_number(room.tasks)} tasks would fit, so something else limits them"
+        )
+    confidence = Confidence(max(1, 3 - len(doubts)))
+    reason = "; ".join(doubts) or "the curve and the room on the machines agree"
+    return LoadTarget(knee.best, knee.least, knee.most, basis, confidence, reason)
+
+
+def judge(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation | None:
+    """The change that the target asks for; None where the limit is right or does not bind."""
+    if target.tasks >= WORTH * limit and load.waited >= MIN_WAITED_PER_DAY * load.days:
+        return recommend_more(load, limit, target)
+    if target.tasks <= limit / WORTH and is_above(load, target):
+        return recommend_less(load, limit, target)
+    return None
+
+
+def is_above(load: TaskLoad, target: LoadTarget) -> bool:
+    """Whether notably more tasks ran than is best, often enough."""
+    active = [value for value in load.running.values() if value >= 1]
+    above = [value for value in active if value >= WORTH * target.tasks]
+    return len(above) >= max(MIN_SHARE_ABOVE * len(active), 3)
+
+
+def explain_nothing(load: TaskLoad, target: LoadTarget | None = None) -> str:
+    """Why the limit stays."""
+    binding = find_binding(load.seen)
+    binds = f" What tasks wait for most is {binding}." if binding else " Tasks wait for no limit worth mention."
+    best = f" The best number is about {format_number(target.tasks)}: {target.basis}." if target else ""
+    limit = "" if load.limit is None else f" The limit is {load.limit:.0f}."
+    return (
+        f"Nothing to change: at most {format_number(load.highest)} tasks ran at once, and they waited "
+        f"{format_hours(load.waited / HOUR)} for a slot.{limit}{best}{binds}"
+    )
+
+
+def list_missing(load: TaskLoad) -> list[Shortfall]:
+    """What would make the best number known."""
+    missing = []
+    if load.knee is None:
+        levels = len({round(value) for value in load.running.values() if value >= 1})
+        missing.append(
+            Shortfall(
+                "Levels of concurrency",
+                f"{levels} seen, or no stretch recorded",
+                "4 with a quarter of an hour each, the highest twice the lowest",
+                "wait, or change parallelism for a day",
+            )
+        )
+    if load.capacity.narrowest is None:
+        missing.append(Shortfall("What a task uses", "not known", "CPU and memory of tasks", TASK_MEMORY.source.value))
+    return missing
+
+
+def lack_time(load: TaskLoad) -> Shortfall:
+    """Too little time was observed."""
+    have = format_hours(load.seen.observed_seconds / HOUR) + " observed"
+    return Shortfall("Running tasks", have, format_hours(MIN_OBSERVED / HOUR), RUNNING.source.value)

@@ -1,0 +1,144 @@
+"""Advice on parallelism: raised, lowered, left, or not known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from exporter.tuning.advice import Confidence
+from exporter.tuning.queries import (
+    EXECUTOR,
+    HOST_CPU,
+    HOST_CPUS,
+    HOST_MEMORY,
+    HOST_MEMORY_BYTES,
+    OBJECT_WAITED,
+    RUNNING,
+    SCHEDULERS,
+    SLOTS,
+    STRETCH,
+    TASK_CPUS,
+    TASK_MEMORY,
+    WAITED,
+    WORK,
+    WORKER_SLOTS,
+)
+from exporter.tuning.questions.parallelism import answer
+from tests.unit.tuning.observed import Watched, in_hours, repeat, unwrap
+
+GIB = 1024.0**3
+LEVELS = (1, 2, 3, 4, 6, 8, 10, 12, 14, 16)
+
+
+def watch(days: float = 7, *, slots: float = 16, knee: float = 6, most: float = 16) -> Watched:
+    """Concurrency that goes up and down, and a machine that is busy from `knee` running tasks on."""
+    levels = [level for level in LEVELS if level <= most]
+    slow = [max(1.0, level / knee) for level in levels]
+    work = [level / one for level, one in zip(levels, slow, strict=True)]
+    return (
+        Watched(days)
+        .add(RUNNING, repeat(*levels))
+        .add(STRETCH, repeat(*slow))
+        .add(WORK, repeat(*work))
+        .add(SLOTS, slots)
+        .add(HOST_CPUS, 3, instance="a")
+        .add(TASK_CPUS, repeat(*[one * 3 / knee for one in work]), instance="a")
+        .add(HOST_CPU, repeat(*[one / knee for one in work]), instance="a")
+        .add(TASK_MEMORY, repeat(*[level * GIB for level in levels]), instance="a")
+        .add(HOST_MEMORY, repeat(*[level / 100 for level in levels]), instance="a")
+        .add(HOST_MEMORY_BYTES, 100 * GIB, instance="a")
+    )
+
+
+def test_it_is_lowered_to_the_knee() -> None:
+    found = answer(watch().observe())
+    one = unwrap(found.recommendations)
+    assert (one.current, one.value, one.setting) == ("16", "6", "[core] parallelism")
+    assert one.confidence is Confidence.HIGH
+    assert one.savings.expected == 0
+    assert "the same work is done per second" in one.effect
+    assert "2.6 times" in one.effect
+    assert [chart.title for chart in found.charts] == ["Throughput over concurrency", "Stretch over concurrency"]
+    assert [mark.name for mark in found.charts[0].marks] == ["best: 6", "90 % range", "limit: 16"]
+
+
+def test_it_is_raised_to_the_room_where_tasks_wait() -> None:
+    watched = watch(slots=4, knee=12, most=4).add(WAITED, in_hours(1, 3, 20, 0), reason="parallelism")
+    one = unwrap(answer(watched.observe()).recommendations)
+    assert (one.current, one.value) == ("4", "12")
+    assert one.confidence is Confidence.MEDIUM
+    assert "in steps of at most twice" in one.change
+    # 20 tasks wait for 2 of 24 hours.
+    assert 0.3 * 280 < one.savings.least < one.savings.expected < one.savings.most <= 280
+
+
+def test_it_is_raised_to_the_knee_where_that_was_seen() -> None:
+    watched = watch(slots=4, knee=6, most=16).add(WAITED, 5, reason="parallelism")
+    one = unwrap(answer(watched.observe()).recommendations)
+    assert (one.current, one.value) == ("4", "6")
+
+
+def test_memory_is_the_limit_where_it_is_narrower() -> None:
+    watched = watch(slots=4, knee=400, most=4).add(WAITED, 5, reason="parallelism")
+    one = unwrap(answer(watched.observe()).recommendations)
+    # 95 of 100 GiB, 1 GiB a task.
+    assert one.value == "95"
+    assert "by memory (1.0 GiB for a running task" in one.seen[1]
+
+
+def test_nothing_changes_where_nothing_waits() -> None:
+    found = answer(watch(slots=4, knee=12, most=4).observe())
+    assert not found.recommendations
+    assert found.nothing.startswith("Nothing to change: at most 4 tasks ran at once")
+    assert "Tasks wait for no limit worth mention" in found.nothing
+
+
+def test_the_limit_that_binds_is_named() -> None:
+    watched = watch(slots=16, knee=12, most=4).add(OBJECT_WAITED, 3, reason="pool", object="narrow")
+    found = answer(watched.observe())
+    assert not found.recommendations
+    assert "What tasks wait for most is pool (narrow), 504 h in all" in found.nothing
+
+
+def test_a_limit_that_is_nearly_right_stays() -> None:
+    assert not answer(watch(slots=7, knee=6).add(WAITED, 5, reason="parallelism").observe()).recommendations
+
+
+def test_too_little_time_is_no_advice() -> None:
+    found = answer(watch(0.03).observe())
+    assert not found.recommendations
+    assert unwrap(found.missing).have == "40 min observed"
+
+
+def test_one_level_and_no_machine_is_no_advice() -> None:
+    watched = Watched(7).add(RUNNING, 4).add(STRETCH, 1).add(WORK, 4).add(SLOTS, 4).add(WAITED, 9, reason="parallelism")
+    found = answer(watched.observe())
+    assert not found.recommendations
+    assert [one.what for one in found.missing] == ["Levels of concurrency", "What a task uses"]
+
+
+def test_an_unlimited_parallelism_is_no_advice() -> None:
+    found = answer(watch(slots=math.inf).observe())
+    assert not found.recommendations
+    assert unwrap(found.missing).what == "The limit"
+
+
+def test_celery_has_slots_on_each_worker() -> None:
+    watched = watch(slots=64).add(EXECUTOR, 1, executor="CeleryExecutor")
+    watched.add(WORKER_SLOTS, 8, worker="a").add(WORKER_SLOTS, 8, worker="b")
+    one = unwrap(answer(watched.observe()).recommendations)
+    assert (one.setting, one.current) == ("[celery] worker_concurrency", "16")
+    assert "worker_concurrency to 3 on each of 2 workers" in one.change
+
+
+def test_schedulers_share_parallelism() -> None:
+    one = unwrap(answer(watch().add(SCHEDULERS, 2).observe()).recommendations)
+    assert "Set [core] parallelism to 3 on each of 2 schedulers" in one.change
+
+
+@pytest.mark.parametrize(("days", "confidence"), [(7, Confidence.HIGH), (1, Confidence.MEDIUM)])
+def test_few_days_are_less_sure(days: float, confidence: Confidence) -> None:
+    one = unwrap(answer(watch(days).observe()).recommendations)
+    assert one.confidence is confidence
+    assert ("observed" in one.reason) == (days < 3)
