@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from exporter.tuning.advice import AdviceReport, Answer
-from exporter.tuning.questions import dag_limits, parallelism, pools, retries
+from exporter.tuning.questions import (
+    backends,
+    dag_limits,
+    granularity,
+    memory,
+    parallelism,
+    pools,
+    retries,
+    schedule,
+)
 from exporter.tuning.series import AirflowHistory
 
 QUESTIONS: tuple[tuple[str, Callable[[AirflowHistory], Answer]], ...] = (
@@ -13,6 +22,10 @@ QUESTIONS: tuple[tuple[str, Callable[[AirflowHistory], Answer]], ...] = (
     (pools.QUESTION, pools.answer),
     (dag_limits.QUESTION, dag_limits.answer),
     (retries.QUESTION, retries.answer),
+    (granularity.QUESTION, granularity.answer),
+    (memory.QUESTION, memory.answer),
+    (schedule.QUESTION, schedule.answer),
+    (backends.QUESTION, backends.answer),
 )
 
 

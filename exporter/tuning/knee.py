@@ -3,7 +3,7 @@
 Five-minute averages are noisy: tasks differ, and long ones count where they end. So they are collected in bins of
 concurrency, in which work and time are added up before they are divided; a long task then counts by its work. To the
 bins a curve with few parameters is fitted, by relative errors of which large ones count less. Blocks of two hours are
-drawn again and again (bootstrap): the spread of the knee over these draws is its range.
+drawn again and again (bootstrap): the middle of the knees of these draws is the answer, and their spread its range.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.tuning.series import HOUR, quantile
+from exporter.tuning.series import HOUR, median, quantile
 
 MIN_RUNNING = 0.5
 """Below that, next to nothing runs."""
@@ -28,15 +28,19 @@ MIN_SPREAD = 2.0
 BIN_GROWTH = 1.2
 """Each bin above eight tasks is higher than the one below by this factor."""
 BLOCK = 2 * HOUR
-DRAWS = 60
-KNEES, DECLINES = 24, 8
+DRAWS = 40
+KNEES, DECLINES = 24, 16
 """Places at which the knee, and the beginning of a decline, are tried."""
-STEEPNESSES = (0.0, 0.5, 1.0, 2.0, 4.0)
+STEEPNESSES = (0.7, 2.0, 6.0)
 """How much longer tasks take when concurrency is twice that where the decline begins."""
+SHARP, ROUND = math.inf, (5.0, 2.5)
+"""Tasks that use one resource all the time have a sharp knee; those that use several by turns have a round one."""
+COMPLEX = 1.2
+"""A shape with both a knee and a decline must fit that much better than one with either of them."""
 LARGE_ERROR = 0.1
 """Relative errors above that count linearly, not by their square."""
-GOOD_ENOUGH = 0.97
-"""Of the highest throughput: from there on more concurrency brings hardly anything."""
+GOOD_ENOUGH = 0.9
+"""Of the highest throughput: from there on more concurrency mostly makes each task slower."""
 BEYOND = 1.2
 """A knee is seen if there are bins that far above it."""
 MIN_STRETCH = 1.12
@@ -79,21 +83,22 @@ class LoadCurve:
     knee: float
     decline: float = math.inf
     steepness: float = 0.0
+    sharpness: float = SHARP
 
     def get_throughput(self, running: float) -> float:
         """Work per second with this many running tasks."""
-        return self.scale * shape(running, self.knee, self.decline, self.steepness)
+        return self.scale * shape(running, self.knee, self.decline, self.steepness, self.sharpness)
 
     def get_stretch(self, running: float) -> float:
         """How much longer tasks take than where little else runs."""
-        return running / shape(running, self.knee, self.decline, self.steepness)
+        return running / shape(running, self.knee, self.decline, self.steepness, self.sharpness)
 
     def get_best(self, most: float) -> float:
         """The lowest concurrency, of at most `most`, at which throughput is as good as at its highest."""
         levels = [1 + 0.25 * step for step in range(max(1, math.ceil(4 * (most - 1))) + 1)]
         values = [self.get_throughput(level) for level in levels]
-        wanted = max(values) * (GOOD_ENOUGH if self.steepness else 1.0)
-        return next(level for level, value in zip(levels, values, strict=True) if value >= wanted * (1 - 1e-9))
+        wanted = GOOD_ENOUGH * max(values)
+        return next(level for level, value in zip(levels, values, strict=True) if value >= wanted)
 
 
 class KneeEstimate(NamedTuple):
@@ -112,10 +117,14 @@ class KneeEstimate(NamedTuple):
     """Share of the draws that agree on `is_seen`."""
 
 
-def shape(running: float, knee: float, decline: float, steepness: float) -> float:
+def shape(running: float, knee: float, decline: float, steepness: float, sharpness: float = SHARP) -> float:
     """Throughput, in tasks that run as if little else ran."""
     excess = max(0.0, running / decline - 1) if steepness else 0.0
-    return min(running, knee) / (1 + steepness * excess)
+    if math.isinf(sharpness) or math.isinf(knee):
+        return min(running, knee) / (1 + steepness * excess)
+    ratio = min(running, knee) / max(running, knee)
+    rounded = math.pow(1 + math.pow(ratio, sharpness), -1 / sharpness)
+    return min(running, knee) * rounded / (1 + steepness * excess)
 
 
 def get_bin(running: float) -> int:
@@ -183,24 +192,32 @@ def fit_curve(bins: Sequence[LoadBin]) -> LoadCurve:
     wanted = [math.log(one.throughput) for one in bins]
     weights = [math.sqrt(one.points) for one in bins]
     best, least = LoadCurve(1.0, math.inf), math.inf
-    for knee, decline, steepness in list_shapes(levels):
-        logs = [math.log(shape(level, knee, decline, steepness)) for level in levels]
+    for knee, decline, steepness, sharpness in list_shapes(levels):
+        logs = [math.log(shape(level, knee, decline, steepness, sharpness)) for level in levels]
         residuals = [goal - log for goal, log in zip(wanted, logs, strict=True)]
         offset = sum(w * r for w, r in zip(weights, residuals, strict=True)) / sum(weights)
         error = sum(w * count_error(r - offset) for w, r in zip(weights, residuals, strict=True))
+        if both(knee, decline):
+            error *= COMPLEX
         if error < least * (1 - 1e-6):
-            best, least = LoadCurve(math.exp(offset), knee, decline, steepness), error
+            best, least = LoadCurve(math.exp(offset), knee, decline, steepness, sharpness), error
     return best
 
 
-def list_shapes(levels: Sequence[float]) -> Iterator[tuple[float, float, float]]:
-    """The shapes that are tried, simple ones first: knee, beginning of the decline, steepness."""
+def both(knee: float, decline: float) -> bool:
+    """Whether a shape has both a knee and a decline."""
+    return math.isfinite(knee) and math.isfinite(decline)
+
+
+def list_shapes(levels: Sequence[float]) -> Iterator[tuple[float, float, float, float]]:
+    """The shapes that are tried, simple ones first: knee, beginning of the decline, steepness, sharpness."""
     low, high = max(1.0, levels[0]), levels[-1]
-    knees = [high, *space(low, high, KNEES)]
-    yield from ((knee, math.inf, 0.0) for knee in knees)
+    knees = [math.inf, *space(low, high, KNEES)]
+    for sharpness in (SHARP, *ROUND):
+        yield from ((knee, math.inf, 0.0, sharpness) for knee in knees)
     for decline in space(low, high, DECLINES)[1:-1]:
-        for steepness in STEEPNESSES[1:]:
-            yield from ((knee, decline, steepness) for knee in knees[::3])
+        for steepness in STEEPNESSES:
+            yield from ((knee, decline, steepness, SHARP) for knee in (math.inf, *knees[-1:1:-6]))
 
 
 def space(low: float, high: float, count: int) -> list[float]:
@@ -240,9 +257,9 @@ def estimate_knee(points: Sequence[LoadPoint]) -> KneeEstimate | None:
     return KneeEstimate(
         bins,
         curve,
-        best,
-        min(best, quantile(values, 0.05)),
-        max(best, quantile(values, 0.95)),
+        median(values),
+        quantile(values, 0.05),
+        quantile(values, 0.95),
         seen,
         len(agreeing) / len(drawn) if drawn else 0.0,
     )

@@ -22,6 +22,7 @@ class DataOrigin(Enum):
     HOST = "run the exporter with --collector.host on the machines where tasks run"
     STATSD = "send Airflow's StatsD events to the exporter"
     CELERY = "set --celery.broker-url-file, so that the exporter reads the broker"
+    DATABASE = "let the exporter read the metadata database"
 
 
 class SeriesQuery(NamedTuple):
@@ -67,7 +68,6 @@ WORK = over_time("work", "airflow:task_work_seconds:rate5m", "seconds of work do
 STRETCH = over_time(
     "stretch", "airflow:task_stretch:ratio5m", "duration of tries over that with little load", DataOrigin.RULES
 )
-TRIES = over_time("tries", "airflow:task_tries:rate5m", "tries that end per second", DataOrigin.API)
 SLOTS = over_time("slots", "airflow:parallelism_slots:max", "parallelism over all schedulers", DataOrigin.API)
 CPU_PER_TASK = over_time(
     "cpu_per_task", "airflow:running_task_cpus:mean5m", "CPUs used by a running task", DataOrigin.HOST
@@ -75,7 +75,6 @@ CPU_PER_TASK = over_time(
 TASK_CPUS = over_time(
     "task_cpus", "airflow_host:task_cpu_seconds:rate5m", "CPUs used by tasks, by machine", DataOrigin.HOST
 )
-ALL_TASK_CPUS = over_time("all_task_cpus", "airflow:task_cpu_seconds:rate5m", "CPUs used by tasks", DataOrigin.HOST)
 TASK_MEMORY = over_time(
     "task_memory", "airflow_host:task_memory_bytes:sum", "memory of running tasks, by machine", DataOrigin.HOST
 )
@@ -173,12 +172,6 @@ NEXT_RUN = at_end(
     "when the next run of the DAG is due",
     DataOrigin.API,
 )
-SCHEDULE = at_end(
-    "schedule",
-    'max by (dag_id, schedule) (airflow_dag_info{airflow="$airflow"})',
-    "schedule of the DAG",
-    DataOrigin.API,
-)
 SKIPPED = summed(
     "skipped",
     "airflow_dag:skipped_intervals:increase15m",
@@ -208,18 +201,6 @@ SHORT_TRIES = summed(
 )
 TASK_SECONDS = summed(
     "task_seconds", "airflow_task:run_seconds:increase15m", "seconds that the task ran", DataOrigin.RULES
-)
-TASK_MEAN = at_end(
-    "task_mean",
-    'avg_over_time(airflow_task:run_seconds:mean15m{airflow="$airflow"}[$window])',
-    "duration of the task's tries",
-    DataOrigin.RULES,
-)
-TASK_MAX = at_end(
-    "task_max",
-    'max_over_time(airflow_task:run_seconds:mean15m{airflow="$airflow"}[$window])',
-    "longest duration of the task's tries",
-    DataOrigin.RULES,
 )
 TASK_PEAK = at_end(
     "task_peak",
@@ -255,17 +236,11 @@ DAG_FAILED = hourly(
 DAG_OVERHEAD = hourly(
     "dag_overhead", "airflow_dag:overhead_seconds:increase1h", "seconds of starting tasks", DataOrigin.API
 )
-DAG_WAITED = hourly(
-    "dag_waited", "airflow_dag:waited_seconds:increase1h", "seconds that the DAG's tasks waited", DataOrigin.API
-)
 DAG_POKED = hourly(
     "dag_poked",
     "airflow_dag:sensor_poke_seconds:increase1h",
     "seconds for which sensors held a slot by poking",
     DataOrigin.API,
-)
-QUEUE_MESSAGES = over_time(
-    "queue_messages", "airflow_celery_queue_messages", "messages in the queue", DataOrigin.CELERY
 )
 HELD_TASKS = over_time(
     "held_tasks",
@@ -278,6 +253,24 @@ VISIBILITY_TIMEOUT = at_end(
     'max by (airflow) (airflow_celery_visibility_timeout_seconds{airflow="$airflow"})',
     "visibility timeout of the broker",
     DataOrigin.CELERY,
+)
+DATABASE_CONNECTIONS = at_end(
+    "database_connections",
+    'max_over_time(sum(max by (component, state) (airflow_database_connections{airflow="$airflow"}))[$window:5m])',
+    "most connections to the database",
+    DataOrigin.DATABASE,
+)
+DATABASE_LIMIT = at_end(
+    "database_limit",
+    'max(airflow_database_connection_limit{airflow="$airflow"})',
+    "connections that the database accepts",
+    DataOrigin.DATABASE,
+)
+CLEANABLE_ROWS = at_end(
+    "cleanable_rows",
+    'max by (table) (airflow_database_cleanable_rows{airflow="$airflow"})',
+    "rows that airflow db clean would remove",
+    DataOrigin.DATABASE,
 )
 LONGEST_TRY = at_end(
     "longest_try",

@@ -21,6 +21,7 @@ from exporter.tuning.knee import (
 )
 
 STEP = 300
+SEEDS = [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
 
 
 def make_points(
@@ -38,7 +39,7 @@ def make_points(
     return points
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("knee", "most"), [(2, 16), (4, 12), (8, 24), (16, 40), (40, 120)])
 def test_it_is_found(seed: int, knee: float, most: float) -> None:
     found = estimate_knee(make_points(seed, knee, most))
@@ -49,7 +50,7 @@ def test_it_is_found(seed: int, knee: float, most: float) -> None:
     assert found.least <= found.best <= found.most
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_decline_is_found_before_the_knee(seed: int) -> None:
     """Memory runs out at ten tasks, long before the CPUs are busy."""
     found = estimate_knee(make_points(seed, 60, 24, decline=10, steepness=2))
@@ -59,12 +60,12 @@ def test_a_decline_is_found_before_the_knee(seed: int) -> None:
     assert found.curve.get_throughput(20) < found.curve.get_throughput(10)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_without_a_knee_none_is_seen(seed: int) -> None:
     found = estimate_knee(make_points(seed, 1000, 16))
     assert found
     assert not found.is_seen
-    assert found.best >= 14
+    assert found.best >= 13
     assert found.curve.get_stretch(16) == pytest.approx(1, abs=0.1)
 
 
@@ -103,6 +104,8 @@ def test_moments_at_which_something_is_missing_are_left_out() -> None:
 
 
 def test_the_best_is_the_lowest_of_the_highest() -> None:
-    assert LoadCurve(1, 6).get_best(20) == 6
-    assert LoadCurve(1, 50, 10, 4).get_best(20) == pytest.approx(10, abs=0.5)
-    assert LoadCurve(1, math.inf).get_best(20) == 20
+    """Nine tenths of the highest throughput."""
+    assert LoadCurve(1, 6).get_best(20) == 5.5
+    assert LoadCurve(1, math.inf, 10, 4).get_best(20) == 9
+    assert LoadCurve(1, math.inf).get_best(20) == 18
+    assert LoadCurve(1, 6, sharpness=2.5).get_best(40) > 6

@@ -102,7 +102,7 @@ def test_the_limit_that_binds_is_named() -> None:
 
 
 def test_a_limit_that_is_nearly_right_stays() -> None:
-    assert not answer(watch(slots=7, knee=6).add(WAITED, 5, reason="parallelism").observe()).recommendations
+    assert not answer(watch(slots=6, knee=6).add(WAITED, 5, reason="parallelism").observe()).recommendations
 
 
 def test_too_little_time_is_no_advice() -> None:
