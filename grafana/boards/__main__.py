@@ -19,11 +19,14 @@ from grafana.boards.pages import (
     overview,
     scheduler,
     task,
+    tuning,
     workers,
 )
 
 FOLDER = Path(__file__).resolve().parent.parent / "dashboards"
-PAGES = (diagnosis, overview, dag, task, concurrency, scheduler, workers, executor, celery, database, exporter)
+PAGES = (
+    diagnosis, overview, dag, task, concurrency, tuning, scheduler, workers, executor, celery, database, exporter,
+)  # fmt: skip
 DASHBOARDS = tuple(page.DASHBOARD for page in PAGES)
 
 

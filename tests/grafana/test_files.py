@@ -22,6 +22,7 @@ UIDS = {
     "airflow-dag",
     "airflow-task",
     "airflow-concurrency",
+    "airflow-tuning",
     "airflow-scheduler",
     "airflow-workers",
     "airflow-executor",
@@ -32,8 +33,38 @@ UIDS = {
 every_board = pytest.mark.parametrize("uid", BOARDS)
 
 
+MATCHER = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["matcher"],
+    "properties": {"matcher": {"type": "object", "required": ["id", "options"]}},
+}
+XY_OPTIONS: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["mapping", "series", "legend", "tooltip"],
+    "properties": {
+        "mapping": {"enum": ["auto", "manual"]},
+        "series": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["frame", "x", "y"],
+                "properties": {"frame": MATCHER, "x": MATCHER, "y": MATCHER},
+            },
+        },
+        "legend": {"type": "object", "required": ["displayMode", "placement", "showLegend", "calcs"]},
+        "tooltip": {"type": "object", "required": ["mode", "sort"]},
+    },
+}
+"""As Grafana 11 and 12 read it. The schemas of the Grafana project have only the form before 10.4."""
+
+
 def schema(name: str, definition: str = "") -> dict[str, Any]:
     """One of Grafana's schemas, or one definition of it."""
+    if name == "xychart":
+        return XY_OPTIONS
     found = json.loads((SCHEMAS / f"{name}.jsonschema.json").read_text(encoding="utf-8"))
     if name == "dashboard":
         # The schema wants objects where Grafana itself takes anything: names of fields, numbers, lists.

@@ -272,4 +272,5 @@ DASHBOARD = Dashboard(
     (*COMMON, OWNER, TAG, POOL, DAG_IDS, AIRFLOW_URL),
     [WAITING, TASK_WAITS, LIMITS, HEADROOM, POOLS_ROW, BACKFILLS],
     CHANGES,
+    [link.board("airflow-tuning", "Tuning: which limit to change")],
 )

@@ -30,6 +30,7 @@ NO_LOCKS = "no session waits for a lock, or is idle in a transaction for long"
 NO_REPLICA = "the database has no replica"
 NO_STATEMENTS = "the database has no pg_stat_statements"
 NO_VACUUM = "no table was vacuumed yet"
+YOUNG = "recorded every 15 minutes, and needs the record before"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 EMPTY: Mapping[str, str] = {
@@ -144,6 +145,25 @@ EMPTY: Mapping[str, str] = {
     "rule airflow_cgroup:": CGROUP,
     "alert AirflowCpuThrottled": CGROUP,
     "alert AirflowHostMemoryHigh: airflow_cgroup": CGROUP,
+    "rule airflow_task:unloaded_run_seconds": YOUNG,
+    "rule airflow:task_work_seconds": YOUNG,
+    "rule airflow:task_stretch": YOUNG,
+    "airflow-tuning: Throughput over running tasks B": YOUNG,
+    "airflow-tuning: Stretch over running tasks B": YOUNG,
+    "airflow-tuning: Peak memory of tries": YOUNG,
+    "airflow-tuning: Largest tasks": YOUNG,
+    "airflow-tuning: Retries": YOUNG,
+    "airflow-tuning: What DAGs cost in an hour": YOUNG,
+    "airflow-tuning: Waiting by limit": NOTHING_WAITS,
+    "airflow-tuning: Wanted slots of pools": NOTHING_WAITS,
+    "airflow-tuning: Waiting runs": NOT_BLOCKED,
+    "airflow-tuning: Due runs": IDLE,
+    "rule airflow_object:waited_seconds": NOTHING_WAITS,
+    "rule airflow:dag_runs_due": "no run is due in the next minute",
+    "rule airflow_dag:retry_delay_seconds_by_class": NO_COSTS,
+    "rule airflow_dag:task_tries_recovered_by_class:increase15m": NO_COSTS,
+    "rule airflow_dag:short_tries": FEW_ATTEMPTS,
+    "rule airflow_dag:skipped_intervals": IDLE,
     **{f"{uid}: Critical alerts": CRITICAL for uid in BOARDS},
 }
 """By the beginning of `Question.where`."""
