@@ -82,7 +82,7 @@ def find_by_verb(text: str, verb: str, table: str, *, locks: bool) -> str:
     """The purpose of a statement on a table that is used for several. `locks` is whether it locks rows."""
     if table == "task_instance":
         if verb == "select":
-            return "critical_section" if locks and CHOICE.search(text) else "task_instance_list"
+            return "task_instance_list" if not locks else "critical_section" if CHOICE.search(text) else "task_state"
         return "task_heartbeat" if "set last_heartbeat_at" in text else "task_state"
     if table == "dag_run":
         return "dag_run_state" if verb != "select" else "dag_run_scheduling" if locks else "dag_run_list"

@@ -25,7 +25,7 @@ STATEMENTS = {
     "FOR UPDATE OF task_instance SKIP LOCKED": "critical_section",
     "SELECT `task_instance` . `id` FROM `airflow` . `task_instance` ORDER BY - `task_instance` . `priority_weight` "
     "LIMIT ? FOR UPDATE": "critical_section",
-    "SELECT task_instance.priority_weight FROM task_instance WHERE state = $1 FOR UPDATE": "task_instance_list",
+    "SELECT task_instance.priority_weight FROM task_instance WHERE state = $1 FOR UPDATE": "task_state",
     "SELECT count(*) AS count_1 FROM (SELECT task_instance.id FROM task_instance) AS anon_1": "task_instance_list",
     "UPDATE task_instance SET last_heartbeat_at=$1 WHERE task_instance.id = $2": "task_heartbeat",
     "UPDATE task_instance SET state=$1 WHERE task_instance.id = $2": "task_state",
