@@ -81,6 +81,10 @@ e2e-alerts: $(VENV)/.dev ## real causes fire the shipped alerts, a healthy Airfl
 e2e-celery-alerts: $(VENV)/.dev ## real causes fire Celery's alerts, with a real Redis, RabbitMQ and workers (four minutes)
 	$(BIN)/python -m pytest tests/e2e/celery -m e2e -n 0 -rP -v $(PYTEST_ARGS)
 
+.PHONY: e2e-database-alerts
+e2e-database-alerts: $(VENV)/.dev ## real causes fire the metadata database's alerts, with a real PostgreSQL (three minutes)
+	$(BIN)/python -m pytest tests/e2e/database -m e2e -n 0 -rP -v $(PYTEST_ARGS)
+
 .PHONY: e2e-diagnosis
 e2e-diagnosis: $(VENV)/.dev ## faults in real Airflows, each named with cause and knob (E2E_FAULTS=today: a quarter); reasons compared with the schedulers
 	$(BIN)/python -m pytest tests/e2e/diagnosis -m e2e -v -s $(PYTEST_ARGS)

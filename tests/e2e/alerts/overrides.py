@@ -21,6 +21,8 @@ SECONDS = 2
 NARROWEST = 20.0
 """Seconds of the smallest window: ten scrapes, two readings of the API."""
 WAITS = {
+    "airflow:threshold:database_idle_transaction_seconds": 20.0,
+    "airflow:threshold:database_lock_seconds": 15.0,
     "airflow:threshold:heartbeat_age_seconds": 40.0,
     "airflow:threshold:queued_wait_seconds": 15.0,
     "airflow:threshold:run_stuck_min_seconds": 60.0,
