@@ -43,9 +43,9 @@ class Meter:
     def read(self) -> Spent:
         """CPU seconds since the processes began."""
         return Spent(
-            api=sum(map(_with_ended, _tree(self._api))),
+            api=measure_tree(self._api),
             database=self._read_database(),
-            exporter=sum(map(_with_ended, _tree(self.exporter))) if self.exporter else 0.0,
+            exporter=measure_tree(self.exporter) if self.exporter else 0.0,
         )
 
     def _background(self) -> set[int]:
@@ -57,6 +57,11 @@ class Meter:
         children = psutil.Process(self._postmaster).children()
         running = sum(_own(child) for child in children if child.pid not in self._foreign)
         return times.children_user + times.children_system + running
+
+
+def measure_tree(pid: int) -> float:
+    """CPU seconds of a process and its descendants, those that ended included."""
+    return sum(map(_with_ended, _tree(pid)))
 
 
 def _tree(pid: int) -> Iterable[psutil.Process]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,7 +23,10 @@ PATIENCE = 120.0
 class Exporter:
     """`airflow-exporter serve` against one Airflow, with a state file of its own, until the block is left."""
 
-    def __init__(self, url: str, password_file: Path, workdir: Path, interval: float) -> None:
+    def __init__(
+        self, url: str, password_file: Path, workdir: Path, interval: float, flags: Sequence[str] = ()
+    ) -> None:
+        """`flags` are further ones."""
         self._address = f"127.0.0.1:{free_port()}"
         self._log = workdir / "logs" / "exporter.log"
         self._state = workdir / "exporter.db"
@@ -40,6 +44,7 @@ class Exporter:
             "exporter",
             "serve",
             *(f"--{name}={value}" for name, value in options.items()),
+            *flags,
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
