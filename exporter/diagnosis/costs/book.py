@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from exporter.diagnosis.costs.findings import DagCosts, Surroundings
 from exporter.diagnosis.costs.intervals import Intervals, ScheduledDag
-from exporter.diagnosis.costs.rows import Cost, CostKind, EndedTask, ScheduledRun
+from exporter.diagnosis.costs.rows import Cost, CostKind, InstanceRow, RunRow
 from exporter.diagnosis.costs.runs import RunBook, RunRecord
 from exporter.diagnosis.costs.schedule import get_period, parse_schedule
 from exporter.diagnosis.costs.sensors import POKE, SensorTime
@@ -26,13 +26,13 @@ class Seen(NamedTuple):
 
     now: float
     """When Airflow was read, in Unix seconds by the clock of its server."""
-    tries: Sequence[EndedTask] = ()
+    tries: Sequence[InstanceRow] = ()
     """Tries that ended."""
-    ends: Sequence[tuple[EndedTask, bool]] = ()
+    ends: Sequence[tuple[InstanceRow, bool]] = ()
     """Task instances that reached a terminal state, and whether each had a process."""
-    ended_runs: Sequence[ScheduledRun] = ()
-    active_tasks: Sequence[EndedTask] = ()
-    active_runs: Sequence[ScheduledRun] = ()
+    ended_runs: Sequence[RunRow] = ()
+    active_tasks: Sequence[InstanceRow] = ()
+    active_runs: Sequence[RunRow] = ()
     dags: Mapping[str, ScheduledDag] | None = None
     """All DAGs; None where they were not read yet."""
 
@@ -98,7 +98,7 @@ class CostBook:
             if self._remember(run, record):
                 yield Cost(CostKind.RUN_WITHOUT_WORK, run.dag_id)
 
-    def _remember(self, run: ScheduledRun, record: RunRecord) -> bool:
+    def _remember(self, run: RunRow, record: RunRecord) -> bool:
         """Remember a run that ended; whether it succeeded without any work."""
         memory = self._dags.setdefault(run.dag_id, DagMemory())
         duration = max(0.0, (run.end_date or 0.0) - (run.start_date or 0.0)) if run.start_date else 0.0

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from exporter.diagnosis.costs.rows import ScheduledRun
+from exporter.diagnosis.costs.rows import RunRow
 from exporter.diagnosis.costs.schedule import count_skipped, parse_schedule
 
 
@@ -41,7 +41,7 @@ class Intervals:
     def __init__(self) -> None:
         self._newest: dict[str, LastRun] = {}
 
-    def find_skipped(self, dags: Mapping[str, ScheduledDag], runs: Iterable[ScheduledRun]) -> Iterator[tuple[str, int]]:
+    def find_skipped(self, dags: Mapping[str, ScheduledDag], runs: Iterable[RunRow]) -> Iterator[tuple[str, int]]:
         """Each DAG with times that were left out, and how many; `runs` are all that were made since the last call.
 
         Runs that were seen before do no harm.

@@ -1,4 +1,4 @@
-"""The rows from which costs are computed: any objects with these attributes will do."""
+"""The rows from which costs are computed, and costs: any objects with these attributes will do."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 
-class EndedTask(Protocol):
-    """A try that ran and ended, or a task instance in a terminal state. Times are Unix seconds."""
+class InstanceRow(Protocol):
+    """A task instance, or a try of one: what is known in any state. Times are Unix seconds."""
 
     @property
     def dag_id(self) -> str: ...
@@ -35,7 +35,7 @@ class EndedTask(Protocol):
     def end_date(self) -> float | None: ...
 
 
-class ScheduledRun(Protocol):
+class RunRow(Protocol):
     """A DAG run."""
 
     @property
@@ -93,13 +93,13 @@ class MemoryGrowth(NamedTuple):
         return self.newest / self.oldest
 
 
-def get_duration(row: EndedTask) -> float | None:
+def get_duration(row: InstanceRow) -> float | None:
     """How long a try ran, in seconds; None where start or end is not known."""
     if row.start_date is None or row.end_date is None:
         return None
     return max(0.0, row.end_date - row.start_date)
 
 
-def is_sensor(row: EndedTask) -> bool:
+def is_sensor(row: InstanceRow) -> bool:
     """Whether the operator's class is a sensor, by its name: PythonSensor, DateTimeSensorAsync, _SensorOperator."""
     return "sensor" in row.operator.lower()

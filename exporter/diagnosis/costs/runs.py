@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from exporter.diagnosis.costs.rows import EndedTask, ScheduledRun, is_sensor
+from exporter.diagnosis.costs.rows import InstanceRow, RunRow, is_sensor
 
 MAX_RUNS = 20_000
 """Runs that are remembered at once; the one that was seen first goes first."""
@@ -54,9 +54,9 @@ class RunBook:
     def __init__(self) -> None:
         self._since: float | None = None
         self._runs: dict[RunKey, RunRecord] = {}
-        self._ended: dict[RunKey, ScheduledRun] = {}
+        self._ended: dict[RunKey, RunRow] = {}
 
-    def begin(self, runs: Iterable[ScheduledRun], now: float) -> None:
+    def begin(self, runs: Iterable[RunRow], now: float) -> None:
         """Note which runs started, and when. A run that started before the first call was not seen as a whole."""
         if self._since is None:
             self._since = now
@@ -67,7 +67,9 @@ class RunBook:
                 record.whole = run.start_date >= self._since
                 record.busy_until = run.start_date
 
-    def add_tries(self, rows: Sequence[EndedTask], active: Iterable[EndedTask]) -> Iterator[tuple[EndedTask, float]]:
+    def add_tries(
+        self, rows: Sequence[InstanceRow], active: Iterable[InstanceRow]
+    ) -> Iterator[tuple[InstanceRow, float]]:
         """Each try that ended, with the gap before it: the seconds in which nothing of its run ran.
 
         `active` are the task instances that still run: nothing is idle beside them.
@@ -80,7 +82,7 @@ class RunBook:
         for row in sorted(rows, key=lambda row: row.start_date or 0.0):
             yield row, self._add_try(row, running.get((row.dag_id, row.run_id)))
 
-    def _add_try(self, row: EndedTask, running_since: float | None) -> float:
+    def _add_try(self, row: InstanceRow, running_since: float | None) -> float:
         record = self._get((row.dag_id, row.run_id))
         record.tries += 1
         busy_until = record.busy_until
@@ -96,14 +98,14 @@ class RunBook:
         gap = ready - busy_until
         return gap if 0.0 < gap <= MAX_GAP_SECONDS else 0.0
 
-    def note_short(self, row: EndedTask) -> None:
+    def note_short(self, row: InstanceRow) -> None:
         """Note that a try did less work than its start cost."""
         record = self._get((row.dag_id, row.run_id))
         record.short_tries += 1
         if row.task_id in record.short_tasks or len(record.short_tasks) < MAX_SHORT_TASKS:
             record.short_tasks[row.task_id] += 1
 
-    def add_end(self, row: EndedTask, *, ran: bool) -> None:
+    def add_end(self, row: InstanceRow, *, ran: bool) -> None:
         """Note the terminal state of a task instance; `ran` says whether it had a process."""
         record = self._get((row.dag_id, row.run_id))
         if row.state == "skipped":
@@ -111,11 +113,11 @@ class RunBook:
         elif row.state != "success" or (ran and not IDLE_OPERATOR.search(row.operator)):
             record.worked = True
 
-    def end(self, runs: Iterable[ScheduledRun]) -> None:
+    def end(self, runs: Iterable[RunRow]) -> None:
         """Note which runs ended."""
         self._ended |= {(run.dag_id, run.run_id): run for run in runs}
 
-    def take_settled(self, now: float) -> Iterator[tuple[ScheduledRun, RunRecord]]:
+    def take_settled(self, now: float) -> Iterator[tuple[RunRow, RunRecord]]:
         """The runs that ended long enough ago to be judged, with what happened in each; they are forgotten."""
         for key, run in list(self._ended.items()):
             if now - (run.end_date or now) >= SETTLE_SECONDS or run.end_date is None:
@@ -137,7 +139,7 @@ class RunBook:
         return record
 
 
-def is_first_start(row: EndedTask) -> bool:
+def is_first_start(row: InstanceRow) -> bool:
     """Whether the start that a row shows is its first: not a retry, nor a sensor that may have been rescheduled."""
     renewed = row.queued_when is None or row.start_date is None or row.queued_when > row.start_date
     return row.try_number <= 1 and not renewed and not is_sensor(row)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.diagnosis.costs.rows import EndedTask, is_sensor
+from exporter.diagnosis.costs.rows import InstanceRow, is_sensor
 
 CERTAIN_SECONDS = 60.0
 """A part that runs for longer holds its slot, whatever the sensor does later."""
@@ -54,7 +54,7 @@ class SensorTime:
         self._parts: dict[InstanceKey, SensorPart] = {}
         self._modes: dict[tuple[str, str], str] = {}
 
-    def update(self, ended: Iterable[EndedTask], active: Iterable[EndedTask], now: float) -> Iterator[Held]:
+    def update(self, ended: Iterable[InstanceRow], active: Iterable[InstanceRow], now: float) -> Iterator[Held]:
         """The seconds held since the last call; `ended` are tries that ended since. Times before the first call are
         left out: they may have been counted before a restart."""
         if self._since is None:
@@ -66,7 +66,7 @@ class SensorTime:
             yield from self._follow(key, row, now)
         self._parts = {key: part for key, part in self._parts.items() if key in sensors}
 
-    def _end(self, row: EndedTask) -> Iterator[Held]:
+    def _end(self, row: InstanceRow) -> Iterator[Held]:
         key, begun = get_key(row), self._get_begin(row)
         renewed = row.queued_when is not None and row.start_date is not None and row.queued_when > row.start_date
         mode = self._modes.get((row.dag_id, row.task_id), DEFERRED if renewed else POKE)
@@ -77,7 +77,7 @@ class SensorTime:
         if begun is not None and row.end_date is not None:
             yield from self._count(row, part or SensorPart(begun), row.end_date - begun, mode)
 
-    def _follow(self, key: InstanceKey, row: EndedTask, now: float) -> Iterator[Held]:
+    def _follow(self, key: InstanceKey, row: InstanceRow, now: float) -> Iterator[Held]:
         task, begun = (row.dag_id, row.task_id), self._get_begin(row)
         if row.state in MODES:
             self._set_mode(task, MODES[row.state])
@@ -98,7 +98,7 @@ class SensorTime:
         if mode is not None:
             yield from self._count(row, part, part.seen, mode)
 
-    def _get_begin(self, row: EndedTask) -> float | None:
+    def _get_begin(self, row: InstanceRow) -> float | None:
         """When the slot was taken. Airflow keeps the first start of a sensor that resumes, but queues it again."""
         if row.start_date is None:
             return None
@@ -110,12 +110,12 @@ class SensorTime:
         self._modes[task] = mode
 
     @staticmethod
-    def _count(row: EndedTask, part: SensorPart, seconds: float, mode: str) -> Iterator[Held]:
+    def _count(row: InstanceRow, part: SensorPart, seconds: float, mode: str) -> Iterator[Held]:
         if seconds > part.counted:
             yield Held(row.dag_id, mode, (seconds - part.counted) * row.pool_slots)
             part.counted = seconds
 
 
-def get_key(row: EndedTask) -> InstanceKey:
+def get_key(row: InstanceRow) -> InstanceKey:
     """What identifies a task instance."""
     return row.dag_id, row.run_id, row.task_id, row.map_index

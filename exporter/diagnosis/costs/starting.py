@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from statistics import median
 
-from exporter.diagnosis.costs.rows import EndedTask, get_duration, is_sensor
+from exporter.diagnosis.costs.rows import InstanceRow, get_duration, is_sensor
 
 MAX_QUEUED = 1_000
 """Tries from which the least time to a start is found."""
@@ -49,7 +49,7 @@ class StartCost:
         self.running: float | None = None
         """Seconds for which the tries of the quickest task run; None where no task is quick enough to show it."""
 
-    def learn(self, rows: Iterable[EndedTask]) -> None:
+    def learn(self, rows: Iterable[InstanceRow]) -> None:
         """Take tries into account that ended."""
         changed = set()
         for row in rows:
@@ -84,7 +84,7 @@ class StartCost:
         self._durations[task].append(duration)
         return task
 
-    def get_start_seconds(self, row: EndedTask) -> float:
+    def get_start_seconds(self, row: InstanceRow) -> float:
         """How long a try took to start, without what it waited for a slot or a worker."""
         queued = get_queued_seconds(row)
         if queued is None or self.queued is None:
@@ -96,7 +96,7 @@ class StartCost:
         """Seconds that a try costs at least beside its work; None while it is not known."""
         return None if self.queued is None else self.queued + (self.running or 0.0)
 
-    def is_short(self, row: EndedTask) -> bool:
+    def is_short(self, row: InstanceRow) -> bool:
         """Whether a try did less work than starting it cost."""
         duration, least = get_duration(row), self.least
         if duration is None or least is None or row.state not in ("success", "skipped") or is_sensor(row):
@@ -108,7 +108,7 @@ class StartCost:
         return self._medians.get(task)
 
 
-def get_queued_seconds(row: EndedTask) -> float | None:
+def get_queued_seconds(row: InstanceRow) -> float | None:
     """Seconds from queued to running; None where it is not known, as for tries that were deferred."""
     if row.queued_when is None or row.start_date is None or row.queued_when > row.start_date:
         return None

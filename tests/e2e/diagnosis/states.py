@@ -50,6 +50,7 @@ class DagRun(NamedTuple):
     queued_at: float | None = None
     run_after: float | None = None
     start_date: float | None = None
+    end_date: float | None = None
 
 
 class Dag(NamedTuple):
