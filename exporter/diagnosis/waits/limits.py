@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
@@ -39,17 +39,28 @@ class Limits:
         used = 0 if self._situation.is_local(None) else self._usage.executors[None]
         return self._parallelism - used
 
-    def get_reason(self, row: ActiveTaskInstance, group: object) -> Reason | None:
-        """The limit that stops a task instance; None where none does. `group` is its run, or its DAG."""
-        if self._used[group] >= self._most.get(row.dag_id, math.inf):
-            return reasons.MAX_ACTIVE_TASKS
-        if self._task_limits and self._is_task_at_limit(row):
-            return reasons.MAX_ACTIVE_TIS
-        executor = row.executor
-        slots = self._slots.get(executor)
-        if slots is None:
-            slots = self._get_slots(executor)
-        return reasons.PARALLELISM if self._running[executor] >= slots else None
+    def make_check(self) -> Callable[[ActiveTaskInstance, object], Reason | None]:
+        """A function that returns the limit which stops a task instance; None where none does.
+
+        Its second argument is the run of the task instance, or its DAG. It is called for each task instance that waits,
+        so it has no attributes to look up.
+        """
+        used, get_most, running, get_slots = self._used, self._most.get, self._running, self._slots.get
+        task_limits, unlimited = self._task_limits, math.inf
+        max_active_tasks, parallelism = reasons.MAX_ACTIVE_TASKS, reasons.PARALLELISM
+
+        def get_reason(row: ActiveTaskInstance, group: object) -> Reason | None:
+            if used[group] >= get_most(row.dag_id, unlimited):
+                return max_active_tasks
+            if task_limits and self._is_task_at_limit(row):
+                return reasons.MAX_ACTIVE_TIS
+            executor = row.executor
+            slots = get_slots(executor)
+            if slots is None:
+                slots = self._get_slots(executor)
+            return parallelism if running[executor] >= slots else None
+
+        return get_reason
 
     def _get_slots(self, executor: str | None) -> float:
         slots = self._slots[executor] = math.inf if self._situation.is_local(executor) else self._parallelism

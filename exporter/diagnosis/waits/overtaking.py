@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import defaultdict
 
@@ -17,16 +18,27 @@ class Overtaking:
     def __init__(self, situation: Situation) -> None:
         self._rows = situation.tasks
         self._pools: dict[str, tuple[list[int], list[float]]] | None = None
+        self._newest: dict[tuple[str, int], float] = {}
+        """When the newest holder of a pool, of a higher weight than this, became ready; -inf where there is none."""
 
     def get_reason(self, row: ActiveTaskInstance) -> Reason:
         """`priority` where it was overtaken, else `pool`. Airflow 2 does not show when a task became ready."""
-        if row.scheduled_when is None:
+        ready = row.scheduled_when
+        if ready is None:
             return reasons.POOL
+        key = (row.pool, row.priority_weight)
+        newest = self._newest.get(key)
+        if newest is None:
+            newest = self._newest[key] = self.find_newest(*key)
+        return reasons.PRIORITY if newest > ready else reasons.POOL
+
+    def find_newest(self, pool: str, weight: int) -> float:
+        """When the newest holder of a pool, of a higher weight, became ready (Unix seconds); -inf where none is."""
         if self._pools is None:
             self._pools = self._collect()
-        weights, newest = self._pools.get(row.pool, ([], []))
-        place = bisect_left(weights, row.priority_weight + 1)
-        return reasons.PRIORITY if place < len(weights) and newest[place] > row.scheduled_when else reasons.POOL
+        weights, newest = self._pools.get(pool, ([], []))
+        place = bisect_left(weights, weight + 1)
+        return newest[place] if place < len(weights) else -math.inf
 
     def _collect(self) -> dict[str, tuple[list[int], list[float]]]:
         """Of each pool the weights of what holds its slots, rising, with the newest of all at least that heavy."""
