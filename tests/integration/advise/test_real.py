@@ -18,6 +18,7 @@ from exporter.cli import main
 from tests.conftest import NOT_RUN
 from tests.integration.advise.openmetrics import write
 
+pytestmark = pytest.mark.slow
 END = int(time.time()) // 3600 * 3600
 DAYS = 3
 
