@@ -37,6 +37,8 @@ SHARP, ROUND = math.inf, (5.0, 2.5)
 """Tasks that use one resource all the time have a sharp knee; those that use several by turns have a round one."""
 COMPLEX = 1.2
 """A shape with both a knee and a decline must fit that much better than one with either of them."""
+DECLINED = 0.95
+"""Of the highest throughput of all levels: below that, throughput falls at the highest level."""
 LARGE_ERROR = 0.1
 """Relative errors above that count linearly, not by their square."""
 GOOD_ENOUGH = 0.9
@@ -192,7 +194,7 @@ def fit_curve(bins: Sequence[LoadBin]) -> LoadCurve:
     wanted = [math.log(one.throughput) for one in bins]
     weights = [math.sqrt(one.points) for one in bins]
     best, least = LoadCurve(1.0, math.inf), math.inf
-    for knee, decline, steepness, sharpness in list_shapes(levels):
+    for knee, decline, steepness, sharpness in list_shapes(levels, declines=is_declining(bins)):
         logs = [math.log(shape(level, knee, decline, steepness, sharpness)) for level in levels]
         residuals = [goal - log for goal, log in zip(wanted, logs, strict=True)]
         offset = sum(w * r for w, r in zip(weights, residuals, strict=True)) / sum(weights)
@@ -209,13 +211,18 @@ def both(knee: float, decline: float) -> bool:
     return math.isfinite(knee) and math.isfinite(decline)
 
 
-def list_shapes(levels: Sequence[float]) -> Iterator[tuple[float, float, float, float]]:
+def is_declining(bins: Sequence[LoadBin]) -> bool:
+    """Whether less was done at the highest levels than at a lower one. Else a decline would only be invented."""
+    return bins[-1].throughput < DECLINED * max(one.throughput for one in bins)
+
+
+def list_shapes(levels: Sequence[float], *, declines: bool) -> Iterator[tuple[float, float, float, float]]:
     """The shapes that are tried, simple ones first: knee, beginning of the decline, steepness, sharpness."""
     low, high = max(1.0, levels[0]), levels[-1]
     knees = [math.inf, *space(low, high, KNEES)]
     for sharpness in (SHARP, *ROUND):
         yield from ((knee, math.inf, 0.0, sharpness) for knee in knees)
-    for decline in space(low, high, DECLINES)[1:-1]:
+    for decline in space(low, high, DECLINES)[1:-1] if declines else ():
         for steepness in STEEPNESSES:
             yield from ((knee, decline, steepness, SHARP) for knee in (math.inf, *knees[-1:1:-6]))
 
