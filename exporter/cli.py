@@ -138,10 +138,10 @@ def advise(form: str, output: str, **given: object) -> None:
 
     Exit code: 0 if a report was made, with or without recommendations, 2 if not.
     """
-    from exporter.commands.advise.command import AdviceError, make_report, render, write
+    from exporter.commands.advise.command import AdviceError, make_text, write
 
     try:
-        write(render(make_report(given), form), output)
+        write(make_text(given, form), output)
     except (AdviceError, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(2)

@@ -68,6 +68,20 @@ ADVISE_PARAMETERS = (
     ),
     click.Option(["--window"], default="14d", show_default=True, metavar="DURATION", help="How far to look back."),
     click.Option(["--end"], default="", metavar="TIME", help="End of the window (2026-05-01T12:00:00Z); default now."),
+    click.Option(
+        ["--what-if"],
+        multiple=True,
+        metavar="SETTING=N",
+        help="Instead of advice: how long tasks would have waited with another value of pool:NAME, parallelism, "
+        "max_active_tasks:DAG, max_active_runs:DAG or worker_concurrency; repeatable.",
+    ),
+    click.Option(
+        ["--events.file", "events_file"],
+        default="",
+        type=click.Path(),
+        metavar="FILE",
+        help="The events file of the exporter, for --what-if; without it the tries are approximated from series.",
+    ),
     click.Option(["--format", "form"], type=click.Choice(FORMATS), default=FORMATS[0], show_default=True),
     click.Option(["--output"], default="", type=click.Path(), metavar="FILE", help="Write the report to this file."),
 )

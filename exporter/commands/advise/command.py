@@ -14,6 +14,7 @@ import click
 from exporter.commands.advise.observe import Asker, ReadWindow, find_airflow, read_observations
 from exporter.commands.advise.prometheus import PrometheusClient, PrometheusError, PrometheusSettings
 from exporter.commands.advise.texts import to_json, to_markdown, to_text
+from exporter.commands.advise.what_if import make_what_if
 from exporter.config.urls import refuse_userinfo, split_url
 from exporter.config.values import parse_duration
 from exporter.metrics.reading import ReaderError
@@ -36,6 +37,19 @@ def make_report(given: Mapping[str, Any]) -> AdviceReport:
     except (ValueError, PrometheusError, ReaderError) as error:
         raise AdviceError(str(error)) from error
     return advise(seen)
+
+
+def make_text(given: Mapping[str, Any], form: str) -> str:
+    """The report, or what --what-if asks for, as text in a format. Raises AdviceError and OSError."""
+    if not given["what_if"]:
+        return render(make_report(given), form)
+    try:
+        settings, times = read_settings(given), parse_window(given["window"], given["end"])
+        client = PrometheusClient(settings)
+        name = find_airflow(client, times, given["airflow"])
+        return make_what_if(client, times, name, given["what_if"], given["events_file"]).render(form)
+    except (ValueError, PrometheusError, ReaderError) as error:
+        raise AdviceError(str(error)) from error
 
 
 def read(client: Asker, times: ReadWindow, airflow: str) -> AirflowHistory:

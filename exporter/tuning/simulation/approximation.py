@@ -89,7 +89,7 @@ def find_moment(moments: Sequence[float], counts: Sequence[float], wanted: float
 
 
 def make_try(dag_id: str, pool: str, number: int, ready_at: float, started_at: float, seconds: float) -> RecordedTry:
-    """A try in a run of its own, because of runs nothing is known."""
+    """A try, as the only one of a run: nothing is known of runs."""
     return RecordedTry(
         dag_id, f"{pool} {number}", "", -1, 1, ready_at, started_at, started_at + seconds, pool, 1, 1, "", 0.0
     )

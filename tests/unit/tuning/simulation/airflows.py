@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+from collections import defaultdict
 from datetime import UTC, datetime
 
+from exporter.tuning.simulation.approximation import DagSeries, to_dags
 from exporter.tuning.simulation.recorded import Recording, read_lines
 from exporter.tuning.simulation.settings import SimulatedSettings
 from exporter.tuning.simulation.simulation import Simulation
@@ -13,6 +15,7 @@ from exporter.tuning.simulation.work import WAIT, Phase, Run, SimulatedTry
 
 BEGIN = 1_700_000_000.0
 DAY = 86_400.0
+STEP = 60.0
 
 
 def make_work(seed: int, hours: int = 12) -> list[SimulatedTry]:
@@ -97,6 +100,26 @@ def write_lines(tries: list[SimulatedTry]) -> list[bytes]:
         for run in runs
     ]
     return [json.dumps(line).encode() for line in lines]
+
+
+def read_series(tries: list[SimulatedTry]) -> list[DagSeries]:
+    """What the exporter would have read every minute."""
+    states: defaultdict[tuple[str, str, str], dict[float, float]] = defaultdict(dict)
+    ended: defaultdict[str, defaultdict[float, float]] = defaultdict(lambda: defaultdict(float))
+    seconds: defaultdict[str, defaultdict[float, float]] = defaultdict(lambda: defaultdict(float))
+    moments = [BEGIN + STEP * number for number in range(int((tries[-1].ended_at - BEGIN) / STEP) + 30)]
+    for one in tries:
+        dag_id = one.run.dag_id
+        read_at = BEGIN + STEP * -(-(one.ended_at - BEGIN) // STEP)
+        ended[dag_id][read_at] += 1
+        seconds[dag_id][read_at] += one.ended_at - one.started_at
+        for moment in moments:
+            if one.ready_at <= moment < one.ended_at:
+                state = "scheduled" if moment < one.queued_at else "queued" if moment < one.started_at else "running"
+                points = states[dag_id, one.pool, state]
+                points[moment] = points.get(moment, 0) + 1
+    full = {dag_id: {moment: counts[moment] for moment in moments} for dag_id, counts in ended.items()}
+    return to_dags(full, seconds, states)
 
 
 def format_time(seconds: float) -> str:

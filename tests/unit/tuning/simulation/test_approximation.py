@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 
 import pytest
 
-from exporter.tuning.simulation.approximation import DagSeries, approximate, to_dags
+from exporter.tuning.simulation.approximation import DagSeries, approximate
 from exporter.tuning.simulation.change import parse_change
 from exporter.tuning.simulation.comparison import compare
 from exporter.tuning.simulation.settings import SimulatedSettings
 from exporter.tuning.simulation.simulation import Simulation
 from exporter.tuning.simulation.work import SimulatedTry
-from tests.unit.tuning.simulation.airflows import BEGIN, make_work, run_airflow
+from tests.unit.tuning.simulation.airflows import make_work, read_series, run_airflow
 
-STEP = 60.0
 REAL = SimulatedSettings(parallelism=16, pools={"forklifts": 3}, loop_seconds=1, start_seconds=0.7)
-
-
-def read_series(tries: list[SimulatedTry]) -> list[DagSeries]:
-    """What the exporter would have read every minute."""
-    states: defaultdict[tuple[str, str, str], dict[float, float]] = defaultdict(dict)
-    ended: defaultdict[str, defaultdict[float, float]] = defaultdict(lambda: defaultdict(float))
-    seconds: defaultdict[str, defaultdict[float, float]] = defaultdict(lambda: defaultdict(float))
-    moments = [BEGIN + STEP * number for number in range(int((tries[-1].ended_at - BEGIN) / STEP) + 30)]
-    for one in tries:
-        dag_id = one.run.dag_id
-        read_at = BEGIN + STEP * -(-(one.ended_at - BEGIN) // STEP)
-        ended[dag_id][read_at] += 1
-        seconds[dag_id][read_at] += one.ended_at - one.started_at
-        for moment in moments:
-            if one.ready_at <= moment < one.ended_at:
-                state = "scheduled" if moment < one.queued_at else "queued" if moment < one.started_at else "running"
-                points = states[dag_id, one.pool, state]
-                points[moment] = points.get(moment, 0) + 1
-    full = {dag_id: {moment: counts[moment] for moment in moments} for dag_id, counts in ended.items()}
-    return to_dags(full, seconds, states)
 
 
 @pytest.fixture(scope="module")

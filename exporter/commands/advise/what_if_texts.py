@@ -1,60 +1,16 @@
-"""`airflow-exporter advise --what-if`: what waits there would have been with other settings."""
+"""The result of `advise --what-if` as text for a terminal and as JSON."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from exporter.tuning.simulation.change import WhatIf, parse_change
-from exporter.tuning.simulation.comparison import MAX_ERROR, ScopeResult, Waits, WhatIfResult, compare
-from exporter.tuning.simulation.observed import ObservedLimits, build_timeline
-from exporter.tuning.simulation.recorded import Recording, read_lines
+from exporter.tuning.simulation.change import WhatIf
+from exporter.tuning.simulation.comparison import MAX_ERROR, ScopeResult, Waits, WhatIfResult
 from exporter.tuning.simulation.settings import SimulatedSettings
 
-MAX_TRIES = 300_000
-"""Tries that are simulated, the newest ones: more would take minutes."""
 HOUR = 3600.0
-
-
-def what_if(
-    limits: ObservedLimits, events_file: Path, begin: float, end: float, changes: Sequence[str]
-) -> tuple[WhatIfResult, list[str]]:
-    """Simulate the tries of a window with changes; the result, and notes on the data.
-
-    Raises ChangeError for a change that cannot be understood, and OSError for a file that cannot be read.
-    """
-    parsed = [parse_change(text) for text in changes]
-    recording = read_lines(read_files(events_file), begin, end)
-    timeline = build_timeline(limits)
-    notes = list(describe_data(recording, timeline[-1][1], parsed))
-    recording.tries = recording.tries[-MAX_TRIES:]
-    return compare(recording, timeline, parsed), notes
-
-
-def read_files(path: Path) -> Iterator[bytes]:
-    """The lines of the events file and of those that were renamed, the oldest ones first. Raises OSError."""
-    renamed = [one for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdigit()]
-    for one in [*sorted(renamed, key=lambda one: -int(one.suffix[1:])), path]:
-        with one.open("rb") as file:
-            yield from file
-
-
-def describe_data(recording: Recording, settings: SimulatedSettings, changes: Sequence[WhatIf]) -> Iterator[str]:
-    """What limits what the data can say."""
-    if len(recording.tries) > MAX_TRIES:
-        yield f"{len(recording.tries):,} tries ended in the window; the newest {MAX_TRIES:,} are simulated"
-    if recording.unreadable:
-        yield f"{recording.unreadable:,} lines have no start or end, or cannot be read"
-    if recording.without_weights:
-        yield (
-            f"{recording.without_weights:,} tries were written by a release that did not write pool_slots and "
-            "priority_weight: both are taken as 1"
-        )
-    for change in changes:
-        if math.isinf(change.get_current(settings)):
-            yield f"the value of {change.name} is not known or unlimited: it is taken as unlimited"
 
 
 def to_text(result: WhatIfResult, settings: SimulatedSettings, notes: Sequence[str]) -> Iterator[str]:

@@ -1,0 +1,170 @@
+"""`airflow-exporter advise --what-if`: how long tasks would have waited with other settings."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from exporter.commands.advise.observe import Asker, ReadWindow, read_one
+from exporter.commands.advise.what_if_texts import to_json, to_text
+from exporter.tuning.queries import (
+    EXECUTOR,
+    MAX_ACTIVE_RUNS,
+    MAX_ACTIVE_TASKS,
+    POOL_SLOTS,
+    SLOTS,
+    WORKER_SLOTS,
+    DataOrigin,
+    SeriesQuery,
+    at_end,
+)
+from exporter.tuning.series import AirflowHistory
+from exporter.tuning.simulation.approximation import approximate, to_dags
+from exporter.tuning.simulation.change import WhatIf, parse_change
+from exporter.tuning.simulation.comparison import WhatIfResult, compare
+from exporter.tuning.simulation.observed import ObservedLimits, build_timeline
+from exporter.tuning.simulation.recorded import Recording, read_lines
+from exporter.tuning.simulation.settings import SimulatedSettings
+
+MAX_TRIES = 300_000
+"""Tries that are simulated, the newest ones: more would take minutes."""
+MINUTE = 60.0
+APPROXIMATED = (
+    "there is no --events.file: the tries are approximated from series, with the average duration of their DAG, and "
+    "without what they follow. What changes is only roughly right; max_active_tasks and max_active_runs are left out"
+)
+RELEASE = at_end(
+    "release", 'max by (version) (airflow_info{airflow="$airflow"})', "the release of Airflow", DataOrigin.API
+)
+ENDED = SeriesQuery(
+    "ended",
+    'sum by (dag_id) (max without (instance, pod) (increase(airflow_task_tries_total{airflow="$airflow"}[1m])))',
+    "tries that ended in a minute",
+    DataOrigin.API,
+    MINUTE,
+)
+RUN_SECONDS = SeriesQuery(
+    "run_seconds",
+    'sum by (dag_id) (max without (instance, pod) (increase(airflow_task_run_seconds_total{airflow="$airflow"}[1m])))',
+    "how long these tries took",
+    DataOrigin.API,
+    MINUTE,
+)
+STATES = SeriesQuery(
+    "states",
+    "sum by (dag_id, pool, state) (max without (instance, pod) "
+    '(airflow_task_instances{airflow="$airflow", state=~"scheduled|queued|running"}))',
+    "tasks that wait and run",
+    DataOrigin.API,
+    MINUTE,
+)
+LIMITS = (RELEASE, EXECUTOR, SLOTS, POOL_SLOTS, MAX_ACTIVE_TASKS, MAX_ACTIVE_RUNS, WORKER_SLOTS)
+TRIES = (ENDED, RUN_SECONDS, STATES)
+
+
+class WhatIfReport(NamedTuple):
+    """The result, with what it was computed from."""
+
+    result: WhatIfResult
+    settings: SimulatedSettings
+    """Those at the end of the window."""
+    notes: Sequence[str]
+    """What limits what the data can say."""
+
+    def render(self, form: str) -> str:
+        """The text of the report. Raises ValueError for a format that it does not have."""
+        if form == "json":
+            return json.dumps(to_json(self.result, self.settings, self.notes), indent=2) + "\n"
+        if form != "text":
+            raise ValueError(f"--what-if has --format=text and --format=json, not {form}")
+        return "\n".join(to_text(self.result, self.settings, self.notes)) + "\n"
+
+
+def make_what_if(
+    client: Asker, times: ReadWindow, airflow: str, changes: Sequence[str], events_file: str
+) -> WhatIfReport:
+    """Read the limits and what ran, and simulate it.
+
+    Raises ChangeError for a change that cannot be understood, OSError for a file and PrometheusError for questions.
+    """
+    parsed = [parse_change(text) for text in changes]
+    seen = ask(client, times, airflow, LIMITS if events_file else LIMITS + TRIES)
+    limits = get_limits(seen, exact=bool(events_file))
+    if events_file:
+        recording = read_lines(read_files(Path(events_file)), times.begin, times.end)
+    else:
+        recording = approximate_tries(seen)
+    return simulate_changes(limits, recording, parsed)
+
+
+def simulate_changes(limits: ObservedLimits, recording: Recording, changes: Sequence[WhatIf]) -> WhatIfReport:
+    """The report on a recording."""
+    timeline = build_timeline(limits)
+    settings = timeline[-1][1]
+    notes = list(describe_data(recording, settings, changes))
+    recording.tries = recording.tries[-MAX_TRIES:]
+    return WhatIfReport(compare(recording, timeline, changes), settings, notes)
+
+
+def ask(client: Asker, times: ReadWindow, airflow: str, queries: Sequence[SeriesQuery]) -> AirflowHistory:
+    """The answers to some questions."""
+    seen = AirflowHistory(airflow, times.begin, times.end)
+    answers = {query.name: read_one(client, times, query, query.fill(airflow, seen.window)) for query in queries}
+    return AirflowHistory(airflow, times.begin, times.end, answers)
+
+
+def get_limits(seen: AirflowHistory, *, exact: bool) -> ObservedLimits:
+    """The limits as they were observed; without those of DAGs where tries are approximated."""
+    version = next((series.labels.get("version", "") for series in seen.list(RELEASE)), "")
+    major = version.partition(".")[0]
+    return ObservedLimits(
+        int(major) if major.isdigit() else 3,
+        next((series.labels.get("executor", "") for series in seen.list(EXECUTOR)), ""),
+        seen.get(SLOTS),
+        {series.labels.get("pool", ""): series.points for series in seen.list(POOL_SLOTS)},
+        seen.by_dag(MAX_ACTIVE_TASKS) if exact else {},
+        seen.by_dag(MAX_ACTIVE_RUNS) if exact else {},
+        list(seen.by(WORKER_SLOTS, "worker").values()),
+    )
+
+
+def approximate_tries(seen: AirflowHistory) -> Recording:
+    """A recording from series."""
+
+    def by_dag(query: SeriesQuery) -> dict[str, Mapping[float, float]]:
+        return {series.labels.get("dag_id", ""): series.points for series in seen.list(query)}
+
+    states = {
+        (series.labels.get("dag_id", ""), series.labels.get("pool", ""), series.labels.get("state", "")): series.points
+        for series in seen.list(STATES)
+    }
+    return approximate(to_dags(by_dag(ENDED), by_dag(RUN_SECONDS), states))
+
+
+def read_files(path: Path) -> Iterator[bytes]:
+    """The lines of the events file and of those that were renamed, the oldest ones first. Raises OSError."""
+    renamed = [one for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdigit()]
+    for one in [*sorted(renamed, key=lambda one: -int(one.suffix[1:])), path]:
+        with one.open("rb") as file:
+            yield from file
+
+
+def describe_data(recording: Recording, settings: SimulatedSettings, changes: Sequence[WhatIf]) -> Iterator[str]:
+    """What limits what the data can say."""
+    if not recording.exact:
+        yield APPROXIMATED
+    if len(recording.tries) > MAX_TRIES:
+        yield f"{len(recording.tries):,} tries ended in the window; the newest {MAX_TRIES:,} are simulated"
+    if recording.unreadable:
+        yield f"{recording.unreadable:,} lines have no start or end, or cannot be read"
+    if recording.exact and recording.without_weights:
+        yield (
+            f"{recording.without_weights:,} tries were written by a release that did not write pool_slots and "
+            "priority_weight: both are taken as 1"
+        )
+    for change in changes:
+        if math.isinf(change.get_current(settings)):
+            yield f"the value of {change.name} is not known or unlimited: it is taken as unlimited"

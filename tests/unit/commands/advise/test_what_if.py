@@ -1,0 +1,126 @@
+"""`advise --what-if`: reads the events file with those that were renamed, and prints waits, error and doubts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from exporter.commands.advise.observe import ReadWindow
+from exporter.commands.advise.what_if import APPROXIMATED, LIMITS, TRIES, WhatIfReport, make_what_if
+from exporter.tuning.series import PointSeries
+from exporter.tuning.simulation.change import ChangeError
+from exporter.tuning.simulation.settings import SimulatedSettings
+from exporter.tuning.simulation.simulation import Simulation
+from exporter.tuning.simulation.work import SimulatedTry
+from tests.unit.tuning.simulation.airflows import BEGIN, DAY, make_work, read_series, write_lines
+
+POOL = "forklifts"
+SETTINGS = SimulatedSettings(parallelism=16, pools={POOL: 3}, loop_seconds=1)
+WINDOW = ReadWindow(BEGIN, BEGIN + DAY)
+
+
+class FakePrometheus:
+    """Answers the questions for limits; and for what ran, as the exporter would have read it every minute."""
+
+    def __init__(self, slots: float, tries: Sequence[SimulatedTry] = ()) -> None:
+        self.answers: dict[str, list[PointSeries]] = {
+            "release": [PointSeries({"version": "3.3.2"}, {WINDOW.end: 1})],
+            "executor": [PointSeries({"executor": "CeleryExecutor"}, {WINDOW.end: 1})],
+            "slots": [PointSeries({}, {BEGIN: 16})],
+            "pool_slots": [PointSeries({"pool": POOL}, {BEGIN: slots})],
+        }
+        for dag in read_series(list(tries)) if tries else ():
+            labels = {"dag_id": dag.dag_id}
+            self.answers.setdefault("ended", []).append(PointSeries(labels, dag.ended))
+            self.answers.setdefault("run_seconds", []).append(PointSeries(labels, dag.run_seconds))
+            for state, pools in (("running", dag.running), ("queued", dag.waiting)):
+                self.answers.setdefault("states", []).extend(
+                    PointSeries({**labels, "pool": pool, "state": state}, points) for pool, points in pools.items()
+                )
+
+    def query(self, expression: str, at: float) -> list[PointSeries]:
+        assert at == WINDOW.end
+        return self._find(expression)
+
+    def query_range(self, expression: str, begin: float, end: float, step: float) -> list[PointSeries]:
+        assert (begin, end) == (WINDOW.begin, WINDOW.end)
+        return self._find(expression)
+
+    def _find(self, expression: str) -> list[PointSeries]:
+        [name] = {one.name for one in LIMITS + TRIES if one.fill("a", "1d") == expression}
+        return self.answers.get(name, [])
+
+
+def ask(events: Path | str, *changes: str, slots: float = 3) -> WhatIfReport:
+    return make_what_if(FakePrometheus(slots), WINDOW, "a", changes, str(events))
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tries = make_work(1, hours=4)
+    Simulation(SETTINGS, tries).run()
+    lines = write_lines(tries)
+    path = tmp_path_factory.mktemp("events") / "events.jsonl"
+    path.write_bytes(b"\n".join(lines[400:]))
+    path.with_name("events.jsonl.1").write_bytes(b"\n".join(lines[200:400]))
+    path.with_name("events.jsonl.2").write_bytes(b"\n".join(lines[:200]))
+    path.with_name("events.jsonl.bak").write_bytes(b"not an event")
+    return path
+
+
+def test_the_waits_are_printed_with_the_error_of_the_simulation(events: Path) -> None:
+    report = ask(events, "pool:forklifts=6")
+    text = report.render("text").splitlines()
+    assert text[0] == "WHAT IF pool:forklifts=6 (now 3)"
+    assert report.notes == []
+    assert text[1] == f"  all tasks: {len(make_work(1, hours=4))} tries", "those of all three files"
+    assert [line.split()[0] for line in text[3:6]] == ["observed", "simulated", "with"]
+    assert "error of the simulation on the settings as they were: +0.0% (allowed: 20%)" in text[6]
+    assert "pool:forklifts" in text[7]
+    found = json.loads(report.render("json"))
+    assert found["refusal"] is None
+    assert found["scopes"][1]["changed"]["seconds"] < found["scopes"][1]["observed"]["seconds"]
+    assert found["changes"] == [{"setting": "pool:forklifts", "value": 6, "current": 3}]
+
+
+def test_it_prints_why_it_cannot_say_and_no_waits_after_the_change(events: Path) -> None:
+    report = ask(events, "pool:forklifts=20", slots=12)
+    text = report.render("text")
+    assert "Cannot say what would happen: with the settings as they were" in text
+    assert "with it" not in text
+    assert json.loads(report.render("json"))["scopes"][0]["changed"] is None
+
+
+def test_doubts_about_the_data_are_notes(events: Path, tmp_path: Path) -> None:
+    old = [json.loads(line) for line in events.read_bytes().splitlines()]
+    for line in old:
+        line.pop("priority_weight", None)
+    path = tmp_path / "old.jsonl"
+    path.write_text("\n".join(map(json.dumps, [*old, "?"])), encoding="utf-8")
+    report = ask(path, "max_active_runs:north=2")
+    assert report.notes[0] == "1 lines have no start or end, or cannot be read"
+    assert "did not write pool_slots and priority_weight" in report.notes[1]
+    assert report.notes[2] == "the value of max_active_runs:north is not known or unlimited: it is taken as unlimited"
+    assert all(f"note: {note}" in report.render("text") for note in report.notes)
+
+
+def test_without_an_events_file_the_tries_are_approximated_and_it_says_so() -> None:
+    tries = make_work(1, hours=4)
+    Simulation(SETTINGS, tries).run()
+    report = make_what_if(FakePrometheus(3, tries), WINDOW, "a", ["pool:forklifts=6"], "")
+    assert report.notes == [APPROXIMATED]
+    everything = report.result.scopes[0]
+    assert everything.observed.tries == pytest.approx(len(tries), abs=10)
+    assert everything.after.seconds < 0.3 * everything.before.seconds
+
+
+def test_a_file_that_is_missing_and_a_wrong_change_are_errors(events: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        ask(tmp_path / "none.jsonl", "parallelism=4")
+    with pytest.raises(ChangeError):
+        ask(events, "pools=4")
+    with pytest.raises(ValueError, match="--format=text and --format=json, not html"):
+        ask(events, "parallelism=12").render("html")
