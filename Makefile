@@ -9,6 +9,7 @@ AIRFLOW_VERSIONS ?= 3.3.2 2.11.2
 E2E_MINUTES ?= 8
 TEST_WORKERS ?= 3
 PYTEST_ARGS ?=
+SEED ?= 0
 BENCH_ARGS ?=
 export AIRFLOW_VERSIONS E2E_MINUTES
 
@@ -97,6 +98,10 @@ charts: $(VENV)/.dev ## the Helm chart: lint, Kubernetes' schemas, rules, the pr
 .PHONY: e2e-failures
 e2e-failures: $(VENV)/.dev ## the class of each failed try of real Airflows, as each task's name says it (AIRFLOW_VERSIONS; 2 minutes each)
 	$(BIN)/python -m pytest tests/e2e/failures -m e2e -v -s $(PYTEST_ARGS)
+
+.PHONY: e2e-advise
+e2e-advise: $(VENV)/.dev ## advice on simulated Airflows with a known optimum, from a real Prometheus (SEED, E2E_ADVISE_MIXES; minutes)
+	$(BIN)/python -m pytest tests/e2e/advise -m e2e -n 0 -v -s --seed=$(SEED) $(PYTEST_ARGS)
 
 .PHONY: slow
 slow: $(VENV)/.dev ## run tests that need minutes of CPU: rules with two replicas or clusters, further seeds of the model of Airflow

@@ -22,6 +22,7 @@ NO_PROMTOOL = f"{NOT_RUN}: promtool is neither in PATH nor named by $PROMTOOL"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what is rendered now into tests/golden")
+    parser.addoption("--seed", type=int, default=0, help="the first of the simulated Airflows of tests/e2e/advise")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
