@@ -6,6 +6,7 @@ would bring, and then it says only that.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,7 +25,7 @@ MIN_TRIES = 100
 """Tries with a known wait that are needed."""
 MAX_UNKNOWN = 0.2
 """The largest share of tries whose wait Airflow does not show."""
-LOOPS = (0.25, 0.5, 1.0, 2.0, 5.0)
+LOOPS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 """Seconds between two looks of the scheduler that are tried."""
 CALIBRATED_SHARE = 0.5
 """The part of the window on which they are tried."""
@@ -101,7 +102,7 @@ def compare(recording: Recording, timeline: Timeline, changes: Sequence[WhatIf])
     known = len(recording.tries) - unknown
     if known < MIN_TRIES or unknown > MAX_UNKNOWN * len(recording.tries):
         return WhatIfResult(changes, (), unknown, 0.0, refuse_data(known, unknown))
-    timeline = [(at, replace(one, start_seconds=get_start_seconds(recording))) for at, one in timeline]
+    recording = replace(recording, starts=find_starts(recording, get_worker_slots(timeline)))
     timeline = set_loop(timeline, calibrate(recording, timeline))
     before = simulate(recording, timeline)
     after = simulate(recording, [(at, apply_all(changes, one)) for at, one in timeline])
@@ -144,7 +145,7 @@ def simulate(recording: Recording, timeline: Timeline) -> Work:
 def calibrate(recording: Recording, timeline: Timeline) -> float:
     """The time between two looks of the scheduler with which the first part of the window is reproduced best."""
     count = min(MAX_CALIBRATED, int(len(recording.tries) * CALIBRATED_SHARE))
-    part = replace(recording, tries=recording.tries[:count])
+    part = replace(recording, tries=recording.tries[:count], starts=recording.starts[:count])
 
     def get_error(loop_seconds: float) -> float:
         work = simulate(part, set_loop(timeline, loop_seconds))
@@ -158,17 +159,39 @@ def set_loop(timeline: Timeline, loop_seconds: float) -> Timeline:
     return [(at, replace(settings, loop_seconds=loop_seconds)) for at, settings in timeline]
 
 
-def get_start_seconds(recording: Recording) -> float:
-    """What a start costs when a worker is free: the tenth of the tries that was queued for the shortest time."""
-    queued = sorted(one.queued_seconds for one in recording.tries if one.queued_seconds is not None)
-    return queued[len(queued) // 10] if queued else 0.0
+def get_worker_slots(timeline: Timeline) -> float:
+    """The fewest tries that the workers ran at once in the window."""
+    return min(one.default_workers.concurrency * len(one.default_workers.machines) for _, one in timeline)
+
+
+def find_starts(recording: Recording, slots: float) -> list[float]:
+    """What each start costs when a worker is free: as long as the try was queued, if one was free.
+
+    Of the others it is taken to be what it costs the tenth of all tries that was queued for the shortest time.
+    """
+    queued = [one.queued_seconds or 0.0 for one in recording.tries]
+    usual = sorted(queued)[len(queued) // 10] if queued else 0.0
+    begins = sorted(one.started_at - seconds for one, seconds in zip(recording.tries, queued, strict=True))
+    ends = sorted(one.ended_at for one in recording.tries)
+
+    def is_free(moment: float) -> bool:
+        return bisect_right(begins, moment) - bisect_right(ends, moment) <= slots
+
+    return [
+        seconds if is_free(one.started_at - seconds) else min(seconds, usual)
+        for one, seconds in zip(recording.tries, queued, strict=True)
+    ]
 
 
 def measure(
     name: str, concerns: Callable[[RecordedTry], bool], before: Work, after: Work, recording: Recording
 ) -> ScopeResult:
     """The waits of the tries that something concerns and whose real wait is known."""
-    places = [place for place, one in enumerate(recording.tries) if one.ready_at is not None and concerns(one)]
+    places = [
+        place
+        for place, one in enumerate(recording.tries)
+        if one.ready_at is not None and one.ready_at >= recording.begin and concerns(one)
+    ]
     observed = [one.wait_seconds or 0.0 for one in (recording.tries[place] for place in places)]
     runs = {(one.dag_id, one.run_id) for one in (recording.tries[place] for place in places)}
     queued = sum(run.started_at - run.queued_at for key, run in recording.runs.items() if key in runs)

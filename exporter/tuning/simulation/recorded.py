@@ -60,6 +60,10 @@ class Recording:
     tries: list[RecordedTry] = field(default_factory=list)
     """In the order in which they started."""
     runs: dict[RunKey, RecordedRun] = field(default_factory=dict)
+    begin: float = 0.0
+    """When the window begins: what ended before is missing, and with it what held up those that were ready then."""
+    starts: list[float] = field(default_factory=list)
+    """Seconds that the start of each try costs when a worker is free, where that is known."""
     unreadable: int = 0
     """Lines that could not be read, and tries without a start or an end."""
     without_weights: int = 0
@@ -108,6 +112,7 @@ def read_lines(lines: Iterable[bytes], begin: float, end: float) -> Recording:
             elif event.event == "task_try":
                 one = to_try(event, ended_at, event.run_seconds)
                 tries[(*one[:5], event.outcome)] = one, event.priority_weight is None
+    recording.begin = max(begin, min((one.ended_at for one, _ in tries.values()), default=begin))
     recording.tries = sorted((one for one, _ in tries.values()), key=lambda one: one.started_at)
     recording.without_weights = sum(unknown for _, unknown in tries.values())
     return recording

@@ -40,6 +40,7 @@ class Builder:
         self._attempts: defaultdict[TryKey, list[int]] = defaultdict(list)
         self._last: defaultdict[RunKey, defaultdict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
         """The last try of each task and map index, by run."""
+        self._ready = [get_ready(one, recording.begin) for one in recording.tries]
         for place, one in enumerate(recording.tries):
             self._attempts[one[:4]].append(place)
             self._last[one.dag_id, one.run_id][one.task_id][one.map_index] = place
@@ -53,9 +54,9 @@ class Builder:
     def _build_runs(self) -> dict[RunKey, Run]:
         begins: dict[RunKey, float] = {}
         ends: dict[RunKey, float] = {}
-        for one in self._recording.tries:
+        for one, ready_at in zip(self._recording.tries, self._ready, strict=True):
             key = (one.dag_id, one.run_id)
-            begins[key] = min(begins.get(key, one.started_at), get_ready(one))
+            begins[key] = min(begins.get(key, one.started_at), ready_at)
             ends[key] = max(ends.get(key, one.ended_at), one.ended_at)
         return {key: self._build_run(key, begin, ends[key]) for key, begin in begins.items()}
 
@@ -67,7 +68,7 @@ class Builder:
 
     def _build_try(self, place: int, one: RecordedTry) -> SimulatedTry:
         key = (one.dag_id, one.run_id)
-        run, ready_at = self._runs[key], get_ready(one)
+        run, ready_at = self._runs[key], self._ready[place]
         after = self._find_followed(place, one, ready_at)
         tries = self._recording.tries
         if after:
@@ -86,6 +87,7 @@ class Builder:
             one.pool_slots,
             one.priority_weight,
             one.queue,
+            start_seconds=self._recording.starts[place] if self._recording.starts else None,
         )
 
     def _find_followed(self, place: int, one: RecordedTry, ready_at: float) -> tuple[int, ...]:
@@ -102,6 +104,6 @@ class Builder:
         )
 
 
-def get_ready(one: RecordedTry) -> float:
-    """When a try became ready; where that is not known, when it started."""
-    return one.started_at if one.ready_at is None else one.ready_at
+def get_ready(one: RecordedTry, begin: float) -> float:
+    """When a try became ready; where that is not known, or before the window, when it started."""
+    return one.started_at if one.ready_at is None or one.ready_at < begin else one.ready_at

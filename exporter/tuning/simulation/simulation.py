@@ -144,9 +144,10 @@ class Simulation:
                 self._want_look()
 
     def _start_tries(self) -> None:
-        delay = self._settings.start_seconds
+        usual = self._settings.start_seconds
         for group in self.executor.get_all():
             for one in group.start_next():
+                delay = usual if one.start_seconds is None else one.start_seconds
                 if delay:
                     self._at(self.now + delay, self._start, one)
                 else:

@@ -62,6 +62,8 @@ class SimulatedTry:
     queue: str = "default"
     memory: float = 0.0
     """Bytes that it uses while it runs."""
+    start_seconds: float | None = None
+    """From queued to its start, when a worker is free; None: as the settings say."""
     ready_at: float = -1.0
     """When its state became scheduled: from then on it waits. -1: not yet."""
     queued_at: float = -1.0

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from exporter.tuning.simulation.change import ChangeError, WhatIf, apply_all, parse_change
-from exporter.tuning.simulation.comparison import MIN_TRIES, compare
-from exporter.tuning.simulation.recorded import Recording
+from exporter.tuning.simulation.comparison import MIN_TRIES, compare, find_starts
+from exporter.tuning.simulation.recorded import RecordedTry, Recording
 from exporter.tuning.simulation.settings import QueueWorkers, SimulatedSettings
 from tests.unit.tuning.simulation.airflows import BEGIN, run_airflow
 
@@ -145,3 +145,24 @@ def test_changes_apply_to_what_is_there() -> None:
     assert [changed.get_workers(queue).concurrency for queue in ("q", "other")] == [2, 2]
     assert [parse_change(f"{name}=1").get_current(settings) for name in ("parallelism", "pool:p")] == [4, float("inf")]
     assert parse_change("max_active_tasks:d=3").get_current(SimulatedSettings(max_active_tasks={"d": 2})) == 2
+
+
+def test_what_is_missing_before_the_window_does_not_count_as_an_error() -> None:
+    """In the middle of a busy time: the tries that held the slots at its beginning have ended before it."""
+    whole = run_airflow(1, replace(REAL, pools={"forklifts": 2}), hours=3)
+    begin = BEGIN + 2 * 3600
+    late = Recording([one for one in whole.tries if one.ended_at >= begin], whole.runs, begin)
+    blind = replace(late, begin=0.0)
+    known = replace(KNOWN, pools={"forklifts": 2})
+    change = parse_change("pool:forklifts=4")
+    assert compare(late, [(0, known)], [change]).error < 0.05 < compare(blind, [(0, known)], [change]).error
+
+
+def test_each_start_costs_what_it_did_unless_no_worker_was_free() -> None:
+    def make(ready_at: float, started_at: float, ended_at: float) -> RecordedTry:
+        return RecordedTry("d", "r", "t", -1, 1, ready_at, started_at, ended_at, "p", 1, 1, "q", started_at - ready_at)
+
+    tries = [make(0, 1, 10), make(2, 4, 12), make(3, 12, 20), make(30, 33, 40)]
+    assert find_starts(Recording(tries), 2) == [1, 2, 1, 3], "when the third was queued, both workers were busy"
+    assert find_starts(Recording(tries), 3) == [1, 2, 9, 3]
+    assert find_starts(Recording(), 3) == []
