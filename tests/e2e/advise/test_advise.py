@@ -27,8 +27,8 @@ BEGIN = 1_767_225_600.0
 HOURS = int(os.environ.get("E2E_ADVISE_HOURS", "24"))
 END = BEGIN + HOURS * 3600
 COUNT = int(os.environ.get("E2E_ADVISE_MIXES", "20"))
-GOAL = 0.9
-"""18 of 20."""
+GOAL = float(os.environ.get("E2E_ADVISE_GOAL", "0.9"))
+"""18 of 20, if it is not given."""
 TOLERANCE = 0.2
 
 
