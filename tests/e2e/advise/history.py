@@ -25,15 +25,23 @@ def backfill(prometheus: str, promtool: str, folder: Path, samples: Path, begin:
     """Write samples, and all that the rules record of them."""
     data = folder / "data"
     run(promtool, "tsdb", "create-blocks-from", "--max-block-duration=1000h", "openmetrics", str(samples), str(data))
-    rules = (
-        folder / "rules.yml"
-    )  # Always the same name: together with the group's it decides when a group is evaluated.
+    rules = folder / "rules.yml"
     for level in list_levels():
         rules.write_text(yaml.safe_dump({"groups": level}), encoding="utf-8")
         with serve(prometheus, folder) as server:
             url = f"--url=http://127.0.0.1:{server.port}"
             times = (f"--start={begin:.0f}", f"--end={end:.0f}")
-            run(promtool, "tsdb", "create-blocks-from", "rules", url, *times, f"--output-dir={data}", str(rules))
+            run(
+                promtool,
+                "tsdb",
+                "create-blocks-from",
+                "rules",
+                url,
+                *times,
+                f"--output-dir={data}",
+                rules.name,
+                folder=folder,
+            )
 
 
 @contextmanager
@@ -47,9 +55,13 @@ def serve(prometheus: str, folder: Path) -> Iterator[Prometheus]:
         server.close()
 
 
-def run(*command: str) -> None:
-    """Run a program. Raises RuntimeError with what it printed if it fails."""
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+def run(*command: str, folder: Path | None = None) -> None:
+    """Run a program in a folder. Raises RuntimeError with what it printed if it fails.
+
+    The name of a file of rules as it is given, and that of a group, decide when in its interval the group is evaluated:
+    always the same name in the folder gives always the same series.
+    """
+    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if found.returncode:
         raise RuntimeError(f"{command[:3]} failed: {found.stdout[-500:]}{found.stderr[-2000:]}")
 
