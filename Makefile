@@ -43,7 +43,7 @@ lint: $(VENV)/.dev ## run ruff, mypy --strict, import-linter
 
 .PHONY: unit
 unit: $(VENV)/.dev ## run all tests except e2e and benchmarks
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 .PHONY: e2e
 e2e: $(VENV)/.dev ## the exactness test on real Airflows (AIRFLOW_VERSIONS, E2E_MINUTES; half an hour or so)
@@ -105,7 +105,7 @@ e2e-advise: $(VENV)/.dev ## advice on simulated Airflows with a known optimum, f
 
 .PHONY: slow
 slow: $(VENV)/.dev ## run tests that need minutes of CPU: rules with two replicas or clusters, further seeds of the model of Airflow
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m slow $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m slow $(PYTEST_ARGS)
 
 .PHONY: bounds
 bounds: $(VENV)/.dev ## scan 3,000 processes with Airflow's titles within its time limit while all cores are busy

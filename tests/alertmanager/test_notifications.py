@@ -17,6 +17,7 @@ from tests.alertmanager.server import Alertmanager, Config, Inbox, hurried, read
 from tests.alertmanager.services import HttpService, MailService
 
 Start = Callable[[Config], Alertmanager]
+pytestmark = pytest.mark.slow
 
 
 def test_without_any_secret_it_starts_and_tells_the_local_receiver(manager: Alertmanager, inbox: Inbox) -> None:

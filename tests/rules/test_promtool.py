@@ -11,7 +11,12 @@ import yaml
 from tests.rules.hardship import TOO, expand, harden, restart
 from tests.rules.rulefiles import OF_EXPORTERS, PROMETHEUS, TESTS
 
+LONG = {"approvals", "components", "failures", "waiting"}
+"""Files whose tests take promtool seconds: they evaluate weeks, or hundreds of alerts."""
 each_file = pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+each_file_some_slow = pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in LONG), id=path.stem) for path in TESTS]
+)
 
 
 def run(promtool: Path, *arguments: str | Path) -> None:
@@ -28,7 +33,7 @@ def test_the_rules_are_valid(promtool: Path) -> None:
     run(promtool, "check", "rules", "--lint=all", "--lint-fatal", *files)
 
 
-@each_file
+@each_file_some_slow
 def test_its_tests_pass(promtool: Path, path: Path) -> None:
     run(promtool, "test", "rules", path)
 

@@ -145,7 +145,7 @@ def end_well(exporter: Exporter) -> None:
 
 @WAYS
 @pytest.mark.parametrize("seed", seeds(3))
-@pytest.mark.parametrize("pause", [5.0, 30.0])
+@pytest.mark.parametrize("pause", [5.0, pytest.param(30.0, marks=pytest.mark.slow)])
 def test_without_clears_nothing_differs(seed: int, pause: float, way: str) -> None:
     airflow = model.Model(seed, clears=False)
     exporter = Exporter(airflow, way)

@@ -78,6 +78,7 @@ def check_workers(found: Mapping[Family, Mapping[Labels, float]], directory: Dir
     assert directory.workers == {"default": Workers(2, 2), "heavy": Workers(2, 2)}
 
 
+@pytest.mark.slow
 class TestRedis:
     def test_queues_and_workers(
         self, redis_url: str, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, directory: Directory
