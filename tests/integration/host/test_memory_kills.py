@@ -20,7 +20,9 @@ from tests.integration.host.session import list_session
 STAGE = Path(__file__).parent / "stage.py"
 LIMIT = 96 * 1024**2
 CGROUPS = Path("/sys/fs/cgroup")
-UUIDS = {job: f"01a20793-8496-79a0-a836-{os.getpid():08d}{number:04d}" for number, job in enumerate(("exhaust", "cpu"))}
+JOBS = ("exhaust", "memory", "cpu")
+"""The one in between takes seconds: on a busy machine two tasks may else end between the same two scans."""
+UUIDS = {job: f"01a20793-8496-79a0-a836-{os.getpid():08d}{number:04d}" for number, job in enumerate(JOBS)}
 INTERVAL = 1.0
 
 
