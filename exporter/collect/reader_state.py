@@ -30,7 +30,12 @@ class ReaderState:
     fresh_until: float = 0.0
     """When the data of the last successful read expires, in monotonic seconds."""
     failures: int = 0
-    cycles: deque[ReadCycle] = field(default_factory=lambda: deque(maxlen=MAX_CYCLES))
+    cycles: tuple[ReadCycle, ...] = ()
+    """The last reads, newest first. Other threads read them, so they are replaced, never changed."""
+
+    def record_cycle(self, cycle: ReadCycle) -> None:
+        """Record what a read did."""
+        self.cycles = (cycle, *self.cycles[: MAX_CYCLES - 1])
 
     def record_duration(self, seconds: float) -> None:
         """Record how many seconds a successful read took."""

@@ -95,7 +95,7 @@ class Supervisor:
         """The current status. Any thread may call it."""
         states = list(self._states.values())
         readers = tuple(state.status for state in states)
-        cycles = sorted((cycle for state in states for cycle in tuple(state.cycles)), key=lambda cycle: -cycle.started)
+        cycles = sorted((cycle for state in states for cycle in state.cycles), key=lambda cycle: -cycle.started)
         detail = str(self._source)
         return SourceStatus(self._source.name, self._is_up(), self._attempted, detail, readers, tuple(cycles))
 
@@ -247,7 +247,7 @@ class Supervisor:
                 result = AttemptResult("internal", f"{said}; please report it with the log")
             duration = self._clock() - begun
             self._record(state, result, started, duration)
-        state.cycles.appendleft(ReadCycle(state.status.name, started, duration, result.outcome, tuple(lines)))
+        state.record_cycle(ReadCycle(state.status.name, started, duration, result.outcome, tuple(lines)))
         return result
 
     def _record(self, state: ReaderState, result: AttemptResult, started: float, duration: float) -> None:

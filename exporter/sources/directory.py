@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -100,7 +99,7 @@ class Directory:
         self._shares: dict[tuple[str, str], tuple[float, float]] = {}
         self._try_cpu: dict[str, float] = {}
         self._failed_logs: dict[str, Mapping[str, str]] = {}
-        self._memory_kills: deque[MemoryKill] = deque(maxlen=MAX_MEMORY_KILLS)
+        self._memory_kills: tuple[MemoryKill, ...] = ()
         self._costs: dict[str, Sequence[CostFinding]] = {}
         self._files: Mapping[tuple[str, str], str] = {}
         self._listed_files: dict[str, frozenset[tuple[str, str]]] = {}
@@ -200,13 +199,13 @@ class Directory:
 
     def record_memory_kill(self, kill: MemoryKill) -> None:
         """Record that the kernel probably killed a process of a try for lack of memory."""
-        self._memory_kills.append(kill)
+        self._memory_kills = (*self._memory_kills, kill)[-MAX_MEMORY_KILLS:]
 
     def has_memory_kill(self, task: TaskKey, since: float, until: float) -> bool:
         """Whether such a kill concerns a task between two times, in Unix seconds."""
         return any(
             since <= kill.when <= until and (kill.named or self.find_try(kill.uuid)) == task
-            for kill in list(self._memory_kills)
+            for kill in self._memory_kills
         )
 
     def record_findings(self, when: float, findings: Sequence[Finding]) -> None:
