@@ -35,6 +35,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "mode": ("user", "system", "idle", "iowait"),
     "resource": ("cpu", "memory", "io"),
     "endpoint": ("dags", "dagRuns", "taskInstances", "pools"),
+    "meaning": ("what failed",),
+    "setting": ("what to look at",),
 }
 SHARED: tuple[str, ...] = ("pool", "queue")
 """Labels of which a DAG has one value."""
