@@ -33,6 +33,9 @@ NO_VACUUM = "no table was vacuumed yet"
 YOUNG = "recorded every 15 minutes, and needs the record before"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
+ABSENT = frozenset({KUBERNETES, EDGE, RELEASE_2, NO_REPLICA, CGROUP})
+"""Reasons of queries about parts that this Airflow does not have at all: nothing done to it could give them data."""
+
 EMPTY: Mapping[str, str] = {
     "alert AirflowTasksCannotStart: airflow_object:waiting_task_instances": "no pool is missing or too small",
     "airflow-concurrency: Usage of global limits C": CELERY,
