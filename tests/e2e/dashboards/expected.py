@@ -31,6 +31,7 @@ NO_REPLICA = "the database has no replica"
 NO_STATEMENTS = "the database has no pg_stat_statements"
 NO_VACUUM = "no table was vacuumed yet"
 YOUNG = "recorded every 15 minutes, and needs the record before"
+SELDOM = "recorded every 15 minutes"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 ABSENT = frozenset({KUBERNETES, EDGE, RELEASE_2, NO_REPLICA, CGROUP})
@@ -149,6 +150,11 @@ EMPTY: Mapping[str, str] = {
     "alert AirflowCpuThrottled": CGROUP,
     "alert AirflowHostMemoryHigh: airflow_cgroup": CGROUP,
     "rule airflow_task:unloaded_run_seconds": YOUNG,
+    "rule airflow_task:run_seconds": SELDOM,
+    "rule airflow_task:peak_memory_bytes:max": SELDOM,
+    "rule airflow_dag:task_try_cpu_seconds:mean1h": SELDOM,
+    "rule airflow:task_try_peak_memory_bytes:quantile1h": SELDOM,
+    "rule airflow_dag:task_tries_retried_by_class:increase15m": SELDOM,
     "rule airflow:task_work_seconds": YOUNG,
     "rule airflow:task_stretch": YOUNG,
     "airflow-tuning: Throughput over running tasks B": YOUNG,
