@@ -81,7 +81,7 @@ class Broker:
             self.close()
             raise ReaderError(*classify(error, self.name)) from None
         except Exception:
-            self.close()  # what nobody expected may have left half an answer behind
+            self.close()  # an unexpected error may have left half a reply unread
             raise
 
     def read(self, queues: Iterable[str]) -> BrokerReading:

@@ -62,9 +62,12 @@ class MySql:
         """Statements for the session; they hold for what is read."""
         return (
             "SET SESSION TRANSACTION READ ONLY",
-            f"SET SESSION max_execution_time = {max(1, round(timeout * 1000))}",
+            f"SET SESSION {self._limit_statements(timeout)}",
             f"SET SESSION lock_wait_timeout = {max(1, round(timeout))}",
         )
+
+    def _limit_statements(self, timeout: float) -> str:
+        return f"max_execution_time = {max(1, round(timeout * 1000))}"
 
     def read_sessions(self, run: Run) -> SessionsReading:
         """The sessions."""
@@ -180,13 +183,8 @@ class MariaDb(MySql):
         "fields": "innodb_sys_fields",
     }
 
-    def list_limits(self, timeout: float) -> Sequence[str]:
-        """Statements for the session; they hold for what is read."""
-        return (
-            "SET SESSION TRANSACTION READ ONLY",
-            f"SET SESSION max_statement_time = {timeout:.3f}",
-            f"SET SESSION lock_wait_timeout = {max(1, round(timeout))}",
-        )
+    def _limit_statements(self, timeout: float) -> str:
+        return f"max_statement_time = {timeout:.3f}"
 
 
 def read_settings(run: Run) -> ServerSettings:

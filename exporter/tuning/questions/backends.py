@@ -158,7 +158,7 @@ def judge_rows(seen: AirflowHistory) -> Iterator[Recommendation]:
         change="Run airflow db clean regularly, a table at a time, at a quiet hour.",
         effect="queries of the scheduler and of the API, backups and migrations take less time",
         savings=Savings(),
-        counter_check="Somebody may need the old runs: export them first, or skip their tables.",
+        counter_check="The old runs may still be needed: export them first, or skip their tables.",
         risk="Deleting millions of rows at once locks tables: begin with the oldest, in small steps.",
         confidence=Confidence.MEDIUM,
         reason="how much faster queries get was not observed",

@@ -122,7 +122,7 @@ def recommend_none(seen: AirflowHistory, record: RetryRecord) -> Recommendation:
         savings=savings,
         counter_check="The class must be right: look at the last failed tries on the page /diagnosis. Classes that do "
         "recover (network, timeout) keep their retries.",
-        risk="A failure that a retry would have cured now needs somebody to clear the task.",
+        risk="A failure that a retry would have cured stays until the task is cleared.",
         confidence=get_confidence(record),
         reason=explain(record),
         queries=seen.show(RETRIED, RECOVERED, RETRY_DELAY),

@@ -29,7 +29,7 @@ class Alert(NamedTuple):
 
 
 class Cause(NamedTuple):
-    """Something that goes wrong while the context is open, and the alert that must tell of it."""
+    """A fault that lasts while the context is open, and the alert that must fire."""
 
     alert: Alert
     context: AbstractContextManager[None]

@@ -14,12 +14,12 @@ from tests.integration.airflow.stub import Answer, serve
 from tests.integration.celery import servers
 
 STARTED = 'airflow_task_queued_duration_seconds_count{{queue="{queue}"}} {starts}\n'
-"""What Airflow's API would tell of tasks that started: no Airflow runs here, so it is counted where they start."""
+"""What Airflow's API would say about tasks that started: no Airflow runs here, so it is counted where they start."""
 CONFIG = "collector: {airflow: false, statsd: false, host: false}\n"
 
 
 class Site:
-    """One broker; `name` is the label `airflow` of all that is told of it."""
+    """One broker; `name` is the label `airflow` of its alerts."""
 
     def __init__(self, name: str, url: str, folder: Path, stack: ExitStack) -> None:
         self.name = name

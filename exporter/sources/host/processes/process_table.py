@@ -49,7 +49,7 @@ class ProcessTable:
         self.unreadable_stats: dict[str, int] = {}
         """Processes whose stat file was not readable in the last full scan, by reason. Their owner is unknown."""
         self.ended_tries: deque[Try] = deque(maxlen=MAX_ENDED_TRIES)
-        """Tries that lost a process, until somebody takes them out."""
+        """Tries that lost a process, until the reader takes them."""
         self._files = files
         self._attribution = attribution
         self._clock = clock
