@@ -127,12 +127,13 @@ def measure(airflow: Airflow, failures: Failures, rate: float, seconds: float, *
         began = time.monotonic()
         count = failures.go_on(rate, seconds)
         time.sleep(2 * INTERVAL)
-        exporter.metrics()  # new series are zero in the first scrape
-        time.sleep(2)
         used = measure_tree(api) - before[0], measure_tree(exporter.pid) - before[1]
+        lasted = time.monotonic() - began
+        exporter.metrics()  # new series are zero until a reading that follows the first scrape
+        time.sleep(INTERVAL + 2)
         text = exporter.metrics()
         return Window(
-            time.monotonic() - began,
+            lasted,
             count,
             *used,
             add_up(text, r'airflow_task_logs_read_total\{outcome="read"\}'),
