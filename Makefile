@@ -104,7 +104,7 @@ e2e-advise: $(VENV)/.dev ## advice on simulated Airflows with a known optimum, f
 	$(BIN)/python -m pytest tests/e2e/advise -m e2e -n 0 -v -s --seed=$(SEED) $(PYTEST_ARGS)
 
 .PHONY: slow
-slow: $(VENV)/.dev ## run tests that need minutes of CPU: rules with two replicas or clusters, further seeds of the model of Airflow
+slow: $(VENV)/.dev ## run the tests that take seconds of CPU each: rules with two replicas or clusters, floods, further seeds of the model of Airflow
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m slow $(PYTEST_ARGS)
 
 .PHONY: bounds

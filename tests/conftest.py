@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -33,10 +34,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _forgotten_secrets() -> Iterator[None]:
-    """What one test used as a secret must not be taken out of the messages of another."""
+def _forgotten_globals() -> Iterator[None]:
+    """What one test sets for its whole process must not reach another: its secrets, and where psutil reads."""
     yield
     redaction.known_secrets.clear()
+    psutil.PROCFS_PATH = "/proc"
 
 
 @pytest.fixture

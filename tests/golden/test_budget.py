@@ -90,6 +90,7 @@ def fill(settings: AirflowSettings) -> Store:
     return store
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task_labels", "budget"), [(True, 200_000), (False, 60_000)])
 def test_lines_stay_within_the_budget(task_labels: bool, budget: int, golden: Callable[[str, bytes], None]) -> None:
     store = fill(AirflowSettings(task_labels=task_labels))

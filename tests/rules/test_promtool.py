@@ -11,7 +11,7 @@ import yaml
 from tests.rules.hardship import TOO, expand, harden, restart
 from tests.rules.rulefiles import OF_EXPORTERS, PROMETHEUS, TESTS
 
-LONG = {"approvals", "components", "failures", "waiting"}
+LONG = {"approvals", "components", "failures", "recording-tuning", "waiting"}
 """Files whose tests take promtool seconds: they evaluate weeks, or hundreds of alerts."""
 each_file = pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 each_file_some_slow = pytest.mark.parametrize(
@@ -46,6 +46,7 @@ def test_they_pass_with_two_replicas_restarts_and_two_airflows(promtool: Path, p
     run(promtool, "test", "rules", harder)
 
 
+@pytest.mark.slow
 def test_a_rule_that_adds_up_replicas_is_found(promtool: Path, tmp_path: Path) -> None:
     """The harder tests are worth something: a sum instead of max fails them, as does a rule that forgets Airflows."""
     rules = (PROMETHEUS / "rules" / "tasks.yml").read_text(encoding="utf-8")

@@ -261,6 +261,7 @@ def send_wrong_dates(airflow: Any, wrong: Callable[[], float]) -> None:
     airflow.server_time = server_time
 
 
+@pytest.mark.slow
 @WAYS
 @pytest.mark.parametrize("seed", seeds(2))
 @pytest.mark.parametrize("ahead", [300.0, -300.0, 5_000.0, -90_000.0])
@@ -278,6 +279,7 @@ def test_a_date_that_is_wrong_for_two_minutes_loses_nothing(ahead: float, seed: 
     assert compare(exporter, airflow.truth) == {}
 
 
+@pytest.mark.slow
 @WAYS
 @pytest.mark.parametrize("seconds", [-3_600.0, -300.0, -30.0, 30.0, 300.0, 3_600.0])
 def test_a_clock_that_always_differs_loses_nothing(seconds: float, way: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.integration.host.watch import Watch
@@ -14,9 +13,3 @@ from tests.integration.host.watch import Watch
 def watch(tmp_path: Path) -> Watch:
     """A host source that gets the names of tries from `watch.directory`."""
     return Watch(tmp_path / "proc")
-
-
-@pytest.fixture(autouse=True)
-def _restore_procfs_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader of the machine changes psutil's global path, which other tests in this process use."""
-    monkeypatch.setattr(psutil, "PROCFS_PATH", "/proc")

@@ -189,6 +189,7 @@ def test_written_bytes_are_the_tasks_and_counted_once(watch: Watch) -> None:
     assert watch.sums["airflow_process_written_bytes_total", ("local_worker",)] == 0
 
 
+@pytest.mark.slow
 def test_five_hundred_tasks_that_start_and_end_between_scans_are_counted_once(watch: Watch) -> None:
     """Each scan finds other processes; some tasks live through several, some are never seen."""
     chance = random.Random(4)

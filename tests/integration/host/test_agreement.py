@@ -111,6 +111,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", ["cpu", "shell"])
 def test_cpu_is_what_the_task_and_its_children_used(report: Report, job: str) -> None:
     assert report.sums[task_resources.CPU.name, job] == pytest.approx(report.measured(job, "cpu"), rel=0.05)

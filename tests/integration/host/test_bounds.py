@@ -82,6 +82,7 @@ def make_source() -> tuple[HostSource, Directory]:
     return HostSource(HostSettings(machine=False), AirflowSettings(), directory), directory
 
 
+@pytest.mark.slow
 def test_five_hundred_short_tasks_between_scans_are_counted_once_and_counters_never_decrease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,11 +55,13 @@ def count_lines(release: str, api_feeds: frozenset[Family]) -> int:
     return sum(len(family.buckets) + 3 if family.kind is Kind.HISTOGRAM else 1 for family, _ in series)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", ["2.11.2", "3.3.2"])
 def test_alone(release: str) -> None:
     assert count_lines(release, frozenset()) <= 200_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", ["2.11.2", "3.3.2"])
 def test_beside_the_api(release: str) -> None:
     assert API_LINES + count_lines(release, OF_API) <= 200_000

@@ -20,6 +20,7 @@ def rename(lines: list[Line], prefix: str) -> list[Line]:
     return [line._replace(name=prefix + line.name.removeprefix("airflow.")) for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", STREAMS, ids=str)
 @pytest.mark.parametrize("prefix", ["airflow.production.", "scheduler.", ""])
 def test_the_same_series_come_of_a_stream_under_another_prefix(stream: Stream, prefix: str) -> None:

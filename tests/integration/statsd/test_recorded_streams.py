@@ -134,6 +134,7 @@ def test_without_ids_from_the_api_3_3_in_plain_mode_has_the_same_sums_over_all_i
     assert replay.ambiguous > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_the_exporters_lines_are_those_of_the_small_reader(stream: Stream) -> None:
     """So what is shown here with plain dictionaries holds for what is received."""

@@ -163,6 +163,7 @@ def test_a_series_that_expired_is_made_anew(world: World) -> None:
     assert world.values(LEVEL) == {("g",): 2}
 
 
+@pytest.mark.slow
 def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(action_cache, "MAX_KEYS", 500)
     flood = [b"a%d:1|c" % number for number in range(30_000)] + [b"x%d:1|c" % number for number in range(10_000)]

@@ -23,6 +23,7 @@ def get_all_waits(recording: Recording) -> float:
     return runs + sum(one.wait_seconds or 0 for one in recording.tries)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "text",

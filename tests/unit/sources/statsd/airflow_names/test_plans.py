@@ -130,6 +130,7 @@ def replay(payloads: list[bytes], resolver: Resolver) -> tuple[str, dict[str, in
     return text, dict(aggregator.dropped), dict(aggregator.rejected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [True, False], ids=["config", "untold"])
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_recorded_streams_come_out_the_same(stream: Stream, config: bool) -> None:
