@@ -35,9 +35,14 @@ class ClientProcesses:
         self._found: Mapping[Client, str] = {}
 
     def set_processes(self, owned: Iterable[OwnedProcess]) -> None:
-        """Set Airflow's processes."""
+        """Set Airflow's processes.
+
+        A process that was forked has the sockets of its parent, too (the workers of the LocalExecutor those of the
+        scheduler), so the process that started first owns them.
+        """
+        started = sorted(owned, key=lambda one: (one[0].stat.start, one[0].stat.pid))
         self._components = {
-            process.stat.pid: owner.name if isinstance(owner, ComponentOwner) else TASK for process, owner in owned
+            process.stat.pid: owner.name if isinstance(owner, ComponentOwner) else TASK for process, owner in started
         }
 
     def find(self, clients: Collection[Client]) -> Mapping[Client, str]:
@@ -46,7 +51,10 @@ class ClientProcesses:
         missing = {client for client in clients if client not in known}
         components = self._components
         sockets = self._find_sockets(components, missing) if missing else {}
-        self._found = known | dict(self._find_owners(components, sockets) if sockets else ())
+        found: dict[Client, str] = {}
+        for client, component in self._find_owners(components, sockets) if sockets else ():
+            found.setdefault(client, component)
+        self._found = known | found
         return self._found
 
     def _find_sockets(self, pids: Iterable[int], clients: Collection[Client]) -> dict[int, Client]:

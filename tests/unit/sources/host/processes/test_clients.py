@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,8 +45,8 @@ def connection() -> Iterator[tuple[str, int]]:
         yield client.getsockname()
 
 
-def make_process(owner: Any) -> Any:
-    return SimpleNamespace(stat=SimpleNamespace(pid=os.getpid())), owner
+def make_process(owner: Any, pid: int = 0, start: int = 0) -> Any:
+    return SimpleNamespace(stat=SimpleNamespace(pid=pid or os.getpid(), start=start)), owner
 
 
 def test_the_process_of_a_real_connection(connection: tuple[str, int]) -> None:
@@ -57,6 +58,22 @@ def test_the_process_of_a_real_connection(connection: tuple[str, int]) -> None:
     assert clients.find({connection}) == {connection: "scheduler"}, "it is kept while it is asked for"
     assert clients.find(set()) == {}
     assert clients.find({connection}) == {}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_socket_that_a_forked_process_has_too_is_its_parents(order: int) -> None:
+    """As the workers of the LocalExecutor have the scheduler's: the scheduler waits for a lock, not its worker."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        child = subprocess.Popen(["sleep", "60"], pass_fds=[client.fileno()])
+        try:
+            parent = make_process(ComponentOwner("scheduler"), start=1)
+            worker = make_process(ComponentOwner("local_worker"), child.pid, start=2)
+            clients = ClientProcesses(ProcFiles(Path("/proc")))
+            clients.set_processes([parent, worker][::order])
+            assert clients.find({client.getsockname()}) == {client.getsockname(): "scheduler"}
+        finally:
+            child.kill()
+            child.wait()
 
 
 def test_the_process_of_a_task(connection: tuple[str, int]) -> None:
