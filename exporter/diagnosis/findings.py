@@ -15,6 +15,7 @@ from exporter.diagnosis.reasons import DATABASE, SCHEDULER, SENSOR, Patience, Re
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
 from exporter.diagnosis.suggestions import suggest
 from exporter.diagnosis.waits.dags import Blocked
+from exporter.diagnosis.waits.database import Obstacle
 from exporter.diagnosis.waits.parked import PARKED, ParkedContext, describe_parked, get_begin
 from exporter.diagnosis.waits.running import Suspicion
 from exporter.diagnosis.waits.stalled import Stall, get_stall_object
@@ -93,6 +94,12 @@ class Finding:
         self.facts += [fact for fact in facts if fact not in self.facts][: max(0, MAX_FACTS - len(self.facts))]
         self.suggestion = self.suggestion or suggestion
         self.escalated = self.escalated or escalated
+
+    def add_obstacle(self, obstacle: Obstacle) -> None:
+        """Add what holds up the scheduler in the database."""
+        self.limit, self.used = obstacle.limit, obstacle.used
+        self.note_since(obstacle.since)
+        self.add_facts(obstacle.facts, obstacle.suggestion, escalated=False)
 
     @property
     def patience(self) -> Patience:
@@ -225,10 +232,7 @@ class _Findings:
         """Add what holds up the scheduler in the database, even if nothing waits at this moment."""
         obstacle = self._situation.obstacle
         if obstacle is not None:
-            finding = self.get(DATABASE, obstacle.object)
-            finding.limit, finding.used = obstacle.limit, obstacle.used
-            finding.note_since(obstacle.since)
-            finding.add_facts(obstacle.facts, obstacle.suggestion, escalated=False)
+            self.get(DATABASE, obstacle.object).add_obstacle(obstacle)
 
     def add_stall(self, stall: Stall) -> None:
         """Add a run that does not go on."""
@@ -282,8 +286,10 @@ def build_findings(situation: Situation, waiting: Waiting, more: Observations = 
     for finding in findings.found.values():
         holders.describe(finding)
         finding.suggestion = finding.suggestion or suggest(finding)
+    return sort_findings(findings.found.values())
+
+
+def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
+    """Those for which waiting does not help first, then by how many wait."""
     order = list(Patience)
-    return sorted(
-        findings.found.values(),
-        key=lambda one: (order.index(one.patience), -one.count, one.reason.name, one.object),
-    )
+    return sorted(findings, key=lambda one: (order.index(one.patience), -one.count, one.reason.name, one.object))

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from exporter.diagnosis.findings import MAX_NAMED, Finding
+from exporter.diagnosis.findings import MAX_NAMED, Finding, sort_findings
+from exporter.diagnosis.reasons import DATABASE
+from exporter.diagnosis.waits.database import DatabaseFacts, find_obstacle
 
 
 class FailedTry(NamedTuple):
@@ -70,6 +72,20 @@ class Diagnosis(NamedTuple):
     """The last ones, the newest first."""
     costs: Sequence[CostFinding] = ()
     """What costs more than it does, the most expensive first."""
+
+
+def add_obstacle(diagnosis: Diagnosis, facts: DatabaseFacts | None) -> Diagnosis:
+    """The diagnosis with what the database shows now.
+
+    A lock that holds up the scheduler often holds up the API server too: then Airflow gives no new reading.
+    """
+    obstacle = find_obstacle(facts)
+    if facts is None or obstacle is None or any(one.reason is DATABASE for one in diagnosis.findings):
+        return diagnosis
+    finding = Finding(DATABASE, obstacle.object)
+    finding.add_obstacle(obstacle)
+    findings = sort_findings([*diagnosis.findings, finding])
+    return diagnosis._replace(time=diagnosis.time or facts.now, findings=findings)
 
 
 def to_json(diagnosis: Diagnosis) -> dict[str, object]:

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.diagnosis.costs.rows import MemoryGrowth
-from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding
+from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding, add_obstacle
 from exporter.diagnosis.waits import running
 
 if TYPE_CHECKING:
@@ -154,8 +154,9 @@ class Directory:
 
     @property
     def diagnosis(self) -> Diagnosis | None:
-        """The newest diagnosis; None before it was known what waits."""
-        return self._diagnosis if self._diagnosis.time else None
+        """The newest diagnosis; None before it was known what waits, or what holds up the database."""
+        diagnosis = add_obstacle(self._diagnosis, self.get_database())
+        return diagnosis if diagnosis.time else None
 
     def record_machine(self, machine: running.Machine) -> None:
         """Record what is seen of the machine that the exporter runs on."""

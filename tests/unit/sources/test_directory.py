@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from exporter.sources.directory import DAG_LIFETIME, Directory
+from exporter.diagnosis.waits.database import BlockedSessions, DatabaseFacts
+from exporter.sources.directory import DAG_LIFETIME, MAX_DATABASE_AGE, Directory
 
 
 def test_a_dag_and_its_tasks_are_known_for_a_day_after_the_last_list_that_had_it() -> None:
@@ -21,3 +22,26 @@ def test_a_dag_and_its_tasks_are_known_for_a_day_after_the_last_list_that_had_it
     assert directory.dag_ids == frozenset({"etl"})
     assert not directory.has_task("etl.eu", "load.all")
     assert directory.revision > spelling
+
+
+def test_a_lock_is_named_at_once_though_airflow_gives_no_new_reading() -> None:
+    now = [0.0]
+    directory = Directory(lambda: now[0])
+    assert Directory().diagnosis is None
+    lock = BlockedSessions("scheduler", "other_application", "task_instance", 1, since=60.0)
+    directory.record_database(DatabaseFacts(90.0, connections=20, limit=100.0, blocked=[lock]))
+    diagnosis = directory.diagnosis
+    assert diagnosis is not None
+    assert diagnosis.time == 90.0
+    assert [(one.reason.name, one.object, one.since) for one in diagnosis.findings] == [
+        ("database", "task_instance", 60.0)
+    ]
+    directory.record_findings(80.0, diagnosis.findings)
+    again = directory.diagnosis
+    assert again is not None
+    assert len(again.findings) == 1
+    now[0] += MAX_DATABASE_AGE + 1
+    directory.record_findings(180.0, [])
+    ended = directory.diagnosis
+    assert ended is not None
+    assert ended.findings == []
