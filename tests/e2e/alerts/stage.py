@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -19,12 +21,15 @@ from tests.e2e.alerts import overrides
 from tests.e2e.alerts.history import NAME as HISTORY
 from tests.e2e.alerts.history import LeakingWorker
 from tests.e2e.exactness.console import Console
+from tests.e2e.exactness.database import Database
 from tests.e2e.exactness.environment import leave, wait_until
 from tests.e2e.exactness.prometheus import Prometheus, find_prometheus
 from tests.e2e.exactness.subject import Subject
 
 NAME = "e2e"
 """The label `airflow` of what our exporter tells."""
+DATABASE_URL = "database-url"
+"""The file with the URL of the metadata database."""
 PARSE_SECONDS = 180.0
 Say = Callable[[str], None]
 
@@ -48,6 +53,8 @@ class Plan(NamedTuple):
     """Of Airflow, as whom the exporter reads."""
     exporter_module: str = "exporter"
     """What is run as the exporter."""
+    reads_database: bool = False
+    """Whether the exporter reads the metadata database, too."""
 
 
 class Stage(NamedTuple):
@@ -85,6 +92,8 @@ def open_stage(plan: Plan, folder: Path, say: Say, worker: LeakingWorker | None 
         airflow = start_airflow(plan, folder, port, say)
         stack.callback(leave, airflow)
         airflow.up()
+        if plan.reads_database:
+            add_reader(airflow, folder)
         console = Console(airflow)
         stack.callback(console.close)
         exporter = Subject(folder / "exporter", exporter_flags(plan, airflow, folder, port), plan.exporter_module)
@@ -153,6 +162,7 @@ def exporter_flags(plan: Plan, airflow: Airflow, folder: Path, statsd_port: int)
         "--statsd.listen-tcp=",
         f"--statsd.release={airflow.version}",
         *celery_flags(airflow, folder),
+        *([f"--database.url-file={folder / DATABASE_URL}", "--database.interval=5s"] if plan.reads_database else ()),
         *plan.exporter_flags,
     ]
 
@@ -164,6 +174,17 @@ def celery_flags(airflow: Airflow, folder: Path) -> list[str]:
     file = folder / "broker-url"
     file.write_text(airflow.environ()["AIRFLOW__CELERY__BROKER_URL"], encoding="utf-8")
     return [f"--celery.broker-url-file={file}"]
+
+
+def add_reader(airflow: Airflow, folder: Path) -> None:
+    """Give the exporter a user of its own in the metadata database, with the least rights."""
+    password = secrets.token_urlsafe(16)
+    role = f"CREATE ROLE exporter LOGIN PASSWORD '{password}'; GRANT pg_monitor TO exporter;"
+    Database(airflow.database_url).execute(role)
+    address = urlsplit(airflow.database_url)
+    file = folder / DATABASE_URL
+    file.touch(mode=0o600)
+    file.write_text(f"postgresql://exporter:{password}@{address.hostname}:{address.port}{address.path}")
 
 
 def start_alertmanager(plan: Plan, folder: Path, inbox: Inbox) -> Alertmanager:

@@ -132,4 +132,14 @@ COSTS = (
     make_fault("everything is skipped", "all_skipped", "nothing_to_do", "skip", start_many("nothing_to_do", 4)),
 )
 CROWDED = (make_fault("parallelism too high", "starved_of_cpu", "burns", "parallelism", burn_together),)
-LOCKED = (make_fault("a locked table", "database scheduler", "task_instance", "database", lock_table, seconds=60.0),)
+LOCKED = (
+    make_fault(
+        "a locked table",
+        "database",
+        "task_instance",
+        "session",
+        lock_table,
+        "AirflowDatabaseBlocksScheduler",
+        seconds=60.0,
+    ),
+)

@@ -93,4 +93,5 @@ def make_plan(version: str, scene: Scene) -> Plan:
         executor=scene.executor,
         user="admin",
         exporter_module=HURRIED,
+        reads_database=True,
     )
