@@ -22,7 +22,7 @@ class Series:
     `value` is a number, or for a histogram a list: the count of each bucket (not cumulative, +Inf last), then the sum.
     A series that is not `revealed` is exposed as zero (see ledger.py); `exposed_at` is when it was first exposed so, in
     monotonic seconds, 0 before. `text` and `rendered_value` are a cache of exposition.py: the rendered line, and the
-    value in it (of a histogram the sum).
+    value in it. Of a histogram they are all lines and all cells, or labels with the sum, and the sum.
     """
 
     __slots__ = ("exposed_at", "labels", "rendered_value", "revealed", "text", "value")
@@ -34,7 +34,7 @@ class Series:
         self.revealed = revealed
         self.exposed_at = 0.0
         self.text = b""
-        self.rendered_value: float | list[float] | None = None
+        self.rendered_value: float | tuple[float, ...] | None = None
 
     @property
     def cells(self) -> list[float]:
