@@ -14,6 +14,7 @@ from exporter.collect.status import SourceStatus
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.family import Family, Kind, Labels
 from exporter.metrics.reading import REASONS, Change
+from exporter.revision import REVISION
 from exporter.store.ledger import Ledger
 from exporter.store.persistence.state_store import StateStore
 from exporter.store.store import Store
@@ -99,7 +100,7 @@ class Telemetry:
         events = [self._events.popleft() for _ in range(len(self._events))]
         self._ledger.publish(self._ledger.stage(events))
         tables: dict[Family, Values] = {**source_tables(statuses), **reader_tables(statuses)}
-        tables[exporter.BUILD_INFO] = {(__version__, platform.python_version()): 1}
+        tables[exporter.BUILD_INFO] = {(__version__, REVISION, platform.python_version()): 1}
         tables[exporter.UI_INFO] = {(self.ui_url,): 1} if self.ui_url else {}
         tables[exporter.EXPORTER_UI_INFO] = {(self.exporter_url,): 1} if self.exporter_url else {}
         tables[exporter.CLOCK_SKEW] = {(source,): skew for source, skew in self.clock_skew.items()}

@@ -13,8 +13,8 @@ BY_READER = "the supervisor, by reader"
 
 BUILD_INFO = gauge(
     "airflow_exporter_build_info",
-    help="1, with the versions of the exporter and of the Python it runs on",
-    labels=("version", "python"),
+    help="1, with the version and the git revision of the exporter, and the version of the Python it runs on",
+    labels=("version", "revision", "python"),
 )
 UI_INFO = gauge(
     "airflow_ui_info",
