@@ -2,18 +2,23 @@
 ARG PYTHON_IMAGE=python:3.13.9-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
+ARG REVISION=
 WORKDIR /source
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml hatch_build.py constraints.txt README.md LICENSE ./
 COPY exporter exporter
 COPY docs/runbooks docs/runbooks
 COPY prometheus/rules prometheus/rules
 COPY prometheus/alerts prometheus/alerts
 COPY alertmanager/alertmanager.yml alertmanager/
+COPY alertmanager/receivers alertmanager/receivers
 COPY alertmanager/templates alertmanager/templates
 COPY grafana/dashboards grafana/dashboards
+COPY charts/airflow-metrics-exporter charts/airflow-metrics-exporter
+COPY examples examples
+COPY packages/systemd packages/systemd
 # The environment has no pip: nothing in the image can install packages.
 RUN python -m venv --without-pip /opt/exporter \
-    && python -m pip --python /opt/exporter/bin/python install --no-cache-dir --disable-pip-version-check \
+    && AIRFLOW_EXPORTER_BUILD_REVISION="${REVISION}" python -m pip --python /opt/exporter/bin/python install --no-cache-dir --disable-pip-version-check \
         --constraint constraints.txt '.[speed,regex,celery,database]'
 
 FROM ${PYTHON_IMAGE}

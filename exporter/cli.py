@@ -7,16 +7,24 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import NoReturn
 
 import click
 
 from exporter import __version__
-from exporter.commands.parameters import ADVISE_PARAMETERS, EXPLAIN_PARAMETERS, JSON, OFFLINE_FLAG
+from exporter.commands.parameters import (
+    ADVISE_PARAMETERS,
+    BUNDLE_PARAMETERS,
+    EXPLAIN_PARAMETERS,
+    JSON,
+    OFFLINE_FLAG,
+    RULES_PARAMETERS,
+)
 from exporter.config import flags, loader
 from exporter.config.flags import FLAGS, FlagCommand, collect_flags
+from exporter.revision import REVISION
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 EPILOG = "The default command is serve: airflow-exporter --airflow.url=URL is airflow-exporter serve --airflow.url=URL."
@@ -64,20 +72,15 @@ def fail(*problems: str) -> NoReturn:
     sys.exit(1)
 
 
-def describe_system() -> str:
-    """System, release and machine. The module `platform` would start a process for it."""
+def describe_build() -> str:
+    """Revision, Python, system and machine. For the system, the module `platform` would start a process."""
     system = os.uname()
-    return f"{system.sysname} {system.release} {system.machine}"
-
-
-RULE_FORMATS = ("prometheus", "kubernetes")
-"""Plain rule files, or PrometheusRule objects."""
+    python = platform.python_version()
+    return f"revision {REVISION}, Python {python}, {system.sysname} {system.release} {system.machine}"
 
 
 @click.group(cls=ServingGroup, epilog=EPILOG, context_settings=CONTEXT)
-@click.version_option(
-    __version__, message=f"airflow-exporter %(version)s (Python {platform.python_version()}, {describe_system()})"
-)
+@click.version_option(__version__, message=f"airflow-exporter %(version)s ({describe_build()})")
 def main() -> None:
     """Prometheus exporter for Apache Airflow."""
 
@@ -168,38 +171,48 @@ def metrics(form: str) -> None:
     click.echo(FORMATS[form](FAMILIES))
 
 
-@main.command()
-@click.option("--identity", default="airflow", show_default=True, help="Labels that identify an Airflow.")
-@click.option("--format", "form", type=click.Choice(RULE_FORMATS), default=RULE_FORMATS[0], show_default=True)
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False),
-    help="Folder for the rules, dashboards and Alertmanager configuration.",
-)
-def rules(identity: str, form: str, output: str | None) -> None:
+@main.command(params=list(RULES_PARAMETERS))
+def rules(form: str, output: str | None, **given: object) -> None:
     """Print the rules and alerts of this release, or write them with the dashboards and the Alertmanager configuration.
 
     The label airflow identifies an Airflow, so it must be unique. If one ruler evaluates several clusters with Airflows
     of the same name, use --identity=airflow,cluster,namespace to add further labels everywhere.
     """
-    from pathlib import Path
-
     from exporter.commands import bundle
-    from exporter.commands.identity import IdentityError, parse_identity
+
+    if output:
+        write_or_fail(output, given, lambda *chosen: bundle.render_files(form, *chosen))
+        return
+    render = bundle.render_all_objects if form == "kubernetes" else bundle.render_all_rules
+    try:
+        click.echo(render(*bundle.parse_choices(given)), nl=False)
+    except ValueError as error:
+        fail(str(error))
+
+
+@main.command(params=list(BUNDLE_PARAMETERS))
+def bundle(output: str, **given: object) -> None:
+    """Write all else that belongs to this release: rules and alerts (files and PrometheusRule objects), dashboards,
+    runbooks, the configuration of Alertmanager, the Helm chart, examples, and systemd units.
+    """
+    from exporter.commands.bundle_folder import render_bundle
+
+    write_or_fail(output, given, render_bundle)
+
+
+def write_or_fail(
+    output: str, given: Mapping[str, object], render: Callable[..., Iterable[tuple[PurePath, str]]]
+) -> None:
+    """Write the files that `render` makes of the further labels and the settings."""
+    from exporter.commands import bundle
 
     try:
-        further = parse_identity(identity)[1:]
-    except IdentityError as error:
-        fail(f"--identity={error}")
-    if output is None:
-        click.echo(
-            bundle.render_all_objects(further) if form == "kubernetes" else bundle.render_all_rules(further), nl=False
-        )
-        return
-    try:
-        click.echo(f"{bundle.write_folder(Path(output), form, further)} files written to {output}")
+        written = bundle.write_files(Path(output), render(*bundle.parse_choices(given)))
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}")
+        fail(f"{error.filename}: {error.strerror}; set --output to a folder that can be written")
+    except ValueError as error:
+        fail(str(error))
+    click.echo(f"{written} files written to {output}")
 
 
 @main.command(cls=FlagCommand, shows=flags.affects_probe, params=list(FLAGS))
@@ -222,8 +235,6 @@ def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, w
 
     Without LINES, they are read from standard input.
     """
-    from pathlib import Path
-
     from exporter.commands import explain as explaining
 
     settings = load(given).settings
@@ -257,8 +268,6 @@ def runbooks(name: str | None, output: str | None, form: str) -> None:
 
     Alerts link to the copy if its address is set as the label `runbooks` in prometheus/rules/settings.yml.
     """
-    from pathlib import Path
-
     from exporter.web.runbook_files import list_runbooks, read_runbook
     from exporter.web.runbook_pages import write_static_copy
 

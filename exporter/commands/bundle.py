@@ -1,4 +1,4 @@
-"""The command `rules`: writes the rules, alerts, dashboards and Alertmanager configuration of this release.
+"""The files of the commands `rules` and `bundle`: rules, alerts, dashboards and Alertmanager configuration.
 
 If one ruler evaluates the Airflows of several clusters, further labels identify an Airflow besides `airflow`; they are
 added everywhere. Files keep their comments and order; without further labels they are written unchanged.
@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import yaml
 
-from exporter.commands.identity import AIRFLOW, rewrite_dashboard_text, rewrite_promql, rewrite_template
+from exporter.commands.identity import (
+    AIRFLOW,
+    IdentityError,
+    parse_identity,
+    rewrite_dashboard_text,
+    rewrite_promql,
+    rewrite_template,
+)
+from exporter.commands.rule_settings import DEFAULTS, FILE, RuleSettings, parse_settings
+from exporter.commands.yaml_edits import TextEdit, apply_edits, walk_pairs
 
 PACKAGE_FOLDER = Path(__file__).parents[1] / "bundle_files"
 REPOSITORY_FOLDER = Path(__file__).parents[2]
@@ -23,8 +32,11 @@ FOLDERS = {
     "alerts": "prometheus/alerts",
     "alertmanager": "alertmanager",
     "dashboards": "grafana/dashboards",
+    "charts": "charts",
+    "examples": "examples",
+    "systemd": "packages/systemd",
 }
-"""Folders of the repository; a wheel has them in PACKAGE_FOLDER."""
+"""Folders of the repository; a wheel has them in PACKAGE_FOLDER, as pyproject.toml says."""
 RULE_OBJECT_HEAD = """# Generated from {source} by {generator}: change that one.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
@@ -40,8 +52,6 @@ LABEL_LIST_KEYS = frozenset({"group_by", "equal"})
 """Keys of the Alertmanager configuration with lists of labels that identify a group."""
 Json = dict[str, Any] | list[Any] | str | float | None
 """A value of a dashboard."""
-TextEdit = tuple[int, int, str]
-"""Start, end, and the new text between them."""
 
 
 def get_folder(name: str) -> Path:
@@ -55,18 +65,25 @@ def list_rule_files() -> list[Path]:
     return [path for name in ("rules", "alerts") for path in sorted(get_folder(name).glob("*.yml"))]
 
 
-def render_rules(path: Path, further: Sequence[str] = ()) -> str:
-    """A file of rules, with the further labels added."""
+def render_rules(path: Path, further: Sequence[str] = (), settings: RuleSettings = DEFAULTS) -> str:
+    """A file of rules, with the further labels and the settings. Raises SettingsError."""
     text = path.read_text(encoding="utf-8")
-    return _apply_edits(text, _list_rule_edits(yaml.compose(text), text, further)) if further else text
+    if further:
+        text = apply_edits(text, _list_rule_edits(yaml.compose(text), text, further))
+    return settings.apply(text) if path.match(str(FILE)) else text
 
 
-def render_rule_object(path: Path, further: Sequence[str] = (), generator: str = "airflow-exporter rules") -> str:
+def render_rule_object(
+    path: Path,
+    further: Sequence[str] = (),
+    generator: str = "airflow-exporter rules",
+    settings: RuleSettings = DEFAULTS,
+) -> str:
     """A file of rules as a PrometheusRule object."""
     head = RULE_OBJECT_HEAD.format(
         source=f"prometheus/{path.parent.name}/{path.name}", generator=generator, name=get_object_name(path)
     )
-    return head + "".join(f"  {line}".rstrip() + "\n" for line in render_rules(path, further).splitlines())
+    return head + "".join(f"  {line}".rstrip() + "\n" for line in render_rules(path, further, settings).splitlines())
 
 
 def get_object_name(path: Path) -> str:
@@ -74,15 +91,15 @@ def get_object_name(path: Path) -> str:
     return f"{path.parent.name}-{path.stem}"
 
 
-def render_all_rules(further: Sequence[str] = ()) -> str:
+def render_all_rules(further: Sequence[str] = (), settings: RuleSettings = DEFAULTS) -> str:
     """All rules and alerts as one YAML file."""
-    bodies = (render_rules(path, further).replace("\ngroups:\n", "\n", 1) for path in list_rule_files())
+    bodies = (render_rules(path, further, settings).replace("\ngroups:\n", "\n", 1) for path in list_rule_files())
     return "groups:\n" + "\n".join(body.rstrip("\n") + "\n" for body in bodies)
 
 
-def render_all_objects(further: Sequence[str] = ()) -> str:
+def render_all_objects(further: Sequence[str] = (), settings: RuleSettings = DEFAULTS) -> str:
     """All PrometheusRule objects as YAML documents."""
-    return "---\n".join(render_rule_object(path, further) for path in list_rule_files())
+    return "---\n".join(render_rule_object(path, further, settings=settings) for path in list_rule_files())
 
 
 def render_dashboard(path: Path, further: Sequence[str] = ()) -> str:
@@ -98,7 +115,7 @@ def render_dashboard(path: Path, further: Sequence[str] = ()) -> str:
 def render_alertmanager(path: Path, further: Sequence[str] = ()) -> str:
     """The Alertmanager configuration; groups and inhibitions use the further labels too."""
     text = path.read_text(encoding="utf-8")
-    return _apply_edits(text, _list_label_edits(yaml.compose(text), further)) if further else text
+    return apply_edits(text, _list_label_edits(yaml.compose(text), further)) if further else text
 
 
 def render_template(path: Path, further: Sequence[str] = ()) -> str:
@@ -107,13 +124,15 @@ def render_template(path: Path, further: Sequence[str] = ()) -> str:
     return WHERE_TEMPLATE.sub(lambda found: found[1] + found[2] + named + found[3], path.read_text(encoding="utf-8"))
 
 
-def render_files(form: str, further: Sequence[str] = ()) -> Iterator[tuple[PurePosixPath, str]]:
+def render_files(
+    form: str, further: Sequence[str] = (), settings: RuleSettings = DEFAULTS
+) -> Iterator[tuple[PurePosixPath, str]]:
     """Yield path and text of each file of the bundle. `form` is prometheus or kubernetes."""
     for path in list_rule_files():
         if form == "kubernetes":
-            yield PurePosixPath(f"{get_object_name(path)}.yaml"), render_rule_object(path, further)
+            yield PurePosixPath(f"{get_object_name(path)}.yaml"), render_rule_object(path, further, settings=settings)
         else:
-            yield PurePosixPath(path.parent.name, path.name), render_rules(path, further)
+            yield PurePosixPath(path.parent.name, path.name), render_rules(path, further, settings)
     alertmanager, dashboards = get_folder("alertmanager"), get_folder("dashboards")
     yield (
         PurePosixPath("alertmanager/alertmanager.yml"),
@@ -125,39 +144,30 @@ def render_files(form: str, further: Sequence[str] = ()) -> Iterator[tuple[PureP
         yield PurePosixPath("dashboards", path.name), render_dashboard(path, further)
 
 
-def write_folder(folder: Path, form: str, further: Sequence[str] = ()) -> int:
-    """Write all files, and return how many. Raises OSError."""
-    files = list(render_files(form, further))
-    for name, text in files:
+def parse_choices(given: Mapping[str, Any]) -> tuple[tuple[str, ...], RuleSettings]:
+    """The further labels and the settings, from the options of a command. Raises ValueError, which names the option."""
+    try:
+        return parse_identity(given["identity"])[1:], parse_settings(given)
+    except IdentityError as error:
+        raise ValueError(f"--identity={error}") from error
+
+
+def write_files(folder: Path, files: Iterable[tuple[PurePath, str]]) -> int:
+    """Write all files, and return how many. Raises OSError, and before the first is written SettingsError."""
+    texts = list(files)
+    for name, text in texts:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
-    return len(files)
+    return len(texts)
 
 
-# ---- edits in place, at the positions that the YAML parser reports, so that comments stay ----------
-
-
-def _apply_edits(text: str, edits: Iterator[TextEdit]) -> str:
-    for start, end, fresh in sorted(edits, reverse=True):
-        text = text[:start] + fresh + text[end:]
-    return text
-
-
-def _walk_pairs(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
-    """Yield each key with its value, at every depth."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield key.value, value
-            yield from _walk_pairs(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _walk_pairs(item)
+# ---- edits ---------------------------------------------------------------------------------------
 
 
 def _list_rule_edits(document: yaml.Node | None, text: str, further: Sequence[str]) -> Iterator[TextEdit]:
     """Yield the edits of expressions and annotations."""
-    for key, value in _walk_pairs(document):
+    for key, value in walk_pairs(document):
         if key == "expr":
             yield _build_edit(value, text, rewrite_promql, further)
         elif key == "annotations":
@@ -173,7 +183,7 @@ def _build_edit(
 
 
 def _list_label_edits(document: yaml.Node | None, further: Sequence[str]) -> Iterator[TextEdit]:
-    for key, value in _walk_pairs(document):
+    for key, value in walk_pairs(document):
         if key in LABEL_LIST_KEYS:
             yield from (
                 (item.start_mark.index, item.end_mark.index, ", ".join((AIRFLOW, *further)))

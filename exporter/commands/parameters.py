@@ -86,3 +86,42 @@ ADVISE_PARAMETERS = (
     click.Option(["--output"], default="", type=click.Path(), metavar="FILE", help="Write the report to this file."),
 )
 """Parameters of `advise`."""
+
+RULE_CHOICES = (
+    click.Option(
+        ["--identity"],
+        default="airflow",
+        show_default=True,
+        metavar="LABELS",
+        help="Labels that identify an Airflow, as in airflow,cluster.",
+    ),
+    click.Option(
+        ["--threshold", "thresholds"],
+        multiple=True,
+        metavar="NAME=NUMBER",
+        help="Another threshold, as in dag_late_seconds=3600; docs/alerts.md lists all. Repeatable.",
+    ),
+    click.Option(["--grafana-url"], metavar="URL", help="Address of Grafana, for links in alerts."),
+    click.Option(["--runbooks-url"], metavar="URL", help="Address of the runbooks, for links in alerts."),
+)
+"""What differs in the rules of one user from those of the repository."""
+
+RULES_PARAMETERS = (
+    *RULE_CHOICES,
+    click.Option(
+        ["--format", "form"], type=click.Choice(["prometheus", "kubernetes"]), default="prometheus", show_default=True
+    ),
+    click.Option(
+        ["--output"],
+        type=click.Path(file_okay=False),
+        metavar="DIR",
+        help="Folder for the rules, dashboards and Alertmanager configuration.",
+    ),
+)
+"""Parameters of `rules`."""
+
+BUNDLE_PARAMETERS = (
+    click.Option(["--output"], type=click.Path(file_okay=False), metavar="DIR", required=True, help="Folder to write."),
+    *RULE_CHOICES,
+)
+"""Parameters of `bundle`."""

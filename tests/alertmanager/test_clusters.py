@@ -11,7 +11,7 @@ from exporter.commands import bundle
 
 
 def test_it_groups_and_holds_back_within_one_cluster(amtool: Path, tmp_path: Path) -> None:
-    bundle.write_folder(tmp_path, "prometheus", ("cluster",))
+    bundle.write_files(tmp_path, bundle.render_files("prometheus", ("cluster",)))
     file = tmp_path / "alertmanager" / "alertmanager.yml"
     done = subprocess.run([amtool, "check-config", file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -64,7 +64,7 @@ def address(status: list[int]) -> Iterator[str]:
 
 
 def test_the_version_is_told() -> None:
-    assert invoke("--version").output.startswith(f"airflow-exporter {__version__} (Python 3.")
+    assert invoke("--version").output.startswith(f"airflow-exporter {__version__} (revision unknown, Python 3.")
 
 
 def test_help_lists_the_commands() -> None:

@@ -1,0 +1,46 @@
+"""The command `bundle`: everything besides the exporter itself that belongs to this release, in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+from exporter import __version__
+from exporter.commands.bundle import get_folder, get_object_name, list_rule_files, render_files, render_rule_object
+from exporter.commands.rule_settings import DEFAULTS, RuleSettings
+from exporter.revision import REVISION
+from exporter.web.runbook_files import list_runbooks, read_runbook
+
+COPIED = ("charts", "examples", "systemd")
+"""Folders that are written unchanged."""
+RELEASE = """airflow-metrics-exporter {version}, revision {revision}
+
+rules/, alerts/      rules and alerts for Prometheus; thresholds and links are in rules/settings.yml
+kubernetes/          the same as PrometheusRule objects
+alertmanager/        the configuration of Alertmanager, its templates and examples of receivers
+dashboards/          dashboards for Grafana
+runbooks/            what to do when an alert fires, as Markdown
+charts/              the Helm chart; its rules have the identity, thresholds and links of its own values
+examples/            configuration of the exporter, and of its web server
+systemd/             units, environment files, sysusers and tmpfiles
+"""
+
+
+def render_bundle(
+    further: Sequence[str] = (), settings: RuleSettings = DEFAULTS
+) -> Iterator[tuple[PurePosixPath, str]]:
+    """Yield path and text of each file. Raises SettingsError."""
+    yield PurePosixPath("RELEASE"), RELEASE.format(version=__version__, revision=REVISION)
+    yield from render_files("prometheus", further, settings)
+    for path in list_rule_files():
+        text = render_rule_object(path, further, settings=settings)
+        yield PurePosixPath("kubernetes", f"{get_object_name(path)}.yaml"), text
+    for path in sorted((get_folder("alertmanager") / "receivers").glob("*.yml")):
+        yield PurePosixPath("alertmanager/receivers", path.name), path.read_text(encoding="utf-8")
+    for name in list_runbooks():
+        yield PurePosixPath("runbooks", f"{name}.md"), read_runbook(name) or ""
+    for folder in COPIED:
+        for path in sorted(path for path in get_folder(folder).rglob("*") if path.is_file()):
+            yield PurePosixPath(folder, path.relative_to(get_folder(folder))), path.read_text(encoding="utf-8")
+    if settings != DEFAULTS:
+        yield PurePosixPath("charts/values.yaml"), settings.to_chart_values()
