@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
+from exporter.commands.cardinality import format_cardinality
 from exporter.metrics.family import Family
 
 COLUMNS = ("name", "kind", "labels", "help")
@@ -30,6 +31,7 @@ def to_dict(family: Family) -> dict[str, Any]:
         "since": family.since,
         "audience": family.audience,
         "buckets": list(family.buckets),
+        "cardinality": format_cardinality(family),
         "cap": family.cap,
         "closed": {label: list(values) for label, values in family.closed.items()},
     }
@@ -69,11 +71,11 @@ def format_section(source: str, reader: str, families: Iterable[Family]) -> Iter
     """Yield the lines of the section of one reader."""
     yield f"## {source}{f': {reader}' if reader else ''}"
     yield ""
-    yield "| metric | type | labels | meaning | origin | since | for |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    yield "| metric | type | labels | lines | cap | meaning | origin | since | for |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for family in families:
-        labels = format_labels(family)
-        cells = (f"`{family.name}`", family.kind, labels, family.help, family.origin, family.since, family.audience)
+        shape = (f"`{family.name}`", family.kind, format_labels(family), format_cardinality(family), f"{family.cap:,}")
+        cells = (*shape, family.help, family.origin, family.since, family.audience)
         yield "| " + " | ".join(escape_cell(str(cell)) for cell in cells) + " |"
     yield ""
 
