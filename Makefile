@@ -132,6 +132,11 @@ docs: $(VENV)/.dev ## generate docs/, prometheus/kubernetes/ and the files of th
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.kubernetes
 
+.PHONY: site
+site: $(VENV)/.site ## build the documentation as a site in build/site, and check its links (a minute)
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs/site . build/site
+	$(BIN)/python -m docs.site.check build/site
+
 .PHONY: dashboards
 dashboards: $(VENV)/.dev ## generate grafana/dashboards/ from grafana/boards/
 	$(BIN)/python -m grafana.boards
@@ -165,3 +170,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the exporter and what its tests need into $(VENV) ..."
 	@$(INSTALL) '.[dev]'
 	@touch $@ $(VENV)/.exporter
+
+$(VENV)/.site: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what the site is built with into $(VENV) ..."
+	@$(INSTALL) '.[docs]'
+	@touch $@

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from docs.matrix import write_events, write_matrix
 from docs.reason_pages import PAGES
 from docs.rulesheet import write_alerts, write_thresholds
+from docs.support import write_support
 from exporter.cli import main as command
 from exporter.commands.metrics import format_markdown
 from exporter.config.option import VARIABLE_PREFIX, Option
@@ -129,6 +130,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "outcomes": write_outcomes,
     "alerts": write_alerts,
     "thresholds": write_thresholds,
+    "support": write_support,
     "options": write_options,
     "example": write_example,
     "commands": write_commands,

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from exporter import redaction
 
 GOLDEN = Path(__file__).parent / "golden"
+CHECKED = "command of a page that was not run"
 NOT_RUN = "a program is missing"
 NO_PROMTOOL = f"{NOT_RUN}: promtool is neither in PATH nor named by $PROMTOOL"
 
@@ -31,6 +32,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = Counter(str(report.longrepr[-1]) for report in skipped if NOT_RUN in str(report.longrepr))
     for reason, tests in reasons.items():
         terminalreporter.write_sep("!", f"{tests} tests did NOT run: {reason}", red=True, bold=True)
+    passed = terminalreporter.stats.get("passed", [])
+    looked_at = Counter(why for report in passed for name, why in report.user_properties if name == CHECKED)
+    for why, commands in looked_at.items():
+        terminalreporter.write_line(f"{commands} commands of pages not run, only checked: {why}")
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,8 @@
 """Every command in README and docs works as it stands there; every file, option and variable that they name is there.
 
 A command of a program without an entry in HANDLERS fails: decide how it is tried. Paths of a machine (`/var/lib`,
-`/run/secrets`) lead into a folder of the test's, ports are chosen by the kernel, and what reaches beyond this
-repository is checked without being run.
+`/run/secrets`) lead into a folder of the test's, and ports are chosen by the kernel. What reaches beyond this
+repository is checked without being run: CHECKED_ONLY says why, and the summary of the test run counts such commands.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,14 +26,24 @@ import pytest
 import yaml
 
 from demo.airflow import _arguments as parse_demo_arguments
+from docs.navigation import PATTERNS
 from exporter.cli import main
 from exporter.config.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUNBOOKS = sorted((ROOT / "docs/runbooks").glob("*.md"))
+PAGES = sorted({path for pattern in PATTERNS for path in ROOT.glob(pattern)} - {*RUNBOOKS, ROOT / "CHANGELOG.md"})
+"""Every page of the site with commands of ours; a new one is found by itself. The changelog names what is gone."""
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 COMMAND = re.compile(r"[a-z./]+\s")
+CHECKED = "command of a page that was not run"
+"""A property of a test's report: tests/conftest.py counts them in the summary."""
+EXPORTER_PORT = "10112"
+OTHER_PORTS = {"3000": "Grafana", "8080": "Airflow", "9090": "Prometheus", "9093": "Alertmanager"}
+RUNBOOK_PROGRAMS = {
+    *("airflow", "airflow-exporter", "docker", "kubectl", "mysql", "psql", "rabbitmqctl", "redis-cli"),
+}
 START = ("make ", "airflow-exporter ", "python ", "docker ", ".venv/")
 """How lines of a block without a prompt begin if they are commands."""
 
@@ -108,7 +119,7 @@ def try_exporter(words: tuple[str, ...], place: Place) -> None:
     done = run_exporter(arguments, place.folder)
     # An Airflow that cannot be reached is no fault of the configuration.
     # Nor is a Prometheus, or an Airflow that it does not know.
-    assert done.returncode in {"check": (0, 1), "advise": (0, 2)}.get(command, (0,)), done.stderr
+    assert done.returncode in {"check": (0, 1), "advise": (0, 2), "diagnose": (0, 1, 2)}.get(command, (0,)), done.stderr
     assert "Usage:" not in done.stderr
     assert command != "check" or "config" not in done.stderr.lower(), done.stderr
 
@@ -125,6 +136,16 @@ def clean_environment() -> dict[str, str]:
 
 
 def serve_and_stop(arguments: list[str], folder: Path) -> None:
+    with (
+        running_exporter(arguments, folder) as address,
+        urllib.request.urlopen(f"http://{address}/-/healthy", timeout=10) as reply,
+    ):
+        assert reply.status == 200
+
+
+@contextmanager
+def running_exporter(arguments: list[str], folder: Path) -> Iterator[str]:
+    """An exporter with these arguments, at the address that it yields; it must end well."""
     if not any(argument.startswith("--web.listen-address") for argument in arguments):
         arguments = [*arguments, "--web.listen-address=127.0.0.1:0"]
     with (folder / "log").open("w+") as log:
@@ -132,9 +153,7 @@ def serve_and_stop(arguments: list[str], folder: Path) -> None:
             [sys.executable, "-m", "exporter", *arguments], cwd=ROOT, stderr=log, env=clean_environment()
         )
         try:
-            address = wait_for_address(process, folder / "log")
-            with urllib.request.urlopen(f"http://{address}/-/healthy", timeout=10) as reply:
-                assert reply.status == 200
+            yield wait_for_address(process, folder / "log")
         finally:
             process.send_signal(signal.SIGTERM)
             code = process.wait(60)
@@ -184,6 +203,37 @@ def check_compose(words: list[str]) -> None:
 def try_make(words: tuple[str, ...], _: Place) -> None:
     done = subprocess.run(["make", "--dry-run", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def try_curl(words: tuple[str, ...], place: Place) -> None:
+    """Ask an exporter that runs; what is asked of other programs is only checked for being an address of one."""
+    (url,) = (word for word in words if word.startswith(("http://", "https://")))
+    port = re.match(r"http://(?:localhost|127\.0\.0\.1):(\d+)/", url)
+    assert port, f"{url}: which program of this machine is that?"
+    if port[1] != EXPORTER_PORT:
+        assert port[1] in OTHER_PORTS
+        return
+    with running_exporter(["--no-collector.airflow"], place.folder) as address:
+        asked = [word.replace(f"localhost:{EXPORTER_PORT}", address) for word in words]
+        done = subprocess.run(["curl", "--fail", *asked], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
+def try_in_shell(program: str) -> Callable[[tuple[str, ...], Place], None]:
+    """Run it in a copy of the folder that has the file that it reads, or where it may write."""
+
+    def attempt(words: tuple[str, ...], place: Place) -> None:
+        shutil.copytree(ROOT / "alertmanager", place.folder / "alertmanager")
+        shutil.copytree(ROOT / "prometheus", place.folder / "prometheus")
+        (place.folder / "secrets").mkdir()
+        reads = any((ROOT / "alertmanager" / word).is_file() for word in words)
+        folder = place.folder / "alertmanager" if reads else place.folder
+        line = " ".join(word if word in (">", "<") else shlex.quote(word) for word in (program, *words))
+        done = subprocess.run(line, shell=True, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    return attempt
 
 
 def try_python(words: tuple[str, ...], place: Place) -> None:
@@ -262,19 +312,56 @@ HANDLERS: dict[str, Callable[[tuple[str, ...], Place], Any]] = {
     "cd": check_files("alertmanager", "grafana"),
     "npm": check_files("package.json"),
     "node": check_files("docs/"),
-    "curl": check_files("docs/"),
-    "printf": check_files("docs/"),
-    "sed": check_files("prometheus/prometheus.yml"),
-    "cat": check_files("docs/"),
+    "curl": try_curl,
+    "printf": try_in_shell("printf"),
+    "sed": try_in_shell("sed"),
+    "cat": try_in_shell("cat"),
     "amlint": check_files("docs/"),
 }
+CHECKED_ONLY: dict[str, str] = {
+    "docker": "needs an engine with images: services, profiles and mounts are checked; make e2e-compose runs the stack",
+    "make": "takes minutes: its dry run is run, and CI runs the targets",
+    "python": "starts an Airflow, or a server for ever: arguments and files are checked",
+    "pip": "downloads: the extras that it names are checked",
+    "airflow": "needs an Airflow: the layers with a real one run it",
+    "alertmanager": "runs for ever: its file is checked; tests/alertmanager runs it",
+    "kubectl": "needs a cluster: files are checked; make charts validates what is applied",
+    "helm": "needs a cluster: the chart is checked; make charts renders it",
+    "cp": "its source is checked",
+    "cd": "is part of a line",
+    "npm": "downloads: its package file is checked",
+    "node": "needs Grafana's components and a Prometheus with data",
+    "amlint": "reads a file that the reader makes; tests/alertmanager runs it",
+}
+"""Programs that are not run, with the reason."""
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.page}: {' '.join(command.words)[:60]}")
-def test_a_command_works_as_it_stands(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_works_as_it_stands(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
     program = command.words[0].rpartition("/")[2]
     assert program in HANDLERS, f"say in HANDLERS how a command of {program} is tried"
+    if program in CHECKED_ONLY:
+        record_property(CHECKED, f"{program}: {CHECKED_ONLY[program]}")
     HANDLERS[program](command.words[1:], Place(tmp_path, monkeypatch))
+
+
+def test_a_program_is_run_or_says_why_not() -> None:
+    only_looks = {name for name, attempt in HANDLERS.items() if attempt.__qualname__.startswith("check_")}
+    only_looks |= {"docker", "make", "python", "pip"}
+    assert CHECKED_ONLY.keys() == only_looks, "say in CHECKED_ONLY why its commands are not run"
+
+
+@pytest.mark.parametrize("page", RUNBOOKS, ids=lambda page: page.name)
+def test_commands_of_a_runbook_are_for_known_programs(
+    page: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """They are for the reader's own Airflow, and are not run: names of its parts differ."""
+    programs = [words[0] for words in list_commands(page.read_text(encoding="utf-8"))]
+    assert set(programs) <= RUNBOOK_PROGRAMS
+    for program in programs:
+        record_property(CHECKED, f"{program} in runbooks: needs the reader's own installation")
 
 
 def test_blocks_are_taken_apart() -> None:

@@ -1,0 +1,135 @@
+"""The table of docs/support.md: which versions were tried and how, read from the files that try them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+AIRFLOW_OLDEST, AIRFLOW_NEWEST = "2.10", "3.3"
+CHARTS = "tests/charts/test_rendering.py"
+
+
+def write_support() -> str:
+    """One row for each program."""
+    lines = ["| | supported | tried | how | not tried |", "| --- | --- | --- | --- | --- |"]
+    lines += ["| " + " | ".join(row) + " |" for row in list_rows()]
+    return "\n".join(lines)
+
+
+def list_rows() -> Iterator[tuple[str, str, str, str, str]]:
+    """What is said of each program."""
+    images = dict(list_images())
+    prometheus, alertmanager = images["prom/prometheus"].lstrip("v"), images["prom/alertmanager"].lstrip("v")
+    yield (
+        "Airflow",
+        f"{AIRFLOW_OLDEST} to {AIRFLOW_NEWEST}",
+        ", ".join(sorted(read_make_list("AIRFLOW_VERSIONS"))),
+        "`make e2e` and others run the real release, and compare each counter with its database",
+        "the releases between are not started: only their StatsD names and API differences are tested",
+    )
+    yield (
+        "Executors",
+        "all",
+        "LocalExecutor, CeleryExecutor with Redis",
+        "`make e2e`, `make e2e-workers`, `make e2e-diagnosis` with real schedulers and workers",
+        "KubernetesExecutor and EdgeExecutor: only by the events and API replies that they would send",
+    )
+    yield (
+        "Python",
+        read_pyproject()["requires-python"],
+        ", ".join(list_python()),
+        "`make test`: with the oldest at each change, with the others when they were declared",
+        "PyPy; macOS and Windows (the host source needs Linux)",
+    )
+    yield (
+        "Prometheus",
+        "3.x",
+        prometheus,
+        "`promtool` tests of every rule and alert, and scrapes by the real server in the e2e layers",
+        "2.x, and releases before this one",
+    )
+    yield (
+        "Alertmanager",
+        "0.27 or newer",
+        alertmanager,
+        "the configuration and its templates in the real program; real alerts through it",
+        "older releases",
+    )
+    yield (
+        "VictoriaMetrics, Thanos, Mimir",
+        "as rulers and stores",
+        "vmalert and VictoriaMetrics 1.79",
+        "the rules evaluated by vmalert ([alerts.md](alerts.md#several-clusters-in-one-ruler))",
+        "Thanos and Mimir: by their documentation only",
+    )
+    yield (
+        "Grafana",
+        "11 to 13",
+        f"components of {read_grafana_components()}",
+        "each dashboard by Grafana's schema, each query by a real Prometheus, pictures by Grafana's components",
+        f"the server itself: docker-compose.yaml names {images['grafana/grafana']}",
+    )
+    yield (
+        "Kubernetes",
+        f"{list_kubernetes()[0]} or newer",
+        ", ".join(list_kubernetes()),
+        "everything that the Helm chart renders by the schemas of these releases, its containers on a Docker engine",
+        "a cluster",
+    )
+    yield (
+        "Metadata database",
+        "PostgreSQL, MySQL, MariaDB",
+        "PostgreSQL 15, MariaDB 10.11",
+        "the source `database` reads the real servers; its alerts are fired by real causes",
+        "MySQL itself; managed databases",
+    )
+
+
+def list_images() -> Iterator[tuple[str, str]]:
+    """Images of docker-compose.yaml with their tags."""
+    file = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
+    for service in file["services"].values():
+        name, _, tag = str(service.get("image", "")).partition(":")
+        yield name, tag
+
+
+def read_make_list(name: str) -> list[str]:
+    """The words of a variable of the Makefile."""
+    found = re.search(rf"^{name} \?= (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"the Makefile has no {name}")
+    return found[1].split()
+
+
+def read_pyproject() -> dict[str, str]:
+    """The table `project`."""
+    return dict(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"])
+
+
+def list_python() -> list[str]:
+    """The versions that the package declares."""
+    prefix = "Programming Language :: Python :: 3."
+    return [one.rpartition(" ")[2] for one in read_pyproject()["classifiers"] if one.startswith(prefix)]
+
+
+def list_kubernetes() -> list[str]:
+    """The releases whose schemas the chart's tests use."""
+    found = re.search(r"^RELEASES = \((.+)\)$", (ROOT / CHARTS).read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{CHARTS} has no RELEASES")
+    return re.findall(r"[\d.]+", found[1])
+
+
+def read_grafana_components() -> str:
+    """The release whose components draw the pictures."""
+    found = re.search(
+        r'"@grafana/ui": "([\d.]+)"', (ROOT / "grafana/pictures/package.json").read_text(encoding="utf-8")
+    )
+    if found is None:
+        raise ValueError("grafana/pictures/package.json has no @grafana/ui")
+    return found[1]
