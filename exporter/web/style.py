@@ -11,6 +11,7 @@ STYLE = """
   --panel: #1b2128; --good: #4cc46a; --bad: #ff7b72; --wait: #e3b341; --link: #6cb6ff; } }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back); margin: 0 auto;
   max-width: 72rem; padding: 1.5rem; }
+h1, h2, h3, p, li, summary { overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
 a { color: var(--link); } p { margin: .5rem 0; }
 nav { margin: .25rem 0 1.5rem; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; }

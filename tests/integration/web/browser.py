@@ -14,13 +14,20 @@ from typing import Any
 START = 'exec "$@" 3<&{read} 4>&{write}'
 """The browser reads commands from file descriptor 3 and writes answers and events to 4."""
 FLAGS = (
-    "--headless=new",
+    "--headless",
+    "--hide-scrollbars",
     "--remote-debugging-pipe",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-quic",
     "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--disable-sync",
     "--no-proxy-server",
 )
 TIMEOUT = 60.0
@@ -52,10 +59,14 @@ class Browser:
             self._call(f"{domain}.enable")
 
     def close(self) -> None:
-        """End the browser."""
+        """End the browser, also one that no longer answers."""
         self._session = ""
-        self._call("Browser.close")
-        self._child.wait(TIMEOUT)
+        try:
+            self._call("Browser.close")
+            self._child.wait(TIMEOUT)
+        except (AssertionError, OSError, subprocess.TimeoutExpired):
+            self._child.kill()
+            self._child.wait()
         os.close(self._commands)
         os.close(self._answers)
 
