@@ -4,7 +4,7 @@ import { createRoot } from 'react-dom/client';
 import { lastValueFrom } from 'rxjs';
 import {
   applyFieldOverrides, cacheFieldDisplayNames, createTheme, DataFrame, dateTime, FieldConfigOptionsRegistry, FieldDisplay,
-  getFieldDisplayValues,
+  getFieldDisplayName, getFieldDisplayValues,
   Registry, standardTransformers, standardTransformersRegistry, ThemeContext, TimeRange, transformDataFrame, VizOrientation,
 } from '@grafana/data';
 import { BarGauge, BigValue, BigValueGraphMode, GlobalStyles, PanelChrome, TimeSeries, VizRepeater } from '@grafana/ui';
@@ -121,6 +121,43 @@ function longest({ panel, frames }: any) {
   };
 }
 
+/** Grafana keeps its XY chart in its core, not in its packages: points of one field over another, on plain axes. */
+function Points({ panel, frames, width, height }: any) {
+  const { x: xMatcher, y: yMatcher } = panel.options.series[0];
+  const find = (name: string) => frames[0].fields.find((field: any) => getFieldDisplayName(field, frames[0], frames) === name);
+  const [xs, ys] = [find(xMatcher.matcher.options), find(yMatcher.matcher.options)];
+  const points = xs.values.map((x: number, place: number) => [x, ys.values[place]]).filter((pair: number[]) => pair.every(Number.isFinite));
+  const most = points.reduce(([a, b]: number[], [x, y]: number[]) => [Math.max(a, x), Math.max(b, y)], [1, 1]).map(niceCeil);
+  const [left, bottom, top] = [44, 42, 8];
+  const at = ([x, y]: number[]) => [
+    left + (x / most[0]) * (width - left - 12), height - bottom - (y / most[1]) * (height - bottom - top),
+  ];
+  const shares = [0, 0.25, 0.5, 0.75, 1];
+  return (
+    <svg width={width} height={height} fontSize={12} fill="#ccccdc">
+      {shares.map((share) => {
+        const [px, py] = at([share * most[0], share * most[1]]);
+        return (
+          <g key={share}>
+            <path d={`M${left} ${py}H${width - 12}M${px} ${top}V${height - bottom}`} stroke="#ccccdc22" />
+            <text x={left - 6} y={py + 4} textAnchor="end">{share * most[1]}</text>
+            <text x={px} y={height - bottom + 16} textAnchor="middle">{share * most[0]}</text>
+          </g>
+        );
+      })}
+      <text x={(left + width) / 2} y={height - 6} textAnchor="middle">{xMatcher.matcher.options}</text>
+      <text transform={`translate(10 ${(height - bottom) / 2}) rotate(-90)`} textAnchor="middle">{yMatcher.matcher.options}</text>
+      {points.map((pair: number[], place: number) => <circle key={place} cx={at(pair)[0]} cy={at(pair)[1]} r={3} fill="#73bf69" />)}
+    </svg>
+  );
+}
+
+/** The end of an axis: quarters of it are short numbers. */
+function niceCeil(value: number): number {
+  const step = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 4, 6, 8, 10].map((factor) => factor * step).find((end) => end >= value)!;
+}
+
 function Drawing({ panel, frames, width, height, range }: any) {
   const empty = frames.every((frame: DataFrame) => frame.length === 0);
   if (empty) {
@@ -133,6 +170,8 @@ function Drawing({ panel, frames, width, height, range }: any) {
       return <Bars panel={panel} frames={frames} width={width} height={height} />;
     case 'table':
       return <TableNG data={frames[0]} width={width} height={height} cellHeight={TableCellHeight.Sm} structureRev={1} />;
+    case 'xychart':
+      return <Points panel={panel} frames={frames} width={width} height={height} />;
     default:
       return (
         <TimeSeries frames={frames} width={width} height={height} timeRange={range} timeZone="utc" legend={panel.options.legend}>

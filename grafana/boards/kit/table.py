@@ -56,7 +56,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Key:
-    """A label that identifies a row: its heading, and where a click on it leads."""
+    """A label that identifies a row: its heading, and where a click on it leads.
+
+    Its values are text: Grafana would write an id such as 20240101 as a number with a unit, and an empty one as the
+    text of an empty table.
+    """
 
     heading: str
     links: Sequence[Link] = ()
@@ -64,7 +68,9 @@ class Key:
 
     def override(self) -> Json:
         """The column's properties as Grafana reads them."""
-        properties: Json = {"links": [link.json() for link in self.links]} if self.links else {}
+        properties: Json = {"unit": "string", "noValue": "-"}
+        if self.links:
+            properties |= {"links": [link.json() for link in self.links]}
         if self.width:
             properties |= {"custom_width": self.width}
         return override(self.heading, **properties)

@@ -178,6 +178,7 @@ BROKER = Row(
             Query(f"max({pick('airflow_celery_broker_response_seconds')})", "response"),
         )
         .unit("s")
+        .size(8)
         .no_value(NO_CELERY),
         TimeSeries(
             "Memory",
@@ -186,6 +187,7 @@ BROKER = Row(
             Query(f"max({pick('airflow_celery_broker_memory_limit_bytes')})", "limit"),
         )
         .unit("bytes")
+        .size(8)
         .no_value("needs Redis"),
         TimeSeries(
             "Unacknowledged messages",
@@ -194,6 +196,7 @@ BROKER = Row(
         )
         .unit("short")
         .decimals(0)
+        .size(8)
         .no_value("needs Redis"),
     ],
 )

@@ -150,7 +150,7 @@ MEMORY = Row(
         )
         .sort_by("Peak memory")
         .size(8, 8)
-        .no_value(NO_HOST),
+        .no_value("nothing measured yet, or no host source"),
     ],
 )
 RETRIES = Row(

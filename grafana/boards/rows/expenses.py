@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import TimeSeries
-from grafana.boards.kit.panel import NO_API, NO_HOST, Query
+from grafana.boards.kit.panel import NO_API, Query
 from grafana.boards.kit.promql import increase, of_selected_dags, one, rate, total
 from grafana.boards.kit.table import Column, Key, Table
 
@@ -62,6 +62,6 @@ COSTS_ROW = Row(
             ],
         )
         .size(7, 8)
-        .no_value(NO_HOST),
+        .no_value("no task needs more, or no host source"),
     ],
 )

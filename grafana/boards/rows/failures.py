@@ -111,7 +111,7 @@ RETRIES_ROW = Row(
             "Retries by class",
             "Retries over the selected time range by what made the try before fail, how many of them succeeded, and how"
             " long they waited. Where hardly any succeeds, fewer retries only lose less time. Source: API.",
-            {"error_class": CLASS},
+            {"error_class": Key("Class", CLASS.links)},
             [
                 Column("Retries", f"{RETRIED} > 0.5", decimals=0, width=90),
                 Column(

@@ -105,7 +105,7 @@ TASK_WAITS = Row(
             ],
         )
         .sort_by("Waited")
-        .size(12, 8)
+        .size(24, 8)
         .no_value(NO_API),
     ],
 )

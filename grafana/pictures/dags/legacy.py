@@ -1,0 +1,3 @@
+"""A DAG file that cannot be imported."""
+
+from airflow.providers.legacy import LegacyOperator  # noqa: F401
