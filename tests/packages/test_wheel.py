@@ -61,7 +61,7 @@ def test_both_have_the_revision_and_nothing_of_the_development_environment(built
 
 
 def test_every_extra_of_users_is_tried() -> None:
-    assert IMPORTED.keys() - {""} == PROJECT["optional-dependencies"].keys() - {"dev"}
+    assert IMPORTED.keys() - {""} == PROJECT["optional-dependencies"].keys() - {"dev", "docs"}
 
 
 @pytest.mark.parametrize("extra", IMPORTED)
