@@ -7,7 +7,8 @@ else the sender is what gives way first. Without --peer there is nothing to comp
 missed.
 
 Each dialect is a part of its own, and so are the `figures` that hold whatever the load: --parts chooses some of them.
---cold measures something else: what a line costs that is new (statsd_cold.py).
+--cold measures something else: what a line costs that is new (statsd_cold.py); so does --real: lines of recorded
+Airflows at the rates at which they come (statsd_real.py).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.statsd_cold import DAGS, measure_cold
+from benchmarks.statsd_real import measure_real
 from benchmarks.statsd_report import Figures, Holding, Result, find_missed, write_figures, write_row
 from benchmarks.statsd_subjects import (
     MAPPING,
@@ -196,7 +198,17 @@ def report_cold(sides: dict[str, Run], dags: int) -> int:
     """Measure what new lines cost, and say which goals were missed."""
     starts = {side: lambda extra, run=run: run(0, extra) for side, run in sides.items()}
     with tempfile.TemporaryDirectory() as folder:
-        missed = list(measure_cold(Path(folder), starts, dags))
+        return report_missed(list(measure_cold(Path(folder), starts, dags)))
+
+
+def report_real(sides: dict[str, Run], seconds: float) -> int:
+    """Measure real rates, and say which goals were missed."""
+    with tempfile.TemporaryDirectory() as folder:
+        return report_missed(list(measure_real(Path(folder), sides, seconds)))
+
+
+def report_missed(missed: Sequence[str]) -> int:
+    """Print the goals that were missed; returns the exit code."""
     print("\nEvery goal is met." if not missed else "\nMissed:\n" + "\n".join(missed))
     return 1 if missed else 0
 
@@ -215,6 +227,7 @@ def main() -> int:
     parser.add_argument("--dags", type=int, default=1_000)
     parser.add_argument("--parts", type=lambda text: text.split(","), default=PARTS, help=f"of {','.join(PARTS)}")
     parser.add_argument("--cold", action="store_true", help="what new lines cost, and nothing else")
+    parser.add_argument("--real", action="store_true", help="recorded lines at real rates, and nothing else")
     parser.add_argument("--quick", action="store_true", help="plain lines, one each, and the figures only")
     options = parser.parse_args()
     dialects = [one for one in SPELLINGS if one in options.parts and (one == "plain" or not options.quick)]
@@ -223,6 +236,8 @@ def main() -> int:
         sides["peer"] = lambda buffer, _: run_peer(options.peer, buffer, options.peer_argument)
     if options.cold:
         return report_cold(sides, options.dags if options.quick else DAGS)
+    if options.real:
+        return report_real(sides, options.seconds)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.dags, options.seconds, options.climb)
         print("| load | ours, µs a line | lost | scrapes | peer, µs a line | lost | scrapes | ratio |")
@@ -234,9 +249,7 @@ def main() -> int:
         figures = {side: measure_figures(bench, run) for side, run in sides.items() if "figures" in options.parts}
     if figures:
         print("\n" + write_figures(figures))
-    missed = list(find_missed({str(load): found for load, found in results.items()}, figures))
-    print("\nEvery goal is met." if not missed else "\nMissed:\n" + "\n".join(missed))
-    return 1 if missed else 0
+    return report_missed(list(find_missed({str(load): found for load, found in results.items()}, figures)))
 
 
 if __name__ == "__main__":

@@ -80,10 +80,15 @@ def list_cases(folder: Path, dags: int) -> Iterator[Case]:
         yield Case(f"recorded, {name}, {many:,} lines", path, many, (release, "--statsd.mode=plain"))
 
 
+def read_recorded(name: str) -> list[bytes]:
+    """Every datagram of a recorded stream."""
+    with lzma.open(RECORDED / f"{name}.jsonl.xz", "rt", encoding="utf-8") as file:
+        return [json.loads(line).encode() for line in file]
+
+
 def write_recorded(path: Path, name: str) -> int:
     """Write a recorded stream as the sender reads it; returns how many datagrams it has."""
-    with lzma.open(RECORDED / f"{name}.jsonl.xz", "rt", encoding="utf-8") as file:
-        datagrams = [json.loads(line).encode() for line in file]
+    datagrams = read_recorded(name)
     path.write_bytes(b"".join(struct.pack("<H", len(one)) + one for one in datagrams))
     return len(datagrams)
 

@@ -1,9 +1,11 @@
 /*
  * Sends datagrams to a UDP socket at an even pace: statsd_sender FILE HOST PORT RATE COUNT
+ * or at the pace of a recording: statsd_sender FILE HOST PORT SPEED COUNT PAUSES
  *
  * FILE holds the datagrams, each behind its length in two bytes (little endian); they are sent in turn, from the first
  * again after the last. RATE is in datagrams a second, 0 for as fast as it goes. What is due is sent every 200
  * microseconds, in batches, so that an even rate is also a realistic one for the receive buffer.
+ * PAUSES holds the milliseconds before each datagram, in two bytes (little endian); they pass SPEED times as fast.
  * Prints how many datagrams and how many lines were sent, and in how many seconds.
  */
 #define _GNU_SOURCE
@@ -35,8 +37,10 @@ static double now(void) {
     return (double)moment.tv_sec + (double)moment.tv_nsec / 1e9;
 }
 
-static void rest(void) {
-    struct timespec pause = {0, TICK};
+/* One tick, or half of what passes between two datagrams where they are rare: the sender needs CPU, too. */
+static void rest(double rate) {
+    long half = (long)(5e8 / (rate + 1));
+    struct timespec pause = {0, half > TICK ? half : TICK};
     nanosleep(&pause, NULL);
 }
 
@@ -87,9 +91,27 @@ static int send_batch(int sender, const unsigned char *data, size_t size, size_t
     return many;
 }
 
+/* Sends each datagram when it is due by its recorded pause. */
+static long send_recorded(int sender, const unsigned char *data, size_t size, double speed, long count,
+                          const unsigned char *pauses, size_t pauses_size) {
+    size_t place = 0;
+    double due = now();
+    long lines = 0;
+    for (long each = 0; each < count; each++) {
+        size_t at = (size_t)each * 2 % pauses_size;
+        due += (pauses[at] | pauses[at + 1] << 8) / 1000.0 / speed;
+        for (double left = due - now(); left > 0; left = due - now()) {
+            struct timespec pause = {(time_t)left, (long)((left - (double)(time_t)left) * 1e9)};
+            nanosleep(&pause, NULL);
+        }
+        send_batch(sender, data, size, &place, 1, &lines);
+    }
+    return lines;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 6) {
-        fprintf(stderr, "usage: statsd_sender FILE HOST PORT RATE COUNT\n");
+    if (argc != 6 && argc != 7) {
+        fprintf(stderr, "usage: statsd_sender FILE HOST PORT RATE COUNT [PAUSES]\n");
         return 2;
     }
     size_t size, place = 0;
@@ -97,6 +119,12 @@ int main(int argc, char **argv) {
     int sender = connect_to(argv[2], atoi(argv[3]));
     double rate = atof(argv[4]), started = now(), began = started;
     long count = atol(argv[5]), sent = 0, lines = 0;
+    if (argc == 7) {
+        size_t pauses_size;
+        const unsigned char *pauses = map_file(argv[6], &pauses_size);
+        lines = send_recorded(sender, data, size, rate, count, pauses, pauses_size);
+        sent = count;
+    }
     while (sent < count) {
         long due = rate > 0 ? (long)((now() - began) * rate) + 1 - sent : count - sent;
         if (rate > 0 && due > rate * LAG + BATCH) {
@@ -106,7 +134,7 @@ int main(int argc, char **argv) {
         }
         if (due > count - sent) due = count - sent;
         if (due > 0) sent += send_batch(sender, data, size, &place, due, &lines);
-        else rest();
+        else rest(rate);
     }
     printf("%ld %ld %.6f\n", sent, lines, now() - started);
     return 0;

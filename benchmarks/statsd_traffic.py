@@ -136,9 +136,10 @@ def compile_sender(folder: Path) -> Path:
     return program
 
 
-def send(program: Path, traffic: Path, port: int, rate: float, datagrams: int) -> Sent:
-    """Send to loopback and wait for the end."""
+def send(program: Path, traffic: Path, port: int, rate: float, datagrams: int, pauses: Path | None = None) -> Sent:
+    """Send to loopback and wait for the end; `rate` is datagrams a second, or how many times as fast as `pauses`."""
     command = [str(program), str(traffic), "127.0.0.1", str(port), str(rate), str(datagrams)]
+    command += [str(pauses)] if pauses else []
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     sent, lines, seconds = done.stdout.split()
     return Sent(int(sent), int(lines), float(seconds))
