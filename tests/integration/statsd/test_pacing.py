@@ -13,9 +13,11 @@ from typing import NamedTuple
 
 import pytest
 
+from exporter.sources.statsd.receive.alarm import ALARM_SHARE
 from exporter.sources.statsd.receive.pacing import (
     BUFFER_SHARE,
     DATAGRAM_MEMORY,
+    MAX_ALARM_SLEEP,
     MAX_DATAGRAMS_PER_READ,
     MAX_SLEEP,
     MAX_STEP,
@@ -27,6 +29,8 @@ SLACK = 0.05
 """Seconds that a busy machine may add."""
 STOCK = 212_992
 """The system's own receive buffer."""
+SHARED = 15 * STOCK
+"""What the sockets have together that share a port, without that of the alarm."""
 
 
 class Pair(NamedTuple):
@@ -220,6 +224,75 @@ def test_with_little_traffic_a_sleep_is_as_long_as_allowed(stream: Stream) -> No
     began = stream.now
     pacer.sleep(1)
     assert stream.now - began == pytest.approx(MAX_SLEEP, abs=MIN_USEFUL_STEP)
+
+
+class Ring:
+    """An alarm on the stream's clock: every 128th datagram rings, after which the thread wakes `late`."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.waits: list[float] = []
+        self.rings = 0
+
+    def wait(self, seconds: float) -> bool:
+        gap = ALARM_SHARE / self._stream.rate if self._stream.rate else seconds + 1
+        self.waits.append(seconds)
+        self._stream.sleep(min(seconds, gap))
+        self.rings += gap < seconds
+        return gap < seconds
+
+
+def make_alarmed(stream: Stream, rate: float) -> tuple[ReadPacer, Ring]:
+    ring = Ring(stream)
+    stream.room = SHARED
+    pacer = ReadPacer([stream], ring)  # type: ignore[list-item]
+    stream.rate = rate
+    listen(stream, pacer, 3.0)
+    ring.waits.clear()
+    ring.rings = 0
+    stream.steps.clear()
+    return pacer, ring
+
+
+@pytest.mark.parametrize("rate", [50, 100, 400])
+def test_an_alarm_lets_the_thread_sleep_for_half_a_second_at_real_rates(stream: Stream, rate: float) -> None:
+    pacer, ring = make_alarmed(stream, rate)
+    assert min(listen(stream, pacer, 5.0)) >= min(rate * MAX_ALARM_SLEEP * 0.9, 200)
+    assert len(stream.steps) == len(ring.waits) <= 5.0 / MAX_ALARM_SLEEP + 5.0 * rate / ALARM_SHARE + 1
+
+
+@pytest.mark.parametrize("late", [0.0, 0.006])
+@pytest.mark.parametrize("burst", [20_000, 60_000, 200_000])
+@pytest.mark.parametrize("rate", [0, 50, 2_500])
+def test_an_alarm_ends_the_sleep_of_a_slow_stream_for_a_burst_of_any_speed(
+    stream: Stream, rate: float, burst: float, late: float
+) -> None:
+    stream.late = late
+    pacer, ring = make_alarmed(stream, rate)
+    stream.fullest, stream.waits, stream.rate = 0.0, 0.0, burst
+    pacer.sleep(round(rate / 5))
+    assert ring.rings
+    stream.read()
+    listen(stream, pacer, 0.05)
+    assert stream.fullest < SHARED
+
+
+def test_an_alarm_is_not_used_where_it_would_ring_more_often_than_steps_end(stream: Stream) -> None:
+    pacer, ring = make_alarmed(stream, 20_000)
+    pacer.sleep(1_000)
+    ring.waits.clear()
+    for _ in range(20):
+        pacer.sleep(round(stream.read()))
+    assert not ring.waits
+    assert max(stream.steps) <= MAX_STEP
+
+
+def test_with_other_senders_to_serve_a_sleep_is_as_short_as_without_an_alarm(stream: Stream) -> None:
+    pacer, ring = make_alarmed(stream, 50)
+    began = stream.now
+    pacer.sleep(25, brief=True)
+    assert stream.now - began < MAX_SLEEP + MIN_USEFUL_STEP
+    assert not ring.waits
 
 
 class Silent(Stream):

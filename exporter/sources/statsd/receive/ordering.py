@@ -2,7 +2,7 @@
 
 The order matters because a gauge keeps the last value. Each round reads all sockets and sorts by the kernel's time
 stamps. A datagram that arrived during the round may be newer than one in a socket that was already read, so it is held
-back for the next round.
+back for the next round. So is one that arrived shortly before: the kernel stamps a datagram before it queues it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from exporter.sources.statsd.receive.recvmmsg import ADDRESS_BYTES, CMSGHDR_BYTES, CONTROL_BYTES, MAX_BATCH, MsgBuffers
 
 NANOSECONDS = 1e9
+QUEUE_DELAY = 0.002
+"""Seconds that may pass between the stamp of a datagram and its place in the queue."""
 WORD_BYTES = 8
 STAMP_END = CMSGHDR_BYTES + 2 * WORD_BYTES
 """Bytes of the time stamp (SCM_TIMESTAMPNS, struct timespec) in the control data; the drop counter follows."""
@@ -47,22 +49,25 @@ class OrderedReader:
     def read(self) -> Sequence[bytes]:
         """All datagrams that wait. Raises OSError if a socket cannot be used."""
         batch = self._read_round()
-        return batch if batch or not self._held else self._read_round()
+        if batch or not self._held:
+            return batch
+        time.sleep(QUEUE_DELAY)
+        return self._read_round()
 
     def _read_round(self) -> Sequence[bytes]:
         self._keep_held()
-        held = len(self._stamps)
-        now = time.time_ns() - self._epoch * NANOSECONDS
+        limit = self._get_time() - QUEUE_DELAY * NANOSECONDS
         self.has_more = False
         for descriptor in self._lost:
-            self._read_socket(descriptor, now)
+            self._read_socket(descriptor, limit)
         self._drain_buffers()
         self._senders = b"".join(self._addresses)
         stamps = self._stamps
-        # A datagram is held back only once, whatever its stamp: the machine's clock may have been set.
         order = sorted(range(len(stamps)), key=stamps.__getitem__)
-        end = bisect_right(order, max([now, *stamps[:held]]), key=stamps.__getitem__)
-        self._order, self._held = order[:end], order[end:]
+        start = bisect_right(order, limit, key=stamps.__getitem__)
+        # A stamp of the future means that the machine's clock was set back: it says nothing about the order.
+        end = bisect_right(order, self._get_time(), key=stamps.__getitem__)
+        self._order, self._held = order[:start] + order[end:], order[start:end]
         return [self._datagrams[index] for index in self._order]
 
     def _keep_held(self) -> None:
@@ -71,7 +76,11 @@ class OrderedReader:
         self._datagrams = [self._datagrams[index] for index in self._held]
         self._stamps = [self._stamps[index] for index in self._held]
 
-    def _read_socket(self, descriptor: int, now: float) -> None:
+    def _get_time(self) -> float:
+        """Nanoseconds since `_epoch`, by the clock that makes the stamps."""
+        return time.time_ns() - self._epoch * NANOSECONDS
+
+    def _read_socket(self, descriptor: int, limit: float) -> None:
         buffers, taken = self._buffers, 0
         while True:
             free = MAX_BATCH - buffers.used
@@ -83,7 +92,7 @@ class OrderedReader:
             self._drain_buffers()
             taken += count
             self.has_more |= taken >= MAX_BATCH
-            if self._stamps[-1] > now:
+            if self._stamps[-1] > limit:
                 return
 
     def _drain_buffers(self) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from exporter.config.settings import ReceptionSettings
 from exporter.sources.statsd.aggregator import Aggregator
+from exporter.sources.statsd.receive.alarm import MIN_ALARM_ROOM, Alarm
 from exporter.sources.statsd.receive.ordering import OrderedReader
 from exporter.sources.statsd.receive.pacing import MAX_SLEEP, MIN_SLEEP, ReadPacer
 from exporter.sources.statsd.receive.recvmmsg import (
@@ -39,7 +40,9 @@ FREEZE_AFTER = 2_000
 SWEEP_INTERVAL = 1.0
 """Seconds between sweeps of the aggregator."""
 SILENCE = 0.25
-"""Seconds without data after which the sleeps start over with the shortest: Airflow sends 50 to 400 events a second."""
+"""Seconds without data after which the sleeps start over with the shortest: Airflow sends 50 to 400 events a second.
+Where an alarm ends a sleep it is SWEEP_INTERVAL: how soon new events are shown depends on it, not whether any is lost.
+"""
 DRAIN_SECONDS = 1.0
 """Seconds for which the sockets are still read at shutdown: senders may never pause."""
 TRANSPORTS = ("udp", "tcp", "unixgram", "unix")
@@ -69,9 +72,11 @@ class Receiver:
         self._aggregator = aggregator
         self.relay = relay
         self._selector = selectors.DefaultSelector()
+        self._stream_selector = selectors.DefaultSelector()
+        self._selector.register(self._stream_selector.fileno(), selectors.EVENT_READ, self._serve_streams)
         self.counts = counts or ReceptionCounts()
         self._streams = StreamListeners(
-            self._selector, self._on_lines, self.counts.connections, idle=settings.idle_timeout
+            self._stream_selector, self._on_lines, self.counts.connections, idle=settings.idle_timeout
         )
         self._sockets: list[socket.socket] = []
         self._readers: list[tuple[str, DatagramReader]] = []
@@ -85,6 +90,7 @@ class Receiver:
         """The error that ended reception; empty if none did."""
         self.packets = self.counts.packets
         self._pacer: ReadPacer | None = None
+        self._alarm: Alarm | None = None
         self._short_queue = False
         """Whether the last read used a queue that is too short to sleep for long."""
         self._frozen_at = 0
@@ -119,6 +125,8 @@ class Receiver:
     def stop(self) -> None:
         """Read what has arrived, then close the sockets and end the thread."""
         self._stopping = True
+        with self._lock:
+            self._wake()
         if self._thread is not None:
             self._thread.join()
 
@@ -127,7 +135,12 @@ class Receiver:
         with self._lock:
             if not self._ended:
                 self._tasks.append(task)
+                self._wake()
             return not self._ended
+
+    def _wake(self) -> None:
+        if self._alarm:
+            self._alarm.wake()
 
     def _bind(self) -> None:
         wanted = self.settings
@@ -136,8 +149,11 @@ class Receiver:
                 self._keep(sock)
                 for sock in bind_port(wanted.listen_udp, wanted.receive_buffer, shared=get_recvmmsg() is not None)
             ]
-            self._pacer = ReadPacer(socks)
-            self.granted = self._pacer.room
+            self.granted = sum(sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for sock in socks)
+            if len(socks) > 1 and self.granted >= MIN_ALARM_ROOM:
+                self._alarm = Alarm(socks[-1])
+                self._selector.register(self._alarm, selectors.EVENT_READ, self._alarm.clear)
+            self._pacer = ReadPacer(socks[:-1] or socks, self._alarm)
             self._add_reader("udp", socks)
         if wanted.listen_unixgram:
             self._add_reader(
@@ -173,9 +189,9 @@ class Receiver:
     def _finish(self) -> None:
         """Close the sockets, and run the tasks that were added meanwhile."""
         self.counts.lost, self._readers = self.lost, []
-        self._close()
         with self._lock:
             self._ended = True
+            self._close()
         self._do_tasks()
 
     def _receive(self) -> None:
@@ -191,13 +207,14 @@ class Receiver:
             if now >= self._streams.due:
                 self._streams.sweep(now)
             self._do_tasks()
-            if not arrived:
-                if not self._poll(SILENCE) and self._pacer:
-                    self._pacer.reset()
-            elif self._streams.busy or now >= polled + MAX_SLEEP:
-                polled = now
-                self._poll(0)
-            if arrived and not any(reader.has_more for _, reader in self._readers):
+            if arrived:
+                if self._streams.busy or now >= polled + MAX_SLEEP:
+                    polled = now
+                    self._serve_streams()
+            elif not self._poll(SWEEP_INTERVAL if self._alarm else SILENCE) and self._pacer:
+                self._pacer.reset()
+                continue
+            if not any(reader.has_more for _, reader in self._readers):
                 self._pause(arrived)
                 arrived = 0
         end = time.monotonic() + DRAIN_SECONDS
@@ -206,8 +223,11 @@ class Receiver:
         self._streams.close()
 
     def _pause(self, arrived: int) -> None:
+        brief = bool(self.settings.listen_unixgram or self._streams.connections)
+        if not arrived and (brief or not self._alarm):
+            return
         if self._pacer and not self._short_queue:
-            self._pacer.sleep(arrived)
+            self._pacer.sleep(arrived, brief=brief)
         else:
             time.sleep(MIN_SLEEP)
 
@@ -223,12 +243,16 @@ class Receiver:
             gc.freeze()
 
     def _poll(self, timeout: float) -> bool:
-        """Wait for `timeout` seconds, serve connections; a datagram ends the wait. Returns whether something came."""
+        """Wait for `timeout` seconds, serve connections; a datagram ends the wait. Returns whether one came."""
         ready = self._selector.select(timeout)
         for key, _ in ready:
             if key.data is not None:
                 key.data()
-        return bool(ready)
+        return any(key.data is None for key, _ in ready)
+
+    def _serve_streams(self) -> None:
+        for key, _ in self._stream_selector.select(0):
+            key.data()
 
     def _read_all(self) -> int:
         """Process one batch of each transport; returns the size of the largest."""
@@ -256,6 +280,10 @@ class Receiver:
         for sock in self._sockets:
             sock.close()
         self._selector.close()
+        self._stream_selector.close()
+        if self._alarm:
+            self._alarm.close()
+            self._alarm = None
         for path in (self.settings.listen_unixgram, self.settings.listen_unix):
             if path and self._thread is not None:
                 path.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
 """Several UDP sockets on one port (SO_REUSEPORT): a large receive buffer without privileges.
 
 The kernel limits the buffer of one socket (net.core.rmem_max). It hands each datagram to one of the sockets at random,
-so they fill equally, and stamps it with the time. `ordering.py` sorts the datagrams by that stamp.
+so they fill equally, and stamps it with the time. `ordering.py` sorts the datagrams by that stamp. The last socket gets
+few of them: it is for the alarm (alarm.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import struct
 import sys
 from contextlib import suppress
 
+from exporter.sources.statsd.receive.alarm import ALARM_SHARE, MIN_ALARM_ROOM
 from exporter.sources.statsd.receive.sockets import bind_inet, enlarge
 
 MAX_SOCKETS = 16
@@ -20,8 +22,8 @@ DEFAULT_BUFFER_BYTES = 4 * 1024 * 1024
 """Buffer of all sockets together if no size is configured."""
 SO_ATTACH_REUSEPORT_CBPF = 51
 SO_TIMESTAMPNS = 35
-LOAD, MODULO, RETURN = 0x20, 0x94, 0x16
-"""Instructions of the classic packet filter: BPF_LD, BPF_ALU with BPF_MOD, BPF_RET."""
+LOAD, MODULO, JUMP_IF_EQUAL, RETURN, RETURN_CONSTANT = 0x20, 0x94, 0x15, 0x16, 0x06
+"""Instructions of the classic packet filter: BPF_LD, BPF_ALU with BPF_MOD, BPF_JMP with BPF_JEQ, BPF_RET."""
 RANDOM = 0xFFFFF000 + 56
 """Operand of LOAD: SKF_AD_RANDOM, a random number."""
 INSTRUCTION = struct.Struct("=HBBI")
@@ -32,14 +34,16 @@ PROGRAM = struct.Struct("@HP")
 def bind_port(text: str, size: int, *, shared: bool) -> list[socket.socket]:
     """Bind the UDP address `HOST:PORT` with a receive buffer of `size` bytes (0: the system's default).
 
-    If the kernel grants one socket less and `shared` is set, several sockets share the port. Raises ReaderError.
+    If `shared` is set, as many sockets share the port as are granted that size together, and one more for the alarm
+    if it is large. Raises ReaderError.
     """
     # The first socket binds without SO_REUSEPORT: if another process listens on the port, that is an error.
     first = bind_inet(text, socket.SOCK_DGRAM)
-    count = min(MAX_SOCKETS, -(-(size or DEFAULT_BUFFER_BYTES) // enlarge(first, size)))
-    if count == 1 or not shared or sys.platform != "linux" or sys.maxsize < 2**32:
+    granted = enlarge(first, size)
+    count = min(MAX_SOCKETS, -(-(size or DEFAULT_BUFFER_BYTES) // granted))
+    if (count == 1 and granted < MIN_ALARM_ROOM) or not shared or sys.platform != "linux" or sys.maxsize < 2**32:
         return [first]
-    return bind_shared(first, count, size)
+    return bind_shared(first, count + 1, size)
 
 
 def bind_shared(first: socket.socket, count: int, size: int) -> list[socket.socket]:
@@ -80,9 +84,18 @@ def bind_sibling(first: socket.socket) -> socket.socket:
 
 
 def attach_random_filter(first: socket.socket, count: int) -> None:
-    """Let the kernel choose at random among the `count` sockets of a port. Raises OSError."""
-    code = ((LOAD, RANDOM), (MODULO, count), (RETURN, 0))
-    text = b"".join(INSTRUCTION.pack(number, 0, 0, operand) for number, operand in code)
+    """Let the kernel choose at random among the `count` sockets of a port, the last of them seldom. Raises OSError."""
+    last = count - 1
+    code = (
+        (LOAD, 0, 0, RANDOM),
+        (MODULO, 0, 0, ALARM_SHARE),
+        (JUMP_IF_EQUAL, 0, 1, 0),
+        (RETURN_CONSTANT, 0, 0, last),
+        (LOAD, 0, 0, RANDOM),
+        (MODULO, 0, 0, last),
+        (RETURN, 0, 0, 0),
+    )
+    text = b"".join(INSTRUCTION.pack(*one) for one in code)
     held = ctypes.create_string_buffer(text, len(text))
     program = PROGRAM.pack(len(code), ctypes.addressof(held))
     first.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
