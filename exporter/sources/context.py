@@ -23,6 +23,10 @@ class SeriesCell(Protocol):
 class EventTables(Protocol):
     """The store's tables for events; a series that they return is passed back to them as it is."""
 
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Monotonic seconds."""
+
     def get_or_create(self, family: Family, labels: Labels) -> SeriesCell | None:
         """The series with these labels, created if new; None if there is no room for it."""
 

@@ -52,6 +52,7 @@ def copy_series(family: Family, labels: Labels, old: Series) -> Series:
     if isinstance(old, GaugeSeries):
         gauge = GaugeSeries(labels, family.merge)
         gauge.senders, gauge.seen, gauge.value = old.senders, old.seen, old.value
+        gauge.note_sole()
         return gauge
     series = type(old)(labels, old.cells, revealed=old.revealed)
     series.exposed_at = old.exposed_at

@@ -63,12 +63,16 @@ class SenderValue:
 class GaugeSeries(Series):
     """A gauge that several senders set, each identified by its address."""
 
-    __slots__ = ("merge", "seen", "senders")
+    __slots__ = ("merge", "seen", "senders", "sole", "sole_sender")
 
     def __init__(self, labels: Labels, merge: Merge) -> None:
         super().__init__(labels, [0])
         self.merge = merge
         self.senders: dict[bytes, SenderValue] = {}
+        self.sole_sender: bytes | None = None
+        """The address of the only sender; None if there are several, or none."""
+        self.sole: SenderValue | None = None
+        """Its value."""
         self.seen = 0.0
 
     def set(self, sender: bytes, value: float, now: float, *, relative: bool = False) -> bool:
@@ -103,7 +107,12 @@ class GaugeSeries(Series):
         for other in self.senders.values():
             other.replaced_by_at = min(other.replaced_by_at, now)
         sent = self.senders[sender] = SenderValue(0, now)
+        self.note_sole()
         return sent
+
+    def note_sole(self) -> None:
+        """To be called where the number of senders has changed."""
+        self.sole_sender, self.sole = next(iter(self.senders.items())) if len(self.senders) == 1 else (None, None)
 
     def expires_periodic(self, ttl: float) -> float:
         """When a periodic series expires: after some of its periods, at most after `ttl` seconds."""
@@ -123,6 +132,7 @@ class GaugeSeries(Series):
         for sender, sent in list(self.senders.items()):
             if sender != newest and sent.expires(ttl) < now:
                 del self.senders[sender]
+        self.note_sole()
         self.value = self.combine()
 
 

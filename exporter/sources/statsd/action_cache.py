@@ -93,7 +93,7 @@ class ActionCache:
             action = self._previous.pop(key, None)
             if action is not None:
                 self.put(key, action)
-        return None if action is None or has_expired_series(action[-1]) else action
+        return None if action is None or has_expired_series(action[5]) else action
 
     def put(self, key: bytes, action: CompiledAction) -> None:
         """Cache an action, unless the next line with that key may get another one."""
@@ -140,7 +140,7 @@ class ActionCache:
         """The action shared by all lines of a type that are dropped for that reason."""
         action = self._dropped.get((kind, drop))
         if action is None:
-            action = self._dropped[kind, drop] = (self._compiler.get_hits(kind, drop), None, None, None, (), ())
+            action = self._dropped[kind, drop] = (self._compiler.get_hits(kind, drop), None, None, None, (), (), None)
             if drop in RETRIABLE_DROPS:
                 self._uncached_ids.add(id(action))
             if drop == "capped":

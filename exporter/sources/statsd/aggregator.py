@@ -39,6 +39,8 @@ RECOMPILE_INTERVAL = 10.0
 MAX_PLAIN_VALUE = 1e100
 """Larger values take the cold path, which checks that sums stay finite."""
 DIGITS = range(ord("0"), ord("9") + 1)
+NO_SENDER = object()
+"""Equals no sender's address."""
 
 SenderLookup = Callable[[int], bytes]
 """Returns the sender's address of a datagram, by its place in the batch."""
@@ -100,25 +102,31 @@ class Aggregator:
             self._recompiled_at = now
             self._actions.refresh()
 
-    def process_batch(self, batch: Sequence[bytes], senders: SenderLookup) -> None:
-        """Process each line of each datagram."""
+    def process_batch(self, batch: Sequence[bytes], senders: SenderLookup, only: bytes | None = None) -> None:
+        """Process each line of each datagram. `only` is the address of all senders, if it is one and known."""
         found, senders = split_batch(batch, senders)
+        sender, now = NO_SENDER if only is None else only, self._tables.clock()
         actions, numbers = self._actions.recent.get, self._numbers.get
         blank = 0
         for place, line in enumerate(found):
             name, _, rest = line.partition(b":")
             raw, _, tail = rest.partition(b"|")
             action = actions(name + b"\n" + tail)
-            if MAX_CACHED_NUMBER_BYTES < len(raw) < MAX_NUMBER_BYTES and raw.replace(b".", b"", 1).isdigit():
-                value: float | None = float(raw)
-            else:
-                value = numbers(raw)
-                if value is None:
-                    value = self._parse_number(raw)
+            value = numbers(raw)
+            if value is None:
+                is_long = MAX_CACHED_NUMBER_BYTES < len(raw) < MAX_NUMBER_BYTES
+                is_plain = is_long and raw.replace(b".", b"", 1).isdigit()
+                value = float(raw) if is_plain else self._parse_number(raw)
             if action is None or value is None:
                 blank += self._process_line(line, (name, raw, tail), senders, place)
                 continue
-            hits, counter, cells, histogram_spec, counters, updates = action
+            hits, counter, cells, histogram_spec, counters, updates, gauge = action
+            if gauge and gauge.sole_sender == sender and gauge.exposed_at >= 0:
+                hits[0] += 1
+                gauge.sole.update(now)
+                gauge.seen = now
+                gauge.value = gauge.sole.value = value
+                continue
             if updates and has_expired_series(updates):
                 blank += self._process_line(line, (name, raw, tail), senders, place)
                 continue
@@ -202,7 +210,7 @@ class Aggregator:
         self, action: CompiledAction, value: float, senders: SenderLookup, place: int, *, relative: bool
     ) -> None:
         """Apply any value, with checks that sums stay finite."""
-        _, counter, cells, histogram_spec, counters, updates = action
+        _, counter, cells, histogram_spec, counters, updates, _ = action
         if counter:
             self._add(counter, value)
         if cells and histogram_spec:

@@ -42,6 +42,8 @@ class Tables(Protocol):
     def observe(self, series: Any, value: float, weight: float) -> bool: ...  # noqa: ANN401
     def touch(self, family: Family, series: Any) -> None: ...  # noqa: ANN401
     def sweep(self) -> bool: ...
+    @property
+    def clock(self) -> Callable[[], float]: ...
     def respell(self, spell: Callable[[tuple[str, ...], Labels], Labels]) -> None: ...
 
 
@@ -65,14 +67,15 @@ HistogramSpec = tuple[tuple[float, ...], float, float, float]
 value * scale + plus, `weight` times.
 """
 CompiledAction = tuple[
-    list[int], Any, list[float] | None, HistogramSpec | None, Sequence[CounterUpdate], Sequence[SeriesUpdate]
+    list[int], Any, list[float] | None, HistogramSpec | None, Sequence[CounterUpdate], Sequence[SeriesUpdate], Any
 ]
-"""What lines with one key do: `hits, counter, cells, histogram_spec, counters, updates`.
+"""What lines with one key do: `hits, counter, cells, histogram_spec, counters, updates, gauge`.
 
 There is one for every series, so it has as few objects as possible. `hits` counts the lines; all actions of one type
 and one drop reason share it. Series that never expire are changed in place: `counter` grows by the value itself,
 `cells` are the buckets and the sum of a histogram that observes it by `histogram_spec`, `counters` are further
-counters. `updates` are all other series: gauges, summaries, series that may expire, a second histogram.
+counters. `updates` are all other series: gauges, summaries, series that may expire, a second histogram. `gauge` is the
+gauge in `updates` if there is nothing else in the action, and the gauge takes the value as it is.
 """
 
 
@@ -126,19 +129,15 @@ class Compiler:
         if found.plan is not None and found.claim is None:
             recipe = self._templates.get((found.plan, kind, rate))
             if recipe and recipe.always_finite and 0 <= value < MAX_FINITE_VALUE:
-                series = self._find_all(found.targets)
-                if series:
+                try:
+                    series = [self._tables.get_or_create(target.family, target.labels) for target in found.targets]
+                except ValueError:
+                    return self._compile_slowly(kind, found, value, rate)
+                if None not in series:
                     return CompileResult(build_action(recipe, series))
+                if len(series) == 1:
+                    return CompileResult(None, "capped")
         return self._compile_slowly(kind, found, value, rate)
-
-    def _find_all(self, targets: Sequence[Target]) -> list[Any] | None:
-        """The series of all targets; None if one of them has none."""
-        find = self._tables.get_or_create
-        try:
-            series = [find(target.family, target.labels) for target in targets]
-        except ValueError:
-            return None
-        return None if None in series else series
 
     def _compile_slowly(self, kind: MetricType, found: Resolution, value: float, rate: float) -> CompileResult:
         updates: list[SeriesUpdate] = []
@@ -161,7 +160,7 @@ class Compiler:
         if not updates:
             get_hits = self.get_hits(kind, "")
             return CompileResult(
-                (get_hits, None, None, None, (), ()) if rejected and not drop else None, drop, tuple(rejected)
+                (get_hits, None, None, None, (), (), None) if rejected and not drop else None, drop, tuple(rejected)
             )
         if found.claim:
             found.claim()
@@ -213,6 +212,7 @@ class Compiler:
 def build_action(recipe: ActionTemplate, series: Sequence[Any]) -> CompiledAction:
     """The action of a template, with these series."""
     hits, counter, cells, histogram_spec, counters, updates, _ = recipe
+    plain_gauge = len(series) == 1 and bool(updates) and is_plain_gauge(updates[0][1])
     return (
         hits,
         series[counter] if counter >= 0 else None,
@@ -220,7 +220,14 @@ def build_action(recipe: ActionTemplate, series: Sequence[Any]) -> CompiledActio
         histogram_spec,
         tuple([(series[place], scale, plus) for place, scale, plus in counters]) if counters else (),
         tuple([update._replace(series=series[place]) for place, update in updates]) if updates else (),
+        series[0] if plain_gauge else None,
     )
+
+
+def is_plain_gauge(update: SeriesUpdate) -> bool:
+    """Whether a gauge of the catalogue takes values as they are."""
+    is_gauge = update.action is Action.SET and update.family.kind is Kind.GAUGE and update.family.declared
+    return is_gauge and (update.scale, update.plus) == (1, 0)
 
 
 def check_value(target: Target, value: float, events: float) -> str:

@@ -210,6 +210,11 @@ def test_each_datagram_keeps_its_sender_whatever_round_it_comes_in(port: Port, m
         for some in (hosts[:20], hosts[20:]):
             assert [datagram.decode() for datagram in port.reader.read()] == some
             assert [socket.inet_ntoa(port.reader.sender(place)) for place in range(len(some))] == some
+            assert port.reader.find_only_sender() is None
+        monkeypatch.undo()
+        senders[0].send(b"once more")
+        assert port.reader.read() == [b"once more"]
+        assert port.reader.find_only_sender() == socket.inet_aton(hosts[0])
 
 
 def test_what_each_of_them_lost_is_counted(bind: Callable[..., list[socket.socket]]) -> None:

@@ -44,20 +44,22 @@ class CustomFamilies:
         self._kinds: dict[str, Kind] = previous._kinds if previous else {}
         self._taken: dict[str, str] = previous._taken if previous else list_reserved()
 
-    def resolve(self, name: str, signature: Signature, now: SenderContext) -> Resolution:
-        """What becomes of a user's metric; `name` has no prefix. The name of a new family is not reserved yet."""
+    def resolve(self, name: str, signature: Signature, now: SenderContext | None) -> Resolution:
+        """What becomes of a user's metric; `name` has no prefix. The name of a new family is not reserved yet.
+
+        `now` is what the unit of a timer depends on; None for other types.
+        """
         rule = f"custom: {name}"
         if not self._admits(name):
             return Resolution(rule, drop="denied")
-        labels = build_labels(signature.tags)
+        labels = build_labels(signature.tags) if signature.tags else {}
         kind = KINDS[signature.type]
         family, claim = self._find(name, signature.type, kind, tuple(labels))
         if isinstance(family, str):
             return Resolution(rule, drop=family)
-        timer = signature.type is MetricType.TIMER
-        scale = get_scale(TimerUnit.CUSTOM, now) if timer else 1.0
+        scale = get_scale(TimerUnit.CUSTOM, now) if now else 1.0
         values: Labels = tuple(labels.values())
-        note = format_scale_note(scale, timer=timer)
+        note = format_scale_note(scale, timer=now is not None)
         return Resolution(
             rule, (Target(family, values, ACTIONS[kind], scale),), note=note, plan=(family, scale), claim=claim
         )
@@ -75,6 +77,9 @@ class CustomFamilies:
         known = self._families.get((name, labels))
         if known is not None:
             return (known if known.kind is kind else "conflict"), None
+        if len(self._families) >= MAX_FAMILIES:
+            # A flood of invented names ends here, before each costs a family. One in conflict is refused anyway.
+            return "capped", None
         family = build_family(name, kind, sent, labels)
         refusal = self._check_name(family)
         return (refusal, None) if refusal else (family, lambda: self._keep(family))

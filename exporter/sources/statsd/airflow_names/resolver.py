@@ -167,7 +167,8 @@ class AirflowNameResolver:
         found = self._lookup.find(finding.name) if finding.verdict is PrefixVerdict.RECOGNISED else None
         if found is not None:
             return self._mark(finding.prefix, self._resolve_event(found, signature))
-        if any(self._lookup.find(name) for _, name in self._prefixes.strip_foreign(signature.name)):
+        foreign = self._prefixes.foreign and self._prefixes.strip_foreign(signature.name)
+        if foreign and any(self._lookup.find(name) for _, name in foreign):
             return Resolution("", drop="unmapped", note="a name of another Airflow: this Airflow uses the known prefix")
         if self._may_be_airflows(signature.name):
             return Resolution("", drop="undecided", note=format_prefix_note(finding))
@@ -187,7 +188,8 @@ class AirflowNameResolver:
         if own and self._lookup.is_reserved(name) and not (name.startswith("edge_worker.") and signature.tags):
             note = doubt or "its first part belongs to Airflow, but the name is not known"
             return Resolution("", drop="unmapped", note=note)
-        resolution = self._custom.resolve(name, signature, self._stream.sender_context)
+        context = self._stream.sender_context if signature.type is MetricType.TIMER else None
+        resolution = self._custom.resolve(name, signature, context)
         return resolution._replace(note=join_notes(doubt, resolution.note)) if doubt else resolution
 
     def _mark(self, prefix: str, resolution: Resolution) -> Resolution:

@@ -12,7 +12,14 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-from exporter.sources.statsd.receive.recvmmsg import ADDRESS_BYTES, CMSGHDR_BYTES, CONTROL_BYTES, MAX_BATCH, MsgBuffers
+from exporter.sources.statsd.receive.recvmmsg import (
+    ADDRESS_BYTES,
+    CMSGHDR_BYTES,
+    CONTROL_BYTES,
+    MAX_BATCH,
+    MsgBuffers,
+    find_only_host,
+)
 
 NANOSECONDS = 1e9
 QUEUE_DELAY = 0.002
@@ -107,3 +114,7 @@ class OrderedReader:
         """The sender's address (without port) of a datagram of the last batch."""
         start = self._order[place] * ADDRESS_BYTES
         return self._senders[start : start + ADDRESS_BYTES][self._buffers.host]
+
+    def find_only_sender(self) -> bytes | None:
+        """The address of all datagrams of the last batch; None if they, or those held back, have several."""
+        return find_only_host(memoryview(self._senders), self._buffers.host)

@@ -265,14 +265,14 @@ class Receiver:
                 # The queue of a Unix socket holds ten datagrams by default; a sender of one more blocks.
                 self._short_queue |= transport == "unixgram"
                 self.packets[transport] += len(batch)
-                self._aggregator.process_batch(batch, reader.sender)
+                self._aggregator.process_batch(batch, reader.sender, reader.find_only_sender())
                 if self.relay:
                     self.relay(batch)
         return largest
 
     def _on_lines(self, transport: str, lines: list[bytes], sender: bytes) -> None:
         self.packets[transport] += 1
-        self._aggregator.process_batch(lines, lambda _: sender)
+        self._aggregator.process_batch(lines, lambda _: sender, sender)
         if self.relay:
             self.relay(lines)
 

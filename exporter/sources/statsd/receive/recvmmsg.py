@@ -28,6 +28,7 @@ ADDRESS_BYTES = 32
 """Bytes reserved for the sender's address: struct sockaddr_in6 has 28."""
 CONTROL_BYTES = 64
 """Bytes reserved for the control data of a datagram: time stamp and drop counter."""
+WORD_BYTES = 4
 SO_RXQ_OVFL = 40
 TRANSIENT_ERRORS = frozenset({errno.EAGAIN, errno.EINTR, errno.ECONNREFUSED})
 """Errors that mean that no datagram waits."""
@@ -77,6 +78,9 @@ class DatagramReader(Protocol):
 
     def sender(self, place: int) -> bytes:
         """The sender's address (without port) of a datagram of the last batch."""
+
+    def find_only_sender(self) -> bytes | None:
+        """The address of all datagrams of the last batch; None if they have several."""
 
 
 class MsgBuffers:
@@ -176,6 +180,10 @@ class BatchReader:
         start = place * ADDRESS_BYTES
         return bytes(self._buffers.addresses[start : start + ADDRESS_BYTES][self._buffers.host])
 
+    def find_only_sender(self) -> bytes | None:
+        """The address of all datagrams of the last batch; None if they have several."""
+        return find_only_host(self._buffers.addresses[: self._buffers.used * ADDRESS_BYTES], self._buffers.host)
+
 
 class SingleReader:
     """Reads one datagram a call: for Unix sockets, and on systems without `recvmmsg`."""
@@ -207,6 +215,10 @@ class SingleReader:
         """The sender's address (without port) of a datagram of the last batch."""
         return self._senders[place]
 
+    def find_only_sender(self) -> bytes | None:
+        """The address of all datagrams of the last batch; None if they have several."""
+        return self._senders[0] if len(set(self._senders)) == 1 else None
+
 
 def pack_address(address: object) -> bytes:
     """The bytes of an IP address as Python's sockets return it; empty for a Unix socket."""
@@ -214,6 +226,18 @@ def pack_address(address: object) -> bytes:
         return b""
     host = str(address[0]).partition("%")[0]
     return socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+
+
+def find_only_host(addresses: memoryview, host: slice) -> bytes | None:
+    """The host of all addresses, which are at that place of each; None if there are several hosts, or no address."""
+    first = bytes(addresses[host])
+    words = addresses.cast("I")
+    many = len(addresses) // ADDRESS_BYTES
+    for place in range(0, len(first), WORD_BYTES):
+        column = words[(host.start + place) // WORD_BYTES :: ADDRESS_BYTES // WORD_BYTES]
+        if column.tobytes() != first[place : place + WORD_BYTES] * many:
+            return None
+    return first or None
 
 
 def get_address(buffer: memoryview) -> int:
