@@ -6,6 +6,7 @@ import pytest
 
 from exporter.config.settings import StatsdSettings
 from exporter.sources.directory import Directory
+from exporter.sources.statsd.airflow_names.prefixes import format_prefixes
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from tests.integration.statsd.streams import STREAMS, Line, Stream, read_lines
 from tests.integration.statsd.test_recorded_streams import Replay
@@ -36,3 +37,7 @@ def test_the_same_series_come_of_a_stream_under_another_prefix(stream: Stream, p
     assert not [
         family for family, _ in first.values if family.startswith(("airflow_custom_production", "airflow_custom_s"))
     ]
+
+
+def test_a_prefix_of_any_length_is_cut_in_messages() -> None:
+    assert format_prefixes(["airflow.", "x" * 3_000 + "."]) == f"the prefix airflow, the prefix {'x' * 80}…"

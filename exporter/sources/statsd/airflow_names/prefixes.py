@@ -28,6 +28,8 @@ MAX_PROVEN = 1_000
 """Proven prefixes that are remembered, recognised or not."""
 MAX_PREFIXES = 32
 """Prefixes that may be recognised."""
+MAX_SHOWN_LENGTH = 80
+"""Characters of a prefix in messages."""
 DISTINCTIVE = re.compile(r"dag|scheduler|triggerer|operator_|ti[_.]")
 """Part of a name that hardly any other program uses."""
 
@@ -175,7 +177,13 @@ def list_splits_at_dots(name: str) -> Iterator[tuple[str, str]]:
 
 def format_prefixes(prefixes: Iterable[str]) -> str:
     """Prefixes for messages, without the dot at the end."""
-    return ", ".join(f"the prefix {prefix.removesuffix('.')}" if prefix else "no prefix" for prefix in prefixes)
+    shown = (shorten(prefix.removesuffix(".")) for prefix in prefixes)
+    return ", ".join(f"the prefix {prefix}" if prefix else "no prefix" for prefix in shown)
+
+
+def shorten(prefix: str) -> str:
+    """The prefix, cut where it is too long for a message: any sender may invent one."""
+    return prefix if len(prefix) <= MAX_SHOWN_LENGTH else f"{prefix[:MAX_SHOWN_LENGTH]}…"
 
 
 def advise() -> str:
