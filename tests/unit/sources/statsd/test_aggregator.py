@@ -119,6 +119,15 @@ def test_gauges_are_the_same_whether_it_is_known_that_one_sender_sent_them_all()
         assert first == second
 
 
+@pytest.mark.parametrize("ends", [(b"\n", b"\n", b"\n"), (b"", b"\n", b""), (b"\n", b"", b"\n\n"), (b"", b"", b"")])
+def test_each_line_has_its_sender_however_datagrams_end(world: World, ends: tuple[bytes, ...]) -> None:
+    lines = (b"g:5|g", b"g:7|g\nh:1|g", b"g:2|g")
+    batch = [line + end for line, end in zip(lines, ends, strict=True)]
+    world.aggregator.process_batch(batch, lambda place: (b"one", b"two", b"three")[place])
+    assert world.values(LEVEL) == {("g",): 14, ("h",): 1}
+    assert world.aggregator.lines == 4
+
+
 def test_a_negative_gauge_comes_as_two_lines(world: World) -> None:
     world.send(b"g:5|g", b"g:0|g\ng:-8|g")
     assert world.values(LEVEL) == {("g",): -8}
