@@ -70,7 +70,8 @@ class ReadPacer:
         self.reset()
         self._latency = 0.0
         """Seconds by which wake-ups came late recently."""
-        self._ended = time.monotonic()
+        self._counted_since = time.monotonic()
+        """When the last sleep ended, with an alarm when it began: what arrived since then gives the speed."""
         self._has_meminfo = True
 
     def reset(self) -> None:
@@ -85,7 +86,7 @@ class ReadPacer:
         """
         now = time.monotonic()
         if self._alarm or not self._has_meminfo:
-            self._speed = max(1, arrived) * DATAGRAM_MEMORY / max(MIN_SLEEP, now - self._ended)
+            self._speed = max(1, arrived) * DATAGRAM_MEMORY / max(MIN_SLEEP, now - self._counted_since)
         if self._alarm and not brief and self._speed < MAX_ALARM_SPEED * DATAGRAM_MEMORY:
             self._sleep_until_alarm(self._alarm, now)
         else:
@@ -102,7 +103,7 @@ class ReadPacer:
             now = time.monotonic()
             filled = self._read_fill(now - began)
             speed = max(speed, filled / max(MIN_SLEEP, now - began))
-        self._ended = began
+        self._counted_since = began
 
     def _sleep_in_steps(self, began: float) -> None:
         now, filled = began, 0.0
@@ -117,7 +118,7 @@ class ReadPacer:
             further = self._choose_step(filled, began + MAX_SLEEP - now)
             step = further if further >= MIN_USEFUL_STEP else 0
         self._speed = max(DATAGRAM_MEMORY, filled) / (now - began)
-        self._ended = began if self._alarm else now
+        self._counted_since = began if self._alarm else now
 
     def _choose_step(self, filled: float, left: float) -> float:
         """Seconds until the target is reached, or until shortly before a burst that starts now fills the buffer."""
