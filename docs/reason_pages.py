@@ -27,6 +27,13 @@ REASON_ADVICE = {
         "unpause the DAG, or mark its unfinished runs as failed so that they do not start later.",
         "it was paused on purpose, for example during a repair.",
     ),
+    "dag_removed": Advice(
+        "the DAG's page in Airflow, which says that it is not active; `airflow dags list-import-errors`.",
+        "bring back the file that has the DAG, correct its import error, or undo the new name; if the DAG is gone for "
+        "good, mark its runs as failed and delete it (`airflow dags delete`).",
+        "a deployment is under way: the DAG comes back with the next parse of its file. Deleting a DAG deletes its "
+        "history.",
+    ),
     "run_not_running": Advice(
         "the state of the run in its grid: queued.",
         "see [max_active_runs](#max_active_runs): the run waits for it.",

@@ -34,6 +34,13 @@ class Reason(NamedTuple):
 DAG_PAUSED = Reason(
     "dag_paused", "dag", Patience.NEVER, "unpause the DAG", "The DAG is paused, so its scheduled tasks are not queued."
 )
+DAG_REMOVED = Reason(
+    "dag_removed",
+    "dag",
+    Patience.NEVER,
+    "bring the DAG back, or delete it in Airflow",
+    "Airflow no longer finds the DAG in its files (removed, renamed, or a broken file), so its runs do not go on.",
+)
 RUN_NOT_RUNNING = Reason(
     "run_not_running", "dag", Patience.BUSY, "max_active_runs", "The DAG run of the task is itself still queued."
 )
@@ -83,13 +90,6 @@ PARALLELISM = Reason(
     "parallelism in [core]",
     "The executor already has as many tasks as parallelism allows.",
 )
-SCHEDULER = Reason(
-    "scheduler",
-    "airflow",
-    Patience.NORMAL,
-    "max_tis_per_query, number of schedulers",
-    "Nothing stands in the way: the scheduler has not come to it yet.",
-)
 DATABASE = Reason(
     "database",
     "database",
@@ -98,15 +98,22 @@ DATABASE = Reason(
     "Nothing else stands in the way, and the metadata database holds up the scheduler: by a lock, by a lack of "
     "connections, or by slow statements.",
 )
+SCHEDULER = Reason(
+    "scheduler",
+    "airflow",
+    Patience.NORMAL,
+    "max_tis_per_query, number of schedulers",
+    "Nothing stands in the way: the scheduler has not come to it yet.",
+)
+NO_WORKER = Reason(
+    "no_worker", "queue", Patience.NEVER, "start a worker with this queue", "No worker serves the queue of the task."
+)
 WORKERS_FULL = Reason(
     "workers_full",
     "queue",
     Patience.BUSY,
     "worker_concurrency, or more workers for the queue",
     "All workers that serve the queue are busy.",
-)
-NO_WORKER = Reason(
-    "no_worker", "queue", Patience.NEVER, "start a worker with this queue", "No worker serves the queue of the task."
 )
 STARTING = Reason(
     "starting",
@@ -171,19 +178,19 @@ PAST = Reason(
     "clear the failed task of the earlier run, or mark it as success",
     "The task depends on its instance in the run before (depends_on_past, wait_for_downstream), which did not succeed.",
 )
-TRIGGER_RULE = Reason(
-    "trigger_rule",
-    "task",
-    Patience.BUSY,
-    "trigger_rule of the task",
-    "All tasks before it have ended, but not in the states that the task's trigger rule asks for.",
-)
 UPSTREAM = Reason(
     "upstream",
     "task",
     Patience.BUSY,
     "none",
     "The run goes on only after a task that is not part of the run, or was removed from the DAG.",
+)
+TRIGGER_RULE = Reason(
+    "trigger_rule",
+    "task",
+    Patience.BUSY,
+    "trigger_rule of the task",
+    "All tasks before it have ended, but not in the states that the task's trigger rule asks for.",
 )
 AUTO_PAUSED = Reason(
     "auto_paused",
@@ -256,43 +263,5 @@ ORPHAN = Reason(
     "A process still works for a try that is no longer running, so its work may be done twice.",
 )
 
-REASONS = (
-    DAG_PAUSED,
-    RUN_NOT_RUNNING,
-    POOL_MISSING,
-    POOL_WITHOUT_SLOTS,
-    POOL_TOO_SMALL,
-    POOL,
-    PRIORITY,
-    MAX_ACTIVE_TASKS,
-    MAX_ACTIVE_TIS,
-    PARALLELISM,
-    DATABASE,
-    SCHEDULER,
-    NO_WORKER,
-    WORKERS_FULL,
-    STARTING,
-    NOT_STARTED,
-    RETRY_DELAY,
-    SENSOR,
-    TRIGGER,
-    HUMAN_INPUT,
-    RESTARTING,
-    MAX_ACTIVE_RUNS,
-    BACKFILL_LIMIT,
-    NOT_DUE,
-    PAST,
-    UPSTREAM,
-    TRIGGER_RULE,
-    AUTO_PAUSED,
-    FILE_BROKEN,
-    FILE_STALE,
-    ASSET,
-    SLOWER_THAN_SCHEDULE,
-    HANGS,
-    STARVED_OF_CPU,
-    POLLS,
-    NO_HEARTBEAT,
-    ORPHAN,
-)
+REASONS = tuple(one for one in list(globals().values()) if isinstance(one, Reason))
 """All of them, in the order in which the checks are made."""

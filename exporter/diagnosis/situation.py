@@ -53,6 +53,8 @@ class DagLimits(Protocol):
     @property
     def is_paused(self) -> bool: ...
     @property
+    def is_stale(self) -> bool: ...
+    @property
     def max_active_runs(self) -> int | None: ...
     @property
     def max_active_tasks(self) -> int | None: ...
@@ -139,6 +141,11 @@ class Situation:
     def limits_parked_tasks(self) -> bool:
         """Whether deferred task instances count for the limits of their task (3.2.2 on)."""
         return self.release >= (3, 2, 2)
+
+    def is_removed(self, dag_id: str) -> bool:
+        """Whether Airflow no longer finds a DAG in its files. Its scheduler then leaves the runs of it alone."""
+        dag = (self.dags or {}).get(dag_id)
+        return dag is not None and dag.is_stale
 
     def is_local(self, executor: str | None) -> bool:
         """Whether it is the LocalExecutor of Airflow 3, which takes any number of tasks and queues them itself."""

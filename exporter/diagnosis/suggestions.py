@@ -40,9 +40,16 @@ def suggest(finding: Finding) -> str:
             return f"Raise the limit of task {name} (max_active_tis_per_dag or max_active_tis_per_dagrun)."
         case reasons.PARALLELISM | reasons.NO_WORKER | reasons.WORKERS_FULL:
             return suggest_capacity(finding)
-        case reasons.DAG_PAUSED:
-            return f"Unpause {name}, or clear what waits in it."
+        case reasons.DAG_PAUSED | reasons.DAG_REMOVED:
+            return suggest_for_dag(finding)
     return "" if reason.setting == "none" else f"See: {reason.setting}."
+
+
+def suggest_for_dag(finding: Finding) -> str:
+    """What to do about a DAG that Airflow does not run."""
+    if finding.reason is reasons.DAG_PAUSED:
+        return f"Unpause {finding.object}, or clear what waits in it."
+    return f"Bring back the file that has {finding.object} (or mend its import error), or delete the DAG in Airflow."
 
 
 def suggest_capacity(finding: Finding) -> str:

@@ -23,6 +23,8 @@ BY_STATE = {
     "restarting": reasons.RESTARTING,
 }
 """The reasons of task instances that wait in a state which says why."""
+RETURNING = ("up_for_retry", "up_for_reschedule")
+"""States from which only a look of the scheduler at the run leads on."""
 
 
 class Waiting(NamedTuple):
@@ -54,7 +56,7 @@ def _explain_others(situation: Situation) -> Iterator[Explained]:
         if row.state == "queued":
             yield row, explain_queued(row, situation, running)
         elif (reason := BY_STATE.get(row.state or "")) is not None:
-            yield row, reason
+            yield row, reasons.DAG_REMOVED if row.state in RETURNING and situation.is_removed(row.dag_id) else reason
 
 
 def explain_queued(row: ActiveTaskInstance, situation: Situation, running: Counter[str | None]) -> Reason:
@@ -95,6 +97,8 @@ def _check_run(run: ActiveDagRun, situation: Situation, running: Counter[tuple[s
     dag = (situation.dags or {}).get(run.dag_id)
     if dag is not None and dag.is_paused:
         return reasons.DAG_PAUSED
+    if situation.is_removed(run.dag_id):
+        return reasons.DAG_REMOVED
     if run.run_after is not None and run.run_after > situation.now:
         return reasons.NOT_DUE
     key = _get_limited(run)

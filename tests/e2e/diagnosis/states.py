@@ -59,6 +59,7 @@ class Dag(NamedTuple):
     is_paused: bool
     max_active_tasks: int
     max_active_runs: int = 16
+    is_stale: bool = False
 
 
 class Pool(NamedTuple):

@@ -58,6 +58,26 @@ def test_a_scheduled_task_instance_waits_for_the_first_limit_that_binds(reason: 
 
 
 @pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (task("up_for_retry"), "dag_removed"),
+        (task("up_for_reschedule"), "dag_removed"),
+        (task("deferred"), "trigger"),
+        (task("queued", queued_when=NOW - 5), "starting"),
+        (task("scheduled"), "scheduler"),
+    ],
+)
+def test_of_a_dag_that_was_removed_only_what_no_look_at_the_run_needs_goes_on(row: Any, reason: str) -> None:
+    assert reasons_of(situation(row, dags=dag(is_stale=True))) == [reason]
+    assert reasons_of(situation(row, dags={})) != ["dag_removed"], "a DAG that is not listed may be new"
+
+
+def test_a_queued_run_of_a_dag_that_was_removed_never_starts() -> None:
+    given = situation(runs=[run("queued")], dags=dag(is_stale=True))
+    assert [reason.name for _, reason in explain(given).runs] == ["dag_removed"]
+
+
+@pytest.mark.parametrize(
     ("reason", "row"),
     [
         ("retry_delay", task("up_for_retry")),

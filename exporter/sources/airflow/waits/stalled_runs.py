@@ -62,6 +62,8 @@ class StalledRuns:
         dag = (situation.dags or {}).get(run.dag_id)
         if dag is not None and dag.is_paused:
             return Stall(run, reasons.DAG_PAUSED, since=since)
+        if situation.is_removed(run.dag_id):
+            return Stall(run, reasons.DAG_REMOVED, since=since)
         answer = self._questions.ask(
             "stalled run",
             (run.dag_id, run.run_id),

@@ -84,6 +84,13 @@ def kill_supervisor(play: Play) -> None:
     os.kill(int(note.read_text()), signal.SIGKILL)
 
 
+def rename(play: Play) -> None:
+    """A DAG gets another name while a run of it is not finished."""
+    play.start("old_name")
+    play.wait_tasks("old_name", "up_for_reschedule")
+    play.order("rename")
+
+
 def parse_slowly(play: Play) -> None:
     """A DAG file asks a server that does not answer, each time that it is parsed."""
     play.order("slow_file")
@@ -124,6 +131,9 @@ WAITS = (
     make_fault("a failed producer", "asset", "consumer_of_failed failed_producer", "producer", fail_producer),
     make_fault("runs skipped", "slower_than_schedule", "slow_for_its_schedule", "schedule", run_too_slowly),
     make_fault("auto-pause", "auto_paused", "gives_up", "max_consecutive_failed_dag_runs", give_up),
+    make_fault(
+        "a DAG that was renamed", "dag_removed", "old_name", "file", rename, "AirflowDagRunBlocked", seconds=LONG
+    ),
     make_fault("a file that asks a server", "file_slow", "slow_file.py", "file", parse_slowly, SLOW_FILE),
 )
 COSTS = (

@@ -40,9 +40,11 @@ class Airflow:
     def read_runs(self, dag_id: str) -> Sequence[DagRun]:
         return [run("running", "r2", logical_date=2.0), run(self.before, "r1", logical_date=1.0)]
 
-    def explain(self, *runs: ActiveDagRun, is_new: bool = True, paused: bool = False) -> list[Stall]:
+    def explain(
+        self, *runs: ActiveDagRun, is_new: bool = True, paused: bool = False, removed: bool = False
+    ) -> list[Stall]:
         self.questions.begin()
-        given = situation(runs=list(runs), dags={"orders": Dag(dag_id="orders", is_paused=paused)})
+        given = situation(runs=list(runs), dags={"orders": Dag(dag_id="orders", is_paused=paused, is_stale=removed)})
         return self.reader.explain(given, is_new=is_new)
 
 
@@ -89,6 +91,13 @@ def test_runs_of_a_paused_dag_need_no_question() -> None:
     airflow.explain(stalled(), paused=True)
     [found] = airflow.explain(stalled(), paused=True)
     assert (found.reason.name, airflow.asked) == ("dag_paused", [])
+
+
+def test_runs_of_a_dag_that_was_removed_need_no_question() -> None:
+    airflow = Airflow()
+    airflow.explain(stalled(), removed=True)
+    [found] = airflow.explain(stalled(), removed=True)
+    assert (found.reason.name, airflow.asked) == ("dag_removed", [])
 
 
 def test_a_task_before_it_that_the_run_does_not_have_is_upstream() -> None:
