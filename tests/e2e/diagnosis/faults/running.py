@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from functools import partial
+from contextlib import suppress
 from threading import Thread
 
 from tests.e2e.diagnosis.faults.fault import make_fault
 from tests.e2e.diagnosis.faults.limits import start_many, starting
 from tests.e2e.diagnosis.faults.play import STATE_SECONDS, Play
+from tests.e2e.exactness.database import DatabaseError
 from tests.e2e.exactness.environment import wait_until
 
 PAST_RUNS = 6
@@ -113,7 +114,12 @@ def burn_together(play: Play) -> None:
 def lock_table(play: Play) -> None:
     """A transaction holds the table of task instances for itself, as a migration or a clean-up does."""
     sql = f"lock table task_instance in access exclusive mode; select pg_sleep({LOCK_SECONDS})"
-    Thread(target=partial(play.database.execute, sql), daemon=True).start()
+
+    def hold() -> None:
+        with suppress(DatabaseError):  # the server may be stopped first
+            play.database.execute(sql)
+
+    Thread(target=hold, daemon=True).start()
     time.sleep(1)
 
 
