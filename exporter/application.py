@@ -99,6 +99,7 @@ class Application:
             sources=self.engine.status,
             configuration=lambda: self._configuration.entries,
             diagnosis=lambda: self.engine.directory.diagnosis,
+            sizing=self.engine.directory.measure_slots,
             find_failed_log=self.engine.directory.find_failed_log,
             grafana_url=self._configuration.settings.web.grafana_url,
             refresh=self.engine.refresh,

@@ -123,12 +123,13 @@ def diagnose(*, as_json: bool, **parameters: object) -> None:
     from exporter.commands.diagnose import diagnose as read_diagnosis
     from exporter.commands.diagnose import needs_attention, to_json_text, to_text
 
-    found, problems = read_diagnosis(load(parameters).settings)
-    for problem in problems:
+    read = read_diagnosis(load(parameters).settings)
+    for problem in read.problems:
         click.echo(problem, err=True)
+    found = read.diagnosis
     if found is None:
         sys.exit(2)
-    for line in [to_json_text(found)] if as_json else to_text(found):
+    for line in [to_json_text(found, read.sizing)] if as_json else to_text(found, read.sizing):
         click.echo(line)
     sys.exit(needs_attention(found))
 

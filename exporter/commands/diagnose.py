@@ -1,15 +1,16 @@
-"""`airflow-exporter diagnose`: what waits, fails and costs, from the API alone; no state file, no Prometheus."""
+"""`airflow-exporter diagnose`: what waits, fails and costs, from one reading; no state file, no Prometheus."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from exporter.config.settings import Settings
 from exporter.diagnosis.reasons import Patience
-from exporter.diagnosis.report import Diagnosis, FailedTry, to_json
+from exporter.diagnosis.report import Diagnosis, FailedTry, HostSizing, to_json
 from exporter.engine import Engine
 from exporter.sources.airflow.counting.by_time import TASKS_CURSOR
 from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, begin_cursors
@@ -26,13 +27,22 @@ NO_FAILURES = f"No try failed in the last {WINDOW / 60:.0f} minutes."
 NO_COSTS = "Nothing found. Most costs are added up over hours, by a running exporter (page /diagnosis)."
 
 
-def diagnose(settings: Settings) -> tuple[Diagnosis | None, list[str]]:
-    """Read Airflow once; the diagnosis, and what could not be read. The state file and StatsD are not used.
+class OneReading(NamedTuple):
+    """What was found by reading everything once."""
 
-    Celery's workers and the metadata database are read too where they are configured.
+    diagnosis: Diagnosis | None
+    sizing: Sequence[HostSizing]
+    problems: Sequence[str]
+    """What could not be read."""
+
+
+def diagnose(settings: Settings) -> OneReading:
+    """Read Airflow once. The state file and StatsD are not used.
+
+    This machine, Celery's workers and the metadata database are read too where they are configured.
     """
-    collectors = {"airflow": True, "statsd": False, "host": False}
-    collectors |= {name: settings.collectors.get(name, False) for name in ("celery", "database")}
+    collectors = {"airflow": True, "statsd": False}
+    collectors |= {name: settings.collectors.get(name, False) for name in ("host", "celery", "database")}
     engine = Engine(replace(settings, state_file=None, collectors=collectors))
     engine.remember({CURSOR_SPACE: begin_cursors((TASKS_CURSOR, RunsReader.name), time.time() - WINDOW)})
     engine.read_once()
@@ -42,9 +52,9 @@ def diagnose(settings: Settings) -> tuple[Diagnosis | None, list[str]]:
         for reader in source.readers
         if reader.outcome not in ("ok", "")
     ]
-    found = engine.directory.diagnosis
+    found = OneReading(engine.directory.diagnosis, engine.directory.measure_slots(), problems)
     engine.stop(STOP_SECONDS)
-    return found, problems
+    return found
 
 
 def needs_attention(diagnosis: Diagnosis) -> bool:
@@ -53,8 +63,8 @@ def needs_attention(diagnosis: Diagnosis) -> bool:
     return waiting or bool(diagnosis.failures) or bool(diagnosis.costs)
 
 
-def to_text(diagnosis: Diagnosis) -> Iterator[str]:
-    """The diagnosis as lines for a terminal: its three parts, as on the page /diagnosis."""
+def to_text(diagnosis: Diagnosis, sizing: Sequence[HostSizing] = ()) -> Iterator[str]:
+    """The diagnosis as lines for a terminal: its parts, as on the page /diagnosis."""
     yield "WAITING NOW"
     if not diagnosis.findings:
         yield "Nothing waits."
@@ -73,6 +83,13 @@ def to_text(diagnosis: Diagnosis) -> Iterator[str]:
     for cost in diagnosis.costs:
         yield from format_finding(f"{cost.name}: {cost.object}", cost.meaning, cost.evidence, cost.suggestion)
     yield from () if diagnosis.costs else (NO_COSTS,)
+    if sizing:
+        yield from ("", "SIZING")
+    for one in sizing:
+        yield one.host
+        yield f"  a slot costs: {', '.join(one.list_costs())}"
+        yield f"  room for more tasks: {', '.join(one.list_room())}"
+        yield from (f"  {line}" for line in (*one.evidence, *(f"not known: {what}" for what in one.unknown)))
 
 
 def format_finding(title: str, meaning: str, evidence: Iterable[str], suggestion: str) -> Iterator[str]:
@@ -93,6 +110,6 @@ def format_try(one: FailedTry) -> str:
     )
 
 
-def to_json_text(diagnosis: Diagnosis) -> str:
+def to_json_text(diagnosis: Diagnosis, sizing: Sequence[HostSizing] = ()) -> str:
     """The diagnosis as JSON, as the page /diagnosis gives it."""
-    return json.dumps(to_json(diagnosis), indent=2)
+    return json.dumps(to_json(diagnosis, sizing), indent=2)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporter.diagnosis.findings import MAX_NAMED, Finding, sort_findings
 from exporter.diagnosis.reasons import DATABASE
 from exporter.diagnosis.waits.database import DatabaseFacts, find_obstacle
+
+MEBI, GIBI = 1024.0**2, 1024.0**3
+MAX_ENDED_TRIES = 2_000
+"""Ended tries of this machine from which it is known what a slot costs."""
 
 
 class FailedTry(NamedTuple):
@@ -59,6 +65,97 @@ class CostFinding(NamedTuple):
     """Seconds that it cost within the time observed: the order of the findings."""
 
 
+class TryUse(NamedTuple):
+    """What a try used on this machine."""
+
+    seconds: float
+    """For how long it was seen."""
+    cpu_seconds: float
+    peak: float
+    """Highest resident memory of one of its processes, in bytes; 0 if it is not known."""
+    memory: float = 0.0
+    """Proportional memory now, of a try that runs."""
+
+
+class MachineRoom(NamedTuple):
+    """What the machine has, and what is in use. What is None is not known."""
+
+    cpus: float | None = None
+    used_cpus: float | None = None
+    """Averaged over some minutes."""
+    memory: float | None = None
+    available: float | None = None
+    limit: str = ""
+    """The one control group whose limits these are; empty where they are those of the machine."""
+    other_limits: Sequence[str] = ()
+    """Control groups with limits, where there are several: it is not known which of them tasks run in."""
+
+    def count_by_cpu(self, cpu: float, share: float) -> int | None:
+        """How many more tries fit that use so many CPUs each, if this share of all may be used."""
+        if self.cpus is None or self.used_cpus is None:
+            return None
+        return max(0, math.floor((share * self.cpus - self.used_cpus) / cpu))
+
+
+@dataclass(slots=True)
+class ObservedTries:
+    """The tries that were seen on this machine, as the host source records them."""
+
+    ended: deque[TryUse] = field(default_factory=lambda: deque(maxlen=MAX_ENDED_TRIES))
+    """The last ones."""
+    running: Mapping[str, TryUse] | None = None
+    """By UUID or another key; None before the first scan of processes."""
+    host_names: Sequence[str] = ("this machine",)
+    room: MachineRoom | None = None
+
+
+class HostSizing(NamedTuple):
+    """What a slot costs on a machine, and how many more it has room for. What is None is not known."""
+
+    host: str
+    tries: int = 0
+    """Tries that ended, from which this is known."""
+    running: int = 0
+    cpu: float | None = None
+    """CPUs that a running try uses on average."""
+    memory: float | None = None
+    """Bytes: 19 of 20 tries had a peak of at most that."""
+    more_by_cpu: int | None = None
+    """Further tasks for which there are CPUs."""
+    more_by_memory: int | None = None
+    """Further tasks for which there is memory."""
+    evidence: Sequence[str] = ()
+    unknown: Sequence[str] = ()
+    """What is not known, each with what would make it known."""
+
+    @property
+    def more(self) -> int | None:
+        """How many more tasks the machine has room for, as far as both are known."""
+        if self.more_by_cpu is None or self.more_by_memory is None:
+            return None
+        return min(self.more_by_cpu, self.more_by_memory)
+
+    def list_costs(self) -> list[str]:
+        """What a slot costs, for people."""
+        return [
+            "CPU: not known" if self.cpu is None else f"CPU: {self.cpu:.2f} CPUs",
+            "memory: not known" if self.memory is None else f"memory: {format_bytes(self.memory)} (p95 of peaks)",
+        ]
+
+    def list_room(self) -> list[str]:
+        """How many more tasks there is room for, for people."""
+        by_cpu, by_memory = (
+            "not known" if count is None else f"{count} more" for count in (self.more_by_cpu, self.more_by_memory)
+        )
+        total = [] if self.more is None else [f"{self.more} more tasks"]
+        return [*total, f"by CPU: {by_cpu}", f"by memory: {by_memory}"]
+
+
+def format_bytes(count: float) -> str:
+    """Memory in MiB or GiB."""
+    return f"{count / GIBI:.1f} GiB" if count >= GIBI else f"{count / MEBI:.0f} MiB"
+
+
 class Diagnosis(NamedTuple):
     """What was found at one moment."""
 
@@ -88,8 +185,11 @@ def add_obstacle(diagnosis: Diagnosis, facts: DatabaseFacts | None) -> Diagnosis
     return diagnosis._replace(time=diagnosis.time or facts.now, findings=findings)
 
 
-def to_json(diagnosis: Diagnosis) -> dict[str, object]:
-    """The diagnosis as plain data; what is unlimited or not known is null."""
+def to_json(diagnosis: Diagnosis | None, sizing: Sequence[HostSizing] = ()) -> dict[str, object]:
+    """The diagnosis as plain data; what is unlimited or not known is null. None: nothing was diagnosed yet."""
+    sizes = [{**one._asdict(), "more": one.more} for one in sizing]
+    if diagnosis is None:
+        return {"time": None, "findings": [], "sizing": sizes}
     return {
         "time": diagnosis.time,
         "findings": [finding_to_json(one) for one in diagnosis.findings],
@@ -98,6 +198,7 @@ def to_json(diagnosis: Diagnosis) -> dict[str, object]:
         ],
         "failed_tries": [one._asdict() for one in diagnosis.failed_tries],
         "costs": [one._asdict() for one in diagnosis.costs],
+        "sizing": sizes,
     }
 
 

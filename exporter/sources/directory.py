@@ -13,11 +13,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.diagnosis.costs.rows import MemoryGrowth
-from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding, add_obstacle
+from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding, ObservedTries, add_obstacle
 from exporter.diagnosis.waits import running
 
 if TYPE_CHECKING:
     from exporter.diagnosis.findings import Finding
+    from exporter.diagnosis.report import HostSizing
     from exporter.diagnosis.situation import Workers
     from exporter.diagnosis.waits.database import DatabaseFacts
 
@@ -93,6 +94,9 @@ class Directory:
         """The workers of each queue that has any; None where they are not known."""
         self.find_clients: ClientFinder = find_no_clients
         """Finds the components of clients of the metadata database; set by the host source."""
+        self.task_hosts: Mapping[str, str] = {}
+        """The names of the machines on which tasks run now, as Airflow has them, by UUID (Airflow 2: by name)."""
+        self.observed_tries = ObservedTries()
         self._database: tuple[float, DatabaseFacts] | None = None
         self._diagnosis = Diagnosis(0.0)
         self._machine: tuple[float, running.Machine] | None = None
@@ -166,6 +170,13 @@ class Directory:
         """What was seen of the machine a moment ago; None if it is not read."""
         seen = self._machine
         return seen[1] if seen is not None and self._clock() - seen[0] <= MAX_MACHINE_AGE else None
+
+    def measure_slots(self) -> Sequence[HostSizing]:
+        """What a slot costs, and how many more there is room for: on this machine, and on others where tasks run."""
+        # Only somebody who looks needs it, and an exporter on a worker must stay small.
+        from exporter.diagnosis.costs.sizing import size_hosts  # noqa: PLC0415
+
+        return size_hosts(self.observed_tries, self.task_hosts, is_current=self.get_machine() is not None)
 
     def record_database(self, facts: DatabaseFacts) -> None:
         """Record what is seen of the metadata database."""

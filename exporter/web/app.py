@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 
 from exporter.collect.status import SourceStatus
 from exporter.config.settings import Setting
-from exporter.diagnosis.report import Diagnosis, to_json
+from exporter.diagnosis.report import Diagnosis, HostSizing, to_json
 from exporter.sources.directory import TaskKey
 from exporter.store import exposition
 from exporter.store.exposition import Format
@@ -69,6 +69,8 @@ class AppContext:
     configuration: Callable[[], Sequence[Setting]]
     diagnosis: Callable[[], Diagnosis | None] = lambda: None
     """The newest diagnosis of what waits in Airflow."""
+    sizing: Callable[[], Sequence[HostSizing]] = lambda: ()
+    """What a slot costs on each machine, and how many more there is room for."""
     find_failed_log: Callable[[str, str], str] = lambda _dag_id, _task_id: ""
     """Returns the URL of the log of the last failed try of a task, or of a DAG if the task is empty; empty for none."""
     refresh: Callable[[], None] = lambda: None
@@ -121,14 +123,14 @@ class Endpoints:
         return HTMLResponse(pages.render_landing_page(self._context.sources(), self._telemetry_path, time.time()))
 
     async def get_diagnosis(self, request: Request) -> Response:
-        """What waits, fails and costs, as a page or as JSON; `dag_id` chooses one DAG."""
+        """What waits, fails and costs, and what a slot costs, as a page or as JSON; `dag_id` chooses one DAG."""
         diagnosis, dag_id = self._context.diagnosis(), request.query_params.get("dag_id", "")
         if diagnosis is not None and dag_id:
             diagnosis = select_dag(diagnosis, dag_id)
         if prefers_json(request):
-            return JSONResponse({"time": None, "findings": []} if diagnosis is None else to_json(diagnosis))
+            return JSONResponse(to_json(diagnosis, self._context.sizing()))
         links = PageLinks(self._context.grafana_url, list_runbooks())
-        return HTMLResponse(render_diagnosis_page(diagnosis, links, dag_id))
+        return HTMLResponse(render_diagnosis_page(diagnosis, links, dag_id, self._context.sizing()))
 
     async def redirect_to_failed_log(self, request: Request) -> Response:
         """Redirect to the log of the last failed try of a DAG or task, in the Airflow that is configured."""

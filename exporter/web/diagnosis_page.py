@@ -5,13 +5,13 @@ It has no scripts. Its tables become blocks on a narrow screen.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from exporter.diagnosis.findings import Finding
 from exporter.diagnosis.reasons import Patience
-from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding
+from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding, HostSizing
 from exporter.web.html import Markup, join, tag
 from exporter.web.pages import format_duration, format_timestamp, render_page, render_stacked_table
 
@@ -25,6 +25,7 @@ WAITING_COLUMNS = ("Reason", "What waits", "Evidence", "What to change")
 FAILING_COLUMNS = ("Error class", "Failed tries in the last hour", "Evidence", "What to change")
 TRY_COLUMNS = ("Ended", "Task", "Error class", "Afterwards", "Log")
 COST_COLUMNS = ("Cost", "Where", "Evidence", "What to change")
+SIZING_COLUMNS = ("Machine", "What a slot costs", "Room for more tasks", "Evidence", "Not known")
 MAX_TRIES = 10
 """Failed tries that are listed."""
 MAX_LINKED = 3
@@ -52,19 +53,22 @@ class PageLinks(NamedTuple):
         return tag("a", name, href=f"runbooks/{runbook}.md#{quote(name)}")
 
 
-def render_diagnosis_page(diagnosis: Diagnosis | None, links: PageLinks, dag_id: str = "") -> str:
+def render_diagnosis_page(
+    diagnosis: Diagnosis | None, links: PageLinks, dag_id: str = "", sizing: Sequence[HostSizing] = ()
+) -> str:
     """The whole page; None where nothing was diagnosed yet. `dag_id` says that only this DAG is shown."""
     if diagnosis is None:
         text = "No diagnosis yet: it needs the Airflow collector, and a first reading of the task instances."
-        return render_page("Diagnosis", tag("p", text, class_="wait"))
+        return render_page("Diagnosis", tag("p", text, class_="wait"), render_sizing(sizing))
     when = f"Airflow at {format_timestamp(diagnosis.time)}. Reload the page to update it."
     return render_page(
         "Diagnosis",
         tag("p", when, class_="dim"),
-        render_selection(dag_id) if dag_id else render_summary(diagnosis),
+        render_selection(dag_id) if dag_id else render_summary(diagnosis, sizing),
         render_waiting(diagnosis, links),
         render_failing(diagnosis, links),
         render_costs(diagnosis),
+        Markup() if dag_id else render_sizing(sizing),
     )
 
 
@@ -73,14 +77,15 @@ def render_selection(dag_id: str) -> Markup:
     return tag("p", "Only DAG ", tag("strong", dag_id), ". ", tag("a", "Show all DAGs", href="diagnosis"))
 
 
-def render_summary(diagnosis: Diagnosis) -> Markup:
-    """The three parts in one line, as links to them."""
+def render_summary(diagnosis: Diagnosis, sizing: Sequence[HostSizing]) -> Markup:
+    """The parts in one line, as links to them."""
     waiting = sum(one.count for one in diagnosis.findings if one.patience is not Patience.NORMAL)
     failed = sum(one.tries for one in diagnosis.failures)
     counts = (
         ("waiting", f"{waiting} waiting beyond normal work"),
         ("failing", f"{failed} failed in the last hour"),
         ("costs", f"{len(diagnosis.costs)} costly"),
+        *([("sizing", "room for more tasks")] if sizing else []),
     )
     return tag("ul", *[tag("li", tag("a", text, href=f"#{part}")) for part, text in counts], class_="summary")
 
@@ -178,6 +183,27 @@ def render_cost(cost: CostFinding) -> list[str]:
         render_lines(cost.evidence),
         cost.suggestion or "nothing",
     ]
+
+
+def render_sizing(sizing: Sequence[HostSizing]) -> Markup:
+    """What a slot costs on each machine, and how many more it has room for."""
+    if not sizing:
+        return Markup()
+    rows = [
+        [one.host, *[join(*separate_lines(lines)) for lines in (one.list_costs(), one.list_room())], *render_notes(one)]
+        for one in sizing
+    ]
+    return join(tag("h2", "Sizing", id="sizing"), render_stacked_table("Sizing", SIZING_COLUMNS, rows))
+
+
+def render_notes(one: HostSizing) -> list[str]:
+    """What is behind the numbers, and what is not known."""
+    return [render_lines(one.evidence), render_lines(one.unknown)]
+
+
+def separate_lines(lines: Sequence[str]) -> list[str]:
+    """Lines with breaks between them."""
+    return [part for line in lines for part in (tag("br"), line)][1:]
 
 
 def render_dags(dags: Mapping[str, int], links: PageLinks) -> Markup:

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings, HostSettings, Settings
+from exporter.diagnosis.report import TryUse
 from exporter.metrics.family import OTHER, Labels
 from exporter.metrics.reading import Reader, ReaderError, Source
 from exporter.sources.context import Previous, SourceContext
 from exporter.sources.directory import Directory, TaskKey
 from exporter.sources.host.name_client import TaskNamesReader, TaskNamesSource
 from exporter.sources.host.proc.files import ProcFiles
-from exporter.sources.host.proc.procfs import UnreadableError
+from exporter.sources.host.proc.procfs import TICKS_PER_SECOND, UnreadableError
 from exporter.sources.host.processes.attribution import Attribution
 from exporter.sources.host.processes.memory import OwnedProcess, ProcessDetails
 from exporter.sources.host.processes.memory_kills import MemoryKills, read_count
 from exporter.sources.host.processes.network import NetworkUsage
-from exporter.sources.host.processes.owners import UNKNOWN, ComponentOwner, Try
+from exporter.sources.host.processes.owners import UNKNOWN, ComponentOwner, Owner, Try
 from exporter.sources.host.processes.process_table import ProcessTable
 from exporter.sources.host.processes.sightings import Sightings
 from exporter.sources.host.processes.task_usage import TaskNames, TryTable
-from exporter.sources.host.readers import HostContext, ProcessesReader, TaskResourcesReader
+from exporter.sources.host.readers import (
+    MIN_QUICK_SCAN_INTERVAL,
+    HostContext,
+    ProcessesReader,
+    TaskResourcesReader,
+)
 
 if TYPE_CHECKING:
     from exporter.sources.host.machine import MachineReader
@@ -33,6 +40,8 @@ PSS_TIME_SHARE = 0.02
 """Share of the interval for reading proportional memory. What is left is read in later cycles."""
 
 
+MISSED_SECONDS = MIN_QUICK_SCAN_INTERVAL
+"""By how much longer a try runs on average than it is seen: half a scan before, and half of one after."""
 MIN_SHARE_SECONDS = 30.0
 """Seconds that a try of Airflow 2 has to be seen for its share of the CPU to be known."""
 
@@ -95,6 +104,7 @@ class HostSource:
 
     def _record_end(self, one: Try, cpu_seconds: float, seconds: float) -> None:
         """Hand over what a try used; of Airflow 2, whose titles have no UUID, only of those that were seen for long."""
+        self._directory.observed_tries.ended.append(TryUse(seconds + MISSED_SECONDS, cpu_seconds, one.peak))
         if one.uuid:
             self._directory.record_try_cpu(one.uuid, cpu_seconds)
         elif one.named is not None and seconds >= MIN_SHARE_SECONDS:
@@ -104,6 +114,9 @@ class HostSource:
         saturated = self._machine.saturation.text if self._machine is not None else ""
         machine = self._sightings.build(owned, self._process_table.processes, saturated)
         self._directory.record_machine(machine)
+        observed = self._directory.observed_tries
+        observed.host_names, observed.running = list_host_names(), list_running(self.tries.list_running(), owned)
+        observed.room = self._machine.saturation.room if self._machine is not None else None
         if self._clients is not None:
             self._clients.set_processes(owned)
         self._note_ends()
@@ -145,9 +158,21 @@ class HostSource:
         )
 
 
-def list_host_names() -> set[str]:
+@cache
+def list_host_names() -> Sequence[str]:
     """The names by which Airflow may call this machine."""
-    return {socket.gethostname(), socket.getfqdn()}
+    return socket.gethostname(), socket.getfqdn()
+
+
+def list_running(tries: Collection[Try], owned: Collection[OwnedProcess]) -> dict[str, TryUse]:
+    """What the tries that run use now, by UUID or another key."""
+    memory: dict[Owner, int] = {}
+    for process, owner in owned:
+        memory[owner] = memory.get(owner, 0) + (process.pss or 0)
+    return {
+        one.uuid or one.key: TryUse(0.0, one.cpu_ticks / TICKS_PER_SECOND, one.peak, memory.get(one, 0))
+        for one in tries
+    }
 
 
 class TaskLabels:
@@ -176,6 +201,6 @@ def build(settings: Settings, context: SourceContext, previous: Previous, /) -> 
         known = context.directory if settings.collectors["airflow"] else None
         return [HostSource(host, settings.airflow, known, context.directory)]
     names = Directory()
-    source = HostSource(host, settings.airflow, names)
+    source = HostSource(host, settings.airflow, names, context.directory)
     reader = TaskNamesReader(host, names, source.tries.list_unnamed)
     return [source, TaskNamesSource(reader, host.task_names_from)]

@@ -9,7 +9,7 @@ import pytest
 from exporter.commands.diagnose import NO_COSTS, NO_FAILURES, WINDOW, needs_attention, to_text
 from exporter.diagnosis.findings import Finding
 from exporter.diagnosis.reasons import POOL, RETRY_DELAY
-from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding
+from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding, HostSizing
 from exporter.sources.airflow.counting.cursor import Cursor, next_range
 
 TRY = FailedTry("sales", "load", "r", 3, 2, 0.0, "network", True, "https://airflow.example.org/x")
@@ -60,3 +60,15 @@ def test_when_it_is_more_than_normal_work(diagnosis: Diagnosis, expected: bool) 
 def test_what_failed_lately_is_read_in_one_poll() -> None:
     cursor = Cursor(10_000.0 - WINDOW, 10_000.0 - WINDOW)
     assert next_range(cursor, 10_000.0).until is None
+
+
+def test_what_a_slot_costs_comes_last() -> None:
+    sizing = [HostSizing("worker-1", cpu=0.5, more_by_cpu=4, evidence=["eight CPUs"], unknown=["the memory"])]
+    assert list(to_text(Diagnosis(100.0), sizing))[-6:] == [
+        "SIZING",
+        "worker-1",
+        "  a slot costs: CPU: 0.50 CPUs, memory: not known",
+        "  room for more tasks: by CPU: 4 more, by memory: not known",
+        "  eight CPUs",
+        "  not known: the memory",
+    ]

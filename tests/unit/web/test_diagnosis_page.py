@@ -11,7 +11,7 @@ import pytest
 
 from exporter.diagnosis.findings import Finding
 from exporter.diagnosis.reasons import POOL, POOL_MISSING, RETRY_DELAY
-from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding
+from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding, HostSizing
 from exporter.web.diagnosis_page import PageLinks, render_diagnosis_page, render_no_failed_try, select_dag
 from exporter.web.style import STYLE
 
@@ -170,3 +170,16 @@ def test_its_colours_have_enough_contrast(mode: int, name: str) -> None:
     for back in ("back", "panel"):
         light, dark = sorted((luminance(colors[name]), luminance(colors[back])), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_what_a_slot_costs_is_shown_with_what_is_not_known() -> None:
+    known = HostSizing("worker-1", 20, 1, 0.5, 256 * 1024.0**2, 4, 7, ["from the last 20 tries"], [])
+    hidden = HostSizing(EVIL, unknown=["run the exporter there"])
+    for diagnosis in (make_diagnosis(), None):
+        page = Outline(render_diagnosis_page(diagnosis, NONE, sizing=[known, hidden]))
+        assert (
+            "CPU: 0.50 CPUs memory: 256 MiB (p95 of peaks) 4 more tasks by CPU: 4 more by memory: 7 more" in page.text
+        )
+        assert "CPU: not known memory: not known by CPU: not known by memory: not known" in page.text
+        assert EVIL in page.text
+    assert "p95 of peaks" not in Outline(render_diagnosis_page(make_diagnosis(), NONE, "sales", [known])).text

@@ -124,6 +124,9 @@ class TasksReader(ApiReader):
         if seen:
             self._overview.active_tasks, self._overview.tasks_read_at = active, span.after.complete
             self._overview.directory.set_queues(row.queue for row in active if row.queue)
+            self._overview.directory.task_hosts = {
+                row.uuid or row.hostname: row.hostname for row in active if row.state == "running" and row.hostname
+            }
         ended = self._dag_filter.select(found.rows)
         rows = newest_rows([*active, *ended])
         for row in rows.values():

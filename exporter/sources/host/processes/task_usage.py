@@ -74,6 +74,10 @@ class TryTable:
             found = self._tries[key] = Try(key, named, uuid=uuid, first_seen=self._clock(), polls=polls)
         return found
 
+    def list_running(self) -> list[Try]:
+        """Tries that have processes."""
+        return [one for one in list(self._tries.values()) if one.process_count and one.key]
+
     def list_unnamed(self) -> list[str]:
         """UUIDs of tries without a name."""
         return [one.uuid for one in list(self._tries.values()) if one.uuid and self._get_task(one) is None]
