@@ -99,9 +99,13 @@ charts: $(VENV)/.dev ## the Helm chart: lint, Kubernetes' schemas, rules, the pr
 e2e-failures: $(VENV)/.dev ## the class of each failed try of real Airflows, as each task's name says it (AIRFLOW_VERSIONS; 2 minutes each)
 	$(BIN)/python -m pytest tests/e2e/failures -m e2e -v -s $(PYTEST_ARGS)
 
+.PHONY: e2e-ramp
+e2e-ramp: $(VENV)/.dev ## a real Airflow 3.3 whose parallelism is ramped, beside the advice, and a larger pool (20 minutes, a quiet machine)
+	$(BIN)/python -m pytest tests/e2e/advise/test_ramp.py -m e2e -n 0 -v -s $(PYTEST_ARGS)
+
 .PHONY: e2e-advise
 e2e-advise: $(VENV)/.dev ## advice on simulated Airflows with a known optimum, from a real Prometheus (SEED, E2E_ADVISE_MIXES; minutes)
-	$(BIN)/python -m pytest tests/e2e/advise -m e2e -n 0 -v -s --seed=$(SEED) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/e2e/advise/test_advise.py -m e2e -n 0 -v -s --seed=$(SEED) $(PYTEST_ARGS)
 
 .PHONY: slow
 slow: $(VENV)/.dev ## run the tests that take seconds of CPU each: rules with two replicas or clusters, floods, further seeds of the model of Airflow

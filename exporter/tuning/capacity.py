@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import StatisticsError, correlation, linear_regression, mean
 from typing import NamedTuple
 
 from exporter.tuning.knee import MIN_RUNNING
@@ -15,12 +18,14 @@ from exporter.tuning.queries import (
     TASK_CPUS,
     TASK_MEMORY,
 )
-from exporter.tuning.series import AirflowHistory, add_up, median, quantile
+from exporter.tuning.series import HOUR, AirflowHistory, add_up, median, quantile
 
 BUSY = 0.8
 """Share of the CPUs in use above which a task may get less CPU than it wants."""
+FOLLOWS = 0.8
+"""Correlation from which on the CPUs in use of a machine follow the number of running tasks."""
 MIN_MOMENTS = 6
-"""Moments that say what a task uses: half an hour."""
+"""Moments that say what a task uses: half an hour. For other machines so many hours are needed."""
 MEMORY_SHARE = 0.95
 """Of the machine's memory: the rest is for the kernel and for what was not seen."""
 
@@ -29,7 +34,7 @@ class Room(NamedTuple):
     """One resource of the machines on which tasks run."""
 
     resource: str
-    """CPU or memory"""
+    """CPU, memory, or the CPU of a machine that is named"""
     per_task: float
     """CPUs or bytes that a running task uses."""
     available: float
@@ -48,12 +53,18 @@ class Capacity(NamedTuple):
     machines: int = 0
     cpu: Room | None = None
     memory: Room | None = None
+    shared: Sequence[Room] = ()
+    """Machines on which no tasks run but whose CPUs they use: of the database, of the API server."""
+
+    @property
+    def rooms(self) -> Sequence[Room]:
+        """All that is known."""
+        return [room for room in (self.cpu, self.memory, *self.shared) if room is not None]
 
     @property
     def narrowest(self) -> Room | None:
         """The resource that fits the fewest tasks."""
-        rooms = [room for room in (self.cpu, self.memory) if room is not None]
-        return min(rooms, key=lambda room: room.tasks, default=None)
+        return min(self.rooms, key=lambda room: room.tasks, default=None)
 
 
 def measure_capacity(seen: AirflowHistory) -> Capacity:
@@ -62,7 +73,12 @@ def measure_capacity(seen: AirflowHistory) -> Capacity:
     running = seen.get(RUNNING)
     if not machines or not running:
         return Capacity()
-    return Capacity(len(machines), measure_cpu(seen, machines, running), measure_memory(seen, machines, running))
+    return Capacity(
+        len(machines),
+        measure_cpu(seen, machines, running),
+        measure_memory(seen, machines, running),
+        list(measure_shared(seen, machines, running)),
+    )
 
 
 def find_task_machines(seen: AirflowHistory) -> set[str]:
@@ -105,15 +121,66 @@ def get_used_cpus(seen: AirflowHistory, cores: Mapping[str, float]) -> dict[floa
     return found
 
 
+def measure_shared(seen: AirflowHistory, machines: set[str], running: Mapping[float, float]) -> Iterator[Room]:
+    """Yield the machines without tasks whose CPUs are used the more, the more tasks run."""
+    for (name,), cores in seen.by(HOST_CPUS, "instance").items():
+        if name in machines or not cores:
+            continue
+        used = get_used_cpus(seen, {name: cores})
+        line = fit_line(list(average_hours(running, used, BUSY * cores)))
+        if line is not None and line.correlation >= FOLLOWS and line.slope > 0:
+            yield Room(f"the CPUs of {name}", line.slope, max(0.0, cores - max(0.0, line.start)), cores)
+
+
+def average_hours(
+    running: Mapping[float, float], used: Mapping[float, float], most: float
+) -> Iterator[tuple[float, float]]:
+    """Yield running tasks and CPUs in use, each averaged over an hour in which no more than `most` CPUs were used.
+
+    Both are of not quite the same minutes, and tasks that begin together use the machine by turns: over an hour that
+    does not matter.
+    """
+    hours: defaultdict[int, list[float]] = defaultdict(list)
+    for moment in running:
+        if moment in used:
+            hours[int(moment // HOUR)].append(moment)
+    for moments in hours.values():
+        if max(used[moment] for moment in moments) <= most:
+            yield mean(running[moment] for moment in moments), mean(used[moment] for moment in moments)
+
+
+class Line(NamedTuple):
+    """A straight line through points."""
+
+    start: float
+    slope: float
+    correlation: float
+
+
+def fit_line(points: Sequence[tuple[float, float]]) -> Line | None:
+    """The line with the least squares; None for too few points, or if they are all at one place."""
+    if len(points) < MIN_MOMENTS:
+        return None
+    try:
+        slope, start = linear_regression(*zip(*points, strict=True))
+        return Line(start, slope, correlation(*zip(*points, strict=True)))
+    except StatisticsError:
+        return None
+
+
 def measure_memory(seen: AirflowHistory, machines: set[str], running: Mapping[float, float]) -> Room | None:
-    """Memory of a running task, in 19 of 20 moments at most; None where that is not known."""
+    """Memory of a running task, when as many run as fit in 19 of 20 moments; None where that is not known.
+
+    Few tasks may all be large ones, many of them are not: what varies grows with the square root of their number.
+    """
     sizes = {name: value for (name,), value in seen.by(HOST_MEMORY_BYTES, "instance").items() if name in machines}
     used = add_up(one for one in seen.list(TASK_MEMORY) if one.labels.get("instance") in machines)
     moments = [moment for moment, count in running.items() if count >= 1 and used.get(moment, 0.0) > 0]
     total = sum(sizes.values())
     if not total or len(moments) < MIN_MOMENTS:
         return None
-    per_task = quantile((used[moment] / running[moment] for moment in moments), 0.95)
+    average = sum(used[moment] for moment in moments) / sum(running[moment] for moment in moments)
+    excess = [(used[moment] - average * running[moment]) / math.sqrt(running[moment]) for moment in moments]
     in_use: dict[float, float] = {}
     for series in seen.list(HOST_MEMORY):
         size = sizes.get(series.labels.get("instance", ""), 0.0)
@@ -121,4 +188,11 @@ def measure_memory(seen: AirflowHistory, machines: set[str], running: Mapping[fl
             in_use[moment] = in_use.get(moment, 0.0) + share * size
     others = [max(0.0, in_use[moment] - used[moment]) for moment in moments if moment in in_use]
     available = MEMORY_SHARE * total - (median(others) if others else 0.0)
-    return Room("memory", per_task, max(0.0, available), total)
+    fits = fit_many(max(0.0, available), average, max(0.0, quantile(excess, 0.95)))
+    return Room("memory", average if not fits else available / fits, max(0.0, available), total)
+
+
+def fit_many(available: float, average: float, excess: float) -> float:
+    """How many fit, if n of them use n times the average and the excess times the square root of n."""
+    root = (math.sqrt(excess * excess + 4 * average * available) - excess) / (2 * average)
+    return root * root

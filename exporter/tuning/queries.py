@@ -76,7 +76,7 @@ TASK_CPUS = over_time(
     "task_cpus", "airflow_host:task_cpu_seconds:rate5m", "CPUs used by tasks, by machine", DataOrigin.HOST
 )
 TASK_MEMORY = over_time(
-    "task_memory", "airflow_host:task_memory_bytes:sum", "memory of running tasks, by machine", DataOrigin.HOST
+    "task_memory", "airflow_host:task_memory_bytes:mean5m", "memory of running tasks, by machine", DataOrigin.HOST
 )
 HOST_CPU = over_time(
     "host_cpu", "airflow_host:cpu_used:ratio_rate5m", "share of the CPUs used, by machine", DataOrigin.HOST

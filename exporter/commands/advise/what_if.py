@@ -61,6 +61,7 @@ STATES = SeriesQuery(
     DataOrigin.API,
     MINUTE,
 )
+RANKING_RELEASE = (3, 2)
 LIMITS = (RELEASE, EXECUTOR, SLOTS, POOL_SLOTS, MAX_ACTIVE_TASKS, MAX_ACTIVE_RUNS, WORKER_SLOTS)
 TRIES = (ENDED, RUN_SECONDS, STATES)
 
@@ -104,7 +105,7 @@ def simulate_changes(limits: ObservedLimits, recording: Recording, changes: Sequ
     """The report on a recording."""
     timeline = build_timeline(limits)
     settings = timeline[-1][1]
-    notes = list(describe_data(recording, settings, changes))
+    notes = [*describe_data(recording, settings, changes), *describe_rules(recording, limits, changes)]
     recording.tries = recording.tries[-MAX_TRIES:]
     return WhatIfReport(compare(recording, timeline, changes), settings, notes)
 
@@ -119,16 +120,37 @@ def ask(client: Asker, times: ReadWindow, airflow: str, queries: Sequence[Series
 def get_limits(seen: AirflowHistory, *, exact: bool) -> ObservedLimits:
     """The limits as they were observed; without those of DAGs where tries are approximated."""
     version = next((series.labels.get("version", "") for series in seen.list(RELEASE)), "")
-    major = version.partition(".")[0]
+    release = parse_release(version)
     return ObservedLimits(
-        int(major) if major.isdigit() else 3,
+        release[0],
         next((series.labels.get("executor", "") for series in seen.list(EXECUTOR)), ""),
         seen.get(SLOTS),
         {series.labels.get("pool", ""): series.points for series in seen.list(POOL_SLOTS)},
         seen.by_dag(MAX_ACTIVE_TASKS) if exact else {},
         seen.by_dag(MAX_ACTIVE_RUNS) if exact else {},
         list(seen.by(WORKER_SLOTS, "worker").values()),
+        release >= RANKING_RELEASE,
     )
+
+
+def parse_release(version: str) -> tuple[int, ...]:
+    """The first two numbers of a release; 3.0 where it is not known."""
+    parts = version.split(".")[:2]
+    return tuple(map(int, parts)) if len(parts) == 2 and all(part.isdigit() for part in parts) else (3, 0)
+
+
+def describe_rules(recording: Recording, limits: ObservedLimits, changes: Sequence[WhatIf]) -> Iterator[str]:
+    """Rules of Airflow that the simulation does not have."""
+    if recording.deferred:
+        yield (
+            f"{recording.deferred:,} tries were deferred for a part of their time: in the simulation they hold their "
+            "slots all the time, so limits look narrower than they are"
+        )
+    if limits.ranks_tasks_of_runs and any(change.name.startswith("max_active_tasks") for change in changes):
+        yield (
+            "from Airflow 3.2 on the scheduler looks only at the first max_active_tasks ready tasks of each run; the "
+            "simulation looks at all, which differs where a full pool holds up the first ones"
+        )
 
 
 def approximate_tries(seen: AirflowHistory) -> Recording:

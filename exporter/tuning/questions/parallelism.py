@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from exporter.tuning.advice import (
     Answer,
     Confidence,
@@ -23,7 +25,7 @@ from exporter.tuning.queries import (
 from exporter.tuning.questions.load import REASONS, WORTH, LoadTarget, TaskLoad, describe_room, get_limit
 from exporter.tuning.questions.parallelism_changes import recommend_less, recommend_more
 from exporter.tuning.questions.parallelism_charts import draw_load
-from exporter.tuning.questions.surroundings import find_binding
+from exporter.tuning.questions.surroundings import describe_slowdown, find_binding
 from exporter.tuning.series import DAY, HOUR, AirflowHistory, integrate
 
 QUESTION, TITLE = "parallelism", "How many tasks should run at once?"
@@ -33,7 +35,10 @@ MIN_WAITED_PER_DAY = 0.25 * HOUR
 MIN_SHARE_ABOVE = 0.02
 """Share of the time with running tasks in which more ran than is best."""
 MANY_DAYS = 3 * DAY
-SURE = 0.8
+SURE, AGREEING = 0.8, 1.5
+MAX_BLIND_STEP = 2.0
+"""The most that the limit is multiplied by where nothing is known of the database."""
+DATABASE_UNSEEN = "run the exporter with --collector.host on its machine too, or look at it before the next step"
 
 
 def answer(seen: AirflowHistory) -> Answer:
@@ -73,10 +78,17 @@ def find_target(load: TaskLoad) -> LoadTarget | None:
     if knee is not None and room.tasks < knee.best / WORTH:
         return None  # More tasks than that ran, and none took longer: the room is not what limits them.
     reason = "more tasks at once than now were hardly seen: it follows from what a task uses"
+    tasks = room.tasks
+    if not load.capacity.shared and load.limit is not None and tasks > MAX_BLIND_STEP * load.limit:
+        tasks = MAX_BLIND_STEP * load.limit
+        reason += (
+            f". Not more than {MAX_BLIND_STEP:.0f} times the present number, because what the database has room for is "
+            f"not known: {DATABASE_UNSEEN}"
+        )
     return LoadTarget(
-        room.tasks,
-        0.7 * room.tasks,
-        1.2 * room.tasks,
+        tasks,
+        0.7 * tasks,
+        1.2 * tasks,
         f"{describe_room(room)} fit{'' if knee else ', and too few levels of concurrency were seen for a curve'}",
         Confidence.MEDIUM if load.seen.observed_seconds >= MANY_DAYS and knee else Confidence.LOW,
         reason,
@@ -84,34 +96,51 @@ def find_target(load: TaskLoad) -> LoadTarget | None:
 
 
 def find_seen_target(load: TaskLoad, knee: KneeEstimate, room: Room | None) -> LoadTarget:
-    """From the curve; how sure it is depends on the draws, the days and the room."""
+    """From the curve; how sure it is depends on the draws, the days and the room.
+
+    A knee that is round is hard to place, and what a task uses says nothing of tasks that hinder each other: where both
+    agree, the answer lies between them.
+    """
     basis = (
         f"throughput is as good as it gets from {format_number(knee.best)} running tasks on "
         f"(90 % range {format_number(knee.least)} to {format_number(knee.most)})"
     )
-    doubts = []
+    tasks, doubts = knee.best, []
     if load.seen.observed_seconds < MANY_DAYS:
         doubts.append(f"only {format_hours(load.seen.observed_seconds / HOUR)} were observed")
     if knee.sureness < SURE:
         doubts.append(f"only {100 * knee.sureness:.0f} % of the draws see a knee at all")
     if room is None:
         doubts.append("the machines were not seen")
-    elif not knee.best / 1.5 <= room.tasks <= knee.best * 1.5:
+    elif agrees(knee, room):
+        tasks = math.sqrt(knee.best * room.tasks)
+        basis += f"; {describe_room(room)} fit; the middle of both is {format_number(tasks)}"
+    else:
         doubts.append(
             f"by {room.resource} alone {format_number(room.tasks)} tasks would fit, so something else limits them"
         )
     confidence = Confidence(max(1, 3 - len(doubts)))
     reason = "; ".join(doubts) or "the curve and the room on the machines agree"
-    return LoadTarget(knee.best, knee.least, knee.most, basis, confidence, reason)
+    return LoadTarget(tasks, min(knee.least, tasks), max(knee.most, tasks), basis, confidence, reason)
+
+
+def agrees(knee: KneeEstimate, room: Room) -> bool:
+    """Whether the curve and the room say about the same."""
+    return knee.best / AGREEING <= room.tasks <= knee.best * AGREEING
 
 
 def judge(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation | None:
     """The change that the target asks for; None where the limit is right or does not bind."""
-    if target.tasks >= WORTH * limit and load.waited >= MIN_WAITED_PER_DAY * load.days:
+    if target.tasks >= WORTH * limit and load.waited >= MIN_WAITED_PER_DAY * load.days and not is_slowed(load):
         return recommend_more(load, limit, target)
     if target.tasks <= limit / WORTH and is_above(load, target):
         return recommend_less(load, limit, target)
     return None
+
+
+def is_slowed(load: TaskLoad) -> bool:
+    """Whether the database or the API server is short already, where no curve shows that more tasks get more done."""
+    return not (load.knee is not None and load.knee.is_seen) and bool(describe_slowdown(load.seen))
 
 
 def is_above(load: TaskLoad, target: LoadTarget) -> bool:
@@ -127,6 +156,9 @@ def explain_nothing(load: TaskLoad, target: LoadTarget | None = None) -> str:
     binds = f" What tasks wait for most is {binding}." if binding else " Tasks wait for no limit worth mention."
     best = f" The best number is about {format_number(target.tasks)}: {target.basis}." if target else ""
     limit = "" if load.limit is None else f" The limit is {load.limit:.0f}."
+    slowdown = describe_slowdown(load.seen)
+    if slowdown and load.waited:
+        binds += f" More tasks at once would not help before the database has room: {slowdown}."
     return (
         f"Nothing to change: at most {format_number(load.highest)} tasks ran at once, and they waited "
         f"{format_hours(load.waited / HOUR)} for a slot.{limit}{best}{binds}"

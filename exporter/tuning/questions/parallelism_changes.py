@@ -110,8 +110,7 @@ def describe_stretch(load: TaskLoad, value: float) -> list[str]:
 
 def describe(load: TaskLoad, target: LoadTarget) -> list[str]:
     """The basis of the target, and what a task uses."""
-    rooms = [room for room in (load.capacity.cpu, load.capacity.memory) if room is not None]
-    used = [describe_room(room) + " fit" for room in rooms]
+    used = [describe_room(room) + " fit" for room in load.capacity.rooms]
     return [target.basis, f"at most {format_number(load.highest)} tasks ran at once (mean of five minutes)", *used]
 
 

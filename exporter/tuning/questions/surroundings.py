@@ -23,6 +23,8 @@ MIN_BINDING = HOUR
 NO_LIMITS = frozenset({"retry_delay", "sensor", "trigger", "human_input", "starting", "scheduler", "not_started"})
 """Reasons that no limit causes."""
 BUSY_QUARTER = 0.75
+SLOWED, MIN_SLOWED_SECONDS = 2.0, 0.05
+"""How many times as long, and how much longer, a request takes where the database or the API server is short."""
 SERIES = (
     (HOST_CPU, "CPU", "{:.0%} used"),
     (HOST_MEMORY, "memory", "{:.0%} used"),
@@ -58,6 +60,23 @@ def find_busy_moments(seen: AirflowHistory) -> set[float]:
         return set()
     border = quantile(running.values(), BUSY_QUARTER)
     return {moment for moment, value in running.items() if value >= border}
+
+
+def describe_slowdown(seen: AirflowHistory) -> str:
+    """That requests which need the database take much longer while many tasks run; empty where they do not."""
+    running = {moment: value for moment, value in seen.get(RUNNING).items() if value > 0}
+    if not running:
+        return ""
+    border = quantile(running.values(), 1 - BUSY_QUARTER)
+    quiet = {moment for moment, value in running.items() if value <= border}
+    for query, name in ((API_SECONDS, "requests to the API"), (CRITICAL_SECTION, "the scheduler's critical section")):
+        before, now = (pick(seen.list(query), moments) for moments in (quiet, find_busy_moments(seen)))
+        if not before or not now:
+            continue
+        low, high = quantile(before, 0.5), quantile(now, 0.5)
+        if high >= SLOWED * low and high - low >= MIN_SLOWED_SECONDS:
+            return f"{name} take {high:.2f} s (p95) while many tasks run, and {low:.2f} s while few do"
+    return ""
 
 
 def pick(series: Iterable[PointSeries], moments: set[float]) -> list[float]:

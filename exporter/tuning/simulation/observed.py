@@ -26,6 +26,8 @@ class ObservedLimits:
     max_active_runs: Mapping[str, float] = field(default_factory=dict)
     worker_slots: Sequence[float] = ()
     """Of each Celery worker."""
+    ranks_tasks_of_runs: bool = False
+    """Whether the scheduler looks at the first max_active_tasks ready task instances of a run only (Airflow 3.2 on)."""
 
     @property
     def is_local(self) -> bool:

@@ -68,6 +68,8 @@ class Recording:
     """Lines that could not be read, and tries without a start or an end."""
     without_weights: int = 0
     """Tries whose pool_slots and priority_weight were not recorded: taken as 1."""
+    deferred: int = 0
+    """Tries that were deferred for a part of their time."""
     exact: bool = True
     """Whether each try is one that ran, and not made from averages."""
 
@@ -91,6 +93,7 @@ class EventLine(msgspec.Struct):
     queued_seconds: float | None = None
     run_seconds: float | None = None
     due_to_end_seconds: float | None = None
+    waited_seconds: dict[str, float] | None = None
 
 
 def read_lines(lines: Iterable[bytes], begin: float, end: float) -> Recording:
@@ -111,10 +114,12 @@ def read_lines(lines: Iterable[bytes], begin: float, end: float) -> Recording:
                 recording.runs[event.dag_id, event.run_id] = to_run(event, ended_at, event.run_seconds)
             elif event.event == "task_try":
                 one = to_try(event, ended_at, event.run_seconds)
-                tries[(*one[:5], event.outcome)] = one, event.priority_weight is None
-    recording.begin = max(begin, min((one.ended_at for one, _ in tries.values()), default=begin))
-    recording.tries = sorted((one for one, _ in tries.values()), key=lambda one: one.started_at)
-    recording.without_weights = sum(unknown for _, unknown in tries.values())
+                deferred = bool(event.waited_seconds and event.waited_seconds.get("trigger"))
+                tries[(*one[:5], event.outcome)] = one, event.priority_weight is None, deferred
+    recording.begin = max(begin, min((one.ended_at for one, *_ in tries.values()), default=begin))
+    recording.tries = sorted((one for one, *_ in tries.values()), key=lambda one: one.started_at)
+    recording.without_weights = sum(unknown for _, unknown, _ in tries.values())
+    recording.deferred = sum(deferred for *_, deferred in tries.values())
     return recording
 
 

@@ -68,16 +68,32 @@ def run(*command: str, folder: Path | None = None) -> None:
 
 def list_levels() -> list[list[dict[str, Any]]]:
     """The groups of rules that advice reads, in an order in which each level needs only those before it."""
-    groups = [group for path in sorted(RULES.glob("*.yml")) for group in yaml.safe_load(path.read_text())["groups"]]
+    groups = read_groups()
+    depths = measure_depths(groups, (query.expression for query in QUERIES))
+    return [list(select(groups, depths, depth)) for depth in range(1, max(depths.values()) + 1)]
+
+
+def find_needed(expressions: Iterable[str]) -> set[str]:
+    """The raw series that these expressions need, and the rules below them."""
+    return {name for name, depth in measure_depths(read_groups(), expressions).items() if not depth}
+
+
+def read_groups() -> list[dict[str, Any]]:
+    """All groups of the shipped rules."""
+    return [group for path in sorted(RULES.glob("*.yml")) for group in yaml.safe_load(path.read_text())["groups"]]
+
+
+def measure_depths(groups: Sequence[dict[str, Any]], expressions: Iterable[str]) -> dict[str, int]:
+    """How many levels of rules lie between raw series and each name that these expressions need."""
     needs: defaultdict[str, set[str]] = defaultdict(set)
     for group in groups:
         for rule in group["rules"]:
             needs[rule["record"]] |= find_series(rule["expr"])
     depths: dict[str, int] = {}
-    for query in QUERIES:
-        for name in find_series(query.expression):
+    for expression in expressions:
+        for name in find_series(expression):
             measure_depth(name, needs, depths)
-    return [list(select(groups, depths, depth)) for depth in range(1, max(depths.values()) + 1)]
+    return depths
 
 
 def find_series(expression: str) -> set[str]:

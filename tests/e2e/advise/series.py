@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import TextIO
@@ -13,6 +14,13 @@ from tests.e2e.advise.mixes import Mix
 STEP = 60.0
 """Seconds between two readings."""
 VERSION = "3.3.2"
+DATABASE = "database:9112"
+"""The instance of the exporter on the machine of the database."""
+UNLOADED_REQUEST = 0.06
+"""Seconds that a request to the API, or the critical section, takes while the database is free."""
+REQUESTS = 14
+"""Requests between two readings."""
+LATENCIES = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, math.inf)
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -31,7 +39,9 @@ class Recorder:
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._waited: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._stalled: defaultdict[tuple[str, str], float] = defaultdict(float)
-        self._busy: defaultdict[str, float] = defaultdict(float)
+        self._total: defaultdict[str, float] = defaultdict(float)
+        self._idle: defaultdict[str, float] = defaultdict(float)
+        self._requests: defaultdict[float, int] = defaultdict(int)
 
     def __call__(self, now: float, airflow: Simulation) -> None:
         """Take a reading. Whatever ends after the window is left out."""
@@ -45,6 +55,7 @@ class Recorder:
         self._read_tasks(now, running, [one for group in airflow.executor.get_all() for one in group.waiting])
         self._read_limits(now)
         self._read_machines(now, airflow, running)
+        self._read_database(now, airflow)
 
     def _add(self, name: str, now: float, value: float, **labels: str) -> None:
         self.samples[name][(("airflow", self._mix.name), *labels.items())].append((now, value))
@@ -85,10 +96,7 @@ class Recorder:
             self._add("airflow_host_cpus", now, machine.cores, **host)
             used = use.cpu.done_seconds
             self._add("airflow_host_cpu_seconds_total", now, used, mode="user", **host)
-            self._busy[name] += STEP
-            self._add(
-                "airflow_host_cpu_seconds_total", now, machine.cores * self._busy[name] - used, mode="idle", **host
-            )
+            self._read_idle(now, name, machine.cores, used)
             self._read_task_use(now, host, used, [one for one in running if one.machine == number])
             memory = min(use.memory, machine.memory)
             self._add("airflow_host_memory_bytes", now, memory, state="used", **host)
@@ -103,6 +111,24 @@ class Recorder:
                     resource=resource,
                     **host,
                 )
+
+    def _read_database(self, now: float, airflow: Simulation) -> None:
+        """The machine of the database, and how long requests take that need the database."""
+        database, labels = airflow.machines.database, {"instance": DATABASE}
+        cores, used = database.units, database.done_seconds
+        self._add("airflow_host_cpus", now, cores, **labels)
+        self._add("airflow_host_cpu_seconds_total", now, used, mode="user", **labels)
+        self._read_idle(now, DATABASE, cores, used)
+        for bound in LATENCIES:
+            self._requests[bound] += REQUESTS * (UNLOADED_REQUEST / database.rate <= bound)
+            for name in ("airflow_exporter_api_request_duration", "airflow_scheduler_critical_section_duration"):
+                self._add(f"{name}_seconds_bucket", now, self._requests[bound], le=str(bound).replace("inf", "+Inf"))
+
+    def _read_idle(self, now: float, instance: str, cores: float, used: float) -> None:
+        """A counter: rounding must not let it fall, which would look like a restart."""
+        self._total[instance] += STEP * cores
+        self._idle[instance] = max(self._idle[instance], self._total[instance] - used)
+        self._add("airflow_host_cpu_seconds_total", now, self._idle[instance], mode="idle", instance=instance)
 
     def _read_task_use(self, now: float, host: dict[str, str], used: float, running: list[SimulatedTry]) -> None:
         """CPU by task: by what it needs on average, because only the sum matters. Memory: what fits."""
@@ -121,7 +147,7 @@ class Recorder:
 def write_openmetrics(recorders: list[Recorder], file: TextIO) -> None:
     """All samples, family by family, as promtool reads them."""
     for name in sorted({name for recorder in recorders for name in recorder.samples}):
-        kind = "counter" if name.endswith("_total") else "gauge"
+        kind = "counter" if name.endswith("_total") else "unknown" if name.endswith("_bucket") else "gauge"
         file.write(f"# TYPE {name.removesuffix('_total')} {kind}\n")
         for recorder in recorders:
             file.writelines(write_family(name, recorder))

@@ -49,7 +49,7 @@ def make_machine(labels: dict[str, str], running: float, cpus: float) -> Iterato
     """The only machine."""
     memory = running * 512 * 1024.0**2
     yield "airflow_host:task_cpu_seconds:rate5m", labels, cpus
-    yield "airflow_host:task_memory_bytes:sum", labels, memory
+    yield "airflow_host:task_memory_bytes:mean5m", labels, memory
     yield "airflow_host:cpu_used:ratio_rate5m", labels, min(1.0, cpus / CORES + 0.01)
     yield "airflow_host:memory_used:ratio", labels, 0.1 + memory / MEMORY
     yield "airflow_host:pressure_waiting:ratio_rate5m", {**labels, "resource": "cpu"}, 0.5 if cpus >= CORES else 0.0

@@ -8,6 +8,7 @@ import pytest
 
 from exporter.tuning.advice import Confidence
 from exporter.tuning.queries import (
+    API_SECONDS,
     EXECUTOR,
     HOST_CPU,
     HOST_CPUS,
@@ -17,6 +18,7 @@ from exporter.tuning.queries import (
     RUNNING,
     SCHEDULERS,
     SLOTS,
+    STEP,
     STRETCH,
     TASK_CPUS,
     TASK_MEMORY,
@@ -25,15 +27,16 @@ from exporter.tuning.queries import (
     WORKER_SLOTS,
 )
 from exporter.tuning.questions.parallelism import answer
+from exporter.tuning.series import HOUR
 from tests.unit.tuning.observed import Watched, in_hours, repeat, unwrap
 
 GIB = 1024.0**3
 LEVELS = (1, 2, 3, 4, 6, 8, 10, 12, 14, 16)
 
 
-def watch(days: float = 7, *, slots: float = 16, knee: float = 6, most: float = 16) -> Watched:
-    """Concurrency that goes up and down, and a machine that is busy from `knee` running tasks on."""
-    levels = [level for level in LEVELS if level <= most]
+def watch(days: float = 7, *, slots: float = 16, knee: float = 6, most: float = 16, each: int = 1) -> Watched:
+    """Concurrency that goes up and down every `each` points; a machine that is busy from `knee` running tasks on."""
+    levels = [level for level in LEVELS if level <= most for _ in range(each)]
     slow = [max(1.0, level / knee) for level in levels]
     work = [level / one for level, one in zip(levels, slow, strict=True)]
     return (
@@ -63,8 +66,20 @@ def test_it_is_lowered_to_the_knee() -> None:
     assert [mark.name for mark in found.charts[0].marks] == ["best: 6", "90 % range", "limit: 16"]
 
 
+def add_database(watched: Watched, per_task: float, cores: float = 10) -> Watched:
+    """The machine of the database, of which each of up to four tasks uses something."""
+    points = watched.observe().get(RUNNING)
+    begin = min(points)
+
+    def get_share(hour: float) -> float:
+        return points[begin + round(hour * HOUR / STEP) * STEP] * per_task / cores
+
+    return watched.add(HOST_CPUS, cores, instance="db").add(HOST_CPU, get_share, instance="db")
+
+
 def test_it_is_raised_to_the_room_where_tasks_wait() -> None:
-    watched = watch(slots=4, knee=12, most=4).add(WAITED, in_hours(1, 3, 20, 0), reason="parallelism")
+    watched = watch(slots=4, knee=12, most=4, each=12).add(WAITED, in_hours(1, 3, 20, 0), reason="parallelism")
+    add_database(watched, 0.1)
     one = unwrap(answer(watched.observe()).recommendations)
     assert (one.current, one.value) == ("4", "12")
     assert one.confidence is Confidence.MEDIUM
@@ -80,11 +95,32 @@ def test_it_is_raised_to_the_knee_where_that_was_seen() -> None:
 
 
 def test_memory_is_the_limit_where_it_is_narrower() -> None:
-    watched = watch(slots=4, knee=400, most=4).add(WAITED, 5, reason="parallelism")
+    watched = watch(slots=4, knee=400, most=4, each=12).add(WAITED, 5, reason="parallelism")
     one = unwrap(answer(watched.observe()).recommendations)
+    assert one.value == "8"
+    assert "what the database has room for is not known" in one.reason
+    one = unwrap(answer(add_database(watched, 0.01).observe()).recommendations)
     # 95 of 100 GiB, 1 GiB a task.
     assert one.value == "95"
     assert "by memory (1.0 GiB for a running task" in one.seen[1]
+
+
+def test_the_database_is_the_limit_where_its_machine_is_full_first() -> None:
+    watched = watch(slots=4, knee=400, most=4, each=12).add(WAITED, 5, reason="parallelism")
+    one = unwrap(answer(add_database(watched, 1.25).observe()).recommendations)
+    assert one.value == "8"
+    assert "by the CPUs of db (1.25 CPUs for a running task" in one.seen[1]
+    full = answer(
+        add_database(watch(slots=4, knee=400, most=4, each=12).add(WAITED, 5, reason="parallelism"), 2.4).observe()
+    )
+    assert not full.recommendations
+
+
+def test_it_is_not_raised_where_the_database_answers_slowly() -> None:
+    watched = watch(slots=4, knee=12, most=4, each=12).add(WAITED, 5, reason="parallelism")
+    found = answer(add_database(watched, 0.1).add(API_SECONDS, repeat(*[0.1] * 36, *[0.4] * 12)).observe())
+    assert not found.recommendations
+    assert "requests to the API take 0.40 s (p95) while many tasks run, and 0.10 s while few do" in found.nothing
 
 
 def test_nothing_changes_where_nothing_waits() -> None:

@@ -126,3 +126,17 @@ def test_a_file_that_is_missing_and_a_wrong_change_are_errors(events: Path, tmp_
         ask(events, "pools=4")
     with pytest.raises(ValueError, match="--format=text and --format=json, not html"):
         ask(events, "parallelism=12").render("html")
+
+
+def test_rules_that_the_simulation_does_not_have_are_said(events: Path, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in events.read_bytes().splitlines()]
+    for line in lines:
+        line["waited_seconds"] = {"trigger": 5.0, "pool": 1.0}
+    lines[0]["waited_seconds"] = None
+    file = tmp_path / "events.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    tries = sum(line["event"] == "task_try" for line in lines[1:])
+    [note] = ask(file, "pool:forklifts=6").notes
+    assert note.startswith(f"{tries:,} tries were deferred for a part of their time")
+    notes = ask(file, f"max_active_tasks:{lines[1]['dag_id']}=2").notes
+    assert any("from Airflow 3.2 on the scheduler looks only at the first max_active_tasks" in one for one in notes)
