@@ -91,7 +91,7 @@ class MachineRoom(NamedTuple):
     """Control groups with limits, where there are several: it is not known which of them tasks run in."""
 
     def count_by_cpu(self, cpu: float, share: float) -> int | None:
-        """How many more tries fit that use so many CPUs each, if this share of all may be used."""
+        """How many more tries fit that use this number of CPUs each, if this share of all may be used."""
         if self.cpus is None or self.used_cpus is None:
             return None
         return max(0, math.floor((share * self.cpus - self.used_cpus) / cpu))
