@@ -33,7 +33,7 @@ KNEES, DECLINES = 24, 16
 """Places at which the knee, and the beginning of a decline, are tried."""
 STEEPNESSES = (0.7, 2.0, 6.0)
 """How much longer tasks take when concurrency is twice that where the decline begins."""
-SHARP, ROUND = math.inf, (5.0, 2.5)
+SHARP, ROUND = math.inf, (5.0,)
 """Tasks that use one resource all the time have a sharp knee; those that use several by turns have a round one."""
 COMPLEX = 1.2
 """A shape with both a knee and a decline must fit that much better than one with either of them."""
