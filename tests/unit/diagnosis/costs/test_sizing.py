@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -19,12 +19,14 @@ ENDED = [TryUse(60.0, 30.0, 200 * MIB)] * 19 + [TryUse(600.0, 30.0, 900 * MIB)]
 ROOM = MachineRoom(8.0, 2.0, 10_000 * MIB, 4_000 * MIB)
 
 
-def observe(ended: Sequence[TryUse] = (), room: MachineRoom | None = ROOM, **running: TryUse) -> ObservedTries:
-    return ObservedTries(deque(ended), running, ("worker-1",), room)
+def observe(
+    ended: Sequence[TryUse] = (), room: MachineRoom | None = ROOM, running: Mapping[str, TryUse] | None = None
+) -> ObservedTries:
+    return ObservedTries(deque(ended), running or {}, ("worker-1",), room)
 
 
 def test_a_slot_costs_what_tries_use_and_the_machine_has_room_for_the_rest() -> None:
-    [one] = size_hosts(observe(ENDED, a=TryUse(0.0, 1.0, 200 * MIB, 150 * MIB)), {}, is_current=True)
+    [one] = size_hosts(observe(ENDED, running={"a": TryUse(0.0, 1.0, 200 * MIB, 150 * MIB)}), {}, is_current=True)
     assert one.cpu == pytest.approx(600 / 1740)
     assert one.memory == 200 * MIB
     # 95 % of eight CPUs without two; 4,000 MiB without 500 that stay free and 50 that the running try may still take.
@@ -68,7 +70,7 @@ def test_machines_that_are_not_seen_are_named() -> None:
     assert [one.host for one in directory.measure_slots()] == ["pod-a", "pod-b"]
     # A try that runs here shows that pod-a is this machine.
     directory.record_machine(Machine(frozenset(), {}))
-    directory.observed_tries = observe(ENDED, **{"uuid-1": TryUse(0.0, 1.0, 200 * MIB)})
+    directory.observed_tries = observe(ENDED, running={"uuid-1": TryUse(0.0, 1.0, 200 * MIB)})
     here, there = directory.measure_slots()
     assert (here.host, here.tries, here.running, here.more is not None) == ("worker-1", 20, 1, True)
     assert (there.host, there.more) == ("pod-b", None)
