@@ -126,8 +126,7 @@ def diagnose(*, as_json: bool, **parameters: object) -> None:
     read = read_diagnosis(load(parameters).settings)
     for problem in read.problems:
         click.echo(problem, err=True)
-    found = read.diagnosis
-    if found is None:
+    if (found := read.diagnosis) is None:
         sys.exit(2)
     for line in [to_json_text(found, read.sizing)] if as_json else to_text(found, read.sizing):
         click.echo(line)

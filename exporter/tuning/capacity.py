@@ -149,7 +149,7 @@ def average_hours(
             yield mean(running[moment] for moment in moments), mean(used[moment] for moment in moments)
 
 
-class Line(NamedTuple):
+class FittedLine(NamedTuple):
     """A straight line through points."""
 
     start: float
@@ -157,13 +157,13 @@ class Line(NamedTuple):
     correlation: float
 
 
-def fit_line(points: Sequence[tuple[float, float]]) -> Line | None:
+def fit_line(points: Sequence[tuple[float, float]]) -> FittedLine | None:
     """The line with the least squares; None for too few points, or if they are all at one place."""
     if len(points) < MIN_MOMENTS:
         return None
     try:
         slope, start = linear_regression(*zip(*points, strict=True))
-        return Line(start, slope, correlation(*zip(*points, strict=True)))
+        return FittedLine(start, slope, correlation(*zip(*points, strict=True)))
     except StatisticsError:
         return None
 
