@@ -173,7 +173,8 @@ class Engine:
     def _configure_tables(self, settings: Settings) -> None:
         """Apply the settings to the live tables; a mapping file may use the names of families that nothing feeds."""
         self._tables.configure(settings.birth_hold, get_buckets(settings))
-        if settings.statsd.mapping_config:
+        self._tables.budget.max_mapped = settings.statsd.mapping_max_series
+        if settings.statsd.mapping_config and settings.statsd.mapping_replaces:
             self.store.release(list_unfed_families(settings))
 
     def _build_ledger(self, source: Source) -> Ledger:

@@ -58,7 +58,7 @@ def run_checks(configuration: Configuration, *, offline: bool = False) -> Iterat
         yield CheckResult("note", "state file", "none: counters restart at 0 with the exporter; see --state.file")
     yield from check_web_config(settings.web.config_file)
     if settings.statsd.mapping_config:
-        yield from check_mapping(settings.statsd.mapping_config)
+        yield from check_mapping(settings.statsd.mapping_config, replaces=settings.statsd.mapping_replaces)
     yield from check_secrets(settings)
     if offline:
         yield CheckResult("ok", "offline", "no network request was made")
@@ -71,13 +71,14 @@ def run_checks(configuration: Configuration, *, offline: bool = False) -> Iterat
             yield from check_database(settings)
 
 
-def check_mapping(path: Path) -> Iterator[CheckResult]:
+def check_mapping(path: Path, *, replaces: bool) -> Iterator[CheckResult]:
     """Summarize the StatsD mapping file and its doubtful rules. An invalid one is an error of the configuration."""
-    from exporter.sources.statsd.mapping.mapper import load_mapping  # noqa: PLC0415 - rarely needed
+    from exporter.sources.statsd.beside import list_conflicts  # noqa: PLC0415 - rarely needed
+    from exporter.sources.statsd.mapping.mapper import load_mapping  # noqa: PLC0415
 
     mapper = load_mapping(path)
     yield CheckResult("ok", "mapping file", f"{path}: {mapper.format_summary()}")
-    for warning in mapper.list_warnings():
+    for warning in (*mapper.list_warnings(), *(() if replaces else list_conflicts(mapper))):
         yield CheckResult("note", "mapping file", warning)
 
 

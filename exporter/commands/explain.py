@@ -12,7 +12,7 @@ from exporter.config.settings import AirflowSettings, Settings
 from exporter.metrics.reading import ReaderError
 from exporter.sources.directory import Directory
 from exporter.sources.statsd import parser
-from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.beside import find_names
 from exporter.sources.statsd.model import Resolver
 from exporter.sources.statsd.source import build_resolver
 
@@ -57,8 +57,8 @@ def explain_lines(texts: Iterable[bytes], resolver: Resolver) -> Iterator[str]:
     """Yield the explanation of each line. All lines are read first, because together they show the dialect."""
     datagrams = list(texts)
     summarize(datagrams, resolver)
-    if isinstance(resolver, AirflowNameResolver):
-        resolver.assume_defaults()
+    if names := find_names(resolver):
+        names.assume_defaults()
     for datagram in datagrams:
         yield from explain(datagram, PARSER, resolver)
 
@@ -80,11 +80,12 @@ def explain_capture(path: Path, resolver: Resolver) -> Iterator[str]:
 def explain_many(datagrams: list[bytes], resolver: Resolver) -> Iterator[str]:
     """Yield a summary of all lines, made after all of them were read."""
     summarize(datagrams, resolver)
-    if isinstance(resolver, AirflowNameResolver):
-        resolver.assume_defaults()
+    names = find_names(resolver)
+    if names:
+        names.assume_defaults()
     yield from summarize(datagrams, resolver).lines()
-    if isinstance(resolver, AirflowNameResolver):
-        yield from (f"note: {remark}" for remark in resolver.remarks)
+    if names:
+        yield from (f"note: {remark}" for remark in names.remarks)
 
 
 def listen(address: str, seconds: float) -> list[bytes]:

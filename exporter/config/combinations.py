@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from exporter.config.options import BY_KEY, CLIENT_SECRET, PASSWORD, TOKEN
 from exporter.config.sections.celery import BROKER_URL
 from exporter.config.sections.database import DATABASE_URL
+from exporter.config.sections.statsd import MAPPING_CONFIG
 
 
 def check_combinations(given: set[str], *, skips_verification: bool) -> list[str]:
@@ -16,7 +17,7 @@ def check_combinations(given: set[str], *, skips_verification: bool) -> list[str
         problems.append(
             f"airflow: a key is set without its certificate; add {name_of('airflow.client_certificate_file')}"
         )
-    problems += [*check_task_names(given), *check_celery(given), *check_database(given)]
+    problems += [*check_task_names(given), *check_celery(given), *check_database(given), *check_mapping(given)]
     if skips_verification and "airflow.ca_file" in given:
         problems.append(
             f"airflow: {name_of('airflow.ca_file')} has no effect while certificates are not checked; keep one"
@@ -87,6 +88,13 @@ def check_database(given: set[str]) -> Iterator[str]:
         yield f"database: the URL is given twice; keep {file} or {variable}"
     if not urls and any(key.startswith("database.") for key in given):
         yield f"database: options are set without the URL of the database; add {file} or {variable}"
+
+
+def check_mapping(given: set[str]) -> Iterator[str]:
+    """Yield the problem of options for a mapping file that is not set."""
+    for key in ("statsd.mapping_mode", "statsd.mapping_max_series"):
+        if key in given and MAPPING_CONFIG not in given:
+            yield f"statsd: {name_of(key)} has no effect without a mapping file; add {name_of(MAPPING_CONFIG)}"
 
 
 def name_of(key: str) -> str:

@@ -181,7 +181,16 @@ class StatsdSettings:
     deny: re.Pattern[str] | None = None
     task_labels: bool = True
     mapping_config: Path | None = None
-    """A mapping file of statsd_exporter, which replaces the names of this exporter."""
+    """A mapping file of statsd_exporter."""
+    mapping_mode: str = "replace"
+    """replace: its names instead of those of this exporter; beside: both."""
+    mapping_max_series: int = 20_000
+    """Maximum number of series that the mapping file adds in the mode beside."""
+
+    @property
+    def mapping_replaces(self) -> bool:
+        """Whether the mapping file replaces the names of this exporter."""
+        return self.mapping_mode == "replace"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ TARGET_LABELS = frozenset({"instance", "job", "cluster", "env", "airflow"})
 PREFIXES = ("airflow_", "process_", "python_")
 OTHER = "_other"
 """The label value of series that were folded because a family reached its cap."""
+MAPPED = "mapped"
+"""The reader of families that a mapping file feeds beside Airflow's names; their series have a budget."""
 
 
 class Kind(StrEnum):

@@ -11,11 +11,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
-from exporter.metrics.family import OTHER, Family, Kind, Labels
+from exporter.metrics.family import MAPPED, OTHER, Family, Kind, Labels
 from exporter.metrics.family_spec import FamilySpec
 from exporter.store.ledger import coarsen
 from exporter.store.live_table import LiveTable
 from exporter.store.respelling import LabelCorrection, respell
+from exporter.store.runtime_budget import RuntimeBudget
 from exporter.store.senders import GaugeSeries, SummarySeries
 from exporter.store.store import FamilyTable, PersistentSeries, Series, Store, clean_labels
 from exporter.store.unclaimed_rows import UnclaimedRows
@@ -24,10 +25,6 @@ EXPIRY_CHECKS_PER_TTL = 10
 """Expired series are searched this often within a TTL, so a series is removed at most a tenth of its TTL late."""
 PERIODIC_EXPIRY_CHECK = 10.0
 """Seconds between searches for expired series of periodic families."""
-MAX_RUNTIME_FAMILIES = 25_000
-"""Families that may be created at run time."""
-MAX_RUNTIME_SERIES = 200_000
-"""Series that all families created at run time may have together."""
 REMOVED = -1.0
 """The `exposed_at` of a removed series, for code that still refers to it."""
 MAX_REVEALED_PER_SWEEP = 5_000
@@ -55,10 +52,7 @@ class LiveTables:
         self._buckets = dict(buckets or {})
         self.clock = clock
         self._live: dict[Family, LiveTable] = {}
-        self._runtime_families = 0
-        """The number of families created at run time."""
-        self._runtime_series = 0
-        """The number of series of these families."""
+        self.budget = RuntimeBudget()
         self.folded: Counter[Family] = Counter()
         self.refused: Counter[Family] = Counter()
 
@@ -174,14 +168,11 @@ class LiveTables:
                     self._remove(series)
 
     def _open(self, family: Family) -> LiveTable:
-        if not family.declared:
-            if self._runtime_families >= MAX_RUNTIME_FAMILIES:
-                raise ValueError("too many families were created at run time")
-            self._runtime_families += 1
+        self.budget.open(family)
         try:
             self._store.register(family)
         except ValueError:
-            self._runtime_families -= not family.declared
+            self.budget.close(family)
             raise
         live = self._live[family] = LiveTable(FamilyTable(family, [], buckets=self._buckets.get(family)))
         live.table.persistent = self._persistent and family.kind in (Kind.COUNTER, Kind.HISTOGRAM)
@@ -198,18 +189,21 @@ class LiveTables:
             self.refused.pop(family, None)
 
     def _has_room(self, live: LiveTable, labels: Labels) -> bool:
-        family = live.table.family
-        cap = self._store.cap(family) if family.declared or self._runtime_series < MAX_RUNTIME_SERIES else 0
+        cap = self._get_cap(live.table.family)
         return len(live.known) < (cap * 1.1 if OTHER in labels else cap)
+
+    def _get_cap(self, family: Family) -> int:
+        return self._store.cap(family) if self.budget.has_room(family) else 0
 
     def _place(self, live: LiveTable, labels: Labels) -> Labels | None:
         family, known = live.table.family, live.known
         if labels in known:
             return labels
-        cap = self._store.cap(family) if family.declared or self._runtime_series < MAX_RUNTIME_SERIES else 0
+        cap = self._get_cap(family)
         if len(known) < cap:
             return labels
-        if family.kind is Kind.GAUGE or not labels:
+        # The budget of mapped series is exact: not even `_other` is added.
+        if family.kind is Kind.GAUGE or not labels or (family.reader == MAPPED and not cap):
             self.refused[family] += 1
             return None
         self.folded[family] += 1
@@ -220,7 +214,7 @@ class LiveTables:
         self._resume(live, series)
         live.known[series.labels] = series
         live.table.series.append(series)
-        self._runtime_series += not live.table.family.declared
+        self.budget.add(live.table.family, 1)
         if not series.revealed:
             live.hidden.append(series)
         return series
@@ -270,7 +264,7 @@ class LiveTables:
         expired = [labels for labels, series in live.known.items() if live.expires_at(series) < now]
         if not expired:
             return False
-        self._runtime_series -= 0 if family.declared else len(expired)
+        self.budget.add(family, -len(expired))
         for labels in expired:
             self._remove(live.known.pop(labels))
             live.seen.pop(labels, None)
@@ -291,9 +285,9 @@ class LiveTables:
         self.unclaimed.discard(live.unclaimed)
         for series in live.known.values():
             self._remove(series)
-            self._runtime_series -= not family.declared
+        self.budget.add(family, -len(live.known))
         if family.declared:
             self._store.withdraw([family])
         else:
             self._store.unregister(family)
-            self._runtime_families -= 1
+            self.budget.close(family)

@@ -55,6 +55,18 @@ OPTIONS = (
         "Mapping file of statsd_exporter; metrics get the names that statsd_exporter would give them",
     ),
     Option(
+        "statsd.mapping_mode",
+        values.choice_type("replace", "beside"),
+        "Whether the mapping file replaces this exporter's names of StatsD metrics, or adds its own beside them",
+        DEFAULTS.statsd.mapping_mode,
+    ),
+    Option(
+        "statsd.mapping_max_series",
+        values.whole_number_type(1),
+        "Maximum number of series that the mapping file adds beside this exporter's names; further ones are dropped",
+        DEFAULTS.statsd.mapping_max_series,
+    ),
+    Option(
         "statsd.prefix",
         values.TEXT,
         "Airflow's `statsd_prefix`; several, joined by commas, if its components use different ones",

@@ -13,7 +13,7 @@ from exporter.sources.statsd.compiler import (
     has_expired_series,
     normalize_number,
 )
-from exporter.sources.statsd.model import RETRIABLE_DROPS, MetricType, Resolver, Signature
+from exporter.sources.statsd.model import CAPPED_DROPS, RETRIABLE_DROPS, MetricType, Resolver, Signature
 
 __all__ = [
     "MAX_KEYS",
@@ -46,9 +46,9 @@ class ActionCache:
         self._capped: list[bytes] = []
         self._compiler = Compiler(tables)
         self._dropped: dict[tuple[MetricType, str], CompiledAction] = {}
-        # These actions live as long as this object, so their ids are unique.
-        self._uncached_ids: set[int] = set()
-        self._capped_ids: set[int] = set()
+        # These counters live as long as this object, so their ids are unique.
+        self._retriable_hits = self._list_hits(RETRIABLE_DROPS)
+        self._capped_hits = self._list_hits(CAPPED_DROPS)
         self.compiled_count = 0
         """Actions compiled since the start."""
         self.ambiguous = 0
@@ -97,22 +97,28 @@ class ActionCache:
 
     def put(self, key: bytes, action: CompiledAction) -> None:
         """Cache an action, unless the next line with that key may get another one."""
-        if id(action) in self._uncached_ids:
+        hits = id(action[0])
+        if hits in self._retriable_hits:
             return
         if len(self.recent) >= MAX_KEYS:
             self._previous = dict(self.recent)
             self.recent.clear()
             self._capped.clear()
         self.recent[key] = action
-        if id(action) in self._capped_ids:
+        if hits in self._capped_hits:
             self._capped.append(key)
+
+    def _list_hits(self, drops: tuple[str, ...]) -> frozenset[int]:
+        """The ids of the counters of actions that were dropped for these reasons."""
+        return frozenset(id(self._compiler.get_hits(kind, drop)) for kind in MetricType for drop in drops)
 
     def get_counts(self) -> tuple[Counter[MetricType], Counter[str]]:
         """Events by type, and dropped events by reason. Any thread may call it."""
         events: Counter[MetricType] = Counter()
         dropped: Counter[str] = Counter()
         for (kind, drop), (many,) in self._compiler.hits.copy().items():
-            events[kind] += many
+            if many:
+                events[kind] += many
             if drop and many:
                 dropped[drop] += many
         return events, dropped
@@ -141,8 +147,4 @@ class ActionCache:
         action = self._dropped.get((kind, drop))
         if action is None:
             action = self._dropped[kind, drop] = (self._compiler.get_hits(kind, drop), None, None, None, (), (), None)
-            if drop in RETRIABLE_DROPS:
-                self._uncached_ids.add(id(action))
-            if drop == "capped":
-                self._capped_ids.add(id(action))
         return action

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from exporter.metrics.family import Family, Kind, Labels
-from exporter.sources.statsd.model import Action, MetricType, Resolution, Target
+from exporter.metrics.family import MAPPED, Family, Kind, Labels
+from exporter.sources.statsd.model import MAPPED_DROPS, Action, MetricType, Resolution, Target
 
 MAX_TEMPLATES = 2_000
 """Action templates that are cached, one per plan and sample rate."""
@@ -136,12 +136,12 @@ class Compiler:
                 if None not in series:
                     return CompileResult(build_action(recipe, series))
                 if len(series) == 1:
-                    return CompileResult(None, "capped")
+                    return CompileResult(None, name_drop(found.targets[0].family, "capped"))
         return self._compile_slowly(kind, found, value, rate)
 
     def _compile_slowly(self, kind: MetricType, found: Resolution, value: float, rate: float) -> CompileResult:
         updates: list[SeriesUpdate] = []
-        drop = ""
+        drops: list[str] = []
         rejected: list[str] = []
         for target in found.targets:
             refusal = check_value(target, value, 1.0 / rate)
@@ -151,27 +151,32 @@ class Compiler:
             try:
                 series = self._tables.get_or_create(target.family, target.labels)
             except ValueError:
-                drop = "conflict"
+                drops.append(name_drop(target.family, "conflict"))
                 continue
             if series is None:
-                drop = "capped"
+                drops.append(name_drop(target.family, "capped"))
                 continue
             updates.append(self._build_update(target, series, 1.0 / rate))
+        drop = next(iter(drops), "")
         if not updates:
-            get_hits = self.get_hits(kind, "")
+            hits = self.get_hits(kind, found.drop)
             return CompileResult(
-                (get_hits, None, None, None, (), (), None) if rejected and not drop else None, drop, tuple(rejected)
+                (hits, None, None, None, (), (), None) if rejected and not drop else None, drop, tuple(rejected)
             )
         if found.claim:
             found.claim()
-        recipe = self._build_template(kind, updates)
+        recipe = self._build_template(self._get_hits_of(kind, found, drop), kind, updates)
         if found.plan is not None and len(updates) == len(found.targets):
             if len(self._templates) >= MAX_TEMPLATES:
                 self._templates.clear()
             self._templates[found.plan, kind, rate] = recipe
         return CompileResult(build_action(recipe, [update.series for update in updates]), drop, tuple(rejected))
 
-    def _build_template(self, kind: MetricType, updates: Sequence[SeriesUpdate]) -> ActionTemplate:
+    def _get_hits_of(self, kind: MetricType, found: Resolution, drop: str) -> list[int]:
+        """The counter for lines that count in some of their targets, but not in all that a mapping file asks for."""
+        return self.get_hits(kind, drop if drop in MAPPED_DROPS else found.drop)
+
+    def _build_template(self, hits: list[int], kind: MetricType, updates: Sequence[SeriesUpdate]) -> ActionTemplate:
         counter, cells, histogram_spec = -1, -1, None
         counters: list[tuple[int, float, float]] = []
         others: list[tuple[int, SeriesUpdate]] = []
@@ -190,9 +195,7 @@ class Compiler:
         always_finite = all(
             0 <= update.scale <= MAX_FINITE_SCALE and 0 <= update.plus <= MAX_FINITE_SCALE for update in updates
         )
-        return ActionTemplate(
-            self.get_hits(kind, ""), counter, cells, histogram_spec, tuple(counters), tuple(others), always_finite
-        )
+        return ActionTemplate(hits, counter, cells, histogram_spec, tuple(counters), tuple(others), always_finite)
 
     def _share_spec(self, update: SeriesUpdate) -> HistogramSpec:
         """The histogram spec of a series; equal specs share one object."""
@@ -228,6 +231,11 @@ def is_plain_gauge(update: SeriesUpdate) -> bool:
     """Whether a gauge of the catalogue takes values as they are."""
     is_gauge = update.action is Action.SET and update.family.kind is Kind.GAUGE and update.family.declared
     return is_gauge and (update.scale, update.plus) == (1, 0)
+
+
+def name_drop(family: Family, drop: str) -> str:
+    """The drop reason; a family that a mapping file feeds beside Airflow's names has its own reasons."""
+    return f"{MAPPED}_{drop}" if family.reader == MAPPED else drop
 
 
 def check_value(target: Target, value: float, events: float) -> str:

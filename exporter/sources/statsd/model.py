@@ -78,7 +78,7 @@ class Resolution(NamedTuple):
     """The event, name or mapping that matched, for `explain`; empty if none did."""
     targets: Sequence[Target] = ()
     drop: str = ""
-    """Why it feeds nothing, one of DROP_REASONS; empty if it has targets."""
+    """Why it feeds none of Airflow's names, one of DROP_REASONS. With targets only beside a mapping file."""
     note: str = ""
     """What was corrected, for `explain`: a unit, a split of ids, a twin."""
     ambiguous: bool = False
@@ -161,12 +161,19 @@ DROP_REASONS = (
     "conflict",
     "telemetry",
     "no_name",
+    "mapped_capped",
+    "mapped_conflict",
 )
 """Why a well-formed line feeds nothing: the other name of the event counts, the API feeds the family, and so on.
 
 `undecided` and `unknown_unit`: it is not known yet how Airflow sends. `unclear`: in this release the value does not
-mean what the name says, or the missing tags would say what it is about.
+mean what the name says, or the missing tags would say what it is about. `mapped_capped`, `mapped_conflict`: only the
+metric of a mapping file that is used beside Airflow's names is dropped.
 """
+
+MAPPED_DROPS = ("mapped_capped", "mapped_conflict")
+CAPPED_DROPS = ("capped", "mapped_capped")
+"""Drop reasons of lines that may count once a series has expired."""
 
 RETRIABLE_DROPS = ("undecided", "unknown_unit")
 """Drop reasons of lines that may count the next time, so that they are not cached."""

@@ -18,6 +18,7 @@ from exporter.sources.context import EventSaver, Previous, SourceContext
 from exporter.sources.directory import Directory
 from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
+from exporter.sources.statsd.beside import find_names, load_beside
 from exporter.sources.statsd.mapping.mapper import Mapper, load_mapping
 from exporter.sources.statsd.model import DROP_REASONS, REJECT_REASONS, MetricType, Resolver
 from exporter.sources.statsd.receive.receiver import TRANSPORTS, Receiver, ReceptionCounts
@@ -152,8 +153,9 @@ class ReceptionReader:
         if relay:
             sent = f"relayed to {relay.address}: {relay.packets} packets, {relay.lost} lost"
             yield f"{sent}; {relay.problem}" if relay.problem else sent
-        if isinstance(aggregator.resolver, AirflowNameResolver):
-            yield from aggregator.resolver.remarks
+        airflow_names = find_names(aggregator.resolver)
+        if airflow_names:
+            yield from airflow_names.remarks
         if aggregator.unmapped:
             names = list(aggregator.unmapped)[:MAX_LISTED_NAMES]
             yield f"unmapped names ({len(aggregator.unmapped)}): " + ", ".join(names)
@@ -200,25 +202,27 @@ def rebuild(running: StatsdSource, settings: Settings, context: SourceContext) -
 
 
 def build_resolver(settings: Settings, directory: Directory, before: Resolver | None = None) -> Resolver:
-    """The resolver for Airflow's names, or for a user's mapping file. It takes over the families that `before` made.
+    """The resolver for Airflow's names, for a user's mapping file, or for both.
 
-    Raises MappingError if the mapping file is invalid.
+    It takes over the families that `before` made. Raises MappingError if the mapping file is invalid.
     """
-    if settings.statsd.mapping_config:
-        return load_mapping(settings.statsd.mapping_config, before if isinstance(before, Mapper) else None)
+    statsd = settings.statsd
+    if statsd.mapping_config and statsd.mapping_replaces:
+        return load_mapping(statsd.mapping_config, before.families if isinstance(before, Mapper) else None)
     reads_api = settings.collectors.get("airflow", False)
     api_feeds = frozenset(family for family in FAMILIES if reads_api and family.source == "airflow")
-    previous = before if isinstance(before, AirflowNameResolver) else None
-    return AirflowNameResolver(directory, settings.statsd, api_feeds, previous)
+    names = AirflowNameResolver(directory, statsd, api_feeds, find_names(before))
+    return load_beside(statsd.mapping_config, names, before) if statsd.mapping_config else names
 
 
 def compute_binding_digest(settings: Settings) -> bytes:
     """A digest of the settings that decide which line feeds which family: it changes if a line may feed others."""
     statsd = settings.statsd
-    if statsd.mapping_config:
-        return hashlib.sha256(statsd.mapping_config.read_bytes()).digest()
+    mapping = statsd.mapping_config.read_bytes() if statsd.mapping_config else b""
+    if mapping and statsd.mapping_replaces:
+        return hashlib.sha256(mapping).digest()
     chosen = (statsd.prefix, statsd.allow, statsd.deny, statsd.task_labels, settings.collectors.get("airflow", False))
-    return hashlib.sha256(repr(chosen).encode()).digest()
+    return hashlib.sha256(repr(chosen).encode() + mapping).digest()
 
 
 def build_family_finder(settings: Settings, resolver: Resolver) -> Callable[[FamilySpec], Family | None]:

@@ -14,7 +14,7 @@ from exporter.sources.statsd.aggregator import Aggregator
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.sources.statsd.mapping.mapper import parse_mapping
 from exporter.sources.statsd.model import Resolver
-from exporter.store import live_tables
+from exporter.store import runtime_budget
 from exporter.store.exposition import Format, render
 from exporter.store.live_tables import LiveTables
 from exporter.store.store import Store
@@ -136,13 +136,13 @@ def test_a_name_that_another_family_has_stays_free_for_when_that_is_gone() -> No
 
 
 def test_a_series_over_the_cap_takes_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_tables, "MAX_RUNTIME_SERIES", 1)
+    monkeypatch.setattr(runtime_budget, "MAX_SERIES", 1)
     world = map_names()
     world.send("a:1|c", *[f"jobs:{value}|g" for value in range(5)])
     assert world.aggregator.dropped == {"capped": 5}
     assert world.scrape() == ["a 1"]
     assert dict(world.events.refused) == {}
-    monkeypatch.setattr(live_tables, "MAX_RUNTIME_SERIES", 10)
+    monkeypatch.setattr(runtime_budget, "MAX_SERIES", 10)
     world.aggregator.set_resolver(world.aggregator.resolver)
     world.send("jobs:3|c")
     assert world.scrape() == ["a 1", "jobs 3"]

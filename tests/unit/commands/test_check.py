@@ -232,6 +232,19 @@ def test_a_reference_that_is_always_empty_is_told(airflow: FakeAirflow, tmp_path
     ]
 
 
+def test_mappings_that_would_take_a_name_of_the_exporter_are_told_where_both_are_produced(
+    airflow: FakeAirflow, tmp_path: Path
+) -> None:
+    mapping = tmp_path / "mapping.yml"
+    mapping.write_text(
+        "mappings:\n- {match: a, name: airflow_pool_open_slots}\n- {match: b, name: airflow_sla_missed}\n"
+    )
+    option = f"--statsd.mapping-config={mapping}"
+    assert len(find_lines(run_check(option), "mapping file")) == 1
+    _, *notes = find_lines(run_check(option, "--statsd.mapping-mode=beside"), "mapping file")
+    assert [note.split(":")[1] for note in notes] == [" mappings[0] a", " mappings[1] b"]
+
+
 def test_without_the_airflow_source_nothing_is_asked(airflow: FakeAirflow) -> None:
     assert find_lines(run_check("--no-collector.airflow"), "connection") == []
 

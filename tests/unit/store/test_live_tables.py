@@ -166,7 +166,7 @@ def test_a_name_that_is_taken_is_refused_by_an_error(world: World) -> None:
 
 
 def test_run_time_families_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.store.live_tables.MAX_RUNTIME_FAMILIES", 2)
+    monkeypatch.setattr("exporter.store.runtime_budget.MAX_FAMILIES", 2)
     for name in ("a", "b"):
         world.events.get_or_create(Family(name, Kind.GAUGE, "Own", declared=False), ())
     with pytest.raises(ValueError, match="too many families"):
@@ -176,7 +176,7 @@ def test_run_time_families_are_bounded(world: World, monkeypatch: pytest.MonkeyP
 def test_series_that_came_at_run_time_are_bounded_over_all_families(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.store.live_tables.MAX_RUNTIME_SERIES", 10)
+    monkeypatch.setattr("exporter.store.runtime_budget.MAX_SERIES", 10)
     for name in ("a", "b"):
         family = Family(name, Kind.GAUGE, "Own", ("job",), declared=False, ttl=60)
         found = [world.events.get_or_create(family, (str(number),)) for number in range(8)]

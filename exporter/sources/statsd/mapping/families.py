@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from exporter.metrics.family import Family, FamilyError, Kind
 from exporter.sources.statsd.mapping.file import ObserverOptions
@@ -24,7 +24,10 @@ Claim = Callable[[], object] | None
 class MappedFamilies:
     """All families created so far. A family keeps its first kind and options, also after a reload."""
 
-    def __init__(self) -> None:
+    def __init__(self, reserved: Container[str] = (), reader: str = "") -> None:
+        """`reserved` are the names of samples that belong to others; `reader` that of the families."""
+        self._reserved = reserved
+        self._reader = reader
         self._kinds: dict[str, Kind] = {}
         self._made: dict[tuple[str, tuple[str, ...]], Family] = {}
 
@@ -54,6 +57,7 @@ class MappedFamilies:
                 help=text or HELP,
                 labels=labels,
                 source="statsd",
+                reader=self._reader,
                 buckets=options.buckets if kind is Kind.HISTOGRAM else (),
                 objectives=options.quantiles if kind is Kind.SUMMARY else (),
                 max_age=options.max_age,
@@ -73,6 +77,8 @@ class MappedFamilies:
 
     def _collides(self, name: str, kind: Kind) -> bool:
         """Whether a sample of the family would have the same name as a sample of another."""
+        if any(name + part in self._reserved for part in ("", "_total", *PARTS.get(kind, ()))):
+            return True
         if kind in PARTS:
             return any(self._kinds.get(name + part, kind) is not kind for part in PARTS[kind])
         bases = (name.removesuffix(part) for part in PARTS[Kind.HISTOGRAM] if name.endswith(part))

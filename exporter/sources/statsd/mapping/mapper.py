@@ -45,8 +45,10 @@ class Mapper:
     dialects = STATSD_EXPORTER_DIALECTS
     """The tag formats that are parsed for it."""
 
-    def __init__(self, file: MappingFile, families: MappedFamilies) -> None:
+    def __init__(self, file: MappingFile, families: MappedFamilies, *, exposes_unmapped: bool = True) -> None:
+        """`exposes_unmapped`: whether names without a mapping become metrics too."""
         self.file = file
+        self._exposes_unmapped = exposes_unmapped
         self.families = families
         globs = [rule for rule in file.rules if rule.regex is None]
         self._backtracking = not file.defaults.ordered and needs_backtracking([rule.match for rule in globs])
@@ -138,6 +140,8 @@ class Mapper:
         return GlobMatcher(patterns, ordered=self.file.defaults.ordered, backtracking=self._backtracking)
 
     def _resolve_unmapped(self, signature: Signature) -> Resolution:
+        if not self._exposes_unmapped:
+            return Resolution("", drop="unmapped")
         labels = merge_labels(signature, None)
         return self._resolve_named("", signature.type, escape(signature.name), labels, None)
 
@@ -166,13 +170,13 @@ class Mapper:
         return Resolution(title, (target,), plan=(family, scale), claim=claim)
 
 
-def load_mapping(path: Path, before: Mapper | None = None) -> Mapper:
-    """Read a mapping file and take over the families of `before`. Raises MappingError, also if it cannot be read."""
+def load_mapping(path: Path, families: MappedFamilies | None = None, *, exposes_unmapped: bool = True) -> Mapper:
+    """Read a mapping file; it goes on with these families. Raises MappingError, also if it cannot be read."""
     try:
         content = path.read_bytes()
         if len(content) > FILE_BYTES:
             raise MappingError([f"{path}: is larger than {FILE_BYTES} bytes"])
-        return parse_mapping(content.decode(), before)
+        return Mapper(parse_file(content.decode()), families or MappedFamilies(), exposes_unmapped=exposes_unmapped)
     except OSError as error:
         raise MappingError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
