@@ -16,6 +16,7 @@ from docs.matrix import write_events, write_matrix
 from docs.reason_pages import PAGES
 from docs.rulesheet import write_alerts, write_thresholds
 from docs.support import write_support
+from docs.unfed_panels import write_unfed_panels
 from exporter.cli import main as command
 from exporter.commands.metrics import format_markdown
 from exporter.config.option import VARIABLE_PREFIX, Option
@@ -122,6 +123,7 @@ def write_classes() -> str:
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "metrics": write_metrics,
     "matrix": write_matrix,
+    "unfed": write_unfed_panels,
     "events": write_events,
     "histograms": write_histograms,
     "decisions": write_decisions,
