@@ -14,11 +14,11 @@ from exporter import __version__
 
 FILE = Path(__file__).resolve().parents[2] / "docker-compose.yaml"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))["services"]
-ONCE = {"passwords", "airflow-init"}
+ONCE = {"passwords", "airflow-init", "longterm-volume"}
 """They run to their end before others start."""
 LASTING = sorted(set(SERVICES) - ONCE)
 DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
-OURS = {"exporter", "exporter-worker", "inbox", "passwords"}
+OURS = {"exporter", "exporter-worker", "inbox", "longterm-volume", "passwords"}
 
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 each_lasting_service = pytest.mark.parametrize("name", LASTING)

@@ -271,4 +271,4 @@ def test_a_stopped_component_is_alerted_on_and_recovers(stack: Stack, kept: dict
 
 def test_our_name_is_on_no_other_image(stack: Stack) -> None:
     ours = {name for name, image in stack.images().items() if image.startswith(OURS)}
-    assert ours == {"exporter", "exporter-worker", "inbox", "passwords"}
+    assert ours == {"exporter", "exporter-worker", "inbox", "longterm-volume", "passwords"}
