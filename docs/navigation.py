@@ -17,6 +17,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "docs/statsd",
         "docs/celery",
         "docs/database",
+        "docs/managed",
         "docs/migrating",
     ),
     "On call": ("docs/on-call", "docs/diagnosis", "docs/alerts", "docs/alertmanager", "docs/events"),
