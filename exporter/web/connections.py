@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from traceback import clear_frames
 
+import h11
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -96,6 +97,17 @@ class ClientConnection(H11Protocol):
         if self.started_at <= self.responded_at:
             self.started_at = self.loop.time()
         super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse an invalid request. If it turns out to be invalid in its body, the application may be responding."""
+        if self.conn.our_state is not h11.SEND_RESPONSE and self.conn.our_state is not h11.IDLE:
+            self.transport.close()
+            return
+        super().send_400_response(msg)
+        if self.has_open_response():
+            # The application has not begun its response: what it sends now would be a second one.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         self.responded_at = self.loop.time()
