@@ -22,7 +22,7 @@ MAX_RUNS_PER_POLL = 40
 LISTING_SECONDS = 4.9
 """Seconds of listing runs, or of reading histories of tries, after which a poll leaves the others to the next one."""
 COMMIT_SECONDS = 5.0
-"""If the exporter was killed less than this many seconds after a poll, the poll may not have been committed."""
+"""If the exporter was killed less than this many seconds after a poll, the poll may not have been written."""
 
 
 class Poll(NamedTuple):
@@ -45,7 +45,7 @@ class Cell(NamedTuple):
     doubts: tuple[str, ...]
 
 
-def polls(exchanges: Iterable[Exchange], endpoint: str, kills: Sequence[float] = ()) -> list[Poll]:
+def polls(exchanges: Iterable[Exchange], endpoint: str, unwritten: Sequence[float] = ()) -> list[Poll]:
     """The polls of one endpoint (the end of its path), oldest first.
 
     A poll of runs or of task instances begins with the first page of the active ones; all requests of the same kind
@@ -57,7 +57,9 @@ def polls(exchanges: Iterable[Exchange], endpoint: str, kills: Sequence[float] =
             found.append([exchange])
         elif found and _continues(exchange, endpoint):
             found[-1].append(exchange)
-    return [_poll(requests, kills) for requests in found if endpoint != "/dagRuns" or any(map(_asks_ended, requests))]
+    return [
+        _poll(requests, unwritten) for requests in found if endpoint != "/dagRuns" or any(map(_asks_ended, requests))
+    ]
 
 
 def _opens(exchange: Exchange, endpoint: str) -> bool:
@@ -79,11 +81,11 @@ def _continues(exchange: Exchange, endpoint: str) -> bool:
     return path.endswith((endpoint, "/tries")) if endpoint == "/taskInstances" else path.endswith(f"~{endpoint}")
 
 
-def _poll(requests: Sequence[Exchange], kills: Sequence[float]) -> Poll:
+def _poll(requests: Sequence[Exchange], unwritten: Sequence[float]) -> Poll:
     began, ended = requests[0].began, max(one.ended for one in requests)
-    killed = any(began <= kill <= ended + COMMIT_SECONDS for kill in kills)
+    lost = any(began <= moment <= ended + COMMIT_SECONDS for moment in unwritten)
     whole = ended - began < POLL_DEADLINE and _has_asked_all(requests)
-    return Poll(began, ended, sound=whole and not killed and all(_came_through(one, requests) for one in requests))
+    return Poll(began, ended, sound=whole and not lost and all(_came_through(one, requests) for one in requests))
 
 
 def _has_asked_all(requests: Sequence[Exchange]) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,14 +13,15 @@ from typing import NamedTuple
 from demo.airflow import Airflow
 from demo.preparation import Pool
 from demo.workdir import free_port
-from tests.e2e.exactness.audit import Audit, Poll, polls
+from tests.e2e.exactness.audit import Audit, Cell, Poll, dump, polls
+from tests.e2e.exactness.comparison import Verdict, compare
 from tests.e2e.exactness.console import Console
 from tests.e2e.exactness.database import Database
 from tests.e2e.exactness.events import RunContext
 from tests.e2e.exactness.gauges import Sampler
 from tests.e2e.exactness.prometheus import Prometheus, find_prometheus, scraping
 from tests.e2e.exactness.proxy import Proxy
-from tests.e2e.exactness.subject import Subject
+from tests.e2e.exactness.subject import Exposition, Subject
 
 HERE = Path(__file__).resolve().parent
 Say = Callable[[str], None]
@@ -63,7 +65,7 @@ class Environment(NamedTuple):
 
     def polls(self, endpoint: str) -> list[Poll]:
         """The polls in which the exporter read an endpoint."""
-        return polls(self.context.proxy.exchanges(), endpoint, self.context.subject.kills)
+        return polls(self.context.proxy.exchanges(), endpoint, self.context.subject.unwritten)
 
     def walks(self) -> dict[str, list[Poll]]:
         """The polls of task instances and those of runs."""
@@ -81,7 +83,13 @@ class AuditedAirflow(NamedTuple):
 
 @contextmanager
 def start_audited_airflow(
-    version: str, folder: Path, say: Say, settings: Mapping[str, str] = SETTINGS
+    version: str,
+    folder: Path,
+    say: Say,
+    settings: Mapping[str, str] = SETTINGS,
+    *,
+    dags: Path = HERE / "dags",
+    dag_count: int = DAG_COUNT,
 ) -> Iterator[AuditedAirflow]:
     """Start an Airflow with paused DAGs and record every change of them; stop and delete it at the end."""
     with ExitStack() as stack:
@@ -89,7 +97,7 @@ def start_audited_airflow(
             version,
             folder / "airflow",
             database="postgres",
-            dags=HERE / "dags",
+            dags=dags,
             pools=POOLS,
             settings=dict(settings),
             port=free_port(),
@@ -102,7 +110,7 @@ def start_audited_airflow(
         database = Database(airflow.database_url)
         audit = Audit(database)
         audit.install()
-        wait_until(lambda: len(console.dag_ids()) >= DAG_COUNT, MAX_PARSE_WAIT, "the DAGs are parsed")
+        wait_until(lambda: len(console.dag_ids()) >= dag_count, MAX_PARSE_WAIT, "the DAGs are parsed")
         yield AuditedAirflow(airflow, console, database, audit)
 
 
@@ -180,3 +188,15 @@ def wait_polls(environment: Environment, since: float) -> None:
 
         wait_until(is_read, MAX_POLL_WAIT, f"{endpoint} is read again")
     time.sleep(BIRTH_HOLD + 2 * INTERVAL + 2)
+
+
+def keep(folder: Path, cells: Sequence[Cell], exposition: Exposition, environment: Environment) -> None:
+    """Write what is needed to investigate a difference."""
+    requests = (json.dumps(exchange) for exchange in environment.context.proxy.exchanges())
+    (folder / "requests.jsonl").write_text("\n".join(requests) + "\n", encoding="utf-8")
+    (folder / "cells.jsonl").write_text(dump(cells) + "\n", encoding="utf-8")
+    wrong = [one.cell for one in compare(cells, exposition) if one.verdict is Verdict.WRONG]
+    changes = [row for cell in wrong for row in environment.audit.changes(cell.labels)]
+    (folder / "wrong.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in changes), encoding="utf-8")
+    lines = (f"{key.name}{dict(sorted(key.labels))} {value!r}" for key, value in exposition.items())
+    (folder / "exposition.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -60,8 +60,8 @@ class RunContext:
 
     def counted(self, table: str) -> str:
         """SQL: whether a complete poll has seen the end of a row, and that poll is certainly committed."""
-        exchanges, kills = self.proxy.exchanges(), self.subject.kills
-        known = [polls(exchanges, endpoint, kills) for endpoint in ("/taskInstances", "/dagRuns")]
+        exchanges, unwritten = self.proxy.exchanges(), self.subject.unwritten
+        known = [polls(exchanges, endpoint, unwritten) for endpoint in ("/taskInstances", "/dagRuns")]
         edge = time.time() - COMMIT_SECONDS
         seen = [max((one.began for one in each if one.sound and one.ended < edge), default=0.0) for each in known]
         return f"{table}.end_date < to_timestamp({min(seen) - MAX_COMMIT_DELAY})"
@@ -75,7 +75,7 @@ class RunContext:
         edge = float(self.database.value(changed) or 0.0) + MAX_COMMIT_DELAY
         end = time.monotonic() + MAX_SEEN_SECONDS
         while time.monotonic() < end:
-            known = polls(self.proxy.exchanges(), "/taskInstances", self.subject.kills)
+            known = polls(self.proxy.exchanges(), "/taskInstances", self.subject.unwritten)
             later = [one.began for one in known if one.began > edge]
             if later and later[0] < self._last_success():
                 return

@@ -111,7 +111,7 @@ class Sampler:
         exposition = self._subject.scrape()
         if self._proxy.is_busy() or len(self._proxy.exchanges()) != len(before):
             return None
-        newest = {endpoint: polls(before, endpoint, self._subject.kills)[-1:] for endpoint in READERS}
+        newest = {endpoint: polls(before, endpoint, self._subject.unwritten)[-1:] for endpoint in READERS}
         shown = {
             endpoint: found[0]
             for endpoint, found in newest.items()

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import http.client
 import random
+import select
 import socket
 import threading
 import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
@@ -38,7 +39,7 @@ class Exchange(NamedTuple):
     @property
     def sound(self) -> bool:
         """Whether the client got the server's own answer, perhaps late; HTTP 404 is an answer too."""
-        return self.fault in ("", "delay") and (200 <= self.status < 300 or self.status == HTTPStatus.NOT_FOUND)
+        return self.fault in ("", "delay", "hold") and (200 <= self.status < 300 or self.status == HTTPStatus.NOT_FOUND)
 
 
 class Reply(NamedTuple):
@@ -51,12 +52,16 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True)
 class Faults:
-    """The share of all requests that are delayed, cut off or failed."""
+    """The share of all requests that are delayed, cut off or failed, and what is changed in all replies."""
 
     delayed: float = 0.0
     delay_seconds: float = 3.0
+    held: float = 0.0
+    """The share whose reply is kept back for `delay_seconds`, so that it arrives with what was true before."""
     cut: float = 0.0
     failed: float = 0.0
+    date_offset: int = 0
+    """Seconds that are added to the `Date` header of every reply."""
 
 
 FAILURES = {
@@ -109,7 +114,8 @@ class Proxy:
             chance = self._random.random()
             failure = self._random.choice(sorted(FAILURES))
         faults = self.faults
-        for share, name in ((faults.delayed, "delay"), (faults.cut, "cut"), (faults.failed, failure)):
+        chances = ((faults.delayed, "delay"), (faults.held, "hold"), (faults.cut, "cut"), (faults.failed, failure))
+        for share, name in chances:
             if chance < share:
                 return name
             chance -= share
@@ -125,6 +131,15 @@ class Proxy:
         with self._lock:
             self._running -= 1
             self._exchanges.append(exchange)
+
+    def answer(self, fault: str, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Reply:
+        """The reply to a request with this fault, at its time."""
+        if fault == "delay":
+            time.sleep(self.faults.delay_seconds)
+        reply = FAILURES.get(fault) or self.forward(method, target, headers, body)
+        if fault == "hold":
+            time.sleep(self.faults.delay_seconds)
+        return reply
 
     def forward(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Reply:
         """Send a request to the server; a failure becomes HTTP 502."""
@@ -172,11 +187,11 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PATCH = do_DELETE = do_HEAD = _pass_on  # noqa: N815 - the names are the base class's
 
         def _answer(self, fault: str, body: bytes) -> tuple[int, float]:
-            if fault == "delay":
-                time.sleep(proxy.faults.delay_seconds)
             headers = _end_to_end(self.headers.items())
-            reply = FAILURES.get(fault) or proxy.forward(self.command, self.path, headers, body)
-            self._send(reply, cut=fault == "cut")
+            reply = proxy.answer(fault, self.command, self.path, headers, body)
+            if _has_left(self.connection):
+                raise ConnectionResetError
+            self._send(_shift_date(reply, proxy.faults.date_offset), cut=fault == "cut")
             return reply.status, _date(reply)
 
         def _send(self, reply: Reply, *, cut: bool) -> None:
@@ -202,6 +217,20 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
 def _date(reply: Reply) -> float:
     header = next((value for name, value in reply.headers if name.lower() == "date"), None)
     return parsedate_to_datetime(header).timestamp() if header else 0.0
+
+
+def _shift_date(reply: Reply, offset: int) -> Reply:
+    """The reply of a server whose clock differs by this many seconds."""
+    if not offset or not _date(reply):
+        return reply
+    others = [(name, value) for name, value in reply.headers if name.lower() != "date"]
+    return reply._replace(headers=[*others, ("Date", formatdate(_date(reply) + offset, usegmt=True))])
+
+
+def _has_left(connection: socket.socket) -> bool:
+    """Whether the client closed its connection: what is sent to it then is lost, although sending succeeds."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable) and not connection.recv(1, socket.MSG_PEEK)
 
 
 def _phrase(status: int) -> str:

@@ -50,21 +50,24 @@ def parse(text: str) -> Exposition:
 class Subject:
     """The exporter as a process; its port, state file and log stay the same across restarts."""
 
-    def __init__(self, folder: Path, flags: Sequence[str], module: str = "exporter") -> None:
+    def __init__(
+        self, folder: Path, flags: Sequence[str], module: str = "exporter", state_folder: Path | None = None
+    ) -> None:
         """`module` is what is run: the exporter, or what starts it after changing something."""
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.log = folder / "exporter.log"
         self._clock = folder / "clock"
-        self._state = folder / "state.sqlite"
-        for left in folder.glob("state.sqlite*"):
+        self.state_file = (state_folder or folder) / "state.sqlite"
+        for left in self.state_file.parent.glob("state.sqlite*"):
             left.unlink()
         self._flags = list(flags)
         self._module = module
         self._child: subprocess.Popen[bytes] | None = None
         self._session = requests.Session()
         self._session.trust_env = False
-        self.kills: list[float] = []
+        self.unwritten: list[float] = []
+        """When a poll may not have been written: the exporter was killed, or its disk was full (Unix seconds)."""
         self.clock_offset = 0
         self.set_clock(0)
 
@@ -91,7 +94,7 @@ class Subject:
             sys.executable,
             *("-m", self._module, "serve", *self._flags),
             f"--web.listen-address={self.address}",
-            f"--state.file={self._state}",
+            f"--state.file={self.state_file}",
         ]
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
@@ -117,7 +120,7 @@ class Subject:
         if self._child:
             self._child.send_signal(signal.SIGKILL)
             self._child.wait()
-            self.kills.append(time.time())
+            self.unwritten.append(time.time())
             self._child = None
 
     def stop(self) -> int:

@@ -8,7 +8,6 @@ PromQL queries a Prometheus in PATH or $PROMETHEUS_BIN.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -19,9 +18,16 @@ from typing import NamedTuple
 import pytest
 
 from tests.e2e.exactness import comparison, events, gauges, limits, promql
-from tests.e2e.exactness.audit import Cell, dump, first_starts
+from tests.e2e.exactness.audit import Cell, first_starts
 from tests.e2e.exactness.comparison import MAX_CLOSED_SHARE, Difference, Verdict
-from tests.e2e.exactness.environment import PARALLELISM, Environment, start_environment, wait_polls, wait_until_quiet
+from tests.e2e.exactness.environment import (
+    PARALLELISM,
+    Environment,
+    keep,
+    start_environment,
+    wait_polls,
+    wait_until_quiet,
+)
 from tests.e2e.exactness.gauges import Check
 from tests.e2e.exactness.subject import Exposition
 
@@ -173,15 +179,3 @@ def check_limits(environment: Environment, exposition: Exposition) -> list[Check
     """Compare limits and other gauges that seldom change."""
     is_3 = environment.context.console.is_3
     return limits.check(environment.context.database, exposition, is_3=is_3, parallelism=PARALLELISM, at=time.time())
-
-
-def keep(folder: Path, cells: Sequence[Cell], exposition: Exposition, environment: Environment) -> None:
-    """Write what is needed to investigate a difference."""
-    requests = (json.dumps(exchange) for exchange in environment.context.proxy.exchanges())
-    (folder / "requests.jsonl").write_text("\n".join(requests) + "\n", encoding="utf-8")
-    (folder / "cells.jsonl").write_text(dump(cells) + "\n", encoding="utf-8")
-    wrong = [one.cell for one in comparison.compare(cells, exposition) if one.verdict is Verdict.WRONG]
-    changes = [row for cell in wrong for row in environment.audit.changes(cell.labels)]
-    (folder / "wrong.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in changes), encoding="utf-8")
-    lines = (f"{key.name}{dict(sorted(key.labels))} {value!r}" for key, value in exposition.items())
-    (folder / "exposition.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -144,7 +144,7 @@ def test_a_request_for_active_runs_only_is_no_poll_of_runs() -> None:
 
 
 def test_a_poll_that_was_killed_is_not_sound() -> None:
-    assert polls([exchange(1, ACTIVE)], "/taskInstances", kills=[2.0]) == [Poll(1, 1.1, sound=False)]
+    assert polls([exchange(1, ACTIVE)], "/taskInstances", unwritten=[2.0]) == [Poll(1, 1.1, sound=False)]
 
 
 def cell(value: float, least: float, most: float, *doubts: str) -> Cell:
