@@ -10,6 +10,7 @@ E2E_MINUTES ?= 8
 TEST_WORKERS ?= 3
 PYTEST_ARGS ?=
 SEED ?= 0
+FUZZ_REQUESTS ?= 100000
 BENCH_ARGS ?=
 export AIRFLOW_VERSIONS E2E_MINUTES
 
@@ -106,6 +107,18 @@ e2e-ramp: $(VENV)/.dev ## a real Airflow 3.3 whose parallelism is ramped, beside
 .PHONY: e2e-advise
 e2e-advise: $(VENV)/.dev ## advice on simulated Airflows with a known optimum, from a real Prometheus (SEED, E2E_ADVISE_MIXES; minutes)
 	$(BIN)/python -m pytest tests/e2e/advise/test_advise.py -m e2e -n 0 -v -s --seed=$(SEED) $(PYTEST_ARGS)
+
+.PHONY: chaos
+chaos: $(VENV)/.dev ## kill the exporter and disturb all around it, over real Airflows: nothing is lost (CHAOS_MINUTES, CHAOS_SEED, AIRFLOW_VERSIONS)
+	$(BIN)/python -m pytest tests/e2e/chaos -m e2e -n 0 -v -s $(PYTEST_ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.dev ## days of work, compressed: memory, descriptors and the state file do not grow (SOAK_MINUTES, SOAK_SEED)
+	$(BIN)/python -m pytest tests/e2e/soak -m e2e -n 0 -v -s $(PYTEST_ARGS)
+
+.PHONY: fuzz-http
+fuzz-http: $(VENV)/.dev ## invented HTTP traffic against a real exporter (FUZZ_REQUESTS, SEED)
+	$(BIN)/python -m tests.fuzz.fuzz_http --requests $(FUZZ_REQUESTS) --seed $(SEED)
 
 .PHONY: slow
 slow: $(VENV)/.dev ## run the tests that take seconds of CPU each: rules with two replicas or clusters, floods, further seeds of the model of Airflow
