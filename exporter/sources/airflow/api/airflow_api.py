@@ -8,6 +8,7 @@ from exporter.sources.airflow.api.base import ApiBase
 from exporter.sources.airflow.api.objects import dag_runs, task_instances
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
+from exporter.sources.airflow.api.paging import PAGE_SIZE
 
 
 class AirflowApi(ApiBase):
@@ -21,6 +22,9 @@ class AirflowApi(ApiBase):
 
     def dag_runs_recent(self, dag_id: str, *, limit: int, state: str | None = None) -> Sequence[DagRun]:
         return dag_runs.read_newest_runs(self, dag_id, limit=limit, state=state)
+
+    def dag_runs_newest(self, offset: int) -> Sequence[DagRun]:
+        return dag_runs.read_newest_runs(self, "~", limit=PAGE_SIZE, offset=offset)
 
     def task_instances_active(self) -> Sequence[TaskInstance]:
         return task_instances.read_active_tasks(self)

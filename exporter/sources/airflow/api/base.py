@@ -105,12 +105,18 @@ class ApiBase:
                 self._gaps[spec.name] = {gap.start: gap for gap in reader.found}
         return found
 
-    def read_newest(self, spec: ListSpec[T], order: str, limit: int, state: str | None = None) -> Rows[T]:
+    def read_newest(
+        self, spec: ListSpec[T], order: str, limit: int, state: str | None = None, offset: int = 0
+    ) -> Rows[T]:
         """The first rows of a list in an order, at most one page; the next ones if none of them can be read.
+
+        `offset` is how many rows are passed over.
 
         Raises ReaderError.
         """
         query: dict[str, Value] = {"order_by": [order], **({"state": [state]} if state else {})}
+        if offset:
+            query["offset"] = offset
         spec = replace(spec, part=f"newest {state or ''}")
         found = self._read_first(spec, {**query, "limit": min(limit, paging.PAGE_SIZE)})
         return found if found or not found.lost else self._read_first(spec, {**query, "limit": paging.PAGE_SIZE})

@@ -28,6 +28,9 @@ class Airflow(Protocol):
     def dag_runs_recent(self, dag_id: str, *, limit: int, state: str | None = None) -> Sequence[DagRun]:
         """The newest runs of a DAG by run_after (v1: logical date), newest first, at most one page."""
 
+    def dag_runs_newest(self, offset: int) -> Sequence[DagRun]:
+        """A page of the newest runs of all DAGs in that order, after passing over `offset` of them."""
+
     def task_instances_active(self) -> Sequence[TaskInstance]:
         """Every task instance in an active state."""
 

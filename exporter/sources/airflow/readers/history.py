@@ -1,13 +1,14 @@
 """What is remembered of each DAG's finished runs: the last state, the last success, failures in a row.
 
-There is no bulk query for it: each DAG is asked for once, slowly, and then kept up to date by the runs that end.
+There is no query for it. At first the newest runs of all DAGs are read page by page, while a page tells the history of
+several DAGs. The other DAGs are asked for once, slowly. All are then kept up to date by the runs that end.
 Backfill runs say nothing of how a DAG fares today and are left out.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -25,6 +26,12 @@ from exporter.sources.airflow.shared import AirflowState
 SPACE = "dag_history"
 MAX_RUNS_PER_DAG = 25
 """How many of its newest runs are read when a DAG is first seen."""
+MIN_DAGS_FOR_PAGES = 20
+"""If fewer DAGs are missing, each is asked for."""
+MIN_DAGS_PER_PAGE = 5
+"""Pages are read while each tells the history of at least this many DAGs: asking for so many costs more."""
+MAX_OFFSET = 5_000
+"""How many runs of all DAGs are read at most; a later page costs Airflow more than an early one."""
 MAX_TIME_SHARE = 0.03
 """The share of its interval in which one read asks for DAGs."""
 MAX_FAILURES_PER_POLL = 5
@@ -120,6 +127,45 @@ def write_histories(histories: Mapping[str, DagHistory]) -> dict[bytes, bytes | 
     return {dag_id.encode(): encode(one) for dag_id, one in histories.items()}
 
 
+class NewestRuns:
+    """Reads the newest runs of all DAGs, page by page, as long as that pays.
+
+    The history of a DAG is known when a success is among its runs: what came before does not matter.
+    """
+
+    def __init__(self, airflow: Airflow) -> None:
+        self._airflow = airflow
+        self._runs: dict[str, dict[str, DagRun]] = {}
+        """The runs of DAGs whose success was not reached yet. A run may come twice: pages move on as runs begin."""
+        self._offset = 0
+        self.over = False
+        """Whether asking for single DAGs is cheaper from now on."""
+
+    def read_page(self, wanted: Collection[str]) -> dict[str, DagHistory]:
+        """The histories of those of these DAGs that one more page tells. Raises ReaderError."""
+        try:
+            page = self._airflow.dag_runs_newest(self._offset)
+        except ReaderError as error:
+            self.over = is_object_error(error)
+            if self.over:
+                return {}
+            raise
+        found = {}
+        for run in page:
+            if run.dag_id in wanted:
+                self._runs.setdefault(run.dag_id, {})[run.run_id] = run
+        for dag_id in {run.dag_id for run in page} & set(self._runs):
+            history = compute_history(self._runs[dag_id].values())
+            if history.last_success is not None:
+                found[dag_id] = history
+                del self._runs[dag_id]
+        self._offset += len(page)
+        self.over = len(found) < MIN_DAGS_PER_PAGE or self._offset >= MAX_OFFSET
+        if self.over:
+            self._runs.clear()
+        return found
+
+
 class HistoryReader(ApiReader):
     """Asks for the newest runs of the DAGs that nothing is known of, a few at each read.
 
@@ -145,6 +191,7 @@ class HistoryReader(ApiReader):
         self._shared = shared
         self._clock = clock
         self._later: RetryLater = RetryLater(clock)
+        self._newest = NewestRuns(airflow)
 
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> HistoryReader:
@@ -160,9 +207,25 @@ class HistoryReader(ApiReader):
         missing = [dag for dag in known.values() if not histories.get(dag.dag_id, DagHistory()).asked]
         missing.sort(key=lambda dag: (dag.is_stale, dag.is_paused))
         self._later.keep({dag.dag_id for dag in missing})
-        found = self._ask_in_time(dag.dag_id for dag in missing)
+        found = self._read_pages([dag.dag_id for dag in missing])
         notes = [f"asked for {len(found)} DAGs, {len(missing) - len(found)} remain"] if missing else []
         return Reading(memories={SPACE: write_histories(found)}, notes=notes, unanswered=self._later.messages())
+
+    def _read_pages(self, dag_ids: Sequence[str]) -> dict[str, DagHistory]:
+        """The histories of some of these DAGs, as many as there is time for. Raises ReaderError."""
+        if len(dag_ids) < MIN_DAGS_FOR_PAGES or self._newest.over:
+            return self._ask_in_time(dag_ids)
+        found: dict[str, DagHistory] = {}
+        end = self._clock() + self.interval * MAX_TIME_SHARE
+        while True:
+            try:
+                found.update(self._newest.read_page(set(dag_ids) - set(found)))
+            except ReaderError:
+                if not found:
+                    raise
+                return found
+            if self._newest.over or self._clock() >= end:
+                return found or self._ask_in_time(dag_ids)
 
     def _ask_in_time(self, dag_ids: Iterable[str]) -> dict[str, DagHistory]:
         """The histories of the first of these, as many as there is time for. Raises ReaderError."""

@@ -106,10 +106,15 @@ def read_ended_runs(api: ApiBase, since: float) -> Sequence[DagRun]:
     )
 
 
-def read_newest_runs(api: ApiBase, dag_id: str, *, limit: int, state: str | None = None) -> Sequence[DagRun]:
-    """The newest runs of a DAG by run_after (v1: logical date), newest first, at most one page. Raises ReaderError."""
+def read_newest_runs(
+    api: ApiBase, dag_id: str, *, limit: int, state: str | None = None, offset: int = 0
+) -> Sequence[DagRun]:
+    """The newest runs of a DAG, or of all with `~`, by run_after (v1: logical date), newest first, at most one page.
+
+    Raises ReaderError.
+    """
     order = "-run_after" if api.major >= 3 else "-execution_date"
-    return api.read_newest(replace(LIST, names={"dag_id": dag_id}), order, limit, state)
+    return api.read_newest(replace(LIST, names={"dag_id": dag_id}), order, limit, state, offset)
 
 
 CHECK = CheckStep("DAG runs", DAG_RUNS, read_active_runs, count("active run"))

@@ -31,6 +31,9 @@ class Airflow:
         self._ask(dag_id)
         return [DagRun(dag_id=dag_id, run_id="r", run_type="scheduled", state="success", end_date=5.0)]
 
+    def dag_runs_newest(self, offset: int) -> Sequence[DagRun]:
+        return []
+
     def backfills(self, dag_id: str) -> Sequence[Backfill]:
         self._ask(dag_id)
         return [Backfill(id=1, dag_id=dag_id, max_active_runs=3, created_at=7.0)]
