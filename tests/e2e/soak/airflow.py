@@ -32,7 +32,7 @@ from tests.integration.airflow.stub import Answer, Asked
 
 STEP = 1080.0
 """Seconds between two polls; from 20 minutes on the exporter would read in parts."""
-DAGS = 60
+DAGS = 40
 DAG_LIFE = 30 * 3600.0
 """Seconds after which a DAG is deleted, and another one takes its place."""
 RUN_EVERY = 1800.0
@@ -113,9 +113,9 @@ class ChangingAirflow:
             begin = start + self._random.uniform(1, 300)
             end = begin + self._random.uniform(1, 600)
             chance = self._random.random()
-            if chance < 0.1:
+            if chance < 0.04:
                 again = end + RETRY_AFTER
-                final = Try(2, again, again + self._random.uniform(1, 300), "success" if chance < 0.07 else "failed")
+                final = Try(2, again, again + self._random.uniform(1, 300), "success" if chance < 0.03 else "failed")
                 tasks.append((Try(1, begin, end, "failed"), final))
             else:
                 tasks.append((Try(1, begin, end, "skipped" if chance < 0.15 else "success"),))
@@ -135,6 +135,7 @@ class ChangingAirflow:
             "backfills": listing("backfills", []),
             "assets": listing("assets", []),
             "config": {"sections": []},
+            "eventLogs": listing("event_logs", []),
         }
         path = "/".join(parts)
         if path in plain:
@@ -151,6 +152,11 @@ class ChangingAirflow:
             return listing("task_instances", choose([row for row in rows if row], asked))
         if parts[-1] == "tries" and runs:
             return listing("task_instances", make_tries(runs[0], int(parts[5].removeprefix("task_")), now))
+        if parts[-1] == "tasks":
+            return {
+                "tasks": [{"task_id": f"task_{task}", "class_ref": {}} for task in range(TASKS)],
+                "total_entries": TASKS,
+            }
         if parts[-2:-1] == ["logs"]:
             return FAILED_LOG
         return listing("hitl_details", []) if parts[-1] == "hitlDetails" else None
