@@ -138,16 +138,19 @@ class NewestRuns:
         self._runs: dict[str, dict[str, DagRun]] = {}
         """The runs of DAGs whose success was not reached yet. A run may come twice: pages move on as runs begin."""
         self._offset = 0
-        self.over = False
+        self._over = False
+
+    def is_over(self) -> bool:
         """Whether asking for single DAGs is cheaper from now on."""
+        return self._over
 
     def read_page(self, wanted: Collection[str]) -> dict[str, DagHistory]:
         """The histories of those of these DAGs that one more page tells. Raises ReaderError."""
         try:
             page = self._airflow.dag_runs_newest(self._offset)
         except ReaderError as error:
-            self.over = is_object_error(error)
-            if self.over:
+            self._over = is_object_error(error)
+            if self._over:
                 return {}
             raise
         found = {}
@@ -160,8 +163,8 @@ class NewestRuns:
                 found[dag_id] = history
                 del self._runs[dag_id]
         self._offset += len(page)
-        self.over = len(found) < MIN_DAGS_PER_PAGE or self._offset >= MAX_OFFSET
-        if self.over:
+        self._over = len(found) < MIN_DAGS_PER_PAGE or self._offset >= MAX_OFFSET
+        if self._over:
             self._runs.clear()
         return found
 
@@ -213,7 +216,7 @@ class HistoryReader(ApiReader):
 
     def _read_pages(self, dag_ids: Sequence[str]) -> dict[str, DagHistory]:
         """The histories of some of these DAGs, as many as there is time for. Raises ReaderError."""
-        if len(dag_ids) < MIN_DAGS_FOR_PAGES or self._newest.over:
+        if len(dag_ids) < MIN_DAGS_FOR_PAGES or self._newest.is_over():
             return self._ask_in_time(dag_ids)
         found: dict[str, DagHistory] = {}
         end = self._clock() + self.interval * MAX_TIME_SHARE
@@ -224,7 +227,7 @@ class HistoryReader(ApiReader):
                 if not found:
                     raise
                 return found
-            if self._newest.over or self._clock() >= end:
+            if self._newest.is_over() or self._clock() >= end:
                 return found or self._ask_in_time(dag_ids)
 
     def _ask_in_time(self, dag_ids: Iterable[str]) -> dict[str, DagHistory]:
