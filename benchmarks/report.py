@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from statistics import median
+from math import hypot, sqrt
+from statistics import median, stdev
 from typing import Any
 
 from benchmarks.counting import Request
@@ -81,12 +82,27 @@ class Result:
             "database CPU ms": 1000 * sum(cycle.spent.database for cycle in self.cycles) / count,
             "Airflow CPU ms": airflow / count,
             "Airflow CPU ms a poll": airflow / polls if polls else 0.0,
+            "Airflow CPU ms a request": airflow / len(self.requests) if self.requests else 0.0,
             "Airflow CPU ms, median": 1000 * median(cycle.cpu for cycle in self.cycles),
             "exporter CPU ms": 1000 * sum(cycle.spent.exporter for cycle in self.cycles) / count,
             "slowest request ms": 1000 * max((request.seconds for request in self.requests), default=0.0),
             "idle Airflow CPU ms, taken off": 1000 * (self.idle.api + self.idle.database),
             "failed requests": sum(request.status >= 400 for request in self.requests),
         }
+
+    def errors(self) -> dict[str, float]:
+        """The standard errors of the means of those figures that have a value in each cycle."""
+        by_cycle = {
+            "requests": [float(len(cycle.requests)) for cycle in self.cycles],
+            "API CPU ms": [1000 * cycle.spent.api for cycle in self.cycles],
+            "database CPU ms": [1000 * cycle.spent.database for cycle in self.cycles],
+            "Airflow CPU ms": [1000 * cycle.cpu for cycle in self.cycles],
+            "Airflow CPU ms a request": [
+                1000 * cycle.cpu / len(cycle.requests) for cycle in self.cycles if cycle.requests
+            ],
+            "exporter CPU ms": [1000 * cycle.spent.exporter for cycle in self.cycles],
+        }
+        return {name: stdev(values) / sqrt(len(values)) for name, values in by_cycle.items() if len(values) > 1}
 
 
 def render(results: Sequence[Result]) -> str:
@@ -106,13 +122,30 @@ def render(results: Sequence[Result]) -> str:
 
 def _compare(sizes: Sequence[Result]) -> str:
     """A row a figure, a column a size, and how it grew."""
-    columns = [result.figures() for result in sizes]
+    columns = [(result.figures(), result.errors()) for result in sizes]
     rows = [["", *(f"{result.size:,}" for result in sizes), "growth"]]
-    for name in columns[0]:
-        values = [column[name] for column in columns]
-        growth = f"{values[-1] / values[0]:.2f}" if values[0] and len(values) > 1 else ""
-        rows.append([name, *(f"{value:,.1f}" if value < 100 else f"{value:,.0f}" for value in values), growth])
+    for name in columns[0][0]:
+        values = [figures[name] for figures, _ in columns]
+        errors = [errors.get(name) for _, errors in columns]
+        cells = [_format(value, error) for value, error in zip(values, errors, strict=True)]
+        rows.append([name, *cells, _format_growth(values, errors)])
     return _table(rows)
+
+
+def _format(value: float, error: float | None) -> str:
+    """A figure with its standard error."""
+    digits = 1 if value < 100 else 0
+    return f"{value:,.{digits}f}" + ("" if error is None else f" ± {error:,.{digits}f}")
+
+
+def _format_growth(values: Sequence[float], errors: Sequence[float | None]) -> str:
+    """The last value by the first, with its standard error where both have one."""
+    if not values[0] or len(values) < 2:
+        return ""
+    growth = values[-1] / values[0]
+    if errors[0] is None or errors[-1] is None or not values[-1]:
+        return f"{growth:.2f}"
+    return f"{growth:.2f} ± {abs(growth) * hypot(errors[0] / values[0], errors[-1] / values[-1]):.2f}"
 
 
 def _by_endpoint(sizes: Sequence[Result]) -> str:
