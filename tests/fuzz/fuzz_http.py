@@ -26,7 +26,7 @@ from demo.workdir import free_port
 from tests.e2e.exactness.subject import Subject
 from tests.fuzz.http_requests import Attack, Manner, make_attack
 
-CLIENTS = 8
+CLIENTS = 24
 CHECK_EVERY = 500
 """After so many attacks, the properties are checked."""
 TIMEOUT = 1.0
@@ -39,6 +39,8 @@ MAX_GROWTH = 40_000_000
 """By how many bytes the process may grow."""
 MAX_DESCRIPTORS = 60
 """How many descriptors more than at the start may be open, besides those of half-open connections."""
+MAX_THREADS = 12
+"""How many threads more than at the start may run."""
 MAX_TAIL = 400
 CLOSE = b"GET /-/healthy HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
 """Sent last, so that a server that understood what came before closes, and nothing waits for more replies."""
@@ -129,7 +131,7 @@ class Fuzzer:
             self.problems.append(Problem(number, f"it grew by {self.grown_bytes} bytes"))
         if descriptors > MAX_DESCRIPTORS:
             self.problems.append(Problem(number, f"{descriptors} descriptors more are open"))
-        if threads > CLIENTS:
+        if threads > MAX_THREADS:
             self.problems.append(Problem(number, f"{threads} threads more run"))
         if self._scrape() != self._metrics:
             self.problems.append(Problem(number, "its metrics changed"))

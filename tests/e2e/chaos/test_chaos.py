@@ -78,15 +78,10 @@ def run(version: str, folder: Path) -> ChaosResult:
         port = free_port()
         disk = stack.enter_context(mount_disk(folder / "disk"))
         say("the disk of the state file can be filled" if disk else "NOT TRIED: a full disk, a tmpfs cannot be mounted")
-        settings = {
-            **SETTINGS,
-            "AIRFLOW__METRICS__STATSD_ON": "True",
-            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
-            "AIRFLOW__METRICS__STATSD_PORT": str(port),
-            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
-        }
         airflow, console, database, audit = stack.enter_context(
-            start_audited_airflow(version, folder, say, settings, dags=gather_dags(folder), dag_count=DAG_COUNT)
+            start_audited_airflow(
+                version, folder, say, choose_settings(port), dags=gather_dags(folder), dag_count=DAG_COUNT
+            )
         )
         proxy = Proxy(airflow.url, SEED)
         stack.callback(proxy.close)
@@ -111,6 +106,21 @@ def run(version: str, folder: Path) -> ChaosResult:
         play(stage, make_plan(MINUTES, SEED), say)
         revive(airflow)
         return conclude(version, folder, stage, environment, watch, sender)
+
+
+def choose_settings(port: int) -> dict[str, str]:
+    """Airflow's settings: StatsD goes to this port, and files that never change are seldom parsed."""
+    return {
+        **SETTINGS,
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__STATSD_PORT": str(port),
+        "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "300",
+        "AIRFLOW__SCHEDULER__PARSING_PROCESSES": "1",
+    }
 
 
 def conclude(
