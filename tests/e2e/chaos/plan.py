@@ -210,10 +210,12 @@ def act(stage: Stage, name: str, action: events.Action) -> None:
 @contextlib.contextmanager
 def use(stage: Stage) -> Iterator[None]:
     """Runs and task instances are cleared, marked and deleted."""
-    act(stage, "runs deleted while they ran", trigger_and_delete)
+    act(stage, "runs triggered", events.trigger("doomed"))
     act(stage, "task instances cleared", events.clear_finished(6))
     act(stage, "task instances marked by hand", events.mark("failed", "success"))
     yield
+    if "doomed" in stage.context.runs:
+        act(stage, "runs deleted while they ran", events.delete_running)
     act(stage, "finished runs deleted", events.delete_finished)
     act(stage, "task instances marked by hand", events.mark("success", "failed"))
 
@@ -227,13 +229,6 @@ def clear_running(stage: Stage) -> Iterator[None]:
     act(stage, "running task instances cleared", running)
     waiting = events.clear("interrupted", "long_deferred", "long_rescheduled")
     act(stage, "waiting task instances cleared", waiting)
-
-
-def trigger_and_delete(context: RunContext) -> Sequence[str]:
-    """Delete the run that was triggered last, while a task of it runs, and trigger the next one."""
-    deleted = events.delete_running(context) if "doomed" in context.runs else ()
-    events.trigger("doomed")(context)
-    return deleted
 
 
 # ---- the plan --------------------------------------------------------------------------------------------------------
