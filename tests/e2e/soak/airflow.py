@@ -30,14 +30,14 @@ from tests.e2e.soak.rows import (
 )
 from tests.integration.airflow.stub import Answer, Asked
 
-STEP = 1080.0
-"""Seconds between two polls; from 20 minutes on the exporter would read in parts."""
-DAGS = 40
+STEP = 900.0
+"""Seconds between two polls: at most so many between two lists count for the day after which a DAG is gone."""
+DAGS = 30
 DAG_LIFE = 30 * 3600.0
 """Seconds after which a DAG is deleted, and another one takes its place."""
 RUN_EVERY = 1800.0
 TASKS = 3
-RUNS_KEPT = 4 * 3600.0
+RUNS_KEPT = 1.5 * 3600.0
 RETRY_AFTER = 60.0
 FAILED_LOG = b'{"content":[{"event":"Task failed with exception","error_detail":[{"exc_type":"ConnectionError",\
 "exc_value":"refused"}]}],"continuation_token":null}'

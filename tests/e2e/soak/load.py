@@ -31,9 +31,9 @@ airflow:
 FILTERED = """\
 airflow:
   intervals: {dags: 1s, health: 2s}
-  exclude_dags: ['dag_59_.*']
+  exclude_dags: ['dag_29_.*']
 statsd:
-  deny: ['airflow\\.chaos.*']
+  deny: ['airflow\\.soak.*']
 """
 
 
@@ -120,7 +120,7 @@ class Load:
         return f"airflow.pool.open_slots.pool_{self._random.randrange(20)}:{self._random.randrange(128)}|g"
 
     def _make_custom_line(self) -> str:
-        return f"airflow.chaos.{self._random.randrange(50)},dag_id={self._dag()}:1|c"
+        return f"airflow.soak.{self._random.randrange(50)},part={self._random.randrange(20)}:1|c"
 
     def _make_bad_line(self) -> str:
         return self._random.choice(("airflow.x", "a:b|c", ":1|c", "airflow.y:1|q", "airflow.z:1|c|@0", "\x00"))
