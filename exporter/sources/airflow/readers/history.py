@@ -1,6 +1,6 @@
 """What is remembered of each DAG's finished runs: the last state, the last success, failures in a row.
 
-There is no query for it. At first the newest runs of all DAGs are read page by page, while a page tells the history of
+There is no query for it. At first the newest runs of all DAGs are read page by page, while a page shows the history of
 several DAGs. The other DAGs are asked for once, slowly. All are then kept up to date by the runs that end.
 Backfill runs say nothing of how a DAG fares today and are left out.
 """
@@ -29,7 +29,7 @@ MAX_RUNS_PER_DAG = 25
 MIN_DAGS_FOR_PAGES = 20
 """If fewer DAGs are missing, each is asked for."""
 MIN_DAGS_PER_PAGE = 5
-"""Pages are read while each tells the history of at least this many DAGs: asking for so many costs more."""
+"""Pages are read while each shows the history of at least this many DAGs: asking for so many costs more."""
 MAX_OFFSET = 5_000
 """How many runs of all DAGs are read at most; a later page costs Airflow more than an early one."""
 MAX_TIME_SHARE = 0.03
@@ -145,7 +145,7 @@ class NewestRuns:
         return self._over
 
     def read_page(self, wanted: Collection[str]) -> dict[str, DagHistory]:
-        """The histories of those of these DAGs that one more page tells. Raises ReaderError."""
+        """The histories of those of these DAGs that one more page shows. Raises ReaderError."""
         try:
             page = self._airflow.dag_runs_newest(self._offset)
         except ReaderError as error:
