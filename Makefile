@@ -124,6 +124,16 @@ fuzz-http: $(VENV)/.dev ## invented HTTP traffic against a real exporter (FUZZ_R
 slow: $(VENV)/.dev ## run the tests that take seconds of CPU each: rules with two replicas or clusters, floods, further seeds of the model of Airflow
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m slow $(PYTEST_ARGS)
 
+.PHONY: packages
+packages: ## sdist, wheel, Debian packages, SBOM, checksums in dist/ (needs uv; DEB_PYTHONS, DEB_ARCHS choose Debian packages)
+	@uv venv --quiet --clear .ci-tools/packages && uv pip install --quiet --python .ci-tools/packages/bin/python \
+	  --require-hashes --requirement packages/tools.txt
+	PATH=$(CURDIR)/.ci-tools/packages/bin:$$PATH packages/build.sh dist
+
+.PHONY: e2e-debian
+e2e-debian: $(VENV)/.dev ## the Debian package in a Debian whose systemd runs (root, debootstrap, nfpm, uv; minutes)
+	$(BIN)/python -m pytest tests/e2e/packages -m e2e -v -n 0 $(PYTEST_ARGS)
+
 .PHONY: bounds
 bounds: $(VENV)/.dev ## scan 3,000 processes with Airflow's titles within its time limit while all cores are busy
 	$(BIN)/python -m pytest tests/integration/host -m bounds -v -s $(PYTEST_ARGS)
