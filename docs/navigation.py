@@ -10,6 +10,7 @@ HOME = "README"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "First hour": ("docs/first-hour", "docs/permissions", "docs/dashboards"),
     "Deploying": (
+        "docs/installing",
         "docs/deploying",
         "docs/kubernetes",
         "charts/airflow-metrics-exporter/README",
@@ -29,6 +30,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "docs/counting",
         "docs/support",
         "docs/architecture",
+        "docs/releasing",
     ),
     "Benchmarks": ("benchmarks/README", "benchmarks/POLL"),
 }

@@ -98,7 +98,7 @@ class Place(NamedTuple):
             return f"{name}=127.0.0.1:0"
         if not equals:
             name, value = "", argument
-        if value.startswith(("/run/", "/var/", "/host/", "/rootfs")):
+        if value.startswith(("/run/", "/var/", "/opt/", "/host/", "/rootfs")):
             path = self.folder / value.strip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             if "secret" in value:
@@ -113,7 +113,7 @@ def try_exporter(words: tuple[str, ...], place: Place) -> None:
     """`serve` starts, answers and ends; `check` takes its configuration; what needs no Airflow is run."""
     arguments = [place.move(word) for word in words]
     command = arguments[0] if arguments and not arguments[0].startswith("-") else "serve"
-    if command == "serve":
+    if command == "serve" and arguments != ["--version"]:
         serve_and_stop(arguments, place.folder)
         return
     done = run_exporter(arguments, place.folder)
@@ -288,7 +288,37 @@ def check_files(*prefixes: str) -> Callable[[tuple[str, ...], Place], None]:
 def try_pip(words: tuple[str, ...], _: Place) -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert words[0] == "install"
-    assert all(word == "." or word.lstrip("'").startswith(".[") or f'"{word}>=' in project for word in words[1:]), words
+    given = [word for word in words[1:] if word != WHEEL]
+    assert all(word == "." or word.lstrip("'").startswith(".[") or f'"{word}>=' in project for word in given), words
+
+
+WHEEL = "dist/airflow_metrics_exporter-*.whl"
+"""Built by `make packages`; tests/packages installs it as the pages say."""
+
+
+def check_wheel(words: tuple[str, ...], _: Place) -> None:
+    """pipx and uvx, which tests/packages runs."""
+    assert WHEEL in words
+
+
+def check_units(words: tuple[str, ...], _: Place) -> None:
+    """The files and units that it names are there; tests/e2e/packages installs and starts them."""
+    named = [Path(word).name for word in words if Path(word).name.startswith("airflow-exporter")]
+    known = {path.name for path in (ROOT / "packages/systemd").iterdir()} | {
+        "airflow-exporter",
+        "airflow-exporter.conf",
+    }
+    assert set(named) <= known, words
+
+
+def check_release(words: tuple[str, ...], _: Place) -> None:
+    """Tags that the release workflow starts with."""
+    assert re.fullmatch(r"v\d+\.\d+\.\d+", next(word for word in words if word.startswith("v")))
+
+
+def check_package(words: tuple[str, ...], _: Place) -> None:
+    """The Debian package, which tests/e2e/packages installs."""
+    assert words == ("install", "./dist/airflow-metrics-exporter_*+py3.11_amd64.deb")
 
 
 def check_airflow(words: tuple[str, ...], _: Place) -> None:
@@ -301,7 +331,15 @@ HANDLERS: dict[str, Callable[[tuple[str, ...], Place], Any]] = {
     "docker": try_docker,
     "make": try_make,
     "python": try_python,
+    "python3": try_python,
     "pip": try_pip,
+    "pipx": check_wheel,
+    "uvx": check_wheel,
+    "apt": check_package,
+    "git": check_release,
+    **dict.fromkeys(
+        ("editor", "install", "journalctl", "ln", "systemctl", "systemd-sysusers", "systemd-tmpfiles"), check_units
+    ),
     "promtool": try_in_copy("promtool"),
     "amtool": try_in_copy("amtool"),
     "airflow": check_airflow,
@@ -322,7 +360,16 @@ CHECKED_ONLY: dict[str, str] = {
     "docker": "needs an engine with images: services, profiles and mounts are checked; make e2e-compose runs the stack",
     "make": "takes minutes: its dry run is run, and CI runs the targets",
     "python": "starts an Airflow, or a server for ever: arguments and files are checked",
-    "pip": "downloads: the extras that it names are checked",
+    "python3": "makes an environment in /opt; tests/packages/test_installing.py runs it",
+    "pip": "downloads: the extras that it names are checked; tests/packages/test_installing.py runs it with the wheel",
+    "pipx": "needs the wheel: tests/packages/test_installing.py runs it",
+    "uvx": "needs the wheel: tests/packages/test_installing.py runs it",
+    "apt": "needs a Debian: make e2e-debian installs the package there",
+    "git": "starts a release",
+    **dict.fromkeys(
+        ("editor", "install", "journalctl", "ln", "systemctl", "systemd-sysusers", "systemd-tmpfiles"),
+        "needs root and systemd: names of files and units are checked; make e2e-debian installs and starts the units",
+    ),
     "airflow": "needs an Airflow: the layers with a real one run it",
     "alertmanager": "runs for ever: its file is checked; tests/alertmanager runs it",
     "kubectl": "needs a cluster: files are checked; make charts validates what is applied",
@@ -349,7 +396,7 @@ def test_a_command_works_as_it_stands(
 
 def test_a_program_is_run_or_says_why_not() -> None:
     only_looks = {name for name, attempt in HANDLERS.items() if attempt.__qualname__.startswith("check_")}
-    only_looks |= {"docker", "make", "python", "pip"}
+    only_looks |= {"docker", "make", "python", "python3", "pip"}
     assert CHECKED_ONLY.keys() == only_looks, "say in CHECKED_ONLY why its commands are not run"
 
 
