@@ -1,4 +1,4 @@
-"""The Debian package in a fresh Debian 12 whose systemd runs: installed, started, used, upgraded, removed, purged.
+"""A fresh Debian 12 whose systemd runs: the Debian package from installation to purge; pip with the units of systemd.
 
 Needs root and debootstrap; E2E_DEBIAN_ROOT names a root made by it, which is then copied instead of fetched.
 """
@@ -167,6 +167,29 @@ def test_install_use_upgrade_remove_purge(machine: Machine, tmp_path: Path) -> N
     machine.run("dpkg", "--purge", "airflow-metrics-exporter")
     for path in ("/var/lib/airflow-exporter", "/etc/airflow-exporter", "/etc/default/airflow-exporter"):
         assert machine.try_run("ls", path)[0] != 0, path
+
+
+def test_pip_and_the_units_as_the_page_says(machine: Machine, tmp_path: Path) -> None:
+    """The commands of the section *systemd* of docs/installing.md, after those of *pip*."""
+    run("uv", "build", "--quiet", "--wheel", "--out-dir", tmp_path, ROOT)
+    environment = machine.folder / "opt/airflow-exporter"
+    run("uv", "venv", "--quiet", "--relocatable", "--python", "/usr/bin/python3", environment)
+    constrained = ("--constraint", ROOT / "constraints.txt", next(tmp_path.glob("*.whl")))
+    run("uv", "pip", "install", "--quiet", "--python", environment / "bin/python", *constrained)
+    section = (
+        (ROOT / "docs/installing.md").read_text(encoding="utf-8").partition("\n## systemd\n")[2].partition("\n## ")[0]
+    )
+    blocks = re.findall(r"^```console\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    commands = re.sub(r"^\$ (?:(?:editor|journalctl) .*$)?", "", "\n".join(blocks), flags=re.MULTILINE)
+    machine.run(
+        "bash", "-euxc", commands.replace("systemd-sysusers", "echo secret > airflow-password; systemd-sysusers", 1)
+    )
+    wait_for(lambda: is_up(machine, 10112), "port 10112")
+    machine.run("systemd-analyze", "verify", "airflow-exporter.service")
+    assert machine.run("stat", "-c", "%U:%G %a", "/etc/airflow-exporter/airflow-password").split() == [
+        "root:airflow-exporter", "640",
+    ]  # fmt: skip
 
 
 def is_up(machine: Machine, port: int) -> bool:
