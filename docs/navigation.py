@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     "Reference": (
         "docs/configuration",
         "docs/metrics",
+        "docs/native-histograms",
         "docs/matrix",
         "docs/counting",
         "docs/support",

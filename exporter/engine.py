@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from exporter.collect.histograms import get_buckets, get_caps, get_forms, list_ledger_families, mark_native_only
 from exporter.collect.status import SourceStatus
 from exporter.collect.supervisor import SourcePolicy, Supervisor, all_attempted
 from exporter.collect.telemetry import CapCounters, OwnFamilies, Telemetry
 from exporter.config.settings import Settings
-from exporter.metrics.catalogue.families import COARSE, FAMILIES
-from exporter.metrics.family import Family, Kind
+from exporter.metrics.catalogue.families import FAMILIES
+from exporter.metrics.family import Family
 from exporter.metrics.reading import Memories, Source
 from exporter.sources.context import Previous, SourceContext, SourceFactory
 from exporter.sources.directory import Directory
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BY_NAME = {family.name: family for family in FAMILIES}
 MAX_PASSES = 20
 """Rounds of `read_once` for readers that have more to read."""
 VOLATILE = frozenset({"host"})
@@ -151,7 +151,7 @@ class Engine:
         self.telemetry.refresh(self.status(), {family: values for one in tables for family, values in one.items()})
 
     def _set_caps(self, settings: Settings) -> None:
-        self.store.set_caps({BY_NAME[name]: cap for name, cap in settings.caps.items()})
+        self.store.set_caps(get_caps(settings))
 
     def _run(self, settings: Settings, sources: Iterable[Source]) -> None:
         self.settings = settings
@@ -184,7 +184,9 @@ class Engine:
             cap=self.store.cap,
             birth_hold=self.settings.birth_hold,
             buckets=get_buckets(self.settings),
+            forms=get_forms(self.settings),
         )
+        mark_native_only(ledger.tables.values(), self.settings)
         names = {family.name for family in list_ledger_families(source.name)}
         foreign = {family.name for family in FAMILIES} - names
         rows = self._carried_rows.get(source.name, []) if source.name in VOLATILE else self._state.ledger()
@@ -272,22 +274,3 @@ def list_unfed_families(settings: Settings) -> list[Family]:
     """Families that no source feeds if StatsD uses a mapping file; the file may use their names."""
     feeding = {"exporter", *list_sources(settings)} - {"statsd"}
     return [family for family in FAMILIES if family.source not in feeding]
-
-
-def list_ledger_families(source: str) -> list[Family]:
-    """The counters and histograms of a source that are in its ledger.
-
-    Those of StatsD are in live tables, and those of the reader `machine` are the kernel's own counters.
-    """
-    kernel_reader = {"host": "machine"}.get(source)
-    return [
-        family
-        for family in FAMILIES
-        if family.source == source != "statsd" and family.kind is not Kind.GAUGE and family.reader != kernel_reader
-    ]
-
-
-def get_buckets(settings: Settings) -> dict[Family, tuple[float, ...]]:
-    """The buckets that differ from the catalogue: as configured, and coarse ones without task labels."""
-    coarse = {} if settings.airflow.task_labels else dict.fromkeys(COARSE, ())
-    return coarse | {BY_NAME[name]: bounds for name, bounds in settings.buckets.items()}

@@ -83,5 +83,5 @@ def list_counted(family: Family) -> list[str]:
 
 
 def count_lines(family: Family) -> int:
-    """Lines of one series: a histogram has its buckets with +Inf, a sum and a count."""
-    return len(family.buckets) + 3 if family.kind is Kind.HISTOGRAM else 1
+    """Lines of one series: a histogram has its buckets with +Inf, a sum and a count, a native one none of them."""
+    return len(family.buckets) + 3 if family.kind is Kind.HISTOGRAM and not family.native_only else 1

@@ -25,6 +25,7 @@ class DagFilter:
         self._include = settings.include_dags
         self._exclude = settings.exclude_dags
         self._histograms = settings.task_histograms
+        self._native = settings.native_histograms
         self.task_labels = settings.task_labels
 
     @property
@@ -53,5 +54,11 @@ class DagFilter:
         return dag_id if self.task_labels else ""
 
     def has_task_histograms(self, dag_id: str) -> bool:
-        """Whether each task of the DAG has a duration histogram."""
-        return self._histograms is not None and self._histograms.fullmatch(dag_id) is not None
+        """Whether each task of the DAG has a duration histogram: native ones are cheap enough for all."""
+        if self._histograms is None:
+            return self._native and self.task_labels
+        return self._histograms.fullmatch(dag_id) is not None
+
+    def has_task_waits(self, dag_id: str) -> bool:
+        """Whether each task of the DAG has histograms of its waits, which are native only."""
+        return self._native and self.has_task_histograms(dag_id)

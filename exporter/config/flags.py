@@ -98,6 +98,7 @@ NOT_CHECKED = frozenset(
         "web.grafana_url",
         "web.max_connections",
         "exposition.birth_hold",
+        "exposition.histograms",
     }
 )
 NOT_USED_ONCE = NOT_CHECKED | {"collector.statsd", "state.file", "web.config.file", "log.level"}

@@ -31,6 +31,7 @@ from exporter.config.settings import (
 )
 from exporter.config.urls import API_SUFFIX
 from exporter.config.values import ValueType
+from exporter.metrics.family import HistogramForm
 
 DEFAULT = "default"
 
@@ -176,6 +177,7 @@ def build_settings(given: ConfigLayer) -> Settings:
         },
         state_file=values["state.file"],
         birth_hold=values["exposition.birth_hold"],
+        histograms=HistogramForm(values["exposition.histograms"]),
         buckets=values["buckets"],
         caps=values["caps"],
         log_level=values["log.level"],
@@ -191,6 +193,7 @@ def build_airflow_settings(values: Mapping[str, Any]) -> AirflowSettings:
     oauth2["client_secret_environment"] = BY_KEY[CLIENT_SECRET].variable if oauth2.pop("client_secret") else ""
     return AirflowSettings(
         **given,
+        native_histograms=values["exposition.histograms"] != HistogramForm.CLASSIC,
         password_environment=BY_KEY[PASSWORD].variable if password else "",
         token_environment=BY_KEY[TOKEN].variable if token else "",
         oauth2=OAuth2Settings(**oauth2) if oauth2["token_url"] else None,

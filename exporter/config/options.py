@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from exporter.config import urls, values
 from exporter.config.option import AllowedNames, Option, file_only_option
-from exporter.config.sections import celery, database, host, statsd
+from exporter.config.sections import celery, database, exposition, host, statsd
 from exporter.config.sections.error_rules import ERROR_RULES
 from exporter.config.settings import Settings
 from exporter.metrics.family import Family
@@ -270,12 +270,7 @@ OPTIONS = (
         DEFAULTS.events.backups,
     ),
     Option("state.file", values.WRITABLE_FILE, "File that keeps counters across restarts; without it they start at 0"),
-    Option(
-        "exposition.birth_hold",
-        values.duration_type(0),
-        "How long a new counter is exposed as 0 before its value; must be longer than the scrape interval",
-        DEFAULTS.birth_hold,
-    ),
+    *exposition.OPTIONS,
     file_only_option(
         "buckets",
         values.BUCKETS,

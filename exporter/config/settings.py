@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from exporter.metrics.family import HistogramForm
+
 
 @dataclass(frozen=True, slots=True)
 class OAuth2Settings:
@@ -72,7 +74,9 @@ class AirflowSettings:
     task_labels: bool = True
     """False: the label `task_id` is empty in every family that has it."""
     task_histograms: re.Pattern[str] | None = None
-    """DAGs with a duration histogram for each task."""
+    """DAGs with a duration histogram for each task; None: all with native histograms, else none."""
+    native_histograms: bool = False
+    """Whether there are native histograms: one series each, so tasks have their own."""
     read_logs: bool = True
     """False: no log of a failed try is read, and its class is unknown."""
     exception_labels: bool = False
@@ -227,6 +231,8 @@ class Settings:
     state_file: Path | None = None
     birth_hold: float = 30.0
     """Seconds for which a new counter is exposed as 0 before its value is."""
+    histograms: HistogramForm = HistogramForm.CLASSIC
+    """How histograms are exposed as protobuf."""
     buckets: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Upper bounds by the name of the histogram."""
     caps: Mapping[str, int] = field(default_factory=dict)

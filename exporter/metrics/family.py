@@ -38,6 +38,14 @@ OWN_LABELS = {Kind.HISTOGRAM: "le", Kind.SUMMARY: "quantile"}
 """The label by which the lines of one series differ. No family in the catalogue may have it."""
 
 
+class HistogramForm(StrEnum):
+    """How histograms are exposed as protobuf; the text formats know classic ones only."""
+
+    CLASSIC = "classic"
+    NATIVE = "native"
+    BOTH = "both"
+
+
 class Merge(StrEnum):
     """How the values of several senders of one gauge are merged."""
 
@@ -60,7 +68,8 @@ class Family:
     senders. A family created at run time is not `declared`: only Prometheus' rules apply to it, and it may share a name
     with others that have other labels. `objectives` are a summary's quantiles with their allowed errors, over the last
     `max_age` seconds in `age_buckets` steps. A `periodic` gauge is sent repeatedly while its object exists, and expires
-    after three of its periods. `audience` says who uses a family that no dashboard, rule or alert uses.
+    after three of its periods. `audience` says who uses a family that no dashboard, rule or alert uses. A `native_only`
+    histogram has no buckets: it exists only where native histograms are switched on.
     """
 
     name: str
@@ -83,6 +92,7 @@ class Family:
     age_buckets: int = 5
     audience: str = ""
     periodic: bool = False
+    native_only: bool = False
 
     def __post_init__(self) -> None:
         problem = find_problem(self)
@@ -142,7 +152,7 @@ def find_label_problem(family: Family) -> str | None:
 
 def find_bucket_problem(family: Family) -> str | None:
     """What is wrong with the buckets, or None."""
-    if (family.kind is Kind.HISTOGRAM) != bool(family.buckets):
+    if (family.kind is Kind.HISTOGRAM and not family.native_only) != bool(family.buckets):
         return "histograms, and only they, have buckets"
     ascending = all(low < high for low, high in pairwise(family.buckets))
     if not ascending or not all(map(math.isfinite, family.buckets)):

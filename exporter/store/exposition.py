@@ -14,10 +14,11 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Format(Enum):
-    """A text format; the value is its content type."""
+    """A format; the value is its content type."""
 
     TEXT = "text/plain; version=0.0.4; charset=utf-8"
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 
     @property
     def content_type(self) -> str:
@@ -42,7 +43,7 @@ def render(
     rendering = Rendering(reveal_all=reveal_all, complete=not names)
     held: list[bytes] = []
     size = 0
-    for piece in write_families(store, names, rendering, openmetrics=format is Format.OPENMETRICS):
+    for piece in write(store, format, names, rendering):
         held.append(piece)
         size += len(piece)
         if size >= CHUNK_BYTES:
@@ -55,3 +56,13 @@ def render(
     yield b""
     if mark_exposed and not reveal_all:
         rendering.mark_exposed(store.clock())
+
+
+def write(store: Store, form: Format, names: frozenset[str], rendering: Rendering) -> Iterator[bytes]:
+    """Yield the exposition in pieces of any size."""
+    if form is Format.PROTOBUF:
+        # Most exporters are never asked for it.
+        from exporter.store import protobuf  # noqa: PLC0415
+
+        return protobuf.write_families(store, names, rendering)
+    return write_families(store, names, rendering, openmetrics=form is Format.OPENMETRICS)

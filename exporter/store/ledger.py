@@ -19,8 +19,9 @@ from itertools import product
 from typing import NamedTuple
 from zlib import crc32
 
-from exporter.metrics.family import OTHER, Family, Kind, Labels
+from exporter.metrics.family import OTHER, Family, HistogramForm, Kind, Labels
 from exporter.metrics.reading import Change
+from exporter.store.native import EMPTY, add_native, observe, remove_native
 from exporter.store.store import FamilyTable, Scope, Series, clean_labels
 
 MAX_EXACT_INTEGER = 2**53
@@ -66,6 +67,7 @@ class Ledger:
         clock: Callable[[], float] = time.monotonic,
         scope: Scope = (),
         buckets: Mapping[Family, tuple[float, ...]] | None = None,
+        forms: Mapping[Family, HistogramForm] | None = None,
     ) -> None:
         self._cap = cap
         self._birth_hold = birth_hold
@@ -76,6 +78,9 @@ class Ledger:
         self.tables = {
             family: FamilyTable(family, [], scope=scope, buckets=chosen.get(family)) for family in self._series
         }
+        for family, form in (forms or {}).items():
+            if family in self.tables:
+                self.tables[family].form = form
         self._shapes = {family: fingerprint(table) for family, table in self.tables.items()}
         self.folded: Counter[Family] = Counter()
         self.refused: Counter[Family] = Counter()
@@ -87,7 +92,7 @@ class Ledger:
     def seed(self, family: Family, labels: Labels) -> None:
         """Create a series with the value 0, before its first change. Raises ValueError if the labels do not fit."""
         if labels not in self._series[family]:
-            self._add(family, clean_labels(family, labels), [0] * self._width(family), revealed=False)
+            self._add(family, clean_labels(family, labels), self._make_cells(family), revealed=False)
 
     def restore(self, rows: Iterable[LedgerRow]) -> int:
         """Create the saved series, before the first change; returns the number of rows that fit no family."""
@@ -95,11 +100,16 @@ class Ledger:
         unfit = 0
         for row in rows:
             family = families.get(row.family)
-            if family is None or row.shape != self._shapes[family]:
+            cells = self._read_cells(family, row) if family else None
+            if family is None or cells is None:
                 unfit += 1
             else:
-                self._add(family, row.labels, row.cells, revealed=row.revealed)
+                self._add(family, row.labels, cells, revealed=row.revealed)
         return unfit
+
+    def _read_cells(self, family: Family, row: LedgerRow) -> list[float] | None:
+        same = row.shape == self._shapes[family]
+        return row.cells if same else adapt_cells(row, self.tables[family])
 
     def seed_closed(self) -> None:
         """Seed all series of the families whose label values are all known in advance."""
@@ -126,7 +136,7 @@ class Ledger:
             if cells is None:
                 known = self._series[family].get(labels)
                 sizes[family] += known is None
-                cells = list(known.cells) if known else [0] * self._width(family)
+                cells = list(known.cells) if known else self._make_cells(family)
                 staged.cells[family, labels] = cells
             if not self._record(family, cells, value):
                 staged.refused[family] += 1
@@ -209,15 +219,22 @@ class Ledger:
         staged.folded[family] += 1
         return coarsen(family, labels, lambda one: one in known or (family, one) in staged.cells or size < cap * 1.1)
 
-    def _width(self, family: Family) -> int:
-        return 1 if family.kind is not Kind.HISTOGRAM else len(self.tables[family].buckets) + 2
+    def _make_cells(self, family: Family) -> list[float]:
+        """The cells of a new series."""
+        if family.kind is not Kind.HISTOGRAM:
+            return [0]
+        table = self.tables[family]
+        return [0] * (len(table.buckets) + 1) + [*(() if table.form is HistogramForm.CLASSIC else EMPTY), 0]
 
     def _record(self, family: Family, cells: list[float], value: float) -> bool:
         """Add a change to the cells; False, without effect, if the sum would overflow."""
         if not cells[-1] + value <= MAX_VALUE:
             return False
         if family.kind is Kind.HISTOGRAM:
-            cells[bisect_left(self.tables[family].buckets, value)] += 1
+            table = self.tables[family]
+            cells[bisect_left(table.buckets, value)] += 1
+            if table.form is not HistogramForm.CLASSIC:
+                observe(cells, len(table.buckets) + 1, value)
         cells[-1] = to_exact_integer(cells[-1] + value)
         return True
 
@@ -242,9 +259,18 @@ def coarsen(family: Family, labels: Labels, fits: Callable[[Labels], bool]) -> L
     return coarser
 
 
-def fingerprint(table: FamilyTable) -> int:
-    """A checksum of kind, labels and buckets: if it changes, saved cells of the family cannot be used."""
-    return crc32(repr((table.family.kind.value, table.family.labels, tuple(map(float, table.buckets)))).encode())
+def fingerprint(table: FamilyTable, *, native: bool | None = None) -> int:
+    """A checksum of kind, labels, buckets, and whether there is a native histogram: what the cells mean."""
+    shape: tuple[object, ...] = table.family.kind.value, table.family.labels, tuple(map(float, table.buckets))
+    has_native = table.form is not HistogramForm.CLASSIC if native is None else native
+    return crc32(repr((*shape, "native") if has_native else shape).encode())
+
+
+def adapt_cells(row: LedgerRow, table: FamilyTable) -> list[float] | None:
+    """Cells saved with or without a native histogram, as the table has them now; None if they mean something else."""
+    if row.shape == fingerprint(table, native=True):
+        return remove_native(row.cells, table.buckets)
+    return add_native(row.cells, table.buckets) if row.shape == fingerprint(table, native=False) else None
 
 
 def to_exact_integer(value: float) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from threading import Lock
 
-from exporter.store.store import FamilyTable, PersistentSeries, Series
+from exporter.metrics.family import Family
+from exporter.store.store import FamilyTable, PersistentSeries, Series, list_sample_names
 
 BLOCK_LINES = 1000
 """Lines that are rendered while other scrapes wait."""
@@ -53,3 +54,8 @@ def split_blocks(table: FamilyTable, lines: int) -> Iterator[list[Series]]:
     series = table.series
     for start in range(0, len(series), step):
         yield series[start : start + step]
+
+
+def is_selected(family: Family, names: frozenset[str]) -> bool:
+    """Whether a family, or one of its samples, is among the names; all are if there are none."""
+    return not names or not names.isdisjoint((family.name, family.base_name, *list_sample_names(family)))

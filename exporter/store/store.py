@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from sys import intern
 
-from exporter.metrics.family import Family, Kind, Labels
+from exporter.metrics.family import Family, HistogramForm, Kind, Labels
 
 Scope = tuple[tuple[str, str], ...]
 """Labels (name and value) written before a table's own labels; empty if the exporter serves one Airflow."""
@@ -22,10 +22,11 @@ class Series:
     `value` is a number, or for a histogram a list: the count of each bucket (not cumulative, +Inf last), then the sum.
     A series that is not `revealed` is exposed as zero (see ledger.py); `exposed_at` is when it was first exposed so, in
     monotonic seconds, 0 before. `text` and `rendered_value` are a cache of exposition.py: the rendered line, and the
-    value in it. Of a histogram they are all lines and all cells, or labels with the sum, and the sum.
+    value in it. Of a histogram they are all lines and all cells, or labels with the sum, and the sum. `wire` is a cache
+    of protobuf.py: the encoded labels; or a whole native histogram, and then `wired` is the list that it was made of.
     """
 
-    __slots__ = ("exposed_at", "labels", "rendered_value", "revealed", "text", "value")
+    __slots__ = ("exposed_at", "labels", "rendered_value", "revealed", "text", "value", "wire", "wired")
 
     def __init__(self, labels: Labels, cells: list[float], *, revealed: bool = True) -> None:
         # Many series share the ids of a DAG and its tasks: interned, each id is in memory once.
@@ -34,6 +35,8 @@ class Series:
         self.revealed = revealed
         self.exposed_at = 0.0
         self.text = b""
+        self.wire = b""
+        self.wired: list[float] | None = None
         self.rendered_value: float | tuple[float, ...] | None = None
 
     @property
@@ -76,10 +79,12 @@ class FamilyTable:
     """The series of one family under one scope, valid until `expires` (monotonic seconds).
 
     `buckets` are a histogram's upper bounds as configured, without +Inf. `template` is a cache of exposition.py: the
-    text that all histograms of the table have in common. If `persistent`, all series are a PersistentSeries.
+    text that all histograms of the table have in common. If `persistent`, all series are a PersistentSeries. Unless
+    `form` is classic, the cells have a native histogram too (native.py). A `native_only` table is not in the text
+    formats.
     """
 
-    __slots__ = ("buckets", "expires", "family", "persistent", "scope", "series", "template")
+    __slots__ = ("buckets", "expires", "family", "form", "native_only", "persistent", "scope", "series", "template")
 
     def __init__(
         self,
@@ -97,6 +102,8 @@ class FamilyTable:
         self.buckets = family.buckets if buckets is None else buckets
         self.template = ""
         self.persistent = False
+        self.form = HistogramForm.CLASSIC
+        self.native_only = False
 
 
 class Store:
@@ -232,7 +239,7 @@ def build_series(family: Family, labels: Labels, value: float, old: Series | Non
     if old.value == value:
         return old
     series = Series(old.labels, [+value])
-    series.text = old.text
+    series.text, series.wire = old.text, old.wire
     return series
 
 

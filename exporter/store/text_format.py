@@ -26,6 +26,8 @@ MAX_FILLED_TEMPLATES = 1_000
 def write_families(store: Store, names: frozenset[str], rendering: Rendering, *, openmetrics: bool) -> Iterator[bytes]:
     """Yield each family's header, then blocks of its samples."""
     for family, tables in store.walk():
+        if all(table.native_only for table in tables):
+            continue
         whole = not names or family.name in names or family.base_name in names
         wanted = names.intersection(list_sample_names(family))
         if whole or wanted:
@@ -115,7 +117,7 @@ def write_histogram(table: FamilyTable, series: Series, cells: tuple[float, ...]
 def fill_histogram(table: FamilyTable, cells: tuple[float, ...], labels: bytes, total: bytes) -> bytes:
     """All lines of a histogram."""
     table.template = table.template or build_histogram_template(table)
-    before, after = fill_template(table.template, cells[:-1])
+    before, after = fill_template(table.template, cells[: len(table.buckets) + 1])
     return b"%b%b%b" % (labels.join(before), total, labels.join(after))
 
 

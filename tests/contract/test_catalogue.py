@@ -13,6 +13,8 @@ from exporter.sources.airflow.source import LEDGER, READERS
 GOLDEN = Path(__file__).parents[1] / "golden"
 OF_API = [family for family in FAMILIES if family.source == "airflow"]
 NOT_RECORDED = {
+    "airflow_task_try_queued_duration_seconds": "native histograms are off",
+    "airflow_task_try_scheduled_duration_seconds": "native histograms are off",
     "airflow_task_tries_failed_by_exception_total": "airflow.exception_labels is off",
     "airflow_task_tries_recovered_by_class_total": "no retry succeeded when the replies were recorded",
     "airflow_waiting_dag_runs": "no run was queued",

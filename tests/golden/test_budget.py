@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from exporter.collect.histograms import get_buckets
 from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings, Settings
-from exporter.engine import get_buckets
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.reading import Change
 from exporter.sources.airflow.api.objects.dag_runs import DagRun

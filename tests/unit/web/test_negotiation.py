@@ -14,9 +14,8 @@ PROMETHEUS_3 = (
     "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
     "text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
 )
-PROMETHEUS_3_PROTOBUF = (
-    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6," + PROMETHEUS_3
-)
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+PROMETHEUS_3_PROTOBUF = f"{PROTOBUF};q=0.6,{PROMETHEUS_3}"
 PROMETHEUS_3_TEXT_ONLY = "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 PROMETHEUS_2_5 = "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
@@ -29,7 +28,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
         ("*/*", Format.TEXT),
         (BROWSER, Format.TEXT),
         (PROMETHEUS_3, Format.OPENMETRICS),
-        (PROMETHEUS_3_PROTOBUF, Format.OPENMETRICS),
+        (PROMETHEUS_3_PROTOBUF, Format.PROTOBUF),
         (PROMETHEUS_3_TEXT_ONLY, Format.TEXT),
         (PROMETHEUS_2_5, Format.TEXT),
         ("application/openmetrics-text", Format.OPENMETRICS),
@@ -43,6 +42,11 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
         ("application/openmetrics-text;q=much", Format.TEXT),
         ("application/openmetrics-text;q=nan", Format.TEXT),
         ("application/openmetrics-text;q=7", Format.TEXT),
+        (PROTOBUF, Format.PROTOBUF),
+        (f"{PROTOBUF};q=0.3, text/plain;q=0.4", Format.TEXT),
+        (f"{PROTOBUF};q=0", Format.TEXT),
+        (PROTOBUF.replace("delimited", "text"), Format.TEXT),
+        ("application/vnd.google.protobuf", Format.TEXT),
         ("application/*", Format.TEXT),
         (",;,=;q", Format.TEXT),
     ],

@@ -87,11 +87,31 @@ DURATION = histogram(
 )
 TASK_DURATION = histogram(
     "airflow_task_try_duration_seconds",
-    help="Duration of successful tries by task, only for the DAGs that the configuration names",
+    help="Duration of successful tries by task, only for the DAGs that the configuration names, or with "
+    "native histograms",
     labels=("dag_id", "task_id"),
     origin=f"{ROWS}: end_date - start_date",
     buckets=DURATION_BUCKETS,
     cap=2_000,
+)
+TASK_QUEUED_DURATION = histogram(
+    "airflow_task_try_queued_duration_seconds",
+    help="Time that tries waited from queued to running, by task; only with native histograms",
+    labels=("dag_id", "task_id"),
+    origin=f"{ROWS}: start_date - queued_when",
+    cap=20_000,
+    native_only=True,
+    audience="own queries by task, where native histograms are on",
+)
+TASK_SCHEDULED_DURATION = histogram(
+    "airflow_task_try_scheduled_duration_seconds",
+    help="Time that tries waited from scheduled to queued, by task; only with native histograms",
+    labels=("dag_id", "task_id"),
+    origin=f"{ROWS}: queued_when - scheduled_when",
+    since="3.0",
+    cap=20_000,
+    native_only=True,
+    audience="own queries by task, where native histograms are on",
 )
 QUEUED_DURATION = histogram(
     "airflow_task_queued_duration_seconds",
@@ -191,6 +211,8 @@ FAMILIES = (
     FAILED_SECONDS,
     DURATION,
     TASK_DURATION,
+    TASK_QUEUED_DURATION,
+    TASK_SCHEDULED_DURATION,
     QUEUED_DURATION,
     SCHEDULED_DURATION,
     DAG_QUEUED_SECONDS,

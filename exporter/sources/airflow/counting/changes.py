@@ -28,7 +28,7 @@ def to_changes(event: CountedEvent, dag_filter: DagFilter) -> Iterator[Change]:
             yield terminal_change(row, state, dag_filter)
         case EndedTry(row, outcome):
             yield from try_changes(row, outcome, dag_filter)
-            yield from wait_changes(row)
+            yield from wait_changes(row, dag_filter)
         case UnaccountedTry(dag_id, task_id, reason):
             labels = (dag_id, dag_filter.task_label(task_id))
             yield Change(tasks.TRIES, labels)
@@ -60,7 +60,7 @@ def try_changes(row: TaskInstance, outcome: TryOutcome, dag_filter: DagFilter) -
             yield Change(tasks.TASK_DURATION, (row.dag_id, row.task_id), seconds)
 
 
-def wait_changes(row: TaskInstance) -> Iterator[Change]:
+def wait_changes(row: TaskInstance, dag_filter: DagFilter) -> Iterator[Change]:
     """How long a try waited to be queued and to start, or why that is unknown.
 
     A deferred try is queued again when it resumes. That is after its start, so both waits are lost.
@@ -71,12 +71,17 @@ def wait_changes(row: TaskInstance) -> Iterator[Change]:
         yield Change(tasks.WAIT_UNOBSERVABLE, ("queued", reason))
         yield Change(tasks.WAIT_UNOBSERVABLE, ("scheduled", reason))
         return
+    per_task = dag_filter.has_task_waits(row.dag_id)
+    if per_task:
+        yield Change(tasks.TASK_QUEUED_DURATION, (row.dag_id, row.task_id), started - queued)
     yield Change(tasks.QUEUED_DURATION, (row.queue,), started - queued)
     yield Change(tasks.DAG_QUEUED_SECONDS, (row.dag_id,), started - queued)
     yield Change(tasks.DAG_QUEUED_TRIES, (row.dag_id,))
     if scheduled is None or scheduled > queued:
         yield Change(tasks.WAIT_UNOBSERVABLE, ("scheduled", "unknown" if scheduled is None else "renewed"))
         return
+    if per_task:
+        yield Change(tasks.TASK_SCHEDULED_DURATION, (row.dag_id, row.task_id), queued - scheduled)
     yield Change(tasks.SCHEDULED_DURATION, (row.pool,), queued - scheduled)
     yield Change(tasks.DAG_SCHEDULED_SECONDS, (row.dag_id,), queued - scheduled)
     yield Change(tasks.DAG_SCHEDULED_TRIES, (row.dag_id,))
