@@ -96,6 +96,10 @@ charts: $(VENV)/.dev ## the Helm chart: lint, Kubernetes' schemas, rules, the pr
 	$(BIN)/python -m tests.charts.tools .ci-tools
 	PATH=$(CURDIR)/.ci-tools:$$PATH $(BIN)/python -m pytest -n $(TEST_WORKERS) tests/charts $(PYTEST_ARGS)
 
+.PHONY: e2e-longterm
+e2e-longterm: $(VENV)/.dev ## the rules in VictoriaMetrics and vmalert, and remote write over a restart (apt-get install victoria-metrics; a minute)
+	$(BIN)/python -m pytest tests/e2e/longterm -m e2e -n 0 -v $(PYTEST_ARGS)
+
 .PHONY: e2e-failures
 e2e-failures: $(VENV)/.dev ## the class of each failed try of real Airflows, as each task's name says it (AIRFLOW_VERSIONS; 2 minutes each)
 	$(BIN)/python -m pytest tests/e2e/failures -m e2e -v -s $(PYTEST_ARGS)

@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "diagnosis": ("--quick",),
     "database": ("--smoke",),
     "celery": ("--smoke",),
+    "scaling": ("--smoke",),
     "host_psutil": ("--processes", "100", "--no-goals"),
 }
 """Each with what makes it short; so short a run fails where something is broken, not for its ratios."""

@@ -22,7 +22,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "docs/migrating",
     ),
     "On call": ("docs/on-call", "docs/diagnosis", "docs/alerts", "docs/alertmanager", "docs/events"),
-    "Tuning": ("docs/tuning",),
+    "Tuning": ("docs/tuning", "docs/scaling"),
     "Reference": (
         "docs/configuration",
         "docs/metrics",
