@@ -241,6 +241,8 @@ def try_python(words: tuple[str, ...], place: Place) -> None:
         assert isinstance(parse_demo_arguments(words[2:]), argparse.Namespace)
     elif words[:2] == ("-m", "venv"):
         assert len(words) == 3
+    elif words[0] == "-m":
+        assert (ROOT / f"{words[1].replace('.', '/')}.py").is_file()
     else:
         assert (ROOT / words[0]).is_file()
         compile((ROOT / words[0]).read_text(encoding="utf-8"), words[0], "exec")

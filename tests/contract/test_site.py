@@ -28,6 +28,8 @@ def test_pages_with_others_below_them_are_in_the_navigation() -> None:
     assert BELOW.keys() <= {page for _, pages in list_sections() for page in pages}
 
 
+PICTURES = {"diagnosis": "diagnosis-dashboard"}
+"""Names of pictures that differ from those of the dashboards: diagnosis.png is the page of the exporter."""
 WRONG = {
     '<link rel="stylesheet" href="https://fonts.example.org/a.css">': "loads https://fonts.example.org/a.css",
     '<script src="//cdn.example.org/a.js"></script>': "loads //cdn.example.org/a.js",
@@ -58,3 +60,15 @@ def test_a_good_site_passes_and_an_empty_one_does_not(tmp_path: Path, capsys: py
     (tmp_path / "page.html").write_text(text, encoding="utf-8")
     assert main([str(tmp_path)]) == 0
     assert "every link leads somewhere" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs/images").glob("*.png")), ids=lambda path: path.name)
+def test_a_picture_is_small_and_shown_somewhere(picture: Path) -> None:
+    assert picture.stat().st_size <= 150_000, "see grafana/pictures/shrink.py"
+    assert any(f"images/{picture.name})" in (ROOT / f"{page}.md").read_text(encoding="utf-8") for page in list_pages())
+
+
+def test_every_dashboard_has_a_picture() -> None:
+    text = (ROOT / "docs/dashboards.md").read_text(encoding="utf-8")
+    names = {path.stem.removeprefix("airflow-") for path in (ROOT / "grafana/dashboards").glob("*.json")}
+    assert {name for name in names if f"](images/{PICTURES.get(name, name)}.png)" not in text} == set()

@@ -34,8 +34,12 @@ HEALTH = Row(
         .size(8),
         Stat(
             "Oldest data",
-            "Time since the last successful read of the reader that is furthest behind. Source: exporter.",
-            age(f"max({pick('airflow_reader:data_age_seconds:min')})"),
+            "Time since the last successful read of the reader that is furthest behind, of those that read at least"
+            " every quarter of an hour. Source: exporter.",
+            age(
+                f"max({pick('airflow_reader:data_age_seconds:min')} unless on(airflow, source, reader)"
+                f" {pick('airflow_reader:interval_seconds:max')} > 900)"
+            ),
         )
         .unit("s")
         .decimals(0)
