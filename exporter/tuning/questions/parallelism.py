@@ -114,7 +114,9 @@ def find_seen_target(load: TaskLoad, knee: KneeEstimate, room: Room | None) -> L
         doubts.append("the machines were not seen")
     elif agrees(knee, room):
         tasks = math.sqrt(knee.best * room.tasks)
-        basis += f"; {describe_room(room)} fit; the middle of both is {format_number(tasks)}"
+        basis += (
+            f"; by {room.resource} {format_number(room.tasks)} fit, and the middle of both is {format_number(tasks)}"
+        )
     else:
         doubts.append(
             f"by {room.resource} alone {format_number(room.tasks)} tasks would fit, so something else limits them"
