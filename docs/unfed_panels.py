@@ -15,7 +15,7 @@ from exporter.metrics.catalogue.families import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = ("_bucket", "_sum", "_count")
-FEEDING = frozenset({"airflow", "exporter", "events"})
+FEEDING = frozenset({"airflow", "exporter"})
 """The sources that are on where only the API can be reached."""
 UNSEEN = ("airflow_exporter_statsd_", "kube_", "container_")
 """Metrics of the StatsD source about itself, and of the cluster of pods, which belongs to the provider."""

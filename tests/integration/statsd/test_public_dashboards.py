@@ -114,3 +114,15 @@ def test_names_that_the_mapping_files_cannot_give_are_in_the_rules_for_aliases()
     assert set(aliases.values()) <= declared
     sent_no_more = {"airflow_dag_processing_processes"}
     assert {name for one in DASHBOARDS.values() for name in one["absent"]} == set(aliases) | sent_no_more
+
+
+def test_the_relabelling_of_the_guide_gives_pools_the_label_of_the_mixin() -> None:
+    guide = (ROOT / "docs/migrating.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(metric_relabel_configs:.*?)```", guide, re.DOTALL)
+    (step,) = yaml.safe_load(block)["metric_relabel_configs"]
+    assert (step["source_labels"], step["target_label"]) == (["__name__", "pool"], "pool_name")
+    wanted = DASHBOARDS["grafana/jsonnet-libs apache-airflow-mixin"]["metrics"]
+    by_pool = {name for name, labels in wanted.items() if labels == ["pool"]}
+    assert by_pool == {"airflow_pool_open_slots", "airflow_pool_starving_tasks"}
+    assert {re.fullmatch(step["regex"], f"{name};narrow")[1] for name in by_pool} == {"narrow"}  # type: ignore[index]
+    assert not re.fullmatch(step["regex"], "airflow_pool_slots;narrow")
