@@ -13,7 +13,7 @@ rm -f "$output/.gitignore"
 wheel=$(find "$output" -name '*.whl')
 version=$(basename "$wheel" | cut -d- -f2)
 
-for python in ${DEB_PYTHONS:-3.11 3.12 3.13}; do
+for python in ${DEB_PYTHONS:-3.11 3.12 3.13 3.14}; do
   for arch in ${DEB_ARCHS:-amd64 arm64}; do packages/deb/build.sh "$wheel" "$python" "$arch" "$output"; done
 done
 

@@ -320,7 +320,7 @@ def check_release(words: tuple[str, ...], _: Place) -> None:
 
 def check_package(words: tuple[str, ...], _: Place) -> None:
     """The Debian package, which tests/e2e/packages installs."""
-    assert words == ("install", "./dist/airflow-metrics-exporter_*+py3.11_amd64.deb")
+    assert words == ("install", "./dist/airflow-metrics-exporter_*_py3.11_amd64.deb")
 
 
 def check_airflow(words: tuple[str, ...], _: Place) -> None:
