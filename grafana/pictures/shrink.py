@@ -22,7 +22,8 @@ def shrink(picture: Image.Image) -> bytes:
     cut = narrow.crop((0, 0, WIDTH, min(HEIGHT, narrow.height)))
     for colors in (256, 128, 64, 32):
         output = BytesIO()
-        cut.quantize(colors, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(output, "png", optimize=True)
+        few = cut.quantize(colors, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+        few.save(output, "png", optimize=True)
         if output.tell() <= MAX_BYTES:
             return output.getvalue()
     raise ValueError(f"more than {MAX_BYTES} bytes with 32 colors")
