@@ -68,6 +68,7 @@ def test_tasks_are_told_apart_only_where_they_run(rule: Rule) -> None:
     every_quarter_of_an_hour = {
         "airflow_task:run_seconds:increase15m",
         "airflow_task:run_seconds:mean15m",
+        "airflow_task:quiet_run_seconds:mean15m",
         "airflow_task:unloaded_run_seconds:quantile1w",
         "airflow_task:peak_memory_bytes:max",
     }

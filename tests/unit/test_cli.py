@@ -180,6 +180,7 @@ def test_metrics_as_json_has_all_that_is_declared() -> None:
                 "since",
                 "buckets",
                 "cap",
+                "cardinality",
                 "closed",
                 "audience",
             ]
@@ -195,7 +196,7 @@ def test_metrics_as_a_table_has_a_line_for_each() -> None:
 def test_metrics_as_markdown_has_a_row_for_each() -> None:
     rows = [line for line in invoke("metrics", "--format=markdown").output.splitlines() if line.startswith("| `")]
     assert sorted(row.split("`")[1] for row in rows) == sorted(family.name for family in FAMILIES)
-    assert {row.replace("\\|", "").count("|") for row in rows} == {8}
+    assert {row.replace("\\|", "").count("|") for row in rows} == {10}
 
 
 @pytest.mark.parametrize(("answer", "code"), [(200, 0), (401, 0), (404, 1), (500, 1)])
