@@ -8,6 +8,7 @@ more) raise QueryError: in Prometheus each of them is silently empty.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ from typing import Any
 import promql_parser as ast
 import yaml
 
+from exporter.collect.histograms import NATIVE_SOURCES
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Kind
+
+NATIVE = {family.name for family in FAMILIES if family.kind is Kind.HISTOGRAM and family.source in NATIVE_SOURCES}
+"""Histograms that have a native form, a series with the family's name."""
 
 RULES = Path(__file__).resolve().parents[2] / "prometheus" / "rules"
 TARGET = frozenset({"airflow", "instance", "job"})
@@ -76,6 +81,8 @@ def exposed() -> dict[str, frozenset[str]]:
         if family.kind is Kind.HISTOGRAM:
             found |= {f"{family.name}_sum": labels, f"{family.name}_count": labels}
             found[f"{family.name}_bucket"] = labels | {"le"}
+            if family.name in NATIVE:
+                found[family.name] = labels
         else:
             found[family.name] = labels
     return found
@@ -191,7 +198,8 @@ class Labels:
             return frozenset(label for argument in node.args for label in self._of(argument) if name == "none")
         inner: frozenset[str] = frozenset().union(*(self._of(argument) for argument in node.args))
         if name == "histogram_quantile":
-            demand({"le"}, inner, name)
+            if not NATIVE.intersection(re.findall(r"\w+", node.prettify())):
+                demand({"le"}, inner, name)
             return inner - {"le"}
         if name == "label_join":
             demand({argument.val for argument in node.args[3:]}, inner, name)

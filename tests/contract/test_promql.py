@@ -46,7 +46,7 @@ def test_labels_are_worked_out(expression: str, labels: set[str]) -> None:
     ("expression", "problem"),
     [
         ("airflow_task_trys_total", "neither exposed nor recorded"),
-        ("airflow_task_duration_seconds", "neither exposed nor recorded"),
+        ("airflow_scheduler_loop_duration_seconds", "neither exposed nor recorded"),
         (f'{TRIES}{{dag="x"}}', "no label dag"),
         (f"sum by(pool) ({TRIES})", "no label pool"),
         (f"sum by(task_id) (sum by(dag_id) ({TRIES}))", "no label task_id"),

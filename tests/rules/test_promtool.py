@@ -33,6 +33,11 @@ def test_the_rules_are_valid(promtool: Path) -> None:
     run(promtool, "check", "rules", "--lint=all", "--lint-fatal", *files)
 
 
+def test_the_rules_for_native_histograms_record_what_those_for_classic_ones_do(promtool: Path) -> None:
+    run(promtool, "check", "rules", PROMETHEUS / "native" / "histograms.yml")
+    run(promtool, "test", "rules", PROMETHEUS / "native" / "tests.yml")
+
+
 @each_file_some_slow
 def test_its_tests_pass(promtool: Path, path: Path) -> None:
     run(promtool, "test", "rules", path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from exporter.collect.histograms import NATIVE_SOURCES
+from exporter.metrics.catalogue.families import FAMILIES
+
 OPERATORS = {"": "=", "!": "!=", "~": "=~", "!~": "!~"}
 REPLICAS = "without(instance, pod)"
 """Labels in which two replicas, exporters that read the same Airflow, differ."""
@@ -9,6 +12,8 @@ DAG = {"dag_id": "$dag_id"}
 TASK = {**DAG, "task_id": "$task_id"}
 DAG_SELECTION = {"owners": "(.*,)?$owner(,.*)?", "tags": "(.*,)?$tag(,.*)?"}
 """Owners and tags of a DAG are joined by commas."""
+NATIVE = frozenset(family.name for family in FAMILIES if family.kind == "histogram" and family.source in NATIVE_SOURCES)
+"""Histograms that have a native form."""
 HOST = {"instance": "~$worker"}
 API_READ = 'max(airflow_source:up:max{airflow="$airflow", source="airflow"})'
 STATSD_RECEIVED = 'sum(airflow_exporter_statsd_lines_total{airflow="$airflow"}) > 0'
@@ -68,8 +73,15 @@ def host_rate(family: str, **labels: str) -> str:
 
 def quantile(share: float, family: str, **labels: str) -> str:
     """A quantile of a histogram from the API or StatsD over each step."""
-    buckets = total(rate(f"{family}_bucket", **labels), "le")
-    return f"histogram_quantile({share}, {buckets}) >= 0"
+    classic = total(rate(f"{family}_bucket", **labels), "le")
+    native = total(f"avg {REPLICAS} (rate({pick(family, **labels)}[$__rate_interval]))")
+    return _either_quantile(share, family, classic, native)
+
+
+def _either_quantile(share: float, family: str, classic: str, native: str) -> str:
+    """A quantile of the classic buckets, or of the native histogram where Prometheus has no classic ones."""
+    found = f"histogram_quantile({share}, {classic}) >= 0"
+    return f"{found} or histogram_quantile({share}, {native}) >= 0" if family in NATIVE else found
 
 
 def largest(count: int, series: str, *labels: str) -> str:
@@ -92,7 +104,8 @@ def occurring(family: str, *labels: str) -> str:
 
 def host_quantile(share: float, family: str, **labels: str) -> str:
     """A quantile of a histogram of hosts over each step."""
-    return f"histogram_quantile({share}, {total(host_rate(f'{family}_bucket', **labels), 'le')}) >= 0"
+    classic = total(host_rate(f"{family}_bucket", **labels), "le")
+    return _either_quantile(share, family, classic, total(host_rate(family, **labels)))
 
 
 def average(family: str, *labels: str) -> str:
