@@ -155,7 +155,7 @@ def read(source: CelerySource) -> Cost:
     """One reading."""
     began, spent = time.monotonic(), time.process_time()
     found = source.read_workers()
-    whole = sum(one.active is not None for one in found)
+    whole = sum(one.active is not None for one in found.workers)
     return Cost(whole, time.monotonic() - began, time.process_time() - spent)
 
 

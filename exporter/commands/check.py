@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from exporter import logs
 from exporter.config.loader import Configuration
@@ -23,6 +23,14 @@ from exporter.sources.directory import Directory
 from exporter.web.security.file import load_web_config
 from exporter.web.security.settings import WebConfigError
 
+if TYPE_CHECKING:
+    from exporter.sources.celery.source import CelerySource
+    from exporter.sources.database.source import DatabaseSource
+
+CELERY = "Celery broker URL"
+DATABASE = "database URL"
+EXTRAS = {CELERY: "celery", DATABASE: "database"}
+"""The extra that reads a secret."""
 MAX_SKEW = 2.0
 """Seconds of clock difference that are reported. Metrics do not depend on it, but timestamps in logs do."""
 
@@ -87,6 +95,9 @@ def check_secrets(settings: Settings) -> Iterator[CheckResult]:
     for name, read in list_secrets(settings):
         try:
             read()
+        except ModuleNotFoundError as error:
+            text = f"{error.name} is not installed: airflow-metrics-exporter[{EXTRAS[name]}]"
+            yield CheckResult("FAILED", name, text)
         except ReaderError as error:
             result = "note" if "is empty" in str(error) else "FAILED"
             yield CheckResult(result, name, str(error))
@@ -108,6 +119,10 @@ def list_secrets(settings: Settings) -> Iterator[tuple[str, Callable[[], object]
     if host.task_names_password_file:
         file = SecretFile(host.task_names_password_file, "the password file", clean_password)
         yield "password for task names", file.read
+    if settings.collectors.get("celery"):
+        yield CELERY, lambda: open_celery(settings).prepare()
+    if settings.collectors.get("database"):
+        yield DATABASE, lambda: open_database(settings).prepare()
 
 
 def check_airflow(settings: AirflowSettings) -> Iterator[CheckResult]:
@@ -128,14 +143,26 @@ def check_airflow(settings: AirflowSettings) -> Iterator[CheckResult]:
         client.close()
 
 
+def open_celery(settings: Settings) -> CelerySource:
+    """The source of Celery, not connected. Raises ModuleNotFoundError without its extra."""
+    from exporter.sources.celery.source import CelerySource  # noqa: PLC0415 - an extra
+
+    return CelerySource(settings.celery, Directory())
+
+
+def open_database(settings: Settings) -> DatabaseSource:
+    """The source of the metadata database, not connected. Raises ModuleNotFoundError without its extra."""
+    from exporter.sources.database.source import DatabaseSource  # noqa: PLC0415 - an extra
+
+    return DatabaseSource(settings.database, Directory())
+
+
 def check_celery(settings: Settings) -> Iterator[CheckResult]:
     """Check the connection to Celery's broker, then its queues and workers."""
     try:
-        from exporter.sources.celery.source import CelerySource  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        yield CheckResult("FAILED", "Celery broker", f"{error.name} is not installed: airflow-metrics-exporter[celery]")
-        return
-    source = CelerySource(settings.celery, Directory())
+        source = open_celery(settings)
+    except ModuleNotFoundError:
+        return  # check_secrets has said so
     try:
         source.connect()
         yield CheckResult("ok", "Celery broker", str(source))
@@ -150,11 +177,9 @@ def check_celery(settings: Settings) -> Iterator[CheckResult]:
 def check_database(settings: Settings) -> Iterator[CheckResult]:
     """Check the connection to the metadata database, the rights of the user, then each reader."""
     try:
-        from exporter.sources.database.source import DatabaseSource  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        yield CheckResult("FAILED", "database", f"{error.name} is not installed: airflow-metrics-exporter[database]")
-        return
-    source = DatabaseSource(settings.database, Directory())
+        source = open_database(settings)
+    except ModuleNotFoundError:
+        return  # check_secrets has said so
     try:
         source.connect()
         yield CheckResult("ok", "database", str(source))

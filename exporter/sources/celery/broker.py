@@ -43,23 +43,28 @@ class Broker:
         """The open connection."""
         return self._connection or self.connect()
 
-    def connect(self) -> Connection:
-        """Open the connection."""
-        self.close()
+    def prepare(self) -> Connection:
+        """A connection that is not open yet."""
         url = self._url.read()
         self.name = describe_url(url)
         options = read_transport_options(self._settings)
         try:
-            self._connection = Connection(
+            connection = Connection(
                 drop_tls(url),
                 connect_timeout=self._settings.timeout,
                 heartbeat=0,
                 ssl=build_tls(url, self._settings),
                 transport_options=build_options(url, options, self._settings.timeout),
             )
+            connection.get_transport_cls()
         except (KombuError, KeyError, ValueError, ImportError) as error:
             raise ReaderError("bad_request", f"the broker URL cannot be used: {explain(error)}") from None
-        connection = self._connection
+        return connection
+
+    def connect(self) -> Connection:
+        """Open the connection."""
+        self.close()
+        connection = self._connection = self.prepare()
         self.call(partial(connection.ensure_connection, max_retries=1, interval_start=0.1))
         return connection
 
@@ -102,6 +107,8 @@ def build_secret(settings: CelerySettings) -> SecretFile | SecretVariable:
 def clean_url(text: str, what: str) -> str:
     """The URL in a text; its password is masked from now on. Raises ReaderError (unauthorized)."""
     url = text.strip().strip("'\"")
+    if not url:
+        raise ReaderError("unauthorized", f"{what} is empty")
     if "://" not in url or len(url.split()) != 1:
         raise ReaderError("unauthorized", f"{what} contains no URL; write for example redis://:PASSWORD@HOST:6379/0")
     for part in url.split(";"):

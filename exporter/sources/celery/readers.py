@@ -13,7 +13,7 @@ from exporter.metrics.catalogue import celery
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
 from exporter.sources.celery.broker_reading import BrokerReading
-from exporter.sources.celery.workers import WorkerReading, list_queues
+from exporter.sources.celery.workers import QUEUES, WorkerReading, WorkersReading, list_queues
 from exporter.sources.directory import Directory
 
 GONE_SECONDS = 3600.0
@@ -30,7 +30,7 @@ class CeleryApi(Protocol):
     def read_queues(self, queues: Iterable[str]) -> BrokerReading:
         """The queues that exist, and the broker."""
 
-    def read_workers(self) -> list[WorkerReading]:
+    def read_workers(self) -> WorkersReading:
         """The workers that answer."""
 
     def read_visibility_timeout(self, worker: str) -> float | None:
@@ -95,12 +95,14 @@ class WorkersReader:
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
-        answering = self._api.read_workers()
+        answering, unanswered = self._api.read_workers()
         now = self._clock()
+        limit = MISSED_READINGS * self.interval
+        if QUEUES in unanswered:  # those whose answer was not waited for are not gone
+            self._seen |= {name: (now, one) for name, (moment, one) in self._seen.items() if now - moment <= limit}
         for worker in answering:
             self._seen[worker.name] = (now, self._complete(worker))
         self._seen = {name: seen for name, seen in self._seen.items() if now - seen[0] <= GONE_SECONDS}
-        limit = MISSED_READINGS * self.interval
         up = {name: now - moment <= limit for name, (moment, _) in self._seen.items()}
         live = [worker for name, (_, worker) in self._seen.items() if up[name]]
         self._state.consumed = list_queues(live)
@@ -112,14 +114,15 @@ class WorkersReader:
         tables = worker_tables([worker for _, worker in self._seen.values()], up, used)
         if self._visibility_timeout is not None:
             tables[celery.VISIBILITY_TIMEOUT] = {(): self._visibility_timeout}
-        return Reading(tables, notes=[f"{len(answering)} workers answer, {len(self._seen) - len(live)} are gone"])
+        return Reading(tables, notes=list_notes(len(answering), len(self._seen) - len(live), unanswered))
 
     def _complete(self, worker: WorkerReading) -> WorkerReading:
-        """A heartbeat names neither queues nor slots; they are those of the worker's last answer."""
+        """What is not said is that of the last answer: a heartbeat names neither queues nor slots."""
         known = self._seen.get(worker.name)
-        if worker.queues or known is None:
+        if known is None:
             return worker
-        return known[1]._replace(active=worker.active)
+        slots = known[1].slots if worker.slots is None else worker.slots
+        return worker._replace(queues=worker.queues or known[1].queues, slots=slots)
 
     def _read_visibility_timeout(self, answering: Sequence[WorkerReading], now: float) -> None:
         due = self._configured_at is None or now - self._configured_at >= CONFIG_SECONDS
@@ -127,6 +130,14 @@ class WorkersReader:
         if due and asked is not None:
             self._configured_at = now
             self._visibility_timeout = self._api.read_visibility_timeout(asked)
+
+
+def list_notes(answering: int, gone: int, unanswered: Sequence[str]) -> list[str]:
+    """What the page /sources says of the workers."""
+    notes = [f"{answering} workers answer, {gone} are gone"]
+    if unanswered:
+        notes.append(f"not all answers to {', '.join(unanswered)} came within half of --celery.interval: lengthen it")
+    return notes
 
 
 def queue_tables(reading: BrokerReading) -> dict[Family, dict[Labels, float]]:

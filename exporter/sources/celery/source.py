@@ -11,9 +11,12 @@ from exporter.sources.celery import workers
 from exporter.sources.celery.broker import Broker
 from exporter.sources.celery.broker_reading import BrokerReading
 from exporter.sources.celery.readers import CeleryState, QueuesReader, WorkersReader
-from exporter.sources.celery.workers import WorkerReading
+from exporter.sources.celery.workers import WorkersReading
 from exporter.sources.context import Previous, SourceContext
 from exporter.sources.directory import Directory
+
+REMOTE_CONTROL_RATIO = 0.5
+"""The part of the interval that all questions of one reading may take together: the same thread reads the queues."""
 
 
 class CelerySource:
@@ -36,6 +39,10 @@ class CelerySource:
     def __str__(self) -> str:
         return self._broker.name
 
+    def prepare(self) -> None:
+        """Read the URL and the options, without a connection. Raises ReaderError."""
+        self._broker.prepare()
+
     def connect(self) -> None:
         """Open the connection to the broker. Raises ReaderError."""
         self._broker.connect()
@@ -51,13 +58,15 @@ class CelerySource:
         """Read the queues that exist, and the broker. Raises ReaderError."""
         return self._broker.read(queues)
 
-    def read_workers(self) -> list[WorkerReading]:
+    def read_workers(self) -> WorkersReading:
         """Read the workers: by remote control, or by their heartbeats if none answers. Raises ReaderError."""
         connection = self._broker.connection
-        found: list[WorkerReading] = []
         if self._settings.remote_control:
-            found = self._broker.call(partial(workers.read_workers, connection, self._settings.reply_timeout))
-        return found or self._broker.call(partial(workers.listen_to_heartbeats, connection))
+            limit = REMOTE_CONTROL_RATIO * self._settings.interval
+            ask = partial(workers.read_workers, connection, self._settings.reply_timeout, limit)
+            if (found := self._broker.call(ask)).workers:
+                return found
+        return WorkersReading(self._broker.call(partial(workers.listen_to_heartbeats, connection)))
 
     def read_visibility_timeout(self, worker: str) -> float | None:
         """The visibility timeout that a worker is configured with, in seconds. Raises ReaderError."""

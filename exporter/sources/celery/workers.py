@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from kombu import Connection, Consumer, Exchange, Queue
@@ -17,8 +18,16 @@ EVENT_EXCHANGE = "celeryev"
 HEARTBEAT_SECONDS = 2.5
 """For how long heartbeats are listened to: workers send one every two seconds."""
 
+QUEUES = "active_queues"
+DETAILS = ("active", "stats", "reserved")
+"""The further questions, what changes fastest first; in the order of the parameters of `to_reading`."""
+
 Answers = Mapping[str, Any]
 """What each worker answered, by its name."""
+
+
+class OutOfTimeError(Exception):
+    """The limit of time for all questions is over."""
 
 
 class WorkerReading(NamedTuple):
@@ -34,17 +43,29 @@ class WorkerReading(NamedTuple):
     """Tasks that it took from the broker and has not started."""
 
 
-def read_workers(connection: Connection, timeout: float) -> list[WorkerReading]:
-    """Ask all workers. The first question waits for `timeout` seconds, the others for those that answered it."""
+class WorkersReading(NamedTuple):
+    """The workers that are alive."""
+
+    workers: Sequence[WorkerReading]
+    unanswered: Sequence[str] = ()
+    """The questions of remote control to which not all answers came within the limit of time."""
+
+
+def read_workers(connection: Connection, timeout: float, limit: float) -> WorkersReading:
+    """Ask all workers, for at most `limit` seconds and the last `timeout`; what was answered until then is kept.
+
+    The first question waits for `timeout` seconds, the others for those that answered it.
+    """
+    end = time.monotonic() + limit
     mailbox = Mailbox("celery", type="fanout", accept=["json"], serializer="json")(connection)
-    queues = ask(mailbox, "active_queues", timeout)
-    if not queues:
-        return []
-    known = len(queues)
-    stats, active, reserved = (ask(mailbox, one, timeout, known) for one in ("stats", "active", "reserved"))
-    return [
-        to_reading(name, queues.get(name), stats.get(name), active.get(name), reserved.get(name)) for name in queues
-    ]
+    queues, is_whole = ask(mailbox, QUEUES, timeout, end)
+    unanswered = [] if is_whole else [QUEUES]
+    found: dict[str, Answers] = {}
+    for question in DETAILS if queues else ():
+        found[question], is_whole = ask(mailbox, question, timeout, end, len(queues)) if is_whole else ({}, False)
+        unanswered += [] if is_whole else [question]
+    workers = [to_reading(name, queues[name], *(found[one].get(name) for one in DETAILS)) for name in queues]
+    return WorkersReading(workers, unanswered)
 
 
 def read_visibility_timeout(connection: Connection, worker: str, timeout: float) -> float | None:
@@ -58,17 +79,29 @@ def read_visibility_timeout(connection: Connection, worker: str, timeout: float)
     return None
 
 
-def ask(mailbox: Any, command: str, timeout: float, limit: int | None = None) -> dict[str, Any]:  # noqa: ANN401 - kombu
-    """The answers of the workers to one command; what is no answer of a worker is dropped."""
-    replies = mailbox.multi_call(command, timeout=timeout, limit=limit)
+def ask(mailbox: Any, command: str, timeout: float, end: float, limit: int = 0) -> tuple[Answers, bool]:  # noqa: ANN401 - kombu
+    """The answers of the workers to one command, and whether time (monotonic seconds) sufficed for all of them.
+
+    `limit` is the number of answers that are waited for, 0 if that is not known.
+    """
     answers: dict[str, Any] = {}
-    for reply in replies or ():
-        if isinstance(reply, dict):
+    is_late = False
+
+    def keep(reply: object) -> None:
+        nonlocal is_late
+        if isinstance(reply, dict):  # anything else is no answer of a worker
             answers.update(reply)
-    return answers
+        # Raised once: while the question is taken back, further answers may come.
+        if time.monotonic() >= end and not is_late:
+            is_late = True
+            raise OutOfTimeError
+
+    with suppress(OutOfTimeError):
+        mailbox.multi_call(command, timeout=timeout, limit=limit or None, callback=keep)
+    return answers, not is_late or 0 < limit <= len(answers)
 
 
-def to_reading(name: str, queues: object, stats: object, active: object, reserved: object) -> WorkerReading:
+def to_reading(name: str, queues: object, active: object, stats: object, reserved: object) -> WorkerReading:
     """A worker from its answers, in any of which something may be missing."""
     return WorkerReading(
         name,

@@ -52,15 +52,22 @@ class MetadataDatabase:
             self.connect()
         return self._dialect
 
-    def connect(self) -> Connection:
-        """Open the connection."""
-        self.close()
+    def prepare(self) -> Engine:
+        """The engine, which is not connected yet."""
         url = build_url(self._secret.read())
         self.name = describe_url(url)
         try:
-            engine = build_engine(url, self._settings.timeout)
-            connection = engine.connect()
+            return build_engine(url, self._settings.timeout)
         except (SQLAlchemyError, ImportError) as error:
+            raise ReaderError("bad_request", f"the URL of the database cannot be used: {explain(error)}") from None
+
+    def connect(self) -> Connection:
+        """Open the connection."""
+        self.close()
+        engine = self.prepare()
+        try:
+            connection = engine.connect()
+        except SQLAlchemyError as error:
             raise ReaderError(*classify(error, self.name)) from None
         except (TypeError, ValueError) as error:
             raise ReaderError("bad_request", f"the URL of the database cannot be used: {explain(error)}") from None
@@ -129,8 +136,9 @@ def copy_socket(connection: Connection) -> socket.socket | None:
 
 
 def run(connection: Connection, sql: str, parameters: dict[str, Any]) -> Sequence[Sequence[Any]]:
-    """Run one statement and return its rows."""
-    return connection.execute(text(sql), parameters).fetchall()
+    """Run one statement and return its rows; a savepoint has none."""
+    result = connection.execute(text(sql), parameters)
+    return result.fetchall() if result.returns_rows else ()
 
 
 def find_dialect(connection: Connection) -> Dialect:
@@ -150,6 +158,8 @@ def build_secret(settings: DatabaseSettings) -> SecretFile | SecretVariable:
 def clean_url(raw: str, what: str) -> str:
     """The URL in a text; its password is masked from now on. Raises ReaderError (unauthorized)."""
     found = raw.strip().strip("'\"")
+    if not found:
+        raise ReaderError("unauthorized", f"{what} is empty")
     if "://" not in found or len(found.split()) != 1:
         raise ReaderError("unauthorized", f"{what} contains no URL; write postgresql://USER:PASSWORD@HOST/DATABASE")
     hide_password(found)

@@ -52,6 +52,10 @@ class DatabaseSource:
         """How the database is read. Raises ReaderError."""
         return self._database.dialect
 
+    def prepare(self) -> None:
+        """Read the URL, without a connection. Raises ReaderError."""
+        self._database.prepare()
+
     def connect(self) -> None:
         """Open the connection. Raises ReaderError."""
         try:

@@ -12,6 +12,7 @@ import redis
 from celery import Celery
 from kombu import Connection, Consumer, Queue
 
+from benchmarks.celery import run_workers
 from exporter.config.settings import CelerySettings
 from exporter.diagnosis.situation import Workers
 from exporter.metrics.catalogue import celery
@@ -179,6 +180,23 @@ class TestRedis:
 
 
 @pytest.mark.slow
+def test_the_questions_of_remote_control_end_in_time_and_keep_what_was_answered(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, directory: Directory
+) -> None:
+    source = open_source(monkeypatch, redis_url, directory)
+    with run_workers(redis_url, 1000):
+        wait_for(lambda: len(source.read_workers().workers) == 1000, "answers of all workers")
+        monkeypatch.setattr("exporter.sources.celery.source.REMOTE_CONTROL_RATIO", 0.01)
+        started = time.monotonic()
+        found, unanswered = source.read_workers()
+        assert time.monotonic() - started < 2.5, "0.3 s for the answers, 1 s for the last one, and leaving the queue"
+    assert 0 < len(found) <= 1000
+    assert unanswered[-1] == "reserved"
+    assert all(worker.queues for worker in found)
+    monkeypatch.undo()
+    source.close()
+
+
 class TestRabbitMq:
     def test_queues_and_workers(
         self, rabbitmq_url: str, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, directory: Directory

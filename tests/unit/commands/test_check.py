@@ -306,6 +306,42 @@ def test_offline_finds_what_is_wrong_in_each_file(option: str, content: str, tmp
     assert str(path) in result.output or option in result.output
 
 
+@pytest.mark.parametrize(
+    ("option", "content", "name", "line"),
+    [
+        ("database.url-file", "postgresql://x:sesame-open-9@db/airflow", "database URL", "ok: read"),
+        ("database.url-file", "", "database URL", "note: the file of the database URL PATH is empty"),
+        ("database.url-file", "oracle://x:sesame-open-9@db/a", "database URL", "FAILED: oracle is not supported: only"),
+        ("database.url-file", "mysql://x:sesame@open@9@db:x/a", "database URL", "FAILED: the URL of the database is"),
+        ("celery.broker-url-file", "rediss://:sesame-open-9@broker/0", "Celery broker URL", "ok: read"),
+        ("celery.broker-url-file", "", "Celery broker URL", "note: the file of the broker URL PATH is empty"),
+        ("celery.broker-url-file", "redis broker", "Celery broker URL", "FAILED: the file of the broker URL PATH co"),
+        ("celery.broker-url-file", "carrier://x@broker", "Celery broker URL", "FAILED: the broker URL cannot be used"),
+    ],
+)
+def test_offline_reads_urls_as_far_as_it_can(
+    option: str, content: str, name: str, line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("it asked the network"))
+    path = tmp_path / "url"
+    path.write_text(content)
+    result = run_check("--offline", f"--{option}={path}", "--no-collector.airflow")
+    [found] = find_lines(result, name)
+    assert found.startswith(line.replace("PATH", str(path)))
+    assert "sesame" not in result.output
+    assert result.exit_code == ("FAILED" in line)
+
+
+def test_offline_reads_the_transport_options(tmp_path: Path) -> None:
+    url, options = tmp_path / "url", tmp_path / "options"
+    url.write_text("sentinel://one:26379")
+    options.write_text("master_name: mymaster")
+    result = run_check(
+        "--offline", f"--celery.broker-url-file={url}", f"--celery.broker-transport-options-file={options}"
+    )
+    assert find_lines(result, "Celery broker URL")[0].startswith(f"FAILED: {options} contains no JSON object")
+
+
 def test_a_celery_broker_that_cannot_be_reached_is_a_failure_without_its_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

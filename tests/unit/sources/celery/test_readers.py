@@ -10,7 +10,7 @@ from exporter.metrics.catalogue import celery
 from exporter.metrics.family import Family, Labels
 from exporter.sources.celery.broker_reading import BrokerReading, QueueDepth
 from exporter.sources.celery.readers import CeleryState, QueuesReader, WorkersReader
-from exporter.sources.celery.workers import WorkerReading
+from exporter.sources.celery.workers import WorkerReading, WorkersReading
 from exporter.sources.directory import Directory
 
 ONE = WorkerReading("celery@one", ("default", "heavy"), slots=4, active=3, reserved=1)
@@ -23,6 +23,7 @@ class FakeCelery:
 
     depths: Mapping[str, QueueDepth] = field(default_factory=dict)
     workers: list[WorkerReading] = field(default_factory=list)
+    unanswered: tuple[str, ...] = ()
     asked: list[set[str]] = field(default_factory=list)
     visibility_timeout: float | None = 21_600.0
     questions: int = 0
@@ -32,8 +33,8 @@ class FakeCelery:
         found = {queue: self.depths[queue] for queue in self.asked[-1] if queue in self.depths}
         return BrokerReading(found, 0.002, 7, 1_000.0, 5_000, None)
 
-    def read_workers(self) -> list[WorkerReading]:
-        return self.workers
+    def read_workers(self) -> WorkersReading:
+        return WorkersReading(self.workers, self.unanswered)
 
     def read_visibility_timeout(self, worker: str) -> float | None:
         self.questions += worker == "celery@one"
@@ -137,6 +138,20 @@ class TestWorkers:
         tables = reader.read().tables
         assert get(tables, celery.WORKERS) == {("default",): 1, ("heavy",): 1}
         assert state.directory.workers == {"default": Workers(4, 4), "heavy": Workers(4, 4)}
+
+    def test_answers_that_were_not_waited_for_are_told_and_make_no_worker_gone(self) -> None:
+        api, clock = FakeCelery(workers=[ONE, TWO]), Clock()
+        state = make_state()
+        reader = WorkersReader(api, state, 30.0, clock)
+        reader.read()
+        api.workers, api.unanswered = [ONE._replace(slots=None, reserved=None)], ("active_queues", "stats", "reserved")
+        for _ in range(4):
+            clock.now += 60.0
+            reading = reader.read()
+        assert get(reading.tables, celery.WORKER_UP) == {("celery@one",): 1, ("celery@two",): 1}
+        assert get(reading.tables, celery.WORKER_SLOTS) == {("celery@one",): 4, ("celery@two",): 2}
+        assert get(reading.tables, celery.WORKER_RESERVED) == {("celery@two",): 0}
+        assert reading.notes[1].startswith("not all answers to active_queues, stats, reserved came within half of")
 
     def test_a_worker_that_no_longer_answers_is_down_with_the_tasks_it_had_and_then_forgotten(self) -> None:
         api, clock = FakeCelery(workers=[ONE]), Clock()
