@@ -28,6 +28,8 @@ BY_NUMBER = {
     3024: "timeout",
 }
 """The reason of an error by the number of MySQL or MariaDB."""
+LOCK_TIMEOUT_STATE = "55P03"
+LOCK_TIMEOUT_NUMBER = 1205
 BY_TEXT = (
     ("too many clients", "full"),
     ("remaining connection slots", "full"),
@@ -68,6 +70,12 @@ def classify(error: BaseException, name: str) -> tuple[str, str]:
 def is_full(message: str) -> bool:
     """Whether a message of `classify` says that the database has no free connection."""
     return "has no free connection" in message
+
+
+def is_lock_timeout(error: DBAPIError) -> bool:
+    """Whether a statement was given up because it waited too long for a lock."""
+    number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return getattr(error.orig, "sqlstate", None) == LOCK_TIMEOUT_STATE or number == LOCK_TIMEOUT_NUMBER
 
 
 def find_reason(error: BaseException) -> str:

@@ -68,6 +68,8 @@ class TablesReading(NamedTuple):
     """By table."""
     indices: Mapping[str, Collection[tuple[str, ...]]]
     """The columns of each valid index that covers all rows, by table."""
+    locked: Sequence[str] = ()
+    """Tables whose size could not be read because they are locked."""
 
 
 class StatementTotals(NamedTuple):
@@ -105,8 +107,9 @@ class Dialect(Protocol):
     def read_tables(self, run: Run) -> TablesReading:
         """Airflow's tables."""
 
-    def read_cleanable(self, run: Run, before: float) -> Mapping[str, float]:
-        """How many rows of each table are older than a time in Unix seconds, as the planner estimates."""
+    def read_cleanable(self, run: Run, before: float) -> tuple[Mapping[str, float], Sequence[str]]:
+        """How many rows of each table are older than a time in Unix seconds, as the planner estimates; and the tables
+        that are left out because they are locked."""
 
     def read_statements(self, run: Run) -> Mapping[str, StatementTotals] | None:
         """The totals of each statement since its statistics began, by an id; None where they are not collected."""

@@ -8,10 +8,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from sqlalchemy.exc import DBAPIError
+
 from exporter.metrics.catalogue import database
 from exporter.metrics.catalogue.database_names import TABLES
 from exporter.sources.database import mysql_sql as sql
 from exporter.sources.database.cleaning import RECENCY_COLUMNS
+from exporter.sources.database.errors import find_reason
+from exporter.sources.database.locked_tables import read_unlocked
 from exporter.sources.database.models import (
     LockWait,
     Right,
@@ -22,13 +26,18 @@ from exporter.sources.database.models import (
     StatementTotals,
     TablesReading,
 )
+from exporter.sources.database.mysql_locks import (
+    METADATA_WAIT,
+    MetadataLock,
+    find_holders,
+    guess_holders,
+    list_row_waits,
+)
 
 SERVER_COMMANDS = frozenset({"Daemon", "Binlog Dump", "Binlog Dump GTID", "Slave_IO", "Slave_SQL", "Slave_worker"})
 """Commands of threads that are not a client's connection."""
-METADATA_WAIT = "Waiting for table metadata lock"
 MAX_TEXTS = 500
 """Texts of statements that are read at once."""
-
 
 MISSING_PROCESS = "GRANT PROCESS ON *.* TO the exporter's user: sessions of others are not readable"
 MISSING_COLUMNS = (
@@ -36,20 +45,31 @@ MISSING_COLUMNS = (
 )
 
 
+MISSING_SCHEMA = (
+    "GRANT SELECT ON performance_schema.* TO the exporter's user: statements, names of clients, locks are not known"
+)
+SCHEMA_OFF = "performance_schema is off: statements, names of clients and reads without an index are not known"
+UNKNOWN_HOLDERS = "who holds a lock on the definition of a table is not known"
+MISSING_INSTRUMENT = f"enable wait/lock/metadata/sql/mdl in performance_schema.setup_instruments: {UNKNOWN_HOLDERS}"
+MISSING_PLUGIN = f"INSTALL SONAME 'metadata_lock_info': {UNKNOWN_HOLDERS}"
+
+Holders = Mapping[int, tuple[tuple[int, ...], str]]
+"""For sessions that wait for a metadata lock: those that hold it, and the table."""
+
+
 class ServerSettings(NamedTuple):
-    """ServerSettings of the server."""
+    """Settings of the server."""
 
     max_connections: int
     has_performance_schema: bool
-    page_size: int
+    """Whether it is on, and the user may read it."""
     version: str
 
 
 class MySql:
-    """MySQL 8."""
+    """MySQL 8 and later."""
 
     product = "mysql"
-    _waits = sql.MYSQL_WAITS
     _views: Mapping[str, str] = {
         "tablestats": "innodb_tablestats",
         "tables": "innodb_tables",
@@ -63,7 +83,7 @@ class MySql:
         return (
             "SET SESSION TRANSACTION READ ONLY",
             f"SET SESSION {self._limit_statements(timeout)}",
-            f"SET SESSION lock_wait_timeout = {max(1, round(timeout))}",
+            "SET SESSION lock_wait_timeout = 1",
         )
 
     def _limit_statements(self, timeout: float) -> str:
@@ -77,19 +97,28 @@ class MySql:
             program=sql.PROGRAM if with_names else "''", attributes=sql.ATTRIBUTES if with_names else ""
         )
         rows = run(statement)
-        waits = [*self._read_waits(run, settings), *list_metadata_waits(rows)]
+        waits = [*list_row_waits(self._read_waits(run, settings)), *self._list_metadata_waits(run, rows, settings)]
         return SessionsReading([build_session(row) for row in rows], waits, float(settings.max_connections))
 
-    def _read_waits(self, run: Run, settings: ServerSettings) -> Iterator[LockWait]:
-        if self.product == "mysql" and not settings.has_performance_schema:
-            return
-        blockers: defaultdict[int, list[int]] = defaultdict(list)
-        found: dict[int, tuple[float | None, str]] = {}
-        for waiting, blocking, since, table in run(self._waits):
-            blockers[waiting].append(blocking)
-            found[waiting] = to_float(since), clean_table(table)
-        for waiting, (since, table) in found.items():
-            yield LockWait(waiting, tuple(blockers[waiting]), since, table)
+    def _read_waits(self, run: Run, settings: ServerSettings) -> Sequence[Sequence[Any]]:
+        return run(sql.MYSQL_WAITS) if settings.has_performance_schema else ()
+
+    def _list_metadata_waits(
+        self, run: Run, rows: Sequence[Sequence[Any]], settings: ServerSettings
+    ) -> Iterator[LockWait]:
+        """Yield the sessions that wait for a lock on the definition of a table."""
+        since = {int(row[0]): float(row[9]) - float(row[6] or 0) for row in rows if row[7] == METADATA_WAIT}
+        holders = self._find_holders(run, since.keys(), settings) if since else {}
+        for session, moment in since.items():
+            blockers, table = holders.get(session, ((), ""))
+            yield LockWait(session, blockers, moment, table)
+
+    def _find_holders(self, run: Run, _: Collection[int], settings: ServerSettings) -> Holders:
+        if not settings.has_performance_schema:
+            return {}
+        return find_holders(
+            [MetadataLock(int(row[0]), row[1], row[2], row[3] == "GRANTED") for row in run(sql.METADATA_LOCKS)]
+        )
 
     def read_server(self, run: Run) -> ServerReading:
         """The server."""
@@ -130,12 +159,13 @@ class MySql:
             values[database.SEQUENTIAL_ROWS] = {name: float(n) for name, n in run(sql.SEQUENTIAL) if name in TABLES}
         return TablesReading(values, group_indices(run(sql.INDICES.format(**self._views))))
 
-    def read_cleanable(self, run: Run, before: float) -> Mapping[str, float]:
-        """How many rows are older, as the optimizer estimates."""
+    def read_cleanable(self, run: Run, before: float) -> tuple[Mapping[str, float], Sequence[str]]:
+        """How many rows are older, as the optimizer estimates, and the tables that are locked."""
         moment = datetime.fromtimestamp(before, UTC).strftime("%Y-%m-%d %H\\:%M\\:%S")
         known = [row for row in run(sql.READABLE) if RECENCY_COLUMNS.get(row[0]) == row[1]]
-        estimates = ((table, explain(run, table, column, moment)) for table, column in known)
-        return {table: rows for table, rows in estimates if rows is not None}
+        columns: dict[str, str] = {row[0]: row[1] for row in known}
+        estimates, locked = read_unlocked(run, columns, lambda table: explain(run, table, columns[table], moment))
+        return {table: rows for table, rows in estimates.items() if rows is not None}, locked
 
     def read_statements(self, run: Run) -> Mapping[str, StatementTotals] | None:
         """The totals by digest."""
@@ -152,30 +182,30 @@ class MySql:
     def check_rights(self, run: Run) -> Sequence[Right]:
         """What the user may read, and may not."""
         granted = " ".join(str(row[0]).upper() for row in run(sql.GRANTS))
-        everything = "ALL PRIVILEGES ON *.*" in granted
-        process = everything or "PROCESS" in granted
-        settings = read_settings(run)
-        schema = everything or "PERFORMANCE_SCHEMA" in granted or self.product == "mariadb"
+        process = may_read(run, sql.NEEDS_PROCESS)
+        schema = read_settings(run).has_performance_schema
+        is_on = bool(run(sql.SETTINGS)[0][1])
         known = any(RECENCY_COLUMNS.get(row[0]) == row[1] for row in run(sql.READABLE))
-        off = "performance_schema is off: statements, names of clients and reads without an index are not known"
-        return [
+        rights = [
             Right("PROCESS", "" if process else MISSING_PROCESS, is_needed=True),
-            Right("performance_schema", "" if settings.has_performance_schema else off),
-            Right("SELECT on it", "" if schema else "GRANT SELECT ON performance_schema.* TO the exporter's user"),
+            Right("performance_schema", "" if is_on else SCHEMA_OFF),
+            Right("SELECT on it", "" if schema or not is_on else MISSING_SCHEMA),
+            Right("metadata locks", self._check_holders(run, has_schema=schema)),
             Right("columns with times", "" if known else MISSING_COLUMNS),
-            *(
-                [Right("least rights", "the user may do everything; create one with PROCESS only")]
-                if everything
-                else []
-            ),
         ]
+        if "ALL PRIVILEGES ON *.*" in granted or "SUPER" in granted:
+            rights.append(Right("least rights", "the user may do everything; create one with PROCESS only"))
+        return rights
+
+    def _check_holders(self, run: Run, *, has_schema: bool) -> str:
+        """What is missing to know who holds a lock on the definition of a table; empty if nothing."""
+        return "" if has_schema and run(sql.INSTRUMENT) else MISSING_INSTRUMENT if has_schema else UNKNOWN_HOLDERS
 
 
 class MariaDb(MySql):
     """MariaDB 10.6 and later."""
 
     product = "mariadb"
-    _waits = sql.MARIADB_WAITS
     _views: Mapping[str, str] = {
         "tablestats": "innodb_sys_tablestats",
         "tables": "innodb_sys_tables",
@@ -186,11 +216,33 @@ class MariaDb(MySql):
     def _limit_statements(self, timeout: float) -> str:
         return f"max_statement_time = {timeout:.3f}"
 
+    def _read_waits(self, run: Run, _settings: ServerSettings) -> Sequence[Sequence[Any]]:
+        return run(sql.MARIADB_WAITS)
+
+    def _find_holders(self, run: Run, waiting: Collection[int], _settings: ServerSettings) -> Holders:
+        if not run(sql.PLUGIN):
+            return {}
+        return guess_holders([(int(row[0]), int(row[1]), row[2]) for row in run(sql.PLUGIN_LOCKS)], waiting)
+
+    def _check_holders(self, run: Run, *, has_schema: bool) -> str:  # noqa: ARG002 - it is the plugin that knows them
+        return "" if run(sql.PLUGIN) else MISSING_PLUGIN
+
 
 def read_settings(run: Run) -> ServerSettings:
-    """ServerSettings of the server."""
-    limit, has_performance_schema, page_size, version = run(sql.SETTINGS)[0]
-    return ServerSettings(int(limit), bool(has_performance_schema), int(page_size), str(version))
+    """Settings of the server."""
+    limit, is_on, version = run(sql.SETTINGS)[0]
+    return ServerSettings(int(limit), bool(is_on) and may_read(run, sql.NEEDS_SCHEMA), str(version))
+
+
+def may_read(run: Run, statement: str) -> bool:
+    """Whether the user may run a statement: tried, because grants may come from roles."""
+    try:
+        run(statement)
+    except DBAPIError as error:
+        if find_reason(error) != "forbidden":
+            raise
+        return False
+    return True
 
 
 def build_session(row: Sequence[Any]) -> Session:
@@ -215,13 +267,6 @@ def build_session(row: Sequence[Any]) -> Session:
     )
 
 
-def list_metadata_waits(rows: Iterable[Sequence[Any]]) -> Iterator[LockWait]:
-    """Yield the sessions that wait for a lock on the definition of a table; who holds it is not known."""
-    for row in rows:
-        if row[7] == METADATA_WAIT:
-            yield LockWait(int(row[0]), (), float(row[9]) - float(row[6] or 0), "")
-
-
 def group_indices(rows: Iterable[Sequence[Any]]) -> dict[str, list[tuple[str, ...]]]:
     """The columns of each index by table; InnoDB ends the name of the table with #P# for partitions."""
     columns: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
@@ -241,11 +286,6 @@ def explain(run: Run, table: str, column: str, before: str) -> float | None:
         return None
     rows, filtered = named.get("rows"), named.get("filtered")
     return None if rows is None else float(rows) * (float(filtered) if filtered is not None else 100.0) / 100
-
-
-def clean_table(name: str | None) -> str:
-    """The table of a name such as `airflow`.`dag_run`."""
-    return (name or "").replace("`", "").rpartition(".")[2]
 
 
 def to_float(value: Any) -> float | None:  # noqa: ANN401

@@ -12,9 +12,9 @@ PROGRAM = "coalesce(a.attr_value, '')"
 ATTRIBUTES = """
 LEFT JOIN performance_schema.session_connect_attrs a ON a.processlist_id = p.id AND a.attr_name = 'program_name'
 """
-SETTINGS = """
-SELECT @@max_connections, @@performance_schema, @@innodb_page_size, version()
-"""
+SETTINGS = "SELECT @@max_connections, @@performance_schema, version()"
+NEEDS_PROCESS = "SELECT 1 FROM information_schema.innodb_trx LIMIT 1"
+NEEDS_SCHEMA = "SELECT 1 FROM performance_schema.threads LIMIT 1"
 MARIADB_WAITS = """
 SELECT r.trx_mysql_thread_id, b.trx_mysql_thread_id, UNIX_TIMESTAMP(r.trx_wait_started), l.lock_table
 FROM information_schema.innodb_lock_waits w
@@ -28,6 +28,27 @@ FROM performance_schema.data_lock_waits w
 JOIN information_schema.innodb_trx r ON r.trx_id = w.requesting_engine_transaction_id
 JOIN information_schema.innodb_trx b ON b.trx_id = w.blocking_engine_transaction_id
 LEFT JOIN performance_schema.data_locks l ON l.engine_lock_id = w.requesting_engine_lock_id
+"""
+METADATA_LOCKS = """
+SELECT t.processlist_id, m.object_name, m.lock_type, m.lock_status
+FROM performance_schema.metadata_locks m
+JOIN performance_schema.threads t ON t.thread_id = m.owner_thread_id
+WHERE m.object_type = 'TABLE' AND m.object_schema = database() AND t.processlist_id IS NOT NULL
+"""
+INSTRUMENT = """
+SELECT 1 FROM performance_schema.setup_instruments WHERE name = 'wait/lock/metadata/sql/mdl' AND enabled = 'YES'
+"""
+PLUGIN = """
+SELECT 1 FROM information_schema.plugins WHERE plugin_name = 'METADATA_LOCK_INFO' AND plugin_status = 'ACTIVE'
+"""
+# The plugin shows locks that are held, not those that are waited for: the statement that waits names its table. It is
+# compared inside the database.
+PLUGIN_LOCKS = r"""
+SELECT p.id, m.thread_id, m.table_name
+FROM information_schema.processlist p
+JOIN information_schema.metadata_lock_info m
+    ON m.thread_id <> p.id AND m.table_schema = database() AND p.info REGEXP concat('\\b', m.table_name, '\\b')
+WHERE p.state = 'Waiting for table metadata lock'
 """
 STATUS = """
 SHOW GLOBAL STATUS WHERE variable_name IN (
@@ -60,7 +81,8 @@ ORDER BY i.index_id, f.pos
 READABLE = """
 SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = database()
 """
-EXPLAIN = "EXPLAIN SELECT 1 FROM `{table}` WHERE `{column}` < '{before}'"
+# MySQL's default may be a tree.
+EXPLAIN = "EXPLAIN FORMAT=TRADITIONAL SELECT 1 FROM `{table}` WHERE `{column}` < '{before}'"
 STATEMENTS = """
 SELECT digest, sum(count_star), sum(sum_timer_wait) / 1000000000000, sum(sum_rows_sent + sum_rows_affected)
 FROM performance_schema.events_statements_summary_by_digest

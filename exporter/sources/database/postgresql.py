@@ -10,6 +10,7 @@ from exporter.metrics.catalogue import database
 from exporter.metrics.catalogue.database_names import TABLES
 from exporter.sources.database import postgresql_sql as sql
 from exporter.sources.database.cleaning import RECENCY_COLUMNS
+from exporter.sources.database.locked_tables import LockedError, read_past_lock, read_unlocked
 from exporter.sources.database.models import (
     LockWait,
     Right,
@@ -30,8 +31,8 @@ STATES = {
     "idle in transaction": "idle_in_transaction",
     "idle in transaction (aborted)": "idle_in_transaction",
 }
-LOCK_TIMEOUT_RATIO = 0.5
-"""Of the time of a statement: how long it may wait for a lock, so that nothing queues behind it for long."""
+LOCK_TIMEOUT = 0.5
+"""Seconds that a statement may wait for a lock, and half of its own time at most: nothing queues behind it for long."""
 SERVER_FAMILIES = (
     database.SERVER_START,
     database.SIZE,
@@ -47,9 +48,9 @@ SERVER_FAMILIES = (
     database.REPLICATION_BYTES,
 )
 """In the order of the columns of SERVER (after the version) and REPLICATION."""
+SIZE_FAMILIES = (database.TABLE_BYTES, database.INDEX_BYTES)
+"""In the order of the columns of SIZES, after the name."""
 TABLE_FAMILIES = (
-    database.TABLE_BYTES,
-    database.INDEX_BYTES,
     database.LIVE_ROWS,
     database.DEAD_ROWS,
     database.LAST_VACUUM,
@@ -72,7 +73,7 @@ class PostgreSql:
     def list_limits(self, timeout: float) -> Sequence[str]:
         """One statement with the limits of the transaction."""
         milliseconds = max(1, round(timeout * 1000))
-        locks = max(1, round(milliseconds * LOCK_TIMEOUT_RATIO))
+        locks = max(1, round(min(LOCK_TIMEOUT, timeout / 2) * 1000))
         limits = f"SET LOCAL statement_timeout = {milliseconds}; SET LOCAL lock_timeout = {locks}"
         return (f"SET TRANSACTION READ ONLY; {limits}",)
 
@@ -96,7 +97,8 @@ class PostgreSql:
 
     def read_tables(self, run: Run) -> TablesReading:
         """Airflow's tables."""
-        where = {"schema": find_schema(run), "tables": list(TABLES)}
+        schema = find_schema(run)
+        where = {"schema": schema, "tables": list(TABLES)}
         rows = run(sql.TABLES, **where)
         values = {
             family: {row[0]: to_float(row[place]) for row in rows} for place, family in enumerate(TABLE_FAMILIES, 1)
@@ -104,19 +106,19 @@ class PostgreSql:
         indices: dict[str, list[tuple[str, ...]]] = {row[0]: [] for row in rows}
         for table, columns in run(sql.INDICES, **where):
             indices.setdefault(table, []).append(tuple(columns))
-        return TablesReading(values, indices)
+        sizes, locked = read_sizes(run, schema, [row[0] for row in rows])
+        for place, family in enumerate(SIZE_FAMILIES):
+            values[family] = {table: to_float(found[place]) for table, found in sizes.items()}
+        return TablesReading(values, indices, locked)
 
-    def read_cleanable(self, run: Run, before: float) -> Mapping[str, float]:
-        """How many rows are older, as the planner estimates."""
+    def read_cleanable(self, run: Run, before: float) -> tuple[Mapping[str, float], Sequence[str]]:
+        """How many rows are older, as the planner estimates, and the tables that are locked."""
         schema = find_schema(run)
         columns = sorted(set(RECENCY_COLUMNS.values()))
         known = run(sql.ESTIMABLE, schema=schema, tables=list(RECENCY_COLUMNS), columns=columns)
         moment = datetime.fromtimestamp(before, UTC).isoformat()
-        return {
-            table: explain(run, schema, table, column, moment)
-            for table, column in known
-            if RECENCY_COLUMNS[table] == column
-        }
+        tables = [table for table, column in known if RECENCY_COLUMNS[table] == column]
+        return read_unlocked(run, tables, lambda table: explain(run, schema, table, RECENCY_COLUMNS[table], moment))
 
     def read_statements(self, run: Run) -> Mapping[str, StatementTotals] | None:
         """The totals by query id."""
@@ -161,6 +163,19 @@ def may_read_column(run: Run, schema: str, table: str, column: str) -> bool:
     """Whether the user may read a column; False if there is none."""
     rows = run(sql.MAY_READ, schema=schema, table=table, column=column)
     return bool(rows and rows[0][0])
+
+
+def read_sizes(run: Run, schema: str, tables: Sequence[str]) -> tuple[dict[str, Sequence[Any]], list[str]]:
+    """The sizes of tables and their indices, and the tables that are locked: to look at a size takes a lock."""
+
+    def read_some(*some: str) -> dict[str, Sequence[Any]]:
+        return {name: sizes for name, *sizes in run(sql.SIZES, schema=schema, tables=list(some))}
+
+    try:
+        return read_past_lock(run, read_some, *tables), []
+    except LockedError:
+        found, locked = read_unlocked(run, tables, read_some)
+        return {name: sizes for one in found.values() for name, sizes in one.items()}, locked
 
 
 def find_schema(run: Run) -> str:

@@ -72,14 +72,17 @@ FROM pg_catalog.pg_stat_replication
 TABLES = """
 SELECT
     relname,
-    pg_catalog.pg_table_size(relid),
-    pg_catalog.pg_indexes_size(relid),
     n_live_tup,
     n_dead_tup,
     extract(epoch FROM greatest(last_autovacuum, last_vacuum)),
     extract(epoch FROM greatest(last_autoanalyze, last_analyze)),
     seq_scan,
     seq_tup_read
+FROM pg_catalog.pg_stat_all_tables
+WHERE schemaname = :schema AND relname = ANY(:tables)
+"""
+SIZES = """
+SELECT relname, pg_catalog.pg_table_size(relid), pg_catalog.pg_indexes_size(relid)
 FROM pg_catalog.pg_stat_all_tables
 WHERE schemaname = :schema AND relname = ANY(:tables)
 """

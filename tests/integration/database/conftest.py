@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import NOT_RUN
-from tests.integration.database.servers import SCHEMA, MariaDb, PgBouncer, Postgres, find_postgres
+from tests.integration.database.servers import SCHEMA, MariaDb, MySql, PgBouncer, Postgres, find_mysql, find_postgres
 
 PASSWORD = "sesame-open-metrics"
 AIRFLOW_PASSWORD = "sesame-open-airflow"
@@ -24,7 +24,7 @@ GRANT SELECT (dttm) ON log TO exporter;
 GRANT SELECT (start_date) ON task_instance, dag_run TO exporter;
 CREATE EXTENSION pg_stat_statements;
 """
-MARIADB_RIGHTS = f"""
+MYSQL_RIGHTS = f"""
 CREATE DATABASE airflow;
 CREATE USER airflow@'%' IDENTIFIED BY '{AIRFLOW_PASSWORD}';
 GRANT ALL ON airflow.* TO airflow@'%';
@@ -65,17 +65,26 @@ def pgbouncer(postgres: Postgres) -> Iterator[PgBouncer]:
         server.remove()
 
 
-@pytest.fixture(scope="module")
-def mariadb() -> Iterator[MariaDb]:
-    """MariaDB with Airflow's database."""
-    if shutil.which("mariadb-install-db") is None:
-        pytest.skip(f"{NOT_RUN}: mariadb-server is not installed")
-    server = MariaDb()
+@pytest.fixture(scope="module", params=["mariadb", "mysql"])
+def mysql(request: pytest.FixtureRequest) -> Iterator[MariaDb]:
+    """MariaDB, then MySQL, with Airflow's database."""
+    server = build_mysql(request.param)
     try:
         server.start()
-        server.run(MARIADB_RIGHTS)
+        server.run(MYSQL_RIGHTS)
         server.run(SCHEMA, "airflow")
         server.run("GRANT SELECT (dttm) ON airflow.log TO exporter@'%';")
         yield server
     finally:
         server.remove()
+
+
+def build_mysql(product: str) -> MariaDb:
+    if product == "mariadb":
+        if shutil.which("mariadb-install-db") is None:
+            pytest.skip(f"{NOT_RUN}: mariadb-server is not installed")
+        return MariaDb()
+    program = find_mysql()
+    if program is None:
+        pytest.skip(f"{NOT_RUN}: MySQL's mysqld is not installed; MYSQLD may name it")
+    return MySql(program)

@@ -14,6 +14,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import pymysql
+from pymysql.constants import CLIENT
+
 HOST = "127.0.0.1"
 PATIENCE = 120.0
 """Seconds that a server may take to start or stop on a busy machine."""
@@ -160,26 +163,68 @@ class PgBouncer(Server):
 class MariaDb(Server):
     """MariaDB with the performance schema."""
 
+    product = "mariadb"
+    options: Sequence[str] = ("--no-defaults", "--performance-schema=ON")
+
     def __init__(self) -> None:
         super().__init__("mysql")
+        self.create_data()
+
+    def create_data(self) -> None:
         user = ["--user=mysql"] if self.user else []
         install = shutil.which("mariadb-install-db") or "mariadb-install-db"
         self.call(
             install, "--no-defaults", f"--datadir={self.folder}/data", "--auth-root-authentication-method=normal", *user
         )
 
+    def find_program(self) -> str:
+        return shutil.which("mariadbd") or "/usr/sbin/mariadbd"
+
     def start(self, *options: str) -> None:
-        program = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
         folder = self.folder
         given = [f"--datadir={folder}/data", f"--port={self.port}", f"--socket={folder}/sock", f"--bind-address={HOST}"]
-        small = ["--innodb-buffer-pool-size=16M", "--max-connections=15", "--performance-schema=ON"]
-        self.launch([program, "--no-defaults", *given, *small, "--skip-name-resolve", *options])
+        small = ["--innodb-buffer-pool-size=16M", "--max-connections=15", "--skip-name-resolve"]
+        self.launch([self.find_program(), *self.options, *given, *small, *options])
 
-    def run(self, statements: str, database: str = "") -> str:
+    def run(self, statements: str, database: str = "") -> None:
         """Run statements as root."""
-        client = shutil.which("mariadb") or "mariadb"
-        where = ["--no-defaults", "-N", f"--socket={self.folder}/sock", "-u", "root"]
-        return self.call(client, *where, *([database] if database else []), text=statements)
+        connection = pymysql.connect(
+            unix_socket=f"{self.folder}/sock",
+            user="root",
+            database=database or None,
+            client_flag=CLIENT.MULTI_STATEMENTS,
+            autocommit=True,
+        )
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statements)
+            while cursor.nextset():
+                pass
 
     def url(self, user: str, password: str, database: str = "airflow") -> str:
         return f"mysql+mysqldb://{user}:{password}@{HOST}:{self.port}/{database}"
+
+
+class MySql(MariaDb):
+    """MySQL 8 or later."""
+
+    product = "mysql"
+    options = ("--no-defaults", "--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=")
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        super().__init__()
+
+    def create_data(self) -> None:
+        self.call(self.program, "--no-defaults", "--initialize-insecure", f"--datadir={self.folder}/data")
+
+    def find_program(self) -> str:
+        return self.program
+
+
+def find_mysql() -> str | None:
+    """The server of MySQL: MYSQLD, or a mysqld in PATH that is not MariaDB's."""
+    program = os.environ.get("MYSQLD") or shutil.which("mysqld") or "/usr/sbin/mysqld"
+    if not Path(program).exists():
+        return None
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+    return program if version and "MariaDB" not in version else None

@@ -149,6 +149,31 @@ class TestTables:
         assert 850 < read(source, "cleanable")[database.CLEANABLE_ROWS]["log",] < 970, "older than 90 days are 910"
         source.close()
 
+    def test_what_a_lock_on_a_table_hides_stays_and_the_rest_is_read(
+        self, url: str, airflow: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        postgres.run("INSERT INTO task_instance (id, start_date) SELECT n, now() FROM generate_series(7001, 7099) n")
+        postgres.run("INSERT INTO log (id, dttm) SELECT n, now() FROM generate_series(7001, 7099) n; ANALYZE;")
+        source = open_source(monkeypatch, url)
+        tables, cleanable = (one for one in source.readers if one.name in ("tables", "cleanable"))
+        before, rows = tables.read().tables, cleanable.read().tables[database.CLEANABLE_ROWS]
+        postgres.run("INSERT INTO slot_pool (id) SELECT generate_series(100, 3000)")
+        with connect(airflow, "airflow-db-migrate") as migration:
+            migration.execute(text("LOCK TABLE log, task_instance IN ACCESS EXCLUSIVE MODE"))
+            started = time.monotonic()
+            reading, estimate = tables.read(), cleanable.read()
+            assert time.monotonic() - started < 5
+            migration.rollback()
+        for family in (database.TABLE_BYTES, database.INDEX_BYTES, database.LIVE_ROWS):
+            assert reading.tables[family]["log",] == before[family]["log",]
+            assert reading.tables[family].keys() == before[family].keys()
+        assert reading.tables[database.TABLE_BYTES]["slot_pool",] > before[database.TABLE_BYTES]["slot_pool",]
+        assert estimate.tables[database.CLEANABLE_ROWS].keys() == rows.keys() >= {("log",)}
+        for one in (reading, estimate):
+            assert one.notes[-1] == "a lock hides these tables, whose last known values stay: log, task_instance"
+        assert len(tables.read().notes) == len(reading.notes) - 1
+        source.close()
+
 
 class TestServer:
     def test_transactions_deadlocks_and_temporary_files(

@@ -52,15 +52,20 @@ class TablesReader:
     def __init__(self, api: DatabaseApi, interval: float) -> None:
         self.interval = interval
         self._api = api
+        self._last: Mapping[Family, Mapping[Labels, float]] = {}
 
     def read(self) -> Reading:
-        """Read once. Raises ReaderError."""
+        """Read once; what a lock hides is kept from the last reading. Raises ReaderError."""
         with self._api.transaction() as run:
             reading = self._api.dialect.read_tables(run)
         tables: dict[Family, Mapping[Labels, float]] = {
-            family: {(table,): value for table, value in reading.values.get(family, {}).items() if value is not None}
+            family: {
+                **keep_locked(self._last.get(family, {}), reading.locked),
+                **{(table,): value for table, value in reading.values.get(family, {}).items() if value is not None},
+            }
             for family in self.families
         }
+        self._last = tables
         tables[database.INDEX_PRESENT] = find_indices(reading)
         found = len(reading.values.get(database.TABLE_BYTES, {}))
         missing = [
@@ -69,6 +74,7 @@ class TablesReader:
         notes = [f"{found} tables of Airflow"]
         if missing:
             notes.append("missing indices: " + ", ".join(missing))
+        notes += list_locked(reading.locked)
         return Reading(tables, notes=notes)
 
 
@@ -100,11 +106,25 @@ class CleanableReader:
         self._api = api
         self._retention = retention
         self._clock = clock
+        self._last: Mapping[Labels, float] = {}
 
     def read(self) -> Reading:
-        """Read once. Raises ReaderError."""
+        """Read once; what a lock hides is kept from the last reading. Raises ReaderError."""
         with self._api.transaction() as run:
-            rows = self._api.dialect.read_cleanable(run, self._clock() - self._retention)
+            found, locked = self._api.dialect.read_cleanable(run, self._clock() - self._retention)
+        rows = keep_locked(self._last, locked)
+        rows.update(((table,), value) for table, value in found.items())
+        self._last = rows
         total = sum(rows.values())
         note = f"about {total:.0f} rows in {len(rows)} tables" if rows else "no table can be estimated: see check"
-        return Reading({database.CLEANABLE_ROWS: {(table,): value for table, value in rows.items()}}, notes=[note])
+        return Reading({database.CLEANABLE_ROWS: rows}, notes=[note, *list_locked(locked)])
+
+
+def keep_locked(last: Mapping[Labels, float], locked: Collection[str]) -> dict[Labels, float]:
+    """The values of the last reading of tables that are locked now."""
+    return {labels: value for labels, value in last.items() if labels[0] in locked}
+
+
+def list_locked(locked: Collection[str]) -> list[str]:
+    """What the page /sources says of tables that are locked."""
+    return [f"a lock hides these tables, whose last known values stay: {', '.join(sorted(locked))}"] if locked else []

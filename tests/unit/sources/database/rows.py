@@ -45,6 +45,7 @@ class FakeDatabase:
     texts: Mapping[str, str] = field(default_factory=dict)
     tables: TablesReading = field(default_factory=lambda: TablesReading({}, {}))
     cleanable: Mapping[str, float] = field(default_factory=dict)
+    locked: Sequence[str] = ()
     asked: list[Any] = field(default_factory=list)
     product = "postgresql"
 
@@ -68,9 +69,9 @@ class FakeDatabase:
     def read_tables(self, _run: Run) -> TablesReading:
         return self.tables
 
-    def read_cleanable(self, _run: Run, before: float) -> Mapping[str, float]:
+    def read_cleanable(self, _run: Run, before: float) -> tuple[Mapping[str, float], Sequence[str]]:
         self.asked.append(before)
-        return self.cleanable
+        return self.cleanable, self.locked
 
     def read_statements(self, _run: Run) -> Mapping[str, StatementTotals] | None:
         return self.statements

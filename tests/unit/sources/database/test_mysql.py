@@ -1,4 +1,4 @@
-"""MySQL's dialect with plain rows: MySQL itself is not run in the tests, MariaDB is (tests/integration/database)."""
+"""MySQL's dialect with plain rows; the real ones are in tests/integration/database."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from exporter.metrics.catalogue import database
-from exporter.sources.database import mysql_sql as sql
 from exporter.sources.database.models import LockWait
 from exporter.sources.database.mysql import MariaDb, MySql, build_session, explain, group_indices
+from exporter.sources.database.mysql_locks import MetadataLock, find_holders, guess_holders
 
-SETTINGS = [(151, 1, 16_384, "8.0.36-0ubuntu0")]
+SETTINGS = [(151, 1, "8.0.36-0ubuntu0")]
 SCHEDULER = (7, "airflow-scheduler", "airflow", 1, "Sleep", "10.0.0.5:4711", 90, "", 1000.5, 2000.0, 0)
 WAITING = (8, "", "airflow", 1, "Query", "localhost", 30, "Waiting for table metadata lock", None, 2000.0, 0)
 DUMP = (9, "", "replica", None, "Binlog Dump", "10.0.0.9:1", 9_000, "", None, 2000.0, 0)
@@ -53,7 +53,7 @@ def test_sessions_and_locks_of_mysql() -> None:
 
 
 def test_without_the_performance_schema_names_and_row_locks_are_unknown() -> None:
-    off = [(151, 0, 16_384, "8.0.36")]
+    off = [(151, 0, "8.0.36")]
     run = Rows({"@@max_connections": off, "processlist": [WAITING]})
     reading = MySql().read_sessions(run)
     assert reading.waits == [LockWait(8, (), 1970.0, "")], "a lock on the definition of a table"
@@ -124,17 +124,27 @@ def test_an_estimate_without_an_index_would_be_a_guess(plan: Plan, rows: float |
     assert explain(Rows({"EXPLAIN": [plan]}), "log", "dttm", "2026-01-01") == rows
 
 
+HOLDER = MetadataLock(7, "job", "SHARED_READ", is_granted=True)
+OTHER = MetadataLock(6, "log", "EXCLUSIVE", is_granted=True)
+ALTER = MetadataLock(8, "job", "EXCLUSIVE", is_granted=False)
+READ = MetadataLock(9, "job", "SHARED_READ", is_granted=False)
+
+
 @pytest.mark.parametrize(
-    ("grants", "missing"),
+    ("locks", "holders"),
     [
-        (["GRANT ALL PRIVILEGES ON *.* TO `root`@`%`"], {"least rights", "columns with times"}),
-        (["GRANT USAGE ON *.* TO `x`@`%`"], {"PROCESS", "SELECT on it", "columns with times"}),
-        (
-            ["GRANT PROCESS ON *.* TO `x`@`%`", "GRANT SELECT ON `performance_schema`.* TO `x`@`%`"],
-            {"columns with times"},
-        ),
+        ([HOLDER, OTHER, ALTER], {8: ((7,), "job")}),
+        ([HOLDER, ALTER, READ], {8: ((7,), "job"), 9: ((8,), "job")}),
+        ([OTHER, READ._replace(table="log")], {9: ((6,), "log")}),
+        ([HOLDER, READ], {9: ((), "job")}),
+        ([HOLDER._replace(type="SHARED_NO_WRITE"), READ._replace(type="SHARED_WRITE")], {9: ((7,), "job")}),
+        ([HOLDER._replace(type="SHARED_WRITE"), READ._replace(type="SHARED_HIGH_PRIO")], {9: ((), "job")}),
     ],
 )
-def test_missing_rights(grants: list[str], missing: set[str]) -> None:
-    run = Rows({sql.GRANTS: [(one,) for one in grants], "@@max_connections": SETTINGS})
-    assert {right.name for right in MySql().check_rights(run) if right.missing} == missing
+def test_who_holds_a_metadata_lock(locks: list[MetadataLock], holders: dict[int, tuple[tuple[int, ...], str]]) -> None:
+    assert find_holders(locks) == holders
+
+
+def test_where_only_held_locks_are_known_those_who_do_not_wait_come_first() -> None:
+    rows = [(8, 7, "job"), (9, 8, "job"), (9, 7, "job"), (9, 5, "log")]
+    assert guess_holders(rows, [8, 9]) == {8: ((7,), "job"), 9: ((7, 8), "job")}

@@ -176,3 +176,14 @@ class TestTables:
         reading = CleanableReader(api, 400.0, 3600, clock=lambda: NOW).read()
         assert reading.tables == {database.CLEANABLE_ROWS: {("log",): 7.0}}
         assert api.asked == [600.0]
+
+    def test_what_a_lock_hides_is_kept_until_it_can_be_read(self) -> None:
+        api = FakeDatabase(cleanable={"log": 7.0, "job": 2.0})
+        reader = CleanableReader(api, 400.0, 3600, clock=lambda: NOW)
+        reader.read()
+        api.cleanable, api.locked = {"job": 3.0}, ["log", "xcom"]
+        reading = reader.read()
+        assert reading.tables[database.CLEANABLE_ROWS] == {("log",): 7.0, ("job",): 3.0}
+        assert reading.notes[1] == "a lock hides these tables, whose last known values stay: log, xcom"
+        api.cleanable, api.locked = {"job": 4.0}, []
+        assert reader.read().tables[database.CLEANABLE_ROWS] == {("job",): 4.0}
