@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,21 +135,37 @@ class Sentinel(NamedTuple):
     fail: Callable[[], None]
 
 
+def list_tls(certificates: Path) -> dict[str, str]:
+    """The settings of a Redis that speaks TLS with clients and other servers."""
+    files = {"cert": "server.crt", "key": "server.key", "ca-cert": "ca.crt"}
+    paths = {f"tls-{name}-file": str(certificates / file) for name, file in files.items()}
+    return paths | {"tls-auth-clients": "no", "tls-replication": "yes"}
+
+
 @contextmanager
-def run_sentinel(folder: Path, master_name: str) -> Iterator[Sentinel]:
-    """A master, a replica, and a Sentinel that asks for a password as they do."""
+def run_sentinel(folder: Path, master_name: str, tls: Mapping[str, str] | None = None) -> Iterator[Sentinel]:
+    """A master, a replica, and a Sentinel that asks for a password as they do; with TLS they speak nothing else."""
     program, port = find_redis(), free_port()
     assert program, "redis-server is not in PATH"
     places = {name: folder / name for name in ("master", "replica", "sentinel")}
     for place in places.values():
         place.mkdir(parents=True)
     with ExitStack() as stack, ExitStack() as first:
-        master = first.enter_context(run_redis(places["master"], "--masterauth", PASSWORD))
-        follow = ("--replicaof", f"127.0.0.1 {master.port}", "--masterauth", PASSWORD)
-        stack.enter_context(run_redis(places["replica"], *follow))
+        encrypted = [word for key, value in (tls or {}).items() for word in (f"--{key}", value)]
+
+        def start(place: str, *options: str) -> AbstractContextManager[Address]:
+            at = free_port()
+            ports = ("--port", "0", "--tls-port", str(at)) if tls else ()
+            return run_redis(places[place], "--masterauth", PASSWORD, *options, *ports, *encrypted, port=at)
+
+        master = first.enter_context(start("master"))
+        stack.enter_context(start("replica", "--replicaof", f"127.0.0.1 {master.port}"))
         file = places["sentinel"] / "sentinel.conf"
+        ports = f"port 0\ntls-port {port}\n" if tls else f"port {port}\n"
         file.write_text(
-            f"port {port}\nbind 127.0.0.1\nrequirepass {PASSWORD}\n"
+            ports
+            + "".join(f"{key} {value}\n" for key, value in (tls or {}).items())
+            + f"bind 127.0.0.1\nrequirepass {PASSWORD}\n"
             f"sentinel monitor {master_name} 127.0.0.1 {master.port} 1\n"
             f"sentinel auth-pass {master_name} {PASSWORD}\n"
             f"sentinel down-after-milliseconds {master_name} 1000\n"

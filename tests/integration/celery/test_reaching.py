@@ -153,6 +153,29 @@ class TestSentinel:
         assert found[celery.BROKER_MEMORY][()] > 100_000
         source.close()
 
+    def test_tls_of_sentinel_and_of_the_servers(
+        self,
+        certificates: Path,
+        tmp_path: Path,
+        options: Path,
+        start_worker: StartWorker,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        ca_file = certificates / "ca.crt"
+        given = json.loads(options.read_text())
+        given["sentinel_kwargs"] |= {"ssl": True, "ssl_ca_certs": str(ca_file)}
+        options.write_text(json.dumps(given))
+        with servers.run_sentinel(tmp_path, MASTER, servers.list_tls(certificates)) as sentinel:
+            environment = {"BROKER_OPTIONS": options.read_text(), "BROKER_CA_FILE": str(ca_file)}
+            start_worker(sentinel.url, "heavy", WORKER, environment=environment)
+            source = open_source(sentinel.url, monkeypatch, ca_file, options_file=options)
+            assert wait_until_up(source)[celery.WORKER_SLOTS] == {(WORKER,): 2}
+            source.close()
+            del given["sentinel_kwargs"]["ssl_ca_certs"]
+            options.write_text(json.dumps(given))
+            with pytest.raises(ReaderError, match="No master found"):
+                open_source(sentinel.url, monkeypatch, ca_file, options_file=options)
+
     def test_a_master_that_sentinel_does_not_know(
         self, sentinel: servers.Sentinel, options: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -24,7 +24,7 @@ app.conf.update(
 if CA_FILE:
     app.conf.broker_use_ssl = (
         {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": CA_FILE}
-        if app.conf.broker_url.startswith("rediss")
+        if app.conf.broker_url.startswith(("rediss", "sentinel"))
         else {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": CA_FILE, "server_hostname": "127.0.0.1"}
     )
 

@@ -145,6 +145,7 @@ class TestWorkers:
         reader = WorkersReader(api, state, 30.0, clock)
         reader.read()
         api.workers, api.unanswered = [ONE._replace(slots=None, reserved=None)], ("active_queues", "stats", "reserved")
+        reading = reader.read()
         for _ in range(4):
             clock.now += 60.0
             reading = reader.read()
