@@ -38,6 +38,7 @@ COUNTED: Mapping[str, str] = {
     "run_type": "run types",
     "source": "sources",
     "state": "states",
+    "statement": "statements",
     "status": "statuses",
     "task_id": "tasks",
     "to_platform": "target platforms",
@@ -54,6 +55,7 @@ IMPLIED: Mapping[str, frozenset[str]] = {
     "mountpoint": frozenset({"device", "fstype"}),
     "object": frozenset({"reason"}),
     "reader": frozenset({"source"}),
+    "statement": frozenset({"text"}),
     "task_id": frozenset({"dag_id"}),
 }
 """Labels whose value follows from that of another one: a task has one DAG."""

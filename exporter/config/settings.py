@@ -139,6 +139,8 @@ class DatabaseSettings:
     """Of one statement, and of connecting, in seconds."""
     retention: float = 90 * 86_400.0
     """Age in seconds above which rows should be removed."""
+    statement_texts: bool = False
+    """Whether the texts of the most expensive statements are shown."""
 
 
 @dataclass(frozen=True, slots=True)

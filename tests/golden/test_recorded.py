@@ -19,7 +19,12 @@ from tests.integration.airflow.stub import Answer, Asked, serve
 GOLDEN = Path(__file__).parent
 DATA = GOLDEN.parent / "data" / "api"
 LOGS = GOLDEN.parent / "data" / "logs"
-CORE = {"core": {"parallelism": "32"}, "celery": {"worker_concurrency": "16"}, "triggerer": {"capacity": "1000"}}
+CORE = {
+    "core": {"parallelism": "32"},
+    "celery": {"worker_concurrency": "16"},
+    "triggerer": {"capacity": "1000"},
+    "database": {"sql_alchemy_pool_size": "5", "sql_alchemy_max_overflow": "10"},
+}
 OURS = (b"airflow_exporter_", b"process_")
 
 

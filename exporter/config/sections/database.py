@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.config import values
-from exporter.config.option import Option
+from exporter.config.option import Option, file_only_option
 from exporter.config.settings import Settings
 
 DEFAULTS = Settings()
@@ -35,5 +35,17 @@ OPTIONS = (
         values.duration_type(3600),
         "How old rows may become before `airflow db clean` should remove them; their number is estimated",
         DEFAULTS.database.retention,
+    ),
+    Option(
+        "database.statement_texts",
+        values.SWITCH,
+        "Show the text of the most expensive statements, without their values, as a label",
+        DEFAULTS.database.statement_texts,
+    ),
+    file_only_option(
+        "airflow.limits.database_connections_per_process",
+        values.whole_number_type(1),
+        "Value of Airflow's `[database] sql_alchemy_pool_size` + `sql_alchemy_max_overflow`, if its API does not show "
+        "the configuration",
     ),
 )

@@ -28,6 +28,7 @@ statements = partial(
     labels=("purpose",),
     closed={"purpose": PURPOSES},
 )
+top = partial(statements, labels=("statement", "purpose"), cap=10)
 
 CONNECTIONS = sessions(
     "airflow_database_connections",
@@ -214,6 +215,25 @@ STATEMENT_SECONDS = statements(
     help="Time that the database spent on executing statements, by what they are for; waits for locks are included",
     origin="PostgreSQL: pg_stat_statements; MySQL: performance_schema.events_statements_summary_by_digest",
 )
+TOP_SECONDS = top(
+    "airflow_database_top_statement_seconds_total",
+    help="Time that the database spent on each of the ten statements on which it lately spent most, as its own "
+    "statistics count it",
+    origin="PostgreSQL: pg_stat_statements; MySQL: performance_schema.events_statements_summary_by_digest",
+)
+TOP_CALLS = top(
+    "airflow_database_top_statement_calls_total",
+    help="How often each of the ten statements was executed on which the database lately spent most of its time",
+    origin="PostgreSQL: pg_stat_statements; MySQL: performance_schema.events_statements_summary_by_digest",
+)
+TOP_INFO = top(
+    "airflow_database_top_statement_info",
+    kind=Kind.GAUGE,
+    help="Text of each of these ten statements, without its values; absent without --database.statement-texts",
+    labels=("statement", "purpose", "text"),
+    origin="PostgreSQL: pg_stat_statements; MySQL: performance_schema.events_statements_summary_by_digest",
+    audience="who asked for the texts with --database.statement-texts",
+)
 STATEMENT_ROWS = statements(
     "airflow_database_statement_rows_total",
     help="Rows that statements returned or changed, by what they are for",
@@ -254,4 +274,7 @@ FAMILIES = (
     STATEMENT_CALLS,
     STATEMENT_SECONDS,
     STATEMENT_ROWS,
+    TOP_SECONDS,
+    TOP_CALLS,
+    TOP_INFO,
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from exporter.sources.database.models import Session
 
@@ -29,8 +30,28 @@ NOT_NAMES = re.compile(r"psycopg.*|python.*|libpq|mysqlclient|mysqldb|pymysql|gu
 """Application names that drivers and servers set by themselves: they do not say which component it is."""
 PUNCTUATION = re.compile(r"[^a-z0-9]+")
 
+ASYNCHRONOUS = frozenset({"api_server", "triggerer"})
+"""Components whose asynchronous connections have no name: asyncpg sends none."""
+NO_COMPONENTS = frozenset({"exporter", "database_server", "other_database", "other_application", "unknown"})
+LOCAL = frozenset({"", "127.0.0.1", "::1"})
+"""Addresses of the database's own machine, where several components or a pooler may be."""
+
 ClientComponents = Mapping[tuple[str, int], str]
 """The component of clients by address and port, as far as the processes of this machine show it."""
+
+
+def name_components(sessions: Sequence[Session], clients: ClientComponents) -> dict[int, str]:
+    """The component of each session; one without a name may be that of the others at its address."""
+    found = {one.id: name_component(one, clients) for one in sessions}
+    neighbours: defaultdict[str, set[str]] = defaultdict(set)
+    for one in sessions:
+        if found[one.id] not in NO_COMPONENTS:
+            neighbours[one.address].add(found[one.id])
+    for one in sessions:
+        around = neighbours[one.address]
+        if found[one.id] == "unknown" and one.address not in LOCAL and len(around) == 1 and around <= ASYNCHRONOUS:
+            found[one.id] = next(iter(around))
+    return found
 
 
 def name_component(session: Session, clients: ClientComponents) -> str:

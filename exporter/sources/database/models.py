@@ -80,6 +80,20 @@ class StatementTotals(NamedTuple):
     rows: float
 
 
+def add(one: StatementTotals, other: StatementTotals) -> StatementTotals:
+    """The sum."""
+    return StatementTotals(one.calls + other.calls, one.seconds + other.seconds, one.rows + other.rows)
+
+
+def subtract(totals: StatementTotals, last: StatementTotals) -> StatementTotals:
+    """What was added since the last reading; everything if the statistics were reset in between."""
+    if totals.calls < last.calls:
+        return totals
+    return StatementTotals(
+        totals.calls - last.calls, max(0.0, totals.seconds - last.seconds), max(0.0, totals.rows - last.rows)
+    )
+
+
 class Right(NamedTuple):
     """Something that the user of the exporter should be able to read."""
 

@@ -34,7 +34,7 @@ class MetadataLock(NamedTuple):
 
 
 def list_row_waits(rows: Iterable[Sequence[Any]]) -> Iterator[LockWait]:
-    """Yield the sessions that wait for locks on rows, from rows of: one that waits, one that blocks, since, table."""
+    """Yield the sessions that wait for locks on rows, from rows: who waits, who blocks, the time, the table."""
     blockers: defaultdict[int, list[int]] = defaultdict(list)
     found: dict[int, tuple[float | None, str]] = {}
     for waiting, blocking, since, table in rows:

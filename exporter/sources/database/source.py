@@ -39,7 +39,7 @@ class DatabaseSource:
         self.readers: Sequence[Reader] = [
             SessionsReader(self, self._state, interval),
             ServerReader(self, interval),
-            StatementsReader(self, self._state, STATEMENTS_EVERY * interval),
+            StatementsReader(self, self._state, STATEMENTS_EVERY * interval, with_texts=settings.statement_texts),
             TablesReader(self, TABLES_EVERY * interval),
             CleanableReader(self, settings.retention, CLEANABLE_EVERY * interval),
         ]

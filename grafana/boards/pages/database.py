@@ -86,14 +86,17 @@ SESSIONS = Row(
         TimeSeries(
             "Connections by component",
             "Who holds connections, and how many the server accepts. Each process opens up to sql_alchemy_pool_size +"
-            " sql_alchemy_max_overflow. Source: database.",
+            " sql_alchemy_max_overflow; known processes: what the main processes of all components may open together."
+            " Source: database; host and API for the processes.",
             Query(f"sum by(component) ({CONNECTIONS})", "{{component}}"),
             Query(f"max({pick('airflow_database_connection_limit')})", "limit"),
+            Query(f"max({pick('airflow:database_connections_wanted:max')})", "known processes"),
         )
         .unit("short")
         .decimals(0)
         .stacked()
         .limit_line("limit")
+        .limit_line("known processes")
         .no_value(NO_DATABASE),
         TimeSeries(
             "Connections by state",

@@ -101,6 +101,8 @@ TABLES = Row(
         .no_value(NO_TABLES),
     ],
 )
+TOP_SECONDS = "airflow_database_top_statement_seconds_total"
+TOP_CALLS = "airflow_database_top_statement_calls_total"
 STATEMENTS = Row(
     "Statements",
     [
@@ -131,6 +133,24 @@ STATEMENTS = Row(
                     "Rows",
                     f"sum by(purpose) ({increase('airflow_database_statement_rows_total')})",
                     decimals=0,
+                    width=110,
+                ),
+            ],
+        ).no_value(NO_STATISTICS),
+        Table(
+            "The most expensive statements",
+            "The ten single statements on which the database lately spent most of its time, by the id it gives them"
+            " (queryid, digest). Source: database.",
+            {"statement": Key("Statement"), "purpose": Key("Purpose")},
+            [
+                Column("Time", f"sum by(statement, purpose) ({increase(TOP_SECONDS)})", "s", width=110),
+                Column("Statements", f"sum by(statement, purpose) ({increase(TOP_CALLS)})", decimals=0, width=110),
+                Column(
+                    "Mean",
+                    f"sum by(statement, purpose) ({increase(TOP_SECONDS)})"
+                    f" / (sum by(statement, purpose) ({increase(TOP_CALLS)}) > 0)",
+                    "s",
+                    thresholds=rising(0.5, 1),
                     width=110,
                 ),
             ],

@@ -92,6 +92,13 @@ TRIGGERER_CAPACITY = gauge(
     reader="config",
     origin="/config: triggerer.capacity (2.x: triggerer.default_capacity), or the configuration",
 )
+DATABASE_CONNECTIONS = gauge(
+    "airflow_database_connections_per_process",
+    help="Most connections to the metadata database that one process of Airflow opens: the size of its pool and "
+    "the overflow; absent where Airflow uses no pool",
+    reader="config",
+    origin="/config: database.sql_alchemy_pool_size + database.sql_alchemy_max_overflow, or the configuration",
+)
 
 FAMILIES = (
     INFO,
@@ -105,4 +112,5 @@ FAMILIES = (
     EXECUTOR_INFO,
     WORKER_CONCURRENCY,
     TRIGGERER_CAPACITY,
+    DATABASE_CONNECTIONS,
 )

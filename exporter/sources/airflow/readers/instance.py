@@ -28,6 +28,7 @@ LIMITS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "triggerer_capacity": (("triggerer", "capacity"), ("triggerer", "default_capacity")),
 }
 """Where Airflow's configuration has each limit; the newer place first."""
+POOL = "database_connections_per_process"
 EXECUTOR = ("core", "executor")
 """Where it names the executors."""
 
@@ -180,12 +181,13 @@ class ConfigReader(ApiReader):
     """Reads the limits of the whole Airflow from its configuration, or takes them from ours."""
 
     name = "config"
-    help = "Parallelism, executors, worker concurrency and triggerer capacity"
+    help = "Parallelism, executors, worker concurrency, triggerer capacity and the pool of database connections"
     families = (
         instance.PARALLELISM_SLOTS,
         instance.EXECUTOR_INFO,
         instance.WORKER_CONCURRENCY,
         instance.TRIGGERER_CAPACITY,
+        instance.DATABASE_CONNECTIONS,
     )
     needs = ("jobs",)
     min_interval = RARE_INTERVAL
@@ -235,7 +237,17 @@ def read_limits(settings: Mapping[tuple[str, str], str]) -> dict[str, float]:
         head = text.split(",")[0].strip()
         if head.lstrip("-").isdecimal():
             limits[name] = float(head)
-    return limits
+    return limits | read_pool(settings)
+
+
+def read_pool(settings: Mapping[tuple[str, str], str]) -> dict[str, float]:
+    """How many connections the pool of one process may hold; 0 and -1 are unlimited."""
+    size, overflow = (settings.get(("database", f"sql_alchemy_{key}"), "") for key in ("pool_size", "max_overflow"))
+    is_used = settings.get(("database", "sql_alchemy_pool_enabled"), "").lower() != "false"
+    if not is_used or not size.isdecimal() or not overflow.lstrip("-").isdecimal():
+        return {}
+    is_limited = int(size) > 0 and int(overflow) >= 0
+    return {POOL: float(size) + float(overflow) if is_limited else math.inf}
 
 
 def limit_tables(limits: Mapping[str, float], schedulers: int | None) -> dict[Family, dict[Labels, float]]:
@@ -249,6 +261,8 @@ def limit_tables(limits: Mapping[str, float], schedulers: int | None) -> dict[Fa
         tables[instance.WORKER_CONCURRENCY][()] = limits["worker_concurrency"]
     if "triggerer_capacity" in limits:
         tables[instance.TRIGGERER_CAPACITY][()] = limits["triggerer_capacity"]
+    if POOL in limits:
+        tables[instance.DATABASE_CONNECTIONS][()] = limits[POOL]
     return tables
 
 

@@ -11,7 +11,7 @@ from exporter.metrics.catalogue import database
 from exporter.metrics.catalogue.database_names import STATES, TABLES
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
-from exporter.sources.database.components import name_component
+from exporter.sources.database.components import name_components
 from exporter.sources.database.models import LockWait, Session, SessionsReading
 from exporter.sources.database.readers.state import DatabaseApi, DatabaseState
 
@@ -38,7 +38,7 @@ class SessionsReader:
         with self._api.transaction() as run:
             reading = self._api.dialect.read_sessions(run)
         clients = self._state.find_clients(reading.sessions)
-        components = {one.id: name_component(one, clients) for one in reading.sessions}
+        components = name_components(reading.sessions, clients)
         blocked = count_blocked(reading, components)
         self._state.record_sessions(reading, components, blocked)
         tables = session_tables(reading, components, blocked)

@@ -1,4 +1,4 @@
-"""The reader of statements: how often and for how long the database executes what, by what it is for."""
+"""The reader of statements: how often and for how long the database executes what, by purpose, and the top ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from exporter.metrics.catalogue import database
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
-from exporter.sources.database.models import StatementTotals
+from exporter.sources.database.models import StatementTotals, add, subtract
 from exporter.sources.database.purposes import find_purpose
+from exporter.sources.database.readers.ranking import Ranking
 from exporter.sources.database.readers.state import DatabaseApi, DatabaseState
 
 NOTHING = StatementTotals(0.0, 0.0, 0.0)
@@ -24,8 +25,9 @@ class StatementsReader:
     help = "Statements by what they are for: number, time, rows (PostgreSQL: pg_stat_statements)"
     families: Sequence[Family] = tuple(one for one in database.FAMILIES if one.reader == "statements")
 
-    def __init__(self, api: DatabaseApi, state: DatabaseState, interval: float) -> None:
+    def __init__(self, api: DatabaseApi, state: DatabaseState, interval: float, *, with_texts: bool = False) -> None:
         self.interval = interval
+        self._ranking = Ranking(interval, with_texts=with_texts)
         self._api = api
         self._state = state
         self._purposes: dict[str, str] = {}
@@ -41,7 +43,9 @@ class StatementsReader:
                 self._state.record_critical_section(None)
                 empty: dict[Family, dict[Labels, float]] = {family: {} for family in self.families}
                 return Reading(empty, notes=["the database collects no statistics of statements (docs/database.md)"])
-            self._learn_purposes(statements, self._api.dialect.read_texts(run, statements.keys() - self._purposes))
+            texts = self._api.dialect.read_texts(run, statements.keys() - self._purposes)
+        self._learn_purposes(statements, texts)
+        self._ranking.update(statements, self._last, texts)
         grown = self._add(statements)
         if self._has_read:
             spent = grown.get("critical_section", NOTHING)
@@ -71,23 +75,10 @@ class StatementsReader:
             database.STATEMENT_CALLS: {(purpose,): one.calls for purpose, one in totals},
             database.STATEMENT_SECONDS: {(purpose,): one.seconds for purpose, one in totals},
             database.STATEMENT_ROWS: {(purpose,): one.rows for purpose, one in totals},
+            **self._ranking.build_tables(self._last, self._purposes),
         }
 
     def _describe(self, count: int) -> str:
         ranked = sorted(self._totals.items(), key=lambda one: one[1].seconds, reverse=True)[:MAX_NAMED]
         named = ", ".join(f"{purpose} {one.seconds:.1f} s" for purpose, one in ranked)
         return f"{count} statements; most expensive: {named}" if ranked else "no statement was executed yet"
-
-
-def add(one: StatementTotals, other: StatementTotals) -> StatementTotals:
-    """The sum."""
-    return StatementTotals(one.calls + other.calls, one.seconds + other.seconds, one.rows + other.rows)
-
-
-def subtract(totals: StatementTotals, last: StatementTotals) -> StatementTotals:
-    """What was added since the last reading; everything if the statistics were reset in between."""
-    if totals.calls < last.calls:
-        return totals
-    return StatementTotals(
-        totals.calls - last.calls, max(0.0, totals.seconds - last.seconds), max(0.0, totals.rows - last.rows)
-    )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.metrics.catalogue.database_names import COMPONENTS
-from exporter.sources.database.components import BY_WORD, name_component, needs_process
+from exporter.sources.database.components import BY_WORD, name_component, name_components, needs_process
 from tests.unit.sources.database.rows import make_session
 
 
@@ -59,3 +59,23 @@ def test_what_is_not_a_client_of_airflow_s_database() -> None:
 
 def test_every_component_is_declared() -> None:
     assert {component for _, component in BY_WORD} <= set(COMPONENTS)
+
+
+def test_a_connection_without_a_name_is_of_the_only_component_at_its_address() -> None:
+    sessions = [
+        make_session(id=1, address="10.0.0.1", application="airflow-api-server"),
+        make_session(id=2, address="10.0.0.1"),
+        make_session(id=3, address="10.0.0.2", application="airflow-scheduler"),
+        make_session(id=4, address="10.0.0.2"),
+        make_session(id=5, address="10.0.0.3", application="airflow-triggerer"),
+        make_session(id=6, address="10.0.0.3", application="airflow-api-server"),
+        make_session(id=7, address="10.0.0.3"),
+        make_session(id=8, address="127.0.0.1", application="airflow-triggerer"),
+        make_session(id=9, address="127.0.0.1"),
+        make_session(id=10, address="10.0.0.1", is_client=False),
+    ]
+    named = name_components(sessions, {})
+    assert named[2] == "api_server"
+    assert named[4] == "unknown", "the scheduler opens no asynchronous connections"
+    assert named[7] == named[9] == "unknown", "it may be of another one"
+    assert named[10] == "database_server"

@@ -148,6 +148,23 @@ class TestStatements:
         assert read_mean() == 0.25
         assert read_mean() is None, "it did not run"
 
+    def test_the_ten_on_which_most_time_was_spent_lately(self, state: DatabaseState) -> None:
+        texts = {str(one): f"SELECT\n {one} FROM dag_run" for one in range(20)} | {"19": "CREATE ROLE x PASSWORD 'y'"}
+        statements = {str(one): StatementTotals(1, one, 1) for one in range(20)}
+        api = FakeDatabase(statements=statements, texts=texts)
+        reader = StatementsReader(api, state, 60, with_texts=True)
+        tables = reader.read().tables
+        assert {one for one, _ in tables[database.TOP_SECONDS]} == {str(one) for one in range(10, 20)}
+        assert tables[database.TOP_SECONDS]["18", "dag_run_list"] == 18
+        assert tables[database.TOP_CALLS]["19", "migration"] == 1
+        assert ("18", "dag_run_list", "SELECT 18 FROM dag_run") in tables[database.TOP_INFO]
+        assert len(tables[database.TOP_INFO]) == 9, "a statement whose values stay in its text has none"
+        for minute in range(60):
+            api.statements = {**statements, "0": StatementTotals(2 + minute, 1 + minute, 1)}
+            tables = reader.read().tables
+        assert tables[database.TOP_SECONDS]["0", "dag_run_list"] == 60
+        assert not StatementsReader(api, state, 60).read().tables[database.TOP_INFO], "texts only if they are asked for"
+
     def test_without_statistics_there_are_no_series(self, state: DatabaseState) -> None:
         reading = StatementsReader(FakeDatabase(), state, 60).read()
         assert not any(reading.tables.values())

@@ -89,6 +89,24 @@ class TestLimits:
     def test_without_a_live_scheduler_nothing_can_run(self) -> None:
         assert limit_tables({"parallelism": 32}, 0)[instance.PARALLELISM_SLOTS] == {(): 0}
 
+    @pytest.mark.parametrize(
+        ("pool", "connections"),
+        [
+            ({"pool_size": "5", "max_overflow": "10"}, 15.0),
+            ({"pool_size": "5", "max_overflow": "10", "pool_enabled": "True"}, 15.0),
+            ({"pool_size": "5", "max_overflow": "10", "pool_enabled": "False"}, None),
+            ({"pool_size": "5", "max_overflow": "-1"}, math.inf),
+            ({"pool_size": "0", "max_overflow": "10"}, math.inf),
+            ({"pool_size": "5"}, None),
+        ],
+    )
+    def test_the_connections_of_a_process_are_its_pool_and_the_overflow(
+        self, pool: dict[str, str], connections: float | None
+    ) -> None:
+        settings = {("database", f"sql_alchemy_{key}"): value for key, value in pool.items()}
+        found = limit_tables(read_limits(settings), 1)[instance.DATABASE_CONNECTIONS]
+        assert found == ({} if connections is None else {(): connections})
+
     def test_an_unknown_limit_is_absent(self) -> None:
         assert not any(limit_tables({}, 1).values())
 
