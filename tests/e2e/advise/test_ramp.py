@@ -34,7 +34,7 @@ from tests.e2e.exactness.subject import Subject
 
 pytestmark = pytest.mark.e2e
 
-FOLDER = Path(os.environ.get("E2E_FOLDER", ".e2e")) / "ramp"
+FOLDER = Path(os.environ.get("E2E_FOLDER", ".e2e")).resolve() / "ramp"
 DAGS = Path(__file__).parent / "dags"
 LEVELS = [int(level) for level in os.environ.get("RAMP_LEVELS", "1 2 4 8 16").split()]
 SECONDS = float(os.environ.get("RAMP_SECONDS", "70"))
