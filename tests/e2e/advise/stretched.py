@@ -64,10 +64,12 @@ class StretchedRecorder:
 
 
 def stretch_events(lines: Iterator[str], time: StretchedTime) -> Iterator[str]:
-    """Lines of the events file with the same time."""
+    """Lines of the events file with the same time, from the beginning on."""
     for line in lines:
         event = json.loads(line)
         moment = time.map(datetime.fromisoformat(event["time"]).timestamp())
+        if moment < time.at:
+            continue
         event["time"] = datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
         yield json.dumps({name: stretch_value(name, value, time.factor) for name, value in event.items()})
 

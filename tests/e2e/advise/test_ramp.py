@@ -190,7 +190,7 @@ def call_advise(port: int, times: StretchedTime, *more: str) -> dict[str, Any]:
     end = times.map(time.time())
     command = [
         *(sys.executable, "-m", "exporter", "advise", f"--prometheus.url=http://127.0.0.1:{port}"),
-        *(f"--window={end - times.at:.0f}s", f"--end={end:.0f}", "--format=json", *more),
+        *(f"--window={max(3600.0, end - times.at):.0f}s", f"--end={end:.0f}", "--format=json", *more),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.stdout, done.stderr
