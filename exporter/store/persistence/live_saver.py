@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import count
 from typing import NamedTuple, cast
 
@@ -135,7 +135,7 @@ class LiveSaver:
         for live in self._tables.list_persistent():
             series = live.table.series
             for start in range(0, len(series), SERIES_PER_SLICE):
-                for one in pick_candidates(series[start : start + SERIES_PER_SLICE]):
+                for one in pick_candidates(series[start : start + SERIES_PER_SLICE], self._unwritten):
                     revealed = one.revealed or 0 < one.exposed_at <= due
                     if one.value == one.saved and revealed == one.revealed and one.row and one not in self._unwritten:
                         # Not revealed, and not yet exposed as 0 for long enough.
@@ -193,7 +193,11 @@ class LiveSaver:
                     one.row = 0
 
 
-def pick_candidates(series: Sequence[Series]) -> list[PersistentSeries | SummarySeries]:
+def pick_candidates(
+    series: Sequence[Series], unwritten: Collection[PersistentSeries | SummarySeries] = ()
+) -> list[PersistentSeries | SummarySeries]:
     """Series that may have changed. It runs over all series every few seconds, so it is one fast loop."""
     kept = cast("Sequence[PersistentSeries]", series)
+    if unwritten:
+        return [one for one in kept if one.value != one.saved or not one.revealed or not one.row or one in unwritten]
     return [one for one in kept if one.value != one.saved or not one.revealed or not one.row]

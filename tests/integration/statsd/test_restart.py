@@ -321,6 +321,28 @@ def test_while_nothing_can_be_written_counters_go_on_and_are_written_later(
         assert process.value("airflow_custom_rows_total") == "2"
 
 
+def test_what_could_not_be_written_is_written_later_though_nothing_more_is_sent(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with run(settings, crash=True) as process:
+        process.send(b"airflow.rows:2|c")
+        process.scrape()
+        process.save()
+
+        def fail(*_: object) -> None:
+            raise StateError("no room")
+
+        process.send(b"airflow.rows:3|c")
+        with monkeypatch.context() as patched:
+            patched.setattr(process.engine._state, "write_live", fail)
+            with pytest.raises(StateError):
+                process.save()
+        process.save()
+        assert process.value("airflow_custom_rows_total") == "5"
+    with run(settings) as process:
+        assert process.value("airflow_custom_rows_total") == "5"
+
+
 def test_a_row_that_cannot_be_decoded_is_lost_alone(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     with run(settings) as process:
         process.send(b"airflow.rows:2|c", b"airflow.fetch:1000|ms", b"airflow.steps:1|c")
