@@ -40,7 +40,8 @@ def render_bundle(
     for name in list_runbooks():
         yield PurePosixPath("runbooks", f"{name}.md"), read_runbook(name) or ""
     for folder in COPIED:
-        for path in sorted(path for path in get_folder(folder).rglob("*") if path.is_file()):
-            yield PurePosixPath(folder, path.relative_to(get_folder(folder))), path.read_text(encoding="utf-8")
+        for path in sorted(get_folder(folder).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                yield PurePosixPath(folder, path.relative_to(get_folder(folder))), path.read_text(encoding="utf-8")
     if settings != DEFAULTS:
         yield PurePosixPath("charts/values.yaml"), settings.to_chart_values()

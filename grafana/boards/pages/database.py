@@ -87,7 +87,7 @@ SESSIONS = Row(
             "Connections by component",
             "Who holds connections, and how many the server accepts. Each process opens up to sql_alchemy_pool_size +"
             " sql_alchemy_max_overflow; known processes: what the main processes of all components may open together."
-            " Source: database; host and API for the processes.",
+            " Sources: API, host, database.",
             Query(f"sum by(component) ({CONNECTIONS})", "{{component}}"),
             Query(f"max({pick('airflow_database_connection_limit')})", "limit"),
             Query(f"max({pick('airflow:database_connections_wanted:max')})", "known processes"),

@@ -46,8 +46,16 @@ def test_the_bundle_holds_every_file_of_the_repository(folder: Path) -> None:
         "packages/systemd": "systemd",
     }  # fmt: skip
     for source, written in pairs.items():
-        names = {str(path.relative_to(ROOT / source)) for path in (ROOT / source).rglob("*") if path.is_file()}
-        found = {str(path.relative_to(folder / written)) for path in (folder / written).rglob("*") if path.is_file()}
+        names = {
+            str(path.relative_to(ROOT / source))
+            for path in (ROOT / source).rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        }
+        found = {
+            str(path.relative_to(folder / written))
+            for path in (folder / written).rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        }
         assert names, source
         assert names == found - {"values.yaml"}, source
     assert f"airflow-metrics-exporter {__version__}, revision" in read(folder / "RELEASE")
