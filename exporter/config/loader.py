@@ -79,7 +79,8 @@ def load(
     problems += check_mapping_file(given, check_mapping)
     if problems:
         raise ConfigError(problems)
-    return Configuration(build_settings(given), tuple(list_settings(given)), tuple(list_notices(given, environment)))
+    settings = build_settings(given)
+    return Configuration(settings, tuple(list_settings(given)), tuple(list_notices(settings, given, environment)))
 
 
 def get_listen_address(flags: Mapping[str, object], environment: Mapping[str, str]) -> str:
@@ -243,10 +244,9 @@ def list_settings(given: ConfigLayer) -> Iterator[Setting]:
             yield Setting(f"{option.key}.{key}", option.format(value), found.origin)
 
 
-def list_notices(given: ConfigLayer, environment: Mapping[str, str]) -> Iterator[str]:
+def list_notices(settings: Settings, given: ConfigLayer, environment: Mapping[str, str]) -> Iterator[str]:
     """Yield warnings about a valid configuration that probably does not do what was meant."""
-    collectors = [option for option in OPTIONS if option.key.startswith("collector.")]
-    if not any(given[one.key].value if one.key in given else one.default for one in collectors):
+    if not any(settings.collectors.values()):
         yield "collector: all collectors are disabled, so no metrics are collected; enable at least one"
     url = given.get("airflow.url")
     if url and API_SUFFIX.search(str(url.written)):

@@ -233,6 +233,8 @@ def test_an_exporter_that_reads_nothing_is_noticed() -> None:
         "collector: all collectors are disabled, so no metrics are collected; enable at least one",
     )
     assert loader.load(off | {"collector.host": "true"}, {}).notices == ()
+    assert loader.load(off, {"AIRFLOW_EXPORTER_DATABASE_URL": "postgresql://exporter@db/airflow"}).notices == ()
+    assert loader.load(off, {"AIRFLOW_EXPORTER_CELERY_BROKER_URL": "redis://broker"}).notices == ()
 
 
 def test_oauth2_is_taken_whole(tmp_path: Path) -> None:
