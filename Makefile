@@ -84,7 +84,7 @@ e2e-celery-alerts: $(VENV)/.dev ## real causes fire Celery's alerts, with a real
 	$(BIN)/python -m pytest tests/e2e/celery -m e2e -n 0 -rP -v $(PYTEST_ARGS)
 
 .PHONY: e2e-database-alerts
-e2e-database-alerts: $(VENV)/.dev ## real causes fire the metadata database's alerts, with a real PostgreSQL (three minutes)
+e2e-database-alerts: $(VENV)/.dev ## real causes fire the metadata database's alerts, with a real PostgreSQL and MariaDB (three minutes)
 	$(BIN)/python -m pytest tests/e2e/database -m e2e -n 0 -rP -v $(PYTEST_ARGS)
 
 .PHONY: e2e-diagnosis

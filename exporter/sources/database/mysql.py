@@ -175,6 +175,8 @@ class MySql:
 
     def read_texts(self, run: Run, statements: Collection[str]) -> Mapping[str, str]:
         """The texts of statements, of at most MAX_TEXTS at once."""
+        if not statements:
+            return {}
         names = {f"s{number}": one for number, one in enumerate(sorted(statements)[:MAX_TEXTS])}
         places = "(" + ", ".join(f":{name}" for name in names) + ")"
         return {row[0]: row[1] or "" for row in run(sql.TEXTS.replace(":statements", places), **names)}

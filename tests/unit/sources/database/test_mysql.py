@@ -148,3 +148,9 @@ def test_who_holds_a_metadata_lock(locks: list[MetadataLock], holders: dict[int,
 def test_where_only_held_locks_are_known_those_who_do_not_wait_come_first() -> None:
     rows = [(8, 7, "job"), (9, 8, "job"), (9, 7, "job"), (9, 5, "log")]
     assert guess_holders(rows, [8, 9]) == {8: ((7,), "job"), 9: ((7, 8), "job")}
+
+
+def test_where_no_statement_is_new_no_text_is_asked_for() -> None:
+    run = Rows({})
+    assert MySql().read_texts(run, set()) == {}
+    assert run.statements == []
