@@ -150,9 +150,11 @@ class Stack:
         return found
 
     def versions(self) -> dict[str, str]:
-        """Of each image that is not ours: where it is from, by whether a registry knows it."""
-        found = {}
-        for image in sorted({name for name in self.images().values() if not name.startswith(OURS)}):
+        """Of each image that is used and not ours: where it is from, by whether a registry knows it."""
+        found, used = {}, self.containers().keys()
+        for image in sorted({name for service, name in self.images().items() if service in used}):
+            if image.startswith(OURS):
+                continue
             digests = json.loads(run(["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", image]))
             found[image] = "from its registry" if digests else "STAND-IN, built on this machine under this name"
         return found

@@ -154,16 +154,16 @@ def wait_for_rules(url: str, many: int) -> tuple[list[dict[str, Any]], list[dict
     """Wait until all rules were evaluated; returns what vmalert reports of them, and the alerts that are active."""
     session = requests.Session()
     session.trust_env = False
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while time.monotonic() < end:
         time.sleep(1)
         try:
-            found = session.get(f"{url}/api/v1/rules", timeout=10).json()["data"]["groups"]
-        except requests.ConnectionError:
+            found = session.get(f"{url}/api/v1/rules", timeout=60).json()["data"]["groups"]
+        except requests.RequestException:
             continue
         rules = [rule for group in found for rule in group["rules"]]
         if len(rules) == many and all(not rule["lastEvaluation"].startswith("0001") for rule in rules):
-            return rules, session.get(f"{url}/api/v1/alerts", timeout=10).json()["data"]["alerts"]
+            return rules, session.get(f"{url}/api/v1/alerts", timeout=60).json()["data"]["alerts"]
     raise AssertionError("vmalert did not evaluate all rules")
 
 
@@ -206,7 +206,7 @@ def test_what_prometheus_sends_is_kept_over_a_restart(tmp_path: Path) -> None:
 
 def wait_for(victoria: VictoriaMetrics) -> float:
     """Wait until three samples have arrived; returns how many have."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while time.monotonic() < end:
         victoria.flush()
         found = victoria.query(f'count_over_time(up{{airflow="{AIRFLOW}"}}[10m])', int(time.time()))
