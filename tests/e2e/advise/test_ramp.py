@@ -245,8 +245,8 @@ def test_the_advice_is_near_the_measured_knee(ramp: Ramp, dag_id: str) -> None:
     said = "; ".join(one["title"] for one in answer["recommendations"]) or answer["nothing"]
     print(f"measured knee {knee:.1f}, advice {advised[0]:.0f}: {said}")
     print(f"missing: {answer['missing']}")
-    if JUDGED:
-        assert abs(advised[0] / knee - 1) <= TOLERANCE or abs(advised[0] - knee) <= 1
+    skip_unless_judged()
+    assert abs(advised[0] / knee - 1) <= TOLERANCE or abs(advised[0] - knee) <= 1
 
 
 def test_what_if_says_what_a_larger_pool_then_does(ramp: Ramp) -> None:
@@ -267,9 +267,15 @@ def test_what_if_says_what_a_larger_pool_then_does(ramp: Ramp) -> None:
     [scope] = [one for one in report["scopes"] if "ramp" in one["name"]]
     predicted = scope["changed"]["mean_seconds"]
     print(f"predicted: {predicted:.1f} s")
-    if JUDGED:
-        assert predicted < mean(before)
-        assert abs(predicted - mean(after)) <= max(0.35 * mean(after), 1.5)
+    skip_unless_judged()
+    assert predicted < mean(before)
+    assert abs(predicted - mean(after)) <= max(0.35 * mean(after), 1.5)
+
+
+def skip_unless_judged() -> None:
+    """A shortened ramp prints its figures, and has not passed."""
+    if not JUDGED:
+        pytest.skip("the ramp is shortened: its figures are not judged")
 
 
 def run_in_pool(ramp: Ramp, recorder: StretchedRecorder) -> list[float]:
