@@ -20,8 +20,8 @@ LONG = 600.0
 BACKLOG = 3_000
 """Tasks of two seconds: with two slots they take 50 minutes."""
 VISIBILITY = 120
-STALL = 1.3
-"""Seconds for which a slow command keeps Redis busy."""
+STALL = 0.7
+"""Seconds for which a slow command keeps Redis busy: an answer waits for three to six, and has --celery.timeout."""
 SHARE = 0.94
 PATIENCE = 120.0
 
