@@ -8,6 +8,7 @@ import sys
 
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "exposition": ("--quick", "--no-goals"),
+    "startup": ("--runs", "1", "--no-goals"),
     "memory": ("--lines", "10000"),
     "statsd": ("--quick", "--rates", "2500", "--climb", "10000", "--seconds", "1", "--dags", "100"),
     "poll": ("--quick",),

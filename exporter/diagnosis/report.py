@@ -6,11 +6,11 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from exporter.diagnosis.findings import MAX_NAMED, Finding, sort_findings
-from exporter.diagnosis.reasons import DATABASE
-from exporter.diagnosis.waits.database import DatabaseFacts, find_obstacle
+if TYPE_CHECKING:
+    from exporter.diagnosis.findings import Finding
+    from exporter.diagnosis.waits.database import DatabaseFacts
 
 MEBI, GIBI = 1024.0**2, 1024.0**3
 MAX_ENDED_TRIES = 2_000
@@ -176,8 +176,15 @@ def add_obstacle(diagnosis: Diagnosis, facts: DatabaseFacts | None) -> Diagnosis
 
     A lock that holds up the scheduler often holds up the API server too: then Airflow gives no new reading.
     """
+    if facts is None:
+        return diagnosis
+    # Only where a database is read: an exporter of StatsD or on a worker must start soon and stay small.
+    from exporter.diagnosis.findings import Finding, sort_findings  # noqa: PLC0415
+    from exporter.diagnosis.reasons import DATABASE  # noqa: PLC0415
+    from exporter.diagnosis.waits.database import find_obstacle  # noqa: PLC0415
+
     obstacle = find_obstacle(facts)
-    if facts is None or obstacle is None or any(one.reason is DATABASE for one in diagnosis.findings):
+    if obstacle is None or any(one.reason is DATABASE for one in diagnosis.findings):
         return diagnosis
     finding = Finding(DATABASE, obstacle.object)
     finding.add_obstacle(obstacle)
@@ -204,6 +211,8 @@ def to_json(diagnosis: Diagnosis | None, sizing: Sequence[HostSizing] = ()) -> d
 
 def finding_to_json(finding: Finding) -> dict[str, object]:
     """One finding as plain data."""
+    from exporter.diagnosis.findings import MAX_NAMED  # noqa: PLC0415 - as above
+
     limit = finding.limit
     return {
         "reason": finding.reason.name,

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.diagnosis.costs.rows import MemoryGrowth
 from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding, ObservedTries, add_obstacle
-from exporter.diagnosis.waits import running
 
 if TYPE_CHECKING:
     from exporter.diagnosis.findings import Finding
     from exporter.diagnosis.report import HostSizing
     from exporter.diagnosis.situation import Workers
     from exporter.diagnosis.waits.database import DatabaseFacts
+    from exporter.diagnosis.waits.running import Machine
 
 MAX_TASKS_PER_DAG = 5_000
 """Task ids that are remembered for one DAG."""
@@ -99,7 +99,7 @@ class Directory:
         self.observed_tries = ObservedTries()
         self._database: tuple[float, DatabaseFacts] | None = None
         self._diagnosis = Diagnosis(0.0)
-        self._machine: tuple[float, running.Machine] | None = None
+        self._machine: tuple[float, Machine] | None = None
         self._shares: dict[tuple[str, str], tuple[float, float]] = {}
         self._try_cpu: dict[str, float] = {}
         self._failed_logs: dict[str, Mapping[str, str]] = {}
@@ -162,11 +162,11 @@ class Directory:
         diagnosis = add_obstacle(self._diagnosis, self.get_database())
         return diagnosis if diagnosis.time else None
 
-    def record_machine(self, machine: running.Machine) -> None:
+    def record_machine(self, machine: Machine) -> None:
         """Record what is seen of the machine that the exporter runs on."""
         self._machine = (self._clock(), machine)
 
-    def get_machine(self) -> running.Machine | None:
+    def get_machine(self) -> Machine | None:
         """What was seen of the machine a moment ago; None if it is not read."""
         seen = self._machine
         return seen[1] if seen is not None and self._clock() - seen[0] <= MAX_MACHINE_AGE else None

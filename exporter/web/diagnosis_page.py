@@ -6,14 +6,16 @@ It has no scripts. Its tables become blocks on a narrow screen.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlencode
 
-from exporter.diagnosis.findings import Finding
 from exporter.diagnosis.reasons import Patience
 from exporter.diagnosis.report import CostFinding, Diagnosis, FailedTry, FailureFinding, HostSizing
 from exporter.web.html import Markup, join, tag
 from exporter.web.pages import format_duration, format_timestamp, render_page, render_stacked_table
+
+if TYPE_CHECKING:
+    from exporter.diagnosis.findings import Finding
 
 STATE_CLASSES = {Patience.NEVER: "bad", Patience.BUSY: "wait", Patience.NORMAL: "dim"}
 HEADINGS = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from exporter.config.settings import ErrorRuleSettings
@@ -68,6 +67,8 @@ def parse_codes(number: int, raw: object) -> tuple[int, ...]:
 
 def suggest(name: object, known: tuple[str, ...]) -> str:
     """The most similar of the known names, or all of them."""
+    from difflib import get_close_matches  # noqa: PLC0415 - rarely needed
+
     nearest = get_close_matches(str(name), known, n=1, cutoff=0.6)
     return f"did you mean {nearest[0]}?" if nearest else f"use one of {', '.join(known)}"
 

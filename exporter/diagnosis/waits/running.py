@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
-from exporter.diagnosis.situation import ActiveTaskInstance
 from exporter.diagnosis.words import format_seconds
+
+if TYPE_CHECKING:
+    from exporter.diagnosis.situation import ActiveTaskInstance
 
 MIN_TRIES = 5
 """Successful tries of a task that are needed to say how long it usually takes."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
-
-import yaml
+from typing import NamedTuple
 
 from exporter.metrics.family import Kind
 from exporter.sources.statsd.mapping.reader import SectionReader
@@ -97,6 +95,9 @@ class MappingFile(NamedTuple):
 
 def parse_file(text: str) -> MappingFile:
     """Parse the text of a mapping file. Raises MappingError with every problem."""
+    # PyYAML takes a tenth of the exporter's start, and most exporters have no mapping file.
+    from exporter.sources.statsd.mapping.yaml_text import load_yaml  # noqa: PLC0415
+
     reader = SectionReader(load_yaml(text))
     reader.allow("defaults", "mappings", *(key for key in reader.list_keys() if key.startswith("x-")))
     defaults = read_defaults(reader.section("defaults"))
@@ -106,26 +107,6 @@ def parse_file(text: str) -> MappingFile:
     if reader.problems:
         raise MappingError(reader.problems)
     return MappingFile(defaults, rules)
-
-
-class TextLoader(yaml.SafeLoader):
-    """Loads every scalar except null as text, and supports merge keys."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - as the class above has them
-        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("null", "merge")]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-def load_yaml(text: str) -> Any:  # noqa: ANN401 - what a file holds is not known before it is read
-    """Texts, lists and mappings only: numbers are parsed where a number is expected. Raises MappingError."""
-    try:
-        return yaml.load(text, Loader=TextLoader)  # noqa: S506 - it makes no objects
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise MappingError([f"line {line}: not YAML: {error.problem or error.context}"]) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise MappingError([f"not YAML: {error}"]) from error
 
 
 def read_defaults(reader: SectionReader) -> Defaults:
