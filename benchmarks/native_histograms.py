@@ -2,8 +2,9 @@
 
 At 2,000 DAGs of 10 tasks; every task ran 50 times, with log-normal durations and waits around a median of the task.
 Classic histograms have the buckets of the families per DAG and queue. A series is what Prometheus stores: a line of
-text, or a native histogram. CPU is of one rendering with gzip, of new histograms and of unchanged ones; memory is
-resident, above what the process had before.
+text, or a native histogram. CPU is of one rendering with gzip, of new histograms and of unchanged ones. The longest slice
+is how long, of new ones, all other connections of the web server wait. Memory is resident, above what the process had
+before.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 from benchmarks.worker import read_memory
@@ -79,17 +81,21 @@ def measure(side: str, dags: int, per_dag: int, tries: int) -> None:
         for one in table.series:
             one.cells = list(one.cells)
             one.rendered_value = None
-    spent, packed = [], 0
+    spent, slices, packed = [], [], 0
     for _ in range(2):
-        begun = time.process_time()
-        packed = sum(map(len, compress(render(store, exposition))))
-        spent.append((time.process_time() - begun) * 1000)
+        times, packed = [time.process_time()], 0
+        for chunk in compress(render(store, exposition)):
+            packed += len(chunk)
+            times.append(time.process_time())
+        spent.append((times[-1] - times[0]) * 1000)
+        slices.append(max(after - before for before, after in pairwise(times)) * 1000)
     held = (read_memory("VmRSS") - before) / 1e6
     figures = [
         f"{series:,}",
         f"{size / 1e6:.1f}",
         f"{packed / 1e6:.2f}",
         *(f"{each:.0f}" for each in spent),
+        f"{slices[0]:.1f}",
         f"{held:.0f}",
     ]
     print("| " + " | ".join([side, *figures]) + " |", flush=True)
@@ -106,8 +112,10 @@ def main() -> int:
     if options.side:
         measure(options.side, options.dags, options.tasks, options.tries)
         return 0
-    print("| form | series | MB | gzip, MB | CPU if all changed, ms | if none did, ms | memory, MB |")
-    print("| --- |" + " ---: |" * 6, flush=True)
+    print(
+        "| form | series | MB | gzip, MB | CPU if all changed, ms | if none did, ms | longest slice, ms | memory, MB |"
+    )
+    print("| --- |" + " ---: |" * 7, flush=True)
     for side in SIDES:
         command = [sys.executable, "-m", "benchmarks.native_histograms", *sys.argv[1:], "--side", side]
         subprocess.run(command, check=True, env=os.environ)

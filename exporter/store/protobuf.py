@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from struct import Struct
 
 from exporter.metrics.family import Family, HistogramForm, Kind, Labels
 from exporter.store.native import SCHEMA, ZERO_THRESHOLD, list_buckets
-from exporter.store.rendering import Rendering, cache_lock, is_selected, split_blocks
+from exporter.store.rendering import CHUNK_BYTES, PAUSE, Rendering, cache_lock, is_selected, split_blocks
 from exporter.store.store import FamilyTable, Scope, Series, Store
 
 MAX_ENCODED = 1_000
@@ -29,10 +29,20 @@ VALUES = {Kind.COUNTER: b"\x1a\x09\x09", Kind.GAUGE: b"\x12\x09\x09"}
 
 
 def write_families(store: Store, names: frozenset[str], rendering: Rendering) -> Iterator[bytes]:
-    """Yield each family's length and header, then blocks of its metrics; a family is never cut."""
+    """Yield each family's length and header, then blocks of its metrics; a family is never cut.
+
+    Its length comes first, so all of it is rendered before the first byte: meanwhile a pause follows each CHUNK_BYTES.
+    """
     for family, tables in store.walk():
         if is_selected(family, names):
-            blocks = [block for table in tables for block in write_table(table, rendering)]
+            blocks: list[bytes] = []
+            size = 0
+            for block in chain.from_iterable(write_table(table, rendering) for table in tables):
+                blocks.append(block)
+                size += len(block)
+                if size >= CHUNK_BYTES:
+                    yield PAUSE
+                    size = 0
             header = encode_header(family)
             yield encode_varint(len(header) + sum(map(len, blocks))) + header
             yield from blocks

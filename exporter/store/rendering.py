@@ -8,10 +8,24 @@ from threading import Lock
 from exporter.metrics.family import Family
 from exporter.store.store import FamilyTable, PersistentSeries, Series, list_sample_names
 
+CHUNK_BYTES = 64 * 1024
+"""Bytes that are rendered until other threads, and other connections of the web server, get their turn."""
 BLOCK_LINES = 1000
 """Lines that are rendered while other scrapes wait."""
 MAX_HISTOGRAM_TEXT = 16 * 1024 * 1024
 """Bytes of histograms' lines that are cached: those of about 200,000 lines."""
+
+
+class End(bytes):
+    """The type of END."""
+
+    __slots__ = ()
+
+
+PAUSE = b""
+"""A chunk that means: there is nothing to send yet, but others should get their turn."""
+END = End()
+"""The last chunk; it is empty too."""
 
 cache_lock = Lock()
 """Protects what series cache from other scrapes. A thread that changes a value does not need it."""

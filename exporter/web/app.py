@@ -30,6 +30,7 @@ from exporter.diagnosis.report import Diagnosis, HostSizing, to_json
 from exporter.sources.directory import TaskKey
 from exporter.store import exposition
 from exporter.store.exposition import Format
+from exporter.store.rendering import END
 from exporter.store.store import Store
 from exporter.web import pages
 from exporter.web.compression import compress
@@ -227,10 +228,11 @@ class ScrapeResponse(StreamingResponse):
 
 
 async def yield_control(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Yield the chunks, and let other connections and threads run between them."""
+    """Yield the chunks without pauses, and let other connections and threads run after each."""
     try:
         for chunk in chunks:
-            yield chunk
+            if chunk or chunk is END:
+                yield chunk
             await asyncio.sleep(0)
     finally:
         if isinstance(chunks, Generator):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 from zlib import DEFLATED
 
+from exporter.store.rendering import END
+
 try:
     from isal.isal_zlib import compressobj
 except ImportError:  # it is an optional extra
@@ -23,14 +25,14 @@ class Compressor(Protocol):
 
 
 def compress(chunks: Iterable[bytes], make_compressor: Callable[..., Compressor] = compressobj) -> Iterator[bytes]:
-    """Yield the chunks as one gzip stream at the fastest level; the last chunk may be empty, as `render` yields it.
+    """Yield the chunks as one gzip stream at the fastest level; the last chunk may be END, as `render` yields it.
 
     Yields once per chunk, so that other threads can run; the value is empty while the compressor buffers.
     """
     compressor = make_compressor(1, DEFLATED, GZIP_WBITS)
     ended = False
     for chunk in chunks:
-        ended = not chunk
+        ended = chunk is END
         yield compressor.flush() if ended else compressor.compress(chunk)
     if not ended:
         yield compressor.flush()

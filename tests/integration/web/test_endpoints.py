@@ -14,10 +14,11 @@ from exporter.collect.status import SourceStatus
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.log_links import LogLinks
 from exporter.store.exposition import Format
+from exporter.store.rendering import END, PAUSE
 from exporter.store.store import Store
 from exporter.web.server import Server
 from tests.integration.web.conftest import Serve, make_context, render_forever
-from tests.integration.web.wire import ask, connect, read_all, request, wait_until
+from tests.integration.web.wire import ask, connect, read_all, read_until, request, wait_until
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -161,6 +162,23 @@ class TestMetrics:
             client.sendall(request())
             client.recv(1000)
         assert ended.wait(5)
+
+    def test_others_are_answered_while_a_scrape_has_nothing_to_send_yet(self, serve: Serve) -> None:
+        answered = threading.Event()
+
+        def render(_store: Store, _form: Format, _names: frozenset[str]) -> Iterator[bytes]:
+            while not answered.is_set():
+                yield PAUSE
+            yield b"the end"
+            yield END
+
+        address = serve(make_context(render=render)).addresses[0]
+        with connect(address) as client:
+            client.sendall(request())
+            assert ask(address, "/-/healthy").status == 200
+            answered.set()
+            # Chunked: the length of a chunk, the chunk, and at last an empty one.
+            assert read_until(client, b"\r\n0\r\n\r\n").endswith(b"\r\n7\r\nthe end\r\n0\r\n\r\n")
 
     def test_only_so_many_are_rendered_at_once(self, serve: Serve) -> None:
         address = serve(make_context(render=render_forever), max_scrapes=2).addresses[0]

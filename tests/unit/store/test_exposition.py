@@ -20,9 +20,9 @@ from prometheus_client.utils import floatToGoString
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.family import Family, Kind, Labels
 from exporter.metrics.reading import Change
-from exporter.store import exposition
 from exporter.store.exposition import Format, render
 from exporter.store.ledger import Ledger
+from exporter.store.rendering import CHUNK_BYTES
 from exporter.store.store import FamilyTable, Scope, Series, Store
 from exporter.store.text_format import format_bound
 from exporter.web.compression import GZIP_WBITS, compress
@@ -364,8 +364,8 @@ def many_lines() -> Store:
 def test_chunks_are_of_a_size_that_another_thread_can_wait_for() -> None:
     *chunks, last, end = [len(chunk) for chunk in render(many_lines(), Format.TEXT)]
     assert len(chunks) > 10
-    assert all(exposition.CHUNK_BYTES <= size < 2 * exposition.CHUNK_BYTES for size in chunks)
-    assert 0 < last < 2 * exposition.CHUNK_BYTES
+    assert all(CHUNK_BYTES <= size < 2 * CHUNK_BYTES for size in chunks)
+    assert 0 < last < 2 * CHUNK_BYTES
     assert end == 0
 
 
@@ -404,7 +404,7 @@ def test_gzip_does_not_wait_for_the_end() -> None:
     def chunks() -> Iterator[bytes]:
         for number in range(50):
             taken.append(number)
-            yield os.urandom(exposition.CHUNK_BYTES)
+            yield os.urandom(CHUNK_BYTES)
 
     next(filter(None, compress(chunks())))
     assert len(taken) < 50

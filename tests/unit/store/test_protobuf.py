@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import math
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from exporter.metrics.family import Family, HistogramForm, Kind
 from exporter.metrics.reading import Change
 from exporter.store.exposition import Format, render
 from exporter.store.ledger import Ledger
+from exporter.store.rendering import CHUNK_BYTES, END, PAUSE
 from exporter.store.store import FamilyTable, Series, Store
+from exporter.web.compression import compress
 from tests.unit.store.client_model import parse_delimited
 from tests.unit.store.test_exposition_oracle import EXPOSITIONS
 
@@ -187,3 +190,48 @@ def test_a_family_that_is_native_only_is_not_in_the_text_format() -> None:
     assert body(store, Format.TEXT) == b""
     found = parse(store)[0].metric[0].histogram
     assert (found.sample_count, found.sample_sum, list(found.bucket)) == (1, 3.0, [])
+
+
+# ---- turns of other threads -------------------------------------------------------------------------
+
+
+def make_large_family() -> tuple[Ledger, Store]:
+    """3,000 native histograms of some 400 bytes each, all of which change once more after they were rendered."""
+    values = [1.3**power for power in range(60)]
+    ledger, store = make_ledger(HistogramForm.NATIVE, {f"queue_{number}": values for number in range(3000)})
+    ledger.publish(ledger.stage([Change(WAIT, (f"queue_{number}",), 5.0) for number in range(3000)]))
+    return ledger, store
+
+
+def count_rendered_bytes(ledger: Ledger) -> int:
+    """Bytes of the histograms that are rendered as they are now."""
+    series = ledger.tables[WAIT].series
+    return sum(len(one.wire) for one in series if one.wired is one.value)
+
+
+def test_a_large_family_is_rendered_in_slices_between_which_others_get_their_turn() -> None:
+    ledger, store = make_large_family()
+    rendered = [count_rendered_bytes(ledger)]
+    chunks = []
+    for chunk in render(store, Format.PROTOBUF):
+        chunks.append(chunk)
+        rendered.append(count_rendered_bytes(ledger))
+    slices = [after - before for before, after in pairwise(rendered)]
+    assert rendered[0] == 0
+    assert rendered[-1] > 10 * CHUNK_BYTES
+    assert max(slices) < 2 * CHUNK_BYTES
+    assert max(map(len, chunks)) < 2 * CHUNK_BYTES
+    assert len(parse_delimited(b"".join(chunks))[0].metric) == 3000
+
+
+def test_each_slice_is_large_enough_to_be_worth_a_pause() -> None:
+    _, store = make_large_family()
+    chunks = list(render(store, Format.PROTOBUF))
+    assert chunks[-1] is END
+    assert chunks[:-1].count(PAUSE) <= len(b"".join(chunks)) / CHUNK_BYTES
+
+
+def test_pauses_do_not_end_a_gzip_stream() -> None:
+    _, store = make_large_family()
+    packed = b"".join(compress(render(store, Format.PROTOBUF)))
+    assert gzip.decompress(packed) == body(store)
