@@ -2,9 +2,9 @@
 
 At 2,000 DAGs of 10 tasks; every task ran 50 times, with log-normal durations and waits around a median of the task.
 Classic histograms have the buckets of the families per DAG and queue. A series is what Prometheus stores: a line of
-text, or a native histogram. CPU is of one rendering with gzip, of new histograms and of unchanged ones. The longest slice
-is how long, of new ones, all other connections of the web server wait. Memory is resident, above what the process had
-before.
+text, or a native histogram. CPU is of one rendering with gzip, of new histograms and of unchanged ones. The longest
+slice is how long all other connections of the web server wait while new ones are rendered. Memory is resident, above
+what the process had before.
 """
 
 from __future__ import annotations

@@ -34,16 +34,18 @@ cache_lock = Lock()
 class Rendering:
     """One pass over the store; it collects the series that were rendered as 0 because they are not revealed.
 
-    `room` is how many bytes of histograms' lines it may still cache. Only a `complete` pass, over all families, caches:
+    `encoded` counts native histograms that changed, since the last pause. `room` is how many bytes of histograms' lines
+    it may still cache. Only a `complete` pass, over all families, caches:
     several passes over a part each would cache more together.
     """
 
-    __slots__ = ("_hidden", "_reveal_all", "complete", "room")
+    __slots__ = ("_hidden", "_reveal_all", "complete", "encoded", "room")
 
     def __init__(self, *, reveal_all: bool, complete: bool = True) -> None:
         self._reveal_all = reveal_all
         self._hidden: list[Series] = []
         self.complete = complete
+        self.encoded = 0
         self.room = MAX_HISTOGRAM_TEXT if complete else 0
 
     def read(self, series: Series) -> list[float]:

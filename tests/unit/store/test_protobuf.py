@@ -15,6 +15,7 @@ from exporter.metrics.family import Family, HistogramForm, Kind
 from exporter.metrics.reading import Change
 from exporter.store.exposition import Format, render
 from exporter.store.ledger import Ledger
+from exporter.store.protobuf import SLICE_BYTES, SLICE_HISTOGRAMS
 from exporter.store.rendering import CHUNK_BYTES, END, PAUSE
 from exporter.store.store import FamilyTable, Series, Store
 from exporter.web.compression import compress
@@ -203,32 +204,38 @@ def make_large_family() -> tuple[Ledger, Store]:
     return ledger, store
 
 
-def count_rendered_bytes(ledger: Ledger) -> int:
-    """Bytes of the histograms that are rendered as they are now."""
-    series = ledger.tables[WAIT].series
-    return sum(len(one.wire) for one in series if one.wired is one.value)
+def count_encoded(ledger: Ledger) -> int:
+    """Histograms that are encoded as they are now."""
+    return sum(one.wired is one.value for one in ledger.tables[WAIT].series)
 
 
 def test_a_large_family_is_rendered_in_slices_between_which_others_get_their_turn() -> None:
     ledger, store = make_large_family()
-    rendered = [count_rendered_bytes(ledger)]
+    encoded = [count_encoded(ledger)]
     chunks = []
     for chunk in render(store, Format.PROTOBUF):
         chunks.append(chunk)
-        rendered.append(count_rendered_bytes(ledger))
-    slices = [after - before for before, after in pairwise(rendered)]
-    assert rendered[0] == 0
-    assert rendered[-1] > 10 * CHUNK_BYTES
-    assert max(slices) < 2 * CHUNK_BYTES
+        encoded.append(count_encoded(ledger))
+    slices = [after - before for before, after in pairwise(encoded)]
+    assert (encoded[0], encoded[-1]) == (0, 3000)
+    assert max(slices) == SLICE_HISTOGRAMS
     assert max(map(len, chunks)) < 2 * CHUNK_BYTES
     assert len(parse_delimited(b"".join(chunks))[0].metric) == 3000
 
 
-def test_each_slice_is_large_enough_to_be_worth_a_pause() -> None:
+def test_there_are_no_more_pauses_than_are_needed() -> None:
     _, store = make_large_family()
-    chunks = list(render(store, Format.PROTOBUF))
-    assert chunks[-1] is END
-    assert chunks[:-1].count(PAUSE) <= len(b"".join(chunks)) / CHUNK_BYTES
+    changed, cached = (list(render(store, Format.PROTOBUF)) for _ in range(2))
+    assert changed[-1] is cached[-1] is END
+    assert changed[:-1].count(PAUSE) == 3000 // SLICE_HISTOGRAMS
+    assert cached[:-1].count(PAUSE) <= len(b"".join(cached)) // SLICE_BYTES
+
+
+def test_counters_are_rendered_in_slices_too() -> None:
+    store = Store([TRIES])
+    store.attach(FamilyTable(TRIES, [Series((f"{number:0>100}",), [number]) for number in range(10_000)]))
+    pauses = list(render(store, Format.PROTOBUF))[:-1].count(PAUSE)
+    assert 2 < pauses <= len(body(store)) // SLICE_BYTES
 
 
 def test_pauses_do_not_end_a_gzip_stream() -> None:
