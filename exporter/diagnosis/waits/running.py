@@ -107,8 +107,9 @@ class Suspicion(NamedTuple):
     suggestion: str
     since: float | None = None
     escalated: bool = False
-    certain: bool = True
-    """False where two things were seen at different moments, so that another look is needed."""
+    unconfirmed: str = ""
+    """The try whose row and process were seen at different moments, by its process key: it counts once another look
+    finds the same. Empty where one look is enough."""
 
 
 def get_long_limit(past: Past) -> float | None:
@@ -146,7 +147,7 @@ def check_running(row: ActiveTaskInstance, elapsed: float, running: RunningTasks
     if machine and process is None and row.hostname in machine.host_names and elapsed > MIN_LOST_SECONDS:
         facts = [f"no process of it on {row.hostname}, which the exporter sees, for {format_seconds(elapsed)}"]
         text = "Airflow calls it failed after task_instance_heartbeat_timeout; see what ended its process."
-        return make(row, reasons.NO_HEARTBEAT, facts, text)._replace(certain=False)
+        return make(row, reasons.NO_HEARTBEAT, facts, text)._replace(unconfirmed=get_process_key(row))
     past = running.get_past(row.dag_id, row.task_id)
     if machine and process and (found := check_cpu(row, elapsed, process, past, machine)):
         return found
@@ -198,7 +199,7 @@ def find_orphans(running: RunningTasks, machine: Machine, active: set[str]) -> I
         dag_id, task_id = running.names[key]
         facts = [f"process {process.pid} works for a try that Airflow does not show as running"]
         text = f"End process {process.pid}, and see what killed its supervisor (kill -9, out of memory, a restart)."
-        yield Suspicion(dag_id, task_id, reasons.ORPHAN, facts, text, certain=False)
+        yield Suspicion(dag_id, task_id, reasons.ORPHAN, facts, text, unconfirmed=key)
 
 
 def is_sensor(operator: str) -> bool:

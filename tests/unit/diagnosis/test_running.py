@@ -78,18 +78,18 @@ def test_a_sensor_that_polls_for_far_longer_than_in_the_past_is_more_than_normal
 
 def test_a_try_without_a_process_on_a_machine_that_is_seen() -> None:
     [found] = find(running(300), machine=machine())
-    assert (found.reason.name, found.certain) == ("no_heartbeat", False)
+    assert (found.reason.name, found.unconfirmed) == ("no_heartbeat", "u1")
     assert find(running(60), machine=machine()) == [], "it may be starting"
     assert find(running(300, hostname="worker-2"), machine=machine()) == [], "another machine is not seen"
 
 
 def test_a_process_that_lost_its_supervisor_or_whose_try_has_ended() -> None:
     [lost] = find(running(10), machine=machine(TryProcess(7, 1.0, 0.0, lost_parent=True)))
-    assert (lost.reason.name, lost.certain) == ("orphan", True)
+    assert (lost.reason.name, lost.unconfirmed) == ("orphan", "")
     assert "process 7" in lost.suggestion
     seen = machine(TryProcess(7, 1.0, 0.0))
     [ended] = find(task("running", uuid="u2"), machine=seen, names={"u1": ("orders", "load")})
-    assert (ended.reason.name, ended.dag_id, ended.task_id, ended.certain) == ("orphan", "orders", "load", False)
+    assert (ended.reason.name, ended.dag_id, ended.task_id, ended.unconfirmed) == ("orphan", "orders", "load", "u1")
     assert find(machine=seen) == [], "a process of another Airflow"
 
 

@@ -40,7 +40,7 @@ class Observer:
         self.past = TaskPast(memory, shared.directory)
         """What tasks took in the past."""
         self._first_checks: dict[tuple[str, str, str, int], float] = {}
-        self._doubtful: frozenset[tuple[str, str, str]] = frozenset()
+        self._unconfirmed: frozenset[tuple[str, str]] = frozenset()
         self._processes: dict[str, tuple[str, str]] = {}
         """DAG and task of the processes on the machine that were tries of this Airflow at some time, by their key."""
 
@@ -66,11 +66,10 @@ class Observer:
             self._name_processes(machine, situation.tasks) if machine is not None else {},
         )
         found = list(find_suspicious(running))
-        doubtful = frozenset((one.reason.name, one.dag_id, one.task_id) for one in found if not one.certain)
-        known = self._doubtful
+        known = self._unconfirmed
         if is_new:
-            self._doubtful = doubtful
-        return [one for one in found if one.certain or (one.reason.name, one.dag_id, one.task_id) in known]
+            self._unconfirmed = frozenset((one.reason.name, one.unconfirmed) for one in found if one.unconfirmed)
+        return [one for one in found if not one.unconfirmed or (one.reason.name, one.unconfirmed) in known]
 
     def _name_processes(self, machine: Machine, tasks: Sequence[ActiveTaskInstance]) -> dict[str, tuple[str, str]]:
         """DAG and task of the processes that are or were tries of this Airflow: others may run on the machine too."""

@@ -47,6 +47,14 @@ def test_a_process_of_a_try_that_ended_is_an_orphan_once_two_readings_show_it() 
     assert (found.reason.name, found.dag_id, found.task_id) == ("orphan", "orders", "load")
 
 
+def test_processes_of_a_busy_task_that_are_each_about_to_end_are_no_orphans() -> None:
+    scene = Scene()
+    for number in range(4):
+        scene.see(f"u{number}")
+        scene.shared.directory.record_try("orders", "load", f"u{number}")
+        assert scene.observe().suspicions == []
+
+
 def test_a_process_of_another_airflow_with_the_same_names_is_none() -> None:
     scene = Scene()
     scene.see(KEY)
