@@ -60,6 +60,7 @@ class Airflow:
         workdir: Path,
         *,
         database: Database | None = None,
+        database_settings: Sequence[str] = (),
         executor: Executor = "LocalExecutor",
         dags: Path = DAGS,
         pools: Mapping[str, Pool] = DEMO_POOLS,
@@ -76,6 +77,7 @@ class Airflow:
         self.version = version
         self.executor = executor
         self.settings = dict(settings or {})
+        self._database_settings = database_settings
         self.folder = Workdir(workdir)
         self.processes = Processes(self.folder.path / "processes.json", self.folder.logs)
         self.venv = environment.venv_folder(version, self.folder.path, executor)
@@ -160,7 +162,7 @@ class Airflow:
         if not any(self.processes.pid(name) for name in self.processes.names()):
             self._choose_ports()
         if self.database == "postgres":
-            self._postgres().start()
+            self._postgres().start(self._database_settings)
         if self.executor == "CeleryExecutor":
             command = make_broker_command(HOST, self.folder.state.broker_port)
             self.processes.start(BROKER, command, os.environ, self.folder.path)

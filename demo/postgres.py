@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from demo.environment import SetupError
@@ -64,8 +64,8 @@ class Postgres:
         """For SQLAlchemy; the driver is named because newer releases take a bare postgresql: for psycopg 3."""
         return f"postgresql+psycopg2://{NAME}:{self._password}@{HOST}:{self._port}/{NAME}"
 
-    def start(self) -> None:
-        """Make the database unless it is there, and start its server unless it runs."""
+    def start(self, settings: Sequence[str] = ()) -> None:
+        """Make the database unless it is there, and start its server, with further settings, unless it runs."""
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
         if not self.running():
@@ -79,7 +79,7 @@ class Postgres:
                 "-c",
                 "max_connections=200",
             ]
-            options += [word for setting in FAST for word in ("-c", setting)]
+            options += [word for setting in (*FAST, *settings) for word in ("-c", setting)]
             self._run(
                 "pg_ctl", "-D", str(self._data), "-w", "-l", str(self._base / "log"), "-o", " ".join(options), "start"
             )

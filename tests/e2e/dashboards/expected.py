@@ -28,10 +28,8 @@ IDLE = "no run skipped everything, and no time of a schedule was left out"
 FEW_ATTEMPTS = "needs attempts that follow each other: twenty for the start of a try, five for the growth of a task"
 NO_LOCKS = "no session waits for a lock, or is idle in a transaction for long"
 NO_REPLICA = "the database has no replica"
-NO_STATEMENTS = "the database has no pg_stat_statements"
 NO_VACUUM = "no table was vacuumed yet"
-YOUNG = "recorded every 15 minutes, and needs the record before"
-SELDOM = "recorded every 15 minutes"
+BUSY = "recorded where less runs than in most of the last week"
 CRITICAL = "critical alerts hold for minutes: make e2e-alerts fires them"
 
 ABSENT = frozenset({KUBERNETES, EDGE, RELEASE_2, NO_REPLICA, CGROUP})
@@ -78,11 +76,6 @@ EMPTY: Mapping[str, str] = {
     "alert AirflowTasksFailingInManyDags: airflow:task_tries_failed_by_class:mean1w": "recorded at whole hours",
     "rule airflow_object:waiting_dag_runs": NOT_BLOCKED,
     "rule airflow:machines_full": "the machine has CPU and memory to spare",
-    "airflow-database: Critical section": NO_STATEMENTS,
-    "airflow-database: Database time by purpose": NO_STATEMENTS,
-    "airflow-database: Statements by purpose": NO_STATEMENTS,
-    "airflow-database: The most expensive statements": NO_STATEMENTS,
-    "alert AirflowDatabaseCriticalSectionSlow": NO_STATEMENTS,
     "airflow-database: Who blocks whom": NO_LOCKS,
     "airflow-database: Waiting sessions, deadlocks A": NO_LOCKS,
     "airflow-database: Longest idle transaction": NO_LOCKS,
@@ -150,25 +143,11 @@ EMPTY: Mapping[str, str] = {
     "rule airflow_cgroup:": CGROUP,
     "alert AirflowCpuThrottled": CGROUP,
     "alert AirflowHostMemoryHigh: airflow_cgroup": CGROUP,
-    "rule airflow_task:unloaded_run_seconds": YOUNG,
-    "rule airflow_task:run_seconds": SELDOM,
-    "rule airflow_task:quiet_run_seconds": YOUNG,
-    "rule airflow_task:peak_memory_bytes:max": SELDOM,
-    "rule airflow_dag:task_try_cpu_seconds:mean1h": SELDOM,
-    "rule airflow:task_try_peak_memory_bytes:quantile1h": SELDOM,
-    "rule airflow_dag:task_tries_retried_by_class:increase15m": SELDOM,
-    "rule airflow:task_work_seconds": YOUNG,
-    "rule airflow:task_stretch": YOUNG,
-    "airflow-tuning: Throughput over running tasks B": YOUNG,
-    "airflow-tuning: Stretch over running tasks B": YOUNG,
-    "airflow-tuning: Peak memory of tries": YOUNG,
-    "airflow-tuning: Largest tasks": YOUNG,
-    "airflow-tuning: Retries": YOUNG,
-    "airflow-tuning: What DAGs cost in an hour": YOUNG,
     "airflow-tuning: Waiting by limit": NOTHING_WAITS,
     "airflow-tuning: Wanted slots of pools": NOTHING_WAITS,
     "airflow-tuning: Waiting runs": NOT_BLOCKED,
     "airflow-tuning: Due runs": IDLE,
+    "rule airflow_task:quiet_run_seconds": BUSY,
     "rule airflow_object:waited_seconds": NOTHING_WAITS,
     "rule airflow:dag_runs_due": "no run is due in the next minute",
     "rule airflow_dag:retry_delay_seconds_by_class": NO_COSTS,

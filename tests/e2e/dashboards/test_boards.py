@@ -9,6 +9,7 @@ Needs PostgreSQL's server programs and Prometheus ($PROMETHEUS_BIN or in PATH).
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import sys
@@ -30,6 +31,7 @@ from tests.e2e.dashboards.answers import Answer, QueryLog, Question, of_dashboar
 from tests.e2e.dashboards.broker import celery_broker
 from tests.e2e.dashboards.expected import ABSENT, reason
 from tests.e2e.exactness.console import Console
+from tests.e2e.exactness.database import Database
 from tests.e2e.exactness.prometheus import Prometheus, find_prometheus
 from tests.e2e.exactness.subject import Subject
 
@@ -43,6 +45,7 @@ BORROWED = ("e2e_compat.py", "waits.py", "assets.py", "broken.py", "failures.py"
 POOLS = {**DEMO_POOLS, "patient": Pool(2, "deferred tasks hold a slot", include_deferred=True)}
 SHARE_EMPTY = 0.1
 PAUSE = 20.0
+MINUTES_APART = re.compile(r"interval: \d+m")
 QUIET_SECONDS = 90.0
 """How long everything runs before the first disturbance."""
 AIRFLOW_LABEL = "e2e"
@@ -84,6 +87,15 @@ def gather_dags(folder: Path) -> Path:
     return folder
 
 
+def copy_rules(folder: Path) -> Path:
+    """The shipped rules; what is evaluated every five or fifteen minutes is evaluated every minute."""
+    shutil.copytree(PROMETHEUS_FILES, folder)
+    for file in folder.rglob("*.yml"):
+        text = file.read_text(encoding="utf-8")
+        file.write_text(MINUTES_APART.sub("interval: 1m", text), encoding="utf-8")
+    return folder
+
+
 class Rig:
     """Airflow, exporter and Prometheus with the shipped rules."""
 
@@ -102,7 +114,14 @@ class Rig:
         }
         dags = gather_dags(folder / "dags")
         self.airflow = Airflow(
-            VERSION, folder / "airflow", database="postgres", dags=dags, pools=POOLS, settings=settings, port=18280
+            VERSION,
+            folder / "airflow",
+            database="postgres",
+            database_settings=["shared_preload_libraries=pg_stat_statements"],
+            dags=dags,
+            pools=POOLS,
+            settings=settings,
+            port=18280,
         )
         self._folder = folder
 
@@ -112,6 +131,7 @@ class Rig:
         with ExitStack() as stack:
             stack.callback(self.airflow.down, remove=True)
             self.airflow.up()
+            Database(self.airflow.database_url).execute("CREATE EXTENSION pg_stat_statements")
             broker = stack.enter_context(celery_broker(self._folder / "celery"))
             secret = self._folder / "database-url"
             secret.write_text(self.airflow.database_url, encoding="utf-8")
@@ -121,7 +141,9 @@ class Rig:
             stack.callback(subject.close)
             subject.start()
             subject.wait_ready()
-            config = CONFIG.format(files=PROMETHEUS_FILES, target=subject.address, label=AIRFLOW_LABEL)
+            config = CONFIG.format(
+                files=copy_rules(self._folder / "rules"), target=subject.address, label=AIRFLOW_LABEL
+            )
             prometheus = Prometheus(program, self._folder / "prometheus", config)
             stack.callback(prometheus.close)
             prometheus.wait_ready()
