@@ -79,7 +79,7 @@ DISK = ErrorClass(
     "disk",
     "A disk is full, a quota is used up, or a file system could not be written.",
     "disk of the workers, log retention, temporary files",
-    "Free space on the worker (old logs, temporary files), or give it a larger disk.",
+    "Free space on the disk that the log names (of a worker: old logs, temporary files), or make it larger.",
     False,
 )
 CODE = ErrorClass(

@@ -16,6 +16,8 @@ class RaisedError:
     module: str = ""
     """The module that defines or raised it, as far as that is known."""
     text: str = ""
+    handled: bool = False
+    """Whether the one before it was raised while this one was being handled, and does not name it as its cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Evidence:
     """The last lines of the log that are errors."""
     said: str = ""
     """The last lines of the log that are no errors: what a command wrote before it ended."""
+    command: str = ""
+    """What the log says of the command that was run."""
     output: Sequence[RaisedError] = ()
     """The exceptions that a command wrote, in the order of `chain`."""
     out_of_memory: bool = False

@@ -9,8 +9,8 @@ from exporter.diagnosis.classify import classify
 from exporter.diagnosis.error_rules import RULES, ErrorRule
 from exporter.diagnosis.evidence import Evidence, RaisedError, find_exit_code
 
-Example = RaisedError | str | int
-"""An exception, words without one, or an exit code."""
+Example = RaisedError | str | int | tuple[str, int]
+"""An exception, words without one, an exit code, or that of a command."""
 
 
 def raised(name: str, text: str = "", module: str = "") -> RaisedError:
@@ -18,25 +18,40 @@ def raised(name: str, text: str = "", module: str = "") -> RaisedError:
 
 
 EXAMPLES: tuple[tuple[Example, ...], ...] = (
+    # Airflow ends a try
+    (raised("AirflowTaskTimeout", "Timeout, PID: 7"),),
+    (raised("AirflowTaskTerminated"),),
+    (raised("AirflowException", "Task received SIGTERM signal"),),
     # memory
     (raised("MemoryError"), raised("_ArrayMemoryError"), raised("OutOfMemoryError")),
     (raised("OSError", "[Errno 12] Cannot allocate memory"),),
+    (raised("Py4JJavaError", "java.lang.OutOfMemoryError: Java heap space"),),
     # Airflow's own
-    (raised("AirflowTaskTimeout", "Timeout, PID: 7"), raised("AirflowSensorTimeout"), raised("TaskDeferralTimeout")),
+    (raised("AirflowSensorTimeout"), raised("TaskDeferralTimeout")),
     (raised("TaskDeferralError", "Trigger timed out"),),
-    (raised("AirflowTaskTerminated"), raised("WorkerLostError")),
-    (raised("AirflowException", "Task received SIGTERM signal"),),
-    (raised("AirflowNotFoundException", "The conn_id `x` isn't defined"), raised("AirflowConfigException")),
+    (raised("WorkerLostError"), raised("BrokenProcessPool")),
+    (raised("AirflowNotFoundException", "The conn_id `x` isn't defined"), raised("AirflowConfigException"),
+     raised("ExternalDagNotFoundError"), raised("TaskNotFound")),
     (raised("AirflowRuntimeError", "CONNECTION_NOT_FOUND: {'message': 'Connection x not found'}"),),
     (raised("KeyError", "'Variable threshold does not exist'"),),
-    (raised("AirflowException", "Dag 'x' could not be found; either it does not exist or it failed to parse."),),
+    (raised("AirflowException", "Dag 'x' could not be found; either it does not exist or it failed to parse."),
+     raised("AirflowException", "The external task load in DAG upstream does not exist.")),
     (raised("KeyError", "'REGION'", "os"),),
+    (raised("ExternalTaskFailedError"), raised("AirflowSecretsBackendAccessDenied")),
+    (raised("AirflowException", "Test failed.\nQuery:\nSELECT 1"),),
     # time limits of libraries
     (raised("TimeoutExpired"), raised("ReadTimeout", module="requests.adapters"), raised("DeadlineExceeded")),
     (raised("QueryCanceled", "canceling statement due to statement timeout", "psycopg.errors"),),
+    (raised("WaiterError", "Waiter X failed: Max attempts exceeded"), raised("URLError", "<urlopen error timed out>")),
     # databases
+    (raised("DiskFullError"),),
+    (raised("OperationalError", "database or disk is full", "sqlite3"),),
     (raised("NoSuchModuleError", "Can't load plugin: sqlalchemy.dialects:x", "sqlalchemy.exc"),),
-    (raised("OperationalError", "Connection refused", "psycopg"), raised("UniqueViolation")),
+    (raised("ArgumentError", "Could not parse SQLAlchemy URL from string 'x'", "sqlalchemy.exc"),),
+    (raised("DataError", "No numeric types to aggregate", "pandas.errors"),),
+    (raised("OperationalError", "Connection refused", "psycopg"),),
+    (raised("UniqueViolation"), raised("InsufficientPrivilege"), raised("UndefinedTableError")),
+    (raised("SyntaxError", 'syntax error at or near "SELEC"'),),
     (raised("SnowflakeSQLException"), raised("ServerSelectionTimeoutError", "10.0.0.1:27017: timed out")),
     (raised("ResourceClosedError", module="sqlalchemy.exc"), raised("NotFoundError", module="elasticsearch")),
     (raised("ConnectionError", "Error 111 connecting to redis:6379", "redis.exceptions"),),
@@ -51,6 +66,7 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
         raised("ConnectTimeout", module="httpx"),
         raised("EndpointConnectionError", module="botocore.exceptions"),
     ),
+    (raised("ReadError", module="httpx"),),
     (
         raised("SSLError", module="requests.exceptions"),
         raised("SSLCertVerificationError", module="ssl"),
@@ -59,6 +75,7 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
     ),
     (raised("URLError", "<urlopen error [Errno 111] Connection refused>"), raised("OSError", "[Errno 113] No route")),
     (raised("_InactiveRpcError", "status = StatusCode.UNAVAILABLE"),),
+    (raised("RetryError", "RetryError[<Future at 0x7f state=finished raised ConnectionError>]", "tenacity"),),
     (raised("_InactiveRpcError", "status = StatusCode.DEADLINE_EXCEEDED"),),
     (raised("TimeoutError"), raised("Timeout", module="requests.exceptions"), raised("WaiterTimeoutError")),
     # pods
@@ -79,16 +96,18 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
         raised("SMTPAuthenticationError"),
         raised("error_perm", "550 no such file", "ftplib"),
     ),
+    (raised("RetryError", "too many 503 error responses", "requests.exceptions"),),
     (raised("_InactiveRpcError", "status = StatusCode.PERMISSION_DENIED"),),
+    (raised("DockerContainerFailedException", "Docker container failed: {'StatusCode': 3}"),),
     (raised("Forbidden", "403 Access Denied", "google.api_core.exceptions"),),
     # disk
     (raised("OSError", "[Errno 28] No space left on device"), raised("OSError", "[Errno 122] Disk quota exceeded")),
-    (raised("DiskFullError"),),
     # what is missing
     (raised("ModuleNotFoundError", "No module named 'x'"), raised("FileNotFoundError"), raised("PermissionError")),
     (raised("OSError", "[Errno 24] Too many open files"),),
     # commands
     (raised("CalledProcessError", "returned non-zero exit status 4."), raised("SystemExit", "3")),
+    (raised("Failure", "exit 3", "invoke.exceptions"),),
     (
         raised("AirflowException", "Bash command failed. The command returned a non-zero exit code 3."),
         raised("AirflowException", "SSH operator error: exit status = 3"),
@@ -98,30 +117,48 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
     ("write failed: No space left on device",),
     ("Task instance heartbeat timeout", "Detected zombie job", "State was set externally to success"),
     ("Received SIGSEGV", "Segmentation fault (core dumped)"),
+    ("ssh: connect to host x port 22: Connection timed out", "connect ETIMEDOUT 10.0.0.1:443"),
     ("the request timed out", "execution_timeout was reached"),
     ("FATAL: remaining connection slots are reserved", "ORA-00060: deadlock", "database is locked"),
-    ("curl: (6) Could not resolve host", "ssh: connect: Connection refused"),
-    ("404:Not Found", "HTTP status code 503", "Job 7 failed with 2 errors", "API rate limit"),
-    ("spark-submit: command not found", "No module named 'x'"),
+    ("curl: (6) Could not resolve host", "ssh: connect: Connection refused", "getaddrinfo ENOTFOUND x"),
+    ("404:Not Found", "422:Unprocessable Entity", "HTTP status code 503", "Job 7 failed with 2 errors",
+     "API rate limit", "Run State: FAILED"),
+    ("spark-submit: command not found", "No module named 'x'", "Task not found in Dag during start up"),
     # exit codes and signals
     (124,),
     (137, 143, -9, -15),
     (127, 126),
     (-25,),
     (139, -11, -6),
+    # exit codes of programs
+    (("curl -s http://x", 6), ("cd /tmp && curl -s http://x", 60)),
+    (("curl -s http://x", 28),),
+    (("curl -fs http://x", 22),),
+    (("wget http://x", 4),),
+    (("wget http://x", 8),),
+    (("ssh bastion ls", 255),),
+    (("psql -f load.sql", 2),),
 )  # fmt: skip
 
 
 def make_evidence(example: Example) -> Evidence:
     if isinstance(example, RaisedError):
         return Evidence(chain=[example])
+    if isinstance(example, tuple):
+        failed = raised(
+            "AirflowException", f"Bash command failed. The command returned a non-zero exit code {example[1]}."
+        )
+        return Evidence(chain=[failed], command=example[0])
     return Evidence(complaints=example) if isinstance(example, str) else Evidence(exit_code=example)
 
 
 def matches(rule: ErrorRule, example: Example) -> bool:
     if isinstance(example, RaisedError):
         return rule.is_typed and rule.matches(example)
-    return rule.matches_words(example) if isinstance(example, str) else example in rule.codes
+    if isinstance(example, str):
+        return rule.matches_words(example)
+    command, code = example if isinstance(example, tuple) else ("", example)
+    return rule.matches_code(code, command)
 
 
 @pytest.mark.parametrize(

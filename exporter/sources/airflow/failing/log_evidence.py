@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from exporter.diagnosis.evidence import Evidence, RaisedError, find_exit_code
@@ -15,11 +16,21 @@ FAILED_EVENT = "Task failed with exception"
 BAD_LEVELS = ("error", "critical")
 MAX_COMPLAINTS, MAX_SAID = 10, 60
 """Last lines that are looked at: errors, and all."""
+MAX_COMMAND = 4_000
+"""Characters of a command that are looked at."""
 MAX_LINE = 500
 """Characters of a line that are looked at."""
 MAX_ERRORS = 20
 """Exceptions of a chain that are looked at."""
-LINE = re.compile(r"^\[[^\]]{10,40}\] (?:\{[^}]{1,200}\} )?(?P<level>[A-Z]{4,8}) - (?P<text>.*)$")
+LINE = re.compile(r"^\[[^\]]{10,40}\] (?:\{(?P<origin>[^}]{1,200})\} )?(?P<level>[A-Z]{4,8}) - (?P<text>.*)$")
+AIRFLOWS_OWN = re.compile(
+    r"(?:taskinstance|(?:standard_task|local_task_job|task)_runner|task_command|dagbag|manager)\.py\b|task\Z|airflow\.(?!task\b|providers\b)"
+)
+"""Files (2.x) and loggers (3.x) of messages by Airflow itself, which name DAGs and tasks but no cause."""
+COMMAND = re.compile(r"(?:Running command|Spark-Submit cmd|Executing cmd): ")
+"""Beginning of the message that holds the command that is run."""
+OUTLIVED = re.compile(r"heartbeat|zombie|shouldn't be running|[Tt]ask killed|externally|SIGTERM")
+"""Error messages after which no exception of before explains the end of a try."""
 SEVERAL_LINES = re.compile(r"\\n")
 
 
@@ -28,6 +39,8 @@ class Message(NamedTuple):
 
     text: str
     level: str
+    origin: str = ""
+    """The file (2.x) or the logger (3.x) that wrote it."""
     more: Sequence[str] = ()
     """The lines that follow it without a heading: a traceback."""
     errors: Sequence[RaisedError] = ()
@@ -38,16 +51,34 @@ class Message(NamedTuple):
 def read_evidence(tail: str, major: int) -> Evidence:
     """What the end of the log of a failed try says."""
     messages = list(parse_json(tail)) if major >= 3 else list(parse_text(tail))
-    usual = [message for message in messages if message.level not in BAD_LEVELS]
-    said = [line for message in usual for line in (message.text, *message.more)]
+    said = list(list_said(messages))
     complaints = [
         line for message in messages if message.level in BAD_LEVELS for line in (message.text, *message.more[-3:])
     ]
-    chain, output, code = find_chain(messages), next(iter(reversed(find_chains(said))), ()), find_code(messages)
+    code = find_code(messages)
+    chain, output = find_chain(messages, code), next(iter(reversed(find_chains(said))), ())
     if not chain and code in (None, 0, 1):
         # A log format of the users' own, in which levels cannot be recognized.
         chain = output[:MAX_ERRORS]
-    return Evidence(chain, code, join(complaints[-MAX_COMPLAINTS:]), join(said[-MAX_SAID:]), output)
+    return Evidence(
+        chain, code, join(complaints[-MAX_COMPLAINTS:]), join(said[-MAX_SAID:]), find_command(messages), output
+    )
+
+
+def list_said(messages: Iterable[Message]) -> Iterator[str]:
+    """What the task and its commands wrote, without errors and without what Airflow says of itself."""
+    for message in messages:
+        if message.level in BAD_LEVELS or AIRFLOWS_OWN.match(message.origin) or COMMAND.match(message.text):
+            continue
+        yield from (message.text, *message.more)
+
+
+def find_command(messages: Sequence[Message]) -> str:
+    """The command that was run last."""
+    for message in reversed(messages):
+        if COMMAND.match(message.text) and not AIRFLOWS_OWN.match(message.origin):
+            return join((message.text, *message.more))[:MAX_COMMAND]
+    return ""
 
 
 def join(lines: Iterable[str]) -> str:
@@ -55,15 +86,22 @@ def join(lines: Iterable[str]) -> str:
     return "\n".join(line[:MAX_LINE] for line in lines)
 
 
-def find_chain(messages: Sequence[Message]) -> Sequence[RaisedError]:
-    """The exceptions that ended the try: those that Airflow logged with it, else the last that were logged."""
+def find_chain(messages: Sequence[Message], code: int | None) -> Sequence[RaisedError]:
+    """The exceptions that ended the try: those that Airflow logged with it, else the last that were logged.
+
+    The latter do not explain a signal, nor a try that went on and was ended from outside.
+    """
     bad = [message for message in messages if message.level in BAD_LEVELS]
-    ordered = [message for message in bad if message.text.startswith(FAILED_EVENT)] or bad
-    for message in reversed(ordered):
+    ending = [message for message in bad if message.text.startswith(FAILED_EVENT)]
+    if not ending and code is not None and code < 0:
+        return ()
+    for message in reversed(ending or bad):
         if message.errors:
             return message.errors[:MAX_ERRORS]
         if chains := find_chains(message.more):
             return chains[-1][:MAX_ERRORS]
+        if not ending and OUTLIVED.search(message.text):
+            return ()
     return ()
 
 
@@ -84,6 +122,7 @@ def parse_json(tail: str) -> Iterator[Message]:
         yield Message(
             first,
             str(row.get("level") or "").lower(),
+            str(row.get("logger") or ""),
             more,
             list(read_errors(row.get("error_detail"))),
             read_code(row),
@@ -118,13 +157,14 @@ def read_code(row: dict[str, Any]) -> int | None:
 
 def read_errors(detail: object) -> Iterator[RaisedError]:
     """The exceptions in `error_detail`, the one that was raised last first; those of groups follow theirs."""
-    for row in detail if isinstance(detail, list) else ():
+    for place, row in enumerate(detail if isinstance(detail, list) else ()):
         if not isinstance(row, dict):
             continue
         frames = row.get("frames")
         last = frames[-1] if isinstance(frames, list) and frames else None
         filename = str(last.get("filename") or "") if isinstance(last, dict) else ""
-        yield make_error(str(row.get("exc_type") or "Exception"), str(row.get("exc_value") or ""), filename)
+        found = make_error(str(row.get("exc_type") or "Exception"), str(row.get("exc_value") or ""), filename)
+        yield replace(found, handled=place > 0 and row.get("is_cause") is False)
         groups = row.get("exceptions")
         for group in groups if isinstance(groups, list) else ():
             yield from read_errors(group)
@@ -149,5 +189,5 @@ def parse_text(tail: str) -> Iterator[Message]:
 def make_message(heading: re.Match[str] | None, more: Sequence[str]) -> Message:
     """A message by its heading; None for what stands before the first one."""
     if heading is None:
-        return Message("", "", more)
-    return Message(heading["text"], heading["level"].lower(), more)
+        return Message("", "", "", more)
+    return Message(heading["text"], heading["level"].lower(), heading["origin"] or "", more)

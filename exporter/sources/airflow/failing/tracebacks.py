@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from exporter.diagnosis.evidence import RaisedError
 
 START = re.compile(r"^\s*(?:\+ Exception Group )?Traceback \(most recent call last\):\s*$")
 FRAME = re.compile(r'^\s+File "(?P<file>[^"]{1,1000})", line \d+')
 RAISED = re.compile(r"^(?P<type>[A-Za-z_][\w.]{0,200})(?::\s?(?P<text>.*))?$")
-LINK = re.compile(r"^\s*(?:The above exception was the direct cause|During handling of the above exception)")
-GROUP_MARGIN = re.compile(r"^\s*(?:\||\+-)[ -]?")
+LINK = re.compile(
+    r"^\s*(?:The above exception was the direct cause|(?P<handled>During handling of the above exception))"
+)
+MARGIN = re.compile(r"^(?:\s*(?:\||\+-)[ -]?|\[[a-z0-9][a-z0-9-]{0,62}\] ?)")
+"""What Python draws beside the traceback of a group, or the container that wrote a line of a pod's log."""
 PACKAGE = re.compile(r"(?:site|dist)-packages/(?P<path>[^.]+?)(?:/__init__)?\.(?:[^/]*\.)?(?:py|so)$")
 STANDARD = re.compile(r"(?:lib/python3\.\d+/(?P<path>[\w/]+)\.py|<frozen (?P<frozen>[\w.]+)>)$")
+HANDLED, CAUSED = "handled", "caused"
+"""How an exception is linked to the one before: raised while that was handled, or because of it."""
 MAX_TEXT = 4_000
 """Characters of a message that are looked at."""
 MAX_TEXT_LINES = 20
@@ -38,21 +44,21 @@ def make_error(type_name: str, text: str, filename: str = "") -> RaisedError:
 def find_chains(lines: Iterable[str]) -> list[Sequence[RaisedError]]:
     """Each traceback of a text; in each the exception that was raised last comes first, then what caused it."""
     chains: list[list[RaisedError]] = []
-    linked = False
+    link = ""
     for kind, error in _read_parts(lines):
-        if kind == "link":
-            linked = bool(chains)
-        elif error is not None:
-            if linked:
-                chains[-1].insert(0, error)
-            else:
-                chains.append([error])
-            linked = False
+        if error is None:
+            link = kind if chains else ""
+        elif link:
+            cause = chains[-1][0]
+            chains[-1][:1] = [error, replace(cause, handled=link == HANDLED)]
+            link = ""
+        else:
+            chains.append([error])
     return list(chains)
 
 
 def _read_parts(lines: Iterable[str]) -> Iterator[tuple[str, RaisedError | None]]:
-    """The exceptions of a text in order, and the sentences that link two of them."""
+    """The exceptions of a text in order, and how the next one is linked to the one before."""
     filename: str | None = None
     """Of the last frame; None outside of a traceback."""
     raised: re.Match[str] | None = None
@@ -66,8 +72,8 @@ def _read_parts(lines: Iterable[str]) -> Iterator[tuple[str, RaisedError | None]
             filename, raised = None, None
         if START.match(line):
             filename = ""
-        elif LINK.match(line):
-            yield "link", None
+        elif found := LINK.match(line):
+            yield HANDLED if found["handled"] else CAUSED, None
         elif filename is not None and (frame := FRAME.match(line)):
             filename = frame["file"]
         elif filename is not None and line[:1].strip() and (raised := RAISED.match(line)):
@@ -75,5 +81,5 @@ def _read_parts(lines: Iterable[str]) -> Iterator[tuple[str, RaisedError | None]
 
 
 def _strip_margin(line: str) -> str:
-    """A line of a traceback of an ExceptionGroup without the lines that Python draws beside it."""
-    return GROUP_MARGIN.sub("", line) if GROUP_MARGIN.match(line) else line
+    """A line of a traceback without what stands before each of its lines."""
+    return MARGIN.sub("", line)

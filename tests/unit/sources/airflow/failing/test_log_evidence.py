@@ -82,6 +82,12 @@ def test_an_exception_that_the_task_logged_itself_is_not_the_one_that_ended_it()
     assert read_evidence(ndjson(logged, ended, callback), 3).chain[0].name == "OSError"
 
 
+def test_what_was_being_handled_is_told_from_a_cause() -> None:
+    detail = [error("KeyError"), error("OSError", is_cause=False), error("ValueError", is_cause=True)]
+    chain = read_evidence(ndjson({**FAILED, "error_detail": detail}), 3).chain
+    assert [one.handled for one in chain] == [False, True, False]
+
+
 def test_exceptions_of_a_group_follow_it() -> None:
     group = error("ExceptionGroup", "2 errors", exceptions=[[error("ConnectionResetError")], [error("KeyError")]])
     chain = read_evidence(ndjson({**FAILED, "error_detail": [group]}), 3).chain

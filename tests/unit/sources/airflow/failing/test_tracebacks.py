@@ -43,6 +43,16 @@ def test_a_real_chain() -> None:
     ]
 
 
+def test_what_was_being_handled_is_told_from_a_cause() -> None:
+    [chain] = find_chains(format_error(raise_chain))
+    assert [one.handled for one in chain] == [False, True, False]
+
+
+def test_the_traceback_of_a_container_is_found_in_the_log_of_its_pod() -> None:
+    [chain] = find_chains([f"[base] {line}" for line in format_error(raise_chain)])
+    assert [one.name for one in chain] == ["ValueError", "RuntimeError", "ValueError"]
+
+
 def test_a_real_group_is_found() -> None:
     [chain, *_] = find_chains(format_error(raise_group))
     assert chain[0].name == "ExceptionGroup"

@@ -1,0 +1,118 @@
+"""Logs that mention a cause in passing: what ended the try decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from exporter.diagnosis.classify import classify
+from exporter.sources.airflow.failing.log_evidence import read_evidence
+from tests.unit.sources.airflow.failing.written_logs import Line, Raised, classes_of, fail, write_2, write_3
+
+KEY = Raised("KeyError", "'customer'")
+REFUSED = Raised("ConnectionRefusedError", "[Errno 111] Connection refused", "socket.py")
+LOGGED = Line("the API did not answer, trying again", "error", [REFUSED])
+TIMED_OUT = Raised("airflow.exceptions.AirflowTaskTimeout", "Timeout, PID: 7")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        Line("Connection refused"),
+        Line("psycopg2.OperationalError: server closed the connection unexpectedly", "warning"),
+        Line("Connection refused, retry 1 of 3", "error", more={"logger": "task.stderr"}),
+        LOGGED,
+        Line("No space left on device", "error"),
+        Line("Task killed!", "warning"),
+        Line("OOMKilled: the pod before this one", "error"),
+        Line("AirflowTaskTimeout is raised after 60 seconds"),
+        Line("HTTP 503, retrying", "warning"),
+    ],
+    ids=lambda line: line.text[:30],
+)
+def test_what_was_written_before_does_not_decide_beside_the_exception_that_ended_the_try(line: Line) -> None:
+    assert classes_of(fail(KEY, before=[line])) == ("code", "code")
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        Line("Failed to send email notification", "error", [REFUSED]),
+        Line("error calling listener", "error", [Raised("TimeoutError", "timed out")]),
+        Line("Failed to run task callback", "error", [Raised("MemoryError")]),
+    ],
+    ids=lambda line: line.text,
+)
+def test_what_fails_after_the_task_does_not_decide(after: Line) -> None:
+    assert classes_of(fail(KEY, after=[after])) == ("code", "code")
+
+
+def test_an_exception_that_the_task_logged_and_got_over_does_not_explain_a_signal() -> None:
+    killed_2 = [LOGGED, Line("Task exited with return code -9")]
+    killed_3 = [LOGGED, Line("Process terminated by signal.", "critical", more={"signal": -9})]
+    assert classify(read_evidence(write_2(killed_2), 2)).name == "killed"
+    assert classify(read_evidence(write_3(killed_3), 3)).name == "killed"
+
+
+def test_an_exception_that_the_task_logged_and_got_over_does_not_explain_a_lost_heartbeat() -> None:
+    log = [LOGGED, Line("loaded 10 rows"), Line("Task instance heartbeat timeout: {'DAG Id': 'orders'}", "error")]
+    assert classes_of(log)[1] == "killed"
+    log[-1] = Line("Detected zombie job: {'full_filepath': '/opt/airflow/dags/orders.py'}", "error")
+    assert classify(read_evidence(write_2(log), 2)).name == "killed"
+
+
+def test_a_task_that_was_ended_by_hand_was_killed_whatever_it_logged() -> None:
+    ended: dict[str, Any] = {"signal": -15}
+    log_3 = [
+        LOGGED,
+        Line("Server indicated the task shouldn't be running anymore. Terminating process", "error"),
+        Line("Task killed!", "error"),
+        Line("Process terminated by signal.", "critical", more=ended),
+    ]
+    assert classify(read_evidence(write_3(log_3), 3)).name == "killed"
+    log_2 = [
+        LOGGED,
+        Line("State of this instance has been externally set to failed. Terminating instance.", "warning"),
+        Line("Sending SIGTERM to group 77. PIDs of all processes in the group: [77]"),
+        *fail(Raised("airflow.exceptions.AirflowException", "Task received SIGTERM signal")),
+    ]
+    assert classify(read_evidence(write_2(log_2), 2)).name == "killed"
+
+
+def test_a_time_limit_that_ended_a_command_is_a_time_limit_though_the_command_complained() -> None:
+    said = [Line("Output:"), Line("waiting: connection refused"), Line("waiting: connection refused")]
+    after = [Line("Sending SIGTERM signal to process group")]
+    assert classes_of(fail(TIMED_OUT, before=said, after=after)) == ("timeout", "timeout")
+
+
+def test_an_exit_after_a_logged_exception_is_explained_by_it() -> None:
+    log = [Line("cannot load", "error", [REFUSED]), Line("Task exited", "error", more={"exit_code": 1})]
+    assert classify(read_evidence(write_3(log), 3)).name == "network"
+
+
+def test_a_file_that_cannot_be_imported_where_the_task_runs_is_explained_by_its_error() -> None:
+    missing = Raised("ModuleNotFoundError", "No module named 'pandas'")
+    log = [
+        Line("Failed to import: /opt/airflow/dags/orders.py", "error", [missing]),
+        Line("Dag not found during start up", "error"),
+        Line("Process exited abnormally", "warning", more={"exit_code": 1}),
+    ]
+    assert classify(read_evidence(write_3(log), 3)).name == "configuration"
+
+
+def test_a_task_that_is_no_longer_in_its_dag_is_a_matter_of_configuration() -> None:
+    for text in ("Dag not found during start up", "Task not found in Dag during start up"):
+        log = [Line(text, "error"), Line("Process exited abnormally", "warning", more={"exit_code": 1})]
+        assert classify(read_evidence(write_3(log), 3)).name == "configuration"
+
+
+def test_a_log_that_only_warns_says_nothing_of_a_failure() -> None:
+    log = [Line("Connection refused, retrying", "warning"), Line("loaded 10 rows")]
+    assert classes_of(log) == ("unknown", "unknown")
+
+
+def test_what_a_program_writes_to_its_error_stream_is_no_error_of_the_task() -> None:
+    noise = Line("urllib3: Connection refused, retrying", "error", more={"logger": "task.stderr"})
+    log = [noise, Line("loaded 10 rows"), Line("Process terminated by signal.", "critical", more={"signal": -11})]
+    assert classify(read_evidence(write_3(log), 3)).name == "code"
