@@ -119,8 +119,8 @@ class Finding:
             f"{self.blocked} DAG{'s do' if self.blocked > 1 else ' does'} not run" if self.blocked else "",
             f"{self.suspicious} running task instance{'s' if self.suspicious > 1 else ''}" if self.suspicious else "",
         ]
-        kind = self.reason.object_kind if self.reason.object_kind != "airflow" else ""
-        object_ = f" ({kind} {self.object})" if kind and self.object else ""
+        kind = "DAG" if self.reason.object_kind == "dag" else self.reason.object_kind
+        object_ = f" ({kind} {self.object})" if kind != "airflow" and self.object else ""
         return (", ".join(filter(None, parts)) or "the scheduler is held up") + object_
 
     def list_evidence(self, now: float) -> list[str]:

@@ -27,31 +27,35 @@ class Holders:
         self._situation = situation
         self._pools: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._executors: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
-        self._tasks: Counter[str] = Counter()
+        self._task_runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        pools = situation.pools or {}
         self._runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._backfills: Counter[str] = Counter()
         self._groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._queues: Counter[str] = Counter()
         """Running task instances by queue."""
         for row in situation.tasks:
             if row.state in OCCUPYING:
                 self._pools[row.pool][row.dag_id] += row.pool_slots
+                self._task_runs[f"{row.dag_id}.{row.task_id}"][row.run_id] += 1
                 if row.state == "running" or not situation.is_local(row.executor):
                     # What the LocalExecutor of Airflow 3 has queued waits behind its slots itself.
                     self._executors[row.executor][row.dag_id] += 1
-                self._tasks[f"{row.dag_id}.{row.task_id}"] += 1
                 self._groups[row.dag_id][row.run_id] += 1
                 self._queues[row.queue] += row.state == "running"
+            elif row.state == "deferred" and row.pool in pools and pools[row.pool].include_deferred:
+                self._pools[row.pool][row.dag_id] += row.pool_slots
         for run in situation.runs:
-            if run.state == "running":
+            if run.state == "running" and run.run_type == "backfill":
+                self._backfills[run.dag_id] += 1
+            elif run.state == "running":
                 self._runs[run.dag_id][run.run_id] += 1
 
     def describe(self, finding: Finding) -> None:
         """Fill in limit, use and holders, where the reason's object has them."""
         match finding.reason:
             case reasons.POOL | reasons.PRIORITY | reasons.POOL_TOO_SMALL | reasons.POOL_WITHOUT_SLOTS:
-                pool = (self._situation.pools or {}).get(finding.object)
-                finding.limit = None if pool is None else math.inf if pool.slots < 0 else pool.slots
-                self._hold(finding, self._pools[finding.object])
+                self._describe_pool(finding)
             case reasons.PARALLELISM:
                 finding.limit = self._situation.parallelism
                 self._hold(finding, sum(self._executors.values(), Counter()))
@@ -66,12 +70,31 @@ class Holders:
                 finding.limit = None if dag is None else dag.max_active_runs
                 self._hold(finding, self._runs[finding.object])
             case reasons.MAX_ACTIVE_TIS:
-                finding.used = self._tasks[finding.object]
+                self._describe_task(finding)
+            case reasons.BACKFILL_LIMIT:
+                finding.limit = self._situation.backfill_limits.get(finding.object)
+                finding.used = self._backfills[finding.object]
             case reasons.WORKERS_FULL:
                 workers = (self._situation.workers or {}).get(finding.object)
                 finding.limit, finding.used = (workers.slots, workers.busy) if workers else (None, None)
             case reasons.NOT_STARTED:
                 self._describe_queue(finding)
+
+    def _describe_pool(self, finding: Finding) -> None:
+        """Of which some holders may be hidden: then Airflow's own sum says what is in use."""
+        pool = (self._situation.pools or {}).get(finding.object)
+        finding.limit = None if pool is None else math.inf if pool.slots < 0 else pool.slots
+        self._hold(finding, self._pools[finding.object])
+        if pool is not None and not self._situation.complete:
+            deferred = pool.deferred_slots if pool.include_deferred else 0
+            finding.used = pool.running_slots + pool.queued_slots + deferred
+
+    def _describe_task(self, finding: Finding) -> None:
+        """Its limit is not in the API: over all runs, or of one of them."""
+        runs = self._task_runs[finding.object]
+        finding.used = runs.total()
+        if len(runs) > 1:
+            finding.facts.append(f"at most {max(runs.values())} of them are of one run")
 
     def _describe_queue(self, finding: Finding) -> None:
         """Say whether only this queue stands still."""

@@ -1,4 +1,4 @@
-"""The whole diagnosis of one moment: what waits, what fails, what costs more than it does."""
+"""The whole diagnosis of one moment: what waits, what fails, what costs more than it needs to."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FailureFinding(NamedTuple):
 
 
 class CostFinding(NamedTuple):
-    """Something that costs more than it does: slots held by sensors, tasks shorter than their start, vain retries."""
+    """Something that costs more than it needs to: sensors in slots, tasks shorter than their start, vain retries."""
 
     name: str
     """The kind of cost, from a closed set; the value of labels."""
@@ -168,7 +168,7 @@ class Diagnosis(NamedTuple):
     failed_tries: Sequence[FailedTry] = ()
     """The last ones, the newest first."""
     costs: Sequence[CostFinding] = ()
-    """What costs more than it does, the most expensive first."""
+    """What costs more than it needs to, the most expensive first."""
 
 
 def add_obstacle(diagnosis: Diagnosis, facts: DatabaseFacts | None) -> Diagnosis:

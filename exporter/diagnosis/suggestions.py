@@ -5,19 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.diagnosis import reasons
+from exporter.diagnosis.suggested_limit import MAX_FACTOR, find_needed, suggest_limit
 from exporter.diagnosis.words import format_limit
 
 if TYPE_CHECKING:
     from exporter.diagnosis.findings import Finding
 
 
+CAPACITY = (reasons.PARALLELISM, reasons.NO_WORKER, reasons.WORKERS_FULL)
+"""Reasons of slots of executors and workers."""
+
+
 def suggest(finding: Finding) -> str:
     """What to change, in one sentence, with a value to try where the evidence gives one."""
-    reason, name = finding.reason, finding.object
-    needed = f"{finding.slots} more slots" if finding.slots > 1 else "1 more slot"
+    reason = finding.reason
+    match reason.object_kind:
+        case "pool":
+            return suggest_for_pool(finding)
+        case "executor" | "queue" if reason in CAPACITY:
+            return suggest_capacity(finding)
+        case "dag" if text := suggest_for_dag(finding):
+            return text
+    if reason is reasons.MAX_ACTIVE_TIS:
+        return suggest_for_task(finding)
+    return "" if reason.setting == "none" else f"See: {reason.setting}."
+
+
+def suggest_for_pool(finding: Finding) -> str:
+    """What to do about a pool."""
+    name, task = finding.object, ".".join(finding.example)
     least = f"{finding.most_slots} slot{'s' if finding.most_slots > 1 else ''}"
-    task = ".".join(finding.example)
-    match reason:
+    match finding.reason:
         case reasons.POOL_MISSING:
             return f"Create pool {name} with at least {least}, or correct pool= of {task}."
         case reasons.POOL_WITHOUT_SLOTS:
@@ -25,31 +43,52 @@ def suggest(finding: Finding) -> str:
         case reasons.POOL_TOO_SMALL:
             has = format_limit(finding.limit)
             return f"Give pool {name} at least {least} (it has {has}), or lower pool_slots of {task}."
-        case reasons.POOL | reasons.PRIORITY:
-            return (
-                f"Pool {name}: {needed} would take everything that waits now "
-                f"({format_limit(finding.limit)} slots, {format_limit(finding.used)} in use)."
-            )
-        case reasons.MAX_ACTIVE_TASKS:
-            more = max(finding.groups.values(), default=0)
-            return f"Raise max_active_tasks of {name} from {format_limit(finding.limit)}, by up to {more}."
-        case reasons.MAX_ACTIVE_RUNS:
-            limit = format_limit(finding.limit)
-            return f"Raise max_active_runs of {name} from {limit}, by up to {finding.runs}, or shorten its runs."
-        case reasons.MAX_ACTIVE_TIS:
-            return f"Raise the limit of task {name} (max_active_tis_per_dag or max_active_tis_per_dagrun)."
-        case reasons.PARALLELISM | reasons.NO_WORKER | reasons.WORKERS_FULL:
-            return suggest_capacity(finding)
-        case reasons.DAG_PAUSED | reasons.DAG_REMOVED:
-            return suggest_for_dag(finding)
-    return "" if reason.setting == "none" else f"See: {reason.setting}."
+    other = "" if finding.reason is reasons.POOL else f", or priority_weight of {task}"
+    return f"Raise the slots of pool {name} {describe_raise(finding)}{other}."
+
+
+def describe_raise(finding: Finding) -> str:
+    """From which value to which one; what would be needed for everything that waits, where that is more."""
+    value, needed = suggest_limit(finding), find_needed(finding)
+    start = f"from {format_limit(finding.limit)}"
+    if value is None or needed is None:
+        return start
+    rest = f" ({format_limit(needed)} would take everything that waits now)" if needed > value else ""
+    return f"{start} to {format_limit(value)}{rest}"
+
+
+def suggest_for_backfill(finding: Finding) -> str:
+    """What to do about the queued runs of a backfill."""
+    if finding.limit == 0:
+        return f"Unpause the backfill of {finding.object}, or cancel it."
+    limit = f" ({format_limit(finding.limit)})" if finding.limit is not None else ""
+    return f"Wait, or cancel the backfill of {finding.object} and create it again with a higher Max Active Runs{limit}."
+
+
+def suggest_for_task(finding: Finding) -> str:
+    """What to do about the limit of a task, which Airflow's API does not show: as many as run now, or fewer."""
+    used = int(finding.used or 0)
+    most = f" above {used}, for example to {min(used + finding.tasks, used * MAX_FACTOR)}" if used else ""
+    return f"Raise max_active_tis_per_dag (or max_active_tis_per_dagrun) of task {finding.object}{most}."
 
 
 def suggest_for_dag(finding: Finding) -> str:
-    """What to do about a DAG that Airflow does not run."""
-    if finding.reason is reasons.DAG_PAUSED:
-        return f"Unpause {finding.object}, or clear what waits in it."
-    return f"Bring back the file that has {finding.object} (or mend its import error), or delete the DAG in Airflow."
+    """What to do about a DAG that Airflow does not run, or about its limits; empty for other reasons."""
+    name = finding.object
+    match finding.reason:
+        case reasons.MAX_ACTIVE_TASKS:
+            return f"Raise max_active_tasks of {name} {describe_raise(finding)}."
+        case reasons.MAX_ACTIVE_RUNS:
+            return f"Raise max_active_runs of {name} {describe_raise(finding)}, or shorten its runs."
+        case reasons.BACKFILL_LIMIT:
+            return suggest_for_backfill(finding)
+        case reasons.RUN_NOT_RUNNING:
+            return f"See what the queued run of {name} itself waits for: its max_active_runs, or another reason here."
+        case reasons.DAG_PAUSED:
+            return f"Unpause {name}, or mark its unfinished runs as failed."
+        case reasons.DAG_REMOVED:
+            return f"Bring back the file that has {name} (or correct its import error), or delete the DAG in Airflow."
+    return ""
 
 
 def suggest_capacity(finding: Finding) -> str:
@@ -58,6 +97,6 @@ def suggest_capacity(finding: Finding) -> str:
     if finding.reason is reasons.NO_WORKER:
         return f"Start a worker for it (airflow celery worker --queues {name}), or correct queue= of {task}."
     if finding.reason is reasons.PARALLELISM:
-        return f"Raise parallelism from {format_limit(finding.limit)} if the machines have CPU and memory to spare."
+        return f"Raise parallelism {describe_raise(finding)} if the machines have CPU and memory to spare."
     machines = "if their machines have CPU and memory to spare"
     return f"Start more workers for queue {name}, or raise worker_concurrency {machines}."

@@ -229,7 +229,7 @@ class Directory:
         self._diagnosis = self._diagnosis._replace(failures=failures, failed_tries=newest)
 
     def record_costs(self, costs: Sequence[CostFinding], origin: str = "costs") -> None:
-        """Record what costs more than it does, as far as one reader (`origin`) knows it."""
+        """Record what costs more than it needs to, as far as one reader (`origin`) knows it."""
         self._costs[origin] = costs
         merged = sorted(chain.from_iterable(self._costs.values()), key=lambda one: one.seconds, reverse=True)
         self._diagnosis = self._diagnosis._replace(costs=merged)

@@ -169,10 +169,10 @@ def render_log_link(one: FailedTry) -> Markup:
 
 
 def render_costs(diagnosis: Diagnosis) -> Markup:
-    """What costs more than it does."""
+    """What costs more than it needs to."""
     heading = tag("h2", "Costs", id="costs")
     if not diagnosis.costs:
-        return join(heading, tag("p", "Nothing found that costs more than it does.", class_="good"))
+        return join(heading, tag("p", "Nothing was found that costs more than it needs to.", class_="good"))
     rows = [render_cost(one) for one in diagnosis.costs]
     return join(heading, render_stacked_table("Costs", COST_COLUMNS, rows))
 

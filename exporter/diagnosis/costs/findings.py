@@ -1,4 +1,4 @@
-"""What costs more than it does, as findings: the DAG or task, the figures, and the setting to change.
+"""What costs more than it needs to, as findings: the DAG or task, the figures, and the setting to change.
 
 Nothing is said of normal work: each threshold has its reason.
 """

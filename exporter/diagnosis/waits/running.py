@@ -95,6 +95,8 @@ class RunningTasks:
     """Pools for which others wait."""
     names: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """DAG and task of the tries on this machine that are not active, by UUID or key."""
+    lacks_slots: bool = False
+    """Whether others wait for a slot of an executor or a worker."""
 
 
 class Suspicion(NamedTuple):
@@ -186,9 +188,11 @@ def check_sensor(row: ActiveTaskInstance, elapsed: float, past: Past, running: R
         facts.append(describe_past(elapsed, past))
     crowded = row.pool in running.crowded_pools
     if crowded:
-        facts.append(f"others wait for pool {row.pool} or for an executor's slot")
+        facts.append(f"others wait for pool {row.pool}")
+    if running.lacks_slots:
+        facts.append("others wait for a slot of the executor or of a worker")
     text = f"Use mode='reschedule' or deferrable=True for {row.dag_id}.{row.task_id}: it then waits without a slot."
-    return make(row, reasons.POLLS, facts, text, escalated=is_long or crowded)
+    return make(row, reasons.POLLS, facts, text, escalated=is_long or crowded or running.lacks_slots)
 
 
 def find_orphans(running: RunningTasks, machine: Machine, active: set[str]) -> Iterator[Suspicion]:

@@ -7,7 +7,8 @@ about; Airflow then names the dependency that the task does not meet.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
@@ -15,10 +16,28 @@ from exporter.diagnosis.situation import ActiveDagRun, Situation
 
 PREVIOUS_RUN = "Previous Dagrun State"
 TRIGGER_RULE = "Trigger Rule"
+EXPECTED = frozenset({"Task Instance State"})
+"""Checks that a task which is not scheduled yet never passes."""
 """Airflow's names of dependencies."""
 ACTIVE = ("queued", "running")
+PASSED = ("success", "skipped")
+"""States that the task instance of the run before must have for depends_on_past."""
+NOT_THERE = "missing"
+"""Said of a task that the run before does not have."""
+DATE = "Logical Date"
+MAX_BLOCKERS = 3
+"""Tasks before or after another that are named."""
 LONG_STALL_SECONDS = 900.0
 """Seconds after which a run in which nothing is active, and that nothing holds up, is something to look at."""
+
+
+class StateRow(Protocol):
+    """A task instance."""
+
+    @property
+    def task_id(self) -> str: ...
+    @property
+    def state(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +51,12 @@ class Stall:
     predecessor: str = ""
     """The run before, where the reason is `past`."""
     predecessor_state: str = ""
+    there: str = ""
+    """The state of the task in the run before, or NOT_THERE; empty where it is not known."""
+    blockers: Sequence[tuple[str, str]] = ()
+    """Tasks that hold it up, with their states: before it, or after it in the run before (wait_for_downstream)."""
+    unmet: Sequence[str] = ()
+    """Airflow's names of checks that the task does not pass, where they are no reason of ours."""
     since: float | None = None
     """Since when nothing of it has been seen active, in Unix seconds."""
 
@@ -40,19 +65,39 @@ class Stall:
         facts = [f"run {self.run.run_id}: no task instance is active"]
         if self.predecessor:
             facts.append(f"the run before it, {self.predecessor}, is {self.predecessor_state}")
+        if self.there:
+            facts.append(f"in that run task {self.task_id} is {self.there}")
+        if self.blockers:
+            where = "after it in that run" if self.reason is reasons.PAST else f"before {self.task_id}"
+            facts.append(f"{where}: " + ", ".join(f"{name} ({state})" for name, state in self.blockers[:MAX_BLOCKERS]))
+        if self.unmet:
+            facts.append(f"task {self.task_id} does not pass Airflow's check {', '.join(self.unmet)}")
         return facts
 
     def suggest(self) -> str:
         """What to change, in one sentence; empty where the reason says it."""
         name = f"{self.run.dag_id}.{self.task_id}"
         if self.reason is reasons.PAST:
-            where = f" of run {self.predecessor}" if self.predecessor else " of the run before"
-            return f"Clear {name}{where} or mark it as success, or remove depends_on_past (wait_for_downstream) of it."
+            return self._suggest_for_past(name)
         if self.reason is reasons.UPSTREAM:
             return f"Clear {name} in the run, or end the run: the task is not part of it."
         if self.reason is reasons.TRIGGER_RULE:
-            return f"See the states of the tasks before {name}, and its trigger_rule."
-        return ""
+            return f"Change trigger_rule of {name}, which these states never meet, or clear the tasks before it."
+        if DATE in self.unmet:
+            return (
+                f"The date of the run is outside start_date and end_date of {name} or its DAG: correct these, or mark "
+                "the run as failed."
+            )
+        return f"See why {name} does not pass this check: the task instance's page in Airflow." if self.unmet else ""
+
+    def _suggest_for_past(self, name: str) -> str:
+        where = f"run {self.predecessor}" if self.predecessor else "the run before"
+        if self.there == NOT_THERE:
+            return f"Mark {name} as success in run {self.run.run_id}: there is none in {where} that could succeed."
+        if self.blockers:
+            first = self.blockers[0][0]
+            return f"Clear {first} of {where} or mark it as success, or remove wait_for_downstream of {name}."
+        return f"Clear {name} of {where} or mark it as success, or remove depends_on_past (wait_for_downstream) of it."
 
     def is_long(self, now: float) -> bool:
         """Whether a run that only the scheduler holds up has stood still for long."""
@@ -86,7 +131,24 @@ def explain_stall(run: ActiveDagRun, task_id: str, missing: Collection[str], unm
         return Stall(run, reasons.UPSTREAM, min(missing))
     if TRIGGER_RULE in unmet:
         return Stall(run, reasons.TRIGGER_RULE, task_id)
-    return Stall(run, reasons.SCHEDULER, task_id)
+    return Stall(run, reasons.SCHEDULER, task_id, unmet=tuple(sorted({*unmet} - EXPECTED)))
+
+
+def find_states(task_ids: Collection[str], rows: Iterable[StateRow]) -> list[tuple[str, str]]:
+    """The states of these tasks in a run, by task; a mapped task has the worst of its instances."""
+    found: dict[str, str] = {}
+    for row in rows:
+        if row.task_id in task_ids and found.get(row.task_id, "success") in PASSED:
+            found[row.task_id] = row.state or "not started"
+    return sorted(found.items())
+
+
+def explain_past(stall: Stall, downstream: Collection[str], rows: Iterable[StateRow]) -> Stall:
+    """What in the run before a task waits for. `rows` are that run's, `downstream` the tasks directly after it."""
+    states = dict(find_states({stall.task_id, *downstream}, rows))
+    there = states.pop(stall.task_id, NOT_THERE)
+    after = [(name, state) for name, state in sorted(states.items()) if state not in PASSED]
+    return replace(stall, there=there, blockers=after if there in PASSED else ())
 
 
 def find_predecessor(run: ActiveDagRun, others: Iterable[ActiveDagRun]) -> ActiveDagRun | None:

@@ -56,7 +56,16 @@ def _explain_others(situation: Situation) -> Iterator[Explained]:
         if row.state == "queued":
             yield row, explain_queued(row, situation, running)
         elif (reason := BY_STATE.get(row.state or "")) is not None:
-            yield row, reasons.DAG_REMOVED if row.state in RETURNING and situation.is_removed(row.dag_id) else reason
+            stopped = _check_dag(row.dag_id, situation) if row.state in RETURNING else None
+            yield row, stopped or reason
+
+
+def _check_dag(dag_id: str, situation: Situation) -> Reason | None:
+    """Why the scheduler does not look at the runs of a DAG; None where it does."""
+    dag = (situation.dags or {}).get(dag_id)
+    if dag is not None and dag.is_paused:
+        return reasons.DAG_PAUSED
+    return reasons.DAG_REMOVED if situation.is_removed(dag_id) else None
 
 
 def explain_queued(row: ActiveTaskInstance, situation: Situation, running: Counter[str | None]) -> Reason:
@@ -94,11 +103,9 @@ def _get_limited(run: ActiveDagRun) -> tuple[str, bool]:
 
 
 def _check_run(run: ActiveDagRun, situation: Situation, running: Counter[tuple[str, bool]]) -> Reason:
+    if (stopped := _check_dag(run.dag_id, situation)) is not None:
+        return stopped
     dag = (situation.dags or {}).get(run.dag_id)
-    if dag is not None and dag.is_paused:
-        return reasons.DAG_PAUSED
-    if situation.is_removed(run.dag_id):
-        return reasons.DAG_REMOVED
     if run.run_after is not None and run.run_after > situation.now:
         return reasons.NOT_DUE
     key = _get_limited(run)

@@ -1,4 +1,4 @@
-"""What costs more than it does: sensors in slots, tasks that are too fine, runs that do nothing, growing memory."""
+"""What costs more than it needs to: sensors in slots, tasks that are too fine, runs that do nothing, growing memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def by_dag(counter: str) -> str:
 
 
 COSTS_ROW = Row(
-    "What costs more than it does?",
+    "What costs more than it needs to?",
     [
         Table(
             "Costs by DAG, selected time range",

@@ -65,7 +65,7 @@ EMPTY: Mapping[str, str] = {
     "alert AirflowSensorsHoldSlots": NOT_BLOCKED,
     "alert AirflowTaskMemoryGrowing": "no task grows",
     "airflow-diagnosis: Growing memory": "no task grows",
-    "airflow-diagnosis: Costs by DAG, selected time range": "nothing costs more than it does",
+    "airflow-diagnosis: Costs by DAG, selected time range": "nothing costs more than it needs to",
     "alert AirflowRunsSkipEverything": "some task of each run does something",
     "alert AirflowIntervalsSkipped": "no time of a schedule is left out",
     "rule airflow_dag:task_tries_failed_by_class:mean1w": "recorded at whole hours, and not of the last one",

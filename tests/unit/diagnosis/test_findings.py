@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from exporter.diagnosis.findings import Finding, build_findings
+from exporter.diagnosis.reasons import MAX_ACTIVE_TIS
 from exporter.diagnosis.report import Diagnosis, to_json
 from exporter.diagnosis.situation import Situation, Workers
-from exporter.diagnosis.waits.waiting import explain
+from exporter.diagnosis.waits.waiting import Waiting, explain
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
 from tests.unit.diagnosis.rows import NOW, run, situation, task
@@ -35,8 +36,66 @@ def test_a_full_pool_is_named_with_its_use_its_holders_and_the_slots_that_are_mi
         "waiting: orders (2)",
         "the longest waits for 14 min",
     ]
+    assert finding.suggestion == "Raise the slots of pool forklifts from 2 to 4."
+
+
+def test_a_limit_is_doubled_at_most_and_what_would_be_needed_is_said() -> None:
+    rows = [task("scheduled", name, pool="forklifts") for name in "abcde"]
+    [finding] = find(situation(task("running", pool="forklifts", pool_slots=2), *rows, pools=FORKLIFTS))
     assert finding.suggestion == (
-        "Pool forklifts: 2 more slots would take everything that waits now (2 slots, 2 in use)."
+        "Raise the slots of pool forklifts from 2 to 4 (7 would take everything that waits now)."
+    )
+
+
+def test_deferred_tasks_of_a_pool_that_counts_them_are_among_its_holders() -> None:
+    pools = {"narrow": Pool(name="narrow", slots=2, include_deferred=True, deferred_slots=2)}
+    rows = [task("deferred", name, dag_id="waits", pool="narrow") for name in "ab"]
+    finding = find(situation(*rows, task("scheduled", "late", pool="narrow"), pools=pools))[0]
+    assert (finding.reason.name, finding.used, finding.holders) == ("pool", 2, [("waits", 2)])
+    not_counted = find(
+        situation(
+            *rows,
+            task("scheduled", "late", pool="narrow"),
+            pools=FORKLIFTS | {"narrow": Pool(name="narrow", slots=2, deferred_slots=2)},
+        )
+    )
+    assert [one.reason.name for one in not_counted] == ["scheduler", "trigger", "trigger"]
+
+
+def test_where_some_dags_are_hidden_the_pool_says_itself_what_is_in_use() -> None:
+    pools = {"narrow": Pool(name="narrow", slots=2, running_slots=1, queued_slots=1)}
+    [finding] = find(situation(task("scheduled", pool="narrow"), pools=pools, complete=False))
+    assert (finding.limit, finding.used, finding.holders) == (2, 2, [])
+
+
+def test_what_is_overtaken_can_be_helped_by_its_weight_too() -> None:
+    rows = [
+        task("running", "heavy", pool="forklifts", pool_slots=2, priority_weight=9, scheduled_when=NOW - 10),
+        task("scheduled", "light", pool="forklifts", scheduled_when=NOW - 60),
+    ]
+    [finding] = find(situation(*rows, pools=FORKLIFTS))
+    assert finding.suggestion == ("Raise the slots of pool forklifts from 2 to 3, or priority_weight of orders.light.")
+
+
+def test_runs_of_a_backfill_hold_none_of_the_places_of_other_runs() -> None:
+    runs = [run(), run(run_id="b1", run_type="backfill"), run("queued", "r2"), run("queued", "b2", run_type="backfill")]
+    limited = {"orders": Dag(dag_id="orders", max_active_runs=1)}
+    backfill, other = find(situation(runs=runs, dags=limited, backfill_limits={"orders": 1}))
+    assert (other.reason.name, other.limit, other.used, other.holders) == ("max_active_runs", 1, 1, [("r1", 1)])
+    assert (backfill.reason.name, backfill.limit, backfill.used) == ("backfill_limit", 1, 1)
+    assert backfill.suggestion.endswith("create it again with a higher Max Active Runs (1).")
+    [paused] = find(situation(runs=runs[3:], dags=limited, backfill_limits={"orders": 0}))
+    assert paused.suggestion == "Unpause the backfill of orders, or cancel it."
+
+
+def test_the_limit_of_a_task_is_at_most_what_runs_of_it_now() -> None:
+    rows = [task("running", "load", run_id=run_id) for run_id in ("r1", "r1", "r2")]
+    given = situation(*rows, task("scheduled", "load"), task("scheduled", "load"))
+    waiting = [(row, MAX_ACTIVE_TIS) for row in given.tasks if row.state == "scheduled"]
+    [finding] = build_findings(given, Waiting(waiting, []))
+    assert (finding.object, finding.used, finding.facts) == ("orders.load", 3, ["at most 2 of them are of one run"])
+    assert finding.suggestion == (
+        "Raise max_active_tis_per_dag (or max_active_tis_per_dagrun) of task orders.load above 3, for example to 5."
     )
 
 
@@ -63,14 +122,16 @@ def test_max_active_tasks_of_airflow_3_shows_the_fullest_run() -> None:
     limited = {"orders": Dag(dag_id="orders", max_active_tasks=2)}
     [finding] = find(situation(*rows, task("running"), runs=[run(), run(run_id="r2")], dags=limited))
     assert (finding.limit, finding.used) == (2, 2)
-    assert finding.suggestion == "Raise max_active_tasks of orders from 2, by up to 1."
+    assert finding.suggestion == "Raise max_active_tasks of orders from 2 to 3."
 
 
 def test_queued_runs_are_findings_of_their_dag() -> None:
     runs = [run(), run("queued", "r2"), run("queued", "r3")]
     [finding] = find(situation(runs=runs, dags={"orders": Dag(dag_id="orders", max_active_runs=1)}))
-    assert (finding.title, finding.limit, finding.used) == ("2 runs wait (dag orders)", 1, 1)
-    assert finding.suggestion == "Raise max_active_runs of orders from 1, by up to 2, or shorten its runs."
+    assert (finding.title, finding.limit, finding.used) == ("2 runs wait (DAG orders)", 1, 1)
+    assert finding.suggestion == (
+        "Raise max_active_runs of orders from 1 to 2 (3 would take everything that waits now), or shorten its runs."
+    )
 
 
 def test_the_json_form_has_no_infinite_numbers() -> None:

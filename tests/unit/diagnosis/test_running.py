@@ -67,6 +67,8 @@ def test_a_sensor_that_holds_a_slot_is_normal_unless_others_wait_for_its_pool() 
     assert (found.reason.name, found.escalated) == ("polls", False)
     [crowded] = find(sensor, crowded_pools=frozenset({"default_pool"}))
     assert crowded.escalated
+    [lacking] = find(sensor, lacks_slots=True)
+    assert (lacking.escalated, lacking.facts[-1]) == (True, "others wait for a slot of the executor or of a worker")
     assert find(running(30, operator="S3KeySensor")) == []
 
 

@@ -9,8 +9,10 @@ from exporter.diagnosis.waits.stalled import (
     Stall,
     choose_next,
     drop_waits_for_work,
+    explain_past,
     explain_stall,
     find_predecessor,
+    find_states,
     list_stalled,
 )
 from exporter.diagnosis.waits.waiting import Waiting
@@ -53,11 +55,55 @@ def test_a_run_that_waits_for_one_that_works_is_no_stall_but_one_behind_it_is() 
 
 
 def test_the_finding_names_task_run_and_what_to_do() -> None:
-    stalls = [Stall(run(run_id="r2"), reasons.PAST, "load", "r1", "failed", NOW - 50)]
+    stalls = [Stall(run(run_id="r2"), reasons.PAST, "load", "r1", "failed", since=NOW - 50)]
     [finding] = build_findings(situation(), Waiting([], []), Observations(stalls))
     assert finding.title == "1 run waits (task orders.load)"
     assert "the run before it, r1, is failed" in finding.list_evidence(NOW)
     assert finding.suggestion.startswith("Clear orders.load of run r1")
+
+
+def explain(downstream: tuple[str, ...] = (), **states: str | None) -> Stall:
+    """A run that waits for the one before it, whose task instances have these states."""
+    stall = Stall(run(run_id="r2"), reasons.PAST, "load", "r1", "failed")
+    return explain_past(stall, downstream, [task(state, name) for name, state in states.items()])  # type: ignore[arg-type]
+
+
+def test_depends_on_past_names_the_state_of_the_task_in_the_run_before() -> None:
+    stall = explain(extract="failed", load="upstream_failed")
+    assert stall.list_facts()[-1] == "in that run task load is upstream_failed"
+    assert stall.suggest().startswith("Clear orders.load of run r1 or mark it as success")
+
+
+def test_wait_for_downstream_names_the_task_after_it_that_failed() -> None:
+    stall = explain(("check", "report"), load="success", check="success", report="failed")
+    assert stall.list_facts()[-1] == "after it in that run: report (failed)"
+    assert stall.suggest() == (
+        "Clear report of run r1 or mark it as success, or remove wait_for_downstream of orders.load."
+    )
+
+
+def test_a_task_that_is_new_in_the_dag_has_no_past() -> None:
+    stall = explain(extract="success")
+    assert stall.list_facts()[-1] == "in that run task load is missing"
+    assert stall.suggest().startswith("Mark orders.load as success in run r2")
+
+
+def test_a_trigger_rule_names_the_states_that_do_not_meet_it() -> None:
+    rows = [
+        task("success", "a"),
+        task("skipped", "b"),
+        task("success", "c", map_index=0),
+        task("failed", "c", map_index=1),
+    ]
+    stall = Stall(run(), reasons.TRIGGER_RULE, "load", blockers=find_states({"a", "b", "c"}, rows))
+    assert stall.list_facts()[-1] == "before load: a (success), b (skipped), c (failed)"
+
+
+def test_a_check_of_airflow_that_is_no_reason_of_ours_is_named() -> None:
+    stall = explain_stall(run(), "load", (), ["Logical Date", "Task Instance State"])
+    assert stall.list_facts()[-1] == "task load does not pass Airflow's check Logical Date"
+    assert "start_date and end_date" in stall.suggest()
+    assert "this check" in explain_stall(run(), "load", (), ["Mapped dependencies have succeeded"]).suggest()
 
 
 def test_a_run_that_only_the_scheduler_holds_up_becomes_something_to_look_at() -> None:

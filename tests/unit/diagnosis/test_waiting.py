@@ -72,6 +72,20 @@ def test_of_a_dag_that_was_removed_only_what_no_look_at_the_run_needs_goes_on(ro
     assert reasons_of(situation(row, dags={})) != ["dag_removed"], "a DAG that is not listed may be new"
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (task("up_for_retry"), "dag_paused"),
+        (task("up_for_reschedule"), "dag_paused"),
+        (task("scheduled"), "dag_paused"),
+        (task("deferred"), "trigger"),
+        (task("queued", queued_when=NOW - 5), "starting"),
+    ],
+)
+def test_of_a_paused_dag_neither_retries_nor_sensors_come_back(row: Any, reason: str) -> None:
+    assert reasons_of(situation(row, dags=dag(is_paused=True))) == [reason]
+
+
 def test_a_queued_run_of_a_dag_that_was_removed_never_starts() -> None:
     given = situation(runs=[run("queued")], dags=dag(is_stale=True))
     assert [reason.name for _, reason in explain(given).runs] == ["dag_removed"]

@@ -26,7 +26,7 @@ COUNTERS: Mapping[CostKind, Family] = {
 
 
 class CostsReader(ApiReader):
-    """Adds up what tries and runs that ended have cost beside their work, and says what costs more than it does."""
+    """Adds up what tries and runs that ended have cost beside their work, and says what costs more than it needs to."""
 
     name = "costs"
     help = "What DAGs cost beside their work: starts, sensors, skipped runs and intervals"

@@ -19,8 +19,10 @@ from exporter.sources.airflow.waits.past import TaskPast
 from exporter.sources.airflow.waits.questions import QuestionBudget
 from exporter.sources.airflow.waits.stalled_runs import StalledRuns
 
-SLOT_REASONS = (reasons.POOL, reasons.PRIORITY)
+POOL_REASONS = (reasons.POOL, reasons.PRIORITY)
 """Reasons of task instances that wait for a slot of their pool."""
+SLOT_REASONS = (reasons.PARALLELISM, reasons.WORKERS_FULL)
+"""Reasons of task instances that wait for a slot of an executor or a worker."""
 MAX_RETRYING_DAGS = 20
 """DAGs with tasks that wait for a retry whose tasks are asked for."""
 
@@ -64,6 +66,7 @@ class Observer:
             machine,
             find_crowded_pools(waiting),
             self._name_processes(machine, situation.tasks) if machine is not None else {},
+            waits_for_slots(waiting),
         )
         found = list(find_suspicious(running))
         known = self._unconfirmed
@@ -126,4 +129,9 @@ class Observer:
 
 def find_crowded_pools(waiting: Waiting) -> frozenset[str]:
     """Pools for which task instances wait."""
-    return frozenset(row.pool for row, reason in waiting.tasks if reason in SLOT_REASONS)
+    return frozenset(row.pool for row, reason in waiting.tasks if reason in POOL_REASONS)
+
+
+def waits_for_slots(waiting: Waiting) -> bool:
+    """Whether task instances wait for a slot of an executor or a worker."""
+    return any(reason in SLOT_REASONS for _, reason in waiting.tasks)

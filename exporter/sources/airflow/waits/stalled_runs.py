@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from exporter.diagnosis import reasons
@@ -10,8 +12,10 @@ from exporter.diagnosis.waits.stalled import (
     Stall,
     choose_next,
     drop_waits_for_work,
+    explain_past,
     explain_stall,
     find_predecessor,
+    find_states,
     list_stalled,
 )
 from exporter.sources.airflow.api.details.dag_tasks import list_upstream
@@ -21,7 +25,7 @@ from exporter.sources.airflow.waits.questions import QuestionBudget
 RUN_LIFETIME = 120.0
 """Seconds for which it holds why a run does not go on."""
 MAX_RUNS_PER_READING = 4
-"""Runs that are asked about in one reading; each takes up to four questions."""
+"""Runs that are asked about in one reading; each takes up to five questions."""
 MIN_RUN_SECONDS = 60.0
 """At the first reading, a run in which nothing is active counts if it started this long ago."""
 
@@ -81,18 +85,25 @@ class StalledRuns:
         waiting = {row.task_id: row.map_index for row in rows if row.state is None}
         if not waiting:
             return Stall(run, reasons.SCHEDULER, since=since)
-        upstream = list_upstream(ask_tasks(self._questions, self._asks, run.dag_id))
+        tasks = ask_tasks(self._questions, self._asks, run.dag_id)
+        upstream = list_upstream(tasks)
         task_id = choose_next(upstream, waiting)
         unmet = self._asks.unmet(run.dag_id, run.run_id, task_id, waiting[task_id])
         present = {row.task_id for row in rows if row.state != "removed"}
         missing = upstream.get(task_id, frozenset()) - present if rows.complete else frozenset()
-        stall = explain_stall(run, task_id, missing, unmet)
-        return self._add_predecessor(stall, since)
+        stall = replace(explain_stall(run, task_id, missing, unmet), since=since)
+        if stall.reason is reasons.TRIGGER_RULE:
+            return replace(stall, blockers=find_states(upstream.get(task_id, frozenset()), rows))
+        if stall.reason is reasons.PAST:
+            return self._add_predecessor(stall, next((one.downstream for one in tasks if one.task_id == task_id), ()))
+        return stall
 
-    def _add_predecessor(self, stall: Stall, since: float) -> Stall:
-        if stall.reason is not reasons.PAST:
-            return Stall(stall.run, stall.reason, stall.task_id, since=since)
-        before = find_predecessor(stall.run, self._asks.newest_runs(stall.run.dag_id))
+    def _add_predecessor(self, stall: Stall, downstream: Sequence[str]) -> Stall:
+        """Add the run before, and what in it the task waits for. Raises ReaderError."""
+        dag_id = stall.run.dag_id
+        before = find_predecessor(stall.run, self._asks.newest_runs(dag_id))
         if before is None:
-            return Stall(stall.run, stall.reason, stall.task_id, since=since)
-        return Stall(stall.run, stall.reason, stall.task_id, before.run_id, before.state or "", since)
+            return stall
+        stall = replace(stall, predecessor=before.run_id, predecessor_state=before.state or "")
+        rows = self._asks.run_tasks(dag_id, before.run_id)
+        return explain_past(stall, downstream, rows) if rows.complete else stall

@@ -1,4 +1,4 @@
-"""Airflow DAGs that cost more than they do, run too rarely, or do nothing; and running tasks that are not well."""
+"""Airflow DAGs that cost more than they need to, run too rarely, or do nothing; and running tasks that are not well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of what runs, of what never comes, and of what costs more than it does."""
+"""Faults of what runs, of what never comes, and of what costs more than it needs to."""
 
 from __future__ import annotations
 
