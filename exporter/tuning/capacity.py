@@ -81,6 +81,11 @@ def measure_capacity(seen: AirflowHistory) -> Capacity:
     )
 
 
+def measure_cpu_of_tasks(seen: AirflowHistory) -> Room | None:
+    """The CPUs of the machines on which tasks run; None where they are not known."""
+    return measure_cpu(seen, find_task_machines(seen), seen.get(RUNNING))
+
+
 def find_task_machines(seen: AirflowHistory) -> set[str]:
     """The machines on which processes of tasks were seen."""
     found = {

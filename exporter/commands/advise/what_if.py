@@ -10,12 +10,21 @@ from typing import NamedTuple
 
 from exporter.commands.advise.observe import Asker, ReadWindow, read_one
 from exporter.commands.advise.what_if_texts import to_json, to_text
+from exporter.tuning.capacity import measure_cpu_of_tasks
+from exporter.tuning.knee import collect_bins, collect_blocks, join_series
 from exporter.tuning.queries import (
     EXECUTOR,
+    HOST_CPU,
+    HOST_CPUS,
     MAX_ACTIVE_RUNS,
     MAX_ACTIVE_TASKS,
     POOL_SLOTS,
+    RUNNING,
     SLOTS,
+    STRETCH,
+    TASK_CPUS,
+    TRY_CPU,
+    WORK,
     WORKER_SLOTS,
     DataOrigin,
     SeriesQuery,
@@ -28,6 +37,7 @@ from exporter.tuning.simulation.comparison import WhatIfResult, compare
 from exporter.tuning.simulation.observed import ObservedLimits, build_timeline
 from exporter.tuning.simulation.recorded import Recording, read_lines
 from exporter.tuning.simulation.settings import SimulatedSettings
+from exporter.tuning.slowdown.fit import MachineFacts
 
 MAX_TRIES = 300_000
 """Tries that are simulated, the newest ones: more would take minutes."""
@@ -64,6 +74,7 @@ STATES = SeriesQuery(
 RANKING_RELEASE = (3, 2)
 LIMITS = (RELEASE, EXECUTOR, SLOTS, POOL_SLOTS, MAX_ACTIVE_TASKS, MAX_ACTIVE_RUNS, WORKER_SLOTS)
 TRIES = (ENDED, RUN_SECONDS, STATES)
+FACTS = (RUNNING, WORK, STRETCH, TASK_CPUS, HOST_CPU, HOST_CPUS, TRY_CPU)
 
 
 class WhatIfReport(NamedTuple):
@@ -92,22 +103,24 @@ def make_what_if(
     Raises ChangeError for a change that cannot be understood, OSError for a file and PrometheusError for questions.
     """
     parsed = [parse_change(text) for text in changes]
-    seen = ask(client, times, airflow, LIMITS if events_file else LIMITS + TRIES)
+    seen = ask(client, times, airflow, LIMITS + FACTS if events_file else LIMITS + FACTS + TRIES)
     limits = get_limits(seen, exact=bool(events_file))
     if events_file:
         recording = read_lines(read_files(Path(events_file)), times.begin, times.end)
     else:
         recording = approximate_tries(seen)
-    return simulate_changes(limits, recording, parsed)
+    return simulate_changes(limits, recording, parsed, get_facts(seen))
 
 
-def simulate_changes(limits: ObservedLimits, recording: Recording, changes: Sequence[WhatIf]) -> WhatIfReport:
+def simulate_changes(
+    limits: ObservedLimits, recording: Recording, changes: Sequence[WhatIf], facts: MachineFacts
+) -> WhatIfReport:
     """The report on a recording."""
     timeline = build_timeline(limits)
     settings = timeline[-1][1]
     notes = [*describe_data(recording, settings, changes), *describe_rules(recording, limits, changes)]
     recording.tries = recording.tries[-MAX_TRIES:]
-    return WhatIfReport(compare(recording, timeline, changes), settings, notes)
+    return WhatIfReport(compare(recording, timeline, changes, facts), settings, notes)
 
 
 def ask(client: Asker, times: ReadWindow, airflow: str, queries: Sequence[SeriesQuery]) -> AirflowHistory:
@@ -131,6 +144,13 @@ def get_limits(seen: AirflowHistory, *, exact: bool) -> ObservedLimits:
         list(seen.by(WORKER_SLOTS, "worker").values()),
         release >= RANKING_RELEASE,
     )
+
+
+def get_facts(seen: AirflowHistory) -> MachineFacts:
+    """What is known of the machines, of the CPU of tries, and of how much longer they take at higher load."""
+    room = measure_cpu_of_tasks(seen)
+    bins = collect_bins(collect_blocks(join_series(seen.get(RUNNING), seen.get(WORK), seen.get(STRETCH))))
+    return MachineFacts(math.inf if room is None else room.available, seen.by_dag(TRY_CPU), bins)
 
 
 def parse_release(version: str) -> tuple[int, ...]:

@@ -1,11 +1,13 @@
 """Waits before and after a change: the simulation of what ran, with the settings as they were and with others. Pure.
 
 The simulation is first compared with what was observed. If it does not reproduce the waits, it cannot say what a change
-would bring, and then it says only that.
+would bring, and then it says only that. Where more ran at once than ever in the window, and nothing shows what the
+machines have room for, there are two answers: one if they have it, and one if they were full already.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +18,9 @@ from exporter.tuning.simulation.recorded import RecordedTry, Recording
 from exporter.tuning.simulation.replay import Work, build_work
 from exporter.tuning.simulation.settings import SimulatedSettings
 from exporter.tuning.simulation.simulation import Simulation
+from exporter.tuning.slowdown.fit import USUAL, FittedSlowdown, MachineFacts, fit_bins, fit_slowdown
+from exporter.tuning.slowdown.model import Slowdown
+from exporter.tuning.slowdown.observed import get_highest_demand, measure_work
 
 MAX_ERROR = 0.2
 """The largest error on the settings as they were with which the simulation is believed."""
@@ -31,6 +36,8 @@ CALIBRATED_SHARE = 0.5
 """The part of the window on which they are tried."""
 MAX_CALIBRATED = 20_000
 """Tries with which they are tried."""
+BEYOND, MAX_BEYOND = 1.1, 0.02
+"""More than that many times what was seen at once is unknown, if it is so for more than that part of the time."""
 
 Timeline = Sequence[tuple[float, SimulatedSettings]]
 """Settings with the times from which they held; the first ones held from the start."""
@@ -49,11 +56,18 @@ class Waits:
     """Tries that never start."""
     queued_run_seconds: float = 0.0
     """How long their runs waited for max_active_runs, all together."""
+    run_seconds: float = 0.0
+    """How long they ran, all together: where the machines are full, less waiting means longer running."""
 
     @property
     def mean(self) -> float:
         """Seconds a try."""
         return self.seconds / self.tries if self.tries else 0.0
+
+    @property
+    def mean_run(self) -> float:
+        """Seconds that a try ran."""
+        return self.run_seconds / self.tries if self.tries else 0.0
 
     @property
     def all_seconds(self) -> float:
@@ -69,6 +83,8 @@ class ScopeResult:
     observed: Waits
     before: Waits
     after: Waits
+    worst: Waits | None = None
+    """With the change, if the machines were full already; None where it is known what they have room for."""
 
     @property
     def error(self) -> float:
@@ -87,6 +103,8 @@ class WhatIfResult:
     unknown_waits: int
     """Tries whose wait Airflow does not show."""
     loop_seconds: float
+    fitted: FittedSlowdown | None = None
+    """How much tries slow each other down."""
     refusal: str = ""
     """Why the simulation cannot say what the change would bring; empty if it can."""
 
@@ -96,20 +114,49 @@ class WhatIfResult:
         return max((abs(scope.error) for scope in self.scopes), default=0.0)
 
 
-def compare(recording: Recording, timeline: Timeline, changes: Sequence[WhatIf]) -> WhatIfResult:
+def compare(
+    recording: Recording, timeline: Timeline, changes: Sequence[WhatIf], facts: MachineFacts | None = None
+) -> WhatIfResult:
     """Simulate what was recorded with the settings as they were, and with the changes."""
     unknown = sum(one.ready_at is None for one in recording.tries)
     known = len(recording.tries) - unknown
     if known < MIN_TRIES or unknown > MAX_UNKNOWN * len(recording.tries):
-        return WhatIfResult(changes, (), unknown, 0.0, refuse_data(known, unknown))
+        return WhatIfResult(changes, (), unknown, 0.0, refusal=refuse_data(known, unknown))
+    facts = facts or MachineFacts()
+    fitted = fit_slowdown(recording.tries, facts) if recording.exact else fit_bins(facts.bins)
     recording = replace(recording, starts=find_starts(recording, get_worker_slots(timeline)))
-    timeline = set_loop(timeline, calibrate(recording, timeline))
-    before = simulate(recording, timeline)
-    after = simulate(recording, [(at, apply_all(changes, one)) for at, one in timeline])
-    scopes = [measure("all tasks", lambda _: True, before, after, recording)]
-    scopes += [measure(change.name, change.concerns, before, after, recording) for change in changes if change.object]
-    result = WhatIfResult(changes, scopes, unknown, timeline[0][1].loop_seconds)
+    seen = take_apart(recording, fitted.slowdown)
+    timeline = set_loop(timeline, calibrate(seen, timeline, fitted.slowdown))
+    changed = [(at, apply_all(changes, one)) for at, one in timeline]
+    before, _ = simulate(seen, timeline, fitted.slowdown)
+    after, _ = simulate(seen, changed, fitted.slowdown)
+    works = (before, after, None if fitted.basis else simulate_full(recording, changed, changes))
+    scopes = [measure("all tasks", lambda _: True, works, recording)]
+    scopes += [measure(change.name, change.concerns, works, recording) for change in changes if change.object]
+    result = WhatIfResult(changes, scopes, unknown, timeline[0][1].loop_seconds, fitted)
     return replace(result, refusal=refuse_error(result))
+
+
+def simulate_full(recording: Recording, timeline: Timeline, changes: Sequence[WhatIf]) -> Work | None:
+    """With the changes, if the machines were full with the most that ran at once of what these concern.
+
+    None where hardly more of it runs at once than before: then it does not matter.
+    """
+    concerned = {one.dag_id for one in recording.tries if any(change.concerns(one) for change in changes)}
+    others = {one.dag_id: 0 for one in recording.tries if one.dag_id not in concerned}
+    demand = get_highest_demand(recording.tries, Slowdown(levels=others), USUAL)
+    full = Slowdown(demand, None, others)
+    work, simulation = simulate(take_apart(recording, full), timeline, full)
+    return work if simulation.crowd.get_share_above(BEYOND * demand) > MAX_BEYOND else None
+
+
+def take_apart(recording: Recording, slowdown: Slowdown) -> Recording:
+    """The recording with how long each try, and its start, would have taken alone."""
+    if math.isinf(slowdown.capacity):
+        return recording
+    work = measure_work(recording.tries, slowdown)
+    starts = [seconds / factor for seconds, factor in zip(recording.starts, work.factors, strict=True)]
+    return replace(recording, alone=work.seconds, starts=starts)
 
 
 def refuse_data(known: int, unknown: int) -> str:
@@ -135,21 +182,24 @@ def refuse_error(result: WhatIfResult) -> str:
     return ""
 
 
-def simulate(recording: Recording, timeline: Timeline) -> Work:
+def simulate(recording: Recording, timeline: Timeline, slowdown: Slowdown) -> tuple[Work, Simulation]:
     """What was recorded, with these settings."""
-    work = build_work(recording, find_dependencies(recording.tries))
-    Simulation(timeline[0][1], work.tries, changes=timeline[1:]).run()
-    return work
+    work = build_work(recording, find_dependencies(recording.tries), slowdown)
+    simulation = Simulation(timeline[0][1], work.tries, changes=timeline[1:], slowdown=slowdown)
+    simulation.run()
+    return work, simulation
 
 
-def calibrate(recording: Recording, timeline: Timeline) -> float:
+def calibrate(recording: Recording, timeline: Timeline, slowdown: Slowdown) -> float:
     """The time between two looks of the scheduler with which the first part of the window is reproduced best."""
     count = min(MAX_CALIBRATED, int(len(recording.tries) * CALIBRATED_SHARE))
-    part = replace(recording, tries=recording.tries[:count], starts=recording.starts[:count])
+    part = replace(
+        recording, tries=recording.tries[:count], starts=recording.starts[:count], alone=recording.alone[:count]
+    )
 
     def get_error(loop_seconds: float) -> float:
-        work = simulate(part, set_loop(timeline, loop_seconds))
-        return abs(measure("", lambda _: True, work, work, part).error)
+        work, _ = simulate(part, set_loop(timeline, loop_seconds), slowdown)
+        return abs(measure("", lambda _: True, (work, work, None), part).error)
 
     return min(LOOPS, key=get_error)
 
@@ -184,19 +234,29 @@ def find_starts(recording: Recording, slots: float) -> list[float]:
 
 
 def measure(
-    name: str, concerns: Callable[[RecordedTry], bool], before: Work, after: Work, recording: Recording
+    name: str,
+    concerns: Callable[[RecordedTry], bool],
+    works: tuple[Work, Work, Work | None],
+    recording: Recording,
 ) -> ScopeResult:
-    """The waits of the tries that something concerns and whose real wait is known."""
+    """The waits of the tries that something concerns and whose real wait is known: before, after, and at worst."""
     places = [
         place
         for place, one in enumerate(recording.tries)
         if one.ready_at is not None and one.ready_at >= recording.begin and concerns(one)
     ]
-    observed = [one.wait_seconds or 0.0 for one in (recording.tries[place] for place in places)]
-    runs = {(one.dag_id, one.run_id) for one in (recording.tries[place] for place in places)}
+    tries = [recording.tries[place] for place in places]
+    observed = [one.wait_seconds or 0.0 for one in tries]
+    ran = sum(one.ended_at - one.started_at for one in tries)
+    runs = {(one.dag_id, one.run_id) for one in tries}
     queued = sum(run.started_at - run.queued_at for key, run in recording.runs.items() if key in runs)
+    before, after, worst = works
     return ScopeResult(
-        name, summarize(observed, queued), summarize_simulated(before, places), summarize_simulated(after, places)
+        name,
+        summarize(observed, queued, ran),
+        summarize_simulated(before, places),
+        summarize_simulated(after, places),
+        None if worst is None else summarize_simulated(worst, places),
     )
 
 
@@ -206,11 +266,12 @@ def summarize_simulated(work: Work, places: Sequence[int]) -> Waits:
     runs = {id(one.run): one.run for one in tries}.values()
     queued = sum(run.started_at - run.arrival for run in runs if run.started_at >= 0)
     started = [one.wait_seconds for one in tries if one.started_at >= 0]
-    return summarize(started, queued, len(tries) - len(started))
+    ran = sum(one.ended_at - one.started_at for one in tries if one.ended_at >= 0)
+    return summarize(started, queued, ran, len(tries) - len(started))
 
 
-def summarize(waits: Iterable[float], queued_run_seconds: float, never: int = 0) -> Waits:
+def summarize(waits: Iterable[float], queued_run_seconds: float, run_seconds: float, never: int = 0) -> Waits:
     """Waits in a few numbers."""
     ordered = sorted(waits)
     p95, longest = (ordered[int(len(ordered) * 0.95)], ordered[-1]) if ordered else (0.0, 0.0)
-    return Waits(len(ordered), sum(ordered), p95, longest, never, queued_run_seconds)
+    return Waits(len(ordered), sum(ordered), p95, longest, never, queued_run_seconds, run_seconds)

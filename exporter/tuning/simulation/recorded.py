@@ -64,6 +64,8 @@ class Recording:
     """When the window begins: what ended before is missing, and with it what held up those that were ready then."""
     starts: list[float] = field(default_factory=list)
     """Seconds that the start of each try costs when a worker is free, where that is known."""
+    alone: list[float] = field(default_factory=list)
+    """How long each try would have taken alone; empty: as long as it did."""
     unreadable: int = 0
     """Lines that could not be read, and tries without a start or an end."""
     without_weights: int = 0

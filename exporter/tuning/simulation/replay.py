@@ -1,6 +1,7 @@
 """The tries of a recording as work for the simulation: when each becomes ready, and how long it runs. Pure.
 
-A try runs as long as it really ran: that other tries which now run beside it may slow it down is not simulated.
+A try takes as long as it would have taken alone, and longer where others slow it down; as long as it really took where
+nothing shows that they do.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 
 from exporter.tuning.simulation.dependencies import TOLERANCE, DagTasks, find_dependencies
 from exporter.tuning.simulation.recorded import RecordedTry, Recording, RunKey
-from exporter.tuning.simulation.work import WAIT, Phase, Run, SimulatedTry
+from exporter.tuning.simulation.work import SHARED, WAIT, Phase, Run, SimulatedTry
+from exporter.tuning.slowdown.model import Slowdown
 
 TryKey = tuple[str, str, str, int]
 """DAG, run, task and map index."""
@@ -25,17 +27,20 @@ class Work:
     recorded: Sequence[RecordedTry]
 
 
-def build_work(recording: Recording, dependencies: Mapping[str, DagTasks] | None = None) -> Work:
+def build_work(
+    recording: Recording, dependencies: Mapping[str, DagTasks] | None = None, slowdown: Slowdown | None = None
+) -> Work:
     """Work for one simulation: the simulation writes into it."""
     found = find_dependencies(recording.tries) if dependencies is None else dependencies
-    return Builder(recording, found).build()
+    return Builder(recording, found, slowdown or Slowdown()).build()
 
 
 class Builder:
     """Makes the tries, with what each of them follows."""
 
-    def __init__(self, recording: Recording, dependencies: Mapping[str, DagTasks]) -> None:
+    def __init__(self, recording: Recording, dependencies: Mapping[str, DagTasks], slowdown: Slowdown) -> None:
         self._recording = recording
+        self._slowdown = slowdown
         self._dependencies = dependencies
         self._attempts: defaultdict[TryKey, list[int]] = defaultdict(list)
         self._last: defaultdict[RunKey, defaultdict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
@@ -79,7 +84,7 @@ class Builder:
         return SimulatedTry(
             run,
             one.task_id,
-            (Phase(WAIT, one.ended_at - one.started_at),),
+            (self._get_phase(place, one),),
             max(0.0, ready_at - begin),
             after,
             one.map_index,
@@ -87,8 +92,14 @@ class Builder:
             one.pool_slots,
             one.priority_weight,
             one.queue,
+            level=self._slowdown.get_level(one.dag_id),
             start_seconds=self._recording.starts[place] if self._recording.starts else None,
         )
+
+    def _get_phase(self, place: int, one: RecordedTry) -> Phase:
+        if self._recording.alone:
+            return Phase(SHARED, self._recording.alone[place])
+        return Phase(WAIT, one.ended_at - one.started_at)
 
     def _find_followed(self, place: int, one: RecordedTry, ready_at: float) -> tuple[int, ...]:
         """The tries after whose end it became ready: the one before it of its task, or those of other tasks."""

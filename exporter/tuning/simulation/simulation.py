@@ -14,8 +14,10 @@ from heapq import heappop, heappush
 from exporter.tuning.simulation.machines import Machines, Resource
 from exporter.tuning.simulation.scheduler import Scheduler
 from exporter.tuning.simulation.settings import MachineSize, SimulatedSettings
-from exporter.tuning.simulation.work import WAIT, Run, SimulatedTry
+from exporter.tuning.simulation.work import SHARED, WAIT, Run, SimulatedTry
 from exporter.tuning.simulation.workers import Executor
+from exporter.tuning.slowdown.crowd import Crowd
+from exporter.tuning.slowdown.model import Slowdown
 
 Sampler = Callable[[float, "Simulation"], None]
 """Called at regular times with the time and the simulation."""
@@ -31,8 +33,10 @@ class Simulation:
         machines: Sequence[MachineSize] = (MachineSize(),),
         database_units: float = math.inf,
         changes: Iterable[tuple[float, SimulatedSettings]] = (),
+        slowdown: Slowdown | None = None,
     ) -> None:
         self.machines = Machines(machines, database_units)
+        self.crowd = Crowd(slowdown or Slowdown())
         self.scheduler = Scheduler(settings)
         self.executor = Executor(settings)
         self.tries = tries
@@ -147,7 +151,7 @@ class Simulation:
         usual = self._settings.start_seconds
         for group in self.executor.get_all():
             for one in group.start_next():
-                delay = usual if one.start_seconds is None else one.start_seconds
+                delay = (usual if one.start_seconds is None else one.start_seconds) * self.crowd.start_factor
                 if delay:
                     self._at(self.now + delay, self._start, one)
                 else:
@@ -157,6 +161,7 @@ class Simulation:
         one.started_at = self.now
         self.running.add(self._places[id(one)])
         self._change_memory(one, start=True)
+        self._change_crowd(one, 1)
         self._do_phase(one)
 
     def _do_phase(self, one: SimulatedTry) -> None:
@@ -167,7 +172,10 @@ class Simulation:
         if phase.resource == WAIT and self.machines.uses[one.machine].keeps_pace:
             self._at(self.now + phase.seconds, self._end_phase, one)
             return
-        resource = self.machines.get_resource(one, phase.resource)
+        if phase.resource == SHARED:
+            resource = self.crowd.resources[one.level]
+        else:
+            resource = self.machines.get_resource(one, phase.resource)
         resource.add(self.now, one, phase.seconds)
         self._expect_end(resource)
 
@@ -194,12 +202,17 @@ class Simulation:
             self._expect_end(use.cpu)
             self._expect_end(use.waiting)
 
+    def _change_crowd(self, one: SimulatedTry, number: int) -> None:
+        for resource in self.crowd.change(self.now, one.level, number):
+            self._expect_end(resource)
+
     def _end(self, one: SimulatedTry) -> None:
         place = self._places[id(one)]
         one.ended_at = self.now
         self.running.remove(place)
         self.ended.append(one)
         self._change_memory(one, start=False)
+        self._change_crowd(one, -1)
         self.executor.get_group(one.queue).release(one)
         self.scheduler.release(one)
         for follower in self._followers[place]:

@@ -14,6 +14,8 @@ CPU = "cpu"
 """Work that needs one core of the try's machine: tries share the cores."""
 DATABASE = "database"
 """Work of a database that all tries share."""
+SHARED = "shared"
+"""Work of a try that wants some share of a CPU, its `level`, and takes longer where others want more than there is."""
 WAIT = "wait"
 """Time in which a try needs nothing of this Airflow's machines: it waits for another system."""
 
@@ -22,7 +24,7 @@ class Phase(NamedTuple):
     """A part of a try's work."""
 
     resource: str
-    """cpu, database or wait"""
+    """cpu, database, shared or wait"""
     seconds: float
     """How long it takes if the try is alone."""
 
@@ -62,6 +64,8 @@ class SimulatedTry:
     queue: str = "default"
     memory: float = 0.0
     """Bytes that it uses while it runs."""
+    level: int = 0
+    """The share of a CPU that it wants while it runs, as a place in slowdown.model.SHARES."""
     start_seconds: float | None = None
     """From queued to its start, when a worker is free; None: as the settings say."""
     ready_at: float = -1.0

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from exporter.commands.advise.observe import ReadWindow
-from exporter.commands.advise.what_if import APPROXIMATED, LIMITS, TRIES, WhatIfReport, make_what_if
+from exporter.commands.advise.what_if import APPROXIMATED, FACTS, LIMITS, TRIES, WhatIfReport, make_what_if
+from exporter.commands.advise.what_if_texts import describe_slowdown
+from exporter.tuning.queries import STEP
 from exporter.tuning.series import PointSeries
 from exporter.tuning.simulation.change import ChangeError
 from exporter.tuning.simulation.settings import SimulatedSettings
 from exporter.tuning.simulation.simulation import Simulation
 from exporter.tuning.simulation.work import SimulatedTry
+from exporter.tuning.slowdown.fit import FittedSlowdown
+from exporter.tuning.slowdown.model import Slowdown
 from tests.unit.tuning.simulation.airflows import BEGIN, DAY, make_work, read_series, write_lines
 
 POOL = "forklifts"
@@ -50,7 +54,7 @@ class FakePrometheus:
         return self._find(expression)
 
     def _find(self, expression: str) -> list[PointSeries]:
-        [name] = {one.name for one in LIMITS + TRIES if one.fill("a", "1d") == expression}
+        [name] = {one.name for one in LIMITS + FACTS + TRIES if one.fill("a", "1d") == expression}
         return self.answers.get(name, [])
 
 
@@ -78,13 +82,16 @@ def test_the_waits_are_printed_with_the_error_of_the_simulation(events: Path) ->
     assert report.notes == []
     count = len(make_work(1, hours=4))
     assert count - 5 <= int(text[1].split()[2]) < count, "those of all three files that were ready after the first end"
-    assert [line.split()[0] for line in text[3:6]] == ["observed", "simulated", "with"]
-    assert "error of the simulation on the settings as they were: " in text[6]
-    assert text[6].endswith("0.0% (allowed: 20%)")
-    assert "pool:forklifts" in text[7]
+    assert [line.split()[0] for line in text[3:7]] == ["observed", "simulated", "with", "if"]
+    assert "error of the simulation on the settings as they were: " in text[7]
+    assert text[7].endswith("0.0% (allowed: 20%)")
+    assert "pool:forklifts" in text[8]
     found = json.loads(report.render("json"))
     assert found["refusal"] is None
     assert found["scopes"][1]["changed"]["seconds"] < found["scopes"][1]["observed"]["seconds"]
+    changed, full = (found["scopes"][1][name]["mean_run_seconds"] for name in ("changed", "changed_if_full"))
+    assert changed < full
+    assert found["slowdown"] is None
     assert found["changes"] == [{"setting": "pool:forklifts", "value": 6, "current": 3}]
 
 
@@ -140,3 +147,47 @@ def test_rules_that_the_simulation_does_not_have_are_said(events: Path, tmp_path
     assert note.startswith(f"{tries:,} tries were deferred for a part of their time")
     notes = ask(file, f"max_active_tasks:{lines[1]['dag_id']}=2").notes
     assert any("from Airflow 3.2 on the scheduler looks only at the first max_active_tasks" in one for one in notes)
+
+
+def test_where_the_machines_were_not_seen_there_are_two_answers_and_how_to_get_one(events: Path) -> None:
+    text = " ".join(ask(events, "pool:forklifts=6").render("text").split())
+    assert "Tries keep the durations that they had: nothing shows that they slow each other down." in text
+    assert "run the exporter with --collector.host on the machines where tasks run" in text
+    smaller = ask(events, "pool:forklifts=2").render("text")
+    assert "if full" not in smaller, "no more than before run at once"
+    assert "--collector.host" not in smaller
+
+
+@pytest.mark.parametrize(
+    ("basis", "levels", "said"),
+    [
+        ("cpus", {"north": 5}, "they want more CPUs than the machines have for tasks: 4.0."),
+        ("durations", {"north": 5}, "they want more than 4.0 CPUs at once: in the window the same tasks took longer"),
+        ("durations", {}, "they want more than 4.0 tasks at once: in the window the same tasks took longer"),
+        ("stretch", {}, "more than 4.0 tasks run: that is the recorded stretch."),
+    ],
+)
+def test_it_says_from_what_it_knows_how_tries_slow_each_other_down(
+    basis: str, levels: dict[str, int], said: str
+) -> None:
+    assert said in describe_slowdown(FittedSlowdown(Slowdown(4, None, levels), 5, basis))
+
+
+def test_the_cpus_of_machines_and_of_tries_are_read(events: Path) -> None:
+    """Four CPUs, of which half a one is used by others; each of ten tasks uses a third of one."""
+    prometheus = FakePrometheus(3)
+    moments = [BEGIN + STEP * number for number in range(12)]
+    machine = {"instance": "worker-1:9112"}
+    prometheus.answers |= {
+        "running": [PointSeries({}, dict.fromkeys(moments, 10.0))],
+        "task_cpus": [PointSeries(machine, dict.fromkeys(moments, 2.5))],
+        "host_cpu": [PointSeries(machine, dict.fromkeys(moments, 0.75))],
+        "host_cpus": [PointSeries(machine, {WINDOW.end: 4})],
+        "try_cpu": [PointSeries({"dag_id": dag_id}, {WINDOW.end: 0.5}) for dag_id in ("north", "south", "west")],
+    }
+    report = make_what_if(prometheus, WINDOW, "a", ["pool:forklifts=6"], str(events))
+    fitted = report.result.fitted
+    assert fitted is not None
+    assert (fitted.basis, fitted.slowdown.capacity) == ("cpus", 3.5)
+    assert "if full" not in report.render("text"), "it is known what the machines have room for"
+    assert json.loads(report.render("json"))["slowdown"] == {"basis": "cpus", "capacity": 3.5, "unit": "cpus"}
