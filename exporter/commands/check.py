@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,7 @@ from exporter import logs
 from exporter.config.loader import Configuration
 from exporter.config.secret_file import SecretFile, clean_password
 from exporter.config.settings import AirflowSettings, Settings
-from exporter.metrics.reading import ReaderError
+from exporter.metrics.reading import Reader, ReaderError
 from exporter.sources.airflow.api.airflow_api import AirflowApi
 from exporter.sources.airflow.api.check_step import CheckStep
 from exporter.sources.airflow.api.detect import connect
@@ -166,8 +166,7 @@ def check_celery(settings: Settings) -> Iterator[CheckResult]:
     try:
         source.connect()
         yield CheckResult("ok", "Celery broker", str(source))
-        for reader in source.readers:
-            yield CheckResult("ok", f"Celery {reader.name}", "; ".join(reader.read().notes))
+        yield from check_readers("Celery", source.readers)
     except ReaderError as error:
         yield build_failure("Celery", error)
     finally:
@@ -186,12 +185,23 @@ def check_database(settings: Settings) -> Iterator[CheckResult]:
         for right in source.check_rights():
             result = "ok" if not right.missing else "FAILED" if right.is_needed else "note"
             yield CheckResult(result, f"database: {right.name}", right.missing or "granted")
-        for reader in source.readers:
-            yield CheckResult("ok", f"database {reader.name}", "; ".join(reader.read().notes))
+        yield from check_readers("database", source.readers)
     except ReaderError as error:
         yield build_failure("database", error)
     finally:
         source.close()
+
+
+def check_readers(source: str, readers: Iterable[Reader]) -> Iterator[CheckResult]:
+    """Read once with each reader, also after one that failed."""
+    for reader in readers:
+        name = f"{source} {reader.name}"
+        try:
+            notes = reader.read().notes
+        except ReaderError as error:
+            yield build_failure(name, error)
+        else:
+            yield CheckResult("ok", name, "; ".join(notes))
 
 
 def check_web_config(path: Path | None) -> Iterator[CheckResult]:

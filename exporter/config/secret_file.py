@@ -55,11 +55,12 @@ class Secret(Protocol):
 class SecretFile:
     """A secret in a file, which is reloaded when it changes; a pipe is read once."""
 
-    def __init__(self, path: Path, what: str, clean: ExtractSecret) -> None:
-        """`what` names the file in messages; `clean` extracts the secret from its text."""
+    def __init__(self, path: Path, what: str, clean: ExtractSecret, mask: Callable[[str], None] = hide) -> None:
+        """`what` names the file in messages; `clean` extracts the secret from its text, `mask` keeps it out of logs."""
         self.path = path
         self._what = what
         self._clean = clean
+        self._mask = mask
         self._stamp: tuple[int, int, int] | None = None
         self._secret = ""
 
@@ -81,16 +82,17 @@ class SecretFile:
         except OSError as error:
             self._stamp = None
             raise ReaderError("unauthorized", f"{name} cannot be read: {error.strerror or error}") from error
-        hide(self._secret)
+        self._mask(self._secret)
         return self._secret
 
 
 class SecretVariable:
     """A secret in an environment variable."""
 
-    def __init__(self, name: str, clean: ExtractSecret) -> None:
+    def __init__(self, name: str, clean: ExtractSecret, mask: Callable[[str], None] = hide) -> None:
         self._name = name
         self._clean = clean
+        self._mask = mask
 
     def __repr__(self) -> str:
         return f"SecretVariable({self._name!r})"
@@ -101,7 +103,7 @@ class SecretVariable:
     def read(self) -> str:
         """The secret. Raises ReaderError (unauthorized) if the variable has none."""
         secret = self._clean(os.environ.get(self._name, ""), str(self))
-        hide(secret)
+        self._mask(secret)
         return secret
 
 

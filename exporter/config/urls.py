@@ -54,13 +54,16 @@ def parse_endpoint_url(raw: object) -> str:
 
 def parse_proxy_url(raw: object) -> str:
     """The URL of a proxy, which may have a user and a password."""
-    return urlunsplit(split_url(raw))
+    parts = split_url(raw)
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise ValueError("encode special characters of the user and the password of the proxy as %XX")
+    return urlunsplit(parts)
 
 
 def parse_public_proxy_url(raw: object) -> str:
     """The URL of a proxy from a flag: without credentials, because every user of the machine can read flags."""
     parts = split_url(raw)
-    if "@" in parts.netloc:
+    if "@" in urlunsplit(parts):
         raise ValueError(
             "every user of this machine could read the proxy's password in a flag; set the URL with the "
             "variable AIRFLOW_EXPORTER_AIRFLOW_PROXY_URL or in the file of --config.file"

@@ -53,7 +53,7 @@ class ValueType:
 
 def quote_value(raw: object) -> str:
     """The value as an error message may repeat it: shortened, and without the credentials of a URL."""
-    text = re.sub(r"//.*@", "//***@", str(raw), flags=re.DOTALL)
+    text = re.sub(r"(//|^(?=[^/@]*:(?!//))).*@", r"\1***@", str(raw), flags=re.DOTALL)
     short = text if len(text) <= 60 else text[:57] + "..."
     return repr(short) if isinstance(raw, str) else short
 

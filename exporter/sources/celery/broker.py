@@ -14,6 +14,7 @@ from kombu.exceptions import KombuError
 from kombu.utils.url import parse_url
 
 from exporter.config.secret_file import SecretFile, SecretVariable
+from exporter.config.secret_url import clean_url, hide_url, is_malformed
 from exporter.config.settings import CelerySettings
 from exporter.metrics.reading import ReaderError
 from exporter.redaction import hide, redact_foreign
@@ -57,7 +58,7 @@ class Broker:
                 transport_options=build_options(url, options, self._settings.timeout),
             )
             connection.get_transport_cls()
-        except (KombuError, KeyError, ValueError, ImportError) as error:
+        except (KombuError, KeyError, TypeError, ValueError, ImportError) as error:
             raise ReaderError("bad_request", f"the broker URL cannot be used: {explain(error)}") from None
         return connection
 
@@ -65,7 +66,11 @@ class Broker:
         """Open the connection."""
         self.close()
         connection = self._connection = self.prepare()
-        self.call(partial(connection.ensure_connection, max_retries=1, interval_start=0.1))
+        try:
+            self.call(partial(connection.ensure_connection, max_retries=1, interval_start=0.1))
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"the broker URL or the transport options cannot be used: {explain(error)}"
+            raise ReaderError("bad_request", text) from None
         return connection
 
     def close(self) -> None:
@@ -100,19 +105,15 @@ class Broker:
 def build_secret(settings: CelerySettings) -> SecretFile | SecretVariable:
     """Where the URL of the broker is kept. Raises ReaderError if it is set nowhere."""
     if settings.broker_url_file is not None:
-        return SecretFile(settings.broker_url_file, "the file of the broker URL", clean_url)
-    return SecretVariable(settings.broker_url_environment, clean_url)
+        return SecretFile(settings.broker_url_file, "the file of the broker URL", read_url, hide_url)
+    return SecretVariable(settings.broker_url_environment, read_url, hide_url)
 
 
-def clean_url(text: str, what: str) -> str:
-    """The URL in a text; its password is masked from now on. Raises ReaderError (unauthorized)."""
-    url = text.strip().strip("'\"")
-    if not url:
-        raise ReaderError("unauthorized", f"{what} is empty")
-    if "://" not in url or len(url.split()) != 1:
-        raise ReaderError("unauthorized", f"{what} contains no URL; write for example redis://:PASSWORD@HOST:6379/0")
-    for part in url.split(";"):
-        hide(urlsplit(part).password or "")
+def read_url(text: str, what: str) -> str:
+    """The URL in a text. Raises ReaderError (unauthorized) that does not repeat it."""
+    url = clean_url(text, what, "redis://redis:6379/0")
+    if any(map(is_malformed, url.split(";"))):
+        raise ReaderError("unauthorized", f"{what}: encode special characters of the user and the password as %XX")
     return url
 
 

@@ -14,9 +14,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, ProgrammingError, SQLAlchemyError
 
 from exporter.config.secret_file import SecretFile, SecretVariable
+from exporter.config.secret_url import clean_url, hide_url
 from exporter.config.settings import DatabaseSettings
 from exporter.metrics.reading import ReaderError
-from exporter.redaction import hide
 from exporter.sources.database import mysql, postgresql
 from exporter.sources.database.errors import classify, explain
 from exporter.sources.database.models import Dialect, Run
@@ -28,7 +28,6 @@ DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mysql+pymysql",
 }
-SECRET_PARAMETERS = ("password", "passwd", "sslpassword", "ssl_key_password")
 GRACE = 1.0
 """Seconds after which the connection is cut, beyond the timeout: the server has then not stopped the statement itself,
 because it or the network hangs."""
@@ -151,40 +150,24 @@ def find_dialect(connection: Connection) -> Dialect:
 def build_secret(settings: DatabaseSettings) -> SecretFile | SecretVariable:
     """Where the URL of the database is kept."""
     if settings.url_file is not None:
-        return SecretFile(settings.url_file, "the file of the database URL", clean_url)
-    return SecretVariable(settings.url_environment, clean_url)
+        return SecretFile(settings.url_file, "the file of the database URL", read_url, hide_url)
+    return SecretVariable(settings.url_environment, read_url, hide_url)
 
 
-def clean_url(raw: str, what: str) -> str:
-    """The URL in a text; its password is masked from now on. Raises ReaderError (unauthorized)."""
-    found = raw.strip().strip("'\"")
-    if not found:
-        raise ReaderError("unauthorized", f"{what} is empty")
-    if "://" not in found or len(found.split()) != 1:
-        raise ReaderError("unauthorized", f"{what} contains no URL; write postgresql://USER:PASSWORD@HOST/DATABASE")
-    hide_password(found)
-    return found
-
-
-def hide_password(raw: str) -> None:
-    """Mask the passwords of a URL, encoded and decoded."""
-    hide(raw.partition("://")[2].rpartition("@")[0].partition(":")[2])
-    with suppress(ArgumentError, ValueError):
-        url = make_url(raw)
-        hide(str(url.password or ""))
-        for name in SECRET_PARAMETERS:
-            value = url.query.get(name, "")
-            hide(value if isinstance(value, str) else "")
+def read_url(text: str, what: str) -> str:
+    """The URL in a text. Raises ReaderError (unauthorized) that does not repeat it."""
+    return clean_url(text, what, "postgresql://db:5432/airflow")
 
 
 def build_url(raw: str) -> URL:
     """The URL with our drivers. Raises ReaderError."""
+    malformed = "the URL of the database is malformed; encode special characters of the user and the password as %XX"
     try:
         url = make_url(raw)
     except (ArgumentError, ValueError):
-        raise ReaderError(
-            "bad_request", "the URL of the database is malformed; encode special characters of the password as %XX"
-        ) from None
+        raise ReaderError("bad_request", malformed) from None
+    if "@" in (url.host or ""):
+        raise ReaderError("bad_request", malformed)
     kind = url.drivername.partition("+")[0]
     if kind not in DRIVERS:
         raise ReaderError("bad_request", f"{kind} is not supported: only PostgreSQL, MySQL and MariaDB are read")

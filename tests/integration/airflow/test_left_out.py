@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exporter.config.settings import AirflowSettings
+from exporter.metrics.catalogue.api.runs import BACKFILL_MAX_ACTIVE_RUNS
 from exporter.metrics.reading import ReaderError
 from exporter.sources.airflow.api.detect import connect
 from exporter.sources.airflow.api.left_out import MAX_AGE, LeftOut
@@ -23,6 +25,8 @@ from exporter.sources.airflow.api.objects.jobs import read_jobs
 from exporter.sources.airflow.api.objects.pools import read_pools
 from exporter.sources.airflow.http import client as client_module
 from exporter.sources.airflow.http.client import Client
+from exporter.sources.airflow.readers.backfills import BackfillsReader
+from exporter.sources.airflow.shared import AirflowState
 from tests.integration.airflow.stub import Answer, Asked, Stub, serve
 
 KEYS = {
@@ -200,6 +204,20 @@ def test_a_list_of_which_no_row_can_be_read_is_an_error(reach: Reach) -> None:
     with serve(Airflow("3.3.2", count=1, bad=0)) as stub, pytest.raises(ReaderError) as caught:
         read_pools(reach(stub))
     assert caught.value.reason == "server_error"
+
+
+def test_a_dag_whose_only_backfill_is_not_served_costs_the_other_dags_nothing(reach: Reach) -> None:
+    class OneBackfillEach(Airflow):
+        def list_rows(self, name: str, query: dict[str, str]) -> Answer:
+            self.bad = 0 if query["dag_id"] == "bad" else None
+            return super().list_rows(name, query)
+
+    state = AirflowState()
+    state.backfilled = {("bad", "running"): 1, ("good", "running"): 2}
+    with serve(OneBackfillEach("3.3.2", count=1)) as stub:
+        reading = BackfillsReader(partial(read_backfills, reach(stub)), state, 60.0).read()
+    assert BACKFILL_MAX_ACTIVE_RUNS in reading.tables
+    assert reading.unanswered == ["bad: backfills: none of 1 rows could be read"]
 
 
 def test_a_cursor_is_used_again_once_every_row_is_served(reach: Reach) -> None:

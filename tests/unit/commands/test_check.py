@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from exporter.cli import main
 from exporter.commands import check
 from exporter.config.settings import AirflowSettings, CelerySettings, DatabaseSettings, Settings
-from exporter.metrics.reading import ReaderError
+from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.airflow_api import AirflowApi
 from exporter.sources.airflow.api.check_step import count
 from exporter.sources.airflow.api.detect import Connection
@@ -360,3 +360,30 @@ def test_a_database_that_cannot_be_reached_is_a_failure_without_its_password(mon
     assert (result.result, result.name) == ("FAILED", "database")
     assert "postgresql://127.0.0.1:1/airflow cannot be reached" in result.text
     assert "sesame" not in result.text
+
+
+class Failing:
+    """A reader that fails."""
+
+    name = "queues"
+    help = ""
+    interval = 30.0
+    families = ()
+
+    def read(self) -> Reading:
+        raise ReaderError("forbidden", "no right to read them")
+
+
+class Working(Failing):
+    name = "workers"
+
+    def read(self) -> Reading:
+        return Reading(notes=["2 workers answer"])
+
+
+def test_a_reader_that_fails_hides_nothing_of_the_others() -> None:
+    found = list(check.check_readers("Celery", [Failing(), Working()]))
+    assert [(one.result, one.name, one.text) for one in found] == [
+        ("FAILED", "Celery queues", "forbidden: no right to read them"),
+        ("ok", "Celery workers", "2 workers answer"),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -100,11 +101,21 @@ def test_urls_are_shown_without_secrets(url: str, shown: str) -> None:
     assert urls.mask_url(url) == shown
 
 
-@pytest.mark.parametrize("raw", ["http://u:se/cret@host", "htp://u:secret@host/x@y", "http://u:secret\n@host:port"])
+@pytest.mark.parametrize(
+    "raw",
+    ["http://u:se/cret@host", "htp://u:secret@host/x@y", "http://u:secret\n@host:port", "u:secret@host:3128"],
+)
 def test_an_error_repeats_no_credentials(raw: str) -> None:
     with pytest.raises(ValueError, match=r"\*\*\*@") as caught:
         urls.parse_proxy_url(raw)
     assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("parse", [urls.parse_proxy_url, urls.parse_public_proxy_url])
+def test_a_password_is_not_taken_for_the_path_of_a_proxy(parse: Callable[[object], str]) -> None:
+    with pytest.raises(ValueError, match=r"encode special characters|could read the proxy's password") as caught:
+        parse("http://user:12/secret@proxy")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("written", [":10112", "0.0.0.0:10112", "localhost:0", "[::]:10112", "[2001:db8::1]:80"])

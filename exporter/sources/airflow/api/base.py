@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from http import HTTPStatus
 from typing import Generic, TypeVar
 
 from exporter.metrics.reading import ReaderError
@@ -82,7 +83,8 @@ class ApiBase:
         """Every row of a list that hardly changes. Raises ReaderError, also where no row of it could be read."""
         found = self.read_list(spec, lambda fetch: paging.read_by_offset(fetch, query, spec.identify))
         if found.lost and not found:
-            raise ReaderError("server_error", f"{spec.resource.name}: none of {found.lost} rows could be read")
+            text = f"{spec.resource.name}: none of {found.lost} rows could be read"
+            raise AnswerError("server_error", text, HTTPStatus.INTERNAL_SERVER_ERROR)
         return found
 
     def read_list(

@@ -20,6 +20,8 @@ QUERY_ERROR_REASONS = ("server_error", "bad_reply", "timeout")
 """Reasons of errors that one query may cause. Errors with other reasons concern all of Airflow."""
 OBJECT_ERROR_STATUSES = (400, 404, 409, 410, 422, 500)
 """HTTP statuses of answers that concern only the object in the query."""
+OBJECT_ERROR_REASONS = ("timeout", "bad_reply", "forbidden")
+"""Reasons of errors that may concern only the object in the query, or all of Airflow."""
 MAX_FAILURES_PER_POLL = 3
 """After how many failed queries a poll leaves the others to the next one."""
 FIRST_PAUSE, MAX_PAUSE = 60.0, 3600.0
@@ -117,6 +119,13 @@ class RetryLater:
         self._pauses[key] = RetryPause(self._clock() + length, length, message)
         level = logging.DEBUG if before else logging.WARNING
         log.log(level, "%s could not be read; the next attempt is in %.0f s: %s", key, length, message)
+
+    def pass_over(self, key: str, error: ReaderError) -> bool:
+        """Start a pause if the error may concern the object; whether it surely concerns no other."""
+        about_object = is_object_error(error)
+        if about_object or error.reason in OBJECT_ERROR_REASONS:
+            self.fail(key, error)
+        return about_object
 
     def keep(self, keys: Collection[str]) -> None:
         """Forget all objects but these."""

@@ -19,7 +19,7 @@ from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.base import ApiBase
 from exporter.sources.airflow.api.objects import assets as api
 from exporter.sources.airflow.api.objects.assets import CHECKS, Asset, AssetEvent
-from exporter.sources.airflow.counting.retry_later import RetryLater, is_object_error
+from exporter.sources.airflow.counting.retry_later import RetryLater
 from exporter.sources.airflow.reader import RARE_INTERVAL, SLOW_INTERVAL, ApiReader, ReaderContext
 from exporter.sources.airflow.shared import AirflowState
 
@@ -163,9 +163,10 @@ class AssetsReader(ApiReader):
                     self._queues.pop(key, None)
                     self._queues[key] = Queue(pending[key], queued_since)
             except ReaderError as error:
-                if not is_object_error(error):
-                    raise
-                self._later.fail(key, error)
+                if not self._later.pass_over(key, error):
+                    if asked == 1:
+                        raise
+                    break
             else:
                 self._later.succeed(key)
         return asked

@@ -11,7 +11,7 @@ from exporter.metrics.catalogue.api import runs
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.objects.backfills import CHECK, Backfill, read_backfills
-from exporter.sources.airflow.counting.retry_later import RetryLater, is_object_error
+from exporter.sources.airflow.counting.retry_later import RetryLater
 from exporter.sources.airflow.reader import SLOW_INTERVAL, ApiReader, ReaderContext
 from exporter.sources.airflow.shared import AirflowState
 
@@ -57,9 +57,8 @@ class BackfillsReader(ApiReader):
         try:
             found = self._read_backfills(dag_id)
         except ReaderError as error:
-            if not is_object_error(error):
+            if not self._later.pass_over(dag_id, error):
                 raise
-            self._later.fail(dag_id, error)
             return ()
         self._later.succeed(dag_id)
         return found

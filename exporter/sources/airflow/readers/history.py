@@ -36,8 +36,6 @@ MAX_TIME_SHARE = 0.03
 """The share of its interval in which one read asks for DAGs."""
 MAX_FAILURES_PER_POLL = 5
 """Failed DAGs after which a poll leaves the others to the next one."""
-ABOUT_A_DAG = ("timeout", "bad_reply", "forbidden")
-"""Reasons of errors that may concern one DAG or all of Airflow: the next read begins with other DAGs."""
 
 FAMILIES: Sequence[Family] = (
     dags.LAST_RUN_STATE,
@@ -241,19 +239,13 @@ class HistoryReader(ApiReader):
                 self._later.succeed(dag_id)
             except ReaderError as error:
                 failures += 1
-                if not self._pass_over(dag_id, error):
+                if not self._later.pass_over(dag_id, error):
                     if not found:
                         raise
                     break
             if self._clock() >= end or failures >= MAX_FAILURES_PER_POLL:
                 break
         return found
-
-    def _pass_over(self, dag_id: str, error: ReaderError) -> bool:
-        """Put off a DAG that could not be asked for; whether the others may still be asked for."""
-        if is_object_error(error) or error.reason in ABOUT_A_DAG:
-            self._later.fail(dag_id, error)
-        return is_object_error(error)
 
     def _ask(self, dag_id: str) -> DagHistory:
         runs = list(self._airflow.dag_runs_recent(dag_id, limit=MAX_RUNS_PER_DAG))

@@ -15,10 +15,10 @@ from exporter.sources.celery.broker import (
     build_options,
     build_tls,
     classify,
-    clean_url,
     describe_url,
     drop_tls,
     read_transport_options,
+    read_url,
 )
 
 VARIABLE = "TEST_BROKER_URL"
@@ -41,11 +41,80 @@ def test_a_url_is_shown_without_credentials(url: str, shown: str) -> None:
 @pytest.mark.parametrize("text", ["", "redis", "redis://a redis://b", "redis://a\nredis://b"])
 def test_what_is_no_url_is_refused(text: str) -> None:
     with pytest.raises(ReaderError, match=r"contains no URL|is empty"):
-        clean_url(text, "the file")
+        read_url(text, "the file")
 
 
-def test_quotes_and_a_newline_around_the_url_are_removed() -> None:
-    assert clean_url('"redis://cache:6379/0"\n', "the file") == "redis://cache:6379/0"
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"redis://cache:6379/0"\n',
+        "AIRFLOW__CELERY__BROKER_URL=redis://cache:6379/0",
+        "broker_url = redis://cache:6379/0\n",
+        "export BROKER='redis://cache:6379/0'",
+        "broker_url: redis://cache:6379/0",
+    ],
+)
+def test_what_people_write_around_the_url_is_removed(text: str) -> None:
+    assert read_url(text, "the file") == "redis://cache:6379/0"
+
+
+UNENCODED = (
+    "redis://:sesame/open@127.0.0.1:1/0",
+    "redis://:12/sesame@127.0.0.1:1/0",
+    "redis://:sesame#open@127.0.0.1:1/0",
+    "redis://:sesame?open@127.0.0.1:1/0",
+    "redis://:open[sesame]@127.0.0.1:1/0",
+    "sentinel://one:26379;sentinel://:sesame/open@two:26379",
+)
+
+
+@pytest.mark.parametrize("url", UNENCODED)
+def test_a_password_that_is_not_encoded_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "url"
+    file.write_text(url)
+    broker = Broker(CelerySettings(broker_url_file=file, timeout=0.5))
+    with pytest.raises(ReaderError, match="as %XX") as caught:
+        broker.connect()
+    assert caught.value.reason == "unauthorized"
+    assert "sesame" not in f"{caught.value} {broker.name}"
+
+
+def test_the_advice_is_readable() -> None:
+    with pytest.raises(ReaderError) as caught:
+        read_url("redis", "the file")
+    assert "such as redis://redis:6379/0, with user:password@ before the host" in str(caught.value)
+
+
+def test_an_assignment_is_not_shown_as_the_broker(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("AIRFLOW__CELERY__BROKER_URL=redis://:sesame-open-8@127.0.0.1:1/0")
+    broker = Broker(CelerySettings(broker_url_file=file, timeout=0.5))
+    with pytest.raises(ReaderError):
+        broker.connect()
+    assert broker.name == "redis://127.0.0.1:1/0"
+
+
+def test_an_encoded_password_is_masked_decoded_too(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("redis://:sesame%40street@127.0.0.1:1/0")
+    Broker(CelerySettings(broker_url_file=file, timeout=0.5)).prepare()
+    assert "sesame" not in classify(ValueError("AUTH 'sesame@street' failed"), "redis://cache")[1]
+
+
+def test_a_parameter_that_kombu_does_not_take_is_an_error_of_the_url(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("redis://127.0.0.1:1/0?password=sesame-open-9")
+    with pytest.raises(ReaderError) as caught:
+        Broker(CelerySettings(broker_url_file=file, timeout=0.5)).connect()
+    assert caught.value.reason == "bad_request"
+    assert "sesame" not in str(caught.value)
+
+
+def test_the_host_stays_readable_in_errors(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("redis://:sesame-open-6@127.0.0.1:1/0")
+    with pytest.raises(ReaderError, match=r"connecting to 127\.0\.0\.1:1"):
+        Broker(CelerySettings(broker_url_file=file, timeout=0.5)).connect()
 
 
 @pytest.mark.parametrize("scheme", ["redis", "rediss", "sentinel", "redis+socket"])

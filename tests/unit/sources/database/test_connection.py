@@ -9,8 +9,8 @@ from sqlalchemy.exc import OperationalError
 
 from exporter.config.settings import DatabaseSettings
 from exporter.metrics.reading import ReaderError
-from exporter.redaction import redact
-from exporter.sources.database.connection import build_url, clean_url, describe_url
+from exporter.redaction import redact, redact_foreign
+from exporter.sources.database.connection import build_url, describe_url, read_url
 from exporter.sources.database.errors import classify, is_full
 from exporter.sources.database.source import DatabaseSource
 from exporter.sources.directory import Directory
@@ -48,15 +48,39 @@ def test_a_malformed_url_is_not_repeated() -> None:
 @pytest.mark.parametrize("text", ["", "open-barley-3", "postgresql://a:b@c/d e"])
 def test_a_text_without_a_url(text: str) -> None:
     with pytest.raises(ReaderError) as caught:
-        clean_url(text, "the file")
+        read_url(text, "the file")
     assert caught.value.reason == "unauthorized"
     assert "barley" not in str(caught.value)
 
 
-def test_passwords_are_masked_from_then_on() -> None:
-    clean_url(" postgresql://user:open%2Fbarley%404@db/airflow?sslpassword=open-wheat-5\n", "the file")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=postgresql://a:b@c/d",
+        "sql_alchemy_conn = postgresql://a:b@c/d\n",
+        "'postgresql://a:b@c/d'",
+    ],
+)
+def test_what_people_write_around_the_url_is_removed(text: str) -> None:
+    assert read_url(text, "the file") == "postgresql://a:b@c/d"
+
+
+def test_a_password_with_an_at_sign_is_refused_and_not_taken_for_the_host(tmp_path: Path) -> None:
+    path = tmp_path / "url"
+    path.write_text("postgresql://user:open@barley-7@127.0.0.1:1/airflow")
+    source = DatabaseSource(DatabaseSettings(url_file=path, timeout=1), Directory())
+    with pytest.raises(ReaderError, match="as %XX") as caught:
+        source.connect()
+    assert "barley" not in f"{caught.value} {source}"
+
+
+def test_passwords_are_masked_from_then_on(tmp_path: Path) -> None:
+    path = tmp_path / "url"
+    path.write_text(" postgresql://user:open%2Fbarley%404@127.0.0.1:1/airflow?sslpassword=open-wheat-5\n")
+    DatabaseSource(DatabaseSettings(url_file=path, timeout=1), Directory()).prepare()
     assert "barley" not in redact("open/barley@4 open%2Fbarley%404")
     assert "wheat" not in redact("the key open-wheat-5")
+    assert redact_foreign("postgresql at 127.0.0.1:1") == "postgresql at 127.0.0.1:1"
 
 
 class Refused(psycopg.OperationalError):

@@ -212,6 +212,17 @@ def test_a_dag_that_airflow_answers_with_an_error_costs_the_others_nothing() -> 
     assert reading.unanswered == ["bad: queuedAssetEvents: HTTP 500"]
 
 
+@pytest.mark.parametrize("reason", ["timeout", "bad_reply", "forbidden"])
+def test_what_was_answered_before_an_error_is_kept_and_the_next_read_asks_others(reason: str) -> None:
+    airflow = Airflow()
+    airflow.uses = {"orders": ("a", "bad", "c")}
+    airflow.errors["bad"] = ReaderError(reason, "no such reply")
+    bench = Bench(airflow, interval=600.0)
+    assert bench.read().tables[dags.QUEUED_ASSET_EVENTS] == {("a",): 0}
+    airflow.now -= 7200.0
+    assert bench.read().tables[dags.QUEUED_ASSET_EVENTS] == {("a",): 0, ("c",): 0}
+
+
 def test_an_error_about_all_of_airflow_ends_the_read() -> None:
     airflow = Airflow()
     airflow.errors["report"] = ReaderError("forbidden", "its role needs “can read on Assets”")

@@ -162,6 +162,17 @@ def test_backfills_of_the_others_are_read_where_one_dag_is_answered_with_an_erro
         reader.read()
 
 
+@pytest.mark.parametrize("reason", ["timeout", "bad_reply", "forbidden"])
+def test_backfills_of_the_others_are_read_next_where_the_error_may_be_about_one_dag(reason: str) -> None:
+    airflow, overview, now = Airflow(), AirflowState(), [0.0]
+    airflow.errors["bad"] = ReaderError(reason, "no such reply")
+    overview.backfilled = {("bad", "running"): 1, ("good", "running"): 2}
+    reader = BackfillsReader(airflow.backfills, overview, 60.0, lambda: now[0])
+    with pytest.raises(ReaderError, match="no such reply"):
+        reader.read()
+    assert reader.read().tables[runs.BACKFILL_MAX_ACTIVE_RUNS] == {("good",): 3}
+
+
 @pytest.mark.parametrize(
     ("error", "about_one"),
     [
