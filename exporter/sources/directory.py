@@ -202,7 +202,8 @@ class Directory:
     def record_try_cpu(self, uuid: str, cpu_seconds: float) -> None:
         """Record the CPU that a try used until it ended, for the source that knows how long it took."""
         if len(self._try_cpu) >= MAX_SHARES:
-            self._try_cpu.pop(next(iter(self._try_cpu)))
+            # Another thread takes entries meanwhile: copy() is one step.
+            self._try_cpu = dict(list(self._try_cpu.copy().items())[MAX_SHARES // 2 :])
         self._try_cpu[uuid] = cpu_seconds
 
     def take_try_cpu(self, uuid: str) -> float | None:

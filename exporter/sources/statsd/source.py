@@ -119,7 +119,10 @@ class StatsdSource:
 
     def count_rejected(self) -> Counter[str]:
         """Rejected lines by reason, including those that a connection cut off because they were too long."""
-        return self.aggregator.rejected + Counter(too_long=self.counts.connections.too_long)
+        # The receiving thread may add a reason meanwhile, which must not end the loop: dict() copies in one step.
+        rejected = Counter(dict(self.aggregator.rejected))
+        rejected["too_long"] += self.counts.connections.too_long
+        return +rejected
 
 
 class ReceptionReader:
@@ -145,8 +148,7 @@ class ReceptionReader:
         aggregator = self._source.aggregator
         packets = sum(receiver.packets.values())
         yield f"{packets} packets, {aggregator.lines} lines, {receiver.lost} dropped by the kernel"
-        # The receiving thread may add reasons meanwhile, so its counter is copied in one step.
-        for what, counts in (("rejected", dict(self._source.count_rejected())), ("dropped", aggregator.dropped)):
+        for what, counts in (("rejected", self._source.count_rejected()), ("dropped", aggregator.dropped)):
             if counts:
                 yield f"{what}: " + ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
         relay = self._source.relay

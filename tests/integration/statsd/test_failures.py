@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -55,6 +56,23 @@ def send(source: StatsdSource, line: bytes) -> None:
     assert source.receiver is not None
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.sendto(line, source.receiver._sockets[0].getsockname())
+
+
+class Growing(Counter[str]):
+    """The receiving thread adds a reason as soon as somebody walks it."""
+
+    def items(self) -> Any:
+        for number, pair in enumerate(super().items()):
+            self[f"new_{number}"] += 1
+            yield pair
+
+
+def test_reasons_are_counted_while_the_receiving_thread_adds_one() -> None:
+    aggregator = Aggregator(LiveTables(Store([])), FailingResolver())
+    aggregator.rejected = Growing(bad_value=2, overflow=1)
+    source = StatsdSource(ReceptionSettings(), aggregator)
+    source.counts.connections.too_long = 3
+    assert source.count_rejected() == {"bad_value": 2, "overflow": 1, "too_long": 3}
 
 
 def wait_until(condition: Callable[[], Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from exporter.diagnosis.waits.database import BlockedSessions, DatabaseFacts
-from exporter.sources.directory import DAG_LIFETIME, MAX_DATABASE_AGE, Directory
+from exporter.sources.directory import DAG_LIFETIME, MAX_DATABASE_AGE, MAX_SHARES, Directory
 
 
 def test_a_dag_and_its_tasks_are_known_for_a_day_after_the_last_list_that_had_it() -> None:
@@ -45,3 +47,22 @@ def test_a_lock_is_named_at_once_though_airflow_gives_no_new_reading() -> None:
     ended = directory.diagnosis
     assert ended is not None
     assert ended.findings == []
+
+
+class TakenFrom(dict[str, float]):
+    """Another thread takes an entry as soon as somebody walks it."""
+
+    def __iter__(self) -> Iterator[str]:
+        for number, key in enumerate(super().__iter__()):
+            if not number:
+                self.pop(key)
+            yield key
+
+
+def test_the_cpu_of_tries_is_recorded_while_another_thread_takes_it() -> None:
+    directory = Directory()
+    directory._try_cpu = TakenFrom((str(number), 1.0) for number in range(MAX_SHARES))
+    directory.record_try_cpu("new", 2.0)
+    assert directory.take_try_cpu("new") == 2.0
+    assert directory.take_try_cpu("0") is None
+    assert directory.take_try_cpu(str(MAX_SHARES - 1)) == 1.0
