@@ -1,19 +1,23 @@
 """Rewrites PromQL, alerts and dashboards so that further labels identify an Airflow, besides the label `airflow`.
 
 Aggregations and vector matching name the labels that they keep: `by (airflow, dag_id)` becomes
-`by (airflow, cluster, dag_id)`. `without` and `ignoring` name what they drop, and stay. PromQL is read token by token,
-so that strings, comments and matchers are not changed.
+`by (airflow, cluster, dag_id)`. Series of pods have no label `airflow`, but the same namespace may exist in each
+cluster: `on (namespace, pod)` becomes `on (namespace, cluster, pod)`. `without` and `ignoring` name what they drop, and
+stay. PromQL is read token by token, so that strings, comments and matchers are not changed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 
 from exporter.metrics.catalogue.families import FAMILIES
 
 AIRFLOW = "airflow"
 """The first label of every identity."""
+NAMESPACE = "namespace"
+"""The label of pods beside which the further labels are kept."""
 KEEPING_KEYWORDS = frozenset({"by", "on"})
 """Keywords before a list of labels to keep."""
 TOKEN = re.compile(
@@ -59,18 +63,27 @@ def parse_identity(text: str) -> tuple[str, ...]:
 
 
 def rewrite_promql(expression: str, further: Sequence[str]) -> str:
-    """Add the further labels after `airflow` in every list of labels that `by` or `on` keeps."""
-    return "".join(_rewrite_tokens(TOKEN.findall(expression), ", ".join((AIRFLOW, *further))))
+    """Add the further labels in every list of labels that `by` or `on` keeps and that has `airflow` or `namespace`."""
+    return "".join(_rewrite_tokens(TOKEN.findall(expression), further))
 
 
-def _rewrite_tokens(tokens: Sequence[str], labels: str) -> Iterator[str]:
-    """Yield the tokens; `airflow` in parentheses after `by` or `on` becomes the list of all labels."""
-    before, inside = "", False
-    for word in tokens:
-        inside = before in KEEPING_KEYWORDS if word == "(" else inside and word != ")"
-        yield labels if inside and word == AIRFLOW else word
+def _rewrite_tokens(tokens: Iterable[str], further: Sequence[str]) -> Iterator[str]:
+    """Yield the tokens; after `by` or `on`, lists in parentheses with the further labels."""
+    remaining, before = iter(tokens), ""
+    for word in remaining:
+        yield word
+        if word == "(" and before in KEEPING_KEYWORDS:
+            yield from _rewrite_list(list(takewhile(lambda one: one != ")", remaining)), further)
+            yield ")"
         if not (word.isspace() or word.startswith("#")):
             before = word.lower()
+
+
+def _rewrite_list(tokens: Sequence[str], further: Sequence[str]) -> Iterator[str]:
+    """Yield the tokens of a list of labels; `airflow`, or else `namespace`, is followed by the further labels."""
+    anchor = AIRFLOW if AIRFLOW in tokens else NAMESPACE
+    for word in tokens:
+        yield ", ".join((word, *further)) if word == anchor else word
 
 
 def rewrite_template(text: str, further: Sequence[str]) -> str:

@@ -42,7 +42,8 @@ def test_rules_are_those_of_the_command(helm: Helm, further: tuple[str, ...]) ->
         rules = yaml.safe_load(bundle.render_rules(path, further))
         if path.name == "settings.yml":
             # The release is in the namespace airflow, and its Airflow is called production.
-            set_namespace(rules, {"namespace": "airflow", "airflow": "production"})
+            further_labels = {label: f"a-{label}" for label in further}
+            set_namespace(rules, {"namespace": "airflow", "airflow": "production", **further_labels})
         assert made[name] == rules, name
 
 
@@ -78,6 +79,13 @@ def test_pods_of_the_namespace_and_of_those_of_the_values_belong_to_an_airflow(h
         {"namespace": "airflow", "airflow": "production"},
         {"namespace": "jobs", "airflow": "other"},
     ]
+
+
+def test_they_are_those_of_the_cluster_of_the_release(helm: Helm) -> None:
+    rendered = render(helm, ("cluster",))
+    (made,) = [one for one in select(rendered, "PrometheusRule") if one["metadata"]["name"].endswith("rules-settings")]
+    rules = [rule for group in made["spec"]["groups"] for rule in group["rules"] if rule["record"] == NAMESPACES]
+    assert [set(rule["labels"]) for rule in rules] == [{"namespace", "airflow", "cluster"}]
 
 
 def test_thresholds_and_links_are_those_of_the_values(helm: Helm) -> None:

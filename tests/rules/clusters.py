@@ -39,10 +39,12 @@ def double_case(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def label_all(series: str) -> list[str]:
-    """The series in each cluster; one that is of no Airflow stays alone."""
-    if 'airflow="' not in series:
-        return [series]
-    return [series.replace('airflow="', f'cluster="{cluster}",airflow="') for cluster in CLUSTERS]
+    """The series in each cluster; one that is of no Airflow, or of none of its pods, stays alone."""
+    if 'airflow="' in series:
+        return [series.replace('airflow="', f'cluster="{cluster}",airflow="', 1) for cluster in CLUSTERS]
+    if series.startswith(("kube_", "container_")):
+        return [series.replace("{", f'{{cluster="{cluster}",', 1) for cluster in CLUSTERS]
+    return [series]
 
 
 def move_sample(sample: dict[str, Any]) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ ALERTS = {rule["alert"]: rule for rule in list_rules("alerts")}
 RECORDED = list_rules("rules")
 TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
 OF_EXPORTERS = [path for path in TESTS if path.stem != "kubernetes"]
-"""Tests of what exporters send. Series of pods have no label `airflow`: they cannot be given to a second one."""
+"""Tests of what exporters send. Series of pods have no label `airflow`: they cannot be given to a second replica."""
 CASES: list[Rule] = [case for path in TESTS for case in load(path)["tests"]]
 """Every test group of promtool's."""
 

@@ -53,6 +53,8 @@ def test_what_cannot_identify_an_airflow_is_refused(text: str, said: str) -> Non
         ("a{x='on (airflow)'} # by (airflow)\n", "a{x='on (airflow)'} # by (airflow)\n"),
         ("count by # why\n (airflow) (a)", "count by # why\n (airflow, cluster, namespace) (a)"),
         ("a unless on () (airflow)", "a unless on () (airflow)"),
+        ("a and on (namespace, pod) b", "a and on (namespace, cluster, namespace, pod) b"),
+        ("max by (airflow, namespace) (a)", "max by (airflow, cluster, namespace, namespace) (a)"),
     ],
 )
 def test_lists_of_labels_that_are_kept_have_the_further_ones(expression: str, rewritten: str) -> None:
