@@ -9,6 +9,9 @@ from enum import IntEnum
 from exporter.tuning.charts import ChartSpec
 from exporter.tuning.series import HOUR
 
+LEAST_HOURS = 0.05
+"""Less is not worth a number."""
+
 
 class Confidence(IntEnum):
     """How sure a recommendation is."""
@@ -34,9 +37,14 @@ class Savings:
         """From a range in seconds; the middle is expected."""
         return cls((least + most) / 2 / HOUR, least / HOUR, most / HOUR)
 
+    @property
+    def cell(self) -> str:
+        """What a table says; a dash where it is not time that the change saves."""
+        return str(self) if self.most >= LEAST_HOURS else "-"
+
     def __str__(self) -> str:
-        if self.most < 0.05:
-            return "no hours"
+        if self.most < LEAST_HOURS:
+            return f"less than {format_hours(LEAST_HOURS)}"
         return f"about {format_hours(self.expected)} ({format_hours(self.least)} to {format_hours(self.most)})"
 
 

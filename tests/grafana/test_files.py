@@ -60,11 +60,42 @@ XY_OPTIONS: dict[str, Any] = {
 }
 """As Grafana 11 and 12 read it. The schemas of the Grafana project have only the form before 10.4."""
 
+HEATMAP_OPTIONS: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["calculate", "color", "yAxis", "rowsFrame", "legend", "tooltip", "exemplars"],
+    "properties": {
+        "calculate": {"type": "boolean"},
+        "color": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["mode", "scheme", "steps", "reverse", "fill"],
+            "properties": {
+                "mode": {"enum": ["opacity", "scheme"]},
+                "scheme": {"enum": ["Oranges", "Spectral", "Greens", "Reds", "Blues"]},
+                "steps": {"type": "integer", "minimum": 2, "maximum": 128},
+                "reverse": {"type": "boolean"},
+                "fill": {"type": "string"},
+            },
+        },
+        "cellGap": {"type": "integer", "minimum": 0, "maximum": 25},
+        "cellValues": {"type": "object", "required": ["unit"]},
+        "filterValues": {"type": "object", "required": ["le"]},
+        "rowsFrame": {"type": "object", "properties": {"layout": {"enum": ["auto", "unknown", "le", "ge"]}}},
+        "showValue": {"enum": ["auto", "never", "always"]},
+        "yAxis": {"type": "object"},
+        "legend": {"type": "object", "required": ["show"]},
+        "tooltip": {"type": "object", "required": ["mode", "yHistogram"]},
+        "exemplars": {"type": "object", "required": ["color"]},
+    },
+}
+"""As `panelcfg.cue` of Grafana's heat map has it. The schemas of the Grafana project have only the panel before 9."""
+
 
 def schema(name: str, definition: str = "") -> dict[str, Any]:
     """One of Grafana's schemas, or one definition of it."""
-    if name == "xychart":
-        return XY_OPTIONS
+    if name in ("xychart", "heatmap"):
+        return {"xychart": XY_OPTIONS, "heatmap": HEATMAP_OPTIONS}[name]
     found = json.loads((SCHEMAS / f"{name}.jsonschema.json").read_text(encoding="utf-8"))
     if name == "dashboard":
         # The schema wants objects where Grafana itself takes anything: names of fields, numbers, lists.

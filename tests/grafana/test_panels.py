@@ -16,7 +16,7 @@ from tests.grafana.boards import BOARDS, Panel, families, panels, source_sentenc
 FAMILIES = families()
 PANELS = list(panels())
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-KINDS = {"stat", "timeseries", "bargauge", "table", "xychart"}
+KINDS = {"stat", "timeseries", "bargauge", "table", "xychart", "heatmap"}
 WORDS = {"statsd": "StatsD", "host": "host source"}
 OF_AIRFLOW = re.compile(r"task_instances|active_instances|dag_runs|backfill_runs|last_run_state|task_outcomes")
 """Families and recorded series whose `state` is a state of Airflow's task instances or runs."""

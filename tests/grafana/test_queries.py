@@ -8,12 +8,22 @@ from typing import Any
 
 import promql_parser as ast
 import pytest
+import yaml
 
 from exporter.metrics.family import Kind
 from grafana.boards.kit.promql import DAG_SELECTION
 from grafana.boards.kit.variable import EACH_OF_LIST, OWNER
-from tests.contract.promql import NATIVE, Labels, walk
-from tests.grafana.boards import Query, annotation_queries, families, panel_queries, variable_queries
+from tests.contract.promql import NATIVE, RULES, Labels, walk
+from tests.grafana.boards import (
+    Panel,
+    Query,
+    annotation_queries,
+    families,
+    panel_queries,
+    panels,
+    substitute,
+    variable_queries,
+)
 
 LABELS = Labels()
 FAMILIES = families()
@@ -27,6 +37,14 @@ FLEET = "airflow-overview: Fleet "
 """The one panel that shows several Airflows."""
 HEARD = "airflow_exporter_statsd_lines_total"
 """Whether it is above 0 tells whether there is StatsD at all."""
+SELDOM = {
+    rule["record"]
+    for file in RULES.glob("*.yml")
+    for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+    if group.get("interval", "1m") not in ("1m", "2m", "5m")
+    for rule in group["rules"]
+}
+"""Series that are recorded less often than every five minutes."""
 every_query = pytest.mark.parametrize("query", ALL, ids=str)
 
 
@@ -146,6 +164,16 @@ def test_two_exporters_of_one_airflow_count_once(query: Query) -> None:
         assert str(reduced.op) == ("avg" if selector.name in NATIVE else "max")
         if reduced.modifier is not None and reduced.modifier.type != ast.AggModifierType.By:
             assert set(reduced.modifier.labels) == {"instance", "pod"}
+
+
+@pytest.mark.parametrize("panel", list(panels()), ids=str)
+def test_what_is_recorded_seldom_is_looked_for_in_more_than_five_minutes(panel: Panel) -> None:
+    """Prometheus looks back for five minutes: of a series with a value every 15 minutes it mostly finds none."""
+    joined = panel.json["fieldConfig"]["defaults"].get("custom", {}).get("spanNulls")
+    for target in panel.targets if not joined else ():
+        for selector, above in paths(ast.parse(substitute(target["expr"]))):
+            called = {node.func.name for node in above if isinstance(node, ast.Call)}
+            assert selector.name not in SELDOM or called & OVER_TIME, selector.name
 
 
 @pytest.mark.parametrize("query", OF_PANELS, ids=str)

@@ -45,7 +45,7 @@ def render_ranking(ranking: list[Recommendation]) -> Markup:
             tag("a", str(number), href=f"#change-{number}"),
             one.title,
             one.current or "-",
-            str(one.savings),
+            one.savings.cell,
             str(one.confidence),
         )
         for number, one in enumerate(ranking, 1)

@@ -100,7 +100,7 @@ def to_markdown(report: AdviceReport) -> Iterator[str]:
         yield "| | change | now | saves | confidence |\n| ---: | --- | --- | --- | --- |"
     for number, (_, one) in enumerate(ranking, 1):
         now = escape(one.current) or "-"
-        yield f"| {number} | {escape(one.title)} | {now} | {escape(str(one.savings))} | {one.confidence} |"
+        yield f"| {number} | {escape(one.title)} | {now} | {escape(one.savings.cell)} | {one.confidence} |"
     for number, (_, one) in enumerate(ranking, 1):
         yield f"\n## {number}. {escape(one.title)}\n"
         yield from (f"- **{name}**: {escape(text)}" for name, text in list_rows(one))

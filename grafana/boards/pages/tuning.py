@@ -6,8 +6,9 @@ from grafana.boards.kit import link
 from grafana.boards.kit.annotation import CHANGES
 from grafana.boards.kit.dashboard import Dashboard, Row
 from grafana.boards.kit.draw import Stat, TimeSeries
+from grafana.boards.kit.heatmap import Heatmap
 from grafana.boards.kit.panel import GREEN, NEUTRAL, NO_API, NO_HOST, RED, Query
-from grafana.boards.kit.promql import pick
+from grafana.boards.kit.promql import API_READ, or_zero, pick
 from grafana.boards.kit.scatter import XYChart
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON
@@ -26,6 +27,17 @@ TASK = {"dag_id": Key("DAG", [link.DAG_OF_ROW, link.DAG_IN_AIRFLOW]), "task_id":
 def over_range(series: str, step: str = "", **labels: str) -> str:
     """The sum over the selected time range of a series whose steps do not overlap."""
     return f"sum_over_time({pick(series, **labels)}[$__range{step}])"
+
+
+def newest(series: str, **labels: str) -> str:
+    """The newest value of a series that is recorded every 15 minutes: an instant query looks back for five only."""
+    return f"last_over_time({pick(series, **labels)}[1h])"
+
+
+def due_in(minute: int) -> Query:
+    """Runs that are due in five minutes of each hour. They are counted in the minute before they are due."""
+    counted = pick("airflow_minute:dag_runs_due:count1m", minute=str(minute))
+    return Query(or_zero(f"sum(sum_over_time({counted}[1h] offset 1m))", API_READ), f"{minute:02d}")
 
 
 CONCURRENCY = Row(
@@ -128,7 +140,7 @@ MEMORY = Row(
         TimeSeries(
             "Peak memory of tries",
             "Peak of 95 % of the tries within an hour. Times the slots it should fit into the hosts. Source: host.",
-            Query(pick("airflow:task_try_peak_memory_bytes:quantile1h", quantile="0.95"), "p95"),
+            Query(newest("airflow:task_try_peak_memory_bytes:quantile1h", quantile="0.95"), "p95"),
         )
         .unit("bytes")
         .size(8, 8)
@@ -141,7 +153,7 @@ MEMORY = Row(
             [
                 Column(
                     "Peak memory",
-                    f"topk(20, {pick('airflow_task:peak_memory_bytes:max')})",
+                    f"topk(20, {newest('airflow_task:peak_memory_bytes:max')})",
                     "bytes",
                     bar=True,
                     width=200,
@@ -235,6 +247,15 @@ RETRIES = Row(
         )
         .sort_by("Work")
         .no_value(NOT_RECORDED),
+        Heatmap(
+            "Due runs by minute of the hour",
+            "Each column is an hour, each row five minutes of it (UTC). The darker the cell, the more scheduled runs"
+            " are due in these minutes. A dark row is a minute that many DAGs share: spread them. Source: API.",
+            *map(due_in, range(0, 60, 5)),
+        )
+        .rows_named("due runs")
+        .size(24, 8)
+        .no_value(NO_API),
     ],
 )
 DASHBOARD = Dashboard(

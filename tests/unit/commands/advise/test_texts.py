@@ -99,6 +99,16 @@ def test_markdown_shows_names_as_they_are() -> None:
     assert "```promql\n" + ONE.queries[0] + "\n```" in text
 
 
+def test_what_saves_no_time_has_a_dash_where_others_have_hours() -> None:
+    """A change of memory, or retries that only hide failures."""
+    pytest.importorskip("matplotlib")
+    page = to_html(replace(REPORT, answers=REPORT.answers[:2]))
+    assert "| 3 | Do not retry | 2 | - | high |" in "\n".join(to_markdown(REPORT))
+    assert "<td>Do not retry</td><td>2</td><td>-</td><td>high</td>" in page.replace("\n", "")
+    for text in ("\n".join(to_text(REPORT)), "\n".join(to_markdown(REPORT)), page):
+        assert "no hours" not in text
+
+
 def test_json_holds_everything_and_no_infinity() -> None:
     found = json.loads(to_json(REPORT))
     assert [one["title"] for one in found["ranking"]] == [ONE.title, "Less", "Do not retry"]
@@ -124,4 +134,5 @@ def test_numbers_are_for_people() -> None:
     assert [format_hours(one) for one in (0.2, 3.25, 212.4)] == ["12 min", "3.2 h", "212 h"]
     assert [format_seconds(one) for one in (45, 720, 12_600)] == ["45 s", "12 min", "3.5 h"]
     assert [format_bytes(one) for one in (512, 5.2e8, 1.7e11)] == ["0 KiB", "496 MiB", "158 GiB"]
-    assert str(Savings()) == "no hours"
+    assert str(Savings(0.02, 0.01, 0.04)) == "less than 3 min"
+    assert str(Savings(0.5, 0.2, 0.8)) == "about 30 min (12 min to 48 min)"
