@@ -23,6 +23,8 @@ from exporter.tuning.engine import advise
 from exporter.tuning.series import AirflowHistory
 
 MIN_WINDOW = 3600.0
+CREDENTIALS = ("authorization", "proxy-authorization", "cookie")
+"""Headers with secrets, which are not for flags."""
 
 
 class AdviceError(Exception):
@@ -151,5 +153,10 @@ def parse_headers(given: tuple[str, ...]) -> dict[str, str]:
         name, separator, value = one.partition("=")
         if not separator or not name.strip() or "\n" in one or "\r" in one:
             raise ValueError(f"--prometheus.header={name}: write NAME=VALUE")
+        if name.strip().lower() in CREDENTIALS:
+            raise ValueError(
+                f"--prometheus.header={name}: every user of this machine could read it; use "
+                "--prometheus.bearer-token-file, or --prometheus.username and --prometheus.password-file"
+            )
         found[name.strip()] = value.strip()
     return found

@@ -164,6 +164,7 @@ def invoke(*arguments: str) -> tuple[int, str]:
         (["--prometheus.url=http://127.0.0.1:9", "--end=x"], "--end=x is not a time"),
         (["--prometheus.url=http://127.0.0.1:9", "--prometheus.username=x"], "belong together"),
         (["--prometheus.url=http://127.0.0.1:9", "--prometheus.header=x"], "write NAME=VALUE"),
+        (["--prometheus.url=http://127.0.0.1:9", "--prometheus.header=Authorization=x"], "could read it"),
         (["--prometheus.url=http://127.0.0.1:9", "--prometheus.bearer-token-file=/none"], "cannot be read"),
         (["--prometheus.url=http://127.0.0.1:9"], "cannot be reached"),
     ],
