@@ -8,12 +8,14 @@ counters continue.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
 
 from exporter.metrics.family import OTHER, Family
 from exporter.metrics.reading import Memories, Memory
+from exporter.metrics.saved_entries import decode_all
 from exporter.store.ledger import Ledger
 
 MEMORY_SPACE = "dags.absent"
@@ -42,16 +44,15 @@ def find_removed(
     listed: frozenset[str], spaces: Iterable[str], ledger: Ledger, memory: Memory, now: float
 ) -> AbsentDags:
     """Compare a complete list of DAGs with the ledger's DAGs, and with those in the memories of some spaces."""
-    spaces = tuple(spaces)
-    remembered = {space: set(memory.recall_all(space)) for space in spaces}
-    known = {key.decode() for keys in remembered.values() for key in keys} | list_dags(ledger)
+    remembered = {space: decode_ids(memory.recall_all(space)) for space in spaces}
+    known = {dag_id for dag_ids in remembered.values() for dag_id in dag_ids.values()} | list_dags(ledger)
     before = load_absences(memory)
     absences = update_absences(before, known - listed, now)
     removed = frozenset(dag_id for dag_id, absence in absences.items() if absence.seconds >= REMOVED_AFTER)
     kept = {dag_id: absence for dag_id, absence in absences.items() if dag_id not in removed}
     memories: dict[str, Mapping[bytes, bytes | None]] = {MEMORY_SPACE: encode_changes(before, kept)}
-    for space, keys in remembered.items():
-        memories[space] = {key: None for key in keys if key.decode() in removed}
+    for space, dag_ids in remembered.items():
+        memories[space] = {key: None for key, dag_id in dag_ids.items() if dag_id in removed}
     return AbsentDags(removed, {space: entries for space, entries in memories.items() if entries})
 
 
@@ -93,10 +94,22 @@ def is_by_dag(family: Family) -> bool:
     return family.labels[:1] == ("dag_id",)
 
 
+def decode_ids(keys: Iterable[bytes]) -> dict[bytes, str]:
+    """The DAGs whose ids can be decoded; of the other entries the reader that wrote them takes care."""
+    found = {}
+    for key in keys:
+        with suppress(UnicodeDecodeError):
+            found[key] = key.decode()
+    return found
+
+
 def load_absences(memory: Memory) -> dict[str, Absence]:
-    """The absences as of the last commit."""
+    """The absences as of the last commit; entries that cannot be decoded are removed and counted."""
+    found = memory.recall_all(MEMORY_SPACE)
+    readable = decode_all(memory, MEMORY_SPACE, {key: key for key in found}, bytes.decode)
     decode = msgspec.msgpack.Decoder(Absence).decode
-    return {key.decode(): decode(value) for key, value in memory.recall_all(MEMORY_SPACE).items()}
+    known = decode_all(memory, MEMORY_SPACE, {key: found[key] for key in readable}, decode)
+    return {readable[key]: absence for key, absence in known.items()}
 
 
 def encode_changes(before: Mapping[str, Absence], kept: Mapping[str, Absence]) -> dict[bytes, bytes | None]:

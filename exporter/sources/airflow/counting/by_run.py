@@ -19,6 +19,7 @@ import msgspec
 
 from exporter.config.dag_filter import DagFilter
 from exporter.metrics.reading import Memory, ReaderError
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.api.protocol import AirflowByRun
@@ -38,7 +39,6 @@ from exporter.sources.airflow.counting.retry_later import (
     is_object_error,
     may_be_query_error,
 )
-from exporter.sources.airflow.saved_entries import decode_all
 from exporter.sources.airflow.shared import AirflowState
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.metrics.reading import Memory
-from exporter.sources.airflow.saved_entries import decode_all
+from exporter.metrics.saved_entries import decode_all
 
 OVERLAP = 120.0
 """How many seconds before the cursor a poll starts to read. Airflow commits rows up to seconds after their

@@ -8,9 +8,9 @@ from hashlib import blake2b
 import msgspec
 
 from exporter.metrics.reading import Memory
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.api.objects.task_instances import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.counting.decision import Decision, TaskRecord
-from exporter.sources.airflow.saved_entries import decode_all
 
 ACTIVE_SPACE, ENDED_SPACE = "task_instances.active", "task_instances.settled"
 """Where the state file holds the records, by whether the task instance is active. The names are in users' files."""

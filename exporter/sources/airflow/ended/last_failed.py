@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from exporter.metrics.reading import Memory, Reading
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.decision import EndedTry, TryOutcome
 from exporter.sources.airflow.log_links import LogLinks, build_log_links
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
-from exporter.sources.airflow.saved_entries import decode_all
 from exporter.sources.airflow.shared import AirflowState
 
 SPACE = "last_failed_tries"

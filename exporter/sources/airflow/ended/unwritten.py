@@ -12,10 +12,10 @@ import msgspec
 
 from exporter.events.records import EndedRunFacts, EndedTryFacts
 from exporter.metrics.reading import Memory
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.counting.decision import CountedEvent, EndedTry
 from exporter.sources.airflow.counting.records import task_instance_key
-from exporter.sources.airflow.saved_entries import decode_all
 
 TRIES_SPACE, RUNS_SPACE = "events.tries", "events.runs"
 """Where the state file keeps them. The names are in users' files."""

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from exporter.metrics.reading import Memory
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.counting.decision import CountedEvent, EndedTry, TryOutcome
 from exporter.sources.airflow.counting.records import task_instance_key
-from exporter.sources.airflow.saved_entries import decode_all
 
 BACKLOG_SPACE = "failures.backlog"
 """Where the state file keeps them. The name is in users' files."""

@@ -8,9 +8,9 @@ import msgspec
 
 from exporter.diagnosis.report import FailedTry
 from exporter.metrics.reading import Memory
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.failing.backlog import BacklogEntry
 from exporter.sources.airflow.log_links import LogLinks
-from exporter.sources.airflow.saved_entries import decode_all
 
 RECENT_SPACE = "failures.recent"
 """Where the state file keeps them. The name is in users' files."""

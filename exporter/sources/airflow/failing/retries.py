@@ -8,9 +8,9 @@ import msgspec
 
 from exporter.metrics.catalogue.api import failures
 from exporter.metrics.reading import Change, Memory
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.counting.decision import TryOutcome
 from exporter.sources.airflow.failing.backlog import BacklogEntry
-from exporter.sources.airflow.saved_entries import decode_all
 
 RETRIED_SPACE = "failures.retried"
 """Where the state file keeps the failed tries whose next try has not ended. The name is in users' files."""

@@ -8,10 +8,10 @@ import msgspec
 
 from exporter.diagnosis.retry_advice import RetryCount
 from exporter.metrics.reading import Memory
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.counting.decision import TryOutcome
 from exporter.sources.airflow.failing.backlog import BacklogEntry
 from exporter.sources.airflow.failing.retries import RetriedTry, measure_delay
-from exporter.sources.airflow.saved_entries import decode_all
 
 COUNTS_SPACE = "failures.retry_counts"
 """Where the state file keeps them. The name is in users' files."""

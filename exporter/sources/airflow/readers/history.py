@@ -15,12 +15,12 @@ import msgspec
 from exporter.metrics.catalogue.api import dags
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Memory, ReaderError, Reading
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.api.objects.dag_runs import RUNS_ENDED, DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.protocol import Airflow
 from exporter.sources.airflow.counting.retry_later import RetryLater, is_object_error
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
-from exporter.sources.airflow.saved_entries import decode_all
 from exporter.sources.airflow.shared import AirflowState
 
 SPACE = "dag_history"

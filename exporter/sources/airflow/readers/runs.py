@@ -12,6 +12,7 @@ from exporter.config.dag_filter import DagFilter
 from exporter.metrics.catalogue.api import runs
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Change, Memory, Reading
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.api.objects.dag_runs import CHECK, DagRun
 from exporter.sources.airflow.api.protocol import Airflow
 from exporter.sources.airflow.counting.cursor import (
@@ -24,7 +25,6 @@ from exporter.sources.airflow.counting.cursor import (
 from exporter.sources.airflow.ended.unwritten import keep_runs
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.readers import history
-from exporter.sources.airflow.saved_entries import decode_all
 from exporter.sources.airflow.shared import AirflowState, find_cleared
 
 ENDED_SPACE = "dag_runs.reached"

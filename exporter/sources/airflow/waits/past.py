@@ -11,11 +11,11 @@ import msgspec
 
 from exporter.diagnosis.waits.running import NO_PAST, Past
 from exporter.metrics.reading import Memories, Memory
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.counting.decision import EndedTry, TryOutcome
 from exporter.sources.airflow.ended_log import EndedLog
-from exporter.sources.airflow.saved_entries import decode_all
 from exporter.sources.airflow.waits.schedule import parse_period
 from exporter.sources.directory import Directory
 

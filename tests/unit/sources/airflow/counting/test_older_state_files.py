@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from exporter.metrics.saved_entries import decode_all
 from exporter.sources.airflow.api.objects.task_instances import TIS_ACTIVE, TaskInstance
 from exporter.sources.airflow.counting.by_run import SERIAL_KEY
 from exporter.sources.airflow.counting.by_time import SWEEP_CURSOR, TASKS_CURSOR
@@ -19,7 +20,6 @@ from exporter.sources.airflow.counting.decision import TaskRecord
 from exporter.sources.airflow.counting.records import ACTIVE_SPACE, ENDED_SPACE, task_instance_key
 from exporter.sources.airflow.counting.rows import apply_row
 from exporter.sources.airflow.readers import runs
-from exporter.sources.airflow.saved_entries import decode_all
 from exporter.store.persistence.state_file import StateFile
 
 DATA = Path(__file__).parents[4] / "data" / "counting" / "state-before-renaming.json"
