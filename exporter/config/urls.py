@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from exporter.config.hosts import is_host
 from exporter.config.values import ValueType, parse_text, quote_value
 
 API_SUFFIX = re.compile(r"/api/v[12]/*\Z")
@@ -18,7 +19,8 @@ def split_url(raw: object) -> SplitResult:
     text = parse_text(raw).strip()
     try:
         parts = urlsplit(text)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", text):
+        has_host = parts.scheme in ("http", "https") and parts.hostname and is_host(parts.hostname)
+        if has_host and parts.port != 0 and not re.search(r"\s", text):
             return parts
     except ValueError:
         pass

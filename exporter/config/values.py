@@ -16,6 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from exporter.config.hosts import is_host
+
 UNIT_MILLISECONDS = {
     "y": 31_536_000_000,
     "w": 604_800_000,
@@ -157,7 +159,7 @@ def parse_address(raw: object) -> str:
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     sound = colon and port.isascii() and port.isdigit() and int(port) <= 65_535 and (bracketed or ":" not in host)
-    if not sound or re.search(r"[\s/@]", text):
+    if not sound or re.search(r"[\s/@]", text) or not is_host(host):
         raise ValueError(f"{quote_value(raw)} is not an address; write HOST:PORT, :PORT or [IPv6]:PORT")
     return text
 
@@ -171,9 +173,7 @@ def parse_mode(raw: object) -> int:
     """File permissions in octal digits."""
     text = str(raw)
     if not re.fullmatch(r"0?[0-7]{3}", text):
-        raise ValueError(
-            f"{quote_value(raw)} are not file permissions; write three octal digits, in quotes in the file"
-        )
+        raise ValueError(f"{quote_value(raw)} are not file permissions; write three octal digits, in a file in quotes")
     return int(text, 8)
 
 

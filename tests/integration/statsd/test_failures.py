@@ -132,6 +132,13 @@ def test_a_relay_that_does_not_resolve_costs_its_lines_and_not_reception(
     assert [record.levelname for record in caplog.records if "relay" in record.getMessage()] == ["WARNING"]
 
 
+def test_a_relay_whose_name_is_not_valid_does_not_stop_reception(start: Callable[..., StatsdSource]) -> None:
+    source = start("a..b:8125")
+    send(source, b"a:1|c")
+    wait_until(lambda: source.aggregator.lines == 1)
+    wait_until(lambda: any("the host name is not valid" in note for note in read(source)))
+
+
 def test_a_relay_is_looked_up_again_until_it_is_there_and_follows_its_name(names: AirflowNameResolver) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as two:
         for sock in (one, two):

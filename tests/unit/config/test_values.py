@@ -111,6 +111,12 @@ def test_an_error_repeats_no_credentials(raw: str) -> None:
     assert "cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_host_that_no_lookup_takes_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="is not a URL"):
+        urls.parse_endpoint_url(f"http://{host}:8080")
+
+
 @pytest.mark.parametrize("parse", [urls.parse_proxy_url, urls.parse_public_proxy_url])
 def test_a_password_is_not_taken_for_the_path_of_a_proxy(parse: Callable[[object], str]) -> None:
     with pytest.raises(ValueError, match=r"encode special characters|could read the proxy's password") as caught:
@@ -124,7 +130,8 @@ def test_addresses_have_a_host_or_none_and_a_port(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "10112", "localhost", "localhost:", "a:b", "a:70000", "::1:80", "a:-1", "a:\u0661"]
+    "written",
+    ["", "10112", "localhost", "localhost:", "a:b", "a:70000", "::1:80", "a:-1", "a:\u0661", "a..b:1", f"{'a' * 64}:1"],
 )
 def test_what_is_no_address_is_refused(written: str) -> None:
     with pytest.raises(ValueError, match="write HOST:PORT"):

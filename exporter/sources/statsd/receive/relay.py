@@ -104,9 +104,12 @@ class Relay:
 
     def _connect(self, flags: int = 0) -> None:
         """Look the address up, which may take seconds, and send there from now on. Raises OSError."""
-        family, kind, _, _, address = socket.getaddrinfo(
-            self._host, self._port, type=socket.SOCK_DGRAM, flags=socket.AddressInfo(flags)
-        )[0]
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(
+                self._host, self._port, type=socket.SOCK_DGRAM, flags=socket.AddressInfo(flags)
+            )[0]
+        except UnicodeError as error:
+            raise OSError(0, "the host name is not valid") from error
         current = self._socket
         if current is not None and current.getpeername() == address:
             return
