@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 from kombu import Connection
 
-from exporter.sources.celery.broker_reading import BrokerReading, QueueDepth, is_hidden, time_call
+from exporter.sources.celery.broker_reading import BrokerReading, QueueDepth, explain, is_hidden, is_refused, time_call
 
 
 def read(connection: Connection, queues: Sequence[str]) -> BrokerReading:
-    """Declare each queue passively. AMQP shows neither memory nor messages that were not acknowledged."""
+    """Declare each queue passively; one that the user may not read is passed over.
+
+    AMQP shows neither memory nor messages that were not acknowledged.
+    """
     depths: dict[str, QueueDepth] = {}
+    unreadable: dict[str, str] = {}
     response_seconds = time_call(lambda: connection.channel().close())
     for queue in queues:
         channel = connection.channel()
@@ -19,9 +23,11 @@ def read(connection: Connection, queues: Sequence[str]) -> BrokerReading:
             found = channel.queue_declare(queue=queue, passive=True)
         except connection.channel_errors as error:
             # The broker has closed the channel.
-            if not is_hidden(error):
+            if is_refused(error):
+                unreadable[queue] = explain(error)
+            elif not is_hidden(error):
                 raise
             continue
         depths[queue] = QueueDepth(int(found.message_count), int(found.consumer_count))
         channel.close()
-    return BrokerReading(depths, response_seconds)
+    return BrokerReading(depths, response_seconds, unreadable=unreadable)

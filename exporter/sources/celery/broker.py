@@ -17,8 +17,8 @@ from exporter.config.secret_file import SecretFile, SecretVariable
 from exporter.config.secret_url import clean_url, hide_url, is_malformed
 from exporter.config.settings import CelerySettings
 from exporter.metrics.reading import ReaderError
-from exporter.redaction import hide, redact_foreign
-from exporter.sources.celery.broker_reading import BrokerReading
+from exporter.redaction import hide
+from exporter.sources.celery.broker_reading import BrokerReading, explain
 
 NEVER = 10**9
 """Seconds, decades: a client of Redis puts messages back that no worker acknowledged within its own visibility timeout.
@@ -99,7 +99,12 @@ class Broker:
         from exporter.sources.celery import amqp_queues, redis_queues  # noqa: PLC0415 - Redis' client is large
 
         read = redis_queues.read if self.connection.transport.driver_type == "redis" else amqp_queues.read
-        return self.call(partial(read, self.connection, sorted(queues)))
+        found = self.call(partial(read, self.connection, sorted(queues)))
+        if found.unreadable and not found.queues:
+            raise ReaderError(
+                "forbidden", f"{self.name}: no queue may be read: {next(iter(found.unreadable.values()))}"
+            )
+        return found
 
 
 def build_secret(settings: CelerySettings) -> SecretFile | SecretVariable:
@@ -211,9 +216,3 @@ def classify(error: BaseException, name: str) -> tuple[str, str]:
     if isinstance(error, ssl.SSLError) or "certificate" in text.lower():
         return "tls", f"the certificate of {name} is not accepted: {text}"
     return "unreachable", f"{name} cannot be reached: {text}"
-
-
-def explain(error: BaseException) -> str:
-    """The message of an error without secrets, on one line; Sentinel shows whole objects in its own."""
-    text = (str(error) or type(error).__name__).split(" : <redis.")[0]
-    return " ".join(redact_foreign(text, 500).split())

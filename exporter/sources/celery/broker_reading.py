@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
+
+from exporter.redaction import redact_foreign
+
+MAX_MESSAGE_LENGTH = 500
+"""Characters of a message of the broker that are shown."""
 
 
 class QueueDepth(NamedTuple):
@@ -30,11 +36,24 @@ class BrokerReading(NamedTuple):
     """Bytes."""
     memory_limit: int | None = None
     """Bytes; None where there is no limit."""
+    unreadable: Mapping[str, str] = MappingProxyType({})
+    """Why the broker does not let a queue be read, by queue."""
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether AMQP says that the user may not read this queue (403)."""
+    return getattr(error, "reply_code", None) == 403
 
 
 def is_hidden(error: BaseException) -> bool:
     """Whether AMQP says that a queue or exchange does not exist (404), or belongs to another connection (405)."""
     return getattr(error, "reply_code", None) in (404, 405)
+
+
+def explain(error: BaseException) -> str:
+    """The message of an error without secrets, on one line; Sentinel shows whole objects in its own."""
+    text = (str(error) or type(error).__name__).split(" : <redis.")[0]
+    return " ".join(redact_foreign(text, MAX_MESSAGE_LENGTH).split())
 
 
 def time_call(ask: Callable[[], object]) -> float:

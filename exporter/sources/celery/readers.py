@@ -68,11 +68,12 @@ class QueuesReader:
         """Read once. Raises ReaderError."""
         queues = self._state.list_queues()
         reading = self._api.read_queues(queues)
-        missing = sorted(queues - reading.queues.keys())
+        missing = sorted(queues - reading.queues.keys() - reading.unreadable.keys())
         notes = [f"{len(reading.queues)} queues, answered in {reading.response_seconds * 1000:.1f} ms"]
         if missing:
             notes.append("queues that do not exist in the broker yet: " + ", ".join(missing[:10]))
-        return Reading(queue_tables(reading), notes=notes)
+        unanswered = [f"queue {queue}: {message}" for queue, message in reading.unreadable.items()]
+        return Reading(queue_tables(reading), notes=notes, unanswered=unanswered)
 
 
 class WorkersReader:

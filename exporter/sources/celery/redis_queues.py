@@ -8,7 +8,7 @@ from typing import Any
 from kombu import Connection
 from redis.exceptions import NoPermissionError, ResponseError
 
-from exporter.sources.celery.broker_reading import BrokerReading, QueueDepth, time_call
+from exporter.sources.celery.broker_reading import BrokerReading, QueueDepth, explain, time_call
 
 
 def read(connection: Connection, queues: Sequence[str]) -> BrokerReading:
@@ -20,7 +20,7 @@ def read(connection: Connection, queues: Sequence[str]) -> BrokerReading:
 
 
 def read_with(client: Any, channel: Any, queues: Sequence[str]) -> BrokerReading:  # noqa: ANN401 - no usable types
-    """Read by a client; the channel knows how the lists are named."""
+    """Read by a client; the channel knows how the lists are named. A queue that may not be read is passed over."""
     client.ping()  # opens the connection, which is not to be measured
     response_seconds = time_call(client.ping)
     names = [list_keys(queue, channel.sep, channel.priority_steps) for queue in queues]
@@ -30,13 +30,25 @@ def read_with(client: Any, channel: Any, queues: Sequence[str]) -> BrokerReading
             pipeline.llen(key)
     pipeline.hlen(channel.unacked_key)
     pipeline.zrange(channel.unacked_index_key, 0, 0, withscores=True)
-    *lengths, unacknowledged, oldest = pipeline.execute()
+    *lengths, unacknowledged, oldest = pipeline.execute(raise_on_error=False)
     depths: dict[str, QueueDepth] = {}
+    unreadable: dict[str, str] = {}
     for queue, keys in zip(queues, names, strict=True):
-        depths[queue] = QueueDepth(sum(int(lengths.pop(0)) for _ in keys))
+        found = [lengths.pop(0) for _ in keys]
+        error = next((one for one in found if isinstance(one, ResponseError)), None)
+        if error is None:
+            depths[queue] = QueueDepth(sum(map(int, found)))
+        else:
+            unreadable[queue] = explain(error)
     memory, limit = read_memory(client)
     return BrokerReading(
-        depths, response_seconds, int(unacknowledged), float(oldest[0][1]) if oldest else None, memory, limit
+        depths,
+        response_seconds,
+        None if isinstance(unacknowledged, ResponseError) else int(unacknowledged),
+        float(oldest[0][1]) if oldest and not isinstance(oldest, ResponseError) else None,
+        memory,
+        limit,
+        unreadable,
     )
 
 
