@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from exporter.metrics.family import Labels
 from exporter.store.senders import GaugeSeries
@@ -13,10 +14,12 @@ from exporter.store.unclaimed_rows import RowsByLabels
 class LiveTable:
     """One family's table with its index and the times of its events."""
 
-    __slots__ = ("hidden", "known", "next_expiry_check", "row", "seen", "shared", "table", "unclaimed")
+    __slots__ = ("hidden", "known", "make", "next_expiry_check", "row", "seen", "shared", "table", "unclaimed")
 
-    def __init__(self, table: FamilyTable) -> None:
+    def __init__(self, table: FamilyTable, make: Callable[[Labels], Series]) -> None:
         self.table = table
+        self.make = make
+        """Makes a series without events."""
         self.row = 0
         """The id of the family's row in the state file; 0 before the first write."""
         self.unclaimed: RowsByLabels = {}

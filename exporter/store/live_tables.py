@@ -174,8 +174,9 @@ class LiveTables:
         except ValueError:
             self.budget.close(family)
             raise
-        live = self._live[family] = LiveTable(FamilyTable(family, [], buckets=self._buckets.get(family)))
-        live.table.persistent = self._persistent and family.kind in (Kind.COUNTER, Kind.HISTOGRAM)
+        table = FamilyTable(family, [], buckets=self._buckets.get(family))
+        table.persistent = self._persistent and family.kind in (Kind.COUNTER, Kind.HISTOGRAM)
+        live = self._live[family] = LiveTable(table, self._choose_maker(table))
         live.unclaimed = self.unclaimed.claim(live.table)
         self._store.attach(live.table)
         return live
@@ -193,14 +194,12 @@ class LiveTables:
         return len(live.known) < (cap * 1.1 if OTHER in labels else cap)
 
     def _get_cap(self, family: Family) -> int:
-        return self._store.cap(family) if self.budget.has_room(family) else 0
+        return self._store.cap(family) if family.declared or self.budget.has_room(family) else 0
 
     def _place(self, live: LiveTable, labels: Labels) -> Labels | None:
         family, known = live.table.family, live.known
-        if labels in known:
-            return labels
         cap = self._get_cap(family)
-        if len(known) < cap:
+        if len(known) < cap or labels in known:
             return labels
         # The budget of mapped series is exact: not even `_other` is added.
         if family.kind is Kind.GAUGE or not labels or (family.reader == MAPPED and not cap):
@@ -210,8 +209,9 @@ class LiveTables:
         return coarsen(family, labels, lambda one: one in known or len(known) < cap * 1.1)
 
     def _add(self, live: LiveTable, labels: Labels) -> Series:
-        series = self._make(live.table, labels)
-        self._resume(live, series)
+        series = live.make(labels)
+        if live.unclaimed:
+            self._resume(live, series)
         live.known[series.labels] = series
         live.table.series.append(series)
         self.budget.add(live.table.family, 1)
@@ -230,15 +230,22 @@ class LiveTables:
         if live.table.family.ttl:
             live.seen[series.labels] = seen
 
-    def _make(self, table: FamilyTable, labels: Labels) -> Series:
+    def _choose_maker(self, table: FamilyTable) -> Callable[[Labels], Series]:
+        """The function that makes a series of a table. It is chosen once, because it runs for each new StatsD name."""
         family = table.family
         if family.kind is Kind.GAUGE:
-            return GaugeSeries(labels, family.merge)
+            return lambda labels: GaugeSeries(labels, family.merge)
         if family.kind is Kind.SUMMARY:
-            return SummarySeries(labels, family, self.clock())
+            return lambda labels: SummarySeries(labels, family, self.clock())
         width = 1 if family.kind is Kind.COUNTER else len(table.buckets) + 2
-        make = PersistentSeries if self._persistent else Series
-        return make(labels, [0] * width, revealed=not family.declared)
+        make, revealed = PersistentSeries if self._persistent else Series, not family.declared
+
+        def make_series(labels: Labels) -> Series:
+            series = make(labels, [0] * width)
+            series.revealed = revealed
+            return series
+
+        return make_series
 
     def _reveal(self, live: LiveTable, now: float) -> None:
         hidden = live.hidden

@@ -13,7 +13,7 @@ from exporter.sources.statsd.compiler import (
     has_expired_series,
     normalize_number,
 )
-from exporter.sources.statsd.model import CAPPED_DROPS, RETRIABLE_DROPS, MetricType, Resolver, Signature
+from exporter.sources.statsd.model import CAPPED_DROPS, RETRIABLE_DROPS, KeyParts, MetricType, Resolver, Signature
 
 __all__ = [
     "MAX_KEYS",
@@ -122,6 +122,23 @@ class ActionCache:
             if drop and many:
                 dropped[drop] += many
         return events, dropped
+
+    def compile_similar(self, key: bytes, parts: KeyParts) -> CompiledAction | None:
+        """The action of a line that differs from an earlier one only in ids, cached; None for any other line."""
+        found = self._resolver.find_similar(parts)
+        if found is None:
+            return None
+        shape, ids = found
+        if shape.drop:
+            action = self._drop(shape.type, shape.drop)
+        else:
+            made = self._compiler.compile_similar(shape, ids)
+            if made is None:
+                return None
+            action = self._drop(shape.type, made) if isinstance(made, str) else made
+        self.compiled_count += 1
+        self.put(key, action)
+        return action
 
     def compile(self, signature: Signature, value: float) -> tuple[CompiledAction, tuple[str, ...]]:
         """The action of a signature, and the reasons why targets reject this value.

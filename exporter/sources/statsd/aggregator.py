@@ -118,7 +118,7 @@ class Aggregator:
                 is_plain = is_long and raw.replace(b".", b"", 1).isdigit()
                 value = float(raw) if is_plain else self._parse_number(raw)
             if action is None or value is None:
-                blank += self._process_line(line, (name, raw, tail), senders, place)
+                blank += self._process_line(line, (name, raw, tail), value, senders, place)
                 continue
             hits, counter, cells, histogram_spec, counters, updates, gauge = action
             if gauge and gauge.sole_sender == sender and gauge.exposed_at >= 0:
@@ -128,7 +128,7 @@ class Aggregator:
                 gauge.value = gauge.sole.value = value
                 continue
             if updates and has_expired_series(updates):
-                blank += self._process_line(line, (name, raw, tail), senders, place)
+                blank += self._process_line(line, (name, raw, tail), value, senders, place)
                 continue
             hits[0] += 1
             if counter:
@@ -161,11 +161,19 @@ class Aggregator:
             self._numbers[raw] = value
         return value
 
-    def _process_line(self, line: bytes, parts: LineParts, senders: SenderLookup, place: int) -> bool:
-        """Process a line that is not cached, or whose value is unusual; returns whether the line is blank."""
+    def _process_line(
+        self, line: bytes, parts: LineParts, number: float | None, senders: SenderLookup, place: int
+    ) -> bool:
+        """Process a line that is not cached, or whose value is not a plain `number`; returns whether it is blank."""
         name, raw, tail = parts
         key = name + b"\n" + tail
         known = self._actions.get(key)
+        if number is not None:
+            action = known or self._compile_similar(key, name, tail)
+            if action:
+                action[0][0] += 1
+                self._apply_checked(action, number, senders, place, relative=False)
+                return False
         sample = self._parser.parse(name, raw, tail)
         if sample is None:
             return self._process_unusual_line(line, known, senders, place)
@@ -174,6 +182,11 @@ class Aggregator:
         action[0][0] += 1
         self._apply_checked(action, value, senders, place, relative=sample.relative)
         return False
+
+    def _compile_similar(self, key: bytes, name: bytes, tail: bytes) -> CompiledAction | None:
+        """The action of a new line that differs from an earlier one only in its ids; None for any other line."""
+        parts = self._parser.split_key(name, tail)
+        return self._actions.compile_similar(key, parts) if parts else None
 
     def _process_unusual_line(
         self, line: bytes, known: CompiledAction | None, senders: SenderLookup, place: int

@@ -20,6 +20,7 @@ from exporter.sources.statsd.model import (
     ALL_DIALECTS,
     RETRIABLE_DROPS,
     IdCorrections,
+    KeyParts,
     Resolution,
     Resolver,
     Signature,
@@ -51,9 +52,13 @@ class BesideResolver:
         """Grows when resolutions may differ from earlier ones."""
         return self.names.revision
 
+    def find_similar(self, _key: KeyParts) -> None:
+        """None: what the file makes of a line may differ for each."""
+
     def look_up(self, signature: Signature) -> Resolution:
         """What becomes of all lines of that signature. Never raises, and reserves no family name."""
-        return merge(self.names.look_up(signature), self.mapper.look_up(signature))
+        own = self.names.recall(signature) or self.names.look_up(signature)
+        return merge(own, self.mapper.look_up(signature))
 
     def resolve(self, signature: Signature) -> Resolution:
         """What becomes of all lines of that signature; reserves the name of a new family."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from exporter.metrics.family import MAPPED, Family, Kind, Labels
-from exporter.sources.statsd.model import MAPPED_DROPS, Action, MetricType, Resolution, Target
+from exporter.sources.statsd.model import MAPPED_DROPS, Action, LineShape, MetricType, Resolution, Target
 
 MAX_TEMPLATES = 2_000
 """Action templates that are cached, one per plan and sample rate."""
@@ -93,6 +93,8 @@ class ActionTemplate(NamedTuple):
     """What needs more; with the update as it was for the first series."""
     always_finite: bool
     """Every target takes every plain number up to MAX_FINITE_VALUE."""
+    plain_gauge: bool
+    """The only target is a gauge of the catalogue that takes values as they are."""
 
 
 class CompileResult(NamedTuple):
@@ -138,6 +140,24 @@ class Compiler:
                 if len(series) == 1:
                     return CompileResult(None, name_drop(found.targets[0].family, "capped"))
         return self._compile_slowly(kind, found, value, rate)
+
+    def compile_similar(self, shape: LineShape, ids: Sequence[str]) -> CompiledAction | str | None:
+        """The action of a line of that shape with these ids, for any plain number; why it is dropped, if it is.
+
+        None if no line of the shape was compiled before, or if a family does not take this one.
+        """
+        template = self._templates.get(shape.key)
+        if template is None or not template.always_finite:
+            return None
+        cells = [*ids, *shape.constants] if shape.constants else ids
+        get_or_create = self._tables.get_or_create
+        try:
+            series = [get_or_create(family, get_labels(cells)) for family, get_labels in shape.targets]
+        except ValueError:
+            return None
+        if None not in series:
+            return build_action(template, series)
+        return name_drop(shape.targets[0][0], "capped") if len(series) == 1 else None
 
     def _compile_slowly(self, kind: MetricType, found: Resolution, value: float, rate: float) -> CompileResult:
         updates: list[SeriesUpdate] = []
@@ -195,7 +215,10 @@ class Compiler:
         always_finite = all(
             0 <= update.scale <= MAX_FINITE_SCALE and 0 <= update.plus <= MAX_FINITE_SCALE for update in updates
         )
-        return ActionTemplate(hits, counter, cells, histogram_spec, tuple(counters), tuple(others), always_finite)
+        plain_gauge = len(updates) == 1 and is_plain_gauge(updates[0])
+        return ActionTemplate(
+            hits, counter, cells, histogram_spec, tuple(counters), tuple(others), always_finite, plain_gauge
+        )
 
     def _share_spec(self, update: SeriesUpdate) -> HistogramSpec:
         """The histogram spec of a series; equal specs share one object."""
@@ -214,15 +237,14 @@ class Compiler:
 
 def build_action(recipe: ActionTemplate, series: Sequence[Any]) -> CompiledAction:
     """The action of a template, with these series."""
-    hits, counter, cells, histogram_spec, counters, updates, _ = recipe
-    plain_gauge = len(series) == 1 and bool(updates) and is_plain_gauge(updates[0][1])
+    hits, counter, cells, histogram_spec, counters, updates, _, plain_gauge = recipe
     return (
         hits,
         series[counter] if counter >= 0 else None,
         series[cells].value if cells >= 0 else None,
         histogram_spec,
         tuple([(series[place], scale, plus) for place, scale, plus in counters]) if counters else (),
-        tuple([update._replace(series=series[place]) for place, update in updates]) if updates else (),
+        tuple([SeriesUpdate._make((*one[:2], series[place], *one[3:])) for place, one in updates]) if updates else (),
         series[0] if plain_gauge else None,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from exporter.sources.statsd.model import Dialects, MetricType, Sample, Signature, Tags
+from exporter.sources.statsd.model import CLIENTS, Dialects, KeyParts, MetricType, Sample, Signature, Tags
 from exporter.sources.statsd.parser import MAX_LINE_BYTES, parse_dogstatsd_tags, parse_line
 
 NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
@@ -34,39 +34,33 @@ class FastParser:
         """The sample of the line `name:raw|tail`, which has been cut at its first colon and the first bar after it."""
         if not NUMBER.match(raw) or len(name) + len(tail) > MAX_LINE_BYTES - len(raw) - 2:
             return None
-        value = float(raw)
-        front, mark, listed = tail.partition(b"|#")
-        known = self._tails[front] if front in self._tails else self._parse_tail(front)
-        if known is None or math.isinf(value) or name[:1] == b"_":
+        value, key = float(raw), self.split_key(name, tail)
+        if key is None or math.isinf(value):
             return None
-        try:
-            head, tags = name.decode(), listed.decode()
-        except UnicodeDecodeError:
-            return None
-        kind, rate = known
-        signature = self._build_signature(head, kind, rate, tags if mark else None)
-        if signature is None:
-            return None
+        kind, rate, text, separator, listed = key
+        tags = () if not separator else parse_tags(listed, separator)
+        signature = Signature(text, kind, tags, rate, CLIENTS[separator] if tags or separator == "=" else "")
         return Sample(signature, value, kind is MetricType.GAUGE and raw[0] in SIGNS)
 
-    def _build_signature(self, text: str, kind: MetricType, rate: float, listed: str | None) -> Signature | None:
-        """The signature of the text before the value, and of the DogStatsD tags after it."""
+    def split_key(self, name: bytes, tail: bytes) -> KeyParts | None:
+        """The parts of a line without its value; None if it is not an ordinary line."""
+        front, mark, listed = tail.partition(b"|#")
+        known = self._tails[front] if front in self._tails else self._parse_tail(front)
+        if known is None or name[:1] == b"_":
+            return None
+        try:
+            text, tags = name.decode(), listed.decode()
+        except UnicodeDecodeError:
+            return None
         if "[" in text or "]" in text or "#" in text:
             return None
-        name, comma, inner = text.partition(",")
-        if not name:
-            return None
-        if listed is not None:
-            if comma or "|" in listed or not self.dialects.dogstatsd:
-                return None
-            # Only the PHP client puts a `#` before every tag.
-            tags = tuple(parse_dogstatsd_tags(listed)) if "#" in listed else split_tags(listed, ":")
-            return Signature(name, kind, tags, rate, "datadog" if tags else "")
-        if comma:
-            if not inner or not self.dialects.influxdb:
-                return None
-            return Signature(name, kind, split_tags(inner, "="), rate, "influxdb")
-        return Signature(name, kind, (), rate, "")
+        head, comma, inner = text.partition(",")
+        if mark:
+            separator, ordinary = ":", not comma and "|" not in tags and self.dialects.dogstatsd
+        else:
+            separator, tags = "=" if comma else "", inner
+            ordinary = not comma or (inner != "" and self.dialects.influxdb)
+        return (*known, head, separator, tags) if ordinary and head else None
 
     def _parse_tail(self, tail: bytes) -> TypeAndRate | None:
         """Type and sample rate of what follows a value; None if there is more, or if it is invalid."""
@@ -82,6 +76,10 @@ class FastParser:
         return found
 
 
-def split_tags(text: str, separator: str) -> Tags:
+def parse_tags(text: str, separator: str) -> Tags:
     """The same as `parser.parse_tags`, as a tuple."""
-    return tuple([(name, value) for name, _, value in [tag.partition(separator) for tag in text.split(",")] if name])
+    if separator == ":" and "#" in text:
+        # Only the PHP client puts a `#` before every tag.
+        return tuple(parse_dogstatsd_tags(text))
+    pairs = [tag.partition(separator) for tag in text.split(",")]
+    return tuple([(name, value) for name, _, value in pairs if name])

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.family_spec import FamilySpec
+from exporter.sources.statsd.label_getter import GetLabels
 
 
 class MetricType(StrEnum):
@@ -22,6 +23,9 @@ class MetricType(StrEnum):
     TIMER = "ms"
     HISTOGRAM = "h"
     DISTRIBUTION = "d"
+
+    __hash__ = str.__hash__
+    # That of Enum is a function of Python, and types are part of keys that every new line looks up.
 
 
 Tags = tuple[tuple[str, str], ...]
@@ -40,6 +44,16 @@ class Signature(NamedTuple):
     """The sample rate: a line stands for 1/rate events. Always in (0, 1]."""
     dialect: str = ""
     """Where the tags were: `datadog` after the value, `influxdb` in the name. The clients send different units."""
+
+
+KeyParts = tuple[MetricType, float, str, str, str]
+"""An ordinary line without its value, before its tags are parsed: type, sample rate, name, separator, text of the tags.
+
+The separator is between key and value of a tag: `:` in DogStatsD's format, `=` in InfluxDB's; empty without tags. A
+plain tuple, because Python makes it ten times as fast as a named one.
+"""
+CLIENTS = {":": "datadog", "=": "influxdb", "": ""}
+"""The dialect by the separator of its tags."""
 
 
 class Sample(NamedTuple):
@@ -89,6 +103,41 @@ class Resolution(NamedTuple):
     """Reserves the name of a new family; to be called only for a value that counts."""
 
 
+class LineShape:
+    """What becomes of all lines that differ from one another only in ids and values.
+
+    `targets` are the families with the functions that pick the labels from a line's ids, followed by the `constants`.
+    `key` is equal for shapes whose series are used in the same way.
+    """
+
+    __slots__ = ("_example", "constants", "drop", "key", "targets", "type")
+
+    def __init__(
+        self,
+        signature: Signature,
+        example: Resolution,
+        get_labels: Sequence[GetLabels] = (),
+        constants: Sequence[str] = (),
+    ) -> None:
+        """`example` is what becomes of one of these lines."""
+        self._example = example
+        self.type = signature.type
+        self.key = (example.plan, signature.type, signature.rate)
+        self.targets = [(target.family, get) for target, get in zip(example.targets, get_labels, strict=True)]
+        self.constants = constants
+        self.drop = example.drop
+
+    def resolve(self, ids: Sequence[str]) -> Resolution:
+        """What becomes of the line with these ids."""
+        cells = [*ids, *self.constants]
+        pairs = zip(self._example.targets, self.targets, strict=True)
+        return self._example._replace(targets=[target._replace(labels=get(cells)) for target, (_, get) in pairs])
+
+
+SimilarLine = tuple[LineShape, Sequence[str]]
+"""The shape that a line has like earlier ones, and its own ids."""
+
+
 class IdCorrections(NamedTuple):
     """Corrected ids: two underscores in them were a dot."""
 
@@ -133,6 +182,9 @@ class Resolver(Protocol):
     @property
     def revision(self) -> int:
         """Grows when resolutions may differ from earlier ones."""
+
+    def find_similar(self, key: KeyParts) -> SimilarLine | None:
+        """The shape of earlier lines that differ from this one only in ids; None if that is not known."""
 
     def look_up(self, signature: Signature) -> Resolution:
         """What becomes of all lines of that signature. Never raises, and reserves no family name: `claim` does."""

@@ -7,6 +7,7 @@ from itertools import combinations, islice
 from typing import NamedTuple
 
 from exporter.sources.directory import Directory
+from exporter.sources.statsd.airflow_names.custom import MAX_VALUE_LENGTH
 from exporter.sources.statsd.model import IdCorrections
 
 MAX_KNOWN_IDS = 10_000
@@ -29,6 +30,8 @@ class IdSplit(NamedTuple):
     """Whether another split is as plausible."""
     doubtful: bool = False
     """Whether two underscores in the ids may be a dot, and no known id decides it."""
+    exact: bool = False
+    """Whether the values are the parts of the name, whatever ids are known."""
 
 
 class IdSplitter:
@@ -53,6 +56,11 @@ class IdSplitter:
             if "." in dag_id:
                 self._revision_seen = -1
                 self.revision += 1
+
+    def learn_tag(self, dag_id: str, *, old: bool) -> None:
+        """Remember a DAG's id from a tag, which has its dots; `old`: whether Airflow 2 sends."""
+        if old or "__" in dag_id:
+            self.learn(dag_id[:MAX_VALUE_LENGTH], certain=True)
 
     def split(self, variables: Sequence[str], text: str, *, dots_escaped: bool) -> IdSplit | None:
         """The values in a text that joins them by dots; None if it has too few parts.
@@ -108,7 +116,7 @@ class IdSplitter:
         if "state" in way and variables[-1] != "state" and way["state"] not in STATES:
             return None
         if not dots_escaped:
-            return IdSplit(way, ambiguous=False)
+            return IdSplit(way, ambiguous=False, exact=True)
         values = {name: self._restore_dots(name, value, way, dots_escaped=True) for name, value in way.items()}
         doubtful = self._hides_dots(values, dots_escaped=True)
         return IdSplit(values, doubtful, doubtful)

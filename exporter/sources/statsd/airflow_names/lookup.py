@@ -12,21 +12,13 @@ SHARED_FIRST_PARTS = frozenset({"airflow", "task", "records_processed"})
 """First parts of Airflow's names that users' names may have as well."""
 RESERVED_FIRST_PARTS = frozenset({"dag_bag"})
 """First parts that belong to Airflow although no event is declared with them."""
-
-
-class EventMatch(NamedTuple):
-    """An event, with the ids in its legacy name; None if it came under its modern name."""
-
-    event: Event
-    ids: str | None = None
-    patterns: tuple[LegacyPattern, ...] = ()
-    """The legacy names that match, the most likely first."""
+ONLY_DAG = ("dag_id",)
 
 
 class LegacyName:
     """A legacy name of an event, with the event's other legacy names of the same prefix and suffix."""
 
-    __slots__ = ("event", "fixed", "patterns", "prefix", "suffix")
+    __slots__ = ("event", "fixed", "only_dag", "patterns", "prefix", "suffix")
 
     def __init__(self, event: Event, pattern: LegacyPattern) -> None:
         self.event = event
@@ -36,6 +28,17 @@ class LegacyName:
         self.patterns = tuple(
             one for one in event.patterns if (one.prefix, one.suffix) == (pattern.prefix, pattern.suffix)
         )
+        """The legacy names that match, the most likely first."""
+        self.only_dag = any(one.variables == ONLY_DAG for one in self.patterns)
+        """Whether the name may contain the id of a DAG and nothing else, so that it teaches that id."""
+
+
+class EventMatch(NamedTuple):
+    """An event, with the legacy name and the ids in it; None if the event came under its modern name."""
+
+    event: Event
+    legacy: LegacyName | None = None
+    ids: str = ""
 
 
 class EventLookup:
@@ -43,12 +46,16 @@ class EventLookup:
 
     def __init__(self, events: Iterable[Event] = EVENTS) -> None:
         known = tuple(events)
-        self._modern = {event.name: EventMatch(event) for event in known}
+        self.modern = {event.name: EventMatch(event) for event in known}
+        """The events by their modern names."""
+        self.legacy_names: list[LegacyName] = []
+        """The legacy names of all events, in the order in which they are tried."""
         self._legacy: dict[str, tuple[LegacyName, ...]] = {}
         patterns = [(pattern, event) for event in known for pattern in event.patterns]
         for pattern, owner in sorted(patterns, key=lambda one: -len(one[0].prefix + one[0].suffix)):
-            head = get_first_part(pattern.prefix)
-            self._legacy[head] = (*self._legacy.get(head, ()), LegacyName(owner, pattern))
+            head, legacy = get_first_part(pattern.prefix), LegacyName(owner, pattern)
+            self.legacy_names.append(legacy)
+            self._legacy[head] = (*self._legacy.get(head, ()), legacy)
         self._headless = self._legacy.pop("", ())
         self._legacy = {head: (*found, *self._headless) for head, found in self._legacy.items()}
         names = (text for event in known for text in (event.name, *event.legacy))
@@ -58,14 +65,12 @@ class EventLookup:
 
     def find(self, name: str) -> EventMatch | None:
         """The event with that name (without prefix); None if it is not a name of Airflow."""
-        found = self._modern.get(name)
+        found = self.modern.get(name)
         if found is not None:
             return found
         for legacy in self._legacy.get(get_first_part(name), self._headless):
             if name.startswith(legacy.prefix) and name.endswith(legacy.suffix) and len(name) > legacy.fixed:
-                return EventMatch(
-                    legacy.event, name[len(legacy.prefix) : len(name) - len(legacy.suffix)], legacy.patterns
-                )
+                return EventMatch(legacy.event, legacy, name[len(legacy.prefix) : len(name) - len(legacy.suffix)])
         return None
 
     def is_reserved(self, name: str) -> bool:

@@ -57,13 +57,13 @@ class EventPlanner:
 
     def _plan_legacy(self, key: PlanKey, values: dict[str, str]) -> EventPlan:
         event, rule = key.event, format_legacy_rule(key.event)
-        if self._counts(event):
+        if self.counts_legacy(event):
             return self._plan_bindings(event, rule, values)
         if self._stream.tagged is None and not event.complete_without_tags:
             return EventPlan(rule, drop="undecided", note=MODE_UNKNOWN)
         return EventPlan(rule, drop="twin", note=f"{event.name} counts")
 
-    def _counts(self, event: Event) -> bool:
+    def counts_legacy(self, event: Event) -> bool:
         """Whether the legacy name of an event counts."""
         if not event.twins:
             return True

@@ -64,7 +64,8 @@ class PrefixDetector:
         self._seen: dict[str, set[str]] = {}
         self._proven: set[str] = set()
         self._known: tuple[str, ...] = ()
-        self._ordered: tuple[str, ...] = ()
+        self.ordered: tuple[str, ...] = ()
+        """Known and recognised prefixes with their dots, the longest first."""
         self.recognised: list[str] = []
         """Recognised prefixes with their dots, in the order of recognition."""
         self.foreign: list[str] = []
@@ -79,7 +80,7 @@ class PrefixDetector:
 
     def strip(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield each known or recognised prefix that a name has, with the rest of the name; the longest first."""
-        for prefix in self._ordered:
+        for prefix in self.ordered:
             if name.startswith(prefix):
                 yield prefix, name[len(prefix) :]
 
@@ -162,7 +163,7 @@ class PrefixDetector:
         log.warning("StatsD: Airflow's names come with %s, which was recognised automatically; %s", where, advise())
 
     def _order(self) -> None:
-        self._ordered = tuple(sorted({*self._known, *self.recognised}, key=lambda prefix: (-len(prefix), prefix)))
+        self.ordered = tuple(sorted({*self._known, *self.recognised}, key=lambda prefix: (-len(prefix), prefix)))
 
 
 def list_splits_at_dots(name: str) -> Iterator[tuple[str, str]]:

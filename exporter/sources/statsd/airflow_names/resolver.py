@@ -6,17 +6,22 @@ tags, the modern name counts. Otherwise the legacy name counts, because the mode
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from exporter.config.settings import StatsdSettings
 from exporter.metrics.family import Family
 from exporter.metrics.family_spec import FamilySpec
 from exporter.sources.directory import Directory
-from exporter.sources.statsd.airflow_names.custom import MAX_VALUE_LENGTH, CustomFamilies
+from exporter.sources.statsd.airflow_names.custom import CustomFamilies
 from exporter.sources.statsd.airflow_names.event import Event, covers_release
 from exporter.sources.statsd.airflow_names.events.table import EVENTS
 from exporter.sources.statsd.airflow_names.id_split import IdSplit, IdSplitter
-from exporter.sources.statsd.airflow_names.lookup import SHARED_FIRST_PARTS, EventLookup, EventMatch
+from exporter.sources.statsd.airflow_names.line_shapes import SEPARATORS, LineShapes, StreamState
+from exporter.sources.statsd.airflow_names.lookup import (
+    ONLY_DAG,
+    SHARED_FIRST_PARTS,
+    EventLookup,
+    EventMatch,
+    LegacyName,
+)
 from exporter.sources.statsd.airflow_names.planner import EventPlanner, format_legacy_rule
 from exporter.sources.statsd.airflow_names.plans import MAX_PLANS, EventPlan, PlanKey, build_plan_key
 from exporter.sources.statsd.airflow_names.prefixes import (
@@ -28,23 +33,19 @@ from exporter.sources.statsd.airflow_names.prefixes import (
     list_splits_at_dots,
 )
 from exporter.sources.statsd.airflow_names.stream_hints import StreamHints
-from exporter.sources.statsd.airflow_names.tag_layouts import MAX_LAYOUTS, TagLayout, has_layout
 from exporter.sources.statsd.airflow_names.targets import TargetBuilder, extract_team, extract_variables, merge_values
-from exporter.sources.statsd.model import ALL_DIALECTS, IdCorrections, MetricType, Resolution, Signature
+from exporter.sources.statsd.model import (
+    ALL_DIALECTS,
+    IdCorrections,
+    KeyParts,
+    MetricType,
+    Resolution,
+    Signature,
+    SimilarLine,
+)
 from exporter.sources.statsd.parser import CLIENT_TELEMETRY_PREFIX
 
 TIMERS = (MetricType.TIMER, MetricType.HISTOGRAM, MetricType.DISTRIBUTION)
-ONLY_DAG = ("dag_id",)
-
-
-class StreamState(NamedTuple):
-    """What is known about the stream as a whole and matters for ids. Plans are valid for one revision."""
-
-    revision: int
-    old: bool
-    """Whether Airflow 2 sends."""
-    dots_escaped: bool
-    """Whether dots in ids may be sent as two underscores."""
 
 
 class AirflowNameResolver:
@@ -72,7 +73,7 @@ class AirflowNameResolver:
         self._planner = EventPlanner(self._stream, TargetBuilder(api_feeds, task_labels=settings.task_labels))
         self._noted: set[tuple[Event, bool, bool]] = set()
         self._plans: dict[PlanKey, EventPlan] = {}
-        self._layouts: dict[tuple[str, MetricType, str, tuple[str, ...]], TagLayout] = {}
+        self._shapes = LineShapes(self._lookup, self._prefixes, self._ids)
         self._state = StreamState(-1, old=False, dots_escaped=False)
 
     dialects = ALL_DIALECTS
@@ -97,9 +98,6 @@ class AirflowNameResolver:
 
     def look_up(self, signature: Signature) -> Resolution:
         """What becomes of all lines of that signature. Never raises; memory is bounded."""
-        by_layout = self._resolve_by_layout(signature) if signature.tags else None
-        if by_layout is not None:
-            return by_layout
         if signature.name.startswith(CLIENT_TELEMETRY_PREFIX):
             self._stream.record_client(datadog=True)
             return Resolution("telemetry of DogStatsD's client", drop="telemetry")
@@ -110,44 +108,35 @@ class AirflowNameResolver:
         for prefix, name in self._prefixes.strip(signature.name):
             found = self._lookup.find(name)
             if found is not None:
-                if found.ids is None:
+                if found.legacy is None:
                     self._prefixes.confirm(prefix, name)
                 resolution = self._mark(prefix, self._resolve_event(found, signature))
-                if signature.tags and found.ids is None and self._prefixes.is_settled(prefix):
-                    self._add_layout(found.event, signature)
+                if signature.tags and found.legacy is None and self._prefixes.is_settled(prefix):
+                    self._add_tagged_shape(found.event, signature)
                 return resolution
         return self._resolve_unknown(signature)
 
-    def _resolve_by_layout(self, signature: Signature) -> Resolution | None:
-        """The resolution of a name whose tags are laid out as those of one before; None if that is not known."""
-        name, kind, tags, _, dialect = signature
-        layout = self._layouts.get((name, kind, dialect, tuple([key for key, _ in tags])))
-        if layout is None or layout.known is not self._get_state():
+    def find_similar(self, key: KeyParts) -> SimilarLine | None:
+        """The shape of earlier lines that differ from this one only in ids; None if that is not known."""
+        return self._shapes.find(key, self._get_state())
+
+    def recall(self, signature: Signature) -> Resolution | None:
+        """What becomes of a line that differs from an earlier one only in ids; None if that is to be looked up."""
+        name, kind, tags, rate, dialect = signature
+        separator = SEPARATORS[dialect]
+        text = ",".join([f"{key}{separator}{value}" for key, value in tags])
+        if bool(tags) != bool(separator):
             return None
-        values = [value for _, value in tags]
-        if layout.dag_id >= 0:
-            self._learn(values[layout.dag_id], self._state)
-        return layout.resolve(values)
+        found = self.find_similar((kind, rate, name, separator, text))
+        return found and found[0].resolve(found[1])
 
-    def _add_layout(self, event: Event, signature: Signature) -> None:
-        """Remember the positions of the labels, once a single line can no longer change how the stream is read."""
-        name, kind, tags, _, dialect = signature
-        values = extract_variables(event, dict(tags))
-        plan = self._plans.get(build_plan_key(event, values, kind, legacy=False, tagged=True)) if values else None
-        if plan is None or self._stream.undecided or not has_layout(event, tags):
-            return
-        key = name, kind, dialect, tuple([key for key, _ in tags])
-        layout = self._layouts.get(key)
-        if layout is None:
-            if len(self._layouts) >= MAX_LAYOUTS:
-                self._layouts.clear()
-            layout = self._layouts[key] = TagLayout(event, key[-1], self._get_state())
-        layout.add_plan([value for _, value in tags], plan)
-
-    def _learn(self, dag_id: str, state: StreamState) -> None:
-        """Learn a DAG id from a tag: tags contain ids with their dots."""
-        if state.old or "__" in dag_id:
-            self._ids.learn(dag_id[:MAX_VALUE_LENGTH], certain=True)
+    def _add_tagged_shape(self, event: Event, signature: Signature) -> None:
+        """Remember where the tags are, once a single line can no longer change how the stream is read."""
+        values = extract_variables(event, dict(signature.tags))
+        key = build_plan_key(event, values, signature.type, legacy=False, tagged=True)
+        plan = self._plans.get(key) if values else None
+        if plan is not None and not self._stream.undecided:
+            self._shapes.add_tagged(event, signature, plan)
 
     def take_corrections(self) -> IdCorrections | None:
         """Corrected ids of DAGs and tasks, whose dots were not known before."""
@@ -207,11 +196,13 @@ class AirflowNameResolver:
         if signature.type is not event.type and not (event.type is MetricType.TIMER and signature.type in TIMERS):
             return Resolution(event.name, drop="conflict", note=f"sent as {signature.type}, Airflow sends {event.type}")
         values = extract_variables(event, dict(signature.tags)) if signature.tags else {}
-        tagged, legacy = bool(values), found.ids is not None
-        self._note(event, tagged=tagged, legacy=legacy)
+        tagged, legacy = bool(values), found.legacy
+        self._note(event, tagged=tagged, legacy=legacy is not None)
+        if legacy and not legacy.only_dag and not self._planner.counts_legacy(event):
+            return self._resolve_twin(legacy, signature, tagged=tagged)
         state = self._get_state()
         if "dag_id" in values:
-            self._learn(values["dag_id"], state)
+            self._ids.learn_tag(values["dag_id"], old=state.old)
         split = None
         if legacy:
             split = self._split(found, state)
@@ -219,15 +210,25 @@ class AirflowNameResolver:
                 return Resolution(
                     format_legacy_rule(event), drop="unmapped", note="too few parts for the ids in the name"
                 )
-            values = merge_values(split.values, values, found.ids or "")
-        key = build_plan_key(event, values, signature.type, legacy=legacy, tagged=tagged)
+            values = merge_values(split.values, values, found.ids)
+        key = build_plan_key(event, values, signature.type, legacy=legacy is not None, tagged=tagged)
         plan = self._plans.get(key) or self._make_plan(key, values)
         self._complete(values, signature)
-        if split is None:
+        if split is None or legacy is None:
             return plan.resolve(values)
         if split.doubtful and plan.targets:
             self._ids.record_doubtful(values)
+        if split.exact and not self._stream.undecided:
+            self._shapes.add_legacy(legacy, signature, plan, split.values)
         return plan.resolve(values, ambiguous=split.ambiguous)
+
+    def _resolve_twin(self, legacy: LegacyName, signature: Signature, *, tagged: bool) -> Resolution:
+        """A legacy name that does not count, or not yet, whatever its ids are."""
+        key = build_plan_key(legacy.event, {}, signature.type, legacy=True, tagged=tagged)
+        plan = self._plans.get(key) or self._make_plan(key, {})
+        if tagged == bool(signature.tags) and not self._stream.undecided:
+            self._shapes.add_twin(legacy, signature, plan)
+        return plan.resolve({})
 
     def _complete(self, values: dict[str, str], signature: Signature) -> None:
         """Add the team, and replace the name of a file by its path in Airflow's API."""
@@ -250,10 +251,10 @@ class AirflowNameResolver:
 
     def _get_state(self) -> StreamState:
         """What plans depend on. If it has changed, cached plans are removed."""
-        revision = self._stream.revision + self._directory.revision
+        revision = self._stream.revision + self._directory.revision + self._prefixes.revision
         if revision != self._state.revision:
             self._plans.clear()
-            self._layouts.clear()
+            self._shapes.clear()
             release, old = self._stream.known_release, self._stream.release[0] == 2
             dots_escaped = not old and (not release or covers_release("3.3+", release))
             self._state = StreamState(revision, old, dots_escaped)
@@ -270,8 +271,9 @@ class AirflowNameResolver:
 
     def _split(self, found: EventMatch, state: StreamState) -> IdSplit | None:
         """The ids in a legacy name. If an event has several legacy names, 2.x sends the shortest."""
-        for pattern in found.patterns[-1:] if state.old else found.patterns:
-            split = self._ids.split(pattern.variables, found.ids or "", dots_escaped=state.dots_escaped)
+        patterns = found.legacy.patterns if found.legacy else ()
+        for pattern in patterns[-1:] if state.old else patterns:
+            split = self._ids.split(pattern.variables, found.ids, dots_escaped=state.dots_escaped)
             if split is not None:
                 if pattern.variables == ONLY_DAG:
                     self._ids.learn(split.values["dag_id"])

@@ -21,7 +21,15 @@ from exporter.sources.statsd.mapping.template import (
     list_empty_glob_references,
     list_empty_regex_references,
 )
-from exporter.sources.statsd.model import STATSD_EXPORTER_DIALECTS, Action, MetricType, Resolution, Signature, Target
+from exporter.sources.statsd.model import (
+    STATSD_EXPORTER_DIALECTS,
+    Action,
+    KeyParts,
+    MetricType,
+    Resolution,
+    Signature,
+    Target,
+)
 
 METRIC_TYPES = {MetricType.COUNTER: "counter", MetricType.GAUGE: "gauge"}
 OBSERVER = "observer"
@@ -62,6 +70,9 @@ class Mapper:
         if found.claim:
             found.claim()
         return found
+
+    def find_similar(self, _key: KeyParts) -> None:
+        """None: the names of families may contain what was captured."""
 
     def look_up(self, signature: Signature) -> Resolution:
         """What becomes of all lines of that signature. Never raises, and reserves no family name."""

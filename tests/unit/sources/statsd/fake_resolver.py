@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.metrics.family import Family
 from exporter.metrics.family_spec import FamilySpec
-from exporter.sources.statsd.model import ALL_DIALECTS, Resolution, Signature
+from exporter.sources.statsd.model import ALL_DIALECTS, KeyParts, Resolution, Signature
 
 
 class FakeResolver:
@@ -12,6 +12,9 @@ class FakeResolver:
 
     dialects = ALL_DIALECTS
     revision = 0
+
+    def find_similar(self, _key: KeyParts) -> None:
+        """No line is like another."""
 
     def look_up(self, signature: Signature) -> Resolution:
         """Drop every line."""

@@ -10,11 +10,11 @@ from exporter.config.settings import StatsdSettings
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.sources.directory import Directory
 from exporter.sources.statsd.aggregator import Aggregator
-from exporter.sources.statsd.airflow_names import resolver as names_module
 from exporter.sources.statsd.airflow_names.events.table import EVENTS
+from exporter.sources.statsd.airflow_names.line_shapes import StreamState
 from exporter.sources.statsd.airflow_names.resolver import AirflowNameResolver
 from exporter.sources.statsd.mapping.mapper import parse_mapping
-from exporter.sources.statsd.model import MetricType, Resolution, Resolver, Signature
+from exporter.sources.statsd.model import KeyParts, MetricType, Resolution, Resolver, Signature
 from exporter.store.exposition import Format, render
 from exporter.store.live_tables import LiveTables
 from exporter.store.store import Store
@@ -43,8 +43,8 @@ class Forgetful(AirflowNameResolver):
 
     def look_up(self, signature: Signature) -> Resolution:
         self._plans.clear()
-        self._layouts.clear()
-        self._state = names_module.StreamState(-1, old=False, dots_escaped=False)
+        self._shapes.clear()
+        self._state = StreamState(-1, old=False, dots_escaped=False)
         found = super().look_up(signature)
         self._noted.clear()
         return found._replace(plan=None)
@@ -111,6 +111,9 @@ class OneByOne:
     @property
     def revision(self) -> int:
         return self._resolver.revision
+
+    def find_similar(self, _key: KeyParts) -> None:
+        """No line is like another."""
 
     def look_up(self, signature: Signature) -> Resolution:
         return self._resolver.look_up(signature)._replace(plan=None)
