@@ -201,10 +201,10 @@ def report_cold(sides: dict[str, Run], dags: int) -> int:
         return report_missed(list(measure_cold(Path(folder), starts, dags)))
 
 
-def report_real(sides: dict[str, Run], seconds: float) -> int:
+def report_real(sides: dict[str, Run], seconds: float, words: Sequence[str]) -> int:
     """Measure real rates, and say which goals were missed."""
     with tempfile.TemporaryDirectory() as folder:
-        return report_missed(list(measure_real(Path(folder), sides, seconds)))
+        return report_missed(list(measure_real(Path(folder), sides, seconds, words)))
 
 
 def report_missed(missed: Sequence[str]) -> int:
@@ -228,6 +228,7 @@ def main() -> int:
     parser.add_argument("--parts", type=lambda text: text.split(","), default=PARTS, help=f"of {','.join(PARTS)}")
     parser.add_argument("--cold", action="store_true", help="what new lines cost, and nothing else")
     parser.add_argument("--real", action="store_true", help="recorded lines at real rates, and nothing else")
+    parser.add_argument("--loads", action="append", default=[], help="of --real, those with this text in their title")
     parser.add_argument("--quick", action="store_true", help="plain lines, one each, and the figures only")
     options = parser.parse_args()
     dialects = [one for one in SPELLINGS if one in options.parts and (one == "plain" or not options.quick)]
@@ -237,7 +238,7 @@ def main() -> int:
     if options.cold:
         return report_cold(sides, options.dags if options.quick else DAGS)
     if options.real:
-        return report_real(sides, options.seconds)
+        return report_real(sides, options.seconds, options.loads)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.dags, options.seconds, options.climb)
         print("| load | ours, µs a line | lost | scrapes | peer, µs a line | lost | scrapes | ratio |")

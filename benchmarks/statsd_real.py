@@ -27,7 +27,7 @@ FAST = 20
 WARM_RATE = 4_000
 BURST_AFTER = 3.0
 """Seconds of silence before a burst."""
-BURST, BURST_RATE = 4_000, 100_000
+BURST, BURST_RATES = 4_000, (100_000, 200_000)
 GOALS = {"50/s": 0.5, "100/s": 0.5, "400/s": 0.5, "2,500/s": 0.12, "20,000/s": 0.22, "packed": 0.45, "cold": 0.5}
 """The share of the peer's CPU a line, by a word of the load's title."""
 
@@ -62,16 +62,22 @@ class TurnCost(NamedTuple):
         return 1e6 * self.cpu / max(1, self.taken)
 
 
-def measure_real(folder: Path, sides: Mapping[str, Start], seconds: float) -> Iterator[str]:
-    """Print each load as it is done; yields the goals that were missed."""
+def measure_real(folder: Path, sides: Mapping[str, Start], seconds: float, words: Sequence[str]) -> Iterator[str]:
+    """Print each load as it is done; yields the goals that were missed. `words` choose loads by their titles."""
+
+    def is_chosen(title: str) -> bool:
+        return not words or any(word in title for word in words)
+
     program = compile_sender(folder)
     print("| recorded lines | ours, µs a line | lost | peer, µs a line | lost | ratio |")
     print("| --- |" + " ---: |" * 5, flush=True)
     for stream in STREAMS:
         traffic = RecordedStream(folder, stream)
-        for buffer in (0, LARGE):
-            yield from measure_warm(program, traffic, sides, buffer, seconds)
-        yield from measure_cold(program, traffic, sides)
+        loads = [load for load in list_loads(traffic, seconds) if is_chosen(load.title)]
+        for buffer in (0, LARGE) if loads else ():
+            yield from measure_warm(program, traffic, sides, buffer, loads)
+        if is_chosen("cold"):
+            yield from measure_cold(program, traffic, sides)
 
 
 class RecordedStream:
@@ -110,14 +116,15 @@ def list_loads(traffic: RecordedStream, seconds: float) -> Iterator[RealLoad]:
     own = int(traffic.datagrams * share)
     yield RealLoad("own pace", traffic.recorded, 1, own, traffic.pauses, 2)
     yield RealLoad(f"own pace, {FAST} times", traffic.recorded, FAST, traffic.datagrams, traffic.pauses)
-    title = f"{BURST:,} at {BURST_RATE:,}/s out of silence"
-    yield RealLoad(title, traffic.single, BURST_RATE, BURST, silence=BURST_AFTER)
+    for rate in BURST_RATES:
+        title = f"{BURST:,} at {rate:,}/s out of silence"
+        yield RealLoad(title, traffic.single, rate, BURST, silence=BURST_AFTER)
 
 
 def measure_warm(
-    program: Path, traffic: RecordedStream, sides: Mapping[str, Start], buffer: int, seconds: float
+    program: Path, traffic: RecordedStream, sides: Mapping[str, Start], buffer: int, loads: Sequence[RealLoad]
 ) -> Iterator[str]:
-    """Every load, on sides that know each line already."""
+    """These loads, on sides that know each line already."""
     with ExitStack() as stack:
         subjects = {side: stack.enter_context(start(buffer, traffic.arguments)) for side, start in sides.items()}
         for subject in subjects.values():
@@ -125,7 +132,7 @@ def measure_warm(
                 send(program, traffic.recorded, subject.udp, WARM_RATE, traffic.datagrams)
                 wait_until_drained(subject.udp)
                 time.sleep(pause)
-        for load in list_loads(traffic, seconds):
+        for load in loads:
             turns = [{side: take_turn(program, one, load) for side, one in subjects.items()} for _ in range(load.turns)]
             title = f"{traffic.stream}, {load.title}, {'4 MiB' if buffer else 'stock'}"
             yield from report(title, {side: add_up([turn[side] for turn in turns]) for side in sides})

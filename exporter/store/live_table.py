@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from exporter.metrics.family import Labels
-from exporter.store.senders import GaugeSeries
-from exporter.store.store import FamilyTable, Series
+from exporter.metrics.family import Kind, Labels
+from exporter.store.senders import GaugeSeries, SummarySeries
+from exporter.store.store import FamilyTable, PersistentSeries, Series
 from exporter.store.unclaimed_rows import RowsByLabels
 
 
@@ -43,3 +43,23 @@ class LiveTable:
         if self.table.family.periodic and isinstance(series, GaugeSeries):
             return min(series.expires_periodic(ttl), series.seen + ttl)
         return self.last_seen(series) + ttl
+
+
+def build_series_maker(
+    table: FamilyTable, clock: Callable[[], float], *, persistent: bool
+) -> Callable[[Labels], Series]:
+    """The function that makes a series of a table. It is chosen once, because it is called for each new StatsD name."""
+    family = table.family
+    if family.kind is Kind.GAUGE:
+        return lambda labels: GaugeSeries(labels, family.merge)
+    if family.kind is Kind.SUMMARY:
+        return lambda labels: SummarySeries(labels, family, clock())
+    width = 1 if family.kind is Kind.COUNTER else len(table.buckets) + 2
+    make, revealed = PersistentSeries if persistent else Series, not family.declared
+
+    def make_series(labels: Labels) -> Series:
+        series = make(labels, [0] * width)
+        series.revealed = revealed
+        return series
+
+    return make_series

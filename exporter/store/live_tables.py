@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from exporter.metrics.family import MAPPED, OTHER, Family, Kind, Labels
 from exporter.metrics.family_spec import FamilySpec
 from exporter.store.ledger import coarsen
-from exporter.store.live_table import LiveTable
+from exporter.store.live_table import LiveTable, build_series_maker
 from exporter.store.respelling import LabelCorrection, respell
 from exporter.store.runtime_budget import RuntimeBudget
 from exporter.store.senders import GaugeSeries, SummarySeries
@@ -176,7 +176,7 @@ class LiveTables:
             raise
         table = FamilyTable(family, [], buckets=self._buckets.get(family))
         table.persistent = self._persistent and family.kind in (Kind.COUNTER, Kind.HISTOGRAM)
-        live = self._live[family] = LiveTable(table, self._choose_maker(table))
+        live = self._live[family] = LiveTable(table, build_series_maker(table, self.clock, persistent=self._persistent))
         live.unclaimed = self.unclaimed.claim(live.table)
         self._store.attach(live.table)
         return live
@@ -194,11 +194,11 @@ class LiveTables:
         return len(live.known) < (cap * 1.1 if OTHER in labels else cap)
 
     def _get_cap(self, family: Family) -> int:
-        return self._store.cap(family) if family.declared or self.budget.has_room(family) else 0
+        return self._store.cap(family) if self.budget.has_room(family) else 0
 
     def _place(self, live: LiveTable, labels: Labels) -> Labels | None:
         family, known = live.table.family, live.known
-        cap = self._get_cap(family)
+        cap = self._store.cap(family) if family.declared else self._get_cap(family)
         if len(known) < cap or labels in known:
             return labels
         # The budget of mapped series is exact: not even `_other` is added.
@@ -214,7 +214,8 @@ class LiveTables:
             self._resume(live, series)
         live.known[series.labels] = series
         live.table.series.append(series)
-        self.budget.add(live.table.family, 1)
+        if not live.table.family.declared:
+            self.budget.add(live.table.family, 1)
         if not series.revealed:
             live.hidden.append(series)
         return series
@@ -229,23 +230,6 @@ class LiveTables:
         series.revealed = series.revealed or row.revealed
         if live.table.family.ttl:
             live.seen[series.labels] = seen
-
-    def _choose_maker(self, table: FamilyTable) -> Callable[[Labels], Series]:
-        """The function that makes a series of a table. It is chosen once, because it runs for each new StatsD name."""
-        family = table.family
-        if family.kind is Kind.GAUGE:
-            return lambda labels: GaugeSeries(labels, family.merge)
-        if family.kind is Kind.SUMMARY:
-            return lambda labels: SummarySeries(labels, family, self.clock())
-        width = 1 if family.kind is Kind.COUNTER else len(table.buckets) + 2
-        make, revealed = PersistentSeries if self._persistent else Series, not family.declared
-
-        def make_series(labels: Labels) -> Series:
-            series = make(labels, [0] * width)
-            series.revealed = revealed
-            return series
-
-        return make_series
 
     def _reveal(self, live: LiveTable, now: float) -> None:
         hidden = live.hidden

@@ -29,7 +29,12 @@ class Series:
     __slots__ = ("exposed_at", "labels", "rendered_value", "revealed", "text", "value", "wire", "wired")
 
     def __init__(self, labels: Labels, cells: list[float], *, revealed: bool = True) -> None:
-        self.labels = intern_labels(labels)
+        # Many series share the ids of a DAG and its tasks: interned, each id is in memory once.
+        try:
+            self.labels = tuple(map(intern, labels))
+        except TypeError:
+            # A member of a StrEnum is a string, but cannot be interned.
+            self.labels = tuple(map(intern, map(str, labels)))
         self.value: float | list[float] = cells if len(cells) > 1 else cells[0]
         self.revealed = revealed
         self.exposed_at = 0.0
@@ -257,15 +262,6 @@ def clean_labels(family: Family, labels: Labels) -> Labels:
     except UnicodeEncodeError:
         return tuple(label.encode(errors="replace").decode() for label in labels)
     return labels
-
-
-def intern_labels(labels: Labels) -> Labels:
-    """The labels, each of which is in memory once: many series share the ids of a DAG and its tasks."""
-    try:
-        return tuple(map(intern, labels))
-    except TypeError:
-        # A member of a StrEnum is a string that cannot be interned.
-        return tuple(map(intern, map(str, labels)))
 
 
 def may_share(family: Family, others: Iterable[Family]) -> bool:

@@ -90,10 +90,11 @@ class ActionCache:
         """A cached action that is still valid, moved to the current generation; None if there is none."""
         action = self.recent.get(key)
         if action is None:
-            action = self._previous.pop(key, None)
-            if action is not None:
-                self.put(key, action)
-        return None if action is None or has_expired_series(action[5]) else action
+            action = self._previous.pop(key, None) if self._previous else None
+            if action is None:
+                return None
+            self.put(key, action)
+        return None if has_expired_series(action[5]) else action
 
     def put(self, key: bytes, action: CompiledAction) -> None:
         """Cache an action, unless the next line with that key may get another one."""

@@ -168,13 +168,14 @@ class Aggregator:
         name, raw, tail = parts
         key = name + b"\n" + tail
         known = self._actions.get(key)
-        if number is not None:
-            action = known or self._compile_similar(key, name, tail)
+        split = self._parser.split_key(name, tail) if len(line) <= parser.MAX_LINE_BYTES else None
+        if split and number is not None:
+            action = known or self._actions.compile_similar(key, split)
             if action:
                 action[0][0] += 1
                 self._apply_checked(action, number, senders, place, relative=False)
                 return False
-        sample = self._parser.parse(name, raw, tail)
+        sample = self._parser.build_sample(split, raw) if split else None
         if sample is None:
             return self._process_unusual_line(line, known, senders, place)
         value = normalize_number(sample.value)
@@ -182,11 +183,6 @@ class Aggregator:
         action[0][0] += 1
         self._apply_checked(action, value, senders, place, relative=sample.relative)
         return False
-
-    def _compile_similar(self, key: bytes, name: bytes, tail: bytes) -> CompiledAction | None:
-        """The action of a new line that differs from an earlier one only in its ids; None for any other line."""
-        parts = self._parser.split_key(name, tail)
-        return self._actions.compile_similar(key, parts) if parts else None
 
     def _process_unusual_line(
         self, line: bytes, known: CompiledAction | None, senders: SenderLookup, place: int

@@ -32,13 +32,16 @@ class FastParser:
 
     def parse(self, name: bytes, raw: bytes, tail: bytes) -> Sample | None:
         """The sample of the line `name:raw|tail`, which has been cut at its first colon and the first bar after it."""
-        if not NUMBER.match(raw) or len(name) + len(tail) > MAX_LINE_BYTES - len(raw) - 2:
-            return None
-        value, key = float(raw), self.split_key(name, tail)
-        if key is None or math.isinf(value):
+        key = self.split_key(name, tail)
+        return self.build_sample(key, raw) if key and len(name) + len(raw) + len(tail) + 2 <= MAX_LINE_BYTES else None
+
+    def build_sample(self, key: KeyParts, raw: bytes) -> Sample | None:
+        """The sample of a line with that key; None if its value is not an ordinary number."""
+        value = float(raw) if NUMBER.match(raw) else math.inf
+        if math.isinf(value):
             return None
         kind, rate, text, separator, listed = key
-        tags = () if not separator else parse_tags(listed, separator)
+        tags = parse_tags(listed, separator) if separator else ()
         signature = Signature(text, kind, tags, rate, CLIENTS[separator] if tags or separator == "=" else "")
         return Sample(signature, value, kind is MetricType.GAUGE and raw[0] in SIGNS)
 
@@ -60,7 +63,8 @@ class FastParser:
         else:
             separator, tags = "=" if comma else "", inner
             ordinary = not comma or (inner != "" and self.dialects.influxdb)
-        return (*known, head, separator, tags) if ordinary and head else None
+        kind, rate = known
+        return (kind, rate, head, separator, tags) if ordinary and head else None
 
     def _parse_tail(self, tail: bytes) -> TypeAndRate | None:
         """Type and sample rate of what follows a value; None if there is more, or if it is invalid."""

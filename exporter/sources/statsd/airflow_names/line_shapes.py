@@ -115,7 +115,7 @@ class LineShapes:
             layout = self._tagged.get((kind, rate, name, separator, *parts[::2]))
             # A separator in a value would make another text of these keys and values.
             if layout is not None and len(parts) % 2 == 0 and layout.text % (values := tuple(parts[1::2])) == text:
-                if layout.dag_id >= 0:
+                if layout.dag_id >= 0 and (state.old or "__" in text):
                     self._ids.learn_tag(values[layout.dag_id], old=state.old)
                 shape = layout.shapes.get(values[layout.state] if layout.state >= 0 else "")
                 return (shape, values) if shape else None
