@@ -38,6 +38,9 @@ class Plain:
     def take_corrections(self) -> None:
         """No id is spelled otherwise here."""
 
+    def find_similar(self, _key: object) -> None:
+        """No line is like another."""
+
     def look_up(self, signature: Signature) -> Resolution:
         return Resolution("plain", (Target(JOBS, (signature.name,), Action.ADD),))
 

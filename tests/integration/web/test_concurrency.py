@@ -44,6 +44,9 @@ class EverNew:
     def take_corrections(self) -> None:
         return None
 
+    def find_similar(self, _key: object) -> None:
+        return None
+
     def look_up(self, signature: Signature) -> Resolution:
         gauge = signature.type.value == "g"
         family = self._families.get(signature.name) or Family(
