@@ -73,7 +73,7 @@ ADVISE_PARAMETERS = (
         multiple=True,
         metavar="SETTING=N",
         help="Instead of advice: how long tasks would have waited with another value of pool:NAME, parallelism, "
-        "max_active_tasks:DAG, max_active_runs:DAG or worker_concurrency; repeatable.",
+        "max_active_tasks:DAG, max_active_runs:DAG, worker_concurrency or worker_concurrency:QUEUE; repeatable.",
     ),
     click.Option(
         ["--events.file", "events_file"],

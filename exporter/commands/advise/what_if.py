@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from exporter.commands.advise.observe import Asker, ReadWindow, read_one
+from exporter.commands.advise.what_if_notes import MAX_TRIES, describe_data, describe_rules, describe_workers
 from exporter.commands.advise.what_if_texts import to_json, to_text
 from exporter.tuning.capacity import measure_cpu_of_tasks
 from exporter.tuning.knee import collect_bins, collect_blocks, join_series
@@ -25,7 +28,6 @@ from exporter.tuning.queries import (
     TASK_CPUS,
     TRY_CPU,
     WORK,
-    WORKER_SLOTS,
     DataOrigin,
     SeriesQuery,
     at_end,
@@ -34,18 +36,12 @@ from exporter.tuning.series import AirflowHistory
 from exporter.tuning.simulation.approximation import approximate, to_dags
 from exporter.tuning.simulation.change import WhatIf, parse_change
 from exporter.tuning.simulation.comparison import WhatIfResult, compare
-from exporter.tuning.simulation.observed import ObservedLimits, build_timeline
+from exporter.tuning.simulation.observed import ObservedLimits, ObservedWorker, build_timeline
 from exporter.tuning.simulation.recorded import Recording, read_lines
 from exporter.tuning.simulation.settings import SimulatedSettings
 from exporter.tuning.slowdown.fit import MachineFacts
 
-MAX_TRIES = 300_000
-"""Tries that are simulated, the newest ones: more would take minutes."""
 MINUTE = 60.0
-APPROXIMATED = (
-    "there is no --events.file: the tries are approximated from series, with the average duration of their DAG, and "
-    "without what they follow. What changes is only roughly right; max_active_tasks and max_active_runs are left out"
-)
 RELEASE = at_end(
     "release", 'max by (version) (airflow_info{airflow="$airflow"})', "the release of Airflow", DataOrigin.API
 )
@@ -65,14 +61,27 @@ RUN_SECONDS = SeriesQuery(
 )
 STATES = SeriesQuery(
     "states",
-    "sum by (dag_id, pool, state) (max without (instance, pod) "
+    "sum by (dag_id, pool, queue, state) (max without (instance, pod) "
     '(airflow_task_instances{airflow="$airflow", state=~"scheduled|queued|running"}))',
     "tasks that wait and run",
     DataOrigin.API,
     MINUTE,
 )
+WORKER_SLOTS_OVER_TIME = SeriesQuery(
+    "worker_slots_over_time",
+    'max by (worker) (airflow_celery_worker_slots{airflow="$airflow"})',
+    "slots of each Celery worker while it answered",
+    DataOrigin.CELERY,
+)
+WORKER_QUEUES = at_end(
+    "worker_queues",
+    'max by (worker, queue) (max_over_time(airflow_celery_worker_queue_info{airflow="$airflow"}[$window]))',
+    "queues that each Celery worker consumed",
+    DataOrigin.CELERY,
+)
 RANKING_RELEASE = (3, 2)
-LIMITS = (RELEASE, EXECUTOR, SLOTS, POOL_SLOTS, MAX_ACTIVE_TASKS, MAX_ACTIVE_RUNS, WORKER_SLOTS)
+WORKERS = (WORKER_SLOTS_OVER_TIME, WORKER_QUEUES)
+LIMITS = (RELEASE, EXECUTOR, SLOTS, POOL_SLOTS, MAX_ACTIVE_TASKS, MAX_ACTIVE_RUNS, *WORKERS)
 TRIES = (ENDED, RUN_SECONDS, STATES)
 FACTS = (RUNNING, WORK, STRETCH, TASK_CPUS, HOST_CPU, HOST_CPUS, TRY_CPU)
 
@@ -116,11 +125,24 @@ def simulate_changes(
     limits: ObservedLimits, recording: Recording, changes: Sequence[WhatIf], facts: MachineFacts
 ) -> WhatIfReport:
     """The report on a recording."""
+    limits = replace(limits, unseen_queues=find_unseen(recording, limits))
     timeline = build_timeline(limits)
     settings = timeline[-1][1]
-    notes = [*describe_data(recording, settings, changes), *describe_rules(recording, limits, changes)]
+    notes = [
+        *describe_data(recording, settings, changes),
+        *describe_workers(limits, changes),
+        *describe_rules(recording, limits, changes),
+    ]
     recording.tries = recording.tries[-MAX_TRIES:]
     return WhatIfReport(compare(recording, timeline, changes, facts), settings, notes)
+
+
+def find_unseen(recording: Recording, limits: ObservedLimits) -> frozenset[str]:
+    """Queues of which no worker was seen, though their tries ran."""
+    if not limits.workers or not all(worker.queues for worker in limits.workers):
+        return frozenset()
+    served = frozenset().union(*(worker.queues for worker in limits.workers))
+    return frozenset(one.queue for one in recording.tries) - served
 
 
 def ask(client: Asker, times: ReadWindow, airflow: str, queries: Sequence[SeriesQuery]) -> AirflowHistory:
@@ -141,9 +163,21 @@ def get_limits(seen: AirflowHistory, *, exact: bool) -> ObservedLimits:
         {series.labels.get("pool", ""): series.points for series in seen.list(POOL_SLOTS)},
         seen.by_dag(MAX_ACTIVE_TASKS) if exact else {},
         seen.by_dag(MAX_ACTIVE_RUNS) if exact else {},
-        list(seen.by(WORKER_SLOTS, "worker").values()),
-        release >= RANKING_RELEASE,
+        list_workers(seen),
+        ranks_tasks_of_runs=release >= RANKING_RELEASE,
     )
+
+
+def list_workers(seen: AirflowHistory) -> list[ObservedWorker]:
+    """The workers of Celery, with their slots while they answered and the queues that they consumed."""
+    queues: defaultdict[str, set[str]] = defaultdict(set)
+    for worker, queue in seen.by(WORKER_QUEUES, "worker", "queue"):
+        queues[worker].add(queue)
+    return [
+        ObservedWorker(name, series.points, frozenset(queues[name]))
+        for series in seen.list(WORKER_SLOTS_OVER_TIME)
+        for name in [series.labels.get("worker", "")]
+    ]
 
 
 def get_facts(seen: AirflowHistory) -> MachineFacts:
@@ -159,29 +193,17 @@ def parse_release(version: str) -> tuple[int, ...]:
     return tuple(map(int, parts)) if len(parts) == 2 and all(part.isdigit() for part in parts) else (3, 0)
 
 
-def describe_rules(recording: Recording, limits: ObservedLimits, changes: Sequence[WhatIf]) -> Iterator[str]:
-    """Rules of Airflow that the simulation does not have."""
-    if recording.deferred:
-        yield (
-            f"{recording.deferred:,} tries were deferred for a part of their time: in the simulation they hold their "
-            "slots all the time, so limits look narrower than they are"
-        )
-    if limits.ranks_tasks_of_runs and any(change.name.startswith("max_active_tasks") for change in changes):
-        yield (
-            "from Airflow 3.2 on the scheduler looks only at the first max_active_tasks ready tasks of each run; the "
-            "simulation looks at all, which differs where a full pool holds up the first ones"
-        )
-
-
 def approximate_tries(seen: AirflowHistory) -> Recording:
     """A recording from series."""
 
     def by_dag(query: SeriesQuery) -> dict[str, Mapping[float, float]]:
         return {series.labels.get("dag_id", ""): series.points for series in seen.list(query)}
 
+    labels = ("dag_id", "pool", "queue", "state")
     states = {
-        (series.labels.get("dag_id", ""), series.labels.get("pool", ""), series.labels.get("state", "")): series.points
+        (dag_id, pool, queue, state): series.points
         for series in seen.list(STATES)
+        for dag_id, pool, queue, state in [[series.labels.get(name, "") for name in labels]]
     }
     return approximate(to_dags(by_dag(ENDED), by_dag(RUN_SECONDS), states))
 
@@ -192,21 +214,3 @@ def read_files(path: Path) -> Iterator[bytes]:
     for one in [*sorted(renamed, key=lambda one: -int(one.suffix[1:])), path]:
         with one.open("rb") as file:
             yield from file
-
-
-def describe_data(recording: Recording, settings: SimulatedSettings, changes: Sequence[WhatIf]) -> Iterator[str]:
-    """What limits what the data can say."""
-    if not recording.exact:
-        yield APPROXIMATED
-    if len(recording.tries) > MAX_TRIES:
-        yield f"{len(recording.tries):,} tries ended in the window; the newest {MAX_TRIES:,} are simulated"
-    if recording.unreadable:
-        yield f"{recording.unreadable:,} lines have no start or end, or cannot be read"
-    if recording.exact and recording.without_weights:
-        yield (
-            f"{recording.without_weights:,} tries were written by a release that did not write pool_slots and "
-            "priority_weight: both are taken as 1"
-        )
-    for change in changes:
-        if math.isinf(change.get_current(settings)):
-            yield f"the value of {change.name} is not known or unlimited: it is taken as unlimited"

@@ -63,6 +63,13 @@ WORKER_SLOTS = workers(
     labels=("worker",),
     origin="Celery's remote control: stats, pool.max-concurrency",
 )
+WORKER_QUEUE = workers(
+    "airflow_celery_worker_queue_info",
+    help="Which queues a live worker consumes; value 1",
+    labels=("worker", "queue"),
+    origin="Celery's remote control: active_queues",
+    audience="users of `advise --what-if worker_concurrency=N`, which reads the workers of each queue",
+)
 WORKER_ACTIVE = workers(
     "airflow_celery_worker_active_tasks",
     help="Number of tasks that a worker runs; of a worker that is down, those that it ran when it was last seen",
@@ -99,6 +106,7 @@ FAMILIES = (
     WORKERS,
     WORKER_UP,
     WORKER_SLOTS,
+    WORKER_QUEUE,
     WORKER_ACTIVE,
     WORKER_RESERVED,
     HELD,

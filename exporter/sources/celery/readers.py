@@ -167,6 +167,7 @@ def worker_tables(
         celery.WORKERS: {(queue,): serving[queue] for queue in {*queues, *serving}},
         celery.WORKER_UP: {(worker.name,): float(up[worker.name]) for worker in workers},
         celery.WORKER_SLOTS: {(one.name,): one.slots for one in workers if one.slots is not None and up[one.name]},
+        celery.WORKER_QUEUE: {(one.name, queue): 1 for one in workers if up[one.name] for queue in one.queues},
         celery.WORKER_ACTIVE: {(one.name,): one.active for one in workers if one.active is not None},
         celery.WORKER_RESERVED: {(one.name,): one.reserved for one in workers if one.reserved is not None},
         celery.HELD: {(queue,): tasks for queue, tasks in count_held(one for one in workers if up[one.name]).items()},

@@ -8,9 +8,9 @@ tries of a DAG all last as long as they do on average, and nothing is known of t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.tuning.simulation.recorded import RecordedTry, Recording
 
@@ -31,6 +31,8 @@ class DagSeries:
     """Task instances that were scheduled or queued, by pool."""
     running: Mapping[str, Points]
     """By pool."""
+    queues: Mapping[str, str] = field(default_factory=dict)
+    """The queue of most of its tries, by pool."""
 
 
 def approximate(dags: Iterable[DagSeries]) -> Recording:
@@ -52,7 +54,7 @@ def approximate_dag(dag: DagSeries) -> list[RecordedTry]:
         share = ran.get(pool, 0.0) / everything if everything else 1 / len({*ran, *dag.waiting})
         ended = {moment: value * share for moment, value in dag.ended.items()}
         waits = list_times(ended, dag.waiting.get(pool, {}), dag.running.get(pool, {}))
-        tries += [make_try(dag.dag_id, pool, number, *times, seconds) for number, times in enumerate(waits)]
+        tries += [make_try(dag, pool, number, *times, seconds) for number, times in enumerate(waits)]
     return tries
 
 
@@ -88,26 +90,36 @@ def find_moment(moments: Sequence[float], counts: Sequence[float], wanted: float
     return begin + (end - begin) * (wanted - low) / (high - low)
 
 
-def make_try(dag_id: str, pool: str, number: int, ready_at: float, started_at: float, seconds: float) -> RecordedTry:
+def make_try(dag: DagSeries, pool: str, number: int, ready_at: float, started_at: float, seconds: float) -> RecordedTry:
     """A try, as the only one of a run: nothing is known of runs."""
+    queue = dag.queues.get(pool, "")
     return RecordedTry(
-        dag_id, f"{pool} {number}", "", -1, 1, ready_at, started_at, started_at + seconds, pool, 1, 1, "", 0.0
+        dag.dag_id, f"{pool} {number}", "", -1, 1, ready_at, started_at, started_at + seconds, pool, 1, 1, queue, 0.0
     )
 
 
 def to_dags(
     ended: Mapping[str, Points],
     run_seconds: Mapping[str, Points],
-    states: Mapping[tuple[str, str, str], Points],
+    states: Mapping[tuple[str, str, str, str], Points],
 ) -> list[DagSeries]:
-    """Series by DAG; `states` are numbers of task instances by DAG, pool and state."""
+    """Series by DAG; `states` are numbers of task instances by DAG, pool, queue and state."""
     waiting: defaultdict[str, defaultdict[str, defaultdict[float, float]]] = nested()
     running: defaultdict[str, defaultdict[str, defaultdict[float, float]]] = nested()
-    for (dag_id, pool, state), points in states.items():
+    queues: defaultdict[str, defaultdict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
+    for (dag_id, pool, queue, state), points in states.items():
+        queues[dag_id][pool][queue] += round(sum(points.values()))
         for moment, value in points.items():
             (running if state == "running" else waiting)[dag_id][pool][moment] += value
     return [
-        DagSeries(dag_id, points, run_seconds.get(dag_id, {}), waiting[dag_id], running[dag_id])
+        DagSeries(
+            dag_id,
+            points,
+            run_seconds.get(dag_id, {}),
+            waiting[dag_id],
+            running[dag_id],
+            {pool: counts.most_common(1)[0][0] for pool, counts in queues[dag_id].items()},
+        )
         for dag_id, points in ended.items()
     ]
 

@@ -11,9 +11,14 @@ from exporter.tuning.simulation.settings import SimulatedSettings
 
 WITH_OBJECT = ("pool", "max_active_tasks", "max_active_runs")
 """Settings of a pool or of a DAG."""
-WITHOUT_OBJECT = ("parallelism", "worker_concurrency")
+WITH_OR_WITHOUT = ("worker_concurrency",)
+"""Settings of the whole Airflow, or of the workers of one queue."""
+WITHOUT_OBJECT = ("parallelism",)
 """Settings of the whole Airflow."""
-FORMS = "pool:NAME=N, max_active_tasks:DAG=N, max_active_runs:DAG=N, parallelism=N, worker_concurrency=N"
+FORMS = (
+    "pool:NAME=N, max_active_tasks:DAG=N, max_active_runs:DAG=N, parallelism=N, worker_concurrency=N, "
+    "worker_concurrency:QUEUE=N"
+)
 
 
 class ChangeError(ValueError):
@@ -46,9 +51,7 @@ class WhatIf:
         if self.setting == "parallelism":
             return settings.parallelism
         if self.setting == "worker_concurrency":
-            return max(
-                (one.concurrency for one in settings.workers.values()), default=settings.default_workers.concurrency
-            )
+            return get_concurrency(settings, self.object)
         limits = {
             "pool": settings.pools,
             "max_active_tasks": settings.max_active_tasks,
@@ -60,6 +63,8 @@ class WhatIf:
         """Whether a try is under this limit."""
         if self.setting == "pool":
             return one.pool == self.object
+        if self.setting == "worker_concurrency" and self.object:
+            return one.queue == self.object
         return not self.object or one.dag_id == self.object
 
 
@@ -67,9 +72,9 @@ def parse_change(text: str) -> WhatIf:
     """Read a change. Raises ChangeError with what is wrong."""
     name, found, number = text.partition("=")
     setting, _, target = name.strip().partition(":")
-    if setting not in WITH_OBJECT + WITHOUT_OBJECT or not found:
+    if setting not in WITH_OBJECT + WITH_OR_WITHOUT + WITHOUT_OBJECT or not found:
         raise ChangeError(f"{text!r} is not a change that can be simulated: use one of {FORMS}")
-    if (setting in WITH_OBJECT) != bool(target):
+    if setting not in WITH_OR_WITHOUT and (setting in WITH_OBJECT) != bool(target):
         needs = "needs the name of a pool or DAG" if setting in WITH_OBJECT else "has no object"
         raise ChangeError(f"{text!r}: {setting} {needs}: use one of {FORMS}")
     try:
@@ -96,11 +101,32 @@ def set_parallelism(settings: SimulatedSettings, change: WhatIf) -> SimulatedSet
     return replace(settings, parallelism=change.value, default_workers=workers)
 
 
+def get_concurrency(settings: SimulatedSettings, queue: str) -> float:
+    """The highest worker_concurrency of those that serve a queue, or of all; infinite where no worker is known."""
+    if settings.celery_workers is not None:
+        known = [one for one in settings.celery_workers if not queue or one.serves(queue)]
+        return max((one.concurrency for one in known if not math.isinf(one.concurrency)), default=math.inf)
+    if queue:
+        return settings.get_workers(queue).concurrency
+    return max((one.concurrency for one in settings.workers.values()), default=settings.default_workers.concurrency)
+
+
 def set_concurrency(settings: SimulatedSettings, change: WhatIf) -> SimulatedSettings:
-    """Another worker_concurrency: of all workers."""
-    workers = {queue: replace(one, concurrency=change.value) for queue, one in settings.workers.items()}
+    """Another worker_concurrency: of all workers, or of those that serve a queue."""
+    if settings.celery_workers is not None:
+        changed = [
+            replace(one, concurrency=change.value)
+            if not math.isinf(one.concurrency) and (not change.object or one.serves(change.object))
+            else one
+            for one in settings.celery_workers
+        ]
+        return replace(settings, celery_workers=changed)
+    workers = {
+        queue: replace(one, concurrency=change.value) if change.object in ("", queue) else one
+        for queue, one in settings.workers.items()
+    }
     default = settings.default_workers
-    if not settings.is_local and not math.isinf(default.concurrency):
+    if not settings.is_local and not math.isinf(default.concurrency) and change.object not in workers:
         default = replace(default, concurrency=change.value)
     return replace(settings, workers=workers, default_workers=default)
 

@@ -8,7 +8,6 @@ machines have room for, there are two answers: one if they have it, and one if t
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,8 +15,8 @@ from exporter.tuning.simulation.change import WhatIf, apply_all
 from exporter.tuning.simulation.dependencies import find_dependencies
 from exporter.tuning.simulation.recorded import RecordedTry, Recording
 from exporter.tuning.simulation.replay import Work, build_work
-from exporter.tuning.simulation.settings import SimulatedSettings
 from exporter.tuning.simulation.simulation import Simulation
+from exporter.tuning.simulation.starts import Timeline, find_starts
 from exporter.tuning.slowdown.fit import USUAL, FittedSlowdown, MachineFacts, fit_bins, fit_slowdown
 from exporter.tuning.slowdown.model import Slowdown
 from exporter.tuning.slowdown.observed import get_highest_demand, measure_work
@@ -38,9 +37,6 @@ MAX_CALIBRATED = 20_000
 """Tries with which they are tried."""
 BEYOND, MAX_BEYOND = 1.1, 0.02
 """More than that many times what was seen at once is unknown, if it is so for more than that part of the time."""
-
-Timeline = Sequence[tuple[float, SimulatedSettings]]
-"""Settings with the times from which they held; the first ones held from the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +120,7 @@ def compare(
         return WhatIfResult(changes, (), unknown, 0.0, refusal=refuse_data(known, unknown))
     facts = facts or MachineFacts()
     fitted = fit_slowdown(recording.tries, facts) if recording.exact else fit_bins(facts.bins)
-    recording = replace(recording, starts=find_starts(recording, get_worker_slots(timeline)))
+    recording = replace(recording, starts=find_starts(recording, timeline))
     seen = take_apart(recording, fitted.slowdown)
     timeline = set_loop(timeline, calibrate(seen, timeline, fitted.slowdown))
     changed = [(at, apply_all(changes, one)) for at, one in timeline]
@@ -207,30 +203,6 @@ def calibrate(recording: Recording, timeline: Timeline, slowdown: Slowdown) -> f
 def set_loop(timeline: Timeline, loop_seconds: float) -> Timeline:
     """The settings with another time between two looks of the scheduler."""
     return [(at, replace(settings, loop_seconds=loop_seconds)) for at, settings in timeline]
-
-
-def get_worker_slots(timeline: Timeline) -> float:
-    """The fewest tries that the workers ran at once in the window."""
-    return min(one.default_workers.concurrency * len(one.default_workers.machines) for _, one in timeline)
-
-
-def find_starts(recording: Recording, slots: float) -> list[float]:
-    """What each start costs when a worker is free: as long as the try was queued, if one was free.
-
-    Of the others it is taken to be what it costs the tenth of all tries that was queued for the shortest time.
-    """
-    queued = [one.queued_seconds or 0.0 for one in recording.tries]
-    usual = sorted(queued)[len(queued) // 10] if queued else 0.0
-    begins = sorted(one.started_at - seconds for one, seconds in zip(recording.tries, queued, strict=True))
-    ends = sorted(one.ended_at for one in recording.tries)
-
-    def is_free(moment: float) -> bool:
-        return bisect_right(begins, moment) - bisect_right(ends, moment) <= slots
-
-    return [
-        seconds if is_free(one.started_at - seconds) else min(seconds, usual)
-        for one, seconds in zip(recording.tries, queued, strict=True)
-    ]
 
 
 def measure(

@@ -6,10 +6,21 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exporter.tuning.simulation.settings import QueueWorkers, SimulatedSettings
+from exporter.tuning.simulation.settings import CeleryWorker, QueueWorkers, SimulatedSettings
 
 Points = Mapping[float, float]
 """Values of a series by time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedWorker:
+    """One worker of Celery."""
+
+    name: str
+    slots: Points
+    """While it answered."""
+    queues: frozenset[str] = frozenset()
+    """Those that it consumes; empty where that is not known: then it is taken to consume all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +35,10 @@ class ObservedLimits:
     pools: Mapping[str, Points] = field(default_factory=dict)
     max_active_tasks: Mapping[str, float] = field(default_factory=dict)
     max_active_runs: Mapping[str, float] = field(default_factory=dict)
-    worker_slots: Sequence[float] = ()
-    """Of each Celery worker."""
+    workers: Sequence[ObservedWorker] = ()
+    """Of Celery."""
+    unseen_queues: frozenset[str] = frozenset()
+    """Queues of tries that ran, of which no worker was seen: there is no limit for them."""
     ranks_tasks_of_runs: bool = False
     """Whether the scheduler looks at the first max_active_tasks ready task instances of a run only (Airflow 3.2 on)."""
 
@@ -34,13 +47,40 @@ class ObservedLimits:
         """Whether it is the LocalExecutor of Airflow 3, which queues tries itself."""
         return self.airflow_major >= 3 and self.executor.rpartition(".")[2] == "LocalExecutor"
 
+    @property
+    def readings(self) -> Sequence[float]:
+        """The times at which workers were read."""
+        return sorted({moment for worker in self.workers for moment in worker.slots})
+
 
 def build_timeline(limits: ObservedLimits) -> list[tuple[float, SimulatedSettings]]:
     """The settings, with the times from which they held; the first ones held from the start."""
-    moments = {-math.inf}
+    moments = {-math.inf, *find_worker_changes(limits)}
     for points in (limits.parallelism, *limits.pools.values()):
         moments |= set(find_changes(points))
     return [(moment, build_settings(limits, moment)) for moment in sorted(moments)]
+
+
+def find_worker_changes(limits: ObservedLimits) -> Iterable[float]:
+    """The times at which workers came, went, or had another number of slots."""
+    previous: list[float | None] | None = None
+    for moment in limits.readings:
+        found = [worker.slots.get(moment) for worker in limits.workers]
+        if previous is not None and found != previous:
+            yield moment
+        previous = found
+
+
+def list_workers(limits: ObservedLimits, moment: float) -> list[CeleryWorker] | None:
+    """The workers that answered when they were read last; None where none was ever seen."""
+    readings = limits.readings
+    if not readings:
+        return None
+    read_at = max((one for one in readings if one <= moment), default=readings[0])
+    found = [CeleryWorker(one.name, one.slots[read_at], one.queues) for one in limits.workers if read_at in one.slots]
+    if limits.unseen_queues:
+        found.append(CeleryWorker("unseen", math.inf, limits.unseen_queues))
+    return found
 
 
 def build_settings(limits: ObservedLimits, moment: float) -> SimulatedSettings:
@@ -49,15 +89,13 @@ def build_settings(limits: ObservedLimits, moment: float) -> SimulatedSettings:
     workers = QueueWorkers()
     if limits.is_local:
         workers = QueueWorkers(parallelism)
-    elif limits.worker_slots:
-        count = len(limits.worker_slots)
-        workers = QueueWorkers(round(sum(limits.worker_slots) / count), (0,) * count)
     return SimulatedSettings(
         parallelism=parallelism,
         pools={name: get_value(points, moment) for name, points in limits.pools.items()},
         max_active_tasks=limits.max_active_tasks,
         max_active_runs=limits.max_active_runs,
         default_workers=workers,
+        celery_workers=None if limits.is_local else list_workers(limits, moment),
         counts_tasks_per_run=limits.airflow_major >= 3,
         is_local=limits.is_local,
     )

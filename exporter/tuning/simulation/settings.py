@@ -29,6 +29,22 @@ class QueueWorkers:
 
 
 @dataclass(frozen=True, slots=True)
+class CeleryWorker:
+    """One worker of Celery."""
+
+    name: str
+    concurrency: float
+    """Tries that it runs at once."""
+    queues: frozenset[str] = frozenset()
+    """Those that it serves; empty: all."""
+    machine: int = 0
+
+    def serves(self, queue: str) -> bool:
+        """Whether it runs tries of a queue."""
+        return not self.queues or queue in self.queues
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedSettings:
     """The limits of an Airflow. A pool, DAG or task that is missing has no limit; infinite means unlimited."""
 
@@ -44,6 +60,8 @@ class SimulatedSettings:
     workers: Mapping[str, QueueWorkers] = field(default_factory=dict)
     """By queue; queues that are missing share `default_workers`."""
     default_workers: QueueWorkers = field(default_factory=QueueWorkers)
+    celery_workers: Sequence[CeleryWorker] | None = None
+    """Workers that differ, or that share some of their queues; then `workers` and `default_workers` do not count."""
     counts_tasks_per_run: bool = True
     """Whether max_active_tasks holds for each run (Airflow 3) and not for all runs of a DAG."""
     is_local: bool = False

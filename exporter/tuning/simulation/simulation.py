@@ -141,7 +141,7 @@ class Simulation:
         queued = self.scheduler.look()
         for one in queued:
             one.queued_at = self.now
-            self.executor.get_group(one.queue).waiting.append(one)
+            self.executor.get_group(one.queue).add(one)
         if queued:
             self._start_tries()
             if self.scheduler.ready_count:

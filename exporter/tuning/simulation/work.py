@@ -79,6 +79,8 @@ class SimulatedTry:
     """Tries of `after` that have not ended."""
     machine: int = 0
     """The number of the machine on which it runs."""
+    worker: str = ""
+    """The worker that runs it."""
     phase: int = 0
     """The number of the phase that it is in."""
 

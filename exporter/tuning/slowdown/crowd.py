@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from exporter.tuning.simulation.sharing import SharedResource
-from exporter.tuning.simulation.work import SimulatedTry
+from exporter.tuning.simulation.machines import Resource
 from exporter.tuning.slowdown.model import FULL, SHARES, Slowdown, get_demand
 
 
@@ -18,7 +17,7 @@ class Crowd:
         self._known: dict[tuple[int, ...], list[float]] = {}
         self._demand_since = -math.inf
         self.counts = [0] * len(SHARES)
-        self.resources = [SharedResource[SimulatedTry](math.inf) for _ in SHARES]
+        self.resources = [Resource(math.inf) for _ in SHARES]
         self.seconds_by_demand: dict[float, float] = {}
         """For how long tries wanted this many CPUs."""
 
@@ -27,7 +26,7 @@ class Crowd:
         """How many times as long a start takes now: it needs the CPU."""
         return self.resources[FULL].slowdown
 
-    def change(self, now: float, level: int, number: int) -> Iterator[SharedResource[SimulatedTry]]:
+    def change(self, now: float, level: int, number: int) -> Iterator[Resource]:
         """Note that tries of a level started, or ended; those resources whose rate changes."""
         self._note_demand(now)
         self.counts[level] += number

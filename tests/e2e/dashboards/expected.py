@@ -150,6 +150,7 @@ EMPTY: Mapping[str, str] = {
     "rule airflow_task:quiet_run_seconds": BUSY,
     "rule airflow_object:waited_seconds": NOTHING_WAITS,
     "rule airflow:dag_runs_due": "no run is due in the next minute",
+    "rule airflow_minute:dag_runs_due": "no run is due in the next minute",
     "rule airflow_dag:retry_delay_seconds_by_class": NO_COSTS,
     "rule airflow_dag:task_tries_recovered_by_class:increase15m": NO_COSTS,
     "rule airflow_dag:short_tries": FEW_ATTEMPTS,

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from exporter.commands.advise.observe import ReadWindow
-from exporter.commands.advise.what_if import APPROXIMATED, FACTS, LIMITS, TRIES, WhatIfReport, make_what_if
+from exporter.commands.advise.what_if import FACTS, LIMITS, TRIES, WhatIfReport, make_what_if
+from exporter.commands.advise.what_if_notes import APPROXIMATED
 from exporter.commands.advise.what_if_texts import describe_slowdown
 from exporter.tuning.queries import STEP
 from exporter.tuning.series import PointSeries
@@ -34,6 +35,8 @@ class FakePrometheus:
             "release": [PointSeries({"version": "3.3.2"}, {WINDOW.end: 1})],
             "executor": [PointSeries({"executor": "CeleryExecutor"}, {WINDOW.end: 1})],
             "slots": [PointSeries({}, {BEGIN: 16})],
+            "worker_slots_over_time": [PointSeries({"worker": "one"}, {BEGIN: 100})],
+            "worker_queues": [PointSeries({"worker": "one", "queue": "default"}, {WINDOW.end: 1})],
             "pool_slots": [PointSeries({"pool": POOL}, {BEGIN: slots})],
         }
         for dag in read_series(list(tries)) if tries else ():
@@ -42,7 +45,8 @@ class FakePrometheus:
             self.answers.setdefault("run_seconds", []).append(PointSeries(labels, dag.run_seconds))
             for state, pools in (("running", dag.running), ("queued", dag.waiting)):
                 self.answers.setdefault("states", []).extend(
-                    PointSeries({**labels, "pool": pool, "state": state}, points) for pool, points in pools.items()
+                    PointSeries({**labels, "pool": pool, "queue": "default", "state": state}, points)
+                    for pool, points in pools.items()
                 )
 
     def query(self, expression: str, at: float) -> list[PointSeries]:
@@ -191,3 +195,20 @@ def test_the_cpus_of_machines_and_of_tries_are_read(events: Path) -> None:
     assert (fitted.basis, fitted.slowdown.capacity) == ("cpus", 3.5)
     assert "if full" not in report.render("text"), "it is known what the machines have room for"
     assert json.loads(report.render("json"))["slowdown"] == {"basis": "cpus", "capacity": 3.5, "unit": "cpus"}
+
+
+def test_what_is_not_known_of_workers_is_said(events: Path) -> None:
+    prometheus = FakePrometheus(3)
+
+    def get_notes(change: str = "worker_concurrency=4") -> str:
+        return " ".join(make_what_if(prometheus, WINDOW, "a", [change], str(events)).notes)
+
+    prometheus.answers["worker_queues"] = []
+    assert "which queues the workers consume is not known: each is taken to consume all" in get_notes()
+    prometheus.answers["worker_queues"] = [PointSeries({"worker": "one", "queue": "heavy"}, {WINDOW.end: 1})]
+    assert "no worker that consumes default was seen: tasks of these queues are taken to start at once" in get_notes()
+    del prometheus.answers["worker_slots_over_time"]
+    assert "no worker of Celery was seen: their slots are taken as unlimited" in get_notes()
+    prometheus.answers["executor"] = [PointSeries({"executor": "LocalExecutor"}, {WINDOW.end: 1})]
+    assert "the LocalExecutor has no worker_concurrency: change parallelism instead" in get_notes()
+    assert get_notes("pool:forklifts=6") == ""

@@ -97,6 +97,11 @@ class TestWorkers:
         assert get(tables, celery.WORKERS) == {("default",): 1, ("heavy",): 2, ("nobody",): 0}
         assert get(tables, celery.WORKER_UP) == {("celery@one",): 1, ("celery@two",): 1}
         assert get(tables, celery.WORKER_SLOTS) == {("celery@one",): 4, ("celery@two",): 2}
+        assert get(tables, celery.WORKER_QUEUE) == {
+            ("celery@one", "default"): 1,
+            ("celery@one", "heavy"): 1,
+            ("celery@two", "heavy"): 1,
+        }
         assert get(tables, celery.WORKER_ACTIVE) == {("celery@one",): 3, ("celery@two",): 2}
         assert get(tables, celery.WORKER_RESERVED) == {("celery@one",): 1, ("celery@two",): 0}
         assert get(tables, celery.VISIBILITY_TIMEOUT) == {(): 21_600.0}
@@ -167,6 +172,7 @@ class TestWorkers:
         assert get(tables, celery.WORKER_UP) == {("celery@one",): 0}
         assert get(tables, celery.WORKER_ACTIVE) == {("celery@one",): 3}
         assert get(tables, celery.WORKER_SLOTS) == {}
+        assert get(tables, celery.WORKER_QUEUE) == {}
         assert get(tables, celery.WORKERS) == {("default",): 0}
         clock.now = 4_000.0
         assert get(reader.read().tables, celery.WORKER_UP) == {}

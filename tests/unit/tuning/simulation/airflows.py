@@ -104,7 +104,7 @@ def write_lines(tries: list[SimulatedTry]) -> list[bytes]:
 
 def read_series(tries: list[SimulatedTry]) -> list[DagSeries]:
     """What the exporter would have read every minute."""
-    states: defaultdict[tuple[str, str, str], dict[float, float]] = defaultdict(dict)
+    states: defaultdict[tuple[str, str, str, str], dict[float, float]] = defaultdict(dict)
     ended: defaultdict[str, defaultdict[float, float]] = defaultdict(lambda: defaultdict(float))
     seconds: defaultdict[str, defaultdict[float, float]] = defaultdict(lambda: defaultdict(float))
     moments = [BEGIN + STEP * number for number in range(int((tries[-1].ended_at - BEGIN) / STEP) + 30)]
@@ -116,7 +116,7 @@ def read_series(tries: list[SimulatedTry]) -> list[DagSeries]:
         for moment in moments:
             if one.ready_at <= moment < one.ended_at:
                 state = "scheduled" if moment < one.queued_at else "queued" if moment < one.started_at else "running"
-                points = states[dag_id, one.pool, state]
+                points = states[dag_id, one.pool, one.queue, state]
                 points[moment] = points.get(moment, 0) + 1
     full = {dag_id: {moment: counts[moment] for moment in moments} for dag_id, counts in ended.items()}
     return to_dags(full, seconds, states)

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from exporter.tuning.simulation.change import ChangeError, WhatIf, apply_all, parse_change
-from exporter.tuning.simulation.comparison import MIN_TRIES, compare, find_starts
+from exporter.tuning.simulation.comparison import MIN_TRIES, compare
 from exporter.tuning.simulation.recorded import RecordedTry, Recording
 from exporter.tuning.simulation.settings import QueueWorkers, SimulatedSettings
+from exporter.tuning.simulation.starts import find_starts
 from tests.unit.tuning.simulation.airflows import BEGIN, run_airflow
 
 REAL = SimulatedSettings(parallelism=16, pools={"forklifts": 3}, loop_seconds=1, start_seconds=0.7)
@@ -159,11 +160,17 @@ def test_what_is_missing_before_the_window_does_not_count_as_an_error() -> None:
     assert compare(late, [(0, known)], [change]).error < 0.05 < compare(blind, [(0, known)], [change]).error
 
 
+def at_all_times(slots: float) -> list[tuple[float, SimulatedSettings]]:
+    return [(0, SimulatedSettings(default_workers=QueueWorkers(slots)))]
+
+
 def test_each_start_costs_what_it_did_unless_no_worker_was_free() -> None:
     def make(ready_at: float, started_at: float, ended_at: float) -> RecordedTry:
         return RecordedTry("d", "r", "t", -1, 1, ready_at, started_at, ended_at, "p", 1, 1, "q", started_at - ready_at)
 
     tries = [make(0, 1, 10), make(2, 4, 12), make(3, 12, 20), make(30, 33, 40)]
-    assert find_starts(Recording(tries), 2) == [1, 2, 1, 3], "when the third was queued, both workers were busy"
-    assert find_starts(Recording(tries), 3) == [1, 2, 9, 3]
-    assert find_starts(Recording(), 3) == []
+    assert find_starts(Recording(tries), at_all_times(2)) == [1, 2, 1, 3], (
+        "when the third was queued, both workers were busy"
+    )
+    assert find_starts(Recording(tries), at_all_times(3)) == [1, 2, 9, 3]
+    assert find_starts(Recording(), at_all_times(3)) == []
