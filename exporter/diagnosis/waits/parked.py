@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import ActiveTaskInstance
+from exporter.diagnosis.waits.external import ExternalWaits
 from exporter.diagnosis.waits.running import NO_PAST, GetPast, describe_past, get_long_limit
 from exporter.diagnosis.words import format_seconds
 
@@ -51,6 +52,8 @@ class ParkedContext:
     """When rescheduled sensors first checked, by DAG, run, task and map index: Airflow 3 renews the start."""
     failure_classes: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """The class of the last failed try, by DAG and task."""
+    external: ExternalWaits = field(default_factory=dict)
+    """What is known of sensors that wait for another DAG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,11 @@ def describe_parked(row: ActiveTaskInstance, reason: Reason, context: ParkedCont
     past = context.get_past(row.dag_id, row.task_id)
     elapsed = context.now - begun if (begun := get_begin(row, context)) is not None else 0.0
     details = describe_trigger(row, context) if reason is reasons.TRIGGER else describe_sensor(row)
+    waits = context.external.get((row.dag_id, row.run_id, row.task_id, row.map_index))
+    if waits is not None and not details.escalated:
+        details = ParkedDetails([*details.facts, *waits.facts], waits.suggestion, waits.escalated)
+    if details.escalated:
+        return details
     limit = get_long_limit(past)
     if limit is None and elapsed > LONG_WAIT_SECONDS:
         details.facts.append(f"for {format_seconds(elapsed)}, longer than {format_seconds(LONG_WAIT_SECONDS)}")

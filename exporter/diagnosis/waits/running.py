@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
+from exporter.diagnosis.waits.external import ExternalWaits
 from exporter.diagnosis.words import format_seconds
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class RunningTasks:
     """DAG and task of the tries on this machine that are not active, by UUID or key."""
     lacks_slots: bool = False
     """Whether others wait for a slot of an executor or a worker."""
+    external: ExternalWaits = field(default_factory=dict)
+    """What is known of sensors that wait for another DAG."""
 
 
 class Suspicion(NamedTuple):
@@ -192,7 +195,11 @@ def check_sensor(row: ActiveTaskInstance, elapsed: float, past: Past, running: R
     if running.lacks_slots:
         facts.append("others wait for a slot of the executor or of a worker")
     text = f"Use mode='reschedule' or deferrable=True for {row.dag_id}.{row.task_id}: it then waits without a slot."
-    return make(row, reasons.POLLS, facts, text, escalated=is_long or crowded or running.lacks_slots)
+    escalated = is_long or crowded or running.lacks_slots
+    if (waits := running.external.get((row.dag_id, row.run_id, row.task_id, row.map_index))) is not None:
+        facts += waits.facts
+        text, escalated = f"{waits.suggestion} {text}", escalated or waits.escalated
+    return make(row, reasons.POLLS, facts, text, escalated=escalated)
 
 
 def find_orphans(running: RunningTasks, machine: Machine, active: set[str]) -> Iterator[Suspicion]:

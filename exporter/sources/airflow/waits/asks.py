@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from exporter.diagnosis.waits.external import ExternalDag
 from exporter.sources.airflow.api.airflow_api import AirflowApi
 from exporter.sources.airflow.api.details.dag_tasks import Task, read_dag_tasks
 from exporter.sources.airflow.api.details.event_logs import Pause, read_last_pause
+from exporter.sources.airflow.api.details.external_dag import read_external_dag
 from exporter.sources.airflow.api.objects.dag_runs import DagRun, read_newest_runs
 from exporter.sources.airflow.api.objects.dependencies import read_unmet_dependencies
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance, read_run_tasks
@@ -36,6 +38,8 @@ class Asks(NamedTuple):
     """The newest runs of a DAG, newest first."""
     last_pause: Callable[[str], Pause | None]
     """How a DAG was paused or unpaused last."""
+    external_dag: Callable[[str, str, str, int], ExternalDag | None] = lambda *_: None
+    """What a sensor waits for: by DAG, run, task and map index."""
 
 
 def make_asks(airflow: AirflowApi) -> Asks:
@@ -46,6 +50,7 @@ def make_asks(airflow: AirflowApi) -> Asks:
         tasks=partial(read_dag_tasks, airflow),
         newest_runs=lambda dag_id: read_newest_runs(airflow, dag_id, limit=RUNS_BEFORE),
         last_pause=partial(read_last_pause, airflow),
+        external_dag=partial(read_external_dag, airflow),
     )
 
 

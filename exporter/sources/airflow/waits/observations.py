@@ -8,6 +8,7 @@ from exporter.diagnosis import reasons
 from exporter.diagnosis.findings import Observations
 from exporter.diagnosis.situation import ActiveTaskInstance, Situation
 from exporter.diagnosis.waits.dags import explain_dags
+from exporter.diagnosis.waits.external import ExternalWaits, SensorKey
 from exporter.diagnosis.waits.parked import ParkedContext, RetryRule, Triggerers
 from exporter.diagnosis.waits.running import Machine, RunningTasks, Suspicion, find_suspicious, get_process_key
 from exporter.diagnosis.waits.waiting import Waiting
@@ -15,6 +16,7 @@ from exporter.metrics.reading import Memory
 from exporter.sources.airflow.shared import AirflowState
 from exporter.sources.airflow.waits.asks import Asks, ask_tasks
 from exporter.sources.airflow.waits.dag_facts import DagFacts
+from exporter.sources.airflow.waits.external_dags import find_external_waits
 from exporter.sources.airflow.waits.past import TaskPast
 from exporter.sources.airflow.waits.questions import QuestionBudget
 from exporter.sources.airflow.waits.stalled_runs import StalledRuns
@@ -41,7 +43,7 @@ class Observer:
         self._dags = DagFacts(questions, asks, shared, complete=complete)
         self.past = TaskPast(memory, shared.directory)
         """What tasks took in the past."""
-        self._first_checks: dict[tuple[str, str, str, int], float] = {}
+        self._first_checks: dict[SensorKey, float] = {}
         self._unconfirmed: frozenset[tuple[str, str]] = frozenset()
         self._processes: dict[str, tuple[str, str]] = {}
         """DAG and task of the processes on the machine that were tries of this Airflow at some time, by their key."""
@@ -50,14 +52,18 @@ class Observer:
         """The observations; `is_new` says whether the situation was not looked at before."""
         self.past.take(self._shared.ended_tries)
         schedules = self._dags.gather(situation.now)
+        checks = self._note_first_checks(situation)
+        external = find_external_waits(situation, checks, self._questions, self._asks)
         return Observations(
             stalls=self._stalled.explain(situation, is_new=is_new),
             blocked=list(explain_dags(schedules)) if schedules is not None else (),
-            suspicions=self._find_suspicious(situation, waiting, is_new=is_new),
-            parked=self._describe_parked(situation),
+            suspicions=self._find_suspicious(situation, waiting, external, is_new=is_new),
+            parked=self._describe_parked(situation, checks, external),
         )
 
-    def _find_suspicious(self, situation: Situation, waiting: Waiting, *, is_new: bool) -> list[Suspicion]:
+    def _find_suspicious(
+        self, situation: Situation, waiting: Waiting, external: ExternalWaits, *, is_new: bool
+    ) -> list[Suspicion]:
         machine = self._shared.directory.get_machine()
         running = RunningTasks(
             situation.now,
@@ -67,6 +73,7 @@ class Observer:
             find_crowded_pools(waiting),
             self._name_processes(machine, situation.tasks) if machine is not None else {},
             waits_for_slots(waiting),
+            external,
         )
         found = list(find_suspicious(running))
         known = self._unconfirmed
@@ -88,7 +95,9 @@ class Observer:
         self._processes = known
         return known
 
-    def _describe_parked(self, situation: Situation) -> ParkedContext:
+    def _describe_parked(
+        self, situation: Situation, checks: Mapping[SensorKey, float], external: ExternalWaits
+    ) -> ParkedContext:
         shared, diagnosis = self._shared, self._shared.directory.diagnosis
         classes: dict[tuple[str, str], str] = {}
         for failed in diagnosis.failed_tries if diagnosis is not None else ():
@@ -100,13 +109,14 @@ class Observer:
             None if alive is None else Triggerers(alive, shared.triggerer_capacity),
             sum(row.state == "deferred" for row in situation.tasks),
             self._read_retry_rules(situation),
-            self._note_first_checks(situation),
+            checks,
             classes,
+            external,
         )
 
-    def _note_first_checks(self, situation: Situation) -> Mapping[tuple[str, str, str, int], float]:
+    def _note_first_checks(self, situation: Situation) -> dict[SensorKey, float]:
         """When rescheduled sensors were first seen to check; between two checks they have other active states."""
-        found: dict[tuple[str, str, str, int], float] = {}
+        found: dict[SensorKey, float] = {}
         for row in situation.tasks:
             if row.state == "up_for_reschedule" or "Sensor" in row.operator:
                 key = (row.dag_id, row.run_id, row.task_id, row.map_index)
