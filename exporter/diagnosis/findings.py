@@ -247,7 +247,8 @@ class _Findings:
         """Add a DAG that does not run."""
         finding = self.get(blocked.reason, blocked.object)
         finding.blocked += 1
-        finding.dags[blocked.dag_id] += 1
+        if blocked.dag_id:
+            finding.dags[blocked.dag_id] += 1
         finding.note_since(blocked.since)
         finding.add_facts(blocked.facts, blocked.suggestion, escalated=blocked.escalated)
 

@@ -83,6 +83,7 @@ class Blocked(NamedTuple):
     """A DAG that does not run."""
 
     dag_id: str
+    """Empty for a file of which no DAG is known."""
     reason: Reason
     object: str
     facts: Sequence[str]
@@ -109,6 +110,16 @@ def explain_dags(schedules: Schedules) -> Iterator[Blocked]:
             found = Blocked(dag_id, reasons.ASSET, held.asset, held.facts, held.suggestion, held.since)
         if found is not None:
             yield found
+    yield from find_unknown_files(schedules)
+
+
+def find_unknown_files(schedules: Schedules) -> Iterator[Blocked]:
+    """Files that cannot be imported and of which Airflow knows no DAG yet: what was just deployed does not appear."""
+    known = {(dag.bundle, dag.file) for dag in schedules.dags.values()}
+    for _, file in sorted(schedules.broken_files - known) if schedules.complete else ():
+        facts = [f"import error in {file}, and Airflow knows no DAG of it"]
+        text = f"Fix the import error of {file} (shown in Airflow as an import error); its DAGs then appear."
+        yield Blocked("", reasons.FILE_BROKEN, file, facts, text)
 
 
 def explain_dag(

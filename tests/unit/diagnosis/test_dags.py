@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from exporter.diagnosis.findings import Observations, build_findings
 from exporter.diagnosis.waits.assets import AssetState, ProducerRun
 from exporter.diagnosis.waits.dags import AutoPause, Blocked, Schedules, explain_dags
+from exporter.diagnosis.waits.waiting import Waiting
 from exporter.sources.airflow.api.objects.dags import Dag
-from tests.unit.diagnosis.rows import NOW, run
+from tests.unit.diagnosis.rows import NOW, run, situation
 
 
 def dag(**more: Any) -> Dag:
@@ -55,6 +57,17 @@ def test_an_inferred_pause_says_which_permission_would_make_it_certain() -> None
 )
 def test_a_broken_file_is_the_reason_even_if_the_dag_became_stale(change: dict[str, Any], broken: Any) -> None:
     assert reasons_of(explain(dag(**change), broken_files=broken)) == [("orders", "file_broken", "orders.py")]
+
+
+def test_a_broken_file_without_a_known_dag_is_named_unless_dags_are_hidden() -> None:
+    broken = frozenset({("", "orders.py"), ("", "new.py")})
+    found = explain(dag(), broken_files=broken)
+    assert reasons_of(found) == [("orders", "file_broken", "orders.py"), ("", "file_broken", "new.py")]
+    assert found[1].facts == ["import error in new.py, and Airflow knows no DAG of it"]
+    given = situation()
+    [finding] = build_findings(given, Waiting([], []), Observations(blocked=found[1:]))
+    assert (finding.title, finding.dags) == ("1 DAG does not run (file new.py)", {})
+    assert len(explain(dag(), broken_files=broken, complete=False)) == 1
 
 
 def test_a_file_that_is_not_parsed_while_others_are() -> None:

@@ -180,7 +180,7 @@ def wait_tables(
     return {
         waits.WAITING_TASKS: Counter((row.dag_id, reason.name) for row, reason in waiting.tasks),
         waits.WAITING_RUNS: Counter(chain(waiting_runs, stalled)),
-        waits.DAG_BLOCKED: {(one.dag_id, one.reason.name): 1 for one in more.blocked},
+        waits.DAG_BLOCKED: {(one.dag_id, one.reason.name): 1 for one in more.blocked if one.dag_id},
         waits.SUSPICIOUS_TASKS: Counter((one.dag_id, one.reason.name) for one in more.suspicions),
         waits.OBJECT_WAITING: {labels: one.tasks for one, labels in named if one.tasks},
         waits.OBJECT_WAITING_SINCE: {labels: one.since for one, labels in named if one.since is not None},
