@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from exporter.diagnosis.holders import Holders
 from exporter.diagnosis.reasons import DATABASE, SCHEDULER, SENSOR, Patience, Reason
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
-from exporter.diagnosis.suggestions import suggest
+from exporter.diagnosis.suggestions import reconcile, suggest
 from exporter.diagnosis.waits.dags import Blocked
 from exporter.diagnosis.waits.database import Obstacle
 from exporter.diagnosis.waits.parked import PARKED, ParkedContext, describe_parked, get_begin
@@ -287,6 +287,7 @@ def build_findings(situation: Situation, waiting: Waiting, more: Observations = 
     for finding in findings.found.values():
         holders.describe(finding)
         finding.suggestion = finding.suggestion or suggest(finding)
+    reconcile(findings.found.values())
     return sort_findings(findings.found.values())
 
 

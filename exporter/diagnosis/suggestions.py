@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from exporter.diagnosis import reasons
@@ -89,6 +90,18 @@ def suggest_for_dag(finding: Finding) -> str:
         case reasons.DAG_REMOVED:
             return f"Bring back the file that has {name} (or correct its import error), or delete the DAG in Airflow."
     return ""
+
+
+def reconcile(findings: Collection[Finding]) -> None:
+    """Advise no more tasks at once where running ones lack CPU already."""
+    if not any(one.reason is reasons.STARVED_OF_CPU for one in findings):
+        return
+    for finding in findings:
+        if finding.reason in (reasons.PARALLELISM, reasons.WORKERS_FULL):
+            finding.suggestion = (
+                "Add CPUs or machines first: running tasks lack CPU already (starved_of_cpu), so more of them at once "
+                "would only make all slower."
+            )
 
 
 def suggest_capacity(finding: Finding) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-from exporter.diagnosis.findings import Finding, build_findings
-from exporter.diagnosis.reasons import MAX_ACTIVE_TIS
+from exporter.diagnosis.findings import Finding, Observations, build_findings
+from exporter.diagnosis.reasons import MAX_ACTIVE_TIS, STARVED_OF_CPU
 from exporter.diagnosis.report import Diagnosis, to_json
 from exporter.diagnosis.situation import Situation, Workers
+from exporter.diagnosis.waits.running import Suspicion
 from exporter.diagnosis.waits.waiting import Waiting, explain
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
@@ -145,6 +146,15 @@ def test_what_the_local_executor_of_airflow_3_has_queued_is_behind_its_slots_and
     rows = [task("running", "a"), task("running", "b"), *(task("queued", name) for name in "cde")]
     [finding] = find(situation(*rows, parallelism=2.0, executors=("LocalExecutor",)))
     assert (finding.reason.name, finding.tasks, finding.limit, finding.used) == ("parallelism", 3, 2, 2)
+
+
+def test_more_tasks_at_once_are_not_advised_where_running_ones_lack_cpu() -> None:
+    given = situation(task("running", "a"), task("queued", "b"), parallelism=1.0, executors=("LocalExecutor",))
+    starved = Suspicion("orders", "a", STARVED_OF_CPU, ["0.20 CPUs instead of 0.90 as in the past"], "Run fewer tasks.")
+    for suspicions, first in (([], "Raise parallelism from 1 to 2"), ([starved], "Add CPUs or machines first")):
+        found = build_findings(given, explain(given), Observations(suspicions=suspicions))
+        [finding] = [one for one in found if one.reason.name == "parallelism"]
+        assert finding.suggestion.startswith(first)
 
 
 def test_a_queue_in_which_nothing_runs_while_others_work_is_named() -> None:
