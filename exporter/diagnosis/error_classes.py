@@ -70,7 +70,8 @@ DEPENDENCY = ErrorClass(
 )
 CONFIGURATION = ErrorClass(
     "configuration",
-    "Something that the task needs does not exist: a connection, a variable, a module, a file, a command.",
+    "Something that the task needs does not exist or may not be used: a connection, a variable, a module, a file, "
+    "a command.",
     "connections, variables, packages and files of the workers",
     "Create the connection, variable or file, or install the package on all workers; retries do not help.",
     False,

@@ -85,7 +85,7 @@ def is_python_mistake(name: str) -> bool:
 
 def find_program(program: str, command: str) -> bool:
     """Whether a command runs a program."""
-    return re.search(rf"{PROGRAM_START}(?:{program})(?=\s|\Z)", command) is not None
+    return re.search(rf"{PROGRAM_START}(?:{program})(?=[\s'\"]|\Z)", command) is not None
 
 
 DATABASES = (
@@ -172,6 +172,7 @@ RULES = (
               r"TemplateNotFound\w*|NoSectionError|NoOptionError|ImageNotFound|MissingSchema|InvalidSchema|"
               r"InvalidU(?:RL|rl)\w*|UnsupportedProtocol|LocationParseError"),
     # ---- network
+    ErrorRule(S, "ProtocolError", module="xmlrpc"),
     ErrorRule(N, "TimeoutError", words=r"Errno 110\b"),
     ErrorRule(N, r"\w*Connect(?:ion\w*)?Error|BrokenPipeError|gaierror|herror|MaxRetryError|NameResolutionError|"
               r"Connect(?:ion)?Timeout(?:Error)?|\w*ProtocolError|\w*Disconnected\w*|IncompleteRead\w*|"
@@ -235,8 +236,8 @@ RULES = (
     ErrorRule(X, words=r"Received SIGSEGV|Segmentation fault|\(core dumped\)|Fatal Python error"),
     ErrorRule(N, words="connect.{0,80}: Connection timed out|ETIMEDOUT"),
     ErrorRule(T, words="AirflowTaskTimeout|execution[_ ]timeout|timed[- ]out|time-?out (?:was )?(?:expired|exceeded|"
-              "reached|error)|(?:Read|Query|Socket|Request|Connection)Timeout|deadline exceeded|Gateway Time-?out|"
-              "max(?:imum)? (?:number of )?attempts (?:reached|exceeded)"),
+              "reached|error|waiting|after)|(?:Read|Query|Socket|Request|Connection)Timeout|deadline exceeded|"
+              "Gateway Time-?out|max(?:imum)? (?:number of )?attempts (?:reached|exceeded)"),
     ErrorRule(D, words="OperationalError|too many (?:clients|connections)|remaining connection slots|deadlock|"
               r"database is locked|ORA-\d{4,5}|SQL compilation error|relation .{1,200} does not exist|"
               r"Lock wait timeout|permission denied for (?:schema|table|relation|database|sequence|function|view)|"
@@ -244,7 +245,8 @@ RULES = (
               r"ERROR \d{4} \(\w{5}\)|Database Error in (?:model|test|seed|snapshot)"),
     ErrorRule(N, words="Connection (?:refused|reset|aborted|closed|was closed|lost)|(?:Could|Can) ?not resolve|"
               "Name or service not known|Temporary failure in name resolution|No route to host|"
-              r"network is unreachable|ECONN\w+|ENOTFOUND|EAI_AGAIN|CERTIFICATE_VERIFY_FAILED|SSL.{0,30}(?:handshake|"
+              r"network is unreachable|ECONN\w+|ENOTFOUND|EAI_AGAIN|NXDOMAIN|(?:Cannot|Could not|Failed to) connect to|"
+              "Tunnel connection failed|CERTIFICATE_VERIFY_FAILED|SSL.{0,30}(?:handshake|"
               "alert)|EOF occurred in violation of protocol|Empty reply from server|code 407 from proxy"),
     ErrorRule(S, words=r"(?:\b(?:HTTP|status(?:[ _]code)?)\b|returned error:)\D{0,12}\b[45]\d\d\b|\A[45]\d\d:|"
               r"\b(?:40[1349]|429|50[0234])\b[: ]+(?:Client|Server|Unauthorized|Forbidden|Not Found|Conflict|Too Many|"

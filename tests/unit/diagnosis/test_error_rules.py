@@ -58,6 +58,7 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
     # credentials
     (raised("NoCredentialsError", module="botocore.exceptions"), raised("DefaultCredentialsError")),
     # network
+    (raised("ProtocolError", "<ProtocolError for x/RPC2: 404 Not Found>", "xmlrpc.client"),),
     (raised("TimeoutError", "[Errno 110] Connection timed out"),),
     (
         raised("ConnectionRefusedError"),

@@ -14,6 +14,8 @@ from exporter.sources.airflow.failing.tracebacks import find_chains, make_error
 FAILED_EVENT = "Task failed with exception"
 """Beginning of the message with which Airflow logs the exception that ended a try."""
 BAD_LEVELS = ("error", "critical")
+STDERR = "task.stderr"
+"""The logger of what programs write to their error stream, which Airflow 3 calls errors."""
 MAX_COMPLAINTS, MAX_SAID = 10, 60
 """Last lines that are looked at: errors, and all."""
 MAX_COMMAND = 4_000
@@ -68,7 +70,11 @@ def read_evidence(tail: str, major: int) -> Evidence:
 def list_said(messages: Iterable[Message]) -> Iterator[str]:
     """What the task and its commands wrote, without errors and without what Airflow says of itself."""
     for message in messages:
-        if message.level in BAD_LEVELS or AIRFLOWS_OWN.match(message.origin) or COMMAND.match(message.text):
+        if (
+            (message.level in BAD_LEVELS and message.origin != STDERR)
+            or AIRFLOWS_OWN.match(message.origin)
+            or COMMAND.match(message.text)
+        ):
             continue
         yield from (message.text, *message.more)
 

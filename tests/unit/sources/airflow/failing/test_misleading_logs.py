@@ -107,6 +107,14 @@ def test_a_task_that_is_no_longer_in_its_dag_is_a_matter_of_configuration() -> N
         assert classify(read_evidence(write_3(log), 3)).name == "configuration"
 
 
+def test_what_a_program_wrote_to_its_error_stream_explains_its_exit_code() -> None:
+    failed = Raised(
+        "subprocess.CalledProcessError", "Command './load' returned non-zero exit status 1.", "subprocess.py"
+    )
+    said = Line("write error: No space left on device", "error", more={"logger": "task.stderr"})
+    assert classify(read_evidence(write_3(fail(failed, before=[said])), 3)).name == "disk"
+
+
 def test_a_log_that_only_warns_says_nothing_of_a_failure() -> None:
     log = [Line("Connection refused, retrying", "warning"), Line("loaded 10 rows")]
     assert classes_of(log) == ("unknown", "unknown")
