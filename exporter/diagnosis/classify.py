@@ -83,8 +83,10 @@ def _classify_without_exception(evidence: Evidence) -> ErrorClass:
     by_code = _find_code(evidence.exit_code)
     if by_words is classes.MEMORY or by_code is None:
         by_code = by_words
-    if by_code is not None:
+    if by_code is not None and not (evidence.stops and by_code is not classes.KILLED):
         return by_code
+    if evidence.stops:
+        return classes.KILLED
     return classes.UNKNOWN if evidence.exit_code in (None, 0) else classes.COMMAND
 
 

@@ -36,12 +36,14 @@ class Evidence:
     """What the log says of the command that was run."""
     output: Sequence[RaisedError] = ()
     """The exceptions that a command wrote, in the order of `chain`."""
+    stops: bool = False
+    """Whether the log stops amid the work, without the lines with which Airflow ends each log of a try."""
     out_of_memory: bool = False
     """Whether the kernel killed a process of the task for lack of memory: it explains a kill, not an exception."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing speaks of a failure."""
+        """Whether nothing speaks of a failure. A log that stops may have its last lines later."""
         return not self.chain and self.exit_code is None and not self.out_of_memory and not self.complaints
 
 

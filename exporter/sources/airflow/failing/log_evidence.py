@@ -31,6 +31,11 @@ AIRFLOWS_OWN = re.compile(
 """Files (2.x) and loggers (3.x) of messages by Airflow itself, which name DAGs and tasks but no cause."""
 COMMAND = re.compile(r"(?:Running command|Spark-Submit cmd|Executing cmd): ")
 """Beginning of the message that holds the command that is run."""
+END = re.compile(
+    rf"{FAILED_EVENT}|Task exited|Process (?:exited|terminated)|::group::Post|Marking task as|\W*Received SIG|"
+    "Task killed|Server indicated|Detected (?:a )?zombie|.*heartbeat timeout"
+)
+"""Messages with which Airflow ends the log of a try, whatever ended it."""
 OUTLIVED = re.compile(r"heartbeat|zombie|shouldn't be running|[Tt]ask killed|externally|SIGTERM")
 """Error messages after which no exception of before explains the end of a try."""
 SEVERAL_LINES = re.compile(r"\\n")
@@ -63,8 +68,19 @@ def read_evidence(tail: str, major: int) -> Evidence:
         # A log format of the users' own, in which levels cannot be recognized.
         chain = output[:MAX_ERRORS]
     return Evidence(
-        chain, code, join(complaints[-MAX_COMPLAINTS:]), join(said[-MAX_SAID:]), find_command(messages), output
+        chain,
+        code,
+        join(complaints[-MAX_COMPLAINTS:]),
+        join(said[-MAX_SAID:]),
+        find_command(messages),
+        output,
+        stops=stops_amid_work(messages),
     )
+
+
+def stops_amid_work(messages: Sequence[Message]) -> bool:
+    """Whether a log whose messages can be read lacks its end."""
+    return any(message.level for message in messages) and not any(END.match(message.text) for message in messages)
 
 
 def list_said(messages: Iterable[Message]) -> Iterator[str]:
@@ -99,7 +115,7 @@ def find_chain(messages: Sequence[Message], code: int | None) -> Sequence[Raised
     """
     bad = [message for message in messages if message.level in BAD_LEVELS]
     ending = [message for message in bad if message.text.startswith(FAILED_EVENT)]
-    if not ending and code is not None and code < 0:
+    if not ending and ((code is not None and code < 0) or stops_amid_work(messages)):
         return ()
     for message in reversed(ending or bad):
         if message.errors:

@@ -8,7 +8,7 @@ import pytest
 
 from exporter.diagnosis.classify import classify
 from exporter.sources.airflow.failing.log_evidence import read_evidence
-from tests.unit.sources.airflow.failing.written_logs import Line, Raised, classes_of, fail, write_2, write_3
+from tests.unit.sources.airflow.failing.written_logs import Line, Raised, classes_of, fail, own, write_2, write_3
 
 KEY = Raised("KeyError", "'customer'")
 REFUSED = Raised("ConnectionRefusedError", "[Errno 111] Connection refused", "socket.py")
@@ -116,8 +116,19 @@ def test_what_a_program_wrote_to_its_error_stream_explains_its_exit_code() -> No
 
 
 def test_a_log_that_only_warns_says_nothing_of_a_failure() -> None:
-    log = [Line("Connection refused, retrying", "warning"), Line("loaded 10 rows")]
+    log = [Line("Connection refused, retrying", "warning"), Line("loaded 10 rows"), own("::group::Post Execute")]
     assert classes_of(log) == ("unknown", "unknown")
+
+
+def test_a_log_that_stops_amid_the_work_is_one_of_a_process_that_was_ended() -> None:
+    log = [own("::group::Pre Execute"), LOGGED, Line("No space left on device", "error"), Line("loaded 10 rows")]
+    assert classify(read_evidence(write_2(log), 2)).name == "killed"
+    assert classify(read_evidence(write_3(log), 3)).name == "killed"
+
+
+def test_a_log_that_cannot_be_read_line_by_line_says_nothing() -> None:
+    assert classify(read_evidence("12:00 INFO loaded 10 rows\n12:01 INFO loaded 20 rows\n", 2)).name == "unknown"
+    assert classify(read_evidence("", 3)).name == "unknown"
 
 
 def test_what_a_program_writes_to_its_error_stream_is_no_error_of_the_task() -> None:
