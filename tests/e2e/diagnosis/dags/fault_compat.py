@@ -19,6 +19,7 @@ except ImportError:  # Airflow 2
     from airflow.operators.python import get_current_context
 
 from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.sensors.external_task import ExternalTaskSensor
 from airflow.providers.standard.sensors.python import PythonSensor
 
 try:
@@ -56,6 +57,7 @@ __all__ = [
     "Asset",
     "BaseOperator",
     "BashOperator",
+    "ExternalTaskSensor",
     "PythonSensor",
     "TimeDeltaTrigger",
     "declare",

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fault_compat import Asset, BaseOperator, PythonSensor, TimeDeltaTrigger, declare, task, timedelta
+from fault_compat import (
+    Asset,
+    BaseOperator,
+    ExternalTaskSensor,
+    PythonSensor,
+    TimeDeltaTrigger,
+    declare,
+    task,
+    timedelta,
+)
 
 DAY = timedelta(days=1)
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -38,6 +47,32 @@ with declare("on_past", schedule=DAY, start_date=TODAY - 4 * DAY, catchup=True):
         raise FileNotFoundError("the first of them fails")
 
     follow()
+
+with declare("on_downstream", schedule=DAY, start_date=TODAY - 3 * DAY, catchup=True):
+
+    @task(wait_for_downstream=True)
+    def begin():
+        return None
+
+    @task
+    def end():
+        raise FileNotFoundError("the first of them fails")
+
+    begin() >> end()
+
+with declare("asleep"):
+    task(task_id="sleep")(lambda: None)()
+
+with declare("waits_for_asleep"):
+    ExternalTaskSensor(task_id="wait", external_dag_id="asleep", mode="reschedule", poke_interval=25, timeout=86_400)
+
+with declare("retries_while_paused"):
+
+    @task(retries=3, retry_delay=timedelta(seconds=20))
+    def fail_again():
+        raise TimeoutError("fails, and is retried")
+
+    fail_again()
 
 for kind in ("paused", "failed"):
     made = Asset(f"e2e://{kind}")

@@ -19,6 +19,8 @@ PAST_RUNS = 6
 MEGABYTES = (20, 80, 180, 300, 450, 650)
 """What a task that leaks takes, run by run."""
 SLOW_FILE = "AirflowDagFileParseSlow"
+BROKEN = "AirflowImportErrors"
+ASLEEP = starting("waits_for_asleep")
 RESCHEDULED = starting("rescheduled_sensor")
 DEFERRED = starting("deferred_task")
 LONG = 360.0
@@ -77,6 +79,24 @@ def fail_first_day(play: Play) -> None:
     play.wait_tasks("on_past", "failed")
 
 
+def fail_downstream(play: Play) -> None:
+    """What comes after a task fails on the first of several days; the task waits for it on the second."""
+    play.pause("on_downstream", False)
+    play.wait_tasks("on_downstream", "failed")
+
+
+def pause_during_retry(play: Play) -> None:
+    """A DAG is paused while its task waits for a retry."""
+    play.start("retries_while_paused")
+    play.wait_tasks("retries_while_paused", "up_for_retry")
+    play.pause("retries_while_paused")
+
+
+def deploy_broken_file(play: Play) -> None:
+    """A new file cannot be imported, so that none of its DAGs appears."""
+    play.order("new_file")
+
+
 def kill_supervisor(play: Play) -> None:
     """The process that supervises a task is killed; the task goes on without it."""
     play.start("loses_its_supervisor")
@@ -133,6 +153,12 @@ WAITS = (
     make_fault("a task that hangs", "hangs", "sometimes_hangs", "execution_timeout", let_hang),
     make_fault("a killed supervisor", "orphan no_heartbeat", "loses_its_supervisor", "process", kill_supervisor),
     make_fault("depends_on_past", "past", "on_past", "clear", fail_first_day),
+    make_fault("wait_for_downstream", "past", "on_downstream end", "wait_for_downstream", fail_downstream),
+    make_fault("a paused DAG with a retry", "dag_paused", "retries_while_paused", "unpause", pause_during_retry, None),
+    make_fault("a new file that is broken", "file_broken", "new_file.py", "import error", deploy_broken_file, BROKEN),
+    make_fault(
+        "a sensor waits for a paused DAG", "sensor", "waits_for_asleep.wait asleep", "unpause", ASLEEP, seconds=LONG
+    ),
     make_fault("a paused producer", "asset", "consumer_of_paused paused_producer", "unpause", pause_producer),
     make_fault("a failed producer", "asset", "consumer_of_failed failed_producer", "producer", fail_producer),
     make_fault("runs skipped", "slower_than_schedule", "slow_for_its_schedule", "schedule", run_too_slowly),

@@ -1,0 +1,8 @@
+"""A DAG file that was just deployed, and needs a package that is not there: on order."""
+
+from __future__ import annotations
+
+from fault_compat import ORDERS
+
+if (ORDERS / "new_file").exists():
+    import no_such_package  # noqa: F401
