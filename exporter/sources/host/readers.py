@@ -230,7 +230,7 @@ def compute_pss(group: Iterable[Process]) -> float | None:
         if process.pss is not None:
             proportional += process.pss
             resident += process.stat.rss
-        elif process.pss_read_at >= 0:
+        elif process.pss_read.cycle >= 0:
             return None
         else:
             not_read += process.stat.rss

@@ -19,6 +19,7 @@ from exporter.metrics.reading import ReaderError
 from exporter.sources.host import readers
 from exporter.sources.host.proc import files, procfs
 from exporter.sources.host.proc.procfs import UnreadableError
+from exporter.sources.host.processes.process import NEVER_READ
 from tests.integration.host.watch import Watch
 
 TREES: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "host" / "trees.json").read_text())
@@ -253,5 +254,5 @@ def test_memory_that_was_not_read_yet_is_extrapolated(watch: Watch) -> None:
         watch.tree.add(pid, 1, *SCHEDULER, rss=1000, pss=400)
     watch.full_scan()
     group = [process for process, _ in watch.source._process_table.list_owned()]
-    group[1].pss, group[1].pss_read_at = None, -1
+    group[1].pss, group[1].pss_read = None, NEVER_READ
     assert readers.compute_pss(group) == 800 * 1024

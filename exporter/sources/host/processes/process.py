@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from exporter.sources.host.proc.procfs import GONE, Stat, UnreadableError
 from exporter.sources.host.processes.owners import Owner
 from exporter.sources.host.processes.titles import ProcessTitle
@@ -10,6 +12,18 @@ ALL_READABLE: dict[str, str] = {}
 """Shared by all processes without unreadable files, to save memory. It stays empty."""
 SLOW_SCAN_EVERY = 6
 """Values that rarely change are read in one of this many scans."""
+
+
+class PssReading(NamedTuple):
+    """When proportional memory was read, and what the process was like then."""
+
+    cycle: int
+    rss: int
+    """Resident pages; -1 to read it again in any case."""
+    faults: int
+
+
+NEVER_READ = PssReading(-1, -1, 0)
 
 
 class Process:
@@ -23,6 +37,7 @@ class Process:
         "cmdline_hash",
         "depth",
         "details_read_at",
+        "details_stale",
         "fd_limit",
         "fds",
         "helper",
@@ -30,8 +45,7 @@ class Process:
         "owner",
         "previous_title",
         "pss",
-        "pss_read_at",
-        "pss_stale",
+        "pss_read",
         "read_bytes",
         "scans",
         "stat",
@@ -65,8 +79,8 @@ class Process:
         self.scans = 0
         self.was_active = True
         """Whether it was active since the scan before."""
-        self.pss_stale = True
-        """Whether it was active since its proportional memory was last read."""
+        self.details_stale = True
+        """Whether it was active since status and descriptors were last read."""
         self.children_ended: tuple[Process, ...] = ()
         """Exited descendants that it waited for since its children's CPU was last counted."""
         self.anonymous = 0
@@ -80,8 +94,8 @@ class Process:
         """Inode of its network namespace; None until it was read."""
         self.details_read_at = -1
         """Cycle in which status and descriptors were last read."""
-        self.pss_read_at = -1
-        """Cycle in which its proportional memory was last read."""
+        self.pss_read = NEVER_READ
+        """When its proportional memory was last read."""
         self.unreadable = ALL_READABLE
         """Why a file is not readable, by file."""
 

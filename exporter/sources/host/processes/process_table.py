@@ -151,7 +151,7 @@ class ProcessTable:
         process.previous_title = process.title
         process.was_active = stat is not old and old[4:] != stat[4:]
         if process.was_active:
-            process.pss_stale = True
+            process.details_stale = True
             (process.owner or self.other_processes).add_cpu(stat.own_ticks - old.own_ticks)
         elif self._quick:
             return
