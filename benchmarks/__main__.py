@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "statsd": ("--quick", "--rates", "2500", "--climb", "10000", "--seconds", "1", "--dags", "100"),
     "poll": ("--quick",),
     "host": ("--sizes", "100", "--seconds", "10", "--no-goals"),
+    "idle": ("--seconds", "10", "--processes", "150", "--no-goals"),
     "diagnosis": ("--quick",),
     "database": ("--smoke",),
     "celery": ("--smoke",),

@@ -51,17 +51,17 @@ class Cost(NamedTuple):
 
 
 @contextmanager
-def start_sleepers(number: int) -> Iterator[None]:
+def start_sleepers(number: int, titles: Sequence[str] = TITLES) -> Iterator[None]:
     """Processes that wait for input that never comes, and end when their parent ends, as it does with us."""
     script = (
         "import os, sys\n"
-        f"titles = {TITLES!r}\n"
+        f"titles = {tuple(titles)!r}\n"
         "silence, _ = os.pipe()\n"
         "os.set_inheritable(silence, True)\n"
         f"for n in range({number}):\n"
         "    if os.fork() == 0:\n"
         "        os.dup2(silence, 0)\n"
-        "        os.execv('/bin/cat', [titles[n % 4].format(number=n)])\n"
+        "        os.execv('/bin/cat', [titles[n % len(titles)].format(number=n)])\n"
         "print('ready', flush=True)\n"
         "sys.stdin.read()\n"
     )

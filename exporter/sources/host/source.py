@@ -122,9 +122,10 @@ class HostSource:
         self._note_ends()
 
     def _note_ends(self) -> None:
-        """After each scan: hand over which tries the kernel killed."""
-        count = read_count(self._settings.procfs)
-        for kill in self._memory_kills.note(self._process_table.ended_tries, count):
+        """After each scan: hand over which tries the kernel killed. Its count is not read while there are no tries."""
+        ended = self._process_table.ended_tries
+        count = read_count(self._settings.procfs) if ended or self.tries.list_running() else None
+        for kill in self._memory_kills.note(ended, count):
             self._directory.record_memory_kill(kill)
 
     def _find_clients(self, clients: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], str]:

@@ -14,8 +14,10 @@ import pytest
 
 from exporter.config.settings import AirflowSettings, HostSettings
 from exporter.sources.directory import Directory, TaskKey
+from exporter.sources.host.processes.memory_kills import read_count
 from exporter.sources.host.source import HostSource
 from tests.integration.host.session import list_session
+from tests.integration.host.watch import Watch
 
 STAGE = Path(__file__).parent / "stage.py"
 LIMIT = 96 * 1024**2
@@ -63,6 +65,27 @@ def read_until(source: HostSource, ended: Callable[[], bool]) -> None:
             due = time.monotonic() + INTERVAL
             left -= ended()
         time.sleep(0.1)
+
+
+def test_a_try_that_the_kernel_kills_is_recorded_and_without_tries_its_count_is_not_read(watch: Watch) -> None:
+    vmstat = watch.tree.folder / "vmstat"
+    vmstat.write_text("pswpin 1\noom_kill 3\n")
+    with patch("exporter.sources.host.source.read_count", wraps=read_count) as counted:
+        watch.full_scan()
+        watch.quick_scan()
+        assert counted.call_count == 0
+        watch.tree.add(10, 1, "airflow scheduler")
+        watch.tree.add(11, 10, f"airflow worker -- {UUIDS['exhaust']}")
+        watch.full_scan()
+        assert counted.call_count == 1
+        vmstat.write_text("pswpin 1\noom_kill 4\n")
+        watch.tree.end(11)
+        watch.full_scan()
+        assert counted.call_count == 2
+        watch.full_scan()
+        assert counted.call_count == 2
+    watch.directory.record_try("dag", "exhaust", UUIDS["exhaust"])
+    assert watch.directory.has_memory_kill(TaskKey("dag", "exhaust"), 0.0, time.time())
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ class Watch:
         self.tree.add(1, 0, "init")
         self.directory = Directory()
         settings = HostSettings(machine=False, procfs=folder)
-        self.source = HostSource(settings, AirflowSettings(), self.directory if named else None)
+        self.source = HostSource(settings, AirflowSettings(), self.directory if named else None, self.directory)
         self.processes, self.tasks = self.source.readers
         self.sums: defaultdict[tuple[str, Labels], float] = defaultdict(float)
         self.observed: list[tuple[str, Labels, float]] = []

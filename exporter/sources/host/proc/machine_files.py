@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from exporter.sources.host.proc.procfs import MalformedError, parse_fields
@@ -22,6 +23,8 @@ LOCAL_FILESYSTEMS = frozenset(
 """Filesystem types that are read. A network filesystem may take minutes to answer, or never answer."""
 IGNORED_MOUNTS = ("/proc", "/sys", "/dev", "/run", "/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/")
 ESCAPE = re.compile(rb"\\([0-7]{3})")
+MAX_CGROUP_TEXTS = 200
+"""Different contents of /proc/PID/cgroup whose groups are cached."""
 UNLIMITED = 2**60
 """Bytes. With cgroup v1 the kernel writes a number above this if there is no limit."""
 
@@ -105,9 +108,13 @@ def parse_quota(text: bytes) -> float:
         raise MalformedError("cpu.max") from error
 
 
-def parse_cgroups(text: bytes) -> dict[str, str]:
-    """Control groups of a process by v1 controller, from /proc/PID/cgroup; the v2 group has the empty name."""
-    found = {}
+@lru_cache(maxsize=MAX_CGROUP_TEXTS)
+def parse_cgroups(text: bytes) -> Mapping[str, str]:
+    """Control groups of a process by v1 controller, from /proc/PID/cgroup; the v2 group has the empty name.
+
+    Cached, because most processes are in the same groups.
+    """
+    found: dict[str, str] = {}
     for line in text.decode(errors="replace").splitlines():
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
         if path.startswith("/"):
