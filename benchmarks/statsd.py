@@ -7,8 +7,8 @@ else the sender is what gives way first. Without --peer there is nothing to comp
 missed.
 
 Each dialect is a part of its own, and so are the `figures` that hold whatever the load: --parts chooses some of them.
---cold measures something else: what a line costs that is new (statsd_cold.py); so does --real: lines of recorded
-Airflows at the rates at which they come (statsd_real.py).
+--cold measures something else: what a line costs that is new (statsd_cold.py); so do --real: lines of recorded Airflows
+at the rates at which they come (statsd_real.py), and --scrapes: scrapes by a real Prometheus (statsd_scrapes.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from typing import NamedTuple
 from benchmarks.statsd_cold import DAGS, measure_cold
 from benchmarks.statsd_real import measure_real
 from benchmarks.statsd_report import Figures, Holding, Result, find_missed, write_figures, write_row
+from benchmarks.statsd_scrapes import find_missed_scrapes, measure_scrapes, write_scrapes
 from benchmarks.statsd_subjects import (
     MAPPING,
     Loss,
@@ -87,7 +88,7 @@ class Bench:
         self.dags = dags
         self.seconds = seconds
         self._climb = climb
-        self._folder = folder
+        self.folder = folder
         self.program = compile_sender(folder)
         self._traffic: dict[tuple[str, bool, int], tuple[Path, int]] = {}
 
@@ -95,7 +96,7 @@ class Bench:
         """The file with what so many DAGs send once, and its datagrams."""
         key = dialect, packed, dags or self.dags
         if key not in self._traffic:
-            path = self._folder / f"traffic-{'-'.join(map(str, key))}"
+            path = self.folder / f"traffic-{'-'.join(map(str, key))}"
             self._traffic[key] = path, write_traffic(path, list_events(key[2]), dialect, packed=packed)
         return self._traffic[key]
 
@@ -207,6 +208,18 @@ def report_real(sides: dict[str, Run], seconds: float, words: Sequence[str]) -> 
         return report_missed(list(measure_real(Path(folder), sides, seconds, words)))
 
 
+def report_scrapes(bench: Bench, sides: dict[str, Run], seconds: float) -> int:
+    """Measure scrapes by a real Prometheus, and say whether the goal was missed."""
+    with ExitStack() as stack:
+        mapping = [f"--statsd.mapping-config={MAPPING}"]
+        subjects = {side: stack.enter_context(run(LARGE, mapping)) for side, run in sides.items()}
+        for subject in subjects.values():
+            bench.warm(subject, dags=round(LINES_DAGS * bench.dags))
+        found = measure_scrapes(bench.folder, subjects, seconds)
+    print("\n".join(write_scrapes(found)))
+    return report_missed(list(find_missed_scrapes(found)))
+
+
 def report_missed(missed: Sequence[str]) -> int:
     """Print the goals that were missed; returns the exit code."""
     print("\nEvery goal is met." if not missed else "\nMissed:\n" + "\n".join(missed))
@@ -229,6 +242,7 @@ def main() -> int:
     parser.add_argument("--cold", action="store_true", help="what new lines cost, and nothing else")
     parser.add_argument("--real", action="store_true", help="recorded lines at real rates, and nothing else")
     parser.add_argument("--loads", action="append", default=[], help="of --real, those with this text in their title")
+    parser.add_argument("--scrapes", action="store_true", help="scrapes by a real Prometheus in PATH, and nothing else")
     parser.add_argument("--quick", action="store_true", help="plain lines, one each, and the figures only")
     options = parser.parse_args()
     dialects = [one for one in SPELLINGS if one in options.parts and (one == "plain" or not options.quick)]
@@ -241,6 +255,8 @@ def main() -> int:
         return report_real(sides, options.seconds, options.loads)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), options.dags, options.seconds, options.climb)
+        if options.scrapes:
+            return report_scrapes(bench, sides, 10 * options.seconds)
         print("| load | ours, µs a line | lost | scrapes | peer, µs a line | lost | scrapes | ratio |")
         print("| --- |" + " ---: |" * 7, flush=True)
         results = {}
