@@ -1,7 +1,11 @@
-"""What if on machines that are full: predicted waits and durations, beside those that the change really has."""
+"""What if on machines that are full: predicted waits and durations, beside those that the change really has.
+
+WHAT_IF_SEEDS=9 python -m pytest tests/unit/tuning/simulation/test_full_machines.py
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,6 +17,7 @@ from exporter.tuning.simulation.settings import SimulatedSettings
 from exporter.tuning.slowdown.fit import MachineFacts
 from tests.unit.tuning.simulation.full_machines import POOL, get_mean_run, get_mean_wait, observe, record, run_machines
 
+SEEDS = range(11, 11 + int(os.environ.get("WHAT_IF_SEEDS", "1")))
 TOLERANCE = 0.2
 
 
@@ -50,7 +55,7 @@ def ask(case: Case, seed: int, *, machines_are_seen: bool) -> tuple[WhatIfResult
     return result, result.scopes[1], get_mean_wait(really), get_mean_run(really)
 
 
-@pytest.mark.parametrize("seed", [11, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 20))])
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("case", [*LARGER, *SEEN, *SMALLER], ids=str)
 def test_where_machines_are_seen_waits_and_durations_are_those_that_the_change_has(case: Case, seed: int) -> None:
     result, pool, wait, ran = ask(case, seed, machines_are_seen=True)
@@ -68,7 +73,7 @@ def test_durations_that_stay_would_have_been_a_wrong_answer(case: Case) -> None:
     assert min(pool.after.mean / wait, pool.after.mean_run / ran) < 1 - TOLERANCE
 
 
-@pytest.mark.parametrize("seed", [11, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 20))])
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("case", [*LARGER, *SEEN], ids=str)
 def test_where_machines_are_not_seen_the_truth_lies_between_two_answers(case: Case, seed: int) -> None:
     _, pool, wait, _ = ask(case, seed, machines_are_seen=False)
@@ -76,7 +81,7 @@ def test_where_machines_are_not_seen_the_truth_lies_between_two_answers(case: Ca
     assert 0.95 * pool.after.mean <= wait <= 1.05 * pool.worst.mean
 
 
-@pytest.mark.parametrize("seed", [11, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 20))])
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("case", SMALLER, ids=str)
 def test_where_durations_show_that_tries_hinder_each_other_the_machines_need_not_be_seen(case: Case, seed: int) -> None:
     result, pool, wait, ran = ask(case, seed, machines_are_seen=False)
