@@ -7,10 +7,17 @@ from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import TimeSeries
 from grafana.boards.kit.panel import BLUE, GREY, ORANGE, RED, Query
 from grafana.boards.kit.promql import TASK, largest, pick, total
+from grafana.boards.kit.table import Column, Key, Table
+from grafana.boards.rows.failures import DAG
 
 NO_PODS = "no pod runs a task, or needs kube-state-metrics with --metric-labels-allowlist"
 NOTHING_HAPPENED = "nothing happened, or needs kube-state-metrics"
 EVENTS = {"OOM-killed": RED, "evicted": ORANGE, "restarted": GREY}
+
+
+def of_pods(recorded: str) -> str:
+    """A series of pending pods, by task and reason."""
+    return f"max by(dag_id, task_id, reason) ({pick(recorded)})"
 
 
 def largest_tasks(recorded: str) -> Query:
@@ -52,6 +59,28 @@ def draw_pending(title: str, **labels: str) -> TimeSeries:
     )
 
 
+PENDING_ROW = Row(
+    "Which pods do not start? (Kubernetes)",
+    [
+        draw_pending("Pending pods of tasks"),
+        Table(
+            "Tasks whose pods are pending",
+            "Tasks whose pods Kubernetes has not started, by the reason, and how long the oldest pod waits. The page"
+            " /diagnosis shows these tasks as queued: not_started. Source: Kubernetes.",
+            {"dag_id": DAG, "task_id": Key("Task"), "reason": Key("Reason", width=170)},
+            [
+                Column("Pods", of_pods("airflow_task:pods_pending:count"), decimals=0, width=70),
+                Column(
+                    "Oldest",
+                    f"time() - {of_pods('airflow_task:pods_pending_oldest_created_timestamp_seconds:min')}",
+                    "s",
+                    decimals=0,
+                    width=110,
+                ),
+            ],
+        ).no_value(NOTHING_HAPPENED),
+    ],
+)
 PODS = Row(
     "Pods of tasks (Kubernetes)",
     [

@@ -88,6 +88,8 @@ EMPTY: Mapping[str, str] = {
     "airflow-database: Tables of Airflow G": NO_VACUUM,
     "alert AirflowDatabaseCleanupDue: airflow_database_cleanable_rows": NO_VACUUM,
     "airflow-executor: Kubernetes": KUBERNETES,
+    "airflow-diagnosis: Pending pods of tasks": KUBERNETES,
+    "airflow-diagnosis: Tasks whose pods are pending": KUBERNETES,
     "airflow-task: CPU of pods": KUBERNETES,
     "airflow-task: Memory of pods": KUBERNETES,
     "airflow-task: Memory limit in use": KUBERNETES,
