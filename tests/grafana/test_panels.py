@@ -16,6 +16,8 @@ from tests.grafana.boards import BOARDS, Panel, families, panels, source_sentenc
 FAMILIES = families()
 PANELS = list(panels())
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+PADDING = 24
+"""Pixels of a table's frame."""
 KINDS = {"stat", "timeseries", "bargauge", "table", "xychart", "heatmap"}
 WORDS = {"statsd": "StatsD", "host": "host source"}
 OF_AIRFLOW = re.compile(r"task_instances|active_instances|dag_runs|backfill_runs|last_run_state|task_outcomes")
@@ -140,3 +142,20 @@ def test_a_quantile_is_named_as_a_percentile(panel: Panel) -> None:
         if quantile and legend.startswith("p"):
             assert legend.partition(",")[0].split()[0] == f"p{float(quantile[1] or quantile[2]) * 100:g}"
         assert not re.search(r"\bof 100\b|\bmedian\b", legend)
+
+
+@pytest.mark.parametrize("panel", [panel for panel in PANELS if panel.kind == "table"], ids=str)
+def test_sentences_of_a_table_wrap_and_have_room_on_a_screen_of_1600_pixels(panel: Panel) -> None:
+    """Which setting to change is text of up to 107 characters; columns without a width share what is left."""
+    columns = {
+        one["matcher"]["options"]: {each["id"]: each["value"] for each in one["properties"]}
+        for one in panel.json["fieldConfig"]["overrides"]
+    }
+    names = panel.json["transformations"][2]["options"]["renameByName"]
+    widths = [columns.get(name, {}).get("custom.width", 0) for name in names.values()]
+    share = (1600 * panel.json["gridPos"]["w"] / 24 - PADDING - sum(widths)) / max(widths.count(0), 1)
+    assert 0 not in widths or share >= 100
+    if "setting" in names:
+        column = columns[names["setting"]]
+        assert column["custom.cellOptions"]["wrapText"]
+        assert share >= 250

@@ -65,10 +65,14 @@ class Key:
     heading: str
     links: Sequence[Link] = ()
     width: int = 0
+    wrap: bool = False
+    """Whether long texts continue on further lines of the row, instead of being cut off."""
 
     def override(self) -> Json:
         """The column's properties as Grafana reads them."""
         properties: Json = {"unit": "string", "noValue": "-"}
+        if self.wrap:
+            properties |= {"custom_cellOptions": {"type": "auto", "wrapText": True}}
         if self.links:
             properties |= {"links": [link.json() for link in self.links]}
         if self.width:

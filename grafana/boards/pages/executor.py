@@ -148,19 +148,19 @@ OTHERS = Row(
                     "Connected",
                     f"max by(worker) ({pick('airflow_edge_worker_connected')})",
                     mappings={"1": ("yes", GREEN), "0": ("no", RED)},
-                    width=110,
+                    width=95,
                 ),
-                Column("Running", f"max by(worker) ({pick('airflow_edge_worker_active_jobs')})", decimals=0, width=90),
-                Column("Limit", f"max by(worker) ({pick('airflow_edge_worker_concurrency')})", decimals=0, width=90),
+                Column("Running", f"max by(worker) ({pick('airflow_edge_worker_active_jobs')})", decimals=0, width=75),
+                Column("Limit", f"max by(worker) ({pick('airflow_edge_worker_concurrency')})", decimals=0, width=75),
                 Column(
-                    "Free", f"max by(worker) ({pick('airflow_edge_worker_free_concurrency')})", decimals=0, width=80
+                    "Free", f"max by(worker) ({pick('airflow_edge_worker_free_concurrency')})", decimals=0, width=70
                 ),
-                Column("Queues", f"max by(worker) ({pick('airflow_edge_worker_queues')})", decimals=0, width=80),
+                Column("Queues", f"max by(worker) ({pick('airflow_edge_worker_queues')})", decimals=0, width=70),
                 Column(
                     "Maintenance",
                     f"max by(worker) ({pick('airflow_edge_worker_maintenance')})",
                     mappings={"1": ("yes", ORANGE), "0": ("no", GREEN)},
-                    width=110,
+                    width=105,
                 ),
                 Column(
                     "Usage",
@@ -168,7 +168,7 @@ OTHERS = Row(
                     "percentunit",
                     bar=True,
                     thresholds=FULL,
-                    width=180,
+                    width=150,
                 ),
             ],
         )

@@ -13,8 +13,8 @@ from grafana.boards.rows.failures import DAG, DIAGNOSIS, FAILED, failures_table
 
 SETTING = f"max by(reason, setting) ({one('airflow_reason_info', patience='~never|busy')})"
 """The reasons that an operator can do something about, with what to change."""
-REASON = Key("Reason", [Link("What it means", "${runbooks}/Reasons.md#" + cell("Reason"), new_tab=True)], 170)
-OBJECT = Key("Object", [link.board("airflow-concurrency", "Concurrency and pools")])
+REASON = Key("Reason", [Link("What it means", "${runbooks}/Reasons.md#" + cell("Reason"), new_tab=True)], 150)
+OBJECT_LINKS = [link.board("airflow-concurrency", "Concurrency and pools")]
 WAITING = "airflow_object:waiting_task_instances:max"
 NOTHING_WAITS = "nothing waits for a limit"
 
@@ -87,21 +87,24 @@ def waits_table(title: str, width: int, height: int) -> Table:
         Table(
             title,
             "Task instances and runs that wait for something that can be changed, by the reason and the object that "
-            "stops"
-            " them: how much of its limit is in use, and a value to try, at most twice the limit. A click on a reason"
+            "stops them: how much of its limit is in use, and a value to try, at most twice the limit. A click on a reason"
             " opens its runbook. Source: API.",
-            {"reason": REASON, "object": OBJECT, "setting": Key("Change")},
+            {
+                "reason": REASON,
+                "object": Key("Object", OBJECT_LINKS, 12 * width),  # a fifth of the table at 1,600 px
+                "setting": Key("Change", wrap=True),
+            },
             [
                 Column(
                     "Waiting",
                     with_setting(f"{pick(WAITING)} or {pick('airflow_object:waiting_dag_runs:max')}"),
                     decimals=0,
                     thresholds=((None, ORANGE),),
-                    width=80,
+                    width=75,
                 ),
-                Column("In use", with_setting(one("airflow_object_limit_used")), decimals=0, width=70),
-                Column("Limit", with_setting(one("airflow_object_limit")), decimals=0, width=70),
-                Column("Try", with_setting(one("airflow_object_suggested_limit")), decimals=0, width=70),
+                Column("In use", with_setting(one("airflow_object_limit_used")), decimals=0, width=65),
+                Column("Limit", with_setting(one("airflow_object_limit")), decimals=0, width=60),
+                Column("Try", with_setting(one("airflow_object_suggested_limit")), decimals=0, width=55),
                 Column(
                     "Longest wait",
                     age(with_setting(pick("airflow_object:waiting:age_seconds"))),
@@ -119,8 +122,8 @@ def waits_table(title: str, width: int, height: int) -> Table:
 WRONG_ROW = Row(
     "What is wrong, why, what to change",
     [
-        waits_table("What waits, and what to change", 14, 6),
-        failures_table("What fails, and where to look", 10, 6),
+        waits_table("What waits, and what to change", 15, 6),
+        failures_table("What fails, and where to look", 9, 6),
         *(stat.size(5 if number else 4, 3) for number, stat in enumerate((NEVER, BUSY, BLOCKED, SUSPICIOUS, FAILED))),
     ],
 )

@@ -45,7 +45,7 @@ def failures_table(title: str, width: int, height: int) -> Table:
             "Failed tries of the last hour by what made them fail, what is usual in an hour, and where to look. A "
             "click on a"
             " class opens its runbook. Source: API.",
-            {"error_class": CLASS, "setting": Key("Look at")},
+            {"error_class": CLASS, "setting": Key("Look at", wrap=True)},
             [
                 Column("Failed, 1h", recent, decimals=0, thresholds=((None, RED),), width=90),
                 Column(

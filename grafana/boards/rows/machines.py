@@ -33,7 +33,7 @@ LIMITS = Row(
             "Control groups",
             "Containers and slices with a limit: usage, memory with page cache, CPU throttling and OOM"
             " kills. If a group is throttled or its memory is nearly full, raise its limit. Source: host.",
-            {"instance": Key("Host", width=160), "cgroup": Key("Control group")},
+            {"instance": Key("Host", width=150), "cgroup": Key("Control group")},
             [
                 Column(
                     "Memory",
@@ -41,7 +41,7 @@ LIMITS = Row(
                     "percentunit",
                     thresholds=TIGHT,
                     bar=True,
-                    width=150,
+                    width=120,
                 ),
                 Column(
                     "With page cache",
@@ -55,7 +55,7 @@ LIMITS = Row(
                     "percentunit",
                     thresholds=BUSY,
                     bar=True,
-                    width=150,
+                    width=120,
                 ),
                 Column(
                     "Throttled",
@@ -63,7 +63,7 @@ LIMITS = Row(
                     "percentunit",
                     thresholds=((None, "text"), (0.25, YELLOW)),
                     decimals=0,
-                    width=110,
+                    width=85,
                 ),
                 Column(
                     "Throttled time",
@@ -78,14 +78,16 @@ LIMITS = Row(
                     f"increase({pick('airflow_cgroup_oom_kills_total', **HOST)}[$__range])",
                     decimals=0,
                     thresholds=((None, "text"), (1, RED)),
-                    width=100,
+                    width=80,
                 ),
             ],
-        ).no_value("no limits, or needs the host source"),
+        )
+        .size(16)
+        .no_value("no limits, or needs the host source"),
         Table(
             "Filesystems",
             "Free space and free inodes for users, as a share of the total. Source: host.",
-            {"instance": Key("Host", width=160), "mountpoint": Key("Mounted at")},
+            {"instance": Key("Host", width=150), "mountpoint": Key("Mounted at")},
             [
                 Column(
                     "Free space",
@@ -93,7 +95,7 @@ LIMITS = Row(
                     "percentunit",
                     thresholds=SCARCE,
                     bar=True,
-                    width=160,
+                    width=110,
                 ),
                 Column(
                     "Free inodes",
@@ -101,10 +103,11 @@ LIMITS = Row(
                     "percentunit",
                     thresholds=SCARCE,
                     bar=True,
-                    width=160,
+                    width=110,
                 ),
             ],
         )
+        .size(8)
         .no_value(NO_HOST)
         .sort_by("Free space", ascending=True),
         TimeSeries(

@@ -26,7 +26,7 @@ TASK_WAITS = Row(
             "Task instances that wait, by the first of the scheduler's checks that they do not pass, and the pool, DAG,"
             " task, queue or executor that stops them. Setting: what to change; Try: a value with which all of it could"
             " start, at most twice the limit. Source: API.",
-            {"reason": Key("Reason"), "object": Key("Object"), "setting": Key("Setting")},
+            {"reason": Key("Reason"), "object": Key("Object"), "setting": Key("Setting", wrap=True)},
             [
                 Column("Waiting", with_setting("airflow_object_waiting_task_instances"), decimals=0, width=110),
                 Column("In use", with_setting("airflow_object_limit_used"), decimals=0, width=90),
