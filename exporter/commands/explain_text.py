@@ -12,6 +12,24 @@ from exporter.sources.statsd.model import Action, Dialects, MetricType, Resoluti
 
 UNITS = {MetricType.TIMER: " ms"}
 VERBS = {Action.ADD: "adds", Action.SET: "is set to", Action.OBSERVE: "observes"}
+DROPS = {
+    "twin": "Airflow sends this event under two names; the other one counts",
+    "fed_by_api": "the API feeds this metric; StatsD feeds it only with --no-collector.airflow",
+    "denied": "the configuration excludes it",
+    "zero_series": "a zero for a state that this task never reaches",
+    "unknown_unit": "whether Airflow sends seconds or milliseconds is not known yet",
+    "undecided": "whether Airflow sends tags is not known yet; set --statsd.mode",
+    "unclear": "the value is not what the name says in this release, or needs tags",
+    "unmapped": "there is no metric for this name",
+    "capped": "the metric has as many series as its cap allows",
+    "mapped_drop": "the mapping file says `action: drop`",
+    "conflict": "another type was sent, or the metric exists with other labels",
+    "telemetry": "of the sender's StatsD client, not of Airflow",
+    "no_name": "the mapping file makes an empty name of it",
+    "mapped_capped": "the metric of the mapping file has as many series as its cap allows",
+    "mapped_conflict": "the metric of the mapping file exists with another type or other labels",
+}
+"""What the reasons mean why a line feeds nothing."""
 EXAMPLES = 3
 """Example lines per group in a summary."""
 
@@ -55,7 +73,7 @@ def explain_sample(sample: Sample, resolver: Resolver) -> Iterator[str]:
     if resolution.ambiguous:
         yield "  note      the name can be split into ids in several ways; this is the most likely one"
     if resolution.drop:
-        yield f"  dropped   {resolution.drop}"
+        yield f"  dropped   {resolution.drop}: {DROPS[resolution.drop]}"
     for target in resolution.targets:
         rejection = get_reject_reason(sample, target)
         if rejection:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from click.testing import CliRunner
 
 from exporter.cli import main
-from exporter.commands.explain_text import Parser, Summary, explain, read_capture
+from exporter.commands.explain_text import DROPS, Parser, Summary, explain, read_capture
 from exporter.metrics.family import Family, Kind
 from exporter.sources.statsd import parser as lines
 from exporter.sources.statsd.mapping import mapper as mapping
-from exporter.sources.statsd.model import Action, MetricType, Resolution, Sample, Signature, Target
+from exporter.sources.statsd.model import DROP_REASONS, Action, MetricType, Resolution, Sample, Signature, Target
 from tests.unit.sources.statsd.fake_resolver import FakeResolver
 
 STARTS = Family("airflow_task_starts_total", Kind.COUNTER, "Starts", labels=("dag_id",))
@@ -131,7 +131,12 @@ def test_the_command_tells_of_lines_given_and_of_lines_read() -> None:
 
 def test_the_command_says_that_the_api_feeds_a_family_where_it_does() -> None:
     result = CliRunner().invoke(main, ["explain", "airflow.ti.finish.d.t.success:1|c"])
-    assert "  dropped   fed_by_api" in result.output.splitlines()
+    (dropped,) = [line for line in result.output.splitlines() if line.startswith("  dropped   fed_by_api: ")]
+    assert "--no-collector.airflow" in dropped
+
+
+def test_each_reason_for_a_drop_is_explained() -> None:
+    assert list(DROPS) == list(DROP_REASONS)
 
 
 def test_the_command_sums_up_a_capture_and_what_arrives(tmp_path: Path) -> None:
