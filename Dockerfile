@@ -9,10 +9,14 @@ COPY exporter exporter
 COPY docs/runbooks docs/runbooks
 COPY prometheus/rules prometheus/rules
 COPY prometheus/alerts prometheus/alerts
-COPY alertmanager/alertmanager.yml alertmanager/
+COPY prometheus/localhost.yml prometheus/
+COPY prometheus/longterm/trends.yml prometheus/longterm/
+COPY prometheus/native/histograms.yml prometheus/native/
+COPY alertmanager/alertmanager.yml alertmanager/inbox.py alertmanager/
 COPY alertmanager/receivers alertmanager/receivers
 COPY alertmanager/templates alertmanager/templates
 COPY grafana/dashboards grafana/dashboards
+COPY grafana/provisioning grafana/provisioning
 COPY charts/airflow-metrics-exporter charts/airflow-metrics-exporter
 COPY examples examples
 COPY packages/systemd packages/systemd

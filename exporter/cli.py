@@ -193,7 +193,7 @@ def rules(form: str, output: str | None, **given: object) -> None:
 @main.command(params=list(BUNDLE_PARAMETERS))
 def bundle(output: str, **given: object) -> None:
     """Write all else that belongs to this release: rules and alerts (files and PrometheusRule objects), dashboards,
-    runbooks, the configuration of Alertmanager, the Helm chart, examples, and systemd units.
+    runbooks, configurations of Prometheus and Alertmanager, the Helm chart, examples, and systemd units.
     """
     from exporter.commands.bundle_folder import render_bundle
 

@@ -35,6 +35,10 @@ FOLDERS = {
     "charts": "charts",
     "examples": "examples",
     "systemd": "packages/systemd",
+    "provisioning": "grafana/provisioning",
+    "longterm": "prometheus/longterm",
+    "native": "prometheus/native",
+    "prometheus": "prometheus",
 }
 """Folders of the repository; a wheel has them in PACKAGE_FOLDER, as pyproject.toml says."""
 RULE_OBJECT_HEAD = """# Generated from {source} by {generator}: change that one.

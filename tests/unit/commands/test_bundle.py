@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_the_bundle_holds_every_file_of_the_repository(folder: Path) -> None:
         "prometheus/rules": "rules", "prometheus/alerts": "alerts", "prometheus/kubernetes": "kubernetes",
         "alertmanager/receivers": "alertmanager/receivers", "alertmanager/templates": "alertmanager/templates",
         "grafana/dashboards": "dashboards", "docs/runbooks": "runbooks", "charts": "charts", "examples": "examples",
-        "packages/systemd": "systemd",
+        "packages/systemd": "systemd", "grafana/provisioning": "provisioning",
     }  # fmt: skip
     for source, written in pairs.items():
         names = {
@@ -59,6 +60,24 @@ def test_the_bundle_holds_every_file_of_the_repository(folder: Path) -> None:
         assert names, source
         assert names == found - {"values.yaml"}, source
     assert f"airflow-metrics-exporter {__version__}, revision" in read(folder / "RELEASE")
+
+
+def test_prometheus_starts_with_the_bundle_as_it_is(folder: Path, promtool: Path) -> None:
+    """Its configuration names the rules beside it, and the further labels that these need."""
+    configuration = yaml.safe_load(read(folder / "prometheus.yml"))
+    assert all(list(folder.glob(pattern)) for pattern in configuration["rule_files"])
+    (job,) = configuration["scrape_configs"]
+    assert job["static_configs"][0]["labels"].keys() == {"airflow", "cluster"}
+    done = subprocess.run(
+        [promtool, "check", "config", folder / "prometheus.yml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_else_pages_name_is_there(folder: Path) -> None:
+    for name in ("longterm/trends.yml", "native/histograms.yml"):
+        assert "airflow, cluster" in read(folder / name), name
+    compile(read(folder / "alertmanager/inbox.py"), "inbox.py", "exec")
 
 
 def test_thresholds_and_links_are_those_that_were_given(folder: Path) -> None:
