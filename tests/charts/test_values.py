@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+import exporter
 from exporter.config.options import OPTIONS
 from exporter.metrics.catalogue.families import FAMILIES
-from tests.charts.helm import CHART, NAME, ROOT, Helm, HelmError, get_container, get_pod, select
+from tests.charts.helm import CHART, NAME, ROOT, Helm, HelmError, get_container, get_pod, parse, select
+from tests.contract.test_commands import list_commands
 
 EXAMPLE = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OF_TARGETS = {"namespace", "service", "pod", "container", "endpoint", "node", "job", "instance"}
@@ -56,16 +58,39 @@ def list_examples() -> list[tuple[str, dict[str, Any]]]:
 
 def test_examples_of_the_pages_can_be_installed(helm: Helm) -> None:
     examples = list_examples()
-    assert [name for name, _ in examples] == ["README.md", "kubernetes.md"]
+    assert [name for name, _ in examples] == ["README.md", "kubernetes.md", "kubernetes.md"]
     for name, values in examples:
         assert select(helm.render(values), "Deployment"), name
+
+
+PAGES = [CHART / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+HELM_COMMANDS = [
+    (page.name, words)
+    for page in PAGES
+    for words in list_commands(page.read_text(encoding="utf-8"))
+    if words[0] == "helm"
+]
+
+
+@pytest.mark.parametrize(("page", "words"), HELM_COMMANDS, ids=[page for page, _ in HELM_COMMANDS])
+def test_a_command_of_a_page_installs_the_chart(page: str, words: tuple[str, ...], helm: Helm) -> None:
+    """Rendered with the values that the pages show for my-values.yaml, and named as in their other commands."""
+    assert words[:5] == ("helm", "-n", "airflow", "upgrade", "--install")
+    release, chart, *options = words[5:]
+    assert options == ["--values", "my-values.yaml"]
+    for _, values in list_examples():
+        objects = list(parse(helm.run("template", release, ROOT / chart, "--namespace=airflow", values=values)))
+        (deployment,) = select(objects, "Deployment")
+        assert f"deploy/{deployment['metadata']['name']} " in (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
+        (container,) = get_pod(objects)["containers"]
+        assert container["image"] == f"registry.example.org/airflow-metrics-exporter:{exporter.__version__}"
 
 
 def test_the_official_chart_sends_statsd_to_the_service_of_the_example(helm: Helm) -> None:
     page = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
     (official,) = [yaml.safe_load(block) for block in EXAMPLE.findall(page) if "statsd_host" in block]
     sent = official["config"]["metrics"]
-    services = {one["metadata"]["name"]: one["spec"] for one in select(helm.render(list_examples()[1][1]), "Service")}
+    services = {one["metadata"]["name"]: one["spec"] for one in select(helm.render(list_examples()[2][1]), "Service")}
     ports = {(port["port"], port["protocol"]) for port in services[sent["statsd_host"]]["ports"]}
     assert (sent["statsd_port"], "UDP") in ports
 

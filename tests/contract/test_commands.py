@@ -27,6 +27,7 @@ import yaml
 
 from demo.airflow import _arguments as parse_demo_arguments
 from docs.navigation import PATTERNS
+from exporter import __version__
 from exporter.cli import main
 from exporter.config.options import OPTIONS
 
@@ -98,7 +99,8 @@ class Place(NamedTuple):
             return f"{name}=127.0.0.1:0"
         if not equals:
             name, value = "", argument
-        if value.startswith(("/run/", "/var/", "/opt/", "/host/", "/rootfs")):
+        moved = ("/run/", "/var/", "/opt/", "/host/", "/rootfs", "secrets/", "build/", "state.sqlite")
+        if value.startswith(moved):
             path = self.folder / value.strip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             if "secret" in value:
@@ -183,8 +185,13 @@ def try_docker(words: tuple[str, ...], place: Place) -> None:
             assert mounted.startswith(("/", "$PWD/secrets/")) or "/" not in mounted
         try_exporter(words[image + 1 :], place)
     else:
-        assert words == ("build", "-t", "airflow-metrics-exporter", ".")
+        assert words[:2] in {("build", "-t"), ("push", IMAGE)}, words
+        assert words[2:] in {("airflow-metrics-exporter", "."), (IMAGE, "."), ()}
         assert (ROOT / "Dockerfile").is_file()
+
+
+IMAGE = f"registry.example.org/airflow-metrics-exporter:{__version__}"
+"""The chart asks for the tag of its version."""
 
 
 def check_compose(words: list[str]) -> None:
@@ -290,12 +297,18 @@ def check_files(*prefixes: str) -> Callable[[tuple[str, ...], Place], None]:
 def try_pip(words: tuple[str, ...], _: Place) -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert words[0] == "install"
-    given = [word for word in words[1:] if word != WHEEL]
+    assert "--constraint" not in words or (ROOT / words[words.index("--constraint") + 1]).is_file()
+    given = [
+        word
+        for word in words[1:]
+        if word not in (WHEEL, f"$(ls dist/*.whl){EXTRAS}", "--constraint", "constraints.txt")
+    ]
     assert all(word == "." or word.lstrip("'").startswith(".[") or f'"{word}>=' in project for word in given), words
 
 
 WHEEL = "dist/airflow_metrics_exporter-*.whl"
 """Built by `make packages`; tests/packages installs it as the pages say."""
+EXTRAS = "[celery,database]"
 
 
 def check_wheel(words: tuple[str, ...], _: Place) -> None:
@@ -305,7 +318,8 @@ def check_wheel(words: tuple[str, ...], _: Place) -> None:
 
 def check_units(words: tuple[str, ...], _: Place) -> None:
     """The files and units that it names are there; tests/e2e/packages installs and starts them."""
-    named = [Path(word).name for word in words if Path(word).name.startswith("airflow-exporter")]
+    names = [Path(word.rstrip(")")).name for word in words]
+    named = [name for name in names if name.startswith("airflow-exporter")]
     known = {path.name for path in (ROOT / "packages/systemd").iterdir()} | {
         "airflow-exporter",
         "airflow-exporter.conf",
@@ -321,6 +335,11 @@ def check_release(words: tuple[str, ...], _: Place) -> None:
 def check_package(words: tuple[str, ...], _: Place) -> None:
     """The Debian package, which tests/e2e/packages installs."""
     assert words == ("install", "./dist/airflow-metrics-exporter_*_py3.11_amd64.deb")
+
+
+def check_bundle(words: tuple[str, ...], _: Place) -> None:
+    """A server with the configuration of the bundle; tests/unit/commands/test_bundle.py has promtool check it."""
+    assert words[0] == "--config.file=build/bundle/prometheus.yml"
 
 
 def check_airflow(words: tuple[str, ...], _: Place) -> None:
@@ -350,6 +369,8 @@ HANDLERS: dict[str, Callable[[tuple[str, ...], Place], Any]] = {
     "helm": check_files("charts/"),
     "cp": check_files(".env.example"),
     "cd": check_files("alertmanager", "grafana"),
+    "prometheus": check_bundle,
+    "runuser": check_units,
     "npm": check_files("package.json"),
     "node": check_files("docs/"),
     "curl": try_curl,
@@ -369,13 +390,14 @@ CHECKED_ONLY: dict[str, str] = {
     "apt": "needs a Debian: make e2e-debian installs the package there",
     "git": "starts a release",
     **dict.fromkeys(
-        ("editor", "install", "journalctl", "ln", "systemctl", "systemd-sysusers", "systemd-tmpfiles"),
+        ("editor", "install", "journalctl", "ln", "runuser", "systemctl", "systemd-sysusers", "systemd-tmpfiles"),
         "needs root and systemd: names of files and units are checked; make e2e-debian installs and starts the units",
     ),
     "airflow": "needs an Airflow: the layers with a real one run it",
     "alertmanager": "runs for ever: its file is checked; tests/alertmanager runs it",
     "kubectl": "needs a cluster: files are checked; make charts validates what is applied",
-    "helm": "needs a cluster: the chart is checked; make charts renders it",
+    "helm": "needs a cluster: the chart is checked; make charts renders what it would install",
+    "prometheus": "runs for ever: its file is checked",
     "cp": "its source is checked",
     "cd": "is part of a line",
     "npm": "downloads: its package file is checked",

@@ -58,3 +58,11 @@ def test_every_metric_that_the_readme_names_exists() -> None:
     named = METRIC.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert len(named) > 20
     assert set(named) <= known
+
+
+def test_the_readme_counts_alerts_and_dashboards_as_they_are() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    alerts = [rule for rule in rules(ROOT / "prometheus" / "alerts") if "alert" in rule]
+    critical = [rule for rule in alerts if rule["labels"]["severity"] == "critical"]
+    assert f"**Alerts**: {len(alerts)}, of which {len(critical)} are critical" in text
+    assert f"One of {len(list(ROOT.glob('grafana/dashboards/*.json')))} dashboards" in text

@@ -41,7 +41,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("heading", ["pip", "pipx and uvx"])
 def test_the_commands_of_a_section_work(heading: str, place: Path) -> None:
     script = list_commands(heading).replace("/opt/", f"{place}/opt/")
-    programs = [place / "programs", place / "opt/airflow-exporter/bin", os.environ["PATH"]]
+    programs = [place / "programs", os.environ["PATH"]]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "PYTHON"))} | {
         "PATH": os.pathsep.join(map(str, programs)), "HOME": str(place / "home"), "LANG": "C.UTF-8",
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache/uv"),
