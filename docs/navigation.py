@@ -21,7 +21,14 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "docs/managed",
         "docs/migrating",
     ),
-    "On call": ("docs/on-call", "docs/troubleshooting", "docs/diagnosis", "docs/alerts", "docs/alertmanager", "docs/events"),
+    "On call": (
+        "docs/on-call",
+        "docs/troubleshooting",
+        "docs/diagnosis",
+        "docs/alerts",
+        "docs/alertmanager",
+        "docs/events",
+    ),
     "Tuning": ("docs/tuning", "docs/scaling"),
     "Reference": (
         "docs/configuration",

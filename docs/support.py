@@ -47,6 +47,13 @@ def list_rows() -> Iterator[tuple[str, str, str, str, str]]:
         "PyPy; macOS and Windows (the host source needs Linux)",
     )
     yield (
+        "Machines",
+        "Linux on amd64 and arm64",
+        "amd64",
+        "everything here ran on amd64",
+        "arm64: the release workflow builds its image and Debian packages, which were never run",
+    )
+    yield (
         "Prometheus",
         "3.x",
         prometheus,
@@ -65,7 +72,7 @@ def list_rows() -> Iterator[tuple[str, str, str, str, str]]:
         "as rulers and stores",
         "vmalert and VictoriaMetrics 1.79",
         "the rules evaluated by vmalert ([alerts.md](alerts.md#several-clusters-in-one-ruler))",
-        "Thanos and Mimir: by their documentation only",
+        "Thanos and Mimir: not run, by their documentation only ([scaling.md](scaling.md#other-rulers))",
     )
     yield (
         "Grafana",

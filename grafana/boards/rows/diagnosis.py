@@ -87,8 +87,8 @@ def waits_table(title: str, width: int, height: int) -> Table:
         Table(
             title,
             "Task instances and runs that wait for something that can be changed, by the reason and the object that "
-            "stops them: how much of its limit is in use, and a value to try, at most twice the limit. A click on a reason"
-            " opens its runbook. Source: API.",
+            "stops them: how much of its limit is in use, and a value to try, at most twice the limit. A click on a"
+            " reason opens its runbook. Source: API.",
             {
                 "reason": REASON,
                 "object": Key("Object", OBJECT_LINKS, 12 * width),  # a fifth of the table at 1,600 px
