@@ -98,7 +98,7 @@ class Demo:
         self._wait_ready()
         say(f"\nRunning, after {time.monotonic() - began:.0f} s:")
         say(f"  Airflow     {self._airflow.url}  (user admin, password in {_short(self._airflow.password_file)})")
-        say(f"  Exporter    {self._url}/  {self._url}/metrics  {self._url}/sources")
+        say(f"  Exporter    {self._url}/  {self._url}/diagnosis  {self._url}/sources  {self._url}/metrics")
         say(f"  StatsD      {self._statsd} (UDP, from Airflow to the exporter)")
         say(f"  Logs        {_short(self._folder)}/exporter.log, {_short(self._folder)}/airflow/logs/")
         say("Ctrl-C stops all of it. What the exporter reads (a new counter is 0 at first):\n")
