@@ -22,7 +22,7 @@ from demo.workdir import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = "airflow-metrics-e2e"
-PORTS = ("GRAFANA", "PROMETHEUS", "ALERTMANAGER", "EXPORTER", "AIRFLOW", "STATSD", "WORKER")
+PORTS = ("GRAFANA", "PROMETHEUS", "ALERTMANAGER", "EXPORTER", "AIRFLOW", "STATSD", "WORKER", "VICTORIA_METRICS")
 MORE = os.environ.get("E2E_COMPOSE_FILE", "")
 OURS = "airflow-metrics-exporter"
 Found = TypeVar("Found")
@@ -82,6 +82,10 @@ class Stack:
     def use(self, override: Path, settings: Mapping[str, str]) -> None:
         """From now on with this file on top of the others, and these variables."""
         self._files.append(override)
+        self.set(settings)
+
+    def set(self, settings: Mapping[str, str]) -> None:
+        """From now on with these variables, as from `.env`."""
         self._environment.update(settings)
 
     def compose(self, *words: str) -> str:
@@ -163,14 +167,14 @@ class Stack:
 
     def url(self, service: str, path: str = "") -> str:
         """Its address on this machine."""
-        return f"http://127.0.0.1:{self.ports[service.upper()]}{path}"
+        return f"http://127.0.0.1:{self.ports[service.upper().replace('-', '_')]}{path}"
 
     def get(self, service: str, path: str, **parameters: str) -> Any:
         """The decoded answer of one of the servers; Grafana is asked as its administrator."""
         login = ("admin", self.grafana_password()) if service == "grafana" else None
         reply = self._session.get(self.url(service, path), params=parameters, auth=login, timeout=15)
         reply.raise_for_status()
-        return reply.json()["data"] if service == "prometheus" else reply.json()
+        return reply.json()["data"] if service in {"prometheus", "victoria-metrics"} else reply.json()
 
     def text(self, service: str, path: str) -> str:
         """A page."""
@@ -182,10 +186,10 @@ class Stack:
         """As the docs say how to find it."""
         return self.compose("exec", "-T", "grafana", "cat", "/run/passwords/grafana-admin-password").strip()
 
-    def query(self, promql: str, at: float | None = None) -> float | None:
+    def query(self, promql: str, at: float | None = None, store: str = "prometheus") -> float | None:
         """The value of an expression that answers one series; None where it answers none."""
         moment = {"time": f"{at:.3f}"} if at is not None else {}
-        found = self.get("prometheus", "/api/v1/query", query=promql, **moment)["result"]
+        found = self.get(store, "/api/v1/query", query=promql, **moment)["result"]
         return float(found[0]["value"][1]) if found else None
 
     def first_seen(self, promql: str, since: float) -> float:
