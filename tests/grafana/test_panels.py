@@ -158,4 +158,5 @@ def test_sentences_of_a_table_wrap_and_have_room_on_a_screen_of_1600_pixels(pane
     if "setting" in names:
         column = columns[names["setting"]]
         assert column["custom.cellOptions"]["wrapText"]
+        assert column["custom.wrapText"]
         assert share >= 250

@@ -72,7 +72,8 @@ class Key:
         """The column's properties as Grafana reads them."""
         properties: Json = {"unit": "string", "noValue": "-"}
         if self.wrap:
-            properties |= {"custom_cellOptions": {"type": "auto", "wrapText": True}}
+            # Grafana 13 reads the first, older releases the second.
+            properties |= {"custom_wrapText": True, "custom_cellOptions": {"type": "auto", "wrapText": True}}
         if self.links:
             properties |= {"links": [link.json() for link in self.links]}
         if self.width:
