@@ -6,7 +6,7 @@ from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import TimeSeries
 from grafana.boards.kit.panel import BLUE, GREY, ORANGE, RED, Query
-from grafana.boards.kit.promql import TASK, largest, pick, total
+from grafana.boards.kit.promql import TASK, age, largest, pick, total
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.rows.failures import DAG
 
@@ -72,7 +72,7 @@ PENDING_ROW = Row(
                 Column("Pods", of_pods("airflow_task:pods_pending:count"), decimals=0, width=70),
                 Column(
                     "Oldest",
-                    f"time() - {of_pods('airflow_task:pods_pending_oldest_created_timestamp_seconds:min')}",
+                    age(f"time() - {of_pods('airflow_task:pods_pending_oldest_created_timestamp_seconds:min')}"),
                     "s",
                     decimals=0,
                     width=110,
