@@ -129,7 +129,7 @@ class Finding:
         if self.limit is not None:
             found.append(f"limit {format_limit(self.limit)}, {format_limit(self.used)} in use")
         if self.holders:
-            found.append("held by " + ", ".join(f"{name} ({count})" for name, count in self.holders))
+            found.append(self._say_held() + ", ".join(f"{name} ({count})" for name, count in self.holders))
         if self.dags:
             what = "waiting" if self.tasks or self.runs else "DAGs"
             waiting = ", ".join(f"{name} ({count})" for name, count in self.dags.most_common(MAX_NAMED))
@@ -139,8 +139,11 @@ class Finding:
             found.append(f"{self._say_since()} {format_seconds(now - self.since)}")
         return [*found, *self.facts]
 
+    def _say_held(self) -> str:
+        return "held by " + ("the runs " if self.reason.object_kind == "dag" else "")
+
     def _say_since(self) -> str:
-        return "the longest waits for" if self.tasks or self.runs else "for"
+        return "the longest has waited for" if self.tasks or self.runs else "for"
 
     def note_since(self, since: float | None) -> None:
         if since is not None and (self.since is None or since < self.since):

@@ -29,7 +29,7 @@ def suggest(finding: Finding) -> str:
             return text
     if reason is reasons.MAX_ACTIVE_TIS:
         return suggest_for_task(finding)
-    return "" if reason.setting == "none" else f"See: {reason.setting}."
+    return "" if reason.setting == "none" else f"What to change: {reason.setting}."
 
 
 def suggest_for_pool(finding: Finding) -> str:
@@ -52,7 +52,7 @@ def describe_raise(finding: Finding) -> str:
     """From which value to which one; what would be needed for everything that waits, where that is more."""
     value, needed = suggest_limit(finding), find_needed(finding)
     start = f"from {format_limit(finding.limit)}"
-    if value is None or needed is None:
+    if value is None or needed is None or value == finding.limit:
         return start
     rest = f" ({format_limit(needed)} would take everything that waits now)" if needed > value else ""
     return f"{start} to {format_limit(value)}{rest}"

@@ -35,7 +35,7 @@ def test_a_full_pool_is_named_with_its_use_its_holders_and_the_slots_that_are_mi
         "limit 2, 2 in use",
         "held by moves (2)",
         "waiting: orders (2)",
-        "the longest waits for 14 min",
+        "the longest has waited for 14 min",
     ]
     assert finding.suggestion == "Raise the slots of pool forklifts from 2 to 4."
 
