@@ -42,8 +42,8 @@ PSS_TIME_SHARE = 0.02
 
 MISSED_SECONDS = MIN_QUICK_SCAN_INTERVAL
 """By how much longer a try runs on average than it is seen: half a scan before, and half of one after."""
-MIN_SHARE_SECONDS = 30.0
-"""Seconds that a try of Airflow 2 has to be seen for its share of the CPU to be known."""
+MIN_SHARE_SECONDS = 3.0
+"""Seconds that a try of Airflow 2 has to be seen for its share of the CPU to be known; a scan is a sixth of them."""
 
 
 class HostSource:
@@ -108,7 +108,7 @@ class HostSource:
         if one.uuid:
             self._directory.record_try_cpu(one.uuid, cpu_seconds)
         elif one.named is not None and seconds >= MIN_SHARE_SECONDS:
-            self._directory.record_cpu(one.named, cpu_seconds, seconds)
+            self._directory.record_cpu(one.named, cpu_seconds, seconds + MISSED_SECONDS)
 
     def _report(self, owned: list[OwnedProcess]) -> None:
         saturated = self._machine.saturation.text if self._machine is not None else ""
@@ -123,8 +123,8 @@ class HostSource:
 
     def _note_ends(self) -> None:
         """After each scan: hand over which tries the kernel killed. Its count is not read while there are no tries."""
-        ended = self._process_table.ended_tries
-        count = read_count(self._settings.procfs) if ended or self.tries.list_running() else None
+        ended, running = self._process_table.ended_tries, self.tries.note_running()
+        count = read_count(self._settings.procfs) if ended or running else None
         for kill in self._memory_kills.note(ended, count):
             self._directory.record_memory_kill(kill)
 

@@ -72,6 +72,26 @@ def test_a_try_of_release_2_is_named_by_its_title(watch: Watch) -> None:
     assert watch.cpu("task_supervisor") == 3
 
 
+def test_the_share_of_the_cpu_of_a_short_try_of_release_2_is_known_too(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(watch.source.tries, "_clock", lambda: now[0])
+    command = ["airflow", "tasks", "run", "etl", "load", "run 1", "--local"]
+    watch.tree.add(10, 1, "airflow worker -- LocalExecutor")
+    watch.full_scan()
+    watch.tree.add(11, 10, f"airflow task supervisor: {command}", cpu=3, start=2000)
+    runner = watch.tree.add(12, 11, "airflow task runner: etl load run 1 7", cpu=10, start=2001)
+    watch.full_scan()
+    now[0] += 4.5
+    runner.cpu = 250
+    watch.tree.write()
+    watch.quick_scan()
+    watch.tree.end(12)
+    watch.full_scan(6)
+    assert watch.directory.get_cpu_share("etl", "load") == pytest.approx(2.5 / 5)
+
+
 def test_a_title_that_changes_from_the_supervisors_to_the_tasks_counts_nothing_twice(watch: Watch) -> None:
     watch.directory.record_try("etl", "load", UUID)
     worker = watch.tree.add(10, 1, f"airflow worker -- LocalExecutor: {UUID}")

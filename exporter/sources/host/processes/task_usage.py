@@ -78,6 +78,12 @@ class TryTable:
         """Tries that have processes."""
         return [one for one in list(self._tries.values()) if one.process_count and one.key]
 
+    def note_running(self) -> list[Try]:
+        """After each scan: the tries that have processes, which are seen now."""
+        running = self.list_running()
+        self._last_seen.update(dict.fromkeys((one.key for one in running), self._clock()))
+        return running
+
     def list_unnamed(self) -> list[str]:
         """UUIDs of tries without a name."""
         return [one.uuid for one in list(self._tries.values()) if one.uuid and self._get_task(one) is None]
@@ -91,8 +97,6 @@ class TryTable:
         """Usage since the last report, of tries with a name and of those whose name is no longer awaited."""
         surplus = len(self._tries) - MAX_TRIES
         for place, one in enumerate(list(self._tries.values())):
-            if one.process_count:
-                self._last_seen[one.key] = self._clock()
             labels = self.get_labels(one) or (self._label(UNKNOWN_TASK) if place < surplus else None)
             if labels is not None:
                 yield from build_usage_changes(one.usage, labels)
