@@ -29,6 +29,7 @@ LEVELS = {
     "airflow_reader": {"reader"},
     "airflow_exporter": {"instance"},
     "airflow_host": {"instance"},
+    "airflow_minute": {"minute"},
     "airflow_cgroup": {"instance", "cgroup"},
     "airflow_pod": {"namespace", "pod"},
 }

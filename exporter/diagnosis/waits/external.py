@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from exporter.diagnosis.situation import DagLimits, Situation
+if TYPE_CHECKING:
+    from exporter.diagnosis.situation import DagLimits, Situation
 
 SENSOR = "ExternalTaskSensor"
 """Beginning of the operator's name."""
