@@ -19,7 +19,7 @@ const WIDTH = 1600;
 const STANDARD = ['unit', 'min', 'max', 'decimals', 'displayName', 'noValue', 'thresholds', 'mappings', 'links', 'color'];
 const CUSTOM = [
   'drawStyle', 'lineWidth', 'fillOpacity', 'showPoints', 'spanNulls', 'stacking', 'axisPlacement', 'scaleDistribution',
-  'thresholdsStyle', 'axisSoftMax', 'lineStyle', 'pointSize', 'insertNulls', 'align', 'inspect', 'width', 'cellOptions',
+  'thresholdsStyle', 'axisSoftMax', 'lineStyle', 'pointSize', 'insertNulls', 'align', 'inspect', 'width', 'cellOptions', 'wrapText',
 ];
 
 /** Grafana keeps the editors of options in its core, not in its packages: here a value is taken as it is. */
