@@ -1,4 +1,7 @@
-"""A DAG file that was just deployed, and needs a package that is not there: on order."""
+"""A DAG file that was just deployed, and needs a package that is not there: on order.
+
+Airflow passes over files without the words airflow and DAG.
+"""
 
 from __future__ import annotations
 
