@@ -59,7 +59,7 @@ def send(source: StatsdSource, line: bytes) -> None:
 
 
 class Growing(Counter[str]):
-    """The receiving thread adds a reason as soon as somebody walks it."""
+    """The receiving thread adds a reason as soon as it is walked."""
 
     def items(self) -> Any:
         for number, pair in enumerate(super().items()):

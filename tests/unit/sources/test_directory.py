@@ -50,7 +50,7 @@ def test_a_lock_is_named_at_once_though_airflow_gives_no_new_reading() -> None:
 
 
 class TakenFrom(dict[str, float]):
-    """Another thread takes an entry as soon as somebody walks it."""
+    """Another thread takes an entry as soon as it is walked."""
 
     def __iter__(self) -> Iterator[str]:
         for number, key in enumerate(super().__iter__()):
