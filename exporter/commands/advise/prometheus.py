@@ -90,7 +90,7 @@ class PrometheusClient:
         for first, last in split_range(begin, end, step):
             times = {"start": f"{first:.3f}", "end": f"{last:.3f}", "step": f"{step:.0f}"}
             # VictoriaMetrics would else go on with a value after its series has ended. Others ignore this parameter.
-            times["max_lookback"] = f"{step - 1:.0f}s"
+            times["max_lookback"] = f"{1000 * step - 1:.0f}ms"
             for row in self._ask("query_range", {"query": expression, **times}):
                 joined.setdefault(tuple(sorted(row.metric.items())), {}).update(read_points(row.values))
         return [PointSeries(dict(labels), points) for labels, points in joined.items() if points]

@@ -152,8 +152,3 @@ def draw(by_minute: Mapping[int, float]) -> ChartSpec:
         rows=[f"{hour:02d}" for hour in range(24)],
         categories=columns,
     )
-
-
-def sum_minutes(by_minute: Mapping[int, float], first: int) -> float:
-    """The runs of one cell of the heat map."""
-    return sum(by_minute.get(first + minute, 0.0) for minute in range(COLUMN))

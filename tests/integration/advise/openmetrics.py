@@ -14,6 +14,7 @@ from collections.abc import Iterator
 STEP = 300
 CORES, USE, SLOTS, MEMORY = 4.0, 0.5, 16, 64 * 1024.0**3
 DAY = 86_400
+DUE = "airflow:dag_runs_due:count1m"
 Sample = tuple[str, dict[str, str], float]
 
 
@@ -79,6 +80,12 @@ def make_quarter(one: dict[str, str], moment: int) -> Iterator[Sample]:
         yield "airflow_dag:retry_delay_seconds_by_class:increase15m", labels, 60 * retried
 
 
+def make_due(moment: int) -> Iterator[str]:
+    """Twelve runs due at noon, counted by rules that are evaluated at second 37 of each minute; then it ends."""
+    if moment % DAY == DAY // 2:
+        yield from (f'{DUE}{{airflow="demo"}} {value} {moment + after}' for value, after in ((12, -23), ("NaN", 37)))
+
+
 def write(end: int, days: int) -> str:
     """The exposition of these days up to `end`."""
     chance = random.Random(days)
@@ -87,5 +94,6 @@ def write(end: int, days: int) -> str:
         for name, labels, value in make_samples(moment, chance):
             inner = ",".join(f'{key}="{text}"' for key, text in labels.items())
             lines[name].append(f"{name}{{{inner}}} {value} {moment}")
+        lines[DUE] += make_due(moment)
     parts = [f"# TYPE {name} gauge\n" + "\n".join(found) for name, found in lines.items()]
     return "\n".join(parts) + "\n# EOF\n"

@@ -115,6 +115,16 @@ def test_victoria_metrics_leads_to_the_same(
     assert from_victoria_metrics["ranking"] == from_prometheus["ranking"]
 
 
+def test_runs_are_due_at_the_minute_of_their_schedule_whenever_rules_are_evaluated(
+    from_prometheus: dict[str, object], from_victoria_metrics: dict[str, object]
+) -> None:
+    for report in (from_prometheus, from_victoria_metrics):
+        answers = report["answers"]
+        assert isinstance(answers, list)
+        [text] = [one["nothing"] for one in answers if one["question"] == "schedule"]
+        assert text == "Nothing to change: 12 runs are due at 12:00 UTC, and do not wait for it."
+
+
 def test_every_question_is_answered(from_prometheus: dict[str, object]) -> None:
     answers = from_prometheus["answers"]
     assert isinstance(answers, list)
