@@ -66,6 +66,12 @@ ADVISE_PARAMETERS = (
     click.Option(
         ["--airflow"], default="", metavar="NAME", help="Value of the label airflow, where there are several."
     ),
+    click.Option(
+        ["--label"],
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Further label of the Airflow (cluster=east), where several have the same name; repeatable.",
+    ),
     click.Option(["--window"], default="14d", show_default=True, metavar="DURATION", help="How far to look back."),
     click.Option(["--end"], default="", metavar="TIME", help="End of the window (2026-05-01T12:00:00Z); default now."),
     click.Option(

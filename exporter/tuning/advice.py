@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from exporter.tuning.charts import ChartSpec
@@ -116,6 +116,10 @@ class AdviceReport:
     end: float
     window: str
     answers: Sequence[Answer]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Further labels of the Airflow."""
+    problems: Sequence[str] = ()
+    """What could not be read, or only in part."""
 
     @property
     def ranking(self) -> list[tuple[Answer, Recommendation]]:

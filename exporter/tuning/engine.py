@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from exporter.tuning.advice import AdviceReport, Answer
+from exporter.tuning.advice import AdviceReport, Answer, Shortfall
+from exporter.tuning.queries import QUERIES
 from exporter.tuning.questions import (
     backends,
     dag_limits,
@@ -15,9 +17,10 @@ from exporter.tuning.questions import (
     retries,
     schedule,
 )
-from exporter.tuning.series import AirflowHistory
+from exporter.tuning.series import AirflowHistory, PointSeries
 
-QUESTIONS: tuple[tuple[str, Callable[[AirflowHistory], Answer]], ...] = (
+Question = Callable[[AirflowHistory], Answer]
+QUESTIONS: tuple[tuple[str, Question], ...] = (
     (parallelism.QUESTION, parallelism.answer),
     (pools.QUESTION, pools.answer),
     (dag_limits.QUESTION, dag_limits.answer),
@@ -27,13 +30,49 @@ QUESTIONS: tuple[tuple[str, Callable[[AirflowHistory], Answer]], ...] = (
     (schedule.QUESTION, schedule.answer),
     (backends.QUESTION, backends.answer),
 )
+MEANINGS = {query.name: query.meaning for query in QUERIES}
 
 
 def advise(seen: AirflowHistory) -> AdviceReport:
     """All answers."""
-    return AdviceReport(seen.airflow, seen.begin, seen.end, seen.window, list(answer_all(seen)))
+    problems = [f"{MEANINGS[name]}: {error}" for name, error in seen.failures.items()]
+    answers = list(answer_all(seen))
+    return AdviceReport(
+        seen.airflow, seen.begin, seen.end, seen.window, answers, dict(seen.labels), [*problems, *seen.warnings]
+    )
 
 
 def answer_all(seen: AirflowHistory) -> Iterator[Answer]:
-    """Yield the answer to each question."""
-    yield from (answer(seen) for _, answer in QUESTIONS)
+    """Yield the answer to each question. What one of them takes away, the others do not give away."""
+    for name, question in QUESTIONS:
+        found = answer_one(seen, question)
+        yield found
+        if name == parallelism.QUESTION:
+            fewer = [float(one.value) for one in found.recommendations if float(one.value) < float(one.current)]
+            seen = replace(seen, advised_slots=min(fewer, default=seen.advised_slots))
+
+
+def answer_one(seen: AirflowHistory, question: Question) -> Answer:
+    """The answer to a question. It is not "nothing to change" where what it follows from could not be read."""
+    noted = NotedAnswers(seen.answers)
+    found = question(replace(seen, answers=noted))
+    missed = [name for name in seen.failures if name in noted.asked]
+    if not missed:
+        return found
+    how = "raise --prometheus.timeout, or shorten --window"
+    missing = [Shortfall(MEANINGS[name], f"not read ({seen.failures[name]})", "an answer", how) for name in missed]
+    nothing = "" if found.nothing.startswith("Nothing to change") else found.nothing
+    return replace(found, nothing=nothing, missing=[*found.missing, *missing])
+
+
+class NotedAnswers(dict[str, Sequence[PointSeries]]):
+    """Answers to queries, which notes the names of those that are looked at."""
+
+    def __init__(self, answers: Mapping[str, Sequence[PointSeries]]) -> None:
+        super().__init__(answers)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Sequence[PointSeries] = ()) -> Sequence[PointSeries]:  # type: ignore[override]
+        """The answer to the query of this name."""
+        self.asked.add(name)
+        return super().get(name, default)

@@ -5,6 +5,7 @@ Nothing here asks: it is data for the client, for the PromQL that each finding s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from string import Template
 from typing import NamedTuple
@@ -36,10 +37,15 @@ class SeriesQuery(NamedTuple):
     step: float | None = STEP
     """Seconds between points; None for one value at the end of the window."""
 
-    def fill(self, airflow: str, window: str) -> str:
-        """The expression for an Airflow and a window."""
-        name = airflow.replace("\\", "\\\\").replace('"', '\\"')
-        return Template(self.expression).substitute(airflow=name, window=window)
+    def fill(self, airflow: str, window: str, labels: Mapping[str, str] | None = None) -> str:
+        """The expression for an Airflow, of which further labels may be given, and a window."""
+        further = (f'", {name}="{escape(value)}' for name, value in (labels or {}).items())
+        return Template(self.expression).substitute(airflow=escape(airflow) + "".join(further), window=window)
+
+
+def escape(value: str) -> str:
+    """The value of a label as PromQL writes it between quotes."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def over_time(name: str, series: str, meaning: str, source: DataOrigin, matchers: str = "") -> SeriesQuery:
@@ -248,9 +254,9 @@ DAG_POKED = hourly(
     "seconds for which sensors held a slot by poking",
     DataOrigin.API,
 )
-HELD_TASKS = over_time(
+HELD_TASKS = SeriesQuery(
     "held_tasks",
-    "airflow_celery_queue_held_tasks",
+    'max by (queue) (airflow_celery_queue_held_tasks{airflow="$airflow"})',
     "tasks reserved by busy workers while others are free",
     DataOrigin.CELERY,
 )

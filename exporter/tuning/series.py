@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from exporter.tuning.queries import RUNNING, STEP, SeriesQuery
+from exporter.tuning.queries import QUERIES, RUNNING, STEP, SeriesQuery
 
 HOUR = 3600.0
 DAY = 24 * HOUR
+AT_END = frozenset(query.name for query in QUERIES if query.step is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class PointSeries:
 
     labels: Mapping[str, str]
     points: Mapping[float, float]
+
+    def during(self, moments: Collection[float]) -> PointSeries:
+        """The points at these moments."""
+        return PointSeries(self.labels, {moment: value for moment, value in self.points.items() if moment in moments})
 
     @property
     def last(self) -> float:
@@ -35,6 +40,14 @@ class AirflowHistory:
     end: float
     answers: Mapping[str, Sequence[PointSeries]] = field(default_factory=dict)
     """By the name of the query."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Further labels that tell it from others of the same name."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Why a query was not answered, by its name."""
+    warnings: Sequence[str] = ()
+    """What Prometheus said beside its answers, for example that some of its stores did not answer."""
+    advised_slots: float | None = None
+    """Tasks that are to run at once, where that is fewer than now: other limits leave it at that."""
 
     @property
     def window(self) -> str:
@@ -49,6 +62,14 @@ class AirflowHistory:
     def observed_seconds(self) -> float:
         """For how long it is known what ran."""
         return len(self.get(RUNNING)) * STEP
+
+    def during(self, moments: Collection[float]) -> AirflowHistory:
+        """What was seen at these moments only; values at the end of the window stay."""
+        answers = {
+            name: series if name in AT_END else [one.during(moments) for one in series]
+            for name, series in self.answers.items()
+        }
+        return replace(self, answers=answers)
 
     def list(self, query: SeriesQuery) -> Sequence[PointSeries]:
         """All series of an answer."""
@@ -80,7 +101,17 @@ class AirflowHistory:
 
     def show(self, *queries: SeriesQuery) -> tuple[str, ...]:
         """The PromQL with which anybody sees the same."""
-        return tuple(query.fill(self.airflow, self.window) for query in queries)
+        return tuple(self.fill(query) for query in queries)
+
+    def fill(self, query: SeriesQuery, **labels: str) -> str:
+        """The PromQL of a query, for series with these labels."""
+        return query.fill(self.airflow, self.window, {**self.labels, **labels})
+
+
+def find_present(points: Mapping[float, float]) -> Collection[float]:
+    """The moments at which a limit was what it is now."""
+    present = points[max(points)] if points else None
+    return {moment for moment, value in points.items() if value == present}
 
 
 def add_up(series: Iterable[PointSeries]) -> dict[float, float]:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import math
+import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from exporter.commands.advise.observe import Asker, ReadWindow, find_airflow, read_observations
+from exporter.commands.advise.observe import Asker, ChosenAirflow, ReadWindow, find_airflow, read_observations
 from exporter.commands.advise.prometheus import PrometheusClient, PrometheusError, PrometheusSettings
 from exporter.commands.advise.texts import to_json, to_markdown, to_text
-from exporter.commands.advise.what_if import make_what_if
+from exporter.commands.advise.what_if import WHAT_IF_FORMATS, make_what_if
 from exporter.config.urls import refuse_userinfo, split_url
 from exporter.config.values import parse_duration
 from exporter.metrics.reading import ReaderError
 from exporter.tuning.advice import AdviceReport
 from exporter.tuning.engine import advise
-from exporter.tuning.series import AirflowHistory
 
 MIN_WINDOW = 3600.0
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 CREDENTIALS = ("authorization", "proxy-authorization", "cookie")
 """Headers with secrets, which are not for flags."""
 
@@ -31,38 +33,41 @@ class AdviceError(Exception):
     """No report can be made; the message says why."""
 
 
-def make_report(given: Mapping[str, Any]) -> AdviceReport:
-    """Read Prometheus and work out the advice, by the parameters of the command. Raises AdviceError."""
-    try:
-        settings, times = read_settings(given), parse_window(given["window"], given["end"])
-        seen = read(PrometheusClient(settings), times, given["airflow"])
-    except (ValueError, PrometheusError, ReaderError) as error:
-        raise AdviceError(str(error)) from error
-    return advise(seen)
-
-
 def make_text(given: Mapping[str, Any], form: str) -> str:
     """The report, or what --what-if asks for, as text in a format. Raises AdviceError and OSError."""
-    if not given["what_if"]:
-        return render(make_report(given), form)
     try:
-        settings, times = read_settings(given), parse_window(given["window"], given["end"])
-        client = PrometheusClient(settings)
-        name = find_airflow(client, times, given["airflow"])
-        return make_what_if(client, times, name, given["what_if"], given["events_file"]).render(form)
+        times = parse_window(given["window"], given["end"])
+        chosen = ChosenAirflow(given["airflow"], parse_labels(given["label"]))
+        check_format(form, what_if=bool(given["what_if"]))
+        client = PrometheusClient(read_settings(given))
+        airflow = find_airflow(client, times, chosen)
+        if given["what_if"]:
+            changes, events = given["what_if"], given["events_file"]
+            return make_what_if(client, times, airflow, changes, events, show_progress).render(form)
+        return render(make_report(client, times, airflow), form)
     except (ValueError, PrometheusError, ReaderError) as error:
         raise AdviceError(str(error)) from error
-
-
-def read(client: Asker, times: ReadWindow, airflow: str) -> AirflowHistory:
-    """All observations; what could not be read is printed. Raises PrometheusError and ReaderError."""
-    try:
-        seen, problems = read_observations(client, times, find_airflow(client, times, airflow), show_progress)
     finally:
         show_progress("")
-    for problem in problems:
+
+
+def make_report(client: Asker, times: ReadWindow, airflow: ChosenAirflow) -> AdviceReport:
+    """Read Prometheus and work out the advice; problems are printed too. Raises PrometheusError and ReaderError."""
+    seen = read_observations(client, times, airflow, show_progress)
+    show_progress("working it out")
+    report = advise(seen)
+    show_progress("")
+    for problem in report.problems:
         click.echo(problem, err=True)
-    return seen
+    return report
+
+
+def check_format(form: str, *, what_if: bool) -> None:
+    """Raise AdviceError for a format that cannot be written, before weeks are read."""
+    if what_if and form not in WHAT_IF_FORMATS:
+        raise AdviceError(f"--what-if has --format=text and --format=json, not {form}")
+    if form == "html":
+        import_html()
 
 
 def read_settings(given: Mapping[str, Any]) -> PrometheusSettings:
@@ -101,7 +106,8 @@ def parse_window(window: str, end: str) -> ReadWindow:
 def parse_moment(text: str) -> float:
     """A time as 2026-05-01T12:00:00Z, or in Unix seconds. Raises ValueError."""
     try:
-        return float(text)
+        if math.isfinite(seconds := float(text)):
+            return seconds
     except ValueError:
         pass
     try:
@@ -122,20 +128,20 @@ def render(report: AdviceReport, form: str) -> str:
     if form == "json":
         return to_json(report) + "\n"
     if form == "html":
-        return render_html(report)
+        return import_html()(report)
     lines = to_markdown(report) if form == "markdown" else to_text(report)
     return "\n".join(lines) + "\n"
 
 
-def render_html(report: AdviceReport) -> str:
-    """One HTML file with its plots inside."""
+def import_html() -> Callable[[AdviceReport], str]:
+    """What makes one HTML file with its plots inside. Raises AdviceError where the library that draws is missing."""
     try:
         from exporter.commands.advise.html import to_html  # noqa: PLC0415 - the extra may be missing
     except ImportError as error:
         raise AdviceError(
             f"--format=html needs the extra [advise] ({error}): pip install airflow-metrics-exporter[advise]"
         ) from error
-    return to_html(report)
+    return to_html
 
 
 def write(text: str, output: str) -> None:
@@ -144,6 +150,15 @@ def write(text: str, output: str) -> None:
         Path(output).write_text(text, encoding="utf-8")
     else:
         click.echo(text, nl=False)
+
+
+def parse_labels(given: tuple[str, ...]) -> dict[str, str]:
+    """Labels written as NAME=VALUE. Raises ValueError."""
+    found = dict(one.partition("=")[::2] for one in given)
+    for name in found:
+        if not LABEL.fullmatch(name) or name == "airflow":
+            raise ValueError(f"--label={name}: write NAME=VALUE with a label that tells Airflows of one name apart")
+    return found
 
 
 def parse_headers(given: tuple[str, ...]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from exporter.commands.advise.plots import draw_chart
-from exporter.commands.advise.texts import describe_window, list_rows, summarize
+from exporter.commands.advise.texts import NOT_READ, conclude, describe_window, list_rows, summarize
 from exporter.tuning.advice import AdviceReport, Answer, Recommendation
 from exporter.web.html import Markup, join, tag
 
@@ -29,7 +29,8 @@ def to_html(report: AdviceReport) -> str:
     body = [
         tag("h1", "Tuning advice"),
         tag("p", describe_window(report)),
-        render_ranking(ranking) if ranking else tag("p", "Nothing to change."),
+        *[tag("p", f"{NOT_READ}: {problem}") for problem in report.problems],
+        render_ranking(ranking) if ranking else tag("p", conclude(report)),
         *[render_recommendation(number, one) for number, one in enumerate(ranking, 1)],
         tag("h2", "All questions"),
         *[render_answer(answer) for answer in report.answers],

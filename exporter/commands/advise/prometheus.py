@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,9 @@ class QueryReply(msgspec.Struct):
     status: str
     data: QueryData = msgspec.field(default_factory=QueryData)
     error: str = ""
+    warnings: list[str] = []
+    partial: bool = msgspec.field(default=False, name="isPartial")
+    """VictoriaMetrics: not all of its nodes answered."""
 
 
 class PrometheusClient:
@@ -71,12 +74,18 @@ class PrometheusClient:
 
     def __init__(self, settings: PrometheusSettings) -> None:
         self._settings = settings
+        self._warnings: dict[str, None] = {}
         self._session = requests.Session()
         self._session.headers.update(settings.headers or {})
         # Given with each request: REQUESTS_CA_BUNDLE would else replace what the session has.
         self._verify = False if settings.skip_verify else str(settings.ca_file or "") or True
         if settings.cert_file:
             self._session.cert = (str(settings.cert_file), str(settings.key_file or settings.cert_file))
+
+    @property
+    def warnings(self) -> Iterable[str]:
+        """What was said beside the answers, each once."""
+        return self._warnings
 
     def query(self, expression: str, at: float) -> list[PointSeries]:
         """One value of each series. Raises PrometheusError."""
@@ -109,7 +118,11 @@ class PrometheusClient:
             )
         except (requests.RequestException, OSError) as error:
             raise PrometheusError(explain(error, settings)) from error
-        return read_reply(response, settings)
+        reply = read_reply(response, settings)
+        self._warnings |= dict.fromkeys(redact_foreign(text[:MAX_TEXT]) for text in reply.warnings)
+        if reply.partial:
+            self._warnings["the answers are partial: not all nodes answered"] = None
+        return reply.data.result
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the credentials, read for each request: their files are renewed."""
@@ -123,8 +136,8 @@ class PrometheusClient:
         return request
 
 
-def read_reply(response: requests.Response, settings: PrometheusSettings) -> list[QueryRow]:
-    """The series of a reply. Raises PrometheusError."""
+def read_reply(response: requests.Response, settings: PrometheusSettings) -> QueryReply:
+    """A reply that says success. Raises PrometheusError."""
     host = mask_url(settings.url)
     if response.status_code in (401, 403):
         raise PrometheusError(
@@ -141,7 +154,7 @@ def read_reply(response: requests.Response, settings: PrometheusSettings) -> lis
         ) from None
     if reply.status != "success":
         raise PrometheusError(f"{host}: {redact_foreign(reply.error[:MAX_TEXT])}")
-    return reply.data.result
+    return reply
 
 
 def read_points(values: Sequence[tuple[float, str] | None]) -> dict[float, float]:

@@ -14,6 +14,8 @@ from typing import Any
 from exporter.tuning.advice import AdviceReport, Answer, Confidence, Recommendation
 
 WIDTH = 100
+NOT_READ = "Not read"
+"""Before what is missing in the answers of Prometheus."""
 
 
 def format_moment(moment: float) -> str:
@@ -23,9 +25,8 @@ def format_moment(moment: float) -> str:
 
 def describe_window(report: AdviceReport) -> str:
     """What was looked at."""
-    return (
-        f"Airflow {report.airflow}, {report.window} from {format_moment(report.begin)} to {format_moment(report.end)}"
-    )
+    name = " ".join(["Airflow", report.airflow, *(f"{key}={value}" for key, value in report.labels.items())]).strip()
+    return f"{name}, {report.window} from {format_moment(report.begin)} to {format_moment(report.end)}"
 
 
 def list_rows(one: Recommendation) -> list[tuple[str, str]]:
@@ -50,12 +51,10 @@ def to_text(report: AdviceReport) -> Iterator[str]:
     """Lines for a terminal."""
     yield describe_window(report)
     yield ""
+    for problem in report.problems:
+        yield from indent(f"{NOT_READ}: {problem}", "", "  ")
     ranking = report.ranking
-    yield (
-        f"{len(ranking)} recommendation{'' if len(ranking) == 1 else 's'}, most hours saved first"
-        if ranking
-        else ("Nothing to change.")
-    )
+    yield f"{count_recommendations(len(ranking))}, most hours saved first" if ranking else conclude(report)
     for number, (_, one) in enumerate(ranking, 1):
         yield ""
         yield f"{number}. {one.title}"
@@ -66,6 +65,18 @@ def to_text(report: AdviceReport) -> Iterator[str]:
     yield "ALL QUESTIONS"
     for answer in report.answers:
         yield from indent(f"{answer.title} {summarize(answer)}", "", "  ")
+
+
+def conclude(report: AdviceReport) -> str:
+    """What a report without recommendations says."""
+    unknown, count = sum(bool(answer.missing) for answer in report.answers), len(report.answers)
+    if unknown == count:
+        return "No advice: there is too little data for each of the questions below."
+    return (
+        "Nothing to change."
+        if not unknown
+        else f"Nothing to change; for {unknown} of {count} questions data is missing."
+    )
 
 
 def count_recommendations(count: int) -> str:
@@ -95,7 +106,11 @@ def to_markdown(report: AdviceReport) -> Iterator[str]:
     yield ""
     yield f"{escape(describe_window(report))}."
     yield ""
+    for problem in report.problems:
+        yield f"{NOT_READ}: {escape(problem)}\n"
     ranking = report.ranking
+    if not ranking:
+        yield conclude(report)
     if ranking:
         yield "| | change | now | saves | confidence |\n| ---: | --- | --- | --- | --- |"
     for number, (_, one) in enumerate(ranking, 1):

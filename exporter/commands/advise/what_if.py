@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.commands.advise.observe import Asker, ReadWindow, read_one
+from exporter.commands.advise.observe import Asker, ChosenAirflow, Progress, ReadWindow, ignore, read_one
 from exporter.commands.advise.what_if_notes import MAX_TRIES, describe_data, describe_rules, describe_workers
 from exporter.commands.advise.what_if_texts import to_json, to_text
 from exporter.tuning.capacity import measure_cpu_of_tasks
@@ -42,19 +42,25 @@ from exporter.tuning.simulation.settings import SimulatedSettings
 from exporter.tuning.slowdown.fit import MachineFacts
 
 MINUTE = 60.0
+WHAT_IF_FORMATS = ("text", "json")
 RELEASE = at_end(
     "release", 'max by (version) (airflow_info{airflow="$airflow"})', "the release of Airflow", DataOrigin.API
 )
+INCREASE = (
+    "sum by (dag_id) (max without (instance, pod) "
+    '(increase({name}{{airflow="$airflow"}}[1m]) or increase({name}{{airflow="$airflow"}}[2m]) / 2))'
+)
+"""Of a minute; of two minutes where there is one scrape a minute."""
 ENDED = SeriesQuery(
     "ended",
-    'sum by (dag_id) (max without (instance, pod) (increase(airflow_task_tries_total{airflow="$airflow"}[1m])))',
+    INCREASE.format(name="airflow_task_tries_total"),
     "tries that ended in a minute",
     DataOrigin.API,
     MINUTE,
 )
 RUN_SECONDS = SeriesQuery(
     "run_seconds",
-    'sum by (dag_id) (max without (instance, pod) (increase(airflow_task_run_seconds_total{airflow="$airflow"}[1m])))',
+    INCREASE.format(name="airflow_task_run_seconds_total"),
     "how long these tries took",
     DataOrigin.API,
     MINUTE,
@@ -96,28 +102,32 @@ class WhatIfReport(NamedTuple):
     """What limits what the data can say."""
 
     def render(self, form: str) -> str:
-        """The text of the report. Raises ValueError for a format that it does not have."""
+        """The text of the report, in one of WHAT_IF_FORMATS."""
         if form == "json":
             return json.dumps(to_json(self.result, self.settings, self.notes), indent=2) + "\n"
-        if form != "text":
-            raise ValueError(f"--what-if has --format=text and --format=json, not {form}")
         return "\n".join(to_text(self.result, self.settings, self.notes)) + "\n"
 
 
 def make_what_if(
-    client: Asker, times: ReadWindow, airflow: str, changes: Sequence[str], events_file: str
+    client: Asker,
+    times: ReadWindow,
+    airflow: ChosenAirflow,
+    changes: Sequence[str],
+    events_file: str,
+    report: Progress = ignore,
 ) -> WhatIfReport:
     """Read the limits and what ran, and simulate it.
 
     Raises ChangeError for a change that cannot be understood, OSError for a file and PrometheusError for questions.
     """
     parsed = [parse_change(text) for text in changes]
-    seen = ask(client, times, airflow, LIMITS + FACTS if events_file else LIMITS + FACTS + TRIES)
+    seen = ask(client, times, airflow, LIMITS + FACTS if events_file else LIMITS + FACTS + TRIES, report)
     limits = get_limits(seen, exact=bool(events_file))
     if events_file:
         recording = read_lines(read_files(Path(events_file)), times.begin, times.end)
     else:
         recording = approximate_tries(seen)
+    report(f"simulating {len(recording.tries):,} tries")
     return simulate_changes(limits, recording, parsed, get_facts(seen))
 
 
@@ -145,11 +155,16 @@ def find_unseen(recording: Recording, limits: ObservedLimits) -> frozenset[str]:
     return frozenset(one.queue for one in recording.tries) - served
 
 
-def ask(client: Asker, times: ReadWindow, airflow: str, queries: Sequence[SeriesQuery]) -> AirflowHistory:
+def ask(
+    client: Asker, times: ReadWindow, airflow: ChosenAirflow, queries: Sequence[SeriesQuery], report: Progress
+) -> AirflowHistory:
     """The answers to some questions."""
-    seen = AirflowHistory(airflow, times.begin, times.end)
-    answers = {query.name: read_one(client, times, query, query.fill(airflow, seen.window)) for query in queries}
-    return AirflowHistory(airflow, times.begin, times.end, answers)
+    seen = AirflowHistory(airflow.name, times.begin, times.end, labels=airflow.labels)
+    answers = {}
+    for number, query in enumerate(queries, 1):
+        report(f"{number}/{len(queries)} {query.meaning}")
+        answers[query.name] = read_one(client, times, query, seen.fill(query))
+    return replace(seen, answers=answers)
 
 
 def get_limits(seen: AirflowHistory, *, exact: bool) -> ObservedLimits:

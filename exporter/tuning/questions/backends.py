@@ -25,7 +25,6 @@ from exporter.tuning.series import DAY, HOUR, AirflowHistory, add_up, integrate,
 QUESTION, TITLE = "backends", "Do the database and the broker keep up?"
 SLOW = {API_SECONDS.name: 1.0, CRITICAL_SECTION.name: 1.0}
 """Seconds (p95) in the busy quarter of the time from which on it is slow."""
-LATENCIES = ((API_SECONDS, "requests to Airflow's API"), (CRITICAL_SECTION, "the scheduler's critical section"))
 SLOWER = 3.0
 """And that many times as long as in the rest of the time."""
 FULL = 0.8

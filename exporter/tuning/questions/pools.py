@@ -104,10 +104,7 @@ def recommend(
         risk=f"What pool {pool} protects may be overloaded, and all its tasks then take longer.",
         confidence=confidence,
         reason=reason,
-        queries=[
-            *seen.show(OBJECT_WAITED),
-            POOL_WANTED.fill(seen.airflow, seen.window).replace("}", f', pool="{pool}"}}'),
-        ],
+        queries=[*seen.show(OBJECT_WAITED), seen.fill(POOL_WANTED, pool=pool)],
     )
 
 

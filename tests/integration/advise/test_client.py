@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 from base64 import b64encode
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -22,6 +23,7 @@ from exporter.commands.advise.prometheus import (
     PrometheusSettings,
     split_range,
 )
+from exporter.tuning.queries import QUERIES
 
 EMPTY = {"status": "success", "data": {"resultType": "matrix", "result": []}}
 
@@ -167,6 +169,13 @@ def invoke(*arguments: str) -> tuple[int, str]:
         (["--prometheus.url=http://127.0.0.1:9", "--prometheus.header=Authorization=x"], "could read it"),
         (["--prometheus.url=http://127.0.0.1:9", "--prometheus.bearer-token-file=/none"], "cannot be read"),
         (["--prometheus.url=http://127.0.0.1:9"], "cannot be reached"),
+        (["--prometheus.url=http://127.0.0.1:9", "--end=nan"], "--end=nan is not a time"),
+        (["--prometheus.url=http://127.0.0.1:9", "--label=east"], "cannot be reached"),
+        (["--prometheus.url=http://127.0.0.1:9", "--label=a-b=c"], "--label=a-b: write NAME=VALUE"),
+        (
+            ["--prometheus.url=http://127.0.0.1:9", "--what-if=parallelism=4", "--format=html"],
+            "--what-if has --format=text and --format=json, not html",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(arguments: list[str], message: str) -> None:
@@ -193,6 +202,55 @@ def test_which_airflow_must_be_clear(
     assert message in output
 
 
+CLUSTERS = [{"airflow": "a", "cluster": "east"}, {"airflow": "a", "cluster": "west"}, {"airflow": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--airflow=a"], "choose one with --label, as in --label=cluster=east: cluster=east; cluster=west"),
+        (["--airflow=a", "--label=cluster=north"], "no series of Airflow a with cluster=north"),
+        (["--airflow=b", "--label=cluster=east"], "no series of Airflow b with cluster=east"),
+    ],
+)
+def test_airflows_of_one_name_are_not_mixed(httpserver: HTTPServer, arguments: list[str], message: str) -> None:
+    rows = [{"metric": labels, "value": [10, "1"]} for labels in CLUSTERS]
+    httpserver.expect_request("/api/v1/query").respond_with_json({"status": "success", "data": {"result": rows}})
+    code, output = invoke(f"--prometheus.url={httpserver.url_for('')}", *arguments)
+    assert code == 2
+    assert message in output
+
+
+def test_a_further_label_is_matched_in_each_question(httpserver: HTTPServer) -> None:
+    rows = [{"metric": labels, "value": [10, "1"]} for labels in CLUSTERS]
+    httpserver.expect_request("/api/v1/query").respond_with_json({"status": "success", "data": {"result": rows}})
+    httpserver.expect_request("/api/v1/query_range").respond_with_json(EMPTY)
+    code, output = invoke(f"--prometheus.url={httpserver.url_for('')}", "--airflow=a", "--label=cluster=west")
+    assert code == 0, output
+    assert "Airflow a cluster=west, 14d from" in output
+    queries = {get_form(request)["query"] for request, _ in httpserver.log[1:]}
+    assert len(queries) == len(QUERIES)
+    assert all('airflow="a", cluster="west"' in query for query in queries)
+
+
+def test_partial_answers_are_said(httpserver: HTTPServer) -> None:
+    body = {"status": "success", "data": {"result": [{"metric": {"airflow": "a"}, "value": [10, "1"]}]}}
+    httpserver.expect_request("/api/v1/query").respond_with_json({**body, "warnings": ["store one is down"]})
+    httpserver.expect_request("/api/v1/query_range").respond_with_json({**EMPTY, "isPartial": True})
+    code, output = invoke(f"--prometheus.url={httpserver.url_for('')}")
+    assert code == 0
+    assert "Not read: store one is down" in output
+    assert "Not read: the answers are partial: not all nodes answered" in output
+
+
+def test_without_what_draws_nothing_is_read(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "exporter.commands.advise.html", None)
+    code, output = invoke(f"--prometheus.url={httpserver.url_for('')}", "--format=html")
+    assert code == 2
+    assert "--format=html needs the extra [advise]" in output
+    assert not httpserver.log
+
+
 def test_a_question_that_fails_does_not_stop_the_others(httpserver: HTTPServer, tmp_path: Path) -> None:
     def reply(request: Request) -> Response:
         query = get_form(request)["query"]
@@ -207,4 +265,6 @@ def test_a_question_that_fails_does_not_stop_the_others(httpserver: HTTPServer, 
     code, output = invoke(f"--prometheus.url={httpserver.url_for('')}", "--format=json", f"--output={file}")
     assert code == 0
     assert "too many samples" in output
-    assert json.loads(file.read_text(encoding="utf-8"))["airflow"] == "a"
+    report = json.loads(file.read_text(encoding="utf-8"))
+    assert report["airflow"] == "a"
+    assert any("too many samples" in problem for problem in report["problems"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.tuning.advice import Confidence
@@ -230,3 +232,17 @@ def test_every_question_is_answered_without_any_data() -> None:
     assert len(QUESTIONS) == 8
     assert not report.ranking
     assert all(answer.missing for answer in report.answers)
+
+
+def test_what_could_not_be_read_is_not_nothing_to_change() -> None:
+    watched = watch().add(DAG_TRIES, 20_000, dag_id="fine").add(API_SECONDS, 0.1)
+    seen = replace(watched.observe(), failures={"short_tries": "too many samples"}, warnings=["one store is down"])
+    report = advise(seen)
+    answers = {one.question: one for one in report.answers}
+    assert not answers["granularity"].nothing
+    assert "not read (too many samples)" in str(answers["granularity"].missing[-1])
+    assert answers["backends"].nothing.startswith("Nothing to change")
+    assert report.problems == [
+        "tries that did less than their start costs: too many samples",
+        "one store is down",
+    ]

@@ -27,5 +27,10 @@ def test_a_name_with_quotes_stays_a_name() -> None:
     assert RUNNING.fill('a"b\\', "1d") == r'airflow:running_tasks:mean5m{airflow="a\"b\\"}'
 
 
+def test_further_labels_are_matched_too() -> None:
+    found = RUNNING.fill("a", "1d", {"cluster": 'e"ast'})
+    assert found == r'airflow:running_tasks:mean5m{airflow="a", cluster="e\"ast"}'
+
+
 def test_a_window_is_filled_in() -> None:
     assert RETRIED.fill("x", "3d").endswith('{airflow="x"}[3d])')

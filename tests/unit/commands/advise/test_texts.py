@@ -93,6 +93,24 @@ def test_nothing_to_change_is_an_answer() -> None:
     assert "it is spread" in text
 
 
+def test_too_little_data_is_not_nothing_to_change() -> None:
+    """Where each question lacks data that is the answer; where some do it says how many."""
+    unknown = replace(REPORT, answers=REPORT.answers[3:])
+    some = replace(REPORT, answers=REPORT.answers[2:])
+    for form in (to_text, to_markdown):
+        assert "No advice: there is too little data" in "\n".join(form(unknown))
+        assert "Nothing to change; for 1 of 2 questions data is missing." in "\n".join(form(some))
+
+
+def test_what_was_not_read_is_in_each_format() -> None:
+    pytest.importorskip("matplotlib")
+    report = replace(REPORT, answers=REPORT.answers[:1], problems=["one store is down"], labels={"cluster": "east"})
+    for text in ("\n".join(to_text(report)), "\n".join(to_markdown(report)), to_html(report)):
+        assert "Not read: one store is down" in text
+        assert "Airflow demo cluster=east, 14d" in text
+    assert json.loads(to_json(report))["problems"] == ["one store is down"]
+
+
 def test_markdown_shows_names_as_they_are() -> None:
     text = "\n".join(to_markdown(REPORT))
     assert "| 1 | Pool \\<narrow\\>: 4 slots | 2 | about 42 h (28 h to 56 h) | medium |" in text
