@@ -70,7 +70,7 @@ class Capacity(NamedTuple):
 def measure_capacity(seen: AirflowHistory) -> Capacity:
     """What the machines on which tasks run have room for."""
     machines = find_task_machines(seen)
-    running = seen.get(RUNNING)
+    running = get_running(seen, machines)
     if not machines or not running:
         return Capacity()
     return Capacity(
@@ -83,7 +83,21 @@ def measure_capacity(seen: AirflowHistory) -> Capacity:
 
 def measure_cpu_of_tasks(seen: AirflowHistory) -> Room | None:
     """The CPUs of the machines on which tasks run; None where they are not known."""
-    return measure_cpu(seen, find_task_machines(seen), seen.get(RUNNING))
+    machines = find_task_machines(seen)
+    return measure_cpu(seen, machines, get_running(seen, machines))
+
+
+def get_running(seen: AirflowHistory, machines: set[str]) -> dict[float, float]:
+    """Running tasks while just these machines were there: else others' tasks would be divided by their CPUs."""
+    there: dict[float, set[str]] = defaultdict(set)
+    for query in (HOST_CPU, TASK_CPUS, TASK_MEMORY):
+        for series in seen.list(query):
+            name = series.labels.get("instance", "")
+            for moment, value in series.points.items():
+                if name in machines or (query is not HOST_CPU and value > 0):
+                    there[moment].add(name)
+    whole = {moment for moment, names in there.items() if names == machines}
+    return {moment: count for moment, count in seen.get(RUNNING).items() if moment in whole}
 
 
 def find_task_machines(seen: AirflowHistory) -> set[str]:

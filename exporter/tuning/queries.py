@@ -68,6 +68,12 @@ def hourly(name: str, series: str, meaning: str, source: DataOrigin) -> SeriesQu
     return at_end(name, f'sum_over_time({series}{{airflow="$airflow"}}[$window:1h])', meaning, source)
 
 
+def changed(name: str, expression: str, meaning: str, source: DataOrigin) -> SeriesQuery:
+    """The highest value in the window, of those that changed in it."""
+    values = f"({expression})[$window:1h]"
+    return at_end(name, f"max_over_time({values}) != min_over_time({values})", meaning, source)
+
+
 RUNNING = over_time("running", "airflow:running_tasks:mean5m", "running tasks", DataOrigin.RULES)
 WAITING = over_time("waiting", "airflow:waiting_tasks:mean5m", "waiting tasks that could run", DataOrigin.RULES)
 WORK = over_time("work", "airflow:task_work_seconds:rate5m", "seconds of work done per second", DataOrigin.RULES)
@@ -158,19 +164,15 @@ WORKER_SLOTS = at_end(
     "slots of each Celery worker",
     DataOrigin.CELERY,
 )
-MAX_ACTIVE_TASKS = at_end(
-    "max_active_tasks",
+TASKS_MAX = (
     'max by (dag_id) (airflow_dag_run_active_tasks_max{airflow="$airflow"}'
-    ' or airflow_dag_max_active_tasks{airflow="$airflow"})',
-    "max_active_tasks of the DAG",
-    DataOrigin.API,
+    ' or airflow_dag_max_active_tasks{airflow="$airflow"})'
 )
-MAX_ACTIVE_RUNS = at_end(
-    "max_active_runs",
-    'max by (dag_id) (airflow_dag_max_active_runs{airflow="$airflow"})',
-    "max_active_runs of the DAG",
-    DataOrigin.API,
-)
+RUNS_MAX = 'max by (dag_id) (airflow_dag_max_active_runs{airflow="$airflow"})'
+MAX_ACTIVE_TASKS = at_end("max_active_tasks", TASKS_MAX, "max_active_tasks of the DAG", DataOrigin.API)
+MAX_ACTIVE_RUNS = at_end("max_active_runs", RUNS_MAX, "max_active_runs of the DAG", DataOrigin.API)
+TASKS_MAX_CHANGED = changed("tasks_max_changed", TASKS_MAX, "max_active_tasks of DAGs that changed it", DataOrigin.API)
+RUNS_MAX_CHANGED = changed("runs_max_changed", RUNS_MAX, "max_active_runs of DAGs that changed it", DataOrigin.API)
 RUN_SECONDS_P50 = at_end(
     "run_seconds_p50",
     'max by (dag_id) (last_over_time(airflow_dag:dag_run_duration_seconds:quantile1w{airflow="$airflow"}[1d]))',

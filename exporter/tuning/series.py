@@ -124,6 +124,11 @@ def take_largest(series: Iterable[PointSeries]) -> dict[float, float]:
     return reduce_moments(series, max)
 
 
+def take_smallest(series: Iterable[PointSeries]) -> dict[float, float]:
+    """The smallest value at each moment."""
+    return reduce_moments(series, min)
+
+
 def reduce_moments(series: Iterable[PointSeries], reduce: Callable[[list[float]], float]) -> dict[float, float]:
     """One value for each moment."""
     moments: dict[float, list[float]] = defaultdict(list)

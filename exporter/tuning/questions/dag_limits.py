@@ -20,12 +20,16 @@ from exporter.tuning.queries import (
     OBJECT_WAITED,
     RUN_SECONDS_P50,
     RUNNING,
+    RUNS_MAX_CHANGED,
     SKIPPED,
+    TASKS_MAX_CHANGED,
+    WAITED,
     WAITING_RUNS,
     SeriesQuery,
 )
 from exporter.tuning.questions.headroom import Headroom, measure_headroom
 from exporter.tuning.questions.raising import (
+    LACK_WAITS,
     MIN_OBSERVED,
     MIN_WAITED_PER_DAY,
     WANTED_SHARE,
@@ -47,6 +51,7 @@ class DagLimit(NamedTuple):
     setting: str
     waits: SeriesQuery
     limits: SeriesQuery
+    changed: SeriesQuery
     what: str
     """What waits."""
     risk: str
@@ -58,6 +63,7 @@ LIMITS = (
         "max_active_tasks",
         OBJECT_WAITED,
         MAX_ACTIVE_TASKS,
+        TASKS_MAX_CHANGED,
         "tasks",
         "What its tasks use together (a database, a service) gets more load at once: a pool protects it.",
     ),
@@ -66,6 +72,7 @@ LIMITS = (
         "max_active_runs",
         WAITING_RUNS,
         MAX_ACTIVE_RUNS,
+        RUNS_MAX_CHANGED,
         "runs",
         "Runs overlap: only where a run does not need what the one before has written, and both may write at once.",
     ),
@@ -77,6 +84,8 @@ def answer(seen: AirflowHistory) -> Answer:
     if seen.observed_seconds < MIN_OBSERVED:
         have = format_hours(seen.observed_seconds / HOUR) + " observed"
         return Answer(QUESTION, TITLE, missing=[Shortfall("Limits of DAGs", have, "24 h", RUNNING.source.value)])
+    if not seen.list(WAITED):
+        return Answer(QUESTION, TITLE, missing=[LACK_WAITS])
     found: list[Recommendation] = []
     reasons: list[str] = []
     for limit in LIMITS:
@@ -104,6 +113,8 @@ def judge(seen: AirflowHistory, limit: DagLimit, series: PointSeries, current: f
     room = measure_headroom(seen, waiting)
     waited = format_hours(integrate(waiting) / HOUR)
     what = f"{limit.what.capitalize()} of DAG {dag_id} waited {waited} for {limit.setting}"
+    if dag_id in seen.by_dag(limit.changed):
+        return f"{what}, which was changed meanwhile: shorten --window to the time after that."
     if room.is_machine_full:
         return f"{what}, but the machines are full at these times."
     wanted = current + quantile(waiting.values(), WANTED_SHARE)

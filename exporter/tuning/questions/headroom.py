@@ -6,13 +6,14 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from exporter.tuning.advice import format_number
-from exporter.tuning.queries import HOST_CPU, HOST_MEMORY, RUNNING
-from exporter.tuning.questions.load import get_limit
-from exporter.tuning.questions.surroundings import describe_surroundings, pick
-from exporter.tuning.series import AirflowHistory, quantile
+from exporter.tuning.capacity import find_task_machines
+from exporter.tuning.queries import HOST_CPU, HOST_MEMORY, RUNNING, SeriesQuery
+from exporter.tuning.questions.load import get_ceiling
+from exporter.tuning.questions.surroundings import describe_surroundings
+from exporter.tuning.series import AirflowHistory, quantile, take_largest, take_smallest
 
-FULL_CPU, FULL_MEMORY = 0.95, 0.95
-"""Shares in use above which a machine has no room."""
+FULL = 0.95
+"""Share in use above which a machine has no room."""
 
 
 class Headroom(NamedTuple):
@@ -27,13 +28,24 @@ class Headroom(NamedTuple):
 
 def measure_headroom(seen: AirflowHistory, moments: Collection[float]) -> Headroom:
     """The room at these moments."""
-    limit = get_limit(seen)
+    limit = get_ceiling(seen)
     at = set(moments)
     running = [value for moment, value in seen.get(RUNNING).items() if moment in at]
     slots = max(0.0, limit - quantile(running, 0.9)) if limit is not None and running else None
-    cpu, memory = pick(seen.list(HOST_CPU), at), pick(seen.list(HOST_MEMORY), at)
-    full = None
-    if cpu or memory:
-        full = (bool(cpu) and quantile(cpu, 0.5) > FULL_CPU) or (bool(memory) and quantile(memory, 0.5) > FULL_MEMORY)
+    states = [one for query in (HOST_CPU, HOST_MEMORY) if (one := is_full(seen, query, at)) is not None]
     left = "" if slots is None else f"Parallelism leaves {format_number(slots)} slots at these times. "
-    return Headroom(slots, full, f"{left}What is behind the limit must have room: {describe_surroundings(seen, at)}")
+    text = f"{left}What is behind the limit must have room: {describe_surroundings(seen, at)}"
+    return Headroom(slots, any(states) if states else None, text)
+
+
+def is_full(seen: AirflowHistory, query: SeriesQuery, moments: set[float]) -> bool | None:
+    """Whether no machine for tasks has room, or one that all need has none; None where none was seen."""
+    machines, series = find_task_machines(seen), seen.list(query)
+    workers = take_smallest(one for one in series if one.labels.get("instance") in machines)
+    others = take_largest(one for one in series if one.labels.get("instance") not in machines)
+    used = [
+        quantile(values, 0.5)
+        for points in (workers, others)
+        if (values := [value for moment, value in points.items() if moment in moments])
+    ]
+    return max(used) > FULL if used else None

@@ -25,15 +25,17 @@ class TaskLoad(NamedTuple):
     running: Mapping[float, float]
     limit: float | None
     """Tasks that may run at once; None where it is not known or unlimited."""
+    held_seconds: float
+    """For how long of the observed time the limit was what it is now."""
     waited: float
-    """Seconds that tasks waited for slots."""
+    """Seconds that tasks waited for slots in this time."""
     knee: KneeEstimate | None
     capacity: Capacity
 
     @property
     def days(self) -> float:
-        """Days of observation."""
-        return self.seen.observed_seconds / DAY
+        """Days for which the limit was what it is now."""
+        return self.held_seconds / DAY
 
     @property
     def highest(self) -> float:
@@ -54,12 +56,28 @@ class LoadTarget(NamedTuple):
 
 
 def get_limit(seen: AirflowHistory) -> float | None:
-    """Tasks that may run at once: parallelism, or the slots of all workers if these are fewer."""
+    """Tasks that may run at once: parallelism, or the slots of all workers if these are fewer; None where not known."""
+    return None if lacks_workers(seen) else find_least(seen)
+
+
+def get_ceiling(seen: AirflowHistory) -> float | None:
+    """As much of that as is known, and no more than is advised."""
+    limits = [one for one in (find_least(seen), seen.advised_slots) if one is not None]
+    return min(limits, default=None)
+
+
+def find_least(seen: AirflowHistory) -> float | None:
+    """The lowest of the limits that are known."""
     limits = [seen.get_last(SLOTS) or math.inf]
     if is_celery(seen):
         limits.append(sum(seen.by(WORKER_SLOTS, "worker").values()) or math.inf)
     limit = min(limits)
     return limit if math.isfinite(limit) else None
+
+
+def lacks_workers(seen: AirflowHistory) -> bool:
+    """Whether Celery's workers limit tasks, and are not known."""
+    return is_celery(seen) and not seen.list(WORKER_SLOTS)
 
 
 def is_celery(seen: AirflowHistory) -> bool:

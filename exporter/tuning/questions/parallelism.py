@@ -21,12 +21,22 @@ from exporter.tuning.queries import (
     TASK_MEMORY,
     WAITED,
     WORK,
+    WORKER_SLOTS,
 )
-from exporter.tuning.questions.load import REASONS, WORTH, LoadTarget, TaskLoad, describe_room, get_limit
+from exporter.tuning.questions.load import (
+    REASONS,
+    WORTH,
+    LoadTarget,
+    TaskLoad,
+    describe_room,
+    get_limit,
+    lacks_workers,
+)
 from exporter.tuning.questions.parallelism_changes import recommend_less, recommend_more
 from exporter.tuning.questions.parallelism_charts import draw_load
+from exporter.tuning.questions.raising import LACK_WAITS
 from exporter.tuning.questions.surroundings import describe_slowdown, find_binding
-from exporter.tuning.series import DAY, HOUR, AirflowHistory, integrate
+from exporter.tuning.series import DAY, HOUR, AirflowHistory, find_present, integrate
 
 QUESTION, TITLE = "parallelism", "How many tasks should run at once?"
 MIN_OBSERVED = HOUR
@@ -49,22 +59,23 @@ def answer(seen: AirflowHistory) -> Answer:
     charts = draw_load(load.knee, load.limit)
     target = find_target(load)
     if load.limit is None:
-        missing = Shortfall("The limit", "not known, or unlimited", "parallelism", SLOTS.source.value)
-        return Answer(QUESTION, TITLE, missing=[missing], charts=charts)
+        return Answer(QUESTION, TITLE, nothing=describe_best(target), missing=[lack_limit(seen)], charts=charts)
     if target is None:
         return Answer(QUESTION, TITLE, nothing=explain_nothing(load), missing=list_missing(load), charts=charts)
     found = judge(load, load.limit, target)
     if found is None:
-        return Answer(QUESTION, TITLE, nothing=explain_nothing(load, target), charts=charts)
+        lacks = [] if seen.list(WAITED) else [LACK_WAITS]
+        return Answer(QUESTION, TITLE, nothing=explain_nothing(load, target), missing=lacks, charts=charts)
     return Answer(QUESTION, TITLE, [found], charts=charts)
 
 
 def observe(seen: AirflowHistory) -> TaskLoad:
     """Read the observations."""
-    running = seen.get(RUNNING)
-    waited = sum(integrate(seen.get(WAITED, reason=reason)) for reason in REASONS)
-    points = join_series(running, seen.get(WORK), seen.get(STRETCH))
-    return TaskLoad(seen, running, get_limit(seen), waited, estimate_knee(points), measure_capacity(seen))
+    running, slots = seen.get(RUNNING), seen.get(SLOTS)
+    held = seen.during(find_present(slots)) if slots else seen
+    waited = sum(integrate(held.get(WAITED, reason=reason)) for reason in REASONS)
+    knee = estimate_knee(join_series(running, seen.get(WORK), seen.get(STRETCH)))
+    return TaskLoad(seen, running, get_limit(seen), held.observed_seconds, waited, knee, measure_capacity(seen))
 
 
 def find_target(load: TaskLoad) -> LoadTarget | None:
@@ -156,15 +167,21 @@ def explain_nothing(load: TaskLoad, target: LoadTarget | None = None) -> str:
     """Why the limit stays."""
     binding = find_binding(load.seen)
     binds = f" What tasks wait for most is {binding}." if binding else " Tasks wait for no limit worth mention."
-    best = f" The best number is about {format_number(target.tasks)}: {target.basis}." if target else ""
+    best = f" {describe_best(target)}" if target else ""
     limit = "" if load.limit is None else f" The limit is {load.limit:.0f}."
     slowdown = describe_slowdown(load.seen)
     if slowdown and load.waited:
         binds += f" More tasks at once would not help before the database has room: {slowdown}."
-    return (
-        f"Nothing to change: at most {format_number(load.highest)} tasks ran at once, and they waited "
-        f"{format_hours(load.waited / HOUR)} for a slot.{limit}{best}{binds}"
-    )
+    waited = f", and they waited {format_hours(load.waited / HOUR)} for a slot" if load.seen.list(WAITED) else ""
+    if load.held_seconds < load.seen.observed_seconds:
+        waited += f" in {format_hours(load.held_seconds / HOUR)} with the present limit"
+    highest = format_number(load.highest)
+    return f"Nothing to change: at most {highest} tasks ran at once{waited}.{limit}{best}{binds}"
+
+
+def describe_best(target: LoadTarget | None) -> str:
+    """The best number of tasks; empty where it is not known."""
+    return f"The best number is about {format_number(target.tasks)}: {target.basis}." if target else ""
 
 
 def list_missing(load: TaskLoad) -> list[Shortfall]:
@@ -183,6 +200,13 @@ def list_missing(load: TaskLoad) -> list[Shortfall]:
     if load.capacity.narrowest is None:
         missing.append(Shortfall("What a task uses", "not known", "CPU and memory of tasks", TASK_MEMORY.source.value))
     return missing
+
+
+def lack_limit(seen: AirflowHistory) -> Shortfall:
+    """It is not known how many tasks may run at once."""
+    if lacks_workers(seen):
+        return Shortfall("Slots of Celery's workers", "not read", "those of each worker", WORKER_SLOTS.source.value)
+    return Shortfall("The limit", "not known, or unlimited", "parallelism", SLOTS.source.value)
 
 
 def lack_time(load: TaskLoad) -> Shortfall:

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 
 from exporter.tuning.advice import Answer, Recommendation, Shortfall, format_hours, format_number
 from exporter.tuning.charts import ChartLine, ChartSpec, Shape
-from exporter.tuning.queries import OBJECT_WAITED, POOL_SLOTS, POOL_USED, POOL_WANTED, RUNNING
+from exporter.tuning.queries import OBJECT_WAITED, POOL_SLOTS, POOL_USED, POOL_WANTED, RUNNING, WAITED
 from exporter.tuning.questions.headroom import Headroom, measure_headroom
 from exporter.tuning.questions.raising import (
+    LACK_WAITS,
     MIN_OBSERVED,
     MIN_WAITED_PER_DAY,
     choose_value,
@@ -20,7 +21,7 @@ from exporter.tuning.questions.raising import (
     judge_confidence,
 )
 from exporter.tuning.questions.surroundings import rank_limits
-from exporter.tuning.series import DAY, HOUR, AirflowHistory, integrate, quantile
+from exporter.tuning.series import DAY, HOUR, AirflowHistory, find_present, integrate, quantile
 
 QUESTION, TITLE = "pools", "Which pools are too small?"
 REASONS = ("pool", "priority")
@@ -33,6 +34,8 @@ def answer(seen: AirflowHistory) -> Answer:
     if seen.observed_seconds < MIN_OBSERVED:
         have = format_hours(seen.observed_seconds / HOUR) + " observed"
         return Answer(QUESTION, TITLE, missing=[Shortfall("Pools", have, "24 h", RUNNING.source.value)])
+    if not seen.list(WAITED):
+        return Answer(QUESTION, TITLE, missing=[LACK_WAITS])
     waits = collect_waits(seen)
     judged = [judge(seen, pool, waiting) for pool, waiting in sorted(waits.items())]
     found = [one for one in judged if isinstance(one, Recommendation)]
@@ -62,7 +65,15 @@ def judge(seen: AirflowHistory, pool: str, waiting: Mapping[float, float]) -> Re
         return ""
     if not slots:
         return f"Tasks waited {format_hours(waited / HOUR)} for pool {pool}, whose size is not known."
-    current = slots[max(slots)]
+    current, present = slots[max(slots)], find_present(slots)
+    if len(present) < len(slots):
+        seen, waiting = seen.during(present), {at: value for at, value in waiting.items() if at in present}
+        if seen.observed_seconds < MIN_OBSERVED:
+            held = format_hours(seen.observed_seconds / HOUR)
+            return f"Pool {pool} has had {current:.0f} slots for {held} only: that is too short to judge it."
+        if integrate(waiting) < MIN_WAITED_PER_DAY * seen.observed_seconds / DAY:
+            return f"Tasks waited {format_hours(waited / HOUR)} for pool {pool}, nearly all before it was changed."
+        waited = integrate(waiting)
     wanted = get_wanted(seen.get(POOL_WANTED, pool=pool), waiting)
     if not math.isfinite(current) or current < 1 or wanted is None:
         return ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from exporter.tuning.advice import Confidence, Savings
+from exporter.tuning.advice import Confidence, Savings, Shortfall
+from exporter.tuning.queries import WAITED
 from exporter.tuning.questions.headroom import Headroom
 from exporter.tuning.series import DAY, HOUR, AirflowHistory, quantile
 
@@ -17,6 +18,7 @@ MAX_FACTOR = 2
 """A limit is at most doubled in one step: what is behind it has to carry the load."""
 WANTED_SHARE = 0.95
 GOOD_DAYS = 7 * DAY
+LACK_WAITS = Shortfall("Waits", "none recorded", "what tasks wait for, by reason", WAITED.source.value)
 
 
 def choose_value(current: float, wanted: float, room: Headroom) -> int:

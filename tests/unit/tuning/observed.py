@@ -26,6 +26,11 @@ class Watched:
         self._answers.setdefault(query.name, []).append(PointSeries(labels, self._make_points(query, value)))
         return self
 
+    def take(self, other: Watched, without: SeriesQuery) -> Watched:
+        """The series of another one, but for those of one query."""
+        self._answers = {name: found for name, found in other._answers.items() if name != without.name}
+        return self
+
     def _make_points(self, query: SeriesQuery, value: Value) -> Mapping[float, float]:
         if query.step is None:
             assert not callable(value)

@@ -50,6 +50,20 @@ def test_a_machine_without_tasks_counts_if_its_cpus_follow_the_tasks() -> None:
     assert room.tasks == pytest.approx((4 - 0.4) / 0.2)
 
 
+def test_a_machine_that_was_replaced_is_not_missing_from_what_a_task_uses() -> None:
+    """Eight tasks on two machines of which one got another name: each uses half a CPU, before and after."""
+    watched = Watched(14).add(RUNNING, 8).add(HOST_CPUS, 8, instance="a").add(HOST_CPUS, 8, instance="new")
+    for name, first, last in (("a", 0, 14), ("old", 0, 10), ("new", 10, 14)):
+
+        def run(hour: float, first: int = first, last: int = last) -> float | None:
+            return 2.0 if 24 * first <= hour < 24 * last else None
+
+        watched.add(TASK_CPUS, run, instance=name)
+    room = measure_capacity(watched.observe()).cpu
+    assert room is not None
+    assert room.per_task == pytest.approx(0.5)
+
+
 def test_no_line_through_one_place() -> None:
     assert fit_line([(1.0, 1.0)] * 10) is None
     assert fit_line([(1.0, 1.0), (2.0, 2.0)]) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.tuning.advice import Confidence
@@ -17,6 +19,9 @@ from exporter.tuning.queries import (
     RUNNING,
     SKIPPED,
     SLOTS,
+    TASK_CPUS,
+    TASKS_MAX_CHANGED,
+    WAITED,
     WAITING_RUNS,
 )
 from exporter.tuning.questions import dag_limits, pools
@@ -27,7 +32,8 @@ from tests.unit.tuning.observed import Watched, in_hours, unwrap
 
 def watch(days: float = 14, *, cpu: float = 0.5, slots: float = 32, running: float = 8) -> Watched:
     """An Airflow with room."""
-    return Watched(days).add(RUNNING, running).add(SLOTS, slots).add(HOST_CPU, cpu, instance="a")
+    watched = Watched(days).add(RUNNING, running).add(SLOTS, slots).add(WAITED, 0.0, reason="pool")
+    return watched.add(HOST_CPU, cpu, instance="a")
 
 
 def add_pool(watched: Watched, waiting: float = 2, slots: float = 2) -> Watched:
@@ -117,6 +123,70 @@ def test_limits_of_dags_respect_machine_and_parallelism() -> None:
         found = dag_limits.answer(watched.observe())
         assert not found.recommendations
         assert reason in found.nothing
+
+
+@pytest.mark.parametrize("answer", [pools.answer, dag_limits.answer])
+def test_nothing_is_said_where_waits_are_not_recorded(answer: object) -> None:
+    assert callable(answer)
+    found = answer(Watched(14).add(RUNNING, 8).add(SLOTS, 32).observe())
+    assert not found.nothing
+    assert unwrap(found.missing).what == "Waits"
+
+
+def grow_pool(after_days: float, waiting_until: float) -> Watched:
+    """Pool `narrow`, which grew from two to four slots; tasks waited from 14 to 16 h, up to a day."""
+
+    def wait(hour: float) -> float | None:
+        return 2 if 14 <= hour % 24 < 16 and hour < 24 * waiting_until else None
+
+    return (
+        watch()
+        .add(POOL_SLOTS, lambda hour: 4 if hour >= 24 * after_days else 2, pool="narrow")
+        .add(POOL_WANTED, lambda hour: 7 if hour >= 24 * after_days else 4, pool="narrow")
+        .add(OBJECT_WAITED, wait, reason="pool", object="narrow")
+    )
+
+
+def test_waits_before_a_pool_was_changed_do_not_count() -> None:
+    found = pools.answer(grow_pool(10, 10).observe())
+    assert not found.recommendations
+    assert found.nothing == "Tasks waited 40 h for pool narrow, nearly all before it was changed."
+
+
+def test_a_pool_that_was_changed_is_judged_by_what_came_after_it() -> None:
+    one = unwrap(pools.answer(grow_pool(10, 14).observe()).recommendations)
+    assert (one.current, one.value) == ("4", "7")
+    assert "tasks waited 16 h for it in 4 days" in one.seen[0]
+
+
+def test_hours_after_a_pool_was_changed_are_too_little() -> None:
+    found = pools.answer(grow_pool(13.5, 14).observe())
+    assert not found.recommendations
+    assert "has had 4 slots for 12 h only" in found.nothing
+
+
+def test_a_limit_of_a_dag_that_was_changed_is_not_judged_by_what_came_before() -> None:
+    watched = watch().add(MAX_ACTIVE_TASKS, 8, dag_id="etl").add(TASKS_MAX_CHANGED, 8, dag_id="etl")
+    found = dag_limits.answer(watched.add(OBJECT_WAITED, 6, reason="max_active_tasks", object="etl").observe())
+    assert not found.recommendations
+    assert "which was changed meanwhile: shorten --window" in found.nothing
+
+
+@pytest.mark.parametrize(
+    ("cpus", "grows"), [((1.0, 0.5, 0.5), True), ((1.0, 1.0, 0.5), False), ((0.5, 0.5, 1.0), False)]
+)
+def test_a_pool_grows_while_one_worker_has_room_and_the_database_has(
+    cpus: tuple[float, float, float], *, grows: bool
+) -> None:
+    watched = add_pool(Watched(14).add(RUNNING, 8).add(SLOTS, 32).add(WAITED, 0.0, reason="pool"))
+    for name, cpu in zip(("worker-1", "worker-2", "database"), cpus, strict=True):
+        watched.add(HOST_CPU, cpu, instance=name).add(TASK_CPUS, 0.0 if name == "database" else 1.0, instance=name)
+    assert bool(pools.answer(watched.observe()).recommendations) == grows
+
+
+def test_a_pool_does_not_take_the_slots_that_are_taken_away() -> None:
+    seen = replace(add_pool(watch()).observe(), advised_slots=9)
+    assert unwrap(pools.answer(seen).recommendations).value == "3"
 
 
 def test_the_value_is_what_was_wanted() -> None:

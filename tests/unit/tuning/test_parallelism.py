@@ -168,6 +168,27 @@ def test_celery_has_slots_on_each_worker() -> None:
     assert "worker_concurrency to 3 on each of 2 workers" in one.change
 
 
+def test_slots_of_workers_that_were_not_read_are_missing() -> None:
+    """Parallelism is not what limits tasks then, and worker_concurrency has another value."""
+    watched = watch(slots=16, knee=6).add(EXECUTOR, 1, executor="CeleryExecutor").add(WAITED, 5, reason="parallelism")
+    found = answer(watched.observe())
+    assert not found.recommendations
+    assert unwrap(found.missing).what == "Slots of Celery's workers"
+    assert found.nothing.startswith("The best number is about 5.7")
+
+
+def test_waits_for_a_lower_parallelism_do_not_count() -> None:
+    """It was raised an hour before the end of the window; before that tasks waited for it."""
+    end = 7 * 24 - 1
+    watched = watch(slots=0, knee=12, most=4, each=12)
+    watched = Watched(7).take(watched, without=SLOTS)
+    watched.add(SLOTS, lambda hour: 6 if hour >= end else 4)
+    watched.add(WAITED, lambda hour: 0.0 if hour >= end else 20, reason="parallelism")
+    found = answer(add_database(watched, 0.1).observe())
+    assert not found.recommendations
+    assert "they waited 0 min for a slot in 60 min with the present limit" in found.nothing
+
+
 def test_schedulers_share_parallelism() -> None:
     one = unwrap(answer(watch().add(SCHEDULERS, 2).observe()).recommendations)
     assert "Set [core] parallelism to 3 on each of 2 schedulers" in one.change
