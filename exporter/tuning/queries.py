@@ -173,10 +173,10 @@ MAX_ACTIVE_TASKS = at_end("max_active_tasks", TASKS_MAX, "max_active_tasks of th
 MAX_ACTIVE_RUNS = at_end("max_active_runs", RUNS_MAX, "max_active_runs of the DAG", DataOrigin.API)
 TASKS_MAX_CHANGED = changed("tasks_max_changed", TASKS_MAX, "max_active_tasks of DAGs that changed it", DataOrigin.API)
 RUNS_MAX_CHANGED = changed("runs_max_changed", RUNS_MAX, "max_active_runs of DAGs that changed it", DataOrigin.API)
-RUN_SECONDS_P50 = at_end(
-    "run_seconds_p50",
+RUN_SECONDS_P95 = at_end(
+    "run_seconds_p95",
     'max by (dag_id) (last_over_time(airflow_dag:dag_run_duration_seconds:quantile1w{airflow="$airflow"}[1d]))',
-    "duration of the DAG's runs",
+    "p95 of the duration of the DAG's runs in a week",
     DataOrigin.API,
 )
 NEXT_RUN = at_end(

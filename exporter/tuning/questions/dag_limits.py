@@ -18,7 +18,7 @@ from exporter.tuning.queries import (
     MAX_ACTIVE_RUNS,
     MAX_ACTIVE_TASKS,
     OBJECT_WAITED,
-    RUN_SECONDS_P50,
+    RUN_SECONDS_P95,
     RUNNING,
     RUNS_MAX_CHANGED,
     SKIPPED,
@@ -167,9 +167,9 @@ def describe_waits(seen: AirflowHistory, limit: DagLimit, waiting: Mapping[float
 
 def describe_runs(seen: AirflowHistory, dag_id: str) -> Iterator[str]:
     """How long the DAG's runs take, and the times of its schedule that it missed."""
-    took = seen.by_dag(RUN_SECONDS_P50).get(dag_id)
+    took = seen.by_dag(RUN_SECONDS_P95).get(dag_id)
     skipped = seen.by_dag(SKIPPED).get(dag_id)
     if took:
-        yield f"its runs take {format_seconds(took)}"
+        yield f"its runs take up to {format_seconds(took)} (p95)"
     if skipped:
         yield f"{skipped:.0f} times of its schedule passed without a run"

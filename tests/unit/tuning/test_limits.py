@@ -15,7 +15,7 @@ from exporter.tuning.queries import (
     POOL_SLOTS,
     POOL_USED,
     POOL_WANTED,
-    RUN_SECONDS_P50,
+    RUN_SECONDS_P95,
     RUNNING,
     SKIPPED,
     SLOTS,
@@ -105,7 +105,7 @@ def test_runs_and_tasks_of_a_dag_may_be_more() -> None:
         .add(OBJECT_WAITED, in_hours(2, 3, 6), reason="max_active_tasks", object="etl")
         .add(MAX_ACTIVE_RUNS, 1, dag_id="hourly")
         .add(WAITING_RUNS, in_hours(0, 24, 1), reason="max_active_runs", object="hourly")
-        .add(RUN_SECONDS_P50, 5400, dag_id="hourly")
+        .add(RUN_SECONDS_P95, 5400, dag_id="hourly")
         .add(SKIPPED, 30, dag_id="hourly")
     )
     found = dag_limits.answer(watched.observe()).recommendations
@@ -113,7 +113,7 @@ def test_runs_and_tasks_of_a_dag_may_be_more() -> None:
         ("etl", "max_active_tasks", "8"),
         ("hourly", "max_active_runs", "2"),
     ]
-    assert found[1].seen[2:] == ["its runs take 90 min", "30 times of its schedule passed without a run"]
+    assert found[1].seen[2:] == ["its runs take up to 90 min (p95)", "30 times of its schedule passed without a run"]
     assert "Runs overlap" in found[1].risk
 
 
