@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from exporter.commands.advise.prometheus import PrometheusError
-from exporter.tuning.queries import QUERIES, RUNNING, SeriesQuery
+from exporter.tuning.queries import QUERIES, RUNNING, STEP, SeriesQuery
 from exporter.tuning.series import AirflowHistory, PointSeries
 
 RECORDED = "last_over_time(airflow:running_tasks:mean5m[{window}])"
@@ -94,21 +94,32 @@ def check_labels(name: str, found: Sequence[Mapping[str, str]], labels: Mapping[
 def read_observations(client: Asker, window: ReadWindow, airflow: ChosenAirflow, report: Progress) -> AirflowHistory:
     """Ask all questions; what could not be read is noted. Raises PrometheusError if the first fails."""
     seen = AirflowHistory(airflow.name, window.begin, window.end, labels=airflow.labels)
-    answers: dict[str, list[PointSeries]] = {}
+    running = client.query_range(seen.fill(RUNNING), window.begin, window.end, STEP)
+    at = find_last_moment(running, window)
+    answers: dict[str, list[PointSeries]] = {RUNNING.name: running}
     failures: dict[str, str] = {}
     for number, query in enumerate(QUERIES, 1):
         report(f"{number}/{len(QUERIES)} {query.meaning}")
         try:
-            answers[query.name] = read_one(client, window, query, seen.fill(query))
+            if query is not RUNNING:
+                answers[query.name] = read_one(client, window, query, seen.fill(query), at)
         except PrometheusError as error:
-            if query is RUNNING:
-                raise
             failures[query.name] = str(error)
     return replace(seen, answers=answers, failures=failures, warnings=list(client.warnings))
 
 
-def read_one(client: Asker, window: ReadWindow, query: SeriesQuery, expression: str) -> list[PointSeries]:
-    """The answer to one question."""
+def find_last_moment(running: Sequence[PointSeries], window: ReadWindow) -> float:
+    """When the Airflow was seen last, the end of the window if it never was.
+
+    A value at one time is asked for then: the exporter may have been down at the end of the window. Of the last step
+    some series may be missing already.
+    """
+    moments = [max(one.points) for one in running if one.points]
+    return max(window.begin, max(moments) - STEP) if moments else window.end
+
+
+def read_one(client: Asker, window: ReadWindow, query: SeriesQuery, expression: str, at: float) -> list[PointSeries]:
+    """The answer to one question; where it is a value at one time, at that one."""
     if query.step is None:
-        return client.query(expression, window.end)
+        return client.query(expression, at)
     return client.query_range(expression, window.begin, window.end, query.step)

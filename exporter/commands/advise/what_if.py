@@ -10,7 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.commands.advise.observe import Asker, ChosenAirflow, Progress, ReadWindow, ignore, read_one
+from exporter.commands.advise.observe import (
+    Asker,
+    ChosenAirflow,
+    Progress,
+    ReadWindow,
+    find_last_moment,
+    ignore,
+    read_one,
+)
 from exporter.commands.advise.what_if_notes import MAX_TRIES, describe_data, describe_rules, describe_workers
 from exporter.commands.advise.what_if_texts import to_json, to_text
 from exporter.tuning.capacity import measure_cpu_of_tasks
@@ -24,6 +32,7 @@ from exporter.tuning.queries import (
     POOL_SLOTS,
     RUNNING,
     SLOTS,
+    STEP,
     STRETCH,
     TASK_CPUS,
     TRY_CPU,
@@ -160,10 +169,11 @@ def ask(
 ) -> AirflowHistory:
     """The answers to some questions."""
     seen = AirflowHistory(airflow.name, times.begin, times.end, labels=airflow.labels)
+    at = find_last_moment(client.query_range(seen.fill(RUNNING), times.begin, times.end, STEP), times)
     answers = {}
     for number, query in enumerate(queries, 1):
         report(f"{number}/{len(queries)} {query.meaning}")
-        answers[query.name] = read_one(client, times, query, seen.fill(query))
+        answers[query.name] = read_one(client, times, query, seen.fill(query), at)
     return replace(seen, answers=answers)
 
 

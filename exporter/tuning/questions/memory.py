@@ -67,11 +67,11 @@ def explain(peaks: Sequence[TaskPeak], capacity: Capacity, limit: float | None) 
     if memory is None:
         return ""
     p95 = get_p95(peaks)
-    machines = f"{capacity.machines} machine{'' if capacity.machines == 1 else 's'}"
+    machines = "1 machine has" if capacity.machines == 1 else f"{capacity.machines} machines have"
     wanted = "" if limit is None else f" {limit:.0f} slots want {format_bytes(p95 * limit)} if all tasks peak at once."
     return (
         f"A task peaks at {format_bytes(p95)} (p95 by running time) and takes {format_bytes(memory.per_task)} at "
-        f"usual moments; {machines} have {format_bytes(memory.available)} for tasks, so {memory.tasks:.0f} fit.{wanted}"
+        f"usual moments; {machines} {format_bytes(memory.available)} for tasks, so {memory.tasks:.0f} fit.{wanted}"
     )
 
 

@@ -13,7 +13,7 @@ from exporter.tuning.advice import (
     format_number,
 )
 from exporter.tuning.capacity import Room, measure_capacity
-from exporter.tuning.knee import KneeEstimate, estimate_knee, join_series
+from exporter.tuning.knee import MIN_BINS, KneeEstimate, collect_bins, collect_blocks, estimate_knee, join_series
 from exporter.tuning.queries import (
     RUNNING,
     SLOTS,
@@ -39,6 +39,7 @@ from exporter.tuning.questions.surroundings import describe_slowdown, find_bindi
 from exporter.tuning.series import DAY, HOUR, AirflowHistory, find_present, integrate
 
 QUESTION, TITLE = "parallelism", "How many tasks should run at once?"
+NOTHING = "Nothing to change"
 MIN_OBSERVED = HOUR
 MIN_WAITED_PER_DAY = 0.25 * HOUR
 """Seconds that tasks wait for slots in a day, below which more slots are not worth a change."""
@@ -63,10 +64,13 @@ def answer(seen: AirflowHistory) -> Answer:
     if target is None:
         return Answer(QUESTION, TITLE, nothing=explain_nothing(load), missing=list_missing(load), charts=charts)
     found = judge(load, load.limit, target)
-    if found is None:
-        lacks = [] if seen.list(WAITED) else [LACK_WAITS]
-        return Answer(QUESTION, TITLE, nothing=explain_nothing(load, target), missing=lacks, charts=charts)
-    return Answer(QUESTION, TITLE, [found], charts=charts)
+    if found is not None:
+        return Answer(QUESTION, TITLE, [found], charts=charts)
+    nothing, missing = explain_nothing(load, target), [] if seen.list(WAITED) else [LACK_WAITS]
+    if load.knee is None and is_too_many(load, load.limit, target):
+        nothing = nothing.replace(NOTHING, "No advice", 1)
+        missing.append(lack_levels(load))
+    return Answer(QUESTION, TITLE, nothing=nothing, missing=missing, charts=charts)
 
 
 def observe(seen: AirflowHistory) -> TaskLoad:
@@ -146,9 +150,14 @@ def judge(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation | 
     """The change that the target asks for; None where the limit is right or does not bind."""
     if target.tasks >= WORTH * limit and load.waited >= MIN_WAITED_PER_DAY * load.days and not is_slowed(load):
         return recommend_more(load, limit, target)
-    if target.tasks <= limit / WORTH and is_above(load, target):
+    if is_too_many(load, limit, target) and load.knee is not None:
         return recommend_less(load, limit, target)
     return None
+
+
+def is_too_many(load: TaskLoad, limit: float, target: LoadTarget) -> bool:
+    """Whether notably more tasks may run, and did, than is best."""
+    return target.tasks <= limit / WORTH and is_above(load, target)
 
 
 def is_slowed(load: TaskLoad) -> bool:
@@ -176,7 +185,19 @@ def explain_nothing(load: TaskLoad, target: LoadTarget | None = None) -> str:
     if load.held_seconds < load.seen.observed_seconds:
         waited += f" in {format_hours(load.held_seconds / HOUR)} with the present limit"
     highest = format_number(load.highest)
-    return f"Nothing to change: at most {highest} tasks ran at once{waited}.{limit}{best}{binds}"
+    return f"{NOTHING}: at most {highest} tasks ran at once{waited}.{limit}{best}{binds}"
+
+
+def lack_levels(load: TaskLoad) -> Shortfall:
+    """Too few levels of concurrency for a curve."""
+    points = join_series(load.running, load.seen.get(WORK), load.seen.get(STRETCH))
+    levels = len(collect_bins(collect_blocks(points)))
+    return Shortfall(
+        "Levels of concurrency",
+        f"{levels} seen for a quarter of an hour with a stretch",
+        f"{MIN_BINS}, the highest twice the lowest",
+        "wait, or change parallelism for a day",
+    )
 
 
 def describe_best(target: LoadTarget | None) -> str:
@@ -186,17 +207,7 @@ def describe_best(target: LoadTarget | None) -> str:
 
 def list_missing(load: TaskLoad) -> list[Shortfall]:
     """What would make the best number known."""
-    missing = []
-    if load.knee is None:
-        levels = len({round(value) for value in load.running.values() if value >= 1})
-        missing.append(
-            Shortfall(
-                "Levels of concurrency",
-                f"{levels} seen, or no stretch recorded",
-                "4 with a quarter of an hour each, the highest twice the lowest",
-                "wait, or change parallelism for a day",
-            )
-        )
+    missing = [lack_levels(load)] if load.knee is None else []
     if load.capacity.narrowest is None:
         missing.append(Shortfall("What a task uses", "not known", "CPU and memory of tasks", TASK_MEMORY.source.value))
     return missing

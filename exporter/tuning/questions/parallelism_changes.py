@@ -83,7 +83,7 @@ def count_lost_seconds(load: TaskLoad, value: float) -> float:
 def describe_less(load: TaskLoad, value: float, savings: Savings) -> str:
     """What fewer tasks at once bring."""
     if load.knee is None:
-        return "The same work is done per second, and each task takes less time."
+        return "the same work is done per second, and each task takes less time"
     now, then = load.knee.curve.get_stretch(load.highest), load.knee.curve.get_stretch(value)
     gain = f"saves {savings} of task time" if savings.most >= 0.05 else "the same work is done per second"
     return f"{gain}; at the busiest times a task takes {then:.1f} times its unloaded duration, now {now:.1f} times"
@@ -110,7 +110,8 @@ def describe_stretch(load: TaskLoad, value: float) -> list[str]:
 
 def describe(load: TaskLoad, target: LoadTarget) -> list[str]:
     """The basis of the target, and what a task uses."""
-    used = [describe_room(room) + " fit" for room in load.capacity.rooms]
+    rooms = [describe_room(room) + " fit" for room in load.capacity.rooms]
+    used = [text for text in rooms if not target.basis.startswith(text)]
     return [target.basis, f"at most {format_number(load.highest)} tasks ran at once (mean of five minutes)", *used]
 
 

@@ -211,9 +211,9 @@ def find_knee(levels: Sequence[Level]) -> float:
     raise AssertionError("no level has the highest throughput")
 
 
-def call_advise(port: int, times: StretchedTime, *more: str) -> dict[str, Any]:
-    """What the command prints."""
-    end = math.ceil(times.map(time.time()) / STEP) * STEP
+def call_advise(port: int, times: StretchedTime, ended: float, *more: str) -> dict[str, Any]:
+    """What the command prints of the time up to `ended`."""
+    end = math.ceil(times.map(ended) / STEP) * STEP
     command = [
         *(sys.executable, "-m", "exporter", "advise", f"--prometheus.url=http://127.0.0.1:{port}"),
         *(f"--window={max(3600.0, end - times.at):.0f}s", f"--end={end:.0f}", "--format=json", *more),
@@ -238,6 +238,7 @@ def ramp() -> Iterator[Ramp]:
 
 def ask(ramp: Ramp, recorder: StretchedRecorder, times: StretchedTime, *more: str) -> dict[str, Any]:
     """Write what was recorded into a Prometheus, evaluate the rules, and ask for advice."""
+    ended = time.time()
     folder = ramp.folder / "prometheus"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -247,9 +248,9 @@ def ask(ramp: Ramp, recorder: StretchedRecorder, times: StretchedTime, *more: st
     samples = folder / "samples.om"
     with samples.open("w", encoding="utf-8") as file:
         recorder.write(file)
-    backfill(program, promtool, folder, samples, times.at, times.map(time.time()))
+    backfill(program, promtool, folder, samples, times.at, times.map(ended))
     with serve(program, folder) as server:
-        return call_advise(server.port, times, *more)
+        return call_advise(server.port, times, ended, *more)
 
 
 @pytest.mark.parametrize("dag_id", ["ramp_cpu", "ramp_io"])

@@ -233,6 +233,17 @@ def test_a_further_label_is_matched_in_each_question(httpserver: HTTPServer) -> 
     assert all('airflow="a", cluster="west"' in query for query in queries)
 
 
+def test_values_at_one_time_are_those_of_when_it_was_seen_last(httpserver: HTTPServer) -> None:
+    """The exporter was down at the end of the window: what a machine has, and the executor, is still known."""
+    rows = [{"metric": {"airflow": "a"}, "value": [10, "1"], "values": [[6000, "1"], [7200, "1"]]}]
+    httpserver.expect_request("/api/v1/query").respond_with_json({"status": "success", "data": {"result": rows}})
+    httpserver.expect_request("/api/v1/query_range").respond_with_json({"status": "success", "data": {"result": rows}})
+    code, output = invoke(f"--prometheus.url={httpserver.url_for('')}", "--window=4h", "--end=14400")
+    assert code == 0, output
+    forms = [get_form(request) for request, _ in httpserver.log if request.path == "/api/v1/query"]
+    assert {form["time"] for form in forms[1:]} == {"6900.000"}
+
+
 def test_partial_answers_are_said(httpserver: HTTPServer) -> None:
     body = {"status": "success", "data": {"result": [{"metric": {"airflow": "a"}, "value": [10, "1"]}]}}
     httpserver.expect_request("/api/v1/query").respond_with_json({**body, "warnings": ["store one is down"]})

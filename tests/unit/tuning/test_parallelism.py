@@ -154,6 +154,16 @@ def test_one_level_and_no_machine_is_no_advice() -> None:
     assert [one.what for one in found.missing] == ["Levels of concurrency", "What a task uses"]
 
 
+def test_fewer_tasks_are_not_advised_without_a_curve() -> None:
+    """What they use says that too many ran; that nothing would be lost with fewer was not seen."""
+    watched = Watched(7).take(watch(), without=STRETCH)
+    found = answer(watched.observe())
+    assert not found.recommendations
+    assert found.nothing.startswith("No advice: at most 16 tasks ran at once")
+    assert "The best number is about 6" in found.nothing
+    assert unwrap([one for one in found.missing if one.what != "Waits"]).have.startswith("0 seen")
+
+
 def test_an_unlimited_parallelism_is_no_advice() -> None:
     found = answer(watch(slots=math.inf).observe())
     assert not found.recommendations
