@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter.tuning.queries import QUERIES, RUNNING, STEP, SeriesQuery
+from exporter.tuning.queries import QUERIES, RUNNING
+from exporter.tuning.query import STEP, SeriesQuery
 
 HOUR = 3600.0
 DAY = 24 * HOUR

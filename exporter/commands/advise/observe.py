@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from exporter.commands.advise.prometheus import PrometheusError
-from exporter.tuning.queries import QUERIES, RUNNING, STEP, SeriesQuery
+from exporter.tuning.queries import QUERIES, RUNNING
+from exporter.tuning.query import STEP, SeriesQuery
 from exporter.tuning.series import AirflowHistory, PointSeries
 
 RECORDED = "last_over_time(airflow:running_tasks:mean5m[{window}])"

@@ -32,15 +32,13 @@ from exporter.tuning.queries import (
     POOL_SLOTS,
     RUNNING,
     SLOTS,
-    STEP,
     STRETCH,
     TASK_CPUS,
     TRY_CPU,
     WORK,
-    DataOrigin,
-    SeriesQuery,
-    at_end,
+    WORKER_QUEUES,
 )
+from exporter.tuning.query import STEP, DataOrigin, SeriesQuery, at_end
 from exporter.tuning.series import AirflowHistory
 from exporter.tuning.simulation.approximation import approximate, to_dags
 from exporter.tuning.simulation.change import WhatIf, parse_change
@@ -86,12 +84,6 @@ WORKER_SLOTS_OVER_TIME = SeriesQuery(
     "worker_slots_over_time",
     'max by (worker) (airflow_celery_worker_slots{airflow="$airflow"})',
     "slots of each Celery worker while it answered",
-    DataOrigin.CELERY,
-)
-WORKER_QUEUES = at_end(
-    "worker_queues",
-    'max by (worker, queue) (max_over_time(airflow_celery_worker_queue_info{airflow="$airflow"}[$window]))',
-    "queues that each Celery worker consumed",
     DataOrigin.CELERY,
 )
 RANKING_RELEASE = (3, 2)

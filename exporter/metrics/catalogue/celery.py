@@ -68,7 +68,7 @@ WORKER_QUEUE = workers(
     help="Which queues a live worker consumes; value 1",
     labels=("worker", "queue"),
     origin="Celery's remote control: active_queues",
-    audience="users of `advise --what-if worker_concurrency=N`, which reads the workers of each queue",
+    audience="users of `advise`, which reads the workers of each queue",
 )
 WORKER_ACTIVE = workers(
     "airflow_celery_worker_active_tasks",

@@ -15,8 +15,8 @@ from exporter.tuning.queries import (
     LONGEST_TRY,
     RUNNING,
     VISIBILITY_TIMEOUT,
-    SeriesQuery,
 )
+from exporter.tuning.query import SeriesQuery
 from exporter.tuning.questions.load import is_celery
 from exporter.tuning.questions.raising import MIN_OBSERVED, MIN_WAITED_PER_DAY
 from exporter.tuning.questions.surroundings import find_busy_moments, pick

@@ -25,8 +25,8 @@ from exporter.tuning.queries import (
     TASKS_MAX_CHANGED,
     WAITED,
     WAITING_RUNS,
-    SeriesQuery,
 )
+from exporter.tuning.query import SeriesQuery
 from exporter.tuning.questions.headroom import Headroom, measure_headroom
 from exporter.tuning.questions.raising import (
     LACK_WAITS,

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from exporter.tuning.advice import format_number
 from exporter.tuning.capacity import find_task_machines
-from exporter.tuning.queries import HOST_CPU, HOST_MEMORY, RUNNING, SeriesQuery
+from exporter.tuning.queries import HOST_CPU, HOST_MEMORY, RUNNING
+from exporter.tuning.query import SeriesQuery
 from exporter.tuning.questions.load import get_ceiling
 from exporter.tuning.questions.surroundings import describe_surroundings
 from exporter.tuning.series import AirflowHistory, quantile, take_largest, take_smallest

@@ -9,7 +9,12 @@ from typing import NamedTuple
 from exporter.tuning.advice import Answer, Confidence, Recommendation, Savings, Shortfall, format_bytes
 from exporter.tuning.capacity import Capacity, Room, measure_capacity
 from exporter.tuning.charts import ChartLine, ChartSpec, Shape
-from exporter.tuning.queries import PEAK_GROWTH, TASK_MEMORY, TASK_PEAK, TASK_SECONDS
+from exporter.tuning.queries import (
+    PEAK_GROWTH,
+    TASK_MEMORY,
+    TASK_PEAK,
+    TASK_SECONDS,
+)
 from exporter.tuning.questions.load import get_limit, is_celery
 from exporter.tuning.series import AirflowHistory, weighted_quantile
 

@@ -34,6 +34,7 @@ from exporter.tuning.questions.load import (
 )
 from exporter.tuning.questions.parallelism_changes import recommend_less, recommend_more
 from exporter.tuning.questions.parallelism_charts import draw_load
+from exporter.tuning.questions.queues import explain_queues
 from exporter.tuning.questions.raising import LACK_WAITS
 from exporter.tuning.questions.surroundings import describe_slowdown, find_binding
 from exporter.tuning.series import DAY, HOUR, AirflowHistory, find_present, integrate
@@ -66,7 +67,7 @@ def answer(seen: AirflowHistory) -> Answer:
     found = judge(load, load.limit, target)
     if found is not None:
         return Answer(QUESTION, TITLE, [found], charts=charts)
-    nothing, missing = explain_nothing(load, target), [] if seen.list(WAITED) else [LACK_WAITS]
+    nothing, missing = explain_queues(seen) or explain_nothing(load, target), [] if seen.list(WAITED) else [LACK_WAITS]
     if load.knee is None and is_too_many(load, load.limit, target):
         nothing = nothing.replace(NOTHING, "No advice", 1)
         missing.append(lack_levels(load))
@@ -148,7 +149,8 @@ def agrees(knee: KneeEstimate, room: Room) -> bool:
 
 def judge(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation | None:
     """The change that the target asks for; None where the limit is right or does not bind."""
-    if target.tasks >= WORTH * limit and load.waited >= MIN_WAITED_PER_DAY * load.days and not is_slowed(load):
+    waits = load.waited >= MIN_WAITED_PER_DAY * load.days and not explain_queues(load.seen)
+    if target.tasks >= WORTH * limit and waits and not is_slowed(load):
         return recommend_more(load, limit, target)
     if is_too_many(load, limit, target) and load.knee is not None:
         return recommend_less(load, limit, target)

@@ -10,7 +10,6 @@ from exporter.tuning.queries import (
     HOST_CPU,
     RUNNING,
     SCHEDULERS,
-    STEP,
     STRETCH,
     TASK_MEMORY,
     WAITED,
@@ -18,6 +17,7 @@ from exporter.tuning.queries import (
     WORKER_CONCURRENCY,
     WORKER_SLOTS,
 )
+from exporter.tuning.query import STEP
 from exporter.tuning.questions.load import REASONS, WORTH, LoadTarget, TaskLoad, describe_room, is_celery, name_setting
 from exporter.tuning.questions.surroundings import describe_surroundings
 from exporter.tuning.series import HOUR, AirflowHistory

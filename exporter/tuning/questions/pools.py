@@ -8,7 +8,14 @@ from collections.abc import Iterator, Mapping
 
 from exporter.tuning.advice import Answer, Recommendation, Shortfall, format_hours, format_number
 from exporter.tuning.charts import ChartLine, ChartSpec, Shape
-from exporter.tuning.queries import OBJECT_WAITED, POOL_SLOTS, POOL_USED, POOL_WANTED, RUNNING, WAITED
+from exporter.tuning.queries import (
+    OBJECT_WAITED,
+    POOL_SLOTS,
+    POOL_USED,
+    POOL_WANTED,
+    RUNNING,
+    WAITED,
+)
 from exporter.tuning.questions.headroom import Headroom, measure_headroom
 from exporter.tuning.questions.raising import (
     LACK_WAITS,

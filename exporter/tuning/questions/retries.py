@@ -9,7 +9,12 @@ from typing import NamedTuple
 
 from exporter.tuning.advice import Answer, Confidence, Recommendation, Savings, Shortfall, format_seconds
 from exporter.tuning.charts import ChartLine, ChartSpec, Shape
-from exporter.tuning.queries import DAG_FAILED, RECOVERED, RETRIED, RETRY_DELAY
+from exporter.tuning.queries import (
+    DAG_FAILED,
+    RECOVERED,
+    RETRIED,
+    RETRY_DELAY,
+)
 from exporter.tuning.series import AirflowHistory
 
 QUESTION, TITLE = "retries", "Are retries worth it?"

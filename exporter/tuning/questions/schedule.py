@@ -8,7 +8,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from exporter.tuning.advice import Answer, Confidence, Recommendation, Savings, Shortfall, format_hours, format_number
 from exporter.tuning.charts import ChartSpec
-from exporter.tuning.queries import DUE, MINUTE, NEXT_RUN, RUNNING, WAITED
+from exporter.tuning.queries import (
+    DUE,
+    NEXT_RUN,
+    RUNNING,
+    WAITED,
+)
+from exporter.tuning.query import MINUTE
 from exporter.tuning.questions.raising import MIN_OBSERVED, MIN_WAITED_PER_DAY
 from exporter.tuning.questions.surroundings import NO_LIMITS
 from exporter.tuning.series import DAY, HOUR, AirflowHistory, add_up, integrate

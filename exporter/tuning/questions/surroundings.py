@@ -14,8 +14,8 @@ from exporter.tuning.queries import (
     OBJECT_WAITED,
     PRESSURE,
     RUNNING,
-    SeriesQuery,
 )
+from exporter.tuning.query import SeriesQuery
 from exporter.tuning.series import HOUR, AirflowHistory, PointSeries, integrate, quantile, take_largest
 
 MIN_BINDING = HOUR

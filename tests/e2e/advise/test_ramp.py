@@ -28,7 +28,7 @@ import pytest
 
 from demo.airflow import Airflow
 from demo.preparation import Pool
-from exporter.tuning.queries import STEP
+from exporter.tuning.query import STEP
 from tests.e2e.advise.history import backfill, serve
 from tests.e2e.advise.stretched import StretchedRecorder, StretchedTime, stretch_events
 from tests.e2e.exactness.console import Console

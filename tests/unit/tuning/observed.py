@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from exporter.tuning.queries import STEP, SeriesQuery
+from exporter.tuning.query import STEP, SeriesQuery
 from exporter.tuning.series import DAY, HOUR, AirflowHistory, PointSeries
 
 BEGIN = 1_750_000_000.0 // DAY * DAY

@@ -7,7 +7,14 @@ import random
 import pytest
 
 from exporter.tuning.capacity import fit_line, fit_many, measure_capacity
-from exporter.tuning.queries import HOST_CPU, HOST_CPUS, HOST_MEMORY_BYTES, RUNNING, TASK_CPUS, TASK_MEMORY
+from exporter.tuning.queries import (
+    HOST_CPU,
+    HOST_CPUS,
+    HOST_MEMORY_BYTES,
+    RUNNING,
+    TASK_CPUS,
+    TASK_MEMORY,
+)
 from tests.unit.tuning.observed import Watched, repeat
 
 GIB = 1024.0**3

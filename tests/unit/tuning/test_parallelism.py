@@ -18,14 +18,15 @@ from exporter.tuning.queries import (
     RUNNING,
     SCHEDULERS,
     SLOTS,
-    STEP,
     STRETCH,
     TASK_CPUS,
     TASK_MEMORY,
     WAITED,
     WORK,
+    WORKER_QUEUES,
     WORKER_SLOTS,
 )
+from exporter.tuning.query import STEP
 from exporter.tuning.questions.parallelism import answer
 from exporter.tuning.series import HOUR
 from tests.unit.tuning.observed import Watched, in_hours, repeat, unwrap
@@ -185,6 +186,20 @@ def test_slots_of_workers_that_were_not_read_are_missing() -> None:
     assert not found.recommendations
     assert unwrap(found.missing).what == "Slots of Celery's workers"
     assert found.nothing.startswith("The best number is about 5.7")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_one_queue_that_is_waited_for_does_not_raise_all_workers(*, shared: bool) -> None:
+    watched = watch(slots=64, knee=6, most=16).add(EXECUTOR, 1, executor="CeleryExecutor")
+    watched.add(WAITED, 5, reason="workers_full").add(OBJECT_WAITED, 5, reason="workers_full", object="gpu")
+    for worker, slots, queue in (("a", 3, "default"), ("b", 1, "gpu")):
+        watched.add(WORKER_SLOTS, slots, worker=worker).add(WORKER_QUEUES, 1, worker=worker, queue=queue)
+    if shared:
+        watched.add(WORKER_QUEUES, 1, worker="a", queue="gpu")
+    found = answer(watched.observe())
+    assert bool(found.recommendations) == shared
+    assert ("of queue gpu only, which have 1 of 4 slots" in found.nothing) != shared
+    assert ("worker_concurrency:gpu=2" in found.nothing) != shared
 
 
 def test_waits_for_a_lower_parallelism_do_not_count() -> None:

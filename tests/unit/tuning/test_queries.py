@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.tuning.queries import MINUTE, QUERIES, RETRIED, RUNNING, STEP, SeriesQuery
+from exporter.tuning.queries import QUERIES, RETRIED, RUNNING
+from exporter.tuning.query import MINUTE, STEP, SeriesQuery
 from tests.contract.promql import Labels
 
 LABELS = Labels()

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.tuning.advice import Answer, Confidence
-from exporter.tuning.queries import DAG_FAILED, RECOVERED, RETRIED, RETRY_DELAY
+from exporter.tuning.queries import (
+    DAG_FAILED,
+    RECOVERED,
+    RETRIED,
+    RETRY_DELAY,
+)
 from exporter.tuning.questions.retries import RetryRecord, answer
 from tests.unit.tuning.observed import Watched, unwrap
 

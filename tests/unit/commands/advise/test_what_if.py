@@ -12,7 +12,7 @@ from exporter.commands.advise.observe import ChosenAirflow, ReadWindow
 from exporter.commands.advise.what_if import FACTS, LIMITS, TRIES, WhatIfReport, make_what_if
 from exporter.commands.advise.what_if_notes import APPROXIMATED
 from exporter.commands.advise.what_if_texts import describe_slowdown
-from exporter.tuning.queries import STEP
+from exporter.tuning.query import STEP
 from exporter.tuning.series import PointSeries
 from exporter.tuning.simulation.change import ChangeError
 from exporter.tuning.simulation.settings import SimulatedSettings
