@@ -161,7 +161,7 @@ def recommend(
 
 def describe_waits(seen: AirflowHistory, limit: DagLimit, waiting: Mapping[float, float]) -> str:
     """How long it was waited for."""
-    days = f"in {seen.observed_seconds / DAY:.0f} days, on {count_days(waiting)} of them"
+    days = f"in {format_number(seen.observed_seconds / DAY)} days, on {count_days(waiting)} of them"
     return f"{limit.what} waited {format_hours(integrate(waiting) / HOUR)} for it {days}"
 
 

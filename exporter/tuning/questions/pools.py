@@ -128,7 +128,7 @@ def recommend(
 
 def describe_waits(seen: AirflowHistory, waiting: Mapping[float, float]) -> str:
     """How long the pool was waited for."""
-    days = f"in {seen.observed_seconds / DAY:.0f} days, on {count_days(waiting)} of them"
+    days = f"in {format_number(seen.observed_seconds / DAY)} days, on {count_days(waiting)} of them"
     return f"tasks waited {format_hours(integrate(waiting) / HOUR)} for it {days}"
 
 

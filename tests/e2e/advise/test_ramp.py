@@ -3,9 +3,10 @@
     RAMP_LEVELS="1 2 4 8 16" RAMP_SECONDS=70 python -m pytest tests/e2e/advise/test_ramp.py -m e2e -s
 
 At each level of `[core] parallelism` the scheduler is started again, and more tasks are kept waiting than may run. The
-measured knee is where throughput, between the levels on a straight line, reaches nine tenths of the highest. The advice
-comes from the command, from series in a real Prometheus, evaluated by the shipped rules (time is stretched for that:
-stretched.py). Needs a machine that does nothing else; a shortened ramp prints its tables and judges nothing.
+measured knee is where throughput, between the levels on a straight line, reaches nine tenths of the highest; where it
+still rises at the highest level the knee lies above that, and the advice must not be fewer. The advice comes from the
+command, from series in a real Prometheus, evaluated by the shipped rules (time is stretched for that: stretched.py).
+Needs a machine that does nothing else; a shortened ramp prints its tables and judges nothing.
 """
 
 from __future__ import annotations
@@ -137,7 +138,8 @@ class Ramp:
         self.airflow.down()
 
     def set_parallelism(self, value: int) -> None:
-        """Start the scheduler again. The API server says the highest value, the one at the end, all the time."""
+        """Start the scheduler again. The API server says the highest value, the one at the end, all the time: what is
+        recorded says what it is."""
         self.airflow.stop("scheduler")
         self.airflow.settings["AIRFLOW__CORE__PARALLELISM"] = str(value)
         self.airflow.start("scheduler")
@@ -168,6 +170,7 @@ class Ramp:
     def run_level(self, dag_id: str, parallelism: int, seconds: float, recorder: StretchedRecorder) -> Level:
         """Keep more tasks waiting than may run, for some time."""
         self.set_parallelism(parallelism)
+        recorder.values["airflow_parallelism_slots"] = float(parallelism)
 
         def feed(ended: int) -> None:
             # By what was triggered: a busy exporter's reading of what waits is old, and too much would be triggered.
@@ -209,6 +212,11 @@ def find_knee(levels: Sequence[Level]) -> float:
             share = (wanted - low.per_second) / (high.per_second - low.per_second)
             return low.parallelism + share * (high.parallelism - low.parallelism)
     raise AssertionError("no level has the highest throughput")
+
+
+def is_rising(levels: Sequence[Level]) -> bool:
+    """Whether more is done at the highest level than at the one below it, so that the knee was not reached."""
+    return levels[-2].per_second < ENOUGH * levels[-1].per_second
 
 
 def call_advise(port: int, times: StretchedTime, ended: float, *more: str) -> dict[str, Any]:
@@ -268,10 +276,14 @@ def test_the_advice_is_near_the_measured_knee(ramp: Ramp, dag_id: str) -> None:
     for level in levels:
         print(f"{level.parallelism:11} {level.per_second:8.2f} {level.mean_seconds:18.1f}")
     said = "; ".join(one["title"] for one in answer["recommendations"]) or answer["nothing"]
-    print(f"measured knee {knee:.1f}, advice {advised[0]:.0f}: {said}")
+    rising = is_rising(levels)
+    print(f"measured knee {'above ' if rising else ''}{knee:.1f}, advice {advised[0]:.0f}: {said}")
     print(f"missing: {answer['missing']}")
     skip_unless_judged()
-    assert abs(advised[0] / knee - 1) <= TOLERANCE or abs(advised[0] - knee) <= 1
+    if rising:
+        assert advised[0] >= (1 - TOLERANCE) * knee
+    else:
+        assert abs(advised[0] / knee - 1) <= TOLERANCE or abs(advised[0] - knee) <= 1
 
 
 def test_what_if_says_what_a_larger_pool_then_does(ramp: Ramp) -> None:
