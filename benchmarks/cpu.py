@@ -25,6 +25,10 @@ class Spent:
         """What was spent in between."""
         return Spent(self.api - earlier.api, self.database - earlier.database, self.exporter - earlier.exporter)
 
+    def times(self, factor: float) -> Spent:
+        """What is spent in a time that is so many times longer."""
+        return Spent(self.api * factor, self.database * factor, self.exporter * factor)
+
 
 class Meter:
     """Reads what the processes of one Airflow, and its exporter, have spent so far.

@@ -1,6 +1,7 @@
 """What a poll cycle of the exporter costs a real Airflow, and how that grows with Airflow's history.
 
     python -m benchmarks.poll                  both releases, 200,000 and 1,000,000 task instances, about half an hour
+    python -m benchmarks.poll --peer           the same, before and after it scrapes of the epoch8 plugin
     python -m benchmarks.poll --quick          one release, 20,000 task instances, two cycles
 
 Both sizes of a release run at the same time, with the same activity, so that what else this machine does weighs on
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benchmarks import epoch8
 from benchmarks.counting import CountingProxy
 from benchmarks.cpu import Meter
 from benchmarks.report import Cycle, Result, render
@@ -29,6 +31,10 @@ SIZES = (200_000, 1_000_000)
 RELEASES = ("3.3.2", "2.11.2")
 PORT = 8190
 """The first that is tried for an Airflow."""
+PEER_SCRAPES = 2
+"""Of the plugin, before the exporter starts and again after it has ended; one before them is not counted."""
+PEER_REST = 3.0
+"""Seconds after a scrape in which the database may still work for it."""
 
 
 class Bench:
@@ -44,9 +50,12 @@ class Bench:
         self._exporter: Exporter | None = None
         self.result = Result(airflow.version, scale.task_instances)
 
-    def start(self, interval: float) -> None:
-        """Note what Airflow spends while nobody asks it anything, and start the exporter."""
+    def note_idle(self) -> None:
+        """Note what Airflow spent since the last call, while nobody asked it anything."""
         self.result.idle = self._take().spent
+
+    def start(self, interval: float) -> None:
+        """Start the exporter."""
         folder = self._airflow.folder.path
         self._exporter = Exporter(self._proxy.url, self._airflow.password_file, folder, interval)
         self._stack.enter_context(self._exporter)
@@ -61,10 +70,22 @@ class Bench:
         self._activity.check()
         self.result.cycles.append(self._take().without(self.result.idle))
 
-    def finish(self) -> Result:
-        """Ask the exporter how it went."""
+    def stop(self) -> None:
+        """Ask the exporter how it went, and stop it."""
         self.result.problems = self._exporter.problems() if self._exporter else ["the exporter was not started"]
-        return self.result
+        if self._exporter:
+            self._exporter.__exit__()
+            self._exporter, self._meter.exporter = None, 0
+
+    def scrape_peer(self, interval: float) -> None:
+        """Note what a scrape of the plugin costs."""
+        self._take()
+        begun = time.monotonic()
+        epoch8.scrape(self._airflow.url)
+        self.result.peer_seconds.append(time.monotonic() - begun)
+        time.sleep(PEER_REST)
+        passed = (time.monotonic() - begun) / interval
+        self.result.peer.append(self._take().without(self.result.idle.times(passed)).spent)
 
     def _take(self) -> Cycle:
         spent, before = self._meter.read(), self._spent
@@ -73,13 +94,14 @@ class Bench:
 
 
 @contextmanager
-def running(version: str, scale: Scale, workdir: Path, port: int) -> Iterator[Airflow]:
+def running(version: str, scale: Scale, given: argparse.Namespace, port: int) -> Iterator[Airflow]:
     """A seeded Airflow, stopped at the end; its database stays for the next time."""
-    folder = workdir / f"{version}-{scale.task_instances}"
+    folder = given.workdir / f"{version}-{scale.task_instances}"
+    environment = {"PYTHONPATH": str(epoch8.install(version, given.workdir))} if given.peer else {}
     began = time.monotonic()
     say(f"Airflow {version} with {scale.task_instances:,} task instances")
     try:
-        yield prepare(version, scale, folder, port)
+        yield prepare(version, scale, folder, port, environment)
     finally:
         say(f"stopping Airflow {version}, {scale.task_instances:,}, after {time.monotonic() - began:.0f} s")
         Airflow(version, folder, database="postgres").down()
@@ -91,11 +113,16 @@ def measure(version: str, given: argparse.Namespace) -> list[Result]:
         benches = []
         for number, size in enumerate(given.sizes):
             scale = Scale(size, dags=min(2000, size // 100))
-            airflow = stack.enter_context(running(version, scale, given.workdir, PORT + number))
+            airflow = stack.enter_context(running(version, scale, given, PORT + number))
             benches.append((airflow, scale))
         at_work = [Bench(stack, airflow, scale) for airflow, scale in benches]
         time.sleep(given.interval)
         for bench in at_work:
+            bench.note_idle()
+        if given.peer:
+            scrape_peers(at_work, given.interval, PEER_SCRAPES + 1)
+        for bench in at_work:
+            bench.result.peer = bench.result.peer[1:]
             bench.start(given.interval)
         say(
             f"Airflow {version}: {given.warm_up:.0f} s to warm up, then {given.cycles} cycles of {given.interval:.0f} s"
@@ -108,7 +135,20 @@ def measure(version: str, given: argparse.Namespace) -> list[Result]:
             for bench in at_work:
                 bench.end_cycle()
             say(f"  cycle {cycle}: " + "; ".join(bench.result.cycles[-1].summary() for bench in at_work))
-        return [bench.finish() for bench in at_work]
+        for bench in at_work:
+            bench.stop()
+        if given.peer:
+            scrape_peers(at_work, given.interval, PEER_SCRAPES)
+        return [bench.result for bench in at_work]
+
+
+def scrape_peers(benches: Sequence[Bench], interval: float, scrapes: int) -> None:
+    """Scrape the plugin of each Airflow, one after the other."""
+    for bench in benches:
+        for _ in range(scrapes):
+            bench.scrape_peer(interval)
+            spent = bench.result.peer[-1]
+            say(f"  the plugin at {bench.result.size:,}: {spent.api:.2f} s API, {spent.database:.2f} s database")
 
 
 def say(words: str) -> None:
@@ -128,6 +168,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=420.0, help="seconds before the first cycle that counts")
     parser.add_argument("--workdir", type=Path, default=Path(".bench"), help="seeded databases stay there")
     parser.add_argument("--json", type=Path, help="also write every request and cycle there")
+    parser.add_argument("--peer", action="store_true", help="also scrape the epoch8 plugin in the same Airflows")
     parser.add_argument("--quick", action="store_true", help="a small database, two cycles: does it work at all")
     given = parser.parse_args(words)
     if given.quick:

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from math import hypot, sqrt
-from statistics import median, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 from benchmarks.counting import Request
 from benchmarks.cpu import Spent
+
+PEER_GOAL = 25
+"""How many times less CPU the API server is to spend for the exporter than for the epoch8 plugin, at 30 s."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class Result:
     idle: Spent = field(default_factory=lambda: Spent(0.0, 0.0, 0.0))
     """What a cycle costs without an exporter; taken off every cycle."""
     problems: list[str] = field(default_factory=list)
+    peer: list[Spent] = field(default_factory=list)
+    """What each scrape of the epoch8 plugin cost."""
+    peer_seconds: list[float] = field(default_factory=list)
+    """How long it took."""
 
     @property
     def requests(self) -> list[Request]:
@@ -116,6 +123,8 @@ def render(results: Sequence[Result]) -> str:
             f"### Airflow {version}: by endpoint",
             _by_endpoint(sizes),
         ]
+        if all(result.peer for result in sizes):
+            parts += [f"### Airflow {version}: beside the epoch8 plugin", _beside_peer(sizes)]
         parts += [f"Problem at {result.size:,}: {line}" for result in sizes for line in result.problems]
     return "\n\n".join(parts)
 
@@ -162,6 +171,27 @@ def _by_endpoint(sizes: Sequence[Result]) -> str:
             row += [f"{median(times):.0f}", f"{times[-1]:.0f}"] if times else ["", ""]
         rows.append(row)
     return _table(rows)
+
+
+def _beside_peer(sizes: Sequence[Result]) -> str:
+    """CPU of Airflow an interval: a cycle of the exporter, a scrape of the plugin, and how many times cheaper."""
+    rows = [["task instances", "CPU ms of", "exporter", "plugin", "ratio", f"goal 1/{PEER_GOAL}"]]
+    for result in sizes:
+        ours, peer = result.figures(), _mean_of_scrapes(result.peer)
+        for name in ("API CPU ms", "database CPU ms", "Airflow CPU ms"):
+            times = peer[name] / ours[name] if ours[name] > 0 else 0.0
+            goal = ("met" if times >= PEER_GOAL else "missed") if name == "API CPU ms" else ""
+            what = name.removesuffix(" CPU ms")
+            rows.append([f"{result.size:,}", what, f"{ours[name]:,.0f}", f"{peer[name]:,.0f}", f"1/{times:.1f}", goal])
+        rows.append([f"{result.size:,}", "seconds of a scrape", "", f"{median(result.peer_seconds):.1f}", "", ""])
+    return _table(rows)
+
+
+def _mean_of_scrapes(scrapes: Sequence[Spent]) -> dict[str, float]:
+    """In milliseconds, under the names of a cycle's figures."""
+    api = 1000 * mean(spent.api for spent in scrapes)
+    database = 1000 * mean(spent.database for spent in scrapes)
+    return {"API CPU ms": api, "database CPU ms": database, "Airflow CPU ms": api + database}
 
 
 def _group(requests: Iterable[Request]) -> dict[str, list[Request]]:

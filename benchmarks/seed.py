@@ -127,9 +127,11 @@ class Activity:
             self._process.wait()
 
 
-def prepare(version: str, scale: Scale, workdir: Path, port: int) -> Airflow:
+def prepare(
+    version: str, scale: Scale, workdir: Path, port: int, environment: Mapping[str, str] | None = None
+) -> Airflow:
     """An Airflow of this release whose API server runs over a seeded database; made only where it is missing."""
-    settings = {"AIRFLOW__CORE__PARALLELISM": "128"}
+    settings = {"AIRFLOW__CORE__PARALLELISM": "128", **(environment or {})}
     airflow = Airflow(version, workdir, database="postgres", dags=HERE / "dags", settings=settings, port=port)
     airflow.up(API_SERVER)
     database = Database(airflow)
