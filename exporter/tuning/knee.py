@@ -139,11 +139,11 @@ def get_bin(running: float) -> int:
 def join_series(
     running: Mapping[float, float], work: Mapping[float, float], stretch: Mapping[float, float]
 ) -> list[LoadPoint]:
-    """The moments at which all three are known and something runs."""
+    """The moments at which something runs and the work of the tries that ended is known, also if none ended."""
     return [
-        LoadPoint(moment, count, work[moment], work[moment] * stretch[moment])
+        LoadPoint(moment, count, work[moment], work[moment] * stretch.get(moment, 0.0))
         for moment, count in sorted(running.items())
-        if count >= MIN_RUNNING and work.get(moment, 0.0) > 0 and math.isfinite(stretch.get(moment, math.nan))
+        if count >= MIN_RUNNING and (work.get(moment) == 0 or math.isfinite(stretch.get(moment, math.nan)))
     ]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from exporter.diagnosis import reasons
@@ -51,13 +51,19 @@ def _name_database(reason: Reason) -> Reason:
 
 
 def _explain_others(situation: Situation) -> Iterator[Explained]:
-    running = Counter(row.executor for row in situation.tasks if row.state == "running")
+    queued: defaultdict[str | None, list[ActiveTaskInstance]] = defaultdict(list)
     for row in situation.tasks:
         if row.state == "queued":
-            yield row, explain_queued(row, situation, running)
+            queued[row.executor].append(row)
         elif (reason := BY_STATE.get(row.state or "")) is not None:
             stopped = _check_dag(row.dag_id, situation) if row.state in RETURNING else None
             yield row, stopped or reason
+    running = Counter(row.executor for row in situation.tasks if row.state == "running")
+    for executor, rows in queued.items():
+        if situation.is_local(executor):
+            yield from _explain_local(rows, running[executor], situation)
+        else:
+            yield from ((row, explain_queued(row, situation)) for row in rows)
 
 
 def _check_dag(dag_id: str, situation: Situation) -> Reason | None:
@@ -68,21 +74,36 @@ def _check_dag(dag_id: str, situation: Situation) -> Reason | None:
     return reasons.DAG_REMOVED if situation.is_removed(dag_id) else None
 
 
-def explain_queued(row: ActiveTaskInstance, situation: Situation, running: Counter[str | None]) -> Reason:
-    """Why a task instance that the executor has does not run. `running` counts running ones by their executor."""
-    if situation.is_local(row.executor):
-        slots = math.inf if situation.parallelism is None else situation.parallelism
-        if running[row.executor] >= slots:
-            return reasons.PARALLELISM
-    elif situation.workers is not None and situation.is_celery(row.executor):
+def _explain_local(rows: Sequence[ActiveTaskInstance], running: int, situation: Situation) -> Iterator[Explained]:
+    """Yield what the LocalExecutor of Airflow 3 has queued: it starts the oldest ones first.
+
+    A slot is not free between two tasks: one process ends, the next one starts. So while something runs, only as many
+    as there are slots without a running task are being started, however long they have been queued.
+    """
+    free = math.inf if situation.parallelism is None else situation.parallelism - running
+    is_queue = running > 0 and len(rows) > free
+    for place, row in enumerate(sorted(rows, key=lambda one: one.queued_when or math.inf)):
+        if free <= 0 or (is_queue and place >= free):
+            yield row, reasons.PARALLELISM
+        else:
+            yield row, reasons.STARTING if is_queue else _judge_start(row, situation)
+
+
+def explain_queued(row: ActiveTaskInstance, situation: Situation) -> Reason:
+    """Why a task instance that has a slot of its executor does not run."""
+    if situation.workers is not None and situation.is_celery(row.executor):
         workers = situation.workers.get(row.queue)
         if workers is None or workers.slots <= 0:
             return reasons.NO_WORKER
         if workers.busy >= workers.slots:
             return reasons.WORKERS_FULL
-    if row.queued_when is None or situation.now - row.queued_when <= MAX_START_SECONDS:
-        return reasons.STARTING
-    return reasons.NOT_STARTED
+    return _judge_start(row, situation)
+
+
+def _judge_start(row: ActiveTaskInstance, situation: Situation) -> Reason:
+    """Whether it has been queued for no longer than a start takes."""
+    is_new = row.queued_when is None or situation.now - row.queued_when <= MAX_START_SECONDS
+    return reasons.STARTING if is_new else reasons.NOT_STARTED
 
 
 def explain_runs(situation: Situation) -> Iterator[tuple[ActiveDagRun, Reason]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.diagnosis.reasons import REASONS
-from exporter.diagnosis.situation import Situation, TaskLimits, Workers
+from exporter.diagnosis.situation import ActiveTaskInstance, Situation, TaskLimits, Workers
 from exporter.diagnosis.waits.waiting import explain
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
@@ -158,6 +158,30 @@ def test_the_local_executor_of_airflow_3_queues_behind_parallelism() -> None:
     local = {"executors": ("LocalExecutor",), "parallelism": 1.0}
     assert reasons_of(situation(*rows, **local)) == ["scheduler", "parallelism"]
     assert reasons_of(situation(*rows, release=(2, 11, 2), **local)) == ["parallelism", "not_started"]
+
+
+def reasons_of_a_local_executor(*rows: ActiveTaskInstance, parallelism: float) -> list[str]:
+    return reasons_of(situation(*rows, executors=("LocalExecutor",), parallelism=parallelism))
+
+
+def test_between_two_short_tasks_of_the_local_executor_a_slot_is_being_filled_and_the_queue_waits_behind_it() -> None:
+    queue = [task("queued", f"q{number}", queued_when=NOW - 200 + number) for number in range(4)]
+    assert reasons_of_a_local_executor(task("running"), *reversed(queue), parallelism=3) == [
+        "starting",
+        "starting",
+        "parallelism",
+        "parallelism",
+    ]
+
+
+def test_a_local_executor_that_runs_nothing_does_not_start_what_it_has_queued_for_minutes() -> None:
+    queue = [task("queued", f"q{number}", queued_when=NOW - 200 + number) for number in range(4)]
+    assert reasons_of_a_local_executor(*queue, parallelism=3) == ["not_started"] * 4
+
+
+def test_a_local_executor_with_a_slot_for_each_does_not_start_what_it_has_queued_for_minutes() -> None:
+    rows = (task("running"), task("queued", "q", queued_when=NOW - 200))
+    assert reasons_of_a_local_executor(*rows, parallelism=3) == ["not_started"]
 
 
 @pytest.mark.parametrize(
