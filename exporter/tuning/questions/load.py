@@ -9,13 +9,19 @@ from typing import NamedTuple
 from exporter.tuning.advice import Confidence, format_bytes, format_number
 from exporter.tuning.capacity import Capacity, Room
 from exporter.tuning.knee import KneeEstimate
-from exporter.tuning.queries import EXECUTOR, SLOTS, WORKER_SLOTS
-from exporter.tuning.series import DAY, AirflowHistory
+from exporter.tuning.queries import EXECUTOR, RUNNING, SLOTS, WAITED, WORKER_SLOTS
+from exporter.tuning.series import DAY, AirflowHistory, add_up, quantile
 
 REASONS = ("parallelism", "workers_full")
 """What tasks wait for when too few may run at once."""
 WORTH = 1.2
 """A limit is changed by at least a fifth."""
+MIN_FULL_MOMENTS = 3
+"""Moments with full slots from which the share of a slot's time in which it runs nothing is known."""
+NEAR = 2.0
+"""The share is that of moments at which not more than so many times fewer or more tasks ran than is best."""
+CAUTIOUS = 0.25
+"""The quarter of these moments counts in which slots were used best: in others some may have been free."""
 
 
 class TaskLoad(NamedTuple):
@@ -53,6 +59,12 @@ class LoadTarget(NamedTuple):
     """What it was found by, as a clause."""
     confidence: Confidence
     reason: str
+    slots_per_task: float = 1.0
+
+    @property
+    def slots(self) -> float:
+        """Slots with which so many tasks run."""
+        return self.tasks * self.slots_per_task
 
 
 def get_limit(seen: AirflowHistory) -> float | None:
@@ -78,6 +90,21 @@ def find_least(seen: AirflowHistory) -> float | None:
 def lacks_workers(seen: AirflowHistory) -> bool:
     """Whether Celery's workers limit tasks, and are not known."""
     return is_celery(seen) and not seen.list(WORKER_SLOTS)
+
+
+def measure_slots_per_task(seen: AirflowHistory, tasks: float) -> float:
+    """Slots that a running task takes where so many run: more than 1, as a slot runs nothing while a task starts in it
+    and ends in it. Known from moments at which as many tasks waited for slots as there are; else taken to be 1.
+    """
+    running, slots = seen.get(RUNNING), seen.get(SLOTS)
+    most = get_limit(seen) if is_celery(seen) else None
+    waiting = add_up(one for one in seen.list(WAITED) if one.labels.get("reason") in REASONS)
+    ratios = [
+        min(slots[moment], most or math.inf) / running[moment]
+        for moment, count in waiting.items()
+        if count >= slots.get(moment, math.inf) and tasks / NEAR <= running.get(moment, 0.0) <= tasks * NEAR
+    ]
+    return max(1.0, quantile(ratios, CAUTIOUS)) if len(ratios) >= MIN_FULL_MOMENTS else 1.0
 
 
 def is_celery(seen: AirflowHistory) -> bool:

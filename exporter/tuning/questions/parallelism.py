@@ -31,6 +31,7 @@ from exporter.tuning.questions.load import (
     describe_room,
     get_limit,
     lacks_workers,
+    measure_slots_per_task,
 )
 from exporter.tuning.questions.parallelism_changes import recommend_less, recommend_more
 from exporter.tuning.questions.parallelism_charts import draw_load
@@ -64,6 +65,7 @@ def answer(seen: AirflowHistory) -> Answer:
         return Answer(QUESTION, TITLE, nothing=describe_best(target), missing=[lack_limit(seen)], charts=charts)
     if target is None:
         return Answer(QUESTION, TITLE, nothing=explain_nothing(load), missing=list_missing(load), charts=charts)
+    target = target._replace(slots_per_task=measure_slots_per_task(seen, target.tasks))
     found = judge(load, load.limit, target)
     if found is not None:
         return Answer(QUESTION, TITLE, [found], charts=charts)
@@ -150,7 +152,7 @@ def agrees(knee: KneeEstimate, room: Room) -> bool:
 def judge(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation | None:
     """The change that the target asks for; None where the limit is right or does not bind."""
     waits = load.waited >= MIN_WAITED_PER_DAY * load.days and not explain_queues(load.seen)
-    if target.tasks >= WORTH * limit and waits and not is_slowed(load):
+    if target.slots >= WORTH * limit and waits and not is_slowed(load):
         return recommend_more(load, limit, target)
     if is_too_many(load, limit, target) and load.knee is not None:
         return recommend_less(load, limit, target)
@@ -159,7 +161,7 @@ def judge(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation | 
 
 def is_too_many(load: TaskLoad, limit: float, target: LoadTarget) -> bool:
     """Whether notably more tasks may run, and did, than is best."""
-    return target.tasks <= limit / WORTH and is_above(load, target)
+    return target.slots <= limit / WORTH and is_above(load, target)
 
 
 def is_slowed(load: TaskLoad) -> bool:

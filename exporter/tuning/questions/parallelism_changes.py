@@ -22,10 +22,13 @@ from exporter.tuning.questions.load import REASONS, WORTH, LoadTarget, TaskLoad,
 from exporter.tuning.questions.surroundings import describe_surroundings
 from exporter.tuning.series import HOUR, AirflowHistory
 
+WORTH_SAYING = 1.05
+"""Slots that a running task takes, from which on the advice says so."""
+
 
 def recommend_more(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation:
     """More tasks at once."""
-    value = max(round(target.tasks), math.ceil(limit) + 1)
+    value = max(round(target.slots), math.ceil(limit) + 1)
     share = 1 - limit / value
     savings = Savings.of_seconds(0.5 * share * load.waited, min(1.0, 1.5 * share) * load.waited)
     return Recommendation(
@@ -48,8 +51,8 @@ def recommend_more(load: TaskLoad, limit: float, target: LoadTarget) -> Recommen
 
 def recommend_less(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation:
     """Fewer tasks at once."""
-    value = max(1, round(target.tasks))
-    lost = count_lost_seconds(load, value)
+    value = max(1, round(target.slots))
+    lost = count_lost_seconds(load, target.tasks)
     savings = Savings.of_seconds(0.5 * lost, 1.2 * lost)
     return Recommendation(
         title=f"Let {value} tasks run at once instead of {limit:.0f}",
@@ -57,9 +60,9 @@ def recommend_less(load: TaskLoad, limit: float, target: LoadTarget) -> Recommen
         object="this Airflow",
         current=f"{limit:.0f}",
         value=str(value),
-        seen=[*describe(load, target), *describe_stretch(load, value)],
+        seen=[*describe(load, target), *describe_stretch(load, target.tasks)],
         change=describe_change(load.seen, value, limit),
-        effect=describe_less(load, value, savings),
+        effect=describe_less(load, target.tasks, savings),
         savings=savings,
         counter_check="Tasks that wait for something outside (sensors in mode poke, long queries) hold slots and do "
         "not use the machine: make them reschedule or deferrable first.",
@@ -70,21 +73,21 @@ def recommend_less(load: TaskLoad, limit: float, target: LoadTarget) -> Recommen
     )
 
 
-def count_lost_seconds(load: TaskLoad, value: float) -> float:
-    """Task seconds lost because throughput was lower than with `value` tasks."""
+def count_lost_seconds(load: TaskLoad, tasks: float) -> float:
+    """Task seconds lost because throughput was lower than with so many tasks."""
     if load.knee is None:
         return 0.0
     curve = load.knee.curve
-    best = curve.get_throughput(value)
-    above = (running for running in load.running.values() if running > value)
+    best = curve.get_throughput(tasks)
+    above = (running for running in load.running.values() if running > tasks)
     return sum(running * max(0.0, 1 - curve.get_throughput(running) / best) for running in above) * STEP
 
 
-def describe_less(load: TaskLoad, value: float, savings: Savings) -> str:
+def describe_less(load: TaskLoad, tasks: float, savings: Savings) -> str:
     """What fewer tasks at once bring."""
     if load.knee is None:
         return "the same work is done per second, and each task takes less time"
-    now, then = load.knee.curve.get_stretch(load.highest), load.knee.curve.get_stretch(value)
+    now, then = load.knee.curve.get_stretch(load.highest), load.knee.curve.get_stretch(tasks)
     gain = f"saves {savings} of task time" if savings.most >= 0.05 else "the same work is done per second"
     return f"{gain}; at the busiest times a task takes {then:.1f} times its unloaded duration, now {now:.1f} times"
 
@@ -97,9 +100,9 @@ def describe_waits(load: TaskLoad) -> str:
     )
 
 
-def describe_stretch(load: TaskLoad, value: float) -> list[str]:
+def describe_stretch(load: TaskLoad, tasks: float) -> list[str]:
     """How much longer tasks take above the best concurrency."""
-    above = [one for one in load.knee.bins if one.running >= WORTH * value] if load.knee else []
+    above = [one for one in load.knee.bins if one.running >= WORTH * tasks] if load.knee else []
     if not above:
         return []
     hours = sum(one.points for one in above) * STEP / HOUR
@@ -111,8 +114,14 @@ def describe_stretch(load: TaskLoad, value: float) -> list[str]:
 def describe(load: TaskLoad, target: LoadTarget) -> list[str]:
     """The basis of the target, and what a task uses."""
     rooms = [describe_room(room) + " fit" for room in load.capacity.rooms]
-    used = [text for text in rooms if not target.basis.startswith(text)]
-    return [target.basis, f"at most {format_number(load.highest)} tasks ran at once (mean of five minutes)", *used]
+    slots, tasks = format_number(target.slots), format_number(target.tasks)
+    starts = f"a slot runs nothing while a task starts or ends in it: {slots} slots run {tasks} tasks"
+    return [
+        target.basis,
+        f"at most {format_number(load.highest)} tasks ran at once (mean of five minutes)",
+        *(text for text in rooms if not target.basis.startswith(text)),
+        *([starts] if target.slots_per_task >= WORTH_SAYING else []),
+    ]
 
 
 def describe_change(seen: AirflowHistory, value: int, limit: float) -> str:

@@ -39,8 +39,6 @@ class StretchedRecorder:
         self._time = time
         self._labels = frozenset(labels.items())
         self._needed = find_needed(query.expression for query in QUERIES)
-        self.values: dict[str, float] = {}
-        """Values to record instead of those of the scrape, by family."""
         self._samples: defaultdict[str, defaultdict[Series, list[tuple[float, float]]]]
         self._samples = defaultdict(lambda: defaultdict(list))
 
@@ -48,8 +46,7 @@ class StretchedRecorder:
         """Keep those series of a scrape that the rules and the advice read."""
         for series, value in scrape.items():
             if series.name in self._needed:
-                known = self.values.get(series.name, value)
-                self._samples[series.name][series].append((self._time.map(now), self._stretch(series.name, known)))
+                self._samples[series.name][series].append((self._time.map(now), self._stretch(series.name, value)))
 
     def _stretch(self, name: str, value: float) -> float:
         if name.endswith(MOMENT):

@@ -138,11 +138,16 @@ class Ramp:
         self.airflow.down()
 
     def set_parallelism(self, value: int) -> None:
-        """Start the scheduler again. The API server says the highest value, the one at the end, all the time: what is
-        recorded says what it is."""
-        self.airflow.stop("scheduler")
+        """Start again who reads the setting: the scheduler, the API server, and the exporter that asks it."""
+        assert self.subject is not None
+        self.subject.stop()
+        for part in ("scheduler", "api-server"):
+            self.airflow.stop(part)
         self.airflow.settings["AIRFLOW__CORE__PARALLELISM"] = str(value)
-        self.airflow.start("scheduler")
+        for part in ("api-server", "scheduler"):
+            self.airflow.start(part)
+        self.subject.start()
+        self.subject.wait_ready()
 
     def count(self, dag_id: str) -> Counter[str]:
         """Task instances of a DAG by state."""
@@ -170,7 +175,6 @@ class Ramp:
     def run_level(self, dag_id: str, parallelism: int, seconds: float, recorder: StretchedRecorder) -> Level:
         """Keep more tasks waiting than may run, for some time."""
         self.set_parallelism(parallelism)
-        recorder.values["airflow_parallelism_slots"] = float(parallelism)
 
         def feed(ended: int) -> None:
             # By what was triggered: a busy exporter's reading of what waits is old, and too much would be triggered.

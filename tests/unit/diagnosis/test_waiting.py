@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from exporter.diagnosis.reasons import REASONS
-from exporter.diagnosis.situation import ActiveTaskInstance, Situation, TaskLimits, Workers
+from exporter.diagnosis.situation import Situation, TaskLimits, Workers
 from exporter.diagnosis.waits.waiting import explain
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
+from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from tests.unit.diagnosis.rows import NOW, run, situation, task
 
 
@@ -160,7 +161,7 @@ def test_the_local_executor_of_airflow_3_queues_behind_parallelism() -> None:
     assert reasons_of(situation(*rows, release=(2, 11, 2), **local)) == ["parallelism", "not_started"]
 
 
-def reasons_of_a_local_executor(*rows: ActiveTaskInstance, parallelism: float) -> list[str]:
+def reasons_of_a_local_executor(*rows: TaskInstance, parallelism: float) -> list[str]:
     return reasons_of(situation(*rows, executors=("LocalExecutor",), parallelism=parallelism))
 
 
