@@ -65,7 +65,6 @@ def answer(seen: AirflowHistory) -> Answer:
         return Answer(QUESTION, TITLE, nothing=describe_best(target), missing=[lack_limit(seen)], charts=charts)
     if target is None:
         return Answer(QUESTION, TITLE, nothing=explain_nothing(load), missing=list_missing(load), charts=charts)
-    target = target._replace(slots_per_task=measure_slots_per_task(seen, target.tasks))
     found = judge(load, load.limit, target)
     if found is not None:
         return Answer(QUESTION, TITLE, [found], charts=charts)
@@ -97,8 +96,9 @@ def find_target(load: TaskLoad) -> LoadTarget | None:
         return None  # More tasks than that ran, and none took longer: the room is not what limits them.
     reason = "more tasks at once than now were hardly seen: it follows from what a task uses"
     tasks = room.tasks
-    if not load.capacity.shared and load.limit is not None and tasks > MAX_BLIND_STEP * load.limit:
-        tasks = MAX_BLIND_STEP * load.limit
+    each = measure_slots_per_task(load.seen, min(tasks, load.highest))
+    if not load.capacity.shared and load.limit is not None and each * tasks > MAX_BLIND_STEP * load.limit:
+        tasks = MAX_BLIND_STEP * load.limit / each
         reason += (
             f". Not more than {MAX_BLIND_STEP:.0f} times the present number, because what the database has room for is "
             f"not known: {DATABASE_UNSEEN}"
@@ -110,6 +110,7 @@ def find_target(load: TaskLoad) -> LoadTarget | None:
         f"{describe_room(room)} fit{'' if knee else ', and too few levels of concurrency were seen for a curve'}",
         Confidence.MEDIUM if load.seen.observed_seconds >= MANY_DAYS and knee else Confidence.LOW,
         reason,
+        each,
     )
 
 
@@ -141,7 +142,8 @@ def find_seen_target(load: TaskLoad, knee: KneeEstimate, room: Room | None) -> L
         )
     confidence = Confidence(max(1, 3 - len(doubts)))
     reason = "; ".join(doubts) or "the curve and the room on the machines agree"
-    return LoadTarget(tasks, min(knee.least, tasks), max(knee.most, tasks), basis, confidence, reason)
+    each = measure_slots_per_task(load.seen, min(tasks, load.highest))
+    return LoadTarget(tasks, min(knee.least, tasks), max(knee.most, tasks), basis, confidence, reason, each)
 
 
 def agrees(knee: KneeEstimate, room: Room) -> bool:

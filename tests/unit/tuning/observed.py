@@ -31,6 +31,11 @@ class Watched:
         self._answers = {name: found for name, found in other._answers.items() if name != without.name}
         return self
 
+    def replace(self, query: SeriesQuery, value: Value) -> Watched:
+        """Another series in place of all of a query."""
+        self._answers.pop(query.name, None)
+        return self.add(query, value)
+
     def _make_points(self, query: SeriesQuery, value: Value) -> Mapping[float, float]:
         if query.step is None:
             assert not callable(value)

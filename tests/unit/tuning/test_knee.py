@@ -103,6 +103,11 @@ def test_moments_at_which_something_is_missing_are_left_out() -> None:
     assert join_series(running, work, {0.0: 1.5, 600.0: 1.0}) == [LoadPoint(0.0, 4.0, 2.0, 3.0)]
 
 
+def test_a_moment_in_which_long_tasks_run_and_none_ends_counts_for_its_level() -> None:
+    running, work = {0.0: 4.0, 300.0: 4.0}, {0.0: 2.0, 300.0: 0.0}
+    assert join_series(running, work, {0.0: 1.5})[1] == LoadPoint(300.0, 4.0, 0.0, 0.0)
+
+
 def test_the_best_is_the_lowest_of_the_highest() -> None:
     """Nine tenths of the highest throughput."""
     assert LoadCurve(1, 6).get_best(20) == 5.5

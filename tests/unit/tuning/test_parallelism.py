@@ -79,13 +79,13 @@ def add_database(watched: Watched, per_task: float, cores: float = 10) -> Watche
 
 
 def test_it_is_raised_to_the_room_where_tasks_wait() -> None:
-    watched = watch(slots=4, knee=12, most=4, each=12).add(WAITED, in_hours(1, 3, 20, 0), reason="parallelism")
+    watched = watch(slots=4, knee=12, most=4, each=12).add(WAITED, in_hours(3, 4, 40, 0), reason="parallelism")
     add_database(watched, 0.1)
     one = unwrap(answer(watched.observe()).recommendations)
     assert (one.current, one.value) == ("4", "12")
     assert one.confidence is Confidence.MEDIUM
     assert "in steps of at most twice" in one.change
-    # 20 tasks wait for 2 of 24 hours.
+    # 40 tasks wait for one of 24 hours.
     assert 0.3 * 280 < one.savings.least < one.savings.expected < one.savings.most <= 280
 
 
@@ -93,6 +93,20 @@ def test_it_is_raised_to_the_knee_where_that_was_seen() -> None:
     watched = watch(slots=4, knee=6, most=16).add(WAITED, 5, reason="parallelism")
     one = unwrap(answer(watched.observe()).recommendations)
     assert (one.current, one.value) == ("4", "6")
+
+
+def test_slots_in_which_tasks_start_and_end_are_added() -> None:
+    """Half of the slots run nothing: for the knee, near 6 running tasks, twice as many are needed."""
+    watched = watch(slots=4, knee=6).add(WAITED, 40, reason="parallelism")
+    watched.replace(SLOTS, repeat(*[2 * level for level in LEVELS]))
+    one = unwrap(answer(watched.observe()).recommendations)
+    assert (one.current, one.value) == ("16", "11")
+    assert "a slot runs nothing while a task starts or ends in it: 11 slots run 5.7 tasks" in one.seen
+
+
+def test_slots_that_are_free_because_little_waits_are_not_taken_for_starting_tasks() -> None:
+    watched = watch(slots=32, knee=6, most=16).add(WAITED, 3, reason="parallelism")
+    assert unwrap(answer(watched.observe()).recommendations).value == "6"
 
 
 def test_memory_is_the_limit_where_it_is_narrower() -> None:
