@@ -189,7 +189,7 @@ def test_the_cpus_of_machines_and_of_tries_are_read(events: Path) -> None:
         "host_cpus": [PointSeries(machine, {WINDOW.end: 4})],
         "try_cpu": [PointSeries({"dag_id": dag_id}, {WINDOW.end: 0.5}) for dag_id in ("north", "south", "west")],
     }
-    report = make_what_if(prometheus, WINDOW, "a", ["pool:forklifts=6"], str(events))
+    report = make_what_if(prometheus, WINDOW, ChosenAirflow("a"), ["pool:forklifts=6"], str(events))
     fitted = report.result.fitted
     assert fitted is not None
     assert (fitted.basis, fitted.slowdown.capacity) == ("cpus", 3.5)
@@ -201,7 +201,7 @@ def test_what_is_not_known_of_workers_is_said(events: Path) -> None:
     prometheus = FakePrometheus(3)
 
     def get_notes(change: str = "worker_concurrency=4") -> str:
-        return " ".join(make_what_if(prometheus, WINDOW, "a", [change], str(events)).notes)
+        return " ".join(make_what_if(prometheus, WINDOW, ChosenAirflow("a"), [change], str(events)).notes)
 
     prometheus.answers["worker_queues"] = []
     assert "which queues the workers consume is not known: each is taken to consume all" in get_notes()
