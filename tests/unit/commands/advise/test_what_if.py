@@ -52,7 +52,7 @@ class FakePrometheus:
                 )
 
     def query(self, expression: str, at: float) -> list[PointSeries]:
-        assert at == WINDOW.end
+        assert WINDOW.begin < at <= WINDOW.end
         return self._find(expression)
 
     def query_range(self, expression: str, begin: float, end: float, step: float) -> list[PointSeries]:
@@ -180,7 +180,7 @@ def test_it_says_from_what_it_knows_how_tries_slow_each_other_down(
 def test_the_cpus_of_machines_and_of_tries_are_read(events: Path) -> None:
     """Four CPUs, of which half a one is used by others; each of ten tasks uses a third of one."""
     prometheus = FakePrometheus(3)
-    moments = [BEGIN + STEP * number for number in range(12)]
+    moments = [WINDOW.end - STEP * number for number in range(12)]
     machine = {"instance": "worker-1:9112"}
     prometheus.answers |= {
         "running": [PointSeries({}, dict.fromkeys(moments, 10.0))],
