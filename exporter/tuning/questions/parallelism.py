@@ -35,9 +35,8 @@ from exporter.tuning.questions.load import (
 )
 from exporter.tuning.questions.parallelism_changes import recommend_less, recommend_more
 from exporter.tuning.questions.parallelism_charts import draw_load
-from exporter.tuning.questions.queues import explain_queues
 from exporter.tuning.questions.raising import LACK_WAITS
-from exporter.tuning.questions.surroundings import describe_slowdown, find_binding
+from exporter.tuning.questions.surroundings import describe_slowdown, explain_queues, find_binding
 from exporter.tuning.series import DAY, HOUR, AirflowHistory, find_present, integrate
 
 QUESTION, TITLE = "parallelism", "How many tasks should run at once?"

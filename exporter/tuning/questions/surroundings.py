@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from exporter.tuning.advice import format_hours
+from exporter.tuning.advice import format_hours, format_number
 from exporter.tuning.queries import (
     API_SECONDS,
     CRITICAL_SECTION,
@@ -14,6 +14,8 @@ from exporter.tuning.queries import (
     OBJECT_WAITED,
     PRESSURE,
     RUNNING,
+    WORKER_QUEUES,
+    WORKER_SLOTS,
 )
 from exporter.tuning.query import SeriesQuery
 from exporter.tuning.series import HOUR, AirflowHistory, PointSeries, integrate, quantile, take_largest
@@ -23,6 +25,8 @@ MIN_BINDING = HOUR
 NO_LIMITS = frozenset({"retry_delay", "sensor", "trigger", "human_input", "starting", "scheduler", "not_started"})
 """Reasons that no limit causes."""
 BUSY_QUARTER = 0.75
+MIN_QUEUE_SHARE = 0.1
+"""Of all waiting for workers: queues with less do not count."""
 SLOWED, MIN_SLOWED_SECONDS = 2.0, 0.05
 """How many times as long, and how much longer, a request takes where the database or the API server is short."""
 SERIES = (
@@ -106,3 +110,24 @@ def find_binding(seen: AirflowHistory) -> str:
         if seconds >= MIN_BINDING:
             return f"{reason} ({name}), {format_hours(seconds / HOUR)} in all"
     return ""
+
+
+def explain_queues(seen: AirflowHistory) -> str:
+    """Which queues are waited for and what their workers have, if other workers do not serve them; else empty."""
+    workers: dict[str, set[str]] = defaultdict(set)
+    for worker, queue in seen.by(WORKER_QUEUES, "worker", "queue"):
+        workers[queue].add(worker)
+    slots = {worker: count for (worker,), count in seen.by(WORKER_SLOTS, "worker").items()}
+    waits = {queue: seconds for (reason, queue), seconds in sum_waits(seen).items() if reason == "workers_full"}
+    queues = sorted(name for name, seconds in waits.items() if seconds >= MIN_QUEUE_SHARE * sum(waits.values()))
+    serving = set().union(*(workers.get(queue, set()) for queue in queues)) & slots.keys()
+    if not serving or serving == slots.keys():
+        return ""
+    waited = format_hours(sum(waits[queue] for queue in queues) / HOUR)
+    have, total = (format_number(sum(slots[name] for name in names)) for names in (serving, slots))
+    each = max(slots[name] for name in serving)
+    return (
+        f"Tasks wait {waited} for workers of queue {', '.join(queues)} only, which have {have} of {total} slots: more "
+        f"slots of all workers would not help. Try `--what-if worker_concurrency:{queues[0]}={each * 2:.0f}`, or start "
+        "one more worker of that queue."
+    )
