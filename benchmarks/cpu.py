@@ -26,7 +26,7 @@ class Spent:
         return Spent(self.api - earlier.api, self.database - earlier.database, self.exporter - earlier.exporter)
 
     def times(self, factor: float) -> Spent:
-        """What is spent in a time that is so many times longer."""
+        """What is spent in a time that is longer by this factor."""
         return Spent(self.api * factor, self.database * factor, self.exporter * factor)
 
 

@@ -19,7 +19,7 @@ WORTH = 1.2
 MIN_FULL_MOMENTS = 3
 """Moments with full slots from which the share of a slot's time in which it runs nothing is known."""
 NEAR = 2.0
-"""The share is that of moments at which not more than so many times fewer or more tasks ran than is best."""
+"""The share is that of moments at which at most this many times fewer or more tasks ran than is best."""
 CAUTIOUS = 0.25
 """The quarter of these moments counts in which slots were used best: in others some may have been free."""
 
@@ -63,7 +63,7 @@ class LoadTarget(NamedTuple):
 
     @property
     def slots(self) -> float:
-        """Slots with which so many tasks run."""
+        """Slots with which that many tasks run."""
         return self.tasks * self.slots_per_task
 
 
@@ -93,7 +93,7 @@ def lacks_workers(seen: AirflowHistory) -> bool:
 
 
 def measure_slots_per_task(seen: AirflowHistory, tasks: float) -> float:
-    """Slots that a running task takes where so many run: more than 1, as a slot runs nothing while a task starts in it
+    """Slots that a running task takes where that many run: more than 1, as a slot runs nothing while a task starts in it
     and ends in it. Known from moments at which as many tasks waited for slots as there are; else taken to be 1.
     """
     running, slots = seen.get(RUNNING), seen.get(SLOTS)

@@ -74,7 +74,7 @@ def recommend_less(load: TaskLoad, limit: float, target: LoadTarget) -> Recommen
 
 
 def count_lost_seconds(load: TaskLoad, tasks: float) -> float:
-    """Task seconds lost because throughput was lower than with so many tasks."""
+    """Task seconds lost because throughput was lower than with that number of tasks."""
     if load.knee is None:
         return 0.0
     curve = load.knee.curve
