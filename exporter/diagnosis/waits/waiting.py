@@ -51,19 +51,24 @@ def _name_database(reason: Reason) -> Reason:
 
 
 def _explain_others(situation: Situation) -> Iterator[Explained]:
-    queued: defaultdict[str | None, list[ActiveTaskInstance]] = defaultdict(list)
+    queues: defaultdict[tuple[str | None, str], list[ActiveTaskInstance]] = defaultdict(list)
     for row in situation.tasks:
         if row.state == "queued":
-            queued[row.executor].append(row)
+            queues[row.executor, "" if situation.is_local(row.executor) else row.queue].append(row)
         elif (reason := BY_STATE.get(row.state or "")) is not None:
             stopped = _check_dag(row.dag_id, situation) if row.state in RETURNING else None
             yield row, stopped or reason
     running = Counter(row.executor for row in situation.tasks if row.state == "running")
-    for executor, rows in queued.items():
+    for (executor, queue), rows in queues.items():
         if situation.is_local(executor):
-            yield from _explain_local(rows, running[executor], situation)
+            slots = math.inf if situation.parallelism is None else situation.parallelism
+            yield from explain_queue(rows, slots, running[executor], reasons.PARALLELISM, situation.now)
+        elif situation.workers is None or not situation.is_celery(executor):
+            yield from explain_queue(rows, math.inf, 0, reasons.WORKERS_FULL, situation.now)
+        elif (workers := situation.workers.get(queue)) is None or workers.slots <= 0:
+            yield from ((row, reasons.NO_WORKER) for row in rows)
         else:
-            yield from ((row, explain_queued(row, situation)) for row in rows)
+            yield from explain_queue(rows, workers.slots, workers.busy, reasons.WORKERS_FULL, situation.now)
 
 
 def _check_dag(dag_id: str, situation: Situation) -> Reason | None:
@@ -74,36 +79,23 @@ def _check_dag(dag_id: str, situation: Situation) -> Reason | None:
     return reasons.DAG_REMOVED if situation.is_removed(dag_id) else None
 
 
-def _explain_local(rows: Sequence[ActiveTaskInstance], running: int, situation: Situation) -> Iterator[Explained]:
-    """Yield what the LocalExecutor of Airflow 3 has queued: it starts the oldest ones first.
+def explain_queue(
+    rows: Sequence[ActiveTaskInstance], slots: float, busy: float, full: Reason, now: float
+) -> Iterator[Explained]:
+    """Yield what is queued for some slots, of which the oldest get the next free ones; `full` is why the others wait.
 
-    A slot is not free between two tasks: one process ends, the next one starts. So while something runs, only as many
-    as there are slots without a running task are being started, however long they have been queued.
+    A slot is not free between two tasks: one process ends, the next one starts. So while some slots are busy and more
+    is queued than the others could take, these are being filled, however long what fills them has been queued.
     """
-    free = math.inf if situation.parallelism is None else situation.parallelism - running
-    is_queue = running > 0 and len(rows) > free
+    free = slots - busy
+    is_behind = busy > 0 and len(rows) > free
     for place, row in enumerate(sorted(rows, key=lambda one: one.queued_when or math.inf)):
-        if free <= 0 or (is_queue and place >= free):
-            yield row, reasons.PARALLELISM
+        if free <= 0 or (is_behind and place >= free):
+            yield row, full
+        elif is_behind or row.queued_when is None or now - row.queued_when <= MAX_START_SECONDS:
+            yield row, reasons.STARTING
         else:
-            yield row, reasons.STARTING if is_queue else _judge_start(row, situation)
-
-
-def explain_queued(row: ActiveTaskInstance, situation: Situation) -> Reason:
-    """Why a task instance that has a slot of its executor does not run."""
-    if situation.workers is not None and situation.is_celery(row.executor):
-        workers = situation.workers.get(row.queue)
-        if workers is None or workers.slots <= 0:
-            return reasons.NO_WORKER
-        if workers.busy >= workers.slots:
-            return reasons.WORKERS_FULL
-    return _judge_start(row, situation)
-
-
-def _judge_start(row: ActiveTaskInstance, situation: Situation) -> Reason:
-    """Whether it has been queued for no longer than a start takes."""
-    is_new = row.queued_when is None or situation.now - row.queued_when <= MAX_START_SECONDS
-    return reasons.STARTING if is_new else reasons.NOT_STARTED
+            yield row, reasons.NOT_STARTED
 
 
 def explain_runs(situation: Situation) -> Iterator[tuple[ActiveDagRun, Reason]]:

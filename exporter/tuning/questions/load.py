@@ -93,8 +93,8 @@ def lacks_workers(seen: AirflowHistory) -> bool:
 
 
 def measure_slots_per_task(seen: AirflowHistory, tasks: float) -> float:
-    """Slots that a running task takes where that many run: more than 1, as a slot runs nothing while a task starts in it
-    and ends in it. Known from moments at which as many tasks waited for slots as there are; else taken to be 1.
+    """Slots that a running task takes where that many run: more than 1, as a slot runs nothing while a task starts or
+    ends in it. Known from moments at which as many tasks waited for slots as there are; else taken to be 1.
     """
     running, slots = seen.get(RUNNING), seen.get(SLOTS)
     most = get_limit(seen) if is_celery(seen) else None

@@ -198,6 +198,17 @@ def test_a_queued_task_instance_waits_for_the_workers_of_its_queue(reason: str, 
     assert reasons_of(situation(task("queued", queued_when=NOW - 5), workers=workers)) == [reason]
 
 
+def test_between_two_short_tasks_of_a_celery_worker_the_queue_waits_for_its_slots() -> None:
+    queue = [task("queued", f"q{number}", queued_when=NOW - 200 + number) for number in range(4)]
+    assert reasons_of(situation(*queue, workers={"default": Workers(16, 14)})) == [
+        "starting",
+        "starting",
+        "workers_full",
+        "workers_full",
+    ]
+    assert reasons_of(situation(*queue, workers={"default": Workers(16, 12)})) == ["not_started"] * 4
+
+
 def test_runs_wait_for_max_active_runs_and_backfills_for_their_own() -> None:
     runs = [run(), run("queued", "r2", run_after=200.0), run("queued", "r3", run_after=300.0)]
     backfill = [run("running", "b1", run_type="backfill"), run("queued", "b2", run_type="backfill")]
