@@ -10,7 +10,7 @@ from exporter.tuning.advice import Confidence, format_bytes, format_number
 from exporter.tuning.capacity import Capacity, Room
 from exporter.tuning.knee import KneeEstimate
 from exporter.tuning.queries import EXECUTOR, RUNNING, SLOTS, WAITED, WORKER_SLOTS
-from exporter.tuning.series import DAY, AirflowHistory, add_up, quantile
+from exporter.tuning.series import DAY, AirflowHistory, add_up, median
 
 REASONS = ("parallelism", "workers_full")
 """What tasks wait for when too few may run at once."""
@@ -18,10 +18,8 @@ WORTH = 1.2
 """A limit is changed by at least a fifth."""
 MIN_FULL_MOMENTS = 3
 """Moments with full slots from which the share of a slot's time in which it runs nothing is known."""
-NEAR = 2.0
+NEAR = 1.5
 """The share is that of moments at which at most this many times fewer or more tasks ran than is best."""
-CAUTIOUS = 0.25
-"""The quarter of these moments counts in which slots were used best: in others some may have been free."""
 
 
 class TaskLoad(NamedTuple):
@@ -104,7 +102,7 @@ def measure_slots_per_task(seen: AirflowHistory, tasks: float) -> float:
         for moment, count in waiting.items()
         if count >= slots.get(moment, math.inf) and tasks / NEAR <= running.get(moment, 0.0) <= tasks * NEAR
     ]
-    return max(1.0, quantile(ratios, CAUTIOUS)) if len(ratios) >= MIN_FULL_MOMENTS else 1.0
+    return max(1.0, median(ratios)) if len(ratios) >= MIN_FULL_MOMENTS else 1.0
 
 
 def is_celery(seen: AirflowHistory) -> bool:

@@ -55,6 +55,11 @@ def watch(days: float = 7, *, slots: float = 16, knee: float = 6, most: float = 
     )
 
 
+def wait_while_full(hour: float) -> float:
+    """Five tasks, in the one hour of four in which four of four slots are in use."""
+    return 5.0 if hour % 4 >= 3 else 0.0
+
+
 def test_it_is_lowered_to_the_knee() -> None:
     found = answer(watch().observe())
     one = unwrap(found.recommendations)
@@ -110,7 +115,7 @@ def test_slots_that_are_free_because_little_waits_are_not_taken_for_starting_tas
 
 
 def test_memory_is_the_limit_where_it_is_narrower() -> None:
-    watched = watch(slots=4, knee=400, most=4, each=12).add(WAITED, 5, reason="parallelism")
+    watched = watch(slots=4, knee=400, most=4, each=12).add(WAITED, wait_while_full, reason="parallelism")
     one = unwrap(answer(watched.observe()).recommendations)
     assert one.value == "8"
     assert "what the database has room for is not known" in one.reason
@@ -121,18 +126,20 @@ def test_memory_is_the_limit_where_it_is_narrower() -> None:
 
 
 def test_the_database_is_the_limit_where_its_machine_is_full_first() -> None:
-    watched = watch(slots=4, knee=400, most=4, each=12).add(WAITED, 5, reason="parallelism")
+    watched = watch(slots=4, knee=400, most=4, each=12).add(WAITED, wait_while_full, reason="parallelism")
     one = unwrap(answer(add_database(watched, 1.25).observe()).recommendations)
     assert one.value == "8"
     assert "by the CPUs of db (1.25 CPUs for a running task" in one.seen[1]
     full = answer(
-        add_database(watch(slots=4, knee=400, most=4, each=12).add(WAITED, 5, reason="parallelism"), 2.4).observe()
+        add_database(
+            watch(slots=4, knee=400, most=4, each=12).add(WAITED, wait_while_full, reason="parallelism"), 2.4
+        ).observe()
     )
     assert not full.recommendations
 
 
 def test_it_is_not_raised_where_the_database_answers_slowly() -> None:
-    watched = watch(slots=4, knee=12, most=4, each=12).add(WAITED, 5, reason="parallelism")
+    watched = watch(slots=4, knee=12, most=4, each=12).add(WAITED, wait_while_full, reason="parallelism")
     found = answer(add_database(watched, 0.1).add(API_SECONDS, repeat(*[0.1] * 36, *[0.4] * 12)).observe())
     assert not found.recommendations
     assert "requests to the API take 0.40 s (p95) while many tasks run, and 0.10 s while few do" in found.nothing
