@@ -63,7 +63,7 @@ REASON_ADVICE = {
         "`priority_weight` of what waits and of what runs in the pool.",
         "raise `priority_weight` of what is overtaken above that of the others, or set "
         '`weight_rule="absolute"` so that long DAGs do not add up their weights.',
-        "the order is meant so: then only more slots help.",
+        "the order is intended: then only more slots help.",
     ),
     "max_active_tasks": Advice(
         "running and queued tasks of the DAG (Airflow 3: of one run) beside the DAG's `max_active_tasks`.",
@@ -76,12 +76,12 @@ REASON_ADVICE = {
         "the limit keeps the task from running twice at once on the same data.",
     ),
     "parallelism": Advice(
-        "the panel *Usage of global limits* of *Concurrency and pools*.",
+        "the dashboard *Concurrency and pools*, panel *Usage of global limits*.",
         "raise `[core] parallelism` by what waits, at most to twice its value, and restart the schedulers.",
         "CPU or memory of the machines is nearly used up (AirflowHostCpuSaturated): tasks would only become slower.",
     ),
     "scheduler": Advice(
-        "the dashboard *Scheduler*: duration of its loop.",
+        "the dashboard *Scheduler and DAG processor*, panel *Scheduler loop duration*.",
         "raise `[scheduler] max_tis_per_query` (16) towards parallelism, or run one more scheduler.",
         "the wait is some seconds: that is the loop itself. The database is slow: that comes first.",
     ),
@@ -92,7 +92,7 @@ REASON_ADVICE = {
         "the session that holds the lock is a migration or a backup: it ends, and its end would have to be repeated.",
     ),
     "no_worker": Advice(
-        "the dashboard *Workers and hosts*: no worker has the queue.",
+        "the dashboard *Celery and broker*, row *Queues*: the queue has no worker.",
         "start a worker with `--queues NAME`, or correct `queue` of the task.",
         "the queue's machines are scaled to zero and come when a task waits.",
     ),
@@ -118,7 +118,7 @@ REASON_ADVICE = {
     ),
     "sensor": Advice(
         "the sensor's log: what it waits for.",
-        "set `timeout` of the sensor to what is acceptable; without it waits for a week.",
+        "set `timeout` of the sensor to what is acceptable; without one it waits for a week.",
         "what it waits for is only late.",
     ),
     "trigger": Advice(
@@ -174,7 +174,7 @@ REASON_ADVICE = {
         "the file is being deployed: wait for one round.",
     ),
     "file_stale": Advice(
-        "*Last parsed* of the DAG, and the dashboard *Scheduler*, row *DAG files*.",
+        "*Last parsed* of the DAG, and the dashboard *Scheduler and DAG processor*, row *DAG processor*.",
         "check that the DAG processor sees the folder or bundle; more `parsing_processes` shorten a round.",
         "the DAG was removed: delete it.",
     ),
@@ -191,10 +191,10 @@ REASON_ADVICE = {
     "hangs": Advice(
         "the task's log stands still; `py-spy dump --pid PID` shows where.",
         "set `execution_timeout` to three times what the task usually takes, and timeouts in its clients.",
-        "it has more to do than usual, and its CPU shows it.",
+        "it has more to do than usual: then it uses CPU.",
     ),
     "starved_of_cpu": Advice(
-        "CPU of the machine and the panel *CPU pressure* of *Workers and hosts*.",
+        "the dashboard *Workers and hosts*, panels *CPU usage* and *Pressure: some waiting*.",
         "lower `parallelism` or `worker_concurrency` by a quarter, or add CPUs.",
         "you think of raising parallelism: that makes it worse.",
     ),
@@ -231,7 +231,7 @@ CLASS_BEWARE = {
 """When the suggestion of a class does not help, by its name."""
 PATIENCE = {
     Patience.NEVER: "Waiting does not help.",
-    Patience.BUSY: "A limit is in use.",
+    Patience.BUSY: "Look at it if it lasts.",
     Patience.NORMAL: "Part of normal work, unless it lasts.",
 }
 

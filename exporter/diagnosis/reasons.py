@@ -14,7 +14,7 @@ class Patience(Enum):
     """How long something may wait for a reason before an operator looks at it."""
 
     NEVER = "waiting does not help: something must be changed"
-    BUSY = "a limit is in use: it may be too low"
+    BUSY = "a limit is in use, or something is slow or stuck: look at it if it lasts"
     NORMAL = "part of normal work, unless it lasts"
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STATE_CLASSES = {Patience.NEVER: "bad", Patience.BUSY: "wait", Patience.NORMAL: "dim"}
 HEADINGS = {
     Patience.NEVER: "Waiting does not help",
-    Patience.BUSY: "Waits for a limit",
+    Patience.BUSY: "Limits in use, and what is slow or stuck",
     Patience.NORMAL: "Normal work, unless it lasts",
 }
 WAITING_COLUMNS = ("Reason", "What waits", "Evidence", "What to change")

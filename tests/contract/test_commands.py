@@ -43,7 +43,8 @@ CHECKED = "command of a page that was not run"
 EXPORTER_PORT = "10112"
 OTHER_PORTS = {"3000": "Grafana", "8080": "Airflow", "9090": "Prometheus", "9093": "Alertmanager"}
 RUNBOOK_PROGRAMS = {
-    *("airflow", "airflow-exporter", "docker", "kubectl", "mysql", "psql", "rabbitmqctl", "redis-cli"),
+    *("airflow", "airflow-exporter", "docker", "journalctl", "kubectl", "mysql", "psql", "rabbitmqctl", "redis-cli"),
+    "systemctl",
 }
 START = ("make ", "airflow-exporter ", "python ", "docker ", ".venv/")
 """How lines of a block without a prompt begin if they are commands."""
@@ -100,7 +101,9 @@ class Place(NamedTuple):
         if not equals:
             name, value = "", argument
         moved = ("/run/", "/var/", "/opt/", "/host/", "/rootfs", "secrets/", "build/", "state.sqlite")
-        if value.startswith(moved):
+        if value.startswith("examples/"):
+            value = str(ROOT / value)
+        elif value.startswith(moved):
             path = self.folder / value.strip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
             if "secret" in value:
@@ -234,6 +237,7 @@ def try_in_shell(program: str) -> Callable[[tuple[str, ...], Place], None]:
         shutil.copytree(ROOT / "alertmanager", place.folder / "alertmanager")
         shutil.copytree(ROOT / "prometheus", place.folder / "prometheus")
         (place.folder / "secrets").mkdir()
+        (place.folder / "secrets/airflow-password").touch()
         reads = any((ROOT / "alertmanager" / word).is_file() for word in words)
         folder = place.folder / "alertmanager" if reads else place.folder
         line = " ".join(word if word in (">", "<") else shlex.quote(word) for word in (program, *words))
@@ -376,6 +380,7 @@ HANDLERS: dict[str, Callable[[tuple[str, ...], Place], Any]] = {
     "curl": try_curl,
     "printf": try_in_shell("printf"),
     "sed": try_in_shell("sed"),
+    "chmod": try_in_shell("chmod"),
     "cat": try_in_shell("cat"),
     "amlint": check_files("docs/"),
 }
