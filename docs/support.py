@@ -91,9 +91,9 @@ def list_rows() -> Iterator[tuple[str, str, str, str, str]]:
     yield (
         "Metadata database",
         "PostgreSQL, MySQL, MariaDB",
-        "PostgreSQL 15, MariaDB 10.11",
-        "the source `database` reads the real servers; its alerts are fired by real causes",
-        "MySQL itself; managed databases",
+        "PostgreSQL 15, MariaDB 10.11, MySQL 9.7",
+        "the source `database` reads the real servers; real causes fire its alerts on the first two",
+        "MySQL 8; managed databases",
     )
 
 
