@@ -26,14 +26,14 @@ RELEASE = """airflow-metrics-exporter {version}, revision {revision}
 
 prometheus.yml       a configuration of Prometheus to begin with: set the addresses and the name of your Airflow
 rules/, alerts/      rules and alerts for Prometheus; thresholds and links are in rules/settings.yml
+kubernetes/          the same rules and alerts as PrometheusRule objects
 longterm/, native/   rules for years of data (docs/scaling.md) and for native histograms (docs/native-histograms.md)
-kubernetes/          the same as PrometheusRule objects
 alertmanager/        the configuration of Alertmanager, templates, examples of receivers; inbox.py prints alerts
 dashboards/          dashboards for Grafana
 provisioning/        files with which Grafana reads the dashboards from a folder
 runbooks/            what to do when an alert fires, as Markdown
 charts/              the Helm chart; its rules have the identity, thresholds and links of its own values
-examples/            configuration of the exporter, and of its web server
+examples/            configurations of the exporter and its web server, of managed Airflows, mapping files for old dashboards
 systemd/             units, environment files, sysusers and tmpfiles
 """
 
