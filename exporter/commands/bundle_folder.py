@@ -33,7 +33,7 @@ dashboards/          dashboards for Grafana
 provisioning/        files with which Grafana reads the dashboards from a folder
 runbooks/            what to do when an alert fires, as Markdown
 charts/              the Helm chart; its rules have the identity, thresholds and links of its own values
-examples/            configurations of the exporter and its web server, of managed Airflows, mapping files for old dashboards
+examples/            configurations of the exporter, its web server, managed Airflows; mapping files for dashboards
 systemd/             units, environment files, sysusers and tmpfiles
 """
 
