@@ -23,6 +23,8 @@ class ReaderState:
     status: ReaderStatus
     due: float = 0.0
     """When the next read is due, in monotonic seconds."""
+    ended: float = 0.0
+    """When the last read ended, in monotonic seconds."""
     durations: deque[float] = field(default_factory=lambda: deque([0.0] * TYPICAL_OF, maxlen=TYPICAL_OF))
     """Seconds of the last reads. It starts with zeros, so that slow reads after a start do not count alone."""
     typical_duration: float = 0.0

@@ -8,13 +8,14 @@ the last committed one.
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from exporter import logs
+from exporter.collect.pauses import ReaderLoad, compute_pauses
 from exporter.collect.reader_state import MAX_NAMED_OBJECTS, AttemptResult, ReaderState, summarize
 from exporter.collect.status import ReadCycle, ReaderStatus, SourceStatus
 from exporter.metrics.family import Labels
@@ -156,19 +157,30 @@ class Supervisor:
         return self._connected
 
     def _cycle(self, reader: Reader, state: ReaderState) -> None:
-        def read_and_commit() -> Reading:
-            self._source.begin(self._clock() + max(reader.interval, 30.0) * 0.9)
-            reading = reader.read()
-            if reading is NOTHING:
-                return reading
-            self._commit(reading)
-            if reading.tables:
-                self._store.publish(reading.tables, expires=self._clock() + self._life(self._pause(reader)))
-            for note in (*reading.notes, *reading.unanswered[:MAX_NAMED_OBJECTS]):
-                log.debug("%s: %s", reader.name, note)
-            return reading
+        before = state.typical_duration
+        result = self._guard(state, partial(self._read_and_commit, reader))
+        self._schedule(reader, state, result)
+        if state.typical_duration < before:
+            self._bring_forward()
+        if result.outcome != "ok":
+            self._reveal_due()
+            if result.outcome not in NOT_CURED_BY_RECONNECT:
+                self._states[CONNECTION].due = self._clock()
 
-        result = self._guard(state, read_and_commit)
+    def _read_and_commit(self, reader: Reader) -> Reading:
+        self._source.begin(self._clock() + max(reader.interval, 30.0) * 0.9)
+        reading = reader.read()
+        if reading is NOTHING:
+            return reading
+        self._commit(reading)
+        if reading.tables:
+            self._store.publish(reading.tables, expires=self._clock() + self._life(self._pause(reader)))
+        for note in (*reading.notes, *reading.unanswered[:MAX_NAMED_OBJECTS]):
+            log.debug("%s: %s", reader.name, note)
+        return reading
+
+    def _schedule(self, reader: Reader, state: ReaderState, result: AttemptResult) -> None:
+        """Set when the next read is due, and when the data of this one expires."""
         pause = self._pause(reader)
         if result.outcome == "ok":
             state.fresh_until = self._clock() + self._life(pause)
@@ -178,22 +190,25 @@ class Supervisor:
             pause = min(pause, reader.interval * state.failures)
         if (state.status.interval, state.status.pause) != (reader.interval, pause):
             state.status = replace(state.status, interval=reader.interval, pause=pause)
-        state.due = self._clock() + (0.0 if result.again else pause)
-        if result.outcome != "ok":
-            self._reveal_due()
-            if result.outcome not in NOT_CURED_BY_RECONNECT:
-                self._states[CONNECTION].due = self._clock()
+        state.ended = self._clock()
+        state.due = state.ended + (0.0 if result.again else pause)
 
     def _pause(self, reader: Reader) -> float:
-        """The interval of a reader; longer for the slowest ones if all together would keep the other side too busy."""
-        typical_duration = {
-            one.name: self._states[one.name].typical_duration
-            for one in self._source.readers
-            if one.name in self._states
-        }
-        shares = {one.name: typical_duration.get(one.name, 0.0) / one.interval for one in self._source.readers}
-        ceiling = compute_busy_limit(shares.values(), self._policy.max_busy_ratio)
-        return reader.interval if shares[reader.name] <= ceiling else typical_duration[reader.name] / ceiling
+        """The interval of a reader; longer if all readers together would keep the other side too busy."""
+        return self._pauses()[reader.name]
+
+    def _pauses(self) -> dict[str, float]:
+        typical = {name: state.typical_duration for name, state in self._states.items()}
+        loads = {one.name: ReaderLoad(one.interval, typical.get(one.name, 0.0)) for one in self._source.readers}
+        return compute_pauses(loads, self._policy.max_busy_ratio)
+
+    def _bring_forward(self) -> None:
+        """Shorten the pauses of the other readers after a quicker read: there is more time for theirs."""
+        for name, pause in self._pauses().items():
+            state = self._states.get(name)
+            if state is not None and state.ended + pause < state.due:
+                state.due = state.ended + pause
+                state.status = replace(state.status, pause=pause)
 
     def _life(self, pause: float) -> float:
         """Seconds that data lives: its reader reads again after a pause, and after the reads of the others."""
@@ -273,17 +288,6 @@ class Supervisor:
             log.log(level, "%s failed (%s): %s", name, result.outcome, result.message)
         elif before.outcome not in ("ok", ""):
             log.info("%s works again", name)
-
-
-def compute_busy_limit(shares: Iterable[float], budget: float) -> float:
-    """The limit for each reader's share of the time that keeps the sum within `budget`; infinite if it is anyway."""
-    ordered = sorted(shares)
-    for index, share in enumerate(ordered):
-        even = budget / (len(ordered) - index)
-        if share > even:
-            return even
-        budget -= share
-    return math.inf
 
 
 def all_attempted(statuses: Iterable[SourceStatus]) -> bool:

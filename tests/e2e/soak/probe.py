@@ -7,7 +7,6 @@ python -m tests.e2e.soak.probe serve ...
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -16,14 +15,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from exporter.cli import main
-from exporter.collect import supervisor
+from exporter.collect import pauses
 
 PAUSE = 1.0
 
 
-def allow_any(shares: Iterable[float], budget: float) -> float:
+def keep_intervals(shares: Iterable[float], budget: float) -> float:
     """Let readers read all the time; usually slow reads make the interval longer."""
-    return math.inf
+    return 0.0
 
 
 def report(path: Path) -> None:
@@ -36,6 +35,6 @@ def report(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    supervisor.compute_busy_limit = allow_any
+    pauses.compute_stretch = keep_intervals
     threading.Thread(target=report, args=(Path(os.environ["SOAK_BLOCKS"]),), name="probe", daemon=True).start()
     sys.exit(main())

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from exporter.collect.reader_state import MAX_CYCLES
-from exporter.collect.supervisor import LIFE_INTERVALS, Supervisor, all_attempted, compute_busy_limit
+from exporter.collect.supervisor import LIFE_INTERVALS, Supervisor, all_attempted
 from exporter.collect.telemetry import reader_tables
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.api import instance, tasks
@@ -372,12 +372,30 @@ def test_a_slow_reader_does_not_slow_down_the_others() -> None:
     assert pauses == {"connection": 300.0, "slow": pytest.approx(40.0, rel=0.01), "quick": 10.0}
 
 
-@pytest.mark.parametrize(
-    ("shares", "ceiling"),
-    [([], math.inf), ([0.01, 0.02], math.inf), ([0.4], 0.1), ([0.01, 0.4, 0.3], 0.045), ([0.04, 0.2], 0.06)],
-)
-def test_the_small_shares_are_granted_in_full_the_large_ones_alike(shares: list[float], ceiling: float) -> None:
-    assert compute_busy_limit(shares, 0.1) == pytest.approx(ceiling)
+def test_a_quick_read_of_one_reader_brings_the_next_reads_of_the_others_forward() -> None:
+    bench = Bench()
+    seconds = {"often": 10.0, "seldom": 40.0}
+    reads: list[str] = []
+
+    def read(name: str) -> Reading:
+        bench.clock.now += seconds[name]
+        reads.append(name)
+        return Reading(INFO)
+
+    bench.source.readers = tuple(FakeReader(name, partial(read, name)) for name in seconds)
+    for _ in range(5):
+        bench.run(10_000.0)
+    pauses = {one.name: one.pause for one in bench.supervisor.status().readers}
+    assert (pauses["often"], pauses["seldom"]) == pytest.approx((300.0, 600.0))
+    seconds["often"] = 0.1
+    reads.clear()
+    bench.run(260.0)
+    assert reads == ["often"]
+    assert bench.run(0.0) == pytest.approx(21.0)
+    pauses = {one.name: one.pause for one in bench.supervisor.status().readers}
+    assert (pauses["often"], pauses["seldom"]) == pytest.approx((21.0, 420.0))
+    bench.run(420.0 - 260.0)
+    assert reads == ["often", "often", "seldom"]
 
 
 @pytest.mark.parametrize("dead", [False, True])
