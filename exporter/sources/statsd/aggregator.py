@@ -168,6 +168,8 @@ class Aggregator:
         name, raw, tail = parts
         key = name + b"\n" + tail
         known = self._actions.get(key)
+        if line.endswith(b"\r"):
+            line, tail = line[:-1], tail.removesuffix(b"\r")
         split = self._parser.split_key(name, tail) if len(line) <= parser.MAX_LINE_BYTES else None
         if split and number is not None:
             action = known or self._actions.compile_similar(key, split)
@@ -175,30 +177,26 @@ class Aggregator:
                 action[0][0] += 1
                 self._apply_checked(action, number, senders, place, relative=False)
                 return False
+        kept = key if len(line) <= MAX_CACHED_LINE_BYTES else b""
         sample = self._parser.build_sample(split, raw) if split else None
         if sample is None:
-            return self._process_unusual_line(line, known, senders, place)
+            # What has several values has several actions.
+            return self._process_unusual_line(line, known, b"" if b":" in raw else kept, senders, place)
         value = normalize_number(sample.value)
-        action = known or self._compile(sample, value, key if len(line) <= MAX_CACHED_LINE_BYTES else b"")
+        action = known or self._compile(sample, value, kept)
         action[0][0] += 1
         self._apply_checked(action, value, senders, place, relative=sample.relative)
         return False
 
     def _process_unusual_line(
-        self, line: bytes, known: CompiledAction | None, senders: SenderLookup, place: int
+        self, line: bytes, known: CompiledAction | None, key: bytes, senders: SenderLookup, place: int
     ) -> bool:
-        """Process a line of any form; returns whether it is blank. Only lines with one value have a cached action."""
+        """Process a line of any form; returns whether it is blank. With one value, its action is cached by the key."""
         if not line.strip():
             return True
-        name, _, rest = line.partition(b":")
-        raw, _, tail = rest.partition(b"|")
         parsed = parser.parse_line(line, self.resolver.dialects)
         self.rejected.update(parsed.rejected)
-        kept = (
-            name + b"\n" + tail
-            if b":" not in raw and len(parsed.samples) == 1 and len(line) <= MAX_CACHED_LINE_BYTES
-            else b""
-        )
+        kept = key if len(parsed.samples) == 1 else b""
         for sample in parsed.samples:
             value = normalize_number(sample.value)
             action = known or self._compile(sample, value, kept)

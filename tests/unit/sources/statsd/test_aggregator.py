@@ -69,6 +69,16 @@ def test_counters_add_up_and_stay_whole(world: World) -> None:
     assert world.aggregator.events[MetricType.COUNTER] == world.aggregator.lines == 4
 
 
+def test_lines_may_end_as_windows_ends_them(world: World) -> None:
+    """`explain` takes such lines too."""
+    world.send(b"a:1|c\r\na:2|c\r\n\r\n", b"a:4|c", b"g:-3|g\r", b"t:1:2|ms\r\n", b"b:1|c|#k:v\r\n")
+    assert world.values(EVENTS) == {("a",): 7, ("b",): 1}
+    assert world.values(LEVEL) == {("g",): -3}
+    assert world.values(SECONDS) == {("t",): [2, 0, 0, pytest.approx(0.003)]}
+    assert not world.aggregator.rejected
+    assert world.aggregator.lines == 6
+
+
 def test_what_a_line_means_is_asked_once(world: World) -> None:
     for value in range(100):
         world.send(b"a:%d|c" % value, b"t:%d.5|ms" % value, b"g:%d|g" % value)
