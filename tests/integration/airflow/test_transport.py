@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -188,11 +189,14 @@ def test_a_proxy_for_https_only_passes_bytes_on(
 
 
 @MAJORS
-def test_a_proxy_with_a_user(major: int, connect: Callable[..., Client], settings: dict[str, object]) -> None:
+@pytest.mark.parametrize(("login", "header"), [("user:word", b"user:word"), ("a%40b:p%3Aw%25%2F", b"a@b:p:w%/")])
+def test_a_proxy_with_a_user(
+    login: str, header: bytes, major: int, connect: Callable[..., Client], settings: dict[str, object]
+) -> None:
     with serve(POOLS_ANSWER) as proxy:
-        url = proxy.url.replace("http://", "http://user:word@")
+        url = proxy.url.replace("http://", f"http://{login}@")
         connect("http://airflow.invalid", major, **settings, proxy_url=url).get(CALLS[major])
-        assert proxy.asked[0].headers["Proxy-Authorization"] == "Basic dXNlcjp3b3Jk"
+        assert proxy.asked[0].headers["Proxy-Authorization"] == f"Basic {b64encode(header).decode()}"
 
 
 @MAJORS

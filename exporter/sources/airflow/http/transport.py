@@ -21,7 +21,7 @@ import requests
 import urllib3
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import InsecureRequestWarning, SSLError
-from urllib3.util import Timeout, make_headers
+from urllib3.util import Timeout
 
 from exporter.redaction import hide
 from exporter.sources.airflow.http.endpoints import Endpoint
@@ -193,12 +193,18 @@ def proxy_for(settings: AirflowSettings, url: str) -> str:
 def hide_password(url: str) -> None:
     """Hide the password of a URL everywhere, also in the form that the header has."""
     password = urlsplit(url).password
-    if not password:
-        return
-    hide(password)
-    user, secret = unquote(urlsplit(url).username or ""), unquote(password)
-    hide(secret)
-    hide(base64.b64encode(f"{user}:{secret}".encode()).decode())
+    if password:
+        hide(password)
+        hide(unquote(password))
+        hide(encode_login(url))
+
+
+def encode_login(url: str) -> str:
+    """User and password of a URL as a header of basic authentication has them; empty without a user."""
+    parts = urlsplit(url)
+    if not parts.username:
+        return ""
+    return base64.b64encode(f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()).decode()
 
 
 def authorities(settings: AirflowSettings | None) -> str:
@@ -228,7 +234,6 @@ def make_pool(settings: AirflowSettings) -> urllib3.PoolManager:
     proxy = proxy_for(settings, base_url(settings))
     if not proxy:
         return urllib3.PoolManager(**options)
-    user = urlsplit(proxy)
-    secret = f"{user.username}:{user.password or ''}" if user.username else None
-    proxy_headers = make_headers(proxy_basic_auth=secret) if secret else {}
+    login = encode_login(proxy)
+    proxy_headers = {"Proxy-Authorization": f"Basic {login}"} if login else {}
     return urllib3.ProxyManager(proxy, proxy_headers=proxy_headers, **options)
