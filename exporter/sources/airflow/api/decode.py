@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -27,7 +27,9 @@ W = TypeVar("W", bound=msgspec.Struct)
 
 Moment = datetime | None
 Text = str | None
-Integer = int | None
+MAX_INTEGER = 2**53
+"""Larger numbers make no sense in any field, and a float would not be exact."""
+Integer = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)] | None
 """Types of the fields of rows."""
 
 
@@ -121,6 +123,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     # The standard parser also accepts NaN and broken UTF-8, which Airflow sends inside fields that we do not use.
     try:
         reply = json.loads(body.decode("utf-8", "replace"))
+        # An escape such as "\ud800" may stand alone, and makes text that cannot be encoded.
+        reply = json.loads(json.dumps(reply, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise ReaderError("bad_reply", f"the reply is not JSON, or was cut off: {error}") from error
     if not isinstance(reply, dict):

@@ -298,6 +298,7 @@ def test_null_stands_for_the_default() -> None:
         ({"duration": "1.5"}, {"duration": 1.5}),
         ({"hostname": {"name": "x"}}, {"hostname": ""}),
         ({"pid": [1]}, {"pid": None}),
+        ({"priority_weight": 10**400, "try_number": -(10**20)}, {"priority_weight": 0, "try_number": 0}),
     ],
 )
 def test_a_field_that_makes_no_sense_is_left_out(broken: dict[str, object], left: dict[str, object]) -> None:
@@ -322,6 +323,11 @@ def test_what_the_python_of_the_server_prints_but_json_forbids() -> None:
 def test_broken_utf8_in_a_field_that_nobody_reads() -> None:
     body = b'{"task_instances": [{"dag_id": "d", "task_id": "t", "dag_run_id": "r", "note": "\xff"}]}'
     assert only(body).task_id == "t"
+
+
+def test_half_a_surrogate_pair_in_an_id_leaves_text_that_can_be_encoded() -> None:
+    found = only(page("task_instances", row(task_id="a\ud800b", pid=7)))
+    assert (found.task_id, found.pid) == ("a?b", 7)
 
 
 def test_a_cursor_survives_lenient_decoding() -> None:
