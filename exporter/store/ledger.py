@@ -10,7 +10,6 @@ Prometheus that scrapes a little later.
 
 from __future__ import annotations
 
-import sys
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -22,12 +21,10 @@ from zlib import crc32
 from exporter.metrics.family import OTHER, Family, HistogramForm, Kind, Labels
 from exporter.metrics.reading import Change
 from exporter.store.native import EMPTY, add_native, observe, remove_native
-from exporter.store.store import FamilyTable, Scope, Series, clean_labels
+from exporter.store.store import MAX_VALUE, FamilyTable, Scope, Series, clean_labels
 
 MAX_EXACT_INTEGER = 2**53
 """Whole numbers below it are integers; a float represents them exactly too."""
-MAX_VALUE = sys.float_info.max
-"""The largest value of a counter, and of one change."""
 
 
 class LedgerRow(NamedTuple):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from sys import intern
+from sys import float_info, intern
 
 from exporter.metrics.family import Family, HistogramForm, Kind, Labels
 
+MAX_VALUE = float_info.max
+"""The largest finite value of a series."""
 Scope = tuple[tuple[str, str], ...]
 """Labels (name and value) written before a table's own labels; empty if the exporter serves one Airflow."""
 
@@ -238,10 +240,12 @@ def build_series(family: Family, labels: Labels, value: float, old: Series | Non
 
     Raises ValueError or TypeError if labels or value do not fit the family.
     """
+    if old is not None and old.value == value:
+        return old
+    if isinstance(value, int) and not -MAX_VALUE <= value <= MAX_VALUE:
+        raise ValueError(f"{family.name}: a whole number of {value.bit_length()} bits is beyond every float")
     if old is None:
         return Series(clean_labels(family, labels), [+value])
-    if old.value == value:
-        return old
     series = Series(old.labels, [+value])
     series.text, series.wire = old.text, old.wire
     return series

@@ -10,9 +10,9 @@ import msgspec
 
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.family_spec import FamilySpec
-from exporter.store.ledger import MAX_EXACT_INTEGER, MAX_VALUE, LedgerRow
+from exporter.store.ledger import MAX_EXACT_INTEGER, LedgerRow
 from exporter.store.live_rows import LiveChanges, LiveContents, LiveRow
-from exporter.store.store import FamilyTable
+from exporter.store.store import MAX_VALUE, FamilyTable
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS live_family (id INTEGER PRIMARY KEY, spec BLOB NOT NULL);

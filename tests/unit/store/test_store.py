@@ -142,6 +142,7 @@ def test_caps_can_be_overridden() -> None:
         ((None,), 1.0, "NoneType"),
         (("a",), None, "NoneType"),
         (("a",), "1", "str"),
+        (("a",), 10**400, "beyond every float"),
     ],
 )
 def test_what_does_not_fit_a_family_is_refused_and_nothing_is_replaced(
