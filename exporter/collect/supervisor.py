@@ -173,6 +173,7 @@ class Supervisor:
         if reading is NOTHING:
             return reading
         self._commit(reading)
+        reading.after_commit()
         if reading.tables:
             self._store.publish(reading.tables, expires=self._clock() + self._life(self._pause(reader)))
         for note in (*reading.notes, *reading.unanswered[:MAX_NAMED_OBJECTS]):

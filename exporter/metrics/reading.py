@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -37,6 +37,10 @@ class Change(NamedTuple):
     value: float = 1.0
 
 
+def do_nothing() -> None:
+    """Nothing is to be handed over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The result of one successful read.
@@ -47,6 +51,7 @@ class Reading:
     memories age; `forget` has a time for each space: keys last written before it are deleted. `dags` is the complete
     list of DAGs, if the reader read it: counters of other DAGs are deleted after a day, and so are their keys (DAG ids)
     in `dag_spaces`. `unanswered` has, for each skipped object, its name and the error that Airflow returned.
+    `after_commit` hands events over to other readers: what was not committed is read again, and would come twice.
     """
 
     tables: Tables = field(default_factory=dict)
@@ -59,6 +64,7 @@ class Reading:
     dags: frozenset[str] | None = None
     dag_spaces: Sequence[str] = ()
     unanswered: Sequence[str] = ()
+    after_commit: Callable[[], None] = do_nothing
 
 
 NOTHING = Reading()

@@ -274,6 +274,15 @@ def test_what_cannot_be_committed_is_not_counted() -> None:
     assert bench.ledger.series(tasks.TRIES, ("d", "t")) is None
 
 
+@pytest.mark.parametrize(("state", "handed_over"), [(StateFile, 1), (BrokenState, 0)])
+def test_other_readers_get_what_was_committed_only(state: type[StateFile], handed_over: int) -> None:
+    """What was not committed is read again, and would come twice."""
+    events: list[str] = []
+    reading = Reading(changes=[Change(tasks.TRIES, ("d", "t"))], after_commit=lambda: events.append("ended"))
+    Bench(FakeReader("a", lambda: reading), state=state()).run()
+    assert len(events) == handed_over
+
+
 def test_there_is_more_to_read_at_once_where_the_reading_says_so() -> None:
     readings = [Reading(again=True), Reading(again=True), Reading()]
     bench = Bench(FakeReader("a", lambda: readings.pop(0)))

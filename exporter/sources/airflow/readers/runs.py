@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from hashlib import blake2b
 
 import msgspec
@@ -71,14 +72,14 @@ class RunsReader(ApiReader):
         known = self._recall(ended)
         fresh = {key: run for key, run in ended.items() if known.get(key) != run_end(run)}
         counted = [(run, key in known) for key, run in fresh.items() if key in known or is_recent(run, span)]
-        self._overview.ended_runs.extend(run for run, _ in counted)
+        ended_runs = [run for run, _ in counted]
         changes = [
             change
             for run, again in counted
             for change in run_changes(run, self._dag_filter, again=again, count_from=span.count_from)
         ]
         histories = history.recall_histories(self._memory)
-        updated = update_histories(histories, (run for run, _ in counted))
+        updated = update_histories(histories, ended_runs)
         self._overview.histories = histories | updated
         self._overview.backfilled = count_backfilled(active)
         self._overview.cleared = find_cleared(active)
@@ -91,11 +92,12 @@ class RunsReader(ApiReader):
                 ENDED_SPACE: {key: msgspec.msgpack.encode(run_end(run)) for key, run in fresh.items()},
                 history.SPACE: history.write_histories(updated),
                 "cursor": write_cursor(self.name, span),
-                **(keep_runs((run for run, _ in counted), span.after.complete) if self._overview.events else {}),
+                **(keep_runs(ended_runs, span.after.complete) if self._overview.events else {}),
             },
             notes=[f"{len(active)} active, {len(ended)} ended rows, {len(counted)} counted"],
             moment=span.after.complete,
             forget={ENDED_SPACE: span.since - RECORD_RETENTION},
+            after_commit=partial(self._overview.ended_runs.extend, ended_runs),
         )
 
     def _recall(self, keys: Iterable[bytes]) -> dict[bytes, RunEnd]:

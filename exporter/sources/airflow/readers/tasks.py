@@ -11,6 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from exporter.config.dag_filter import DagFilter
@@ -137,8 +138,6 @@ class TasksReader(ApiReader):
         vanished = get_vanished(poll, found.postponed) if seen else []
         decisions, histories, left = self._decide(poll, vanished)
         events = [event for decision in decisions.values() for event in decision.events]
-        self._overview.ended_tries.extend(event for event in events if isinstance(event, EndedTry))
-        self._overview.terminal_states.extend(event for event in events if isinstance(event, TerminalState))
         note = f"{len(active)} active, {len(ended)} ended, {len(events)} events, {histories} histories of tries read"
         return Reading(
             tables=state_tables(active) if seen else {},
@@ -151,7 +150,13 @@ class TasksReader(ApiReader):
             again=span.until is not None,
             moment=span.after.complete,
             forget={ENDED_SPACE: span.since - RECORD_RETENTION},
+            after_commit=partial(self._hand_over, events),
         )
+
+    def _hand_over(self, events: Sequence[CountedEvent]) -> None:
+        """Let other readers look closer at what ended."""
+        self._overview.ended_tries.extend(event for event in events if isinstance(event, EndedTry))
+        self._overview.terminal_states.extend(event for event in events if isinstance(event, TerminalState))
 
     def _decide(
         self, poll: TasksPoll, vanished: Sequence[bytes]

@@ -80,12 +80,13 @@ class Bench:
         self.airflow = Airflow()
         self.state = StateFile()
         self.finder = StubFinder(self.airflow)
+        self.shared = AirflowState()
         dag_filter = DagFilter(AirflowSettings())
         self.reader = TasksReader(
             self.airflow,  # type: ignore[arg-type]  # only what the reader asks for
             self.finder,
             self.state,
-            AirflowState(),
+            self.shared,
             dag_filter,
             5.0,
             clock=lambda: self.airflow.clock,
@@ -120,6 +121,15 @@ def add_second_try(bench: Bench, task: str) -> None:
 
 def counted(reading: Reading, family: object) -> list[str]:
     return [change.labels[1] for change in reading.changes if change.family is family]
+
+
+def test_a_try_that_ended_reaches_other_readers_once_though_its_first_commit_fails(bench: Bench) -> None:
+    bench.airflow.rows.append(make_row("a", "success", 1))
+    bench.reader.read()
+    reading = bench.poll()
+    assert bench.shared.ended_tries.position == bench.shared.terminal_states.position == 0
+    reading.after_commit()
+    assert bench.shared.ended_tries.position == bench.shared.terminal_states.position == 1
 
 
 def test_histories_that_a_poll_has_no_time_for_are_read_by_the_next(bench: Bench) -> None:
