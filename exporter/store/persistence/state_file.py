@@ -70,6 +70,7 @@ class StateFile:
         """The time of the last write, in Unix seconds; 0 before the first."""
         with explain_errors(path):
             self._db = connect(path)
+        self._is_open = True
         self._watched = WatchedFile(path) if path else None
 
     def close(self) -> None:
@@ -81,7 +82,7 @@ class StateFile:
         """All committed series of ledgers; rows that cannot be decoded are removed and counted."""
         rows: list[LedgerRow] = []
         lost: list[tuple[object, object]] = []
-        with self._locked(), self._db:
+        with self._locked(), self._transaction():
             query = "SELECT family, labels, cells, shown, shape FROM ledger"
             for family, labels, cells, revealed, shape in self._db.execute(query):
                 try:
@@ -94,7 +95,7 @@ class StateFile:
 
     def read_live(self) -> LiveContents:
         """All saved series of live tables; rows that cannot be decoded are removed and counted."""
-        with self._locked(), self._db:
+        with self._locked(), self._transaction():
             found = live_file.read(self._db)
             live_file.remove(self._db, found.lost)
         self._report_lost(len(found.lost), "series of StatsD", "they start at zero")
@@ -110,7 +111,7 @@ class StateFile:
     def lose(self, space: str, keys: Iterable[bytes]) -> None:
         """Remove entries that cannot be decoded, so that they do not fail their reader at each read."""
         wanted = list(keys)
-        with self._locked(), self._db:
+        with self._locked(), self._transaction():
             self._remember(space, dict.fromkeys(wanted), 0.0)
         self._report_lost(len(wanted), f"entries of {space}", "they are read from Airflow again if possible")
 
@@ -167,31 +168,46 @@ class StateFile:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
+        """One transaction that counts as a write."""
+        with self._transaction():
+            yield
+        self.last_write = time.time()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         """One transaction, after a check that the open file is the one at our path."""
         self._check()
         with self._db:
             yield
-        self.last_write = time.time()
         if self._watched:
+            # SQLite may have changed the file, also if only rows were deleted.
             self._watched.note()
 
     def _check(self) -> None:
-        change = self._watched.find_change() if self._watched else ""
-        if self._watched and change:
+        if self._watched is None:
+            return
+        if change := self._watched.find_change():
             self._restore(self._watched, change)
+        if not self._is_open:
+            self._db = connect(self._watched.path)
+            self._is_open = True
+            self._watched.note()
 
     def _restore(self, watched: WatchedFile, change: str) -> None:
-        """Write all content into a new file at our path; another program's file is kept under a new name."""
+        """Write all content into a new file at our path; another program's file is kept under a new name.
+
+        Where a step fails, the next check goes on with it: the content is in the open database, else in the copy.
+        """
         spare = watched.path.with_name(f"{watched.path.name}.new")
-        sound = save_content(self._db, spare)
+        sound = save_content(self._db, spare) if self._is_open else spare.exists()
         aside = set_aside(watched, change)
+        self._is_open = False
         self._db.close()
         if sound:
             restore_file(watched, spare)
         else:
             spare.unlink(missing_ok=True)
             watched.log.unlink(missing_ok=True)
-        self._db = connect(watched.path)
         watched.note()
         self.recoveries += 1
         self.generation += change == "overwritten" or not sound

@@ -15,6 +15,7 @@ import pytest
 
 from exporter.store.ledger import LedgerRow
 from exporter.store.live_rows import LiveChanges
+from exporter.store.persistence import recovery, state_file
 from exporter.store.persistence.state_file import StateFile
 from exporter.store.persistence.state_store import StateError
 
@@ -160,6 +161,42 @@ def test_a_folder_that_is_gone_is_an_error_until_it_is_back(tmp_path: Path) -> N
     folder.mkdir()
     state.commit([ROW._replace(cells=[4])], {})
     check_found_again(state, path, [4])
+
+
+@pytest.mark.parametrize("step", ["connect", "restore_file"])
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_restoration_that_fails_half_way_is_finished_by_the_next_write(
+    state: StateFile, path: Path, monkeypatch: pytest.MonkeyPatch, step: str, *, replaced: bool
+) -> None:
+    path.unlink()
+    if replaced:
+        path.write_text("notes")
+    with monkeypatch.context() as patch:
+        patch.setattr(state_file, step, fail_on_a_full_disk)
+        for _ in range(2):
+            with pytest.raises(StateError, match="the disk is full"):
+                state.commit([ROW._replace(cells=[4])], {})
+    state.commit([ROW._replace(cells=[4])], {})
+    assert state.generation == 0
+    assert len(list(path.parent.glob("state.db.replaced-*"))) == replaced
+    check_found_again(state, path, [4])
+
+
+def fail_on_a_full_disk(*_: object) -> None:
+    raise StateError("the disk is full")
+
+
+def test_rows_that_were_lost_are_removed_by_ourselves(
+    state: StateFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "MTIME_TOLERANCE", 0)
+    keys = [b"%d" % number for number in range(20_000)]
+    state.commit([], {"large": dict.fromkeys(keys, b"x" * 300)})
+    before = path.stat().st_mtime_ns
+    state.lose("large", keys)
+    assert path.stat().st_mtime_ns != before
+    state.verify()
+    assert state.recoveries == 0
 
 
 def test_our_own_writes_are_no_change(state: StateFile) -> None:
