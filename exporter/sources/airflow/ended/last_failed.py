@@ -49,7 +49,8 @@ class LastFailedReader(ApiReader):
         self._memory = memory
         self._shared = shared
         self._position = 0
-        self._known: dict[str, tuple[LastFailed, ...]] | None = None
+        self._has_published = False
+        """Whether the directory has what the state file remembers."""
 
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> LastFailedReader:
@@ -59,16 +60,15 @@ class LastFailedReader(ApiReader):
 
     def read(self) -> Reading:
         """Take up the tries that failed since the last reading."""
-        if self._known is None:
-            self._known = recall_last_failed(self._memory)
-            self._publish(self._known)
+        if not self._has_published:
+            self._publish(decode_last_failed(self._memory, self._memory.recall_all(SPACE)))
+            self._has_published = True
         batch = self._shared.ended_tries.read_from(self._position)
         self._position = batch.position
-        changed = add_failed(self._known, batch.entries)
-        self._known |= changed
+        dag_ids = {row.dag_id.encode() for row, outcome in batch.entries if outcome in FAILURES}
+        changed = add_failed(decode_last_failed(self._memory, self._memory.recall(SPACE, dag_ids)), batch.entries)
         self._publish(changed)
-        count = sum(map(len, self._known.values()))
-        return Reading(memories={SPACE: write_last_failed(changed)}, notes=[f"{count} tasks with a failed try"])
+        return Reading(memories={SPACE: write_last_failed(changed)}, notes=[f"tries of {len(changed)} DAGs failed"])
 
     def _publish(self, changed: Mapping[str, Iterable[LastFailed]]) -> None:
         for dag_id, tries in changed.items():
@@ -110,9 +110,8 @@ def to_row(dag_id: str, one: LastFailed) -> TaskInstance:
     )
 
 
-def recall_last_failed(memory: Memory) -> dict[str, tuple[LastFailed, ...]]:
-    """Everything remembered, by DAG."""
-    found = memory.recall_all(SPACE)
+def decode_last_failed(memory: Memory, found: Mapping[bytes, bytes]) -> dict[str, tuple[LastFailed, ...]]:
+    """Entries of the state file, by DAG."""
     readable = decode_all(memory, SPACE, {key: key for key in found}, bytes.decode)
     decode = msgspec.msgpack.Decoder(tuple[LastFailed, ...]).decode
     known = decode_all(memory, SPACE, {key: found[key] for key in readable}, decode)

@@ -57,13 +57,12 @@ def test_of_a_task_and_of_a_dag_the_last_failed_try_is_told() -> None:
 def test_what_did_not_fail_or_is_older_changes_nothing() -> None:
     bench = Bench()
     bench.read(end_try("a", 20.0, number=2))
-    reading = bench.read(
+    bench.read(
         end_try("a", 10.0),
         end_try("a", None),
         *(end_try("a", 99.0, outcome) for outcome in (TryOutcome.SUCCESS, TryOutcome.CLEARED, TryOutcome.SKIPPED)),
     )
     assert bench.find() == url("a", 2)
-    assert reading.notes == ["1 tasks with a failed try"]
 
 
 @pytest.mark.parametrize(("dag_id", "task_id"), [("other", ""), ("sales", "other"), ("", "")])
@@ -103,3 +102,12 @@ def test_a_deleted_dag_is_forgotten() -> None:
     bench.read(end_try("a", 20.0))
     bench.shared.directory.set_dags(["other"])
     assert bench.find() == ""
+
+
+def test_what_was_removed_from_the_state_file_is_nowhere_else() -> None:
+    """DAGs come and go for years: only the state file knows when to forget one."""
+    bench = Bench()
+    bench.read(end_try("a", 20.0))
+    bench.state.commit([], {SPACE: {b"sales": None}})
+    bench.read(end_try("b", 30.0))
+    assert (bench.find(task_id="a"), bench.find(task_id="b")) == ("", url("b"))
