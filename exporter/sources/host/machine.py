@@ -12,12 +12,10 @@ from exporter.metrics.reading import Reading
 from exporter.sources.host.proc import machine_files, procfs
 from exporter.sources.host.proc.cgroups import CgroupReader
 from exporter.sources.host.proc.machine_stats import Cpu, MachineStats, compute_cpu_usage
-from exporter.sources.host.proc.procfs import MAX_FILE_BYTES, PAGE_SIZE, MalformedError, UnreadableError
+from exporter.sources.host.proc.procfs import PAGE_SIZE, MalformedError, UnreadableError
 from exporter.sources.host.saturation import Saturation
 
 Sample = tuple[Family, Labels, float]
-MAX_MACHINE_FILE_BYTES = 16 * MAX_FILE_BYTES
-"""Maximum bytes read of files that have one line per interface or mount."""
 RESOURCES = ("cpu", "memory", "io")
 HINTS = {
     "namespace": "some control groups are outside of the exporter's cgroup namespace; run the exporter in the host's "
@@ -76,8 +74,8 @@ class MachineReader:
         self.saturation.update(tables)
         return Reading(tables=tables, notes=notes)
 
-    def _read_file(self, name: str, size: int = MAX_FILE_BYTES) -> bytes:
-        return procfs.read_file(f"{self._procfs}/{name}", size)
+    def _read_file(self, name: str) -> bytes:
+        return procfs.read_list(f"{self._procfs}/{name}")
 
     def _read_cpu(self) -> Iterator[Sample]:
         now = self._stats.read_cpu()
@@ -127,9 +125,9 @@ class MachineReader:
 
     def _read_filesystems(self) -> Iterator[Sample]:
         try:
-            text = self._read_file("1/mounts", MAX_MACHINE_FILE_BYTES)
+            text = self._read_file("1/mounts")
         except UnreadableError:
-            text = self._read_file("self/mounts", MAX_MACHINE_FILE_BYTES)
+            text = self._read_file("self/mounts")
         for mount in machine_files.parse_mounts(text):
             labels = (mount.device, mount.point, mount.fstype)
             try:
@@ -145,9 +143,9 @@ class MachineReader:
 
     def _read_network(self) -> Iterator[Sample]:
         try:
-            text = self._read_file("1/net/dev", MAX_MACHINE_FILE_BYTES)
+            text = self._read_file("1/net/dev")
         except UnreadableError:
-            text = self._read_file("net/dev", MAX_MACHINE_FILE_BYTES)
+            text = self._read_file("net/dev")
         for name, traffic in procfs.parse_traffic(text).items():
             if name != "lo":
                 yield machine.RECEIVED, (name,), traffic.received
@@ -185,7 +183,7 @@ class MachineReader:
 
     def _read_mounts(self) -> bytes:
         try:
-            return self._read_file("self/mountinfo", MAX_MACHINE_FILE_BYTES)
+            return self._read_file("self/mountinfo")
         except UnreadableError:
             return b""
 

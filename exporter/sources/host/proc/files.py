@@ -20,6 +20,10 @@ class ProcFiles:
         """Read a file of a process. Raises UnreadableError."""
         return procfs.read_file(f"{self._prefix}{pid}/{name}", size)
 
+    def read_list(self, pid: int, name: str) -> bytes:
+        """Read a file of a process that has one line per object. Raises UnreadableError."""
+        return procfs.read_list(f"{self._prefix}{pid}/{name}")
+
     def open(self, pid: int, name: str) -> int:
         """Open a file that is read repeatedly, with pread. The caller closes the descriptor. Raises UnreadableError."""
         try:
@@ -37,7 +41,7 @@ class ProcFiles:
     def list_children(self, pid: int) -> list[int]:
         """Children of the main thread of a process; empty if the kernel does not report them."""
         try:
-            return [int(child) for child in self.read(pid, f"task/{pid}/children").split()]
+            return [int(child) for child in self.read_list(pid, f"task/{pid}/children").split()]
         except (UnreadableError, ValueError):
             return []
 

@@ -16,7 +16,9 @@ PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 STATUS_FIELDS = (b"\nVmHWM:", b"\nRssAnon:", b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:")
 """Fields that are read from /proc/PID/status."""
 MAX_FILE_BYTES = 65_536
-"""Maximum bytes read of a file. Only a long command line is larger."""
+"""Maximum bytes read of a file in one call. Only a long command line is larger."""
+MAX_LIST_BYTES = 16 * MAX_FILE_BYTES
+"""Maximum bytes read of files that have one line per interface, mount or counter."""
 KNOWN_LIMITS: dict[float, float] = {}
 """Limits of open files, shared by all processes that have them."""
 MAX_NUMBER_WIDTH = 32
@@ -90,13 +92,25 @@ class Traffic(NamedTuple):
 
 
 def read_file(path: str, size: int = MAX_FILE_BYTES) -> bytes:
-    """Read a file in one call, up to `size` bytes. Raises UnreadableError."""
+    """Read a file in one call, up to `size` bytes; of a list no more than a page. Raises UnreadableError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             return os.read(descriptor, size)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        raise convert_error(error) from error
+
+
+def read_list(path: str, size: int = MAX_LIST_BYTES) -> bytes:
+    """Read a file with one line per object, which the kernel returns page by page. Raises UnreadableError."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - hot
+            text = bytearray()
+            while len(text) < size and (page := file.read(MAX_FILE_BYTES)):
+                text += page
+            return bytes(text)
     except OSError as error:
         raise convert_error(error) from error
 

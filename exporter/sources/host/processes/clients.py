@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -111,7 +112,7 @@ def parse_sockets(data: bytes) -> Iterator[tuple[Client, int]]:
 
 def parse_address(text: str) -> str:
     """An address as the kernel writes it: hexadecimal words in the order of this machine."""
-    words = [int(text[place : place + 8], 16).to_bytes(4, "little") for place in range(0, len(text), 8)]
+    words = [int(text[place : place + 8], 16).to_bytes(4, sys.byteorder) for place in range(0, len(text), 8)]
     packed = b"".join(words)
     if len(packed) == 4:
         return str(ipaddress.IPv4Address(packed))

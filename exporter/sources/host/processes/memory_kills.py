@@ -12,7 +12,7 @@ from pathlib import Path
 
 from exporter.sources.directory import MemoryKill
 from exporter.sources.host.proc import procfs
-from exporter.sources.host.proc.procfs import MAX_FILE_BYTES, UnreadableError
+from exporter.sources.host.proc.procfs import UnreadableError
 from exporter.sources.host.processes.owners import Try
 
 MAX_EXIT_SECONDS = 5.0
@@ -24,7 +24,7 @@ MAX_ENDED, MAX_RISES = 2_000, 20
 def read_count(procfs_root: Path) -> float | None:
     """How many processes of the machine the kernel has killed for lack of memory; None where it does not say."""
     try:
-        text = procfs.read_file(f"{procfs_root}/vmstat", MAX_FILE_BYTES)
+        text = procfs.read_list(f"{procfs_root}/vmstat")
     except UnreadableError:
         return None
     # Only this line is parsed: the file has 150, and it is read twice a second.

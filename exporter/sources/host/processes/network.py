@@ -54,7 +54,7 @@ class NetworkUsage:
 
     def _record(self, one: Try, process: Process) -> None:
         try:
-            found = procfs.parse_traffic(self._files.read(process.stat.pid, "net/dev"))
+            found = procfs.parse_traffic(self._files.read_list(process.stat.pid, "net/dev"))
         except (UnreadableError, MalformedError) as error:
             process.note_unreadable("net", error)
             return

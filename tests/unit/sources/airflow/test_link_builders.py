@@ -11,7 +11,7 @@ import pytest
 from exporter.sources.airflow.counting.decision import EndedTry
 from exporter.sources.airflow.ended.events import to_row as to_event_row
 from exporter.sources.airflow.ended.last_failed import SPACE as LAST_FAILED_SPACE
-from exporter.sources.airflow.ended.last_failed import add_failed, recall_last_failed, write_last_failed
+from exporter.sources.airflow.ended.last_failed import add_failed, decode_last_failed, write_last_failed
 from exporter.sources.airflow.ended.last_failed import to_row as to_last_failed_row
 from exporter.sources.airflow.ended.unwritten import keep_tries, recall_tries
 from exporter.sources.airflow.failing.backlog import BacklogEntry, recall_backlog, remember_tries
@@ -45,7 +45,7 @@ def link_last_failed(ended: EndedTry, links: LogLinks) -> str:
     """By the reader of the last failed try, for dashboards and alerts."""
     state = StateFile()
     state.commit([], {LAST_FAILED_SPACE: write_last_failed(add_failed({}, [ended]))})
-    [(dag_id, [one])] = recall_last_failed(state).items()
+    [(dag_id, [one])] = decode_last_failed(state, state.recall_all(LAST_FAILED_SPACE)).items()
     return links.link(to_last_failed_row(dag_id, one))
 
 

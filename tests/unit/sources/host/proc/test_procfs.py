@@ -108,3 +108,19 @@ def test_no_bytes_raise_anything_but_malformed(parse: Callable[[bytes], object],
             parse(each)
         except MalformedError:
             continue
+
+
+def test_a_list_is_read_whole_though_the_kernel_returns_it_page_by_page() -> None:
+    """As smaps here are mounts, net/dev and vmstat where there are many mounts or interfaces."""
+    first = procfs.read_file("/proc/self/smaps")
+    whole = procfs.read_list("/proc/self/smaps")
+    assert len(first) <= procfs.PAGE_SIZE < len(whole)
+    assert whole.count(b"VmFlags:") == pytest.approx(Path("/proc/self/smaps").read_bytes().count(b"VmFlags:"), abs=5)
+
+
+def test_a_list_has_a_limit_and_may_not_be_there(tmp_path: Path) -> None:
+    (tmp_path / "mounts").write_bytes(b"x" * 200_000)
+    assert len(procfs.read_list(f"{tmp_path}/mounts", 100_000)) == 131_072
+    with pytest.raises(UnreadableError) as caught:
+        procfs.read_list(f"{tmp_path}/absent")
+    assert caught.value.reason == procfs.GONE
