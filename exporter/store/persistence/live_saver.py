@@ -22,7 +22,7 @@ from exporter.metrics.family_spec import FamilySpec
 from exporter.metrics.reading import NOTHING, Reading
 from exporter.store.live_rows import LiveChanges, LiveRow
 from exporter.store.live_table import LiveTable
-from exporter.store.live_tables import LiveTables
+from exporter.store.live_tables import REMOVED, LiveTables
 from exporter.store.persistence.live_file import describe_family, encode_cells
 from exporter.store.persistence.state_store import StateError, StateStore
 from exporter.store.senders import SummarySeries
@@ -171,7 +171,8 @@ class LiveSaver:
             if changes or memories:
                 self._state.write_live(changes, memories)
         except StateError:
-            self._unwritten.update(dict.fromkeys(one.series for one in changed))
+            unwritten = (*self._unwritten, *(one.series for one in changed))
+            self._unwritten = {one: None for one in unwritten if one.exposed_at != REMOVED}
             self._tables.unclaimed.discarded.extend(changes.gone)
             for new in self._new_rows:
                 new.row = 0
