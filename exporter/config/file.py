@@ -17,7 +17,23 @@ from exporter.config.options import BY_KEY, OPTIONS
 from exporter.config.values import SECRET_FILE, parse_secret_file, quote_value
 
 Lines = dict[str, int]
+MISMATCH = "this looks like a number or a date, and is none; put it in quotes if it is meant as text"
 FORBID_UNKNOWN_KEYS = ConfigDict(extra="forbid")
+
+
+class ValueTypeError(yaml.MarkedYAMLError):
+    """A value that YAML takes for a number or a date, and that is none."""
+
+
+class ConfigLoader(yaml.SafeLoader):
+    """Raises ValueTypeError, with the place, where PyYAML would let the errors of Python's types through."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401 - whatever the file has
+        """The value of a node. Raises YAMLError."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            raise ValueTypeError(problem=MISMATCH, problem_mark=node.start_mark) from error
 
 
 class FileContents(NamedTuple):
@@ -32,9 +48,10 @@ class FileContents(NamedTuple):
 def read_file(path: Path) -> FileContents:
     """Read and check a configuration file. Problems are returned, not raised."""
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.load(text, Loader=ConfigLoader)  # noqa: S506 - it makes no objects
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         return FileContents({}, {}, {}, [format_read_error(path, error)])
     if data is not None and not isinstance(data, dict):
         return FileContents(
@@ -53,8 +70,11 @@ def format_read_error(path: Path, error: Exception) -> str:
     """The error message for a file that cannot be read, or is not YAML."""
     if isinstance(error, OSError):
         return f"{path}: {error.strerror}"
+    if isinstance(error, RecursionError):
+        return f"{path}: this is nested too deeply"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        return f"{path}:{error.problem_mark.line + 1}: this is not YAML: {error.problem}"
+        kind = "" if isinstance(error, ValueTypeError) else "this is not YAML: "
+        return f"{path}:{error.problem_mark.line + 1}: {kind}{error.problem}"
     return f"{path}: this is not YAML in UTF-8"
 
 

@@ -497,6 +497,11 @@ def test_a_token_file_as_tools_write_it_is_sent_as_a_token(text: str, connect: C
         read(connect(stub.url, 3, token_file=path))
 
 
+def test_headers_in_yaml_are_texts_whatever_they_look_like() -> None:
+    text = "X-Day: 2024-13-45\nX-Flag: >\n  true\nX-Number: '0123'\n"
+    assert parse_headers(text, "a file") == {"X-Day": "2024-13-45", "X-Flag": "true", "X-Number": "0123"}
+
+
 def test_the_error_of_bad_headers_names_their_file(connect: Connect, tmp_path: Path) -> None:
     path = tmp_path / "headers"
     path.write_text("Cookie: session=old")

@@ -44,6 +44,15 @@ def test_an_invalid_file_is_refused_with_every_error_and_its_place(name: str, mo
     assert (result.exit_code, result.stdout) == (1, "")
 
 
+@pytest.mark.parametrize(
+    "text", ["a: 2024-13-45", "a: !!int x", "a: !!bool x", "a: !!timestamp x", f"a: {'1' * 5000}", f"a: {'[' * 3000}"]
+)
+def test_a_value_that_yaml_cannot_make_is_an_error_like_others(text: str, tmp_path: Path) -> None:
+    """A reload must find it, not end the process."""
+    with pytest.raises(ConfigError, match=r"this looks like a number or a date|nested too deeply"):
+        load(text, tmp_path)
+
+
 def test_every_invalid_file_has_its_errors() -> None:
     assert sorted(path.stem for path in DATA.glob("*.stderr")) == INVALID
 
