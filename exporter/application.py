@@ -14,7 +14,7 @@ from exporter import __version__, logs
 from exporter.collect.telemetry import WebCounts
 from exporter.config.loader import ConfigError, Configuration
 from exporter.config.settings import Settings
-from exporter.engine import Engine
+from exporter.engine import Engine, SourceError
 from exporter.store.exposition import Format, render
 from exporter.store.persistence.state_store import StateError
 from exporter.web.server import AddressError, AppContext, Server, WebConfigError
@@ -72,14 +72,14 @@ class Application:
         """Reload the configuration. Raises ConfigError if it is invalid; the old one stays in use."""
         with self._reloading:
             try:
-                configuration = self._load()
+                self._apply(self._load())
             except ConfigError as error:
-                self.engine.telemetry.record_reload(succeeded=False)
-                for problem in error.problems:
-                    log.error("the configuration was not reloaded: %s", problem)  # noqa: TRY400 - a traceback would not help
+                self._refuse(error)
                 raise
-            try:
-                self._apply(configuration)
+            except SourceError as error:
+                refusal = ConfigError([str(error)])
+                self._refuse(refusal)
+                raise refusal from error
             except StateError as error:
                 # The sources have stopped and cannot continue without their counters: exit.
                 self._failure = str(error)
@@ -87,6 +87,11 @@ class Application:
                 raise ConfigError([str(error)]) from error
             self.engine.telemetry.record_reload(succeeded=True)
             log.info("the configuration was reloaded")
+
+    def _refuse(self, error: ConfigError) -> None:
+        self.engine.telemetry.record_reload(succeeded=False)
+        for problem in error.problems:
+            log.error("the configuration was not reloaded: %s", problem)
 
     def _get_served(self) -> WebCounts:
         counts = asdict(self._server.counts)
@@ -158,9 +163,9 @@ class Application:
             log.warning("the change of %s takes effect after a restart", name)
         for notice in configuration.notices:
             log.warning("%s", notice)
-        logs.configure(new.log_level, new.log_format)
         kept = replace(new, web=old.web, state_file=old.state_file, collectors=old.collectors)
         self.engine.replace(kept)
+        logs.configure(new.log_level, new.log_format)
         self._configuration = configuration
 
 

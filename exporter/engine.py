@@ -44,6 +44,10 @@ STOP_WARNING_AFTER = 30.0
 """Seconds after which the log says which source a reload waits for."""
 
 
+class SourceError(Exception):
+    """The sources cannot be built with other settings. The message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunningSource:
     """A source with its ledger and the supervisor that runs it."""
@@ -103,10 +107,14 @@ class Engine:
     def replace(self, settings: Settings) -> None:
         """Apply other settings: counters continue, Airflow's state is read again.
 
-        Raises StateError; then nothing is read any more.
+        Raises SourceError; then the old settings stay. Raises StateError; then nothing is read any more.
         """
+        try:
+            sources = self._build_sources(settings)
+        except (ValueError, OSError) as error:
+            # A file that was checked a moment ago may have changed since.
+            raise SourceError(str(error)) from error
         self._set_caps(settings)
-        sources = self._build_sources(settings)
         for one in self._running:
             if one.source.name in UNINTERRUPTED and one.source in sources:
                 continue

@@ -83,7 +83,7 @@ def format_switch(value: bool) -> str:
 
 
 def parse_number(raw: object) -> float:
-    """A finite number that is not negative; whole_number_type numbers stay whole_number_type."""
+    """A finite number that is not negative; whole numbers stay whole."""
     number = raw
     if isinstance(raw, str) and NUMBER.match(raw):
         number = float(raw) if "." in raw else int(raw)

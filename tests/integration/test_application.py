@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ import pytest
 from exporter.application import Application, StartError, scrape_once
 from exporter.config import loader
 from exporter.config.loader import ConfigError, Configuration
-from exporter.config.settings import AirflowSettings, Settings
+from exporter.config.settings import AirflowSettings, Settings, StatsdSettings
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -149,6 +150,20 @@ def test_a_reload_that_fails_says_why() -> None:
 
     with pytest.raises(ConfigError, match=r"config\.yml:1: wrong"):
         Application(load_nothing(), refuse).reload()
+
+
+def test_a_file_that_changes_after_it_was_checked_leaves_the_old_configuration_in_force(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    collectors = {"collector.airflow": "false", "collector.statsd": "true", "statsd.listen_udp": "127.0.0.1:0"}
+    before = load_nothing(**collectors)
+    statsd = StatsdSettings(mapping_config=tmp_path / "gone.yml")
+    application = Application(before, lambda: before._replace(settings=replace(before.settings, statsd=statsd)))
+    with pytest.raises(ConfigError, match=r"gone\.yml"):
+        application.reload()
+    assert "the configuration was not reloaded" in caplog.text
+    assert not application.engine.telemetry.reloaded
+    assert application.engine.settings is before.settings
 
 
 def test_a_state_file_that_cannot_be_used_is_a_reason_not_to_start(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ MAX_HISTOGRAM_SPECS = 1_000
 MAX_EXACT_INT = 2**53
 """Integers up to here are exact as floats."""
 MAX_SAFE_SCALE = 1e100
-"""Up to here a scale, or what is added after it, cannot take what the warm path counters out of the finite."""
+"""Up to here a scale, or what is added after it, cannot make what the warm path adds infinite."""
 MAX_FINITE_VALUE = 1e300
 MAX_FINITE_SCALE = 1e8
 """MAX_FINITE_VALUE times MAX_FINITE_SCALE is still finite."""

@@ -85,16 +85,16 @@ class StreamHints:
         self._datadog: bool | None = None
         self._major = 0
         self._seen: set[tuple[Event, bool]] = set()
-        self._spelling = directory.revision
-        self._told = resolve_config(directory, settings)
+        self._revision_seen = directory.revision
+        self._config = resolve_config(directory, settings)
 
     @property
     def config(self) -> StreamConfig:
         """What the API and the configuration say."""
-        if self._spelling != self._directory.revision:
-            self._spelling = self._directory.revision
-            self._told = resolve_config(self._directory, self._settings)
-        return self._told
+        if self._revision_seen != self._directory.revision:
+            self._revision_seen = self._directory.revision
+            self._config = resolve_config(self._directory, self._settings)
+        return self._config
 
     @property
     def known_release(self) -> Release:

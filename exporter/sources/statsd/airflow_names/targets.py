@@ -32,7 +32,7 @@ DROP_PRIORITY = ("fed_by_api", "unclear", "denied")
 
 
 class TargetBuilder:
-    """Builds plans. `api_feeds` are the families that the API bindings, so that StatsD must not."""
+    """Builds plans. `api_feeds` are the families that the API feeds, so that StatsD must not."""
 
     def __init__(self, api_feeds: frozenset[Family], *, task_labels: bool) -> None:
         self._api_feeds = api_feeds
@@ -62,7 +62,7 @@ class TargetBuilder:
             return "fed_by_api"
         if not covers_release(binding.releases, now.release):
             return "unclear"
-        # Tasks that are not config apart would overwrite each other's gauges.
+        # Tasks that are not told apart would overwrite each other's gauges.
         merged = not self._task_labels and binding.family.kind is Kind.GAUGE and "task_id" in binding.family.labels
         return "denied" if merged else ""
 
