@@ -85,8 +85,8 @@ def parse_url_path(raw: object) -> str:
     text = parse_text(raw)
     if (
         not re.fullmatch(r"/[A-Za-z0-9/_.~-]*", text)
-        or text.startswith("/-/")
-        or text in ("/diagnosis", "/sources", "/config", "/tries", "/failed")
+        or text.startswith(("/-/", "/runbooks/"))
+        or text in ("/diagnosis", "/sources", "/config", "/tries", "/failed", "/runbooks")
     ):
         raise ValueError(
             f"{quote_value(raw)} is not a URL path, or is already used by the exporter; write for example /metrics"

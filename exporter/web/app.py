@@ -269,7 +269,8 @@ def check_telemetry_path(path: str, taken: set[str]) -> None:
     """Raise ValueError for a path with other characters, or one that the exporter uses itself."""
     if not TELEMETRY_PATH.match(path):
         raise ValueError(f"web.telemetry-path {path!r} must begin with / and may only have letters, digits and /_.~-")
-    if path in taken:
+    # Below /runbooks/ no password is asked for.
+    if path in taken or path.startswith("/runbooks/"):
         raise ValueError(f"web.telemetry-path {path!r} is already used by the exporter; choose another path")
 
 

@@ -142,7 +142,7 @@ class TestMetrics:
         address = serve(telemetry_path="/").addresses[0]
         assert ask(address, "/").headers["Content-Type"] == TEXT
 
-    @pytest.mark.parametrize("path", ["metrics", "/config", "/-/healthy", "/{name}", "/a b", ""])
+    @pytest.mark.parametrize("path", ["metrics", "/config", "/-/healthy", "/runbooks/metrics", "/{name}", "/a b", ""])
     def test_cannot_have_a_path_that_would_not_work(self, serve: Serve, path: str) -> None:
         with pytest.raises(ValueError, match=r"web\.telemetry-path"):
             serve(telemetry_path=path)

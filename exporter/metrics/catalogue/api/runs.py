@@ -4,7 +4,6 @@ from functools import partial
 
 from exporter.metrics.family import Family, Kind
 
-RUN_TYPES = ("scheduled", "manual", "backfill", "asset_triggered", "dataset_triggered")
 BUCKETS = (1.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0)
 
 gauge = partial(Family, kind=Kind.GAUGE, source="airflow", reader="runs")

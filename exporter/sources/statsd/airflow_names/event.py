@@ -63,13 +63,6 @@ class LegacyPattern(NamedTuple):
     variables: tuple[str, ...]
     suffix: str
 
-    def extract(self, name: str) -> str | None:
-        """The text between prefix and suffix; None if the name does not match."""
-        end = len(name) - len(self.suffix)
-        if end <= len(self.prefix) or not name.startswith(self.prefix) or not name.endswith(self.suffix):
-            return None
-        return name[len(self.prefix) : end]
-
 
 @dataclass(frozen=True, eq=False)
 class Event:
