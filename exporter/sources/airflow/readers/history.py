@@ -57,15 +57,18 @@ class DagHistory(msgspec.Struct, frozen=True, array_like=True):
     consecutive_failed: int = 0
 
 
-def add_run(history: DagHistory, run: DagRun) -> DagHistory:
-    """The history after one more run ended."""
+def add_run(history: DagHistory, run: DagRun, *, failed_before: bool = False) -> DagHistory:
+    """The history after one more run ended; `failed_before` says that it had failed already, and was cleared."""
     if run.run_type == "backfill" or run.end_date is None or run.state not in RUNS_ENDED:
+        return history
+    if (run.state, run.end_date) == (history.last_state, history.last_end):
+        # It was among the newest runs that were asked for.
         return history
     newest = run.end_date >= (history.last_end or 0.0)
     failed = history.consecutive_failed
     if newest:
         history = msgspec.structs.replace(history, last_state=run.state, last_end=run.end_date)
-        failed = 0 if run.state == "success" else failed + 1
+        failed = 0 if run.state == "success" else max(1, failed + (not failed_before))
     if run.state != "success":
         return msgspec.structs.replace(history, consecutive_failed=failed)
     return msgspec.structs.replace(

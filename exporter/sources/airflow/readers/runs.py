@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from hashlib import blake2b
 
@@ -79,7 +79,8 @@ class RunsReader(ApiReader):
             for change in run_changes(run, self._dag_filter, again=again, count_from=span.count_from)
         ]
         histories = history.recall_histories(self._memory)
-        updated = update_histories(histories, ended_runs)
+        failed_before = {key for key, (state, _) in known.items() if state == "failed"}
+        updated = update_histories(histories, ended_runs, failed_before)
         self._overview.histories = histories | updated
         self._overview.backfilled = count_backfilled(active)
         self._overview.cleared = find_cleared(active)
@@ -142,13 +143,13 @@ def run_changes(run: DagRun, dag_filter: DagFilter, *, again: bool, count_from: 
 
 
 def update_histories(
-    histories: Mapping[str, history.DagHistory], ended: Iterable[DagRun]
+    histories: Mapping[str, history.DagHistory], ended: Iterable[DagRun], failed_before: Collection[bytes] = ()
 ) -> dict[str, history.DagHistory]:
-    """The histories of DAGs that change by the runs that ended."""
+    """The histories of DAGs that change by the runs that ended; `failed_before` are keys of those that failed again."""
     updated: dict[str, history.DagHistory] = {}
     for run in sorted(ended, key=lambda run: run.end_date or 0.0):
         before = updated.get(run.dag_id) or histories.get(run.dag_id) or history.DagHistory()
-        updated[run.dag_id] = history.add_run(before, run)
+        updated[run.dag_id] = history.add_run(before, run, failed_before=hash_run_key(run) in failed_before)
     return updated
 
 

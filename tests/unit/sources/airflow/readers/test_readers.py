@@ -35,7 +35,7 @@ from exporter.sources.airflow.readers.instance import (
     read_limits,
 )
 from exporter.sources.airflow.readers.pools import pool_tables
-from exporter.sources.airflow.readers.runs import run_changes, update_histories
+from exporter.sources.airflow.readers.runs import hash_run_key, run_changes, update_histories
 from exporter.sources.airflow.readers.runs import state_tables as run_tables
 from exporter.sources.airflow.readers.tasks import state_tables as task_tables
 from exporter.sources.airflow.shared import find_cleared
@@ -45,7 +45,7 @@ EVERYTHING = DagFilter(AirflowSettings())
 
 def make_run(state: str = "success", **changes: Any) -> DagRun:
     fields: dict[str, Any] = {"run_type": "scheduled", "start_date": 110.0, "end_date": 150.0, "run_after": 100.0}
-    return DagRun(dag_id="d", run_id="r", state=state, **(fields | changes))
+    return DagRun(dag_id="d", state=state, **({"run_id": "r"} | fields | changes))
 
 
 def make_try(**changes: Any) -> TaskInstance:
@@ -352,6 +352,18 @@ class TestHistory:
         failed = [make_run("failed", end_date=float(moment)) for moment in (1, 2, 3)]
         assert update_histories({}, failed)["d"].consecutive_failed == 3
         assert update_histories({}, [*failed, make_run(end_date=4.0)])["d"].consecutive_failed == 0
+
+    def test_a_run_that_is_cleared_and_fails_again_is_one_failed_run(self) -> None:
+        first = update_histories({}, [make_run("failed", end_date=1.0)])
+        again = make_run("failed", end_date=2.0)
+        assert update_histories(first, [again], {hash_run_key(again)})["d"].consecutive_failed == 1
+        between = update_histories(first, [make_run(run_id="other", end_date=1.5)])
+        assert update_histories(between, [again], {hash_run_key(again)})["d"].consecutive_failed == 1
+
+    def test_a_run_that_was_asked_for_before_it_was_counted_counts_once(self) -> None:
+        run = make_run("failed", end_date=9.0)
+        asked = {"d": history.compute_history([make_run("failed", run_id="older", end_date=8.0), run])}
+        assert update_histories(asked, [run])["d"].consecutive_failed == 2
 
     def test_an_old_run_that_ends_late_in_the_list_does_not_hide_a_newer_one(self) -> None:
         newest = history.compute_history([make_run("failed", end_date=9.0), make_run("success", end_date=5.0)])
