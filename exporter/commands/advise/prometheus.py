@@ -148,12 +148,12 @@ def read_reply(response: requests.Response, settings: PrometheusSettings) -> Que
     try:
         reply = msgspec.json.decode(response.content, type=QueryReply)
     except msgspec.DecodeError:
-        text = redact_foreign(response.text[:MAX_TEXT])
+        text = redact_foreign(response.text)[:MAX_TEXT]
         raise PrometheusError(
             f"{host} did not answer as Prometheus does (HTTP {response.status_code}): {text}; check --prometheus.url"
         ) from None
     if reply.status != "success":
-        raise PrometheusError(f"{host}: {redact_foreign(reply.error[:MAX_TEXT])}")
+        raise PrometheusError(f"{host}: {redact_foreign(reply.error)[:MAX_TEXT]}")
     return reply
 
 
