@@ -31,7 +31,7 @@ def prepare(airflow: Airflow, pools: Mapping[str, Pool]) -> None:
     wanted = json.dumps({name: asdict(pool) for name, pool in pools.items()}, sort_keys=True)
     _once(airflow, f"{prefix} tables", lambda: airflow.cli("db", "migrate"))
     if not airflow.is_3:
-        _once(airflow, f"{prefix} users", lambda: _create_users(airflow))
+        _once(airflow, f"{prefix} users", lambda: create_users(airflow))
     if pools:
         _once(airflow, f"{prefix} pools {wanted}", lambda: _import_pools(airflow, wanted))
 
@@ -44,12 +44,13 @@ def _once(airflow: Airflow, step: str, take: Callable[[], None]) -> None:
         airflow.folder.save()
 
 
-def _create_users(airflow: Airflow) -> None:
+def create_users(airflow: Airflow) -> None:
     """Airflow 2's users; their roles must exist first."""
     airflow.cli("sync-perm")
     for name, role in USERS.items():
         words = ["--username", name, "--role", role, "--firstname", name, "--lastname", "demo"]
-        airflow.cli("users", "create", *words, "--email", f"{name}@example.org", "--password", airflow.password)
+        # One word, because a password that begins with a hyphen would be taken for an option.
+        airflow.cli("users", "create", *words, "--email", f"{name}@example.org", f"--password={airflow.password}")
 
 
 def _import_pools(airflow: Airflow, pools: str) -> None:

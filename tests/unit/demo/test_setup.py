@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from demo import environment
+from demo import environment, preparation
 from demo.airflow import DAGS, Airflow, main
 from demo.environment import SetupError, is_ready, newest_python, release, requirements, venv_folder
 from demo.parts import make_broker_command
@@ -250,3 +251,15 @@ def test_airflow_would_look_into_this_file(file: Path) -> None:
     assert "airflow" in text
     assert "dag" in text
     ast.parse(text)
+
+
+def test_a_password_that_begins_with_a_hyphen_is_not_taken_for_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr(Airflow, "cli", lambda _self, *words: taken.extend(words))
+    monkeypatch.setattr(Airflow, "password", property(lambda _self: "-secret"))
+    preparation.create_users(Airflow("2.11.2", tmp_path))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--password")
+    assert parser.parse_known_args(taken)[0].password == "-secret"
