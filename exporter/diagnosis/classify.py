@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from exporter.diagnosis import error_classes as classes
 from exporter.diagnosis.error_classes import ErrorClass
-from exporter.diagnosis.error_rules import ENDINGS, RULES, ErrorRule, is_python_mistake
+from exporter.diagnosis.error_rules import ENDINGS, LAST_RULES, RULES, ErrorRule, is_python_mistake
 from exporter.diagnosis.evidence import Evidence, RaisedError, find_exit_code
 
 MAX_LINES = 20
@@ -59,7 +59,8 @@ def _classify_chain(chain: Sequence[RaisedError]) -> ErrorClass:
     if (found := _find_typed(RULES, chain)) is not None:
         return found
     telling = [one for one in chain if not is_python_mistake(one.name) and not VALUES.search(one.text)]
-    return _find_words(RULES, [error.text for error in telling]) or classes.CODE
+    by_words = _find_words(RULES, [error.text for error in telling])
+    return by_words or _find_typed(LAST_RULES, chain) or classes.CODE
 
 
 def _leave_out_handled(chain: Sequence[RaisedError]) -> Sequence[RaisedError]:

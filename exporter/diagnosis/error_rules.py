@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from exporter.diagnosis import error_classes as classes
 from exporter.diagnosis.error_classes import ErrorClass
+from exporter.diagnosis.error_names import DATABASES, POSTGRESQL, PROVIDERS, REMOTES, SYSTEMS, WRAPPERS
 from exporter.diagnosis.evidence import RaisedError
 
 
@@ -29,12 +30,15 @@ class ErrorRule:
     """Exit codes; signals are negative."""
     program: str = ""
     """A regular expression of the program whose exit codes these are; without it they are those of any."""
+    origin: str = ""
+    """A regular expression that matches the beginning of the module that raised it, whichever defines its type."""
     _patterns: tuple[re.Pattern[str], ...] = field(init=False, repr=False, compare=False, default=())
 
     def __post_init__(self) -> None:
-        sources = (self.exception, rf"(?:{self.module})(?:\.|\Z)" if self.module else "", self.words)
-        patterns = (re.compile(sources[0]), re.compile(sources[1]), re.compile(sources[2], re.IGNORECASE))
-        object.__setattr__(self, "_patterns", patterns)
+        modules = [rf"(?:{module})(?:\.|\Z)" if module else "" for module in (self.module, self.origin)]
+        patterns = (self.exception, *modules)
+        words = re.compile(self.words, re.IGNORECASE)
+        object.__setattr__(self, "_patterns", (*map(re.compile, patterns), words))
 
     @property
     def is_typed(self) -> bool:
@@ -43,8 +47,10 @@ class ErrorRule:
 
     def matches(self, error: RaisedError) -> bool:
         """Whether it matches an exception."""
-        name, module, words = self._patterns
+        name, module, origin, words = self._patterns
         if self.exception and not name.fullmatch(error.name):
+            return False
+        if self.origin and not origin.match(error.origin):
             return False
         if self.module and (not module.match(error.module) or (not self.exception and is_mistake(error.name))):
             return False
@@ -52,7 +58,7 @@ class ErrorRule:
 
     def matches_words(self, text: str) -> bool:
         """Whether a rule without a type is found in a text."""
-        return not self.is_typed and bool(self.words) and self._patterns[2].search(text) is not None
+        return not self.is_typed and bool(self.words) and self._patterns[3].search(text) is not None
 
     def matches_code(self, code: int, command: str) -> bool:
         """Whether it matches the exit code of a command."""
@@ -88,30 +94,6 @@ def find_program(program: str, command: str) -> bool:
     return re.search(rf"{PROGRAM_START}(?:{program})(?=[\s'\"]|\Z)", command) is not None
 
 
-DATABASES = (
-    "psycopg|psycopg2|asyncpg|pg8000|sqlalchemy|sqlite3|MySQLdb|pymysql|mysql|aiomysql|mariadb|oracledb|"
-    "cx_Oracle|pyodbc|pymssql|ibm_db|ibm_db_dbi|snowflake|redshift_connector|clickhouse_driver|"
-    r"clickhouse_connect|trino|prestodb|pyhive|impala|vertica_python|teradatasql|databricks\.sql|duckdb|pymongo|"
-    "cassandra|redis|neo4j|influxdb|elasticsearch|opensearchpy|exasol|pyexasol|hdbcli|jaydebeapi|pinotdb|pydruid"
-)
-SYSTEMS = (
-    "botocore|boto3|s3transfer|google|googleapiclient|gcloud|azure|msrest|msal|kubernetes|kubernetes_asyncio|"
-    "requests|httpx|aiohttp|slack_sdk|hvac|grpc|docker|simple_salesforce|github|gitlab|jenkins|pysftp|paramiko|"
-    "ftplib|smtplib|imaplib|poplib|ldap3|kafka|confluent_kafka|pika|tableauserverclient|openai|anthropic|stripe"
-)
-WRAPPERS = "AirflowException|AirflowFailException|AirflowRuntimeError|RuntimeError|Exception"
-POSTGRESQL = (
-    "(?:Unique|ForeignKey|NotNull|Check|Exclusion|Restrict|IntegrityConstraint|Cardinality)Violation|"
-    "(?:Undefined|Duplicate|Ambiguous)(?:Table|Column|Function|Object|Schema|Database|Parameter|File|Alias|Cursor)|"
-    "Insufficient(?:Privilege|Resources)|Invalid(?:(?:Text|Binary)Representation|CatalogName|SchemaName|Password|"
-    "AuthorizationSpecification|DatetimeFormat|TableDefinition|Column(?:Definition|Reference)|ParameterValue|"
-    "ForeignKey|TransactionState|CharacterValueForCast)|(?:Admin|Crash)Shutdown|CannotConnectNow|"
-    r"\w+SqlTransaction|NumericValueOutOfRange|StringDataRightTruncation|DatetimeFieldOverflow|DatatypeMismatch|"
-    "BadCopyFileFormat|CharacterNotInRepertoire|UntranslatableCharacter|ObjectInUse|FeatureNotSupported|"
-    "ProgramLimitExceeded|RaiseException|GroupingError|DeadlockDetected|LockNotAvailable|SerializationFailure|"
-    r"TooManyConnections|ConnectionFailure|TransactionRollback\w*"
-)
-"""Names of the errors that PostgreSQL has, without those that say nothing outside of it."""
 M, T, D, N, K = classes.MEMORY, classes.TIMEOUT, classes.DATABASE, classes.NETWORK, classes.KILLED
 S, C, F, P, X = classes.DEPENDENCY, classes.CONFIGURATION, classes.DISK, classes.COMMAND, classes.CODE
 
@@ -154,7 +136,7 @@ RULES = (
               words=r"Max attempts exceeded|\ATimeout of |<urlopen error .{0,40}timed out>"),
     # ---- databases
     ErrorRule(F, r"\w*DiskFull\w*|NoSpace\w*"),
-    ErrorRule(F, "OperationalError|DatabaseError", words="disk is full|No space left on device"),
+    ErrorRule(F, "OperationalError|DatabaseError|IOException", words="disk is full|No space left on device"),
     ErrorRule(C, module="sqlalchemy", exception="NoSuchModuleError"),
     ErrorRule(C, module="sqlalchemy", exception="ArgumentError", words="SQLAlchemy URL|string or URL"),
     ErrorRule(X, module="pandas", exception="DataError"),
@@ -162,15 +144,18 @@ RULES = (
               "InternalError|NotSupportedError|DBAPIError|StatementError"),
     ErrorRule(D, rf"(?:{POSTGRESQL})(?:Error)?"),
     ErrorRule(D, "SyntaxError", words="at or near|at end of input"),
+    ErrorRule(D, r"Py4J\w*Error|SparkException", words=r"SQL\w*Exception"),
     ErrorRule(D, r"Snowflake\w*|PyMongoError|ServerSelectionTimeoutError|Trino\w*Error|Presto\w*Error|OracleError|"
-              r"SQL\w*Exception|\w+SQLException"),
+              r"SQL\w*Exception|\w+SQLException|CommunicationsException"),
     ErrorRule(D, module=DATABASES),
     ErrorRule(D, "ConnectionError|TimeoutError|PermissionError|SyntaxError", module=DATABASES),
     # ---- credentials that are not there at all
     ErrorRule(C, "NoCredentialsError|PartialCredentialsError|NoRegionError|ProfileNotFound|ConfigNotFound|"
               "UnknownServiceError|DefaultCredentialsError|InvalidConfigException|ConfigException|"
               r"TemplateNotFound\w*|NoSectionError|NoOptionError|ImageNotFound|MissingSchema|InvalidSchema|"
-              r"InvalidU(?:RL|rl)\w*|UnsupportedProtocol|LocationParseError"),
+              r"InvalidU(?:RL|rl)\w*|UnsupportedProtocol|LocationParseError|JVMNotFound\w*"),
+    ErrorRule(C, "InvalidToken", module="cryptography"),
+    ErrorRule(C, "TypeError", module="jpype", words="Class .{1,200} is not found"),
     # ---- network
     ErrorRule(S, "ProtocolError", module="xmlrpc"),
     ErrorRule(N, "TimeoutError", words=r"Errno 110\b"),
@@ -179,22 +164,27 @@ RULES = (
               r"ChunkedEncodingError|\w*Proxy\w*Error|ConnectionClosed\w*|ResponseStreamingError|UnknownHostException|"
               "ConnectException|NoRouteToHostException|SocketException"),
     ErrorRule(N, "(?:Read|Write|Close)Error", module="httpx|httpcore"),
+    ErrorRule(S, "OSError", origin=r"paramiko\.sftp_client", words=r"\A(?!\[Errno)"),
+    ErrorRule(N, "EOFError|OSError", origin=REMOTES, words=r"\A(?!\[Errno)"),
     ErrorRule(N, r"\w*SSL\w*(?:Error|Exception)|CertificateError|ClientConnector\w*Error|ClientOSError|"
               r"ClientPayloadError|HTTPClientError|ServiceRequest\w*Error|ServiceResponse\w*Error|TransportError|"
               r"SSHException|NoValidConnectionsError|SMTPConnectError|NoBrokersAvailable|\w*SocketOpenError"),
     ErrorRule(N, "URLError|OSError",
               words=r"Errno (?:-2|-3|32|100|101|103|104|110|111|112|113)\b|urlopen error|unreachable"),
-    ErrorRule(N, r"\w*RpcError|_MultiThreadedRendezvous", words="UNAVAILABLE|failed to connect"),
+    ErrorRule(N, r"\w*RpcError|_MultiThreadedRendezvous|Kafka\w*",
+              words="UNAVAILABLE|failed to connect|transport failure|brokers are down"),
     ErrorRule(N, r"Py4J\w*Error|SparkException|RetryError",
               words=r"UnknownHostException|ConnectException|raised \w*Connection\w*Error|raised gaierror"),
+    ErrorRule(T, r"Py4J\w*Error|SparkException", words=r"TimeoutException|timed out"),
     ErrorRule(T, r"\w*RpcError|_MultiThreadedRendezvous", words="DEADLINE_EXCEEDED"),
     ErrorRule(T, r"\w*Timeout|\w*Timeout(?:Error|Exception)"),
     # ---- memory, places and images of pods, in the words of Kubernetes
     ErrorRule(M, rf"{WRAPPERS}|\w*Pod\w*", words=r"OOMKilled|\bOOM[- ]?kill"),
     ErrorRule(C, rf"{WRAPPERS}|\w*Pod\w*",
-              words="ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainer(?:Config)?Error"),
+              words="ImagePullBackOff|ErrImagePull|InvalidImageName|CreateContainer(?:Config)?Error|"
+              "executable file not found"),
     ErrorRule(K, rf"{WRAPPERS}|\w*Pod\w*",
-              words=r"\bevicted\b|preempt|NodeLost|node .{0,80}(?:not ready|shutting down|was deleted)"),
+              words=r"\bevicted\b|preempt|NodeLost|node .{0,80}(?:not ready|shut(?:ting )?down|was deleted)"),
     ErrorRule(K, r"PodNotFound\w*|PodPreempted\w*"),
     ErrorRule(T, rf"{WRAPPERS}|\w*Pod\w*", words="DeadlineExceeded|Pod took (?:longer|too long)"),
     # ---- answers of other systems
@@ -205,12 +195,14 @@ RULES = (
     ErrorRule(S, "ClientAuthenticationError|ResourceNotFoundError|ResourceExistsError|AuthenticationException|"
               r"AuthenticationError|BadAuthenticationType|SMTP\w*Error|SMTP\w*Refused|SMTPException|error_(?:perm|"
               r"temp|reply|proto)|PodLaunchFailed\w*|PodCredentialsExpired\w*|PodReconciliation\w*|"
-              r"DbtCloudJobRunException|\w*JobRun\w*Exception|SparkException|Py4JJavaError|"
-              "AirbyteException|LivyException"),
+              r"DbtCloudJobRunException|\w*JobRun\w*Exception|AirbyteException|LivyException"),
     ErrorRule(S, "RetryError", module="requests|google"),
     ErrorRule(S, r"\w*RpcError|_MultiThreadedRendezvous"),
     ErrorRule(P, r"ContainerError|Docker\w*Failed\w*"),
+    ErrorRule(N, module=SYSTEMS, words="Connection (?:refused|reset|aborted)|Max retries exceeded with url"),
     ErrorRule(S, module=SYSTEMS),
+    ErrorRule(S, r"\w*(?:AccessDenied|PermissionDenied|Forbidden|Unauthori[sz]ed|TooManyRequests|ServiceUnavailable|"
+              r"BadGateway|InternalServer)\w*|Kafka\w*(?:Error|Exception)"),
     # ---- disk
     ErrorRule(F, "OSError|IOError|Error",
               words=r"Errno (?:5|27|28|30|122)\b|No space left|Read-only file system|quota exceeded"),
@@ -227,13 +219,15 @@ RULES = (
     # ---- words, where no type says more
     ErrorRule(M, words="OOMKilled|oom-kill|Out of memory: Kill|MemoryError|Cannot allocate memory|std::bad_alloc|"
               "OutOfMemoryError|CUDA out of memory|exceed(?:ed|ing|s)?(?: the)?(?: physical)? memory|"
-              "memory limit (?:was )?exceeded|heap out of memory|Java heap space"),
+              "memory limit (?:was )?exceeded|heap out of memory|Java heap space|OOM when allocating|"
+              "cannot allocate vector|not enough memory"),
     ErrorRule(F, words="No space left on device|Disk quota exceeded|disk (?:is )?full|ENOSPC|Read-only file system"),
     ErrorRule(K, words="heartbeat timeout|Detected (?:a )?zombie|zombie job|heartbeat.{0,60}(?:lost|missed|too old)|"
               "WorkerLostError|Worker exited prematurely|(?:killed|terminated|set) externally|externally (?:set|"
               "killed)|was evicted|shouldn't be running anymore|SIGTERM signal|[Tt]ask killed|spot interruption|"
               "preempted"),
-    ErrorRule(X, words=r"Received SIGSEGV|Segmentation fault|\(core dumped\)|Fatal Python error"),
+    ErrorRule(X, words=r"Received SIGSEGV|Segmentation fault|\(core dumped\)|Fatal Python error|"
+              "Dag run already exists"),
     ErrorRule(N, words="connect.{0,80}: Connection timed out|ETIMEDOUT"),
     ErrorRule(T, words="AirflowTaskTimeout|execution[_ ]timeout|timed[- ]out|time-?out (?:was )?(?:expired|exceeded|"
               "reached|error|waiting|after)|(?:Read|Query|Socket|Request|Connection)Timeout|deadline exceeded|"
@@ -241,22 +235,26 @@ RULES = (
     ErrorRule(D, words="OperationalError|too many (?:clients|connections)|remaining connection slots|deadlock|"
               r"database is locked|ORA-\d{4,5}|SQL compilation error|relation .{1,200} does not exist|"
               r"Lock wait timeout|permission denied for (?:schema|table|relation|database|sequence|function|view)|"
-              r"password authentication failed|authentication failed for user|Access denied for user|"
-              r"ERROR \d{4} \(\w{5}\)|Database Error in (?:model|test|seed|snapshot)"),
+              r"password authentication failed|authentication failed for user|(?:Access denied|Login failed) for user|"
+              r"ERROR \d{4} \(\w{5}\)|Database Error in (?:model|test|seed|snapshot)|could not translate host name|"
+              "connection to server at .{1,250} failed"),
     ErrorRule(N, words="Connection (?:refused|reset|aborted|closed|was closed|lost)|(?:Could|Can) ?not resolve|"
               "Name or service not known|Temporary failure in name resolution|No route to host|"
-              r"network is unreachable|ECONN\w+|ENOTFOUND|EAI_AGAIN|NXDOMAIN|(?:Cannot|Could not|Failed to) connect to|"
-              "Tunnel connection failed|CERTIFICATE_VERIFY_FAILED|SSL.{0,30}(?:handshake|"
-              "alert)|EOF occurred in violation of protocol|Empty reply from server|code 407 from proxy"),
+              r"network is unreachable|\bECONN\w+|\bENOTFOUND|EAI_AGAIN|NXDOMAIN|"
+              "(?:Cannot|Could not|Failed to) connect to|Tunnel connection failed|Max retries exceeded with url|"
+              "CERTIFICATE_VERIFY_FAILED|SSL.{0,30}(?:handshake|alert)|EOF occurred in violation of protocol|"
+              "Empty reply from server|code 407 from proxy"),
     ErrorRule(S, words=r"(?:\b(?:HTTP|status(?:[ _]code)?)\b|returned error:)\D{0,12}\b[45]\d\d\b|\A[45]\d\d:|"
               r"\b(?:40[1349]|429|50[0234])\b[: ]+(?:Client|Server|Unauthorized|Forbidden|Not Found|Conflict|Too Many|"
               "Internal Server|Bad Gateway|Service Unavailable)|rate limit|quota (?:was )?exceeded|throttl|"
               "unauthori[sz]ed|AccessDenied|access denied|invalid credentials|authentication failed|"
               r"Permission denied \((?:publickey|password|keyboard)|Host key verification failed|Error from server \(|"
               r"reached a failure state|(?:job|batch|query|run|cluster|step|pipeline|crawler|workflow|statement)\b"
-              ".{0,80}(?:(?:failed|terminated)(?: with| in| on| for|:| remotely)|did not succeed|state:? FAILED)|"
-              "external (?:DAG|task).{0,250} failed|failed with failed states?"),
-    ErrorRule(C, words="command not found|No module named|ModuleNotFoundError|No such file or directory|"
+              ".{0,80}(?:(?:failed|terminated)(?: with| in| on| for|:| remotely)|did not succeed|state:? FAILED|"
+              "has failed)|external (?:DAG|task).{0,250} failed|(?:failed|finished) with failed state|"
+              r"An error occurred \(\w{1,80}\) when calling the|does not have .{0,80}(?:authori[sz]ation|access)\b"),
+    ErrorRule(C, words="command not found|No module named|ModuleNotFoundError|No such file\\b|unbound variable|"
+              r"(?:JAVA_HOME|environment variable \S{1,80}) (?:is |was )?not (?:set|defined|found)|"
               "Permission denied|not executable|does not exist on the (?:server|worker)|isn't defined|"
               r"is not recognized as|not found (?:in Dag )?during start up|Can ?not find the cwd|"
               r"The cwd .{1,250} must be|Unable to locate credentials|Could not find profile|"
@@ -276,3 +274,13 @@ RULES = (
     ErrorRule(N, program="ssh|scp|sftp", codes=(255,)),
     ErrorRule(D, program="psql", codes=(2,)),
 )  # fmt: skip
+LAST_RULES = (
+    # ---- what operators and hooks of providers say of the system that they talk to, where nothing else says more
+    ErrorRule(X, WRAPPERS, origin=PROVIDERS,
+              words="must (?:be|have|not|specify)|mutually exclusive|(?:not |un)supported|"
+              "(?:invalid|missing|required) (?:argument|parameter)"),
+    ErrorRule(S, WRAPPERS, origin=PROVIDERS),
+    ErrorRule(S, r"TaskDeferralError|SparkException|Py4J\w*Error"),
+    ErrorRule(S, module=PROVIDERS),
+)  # fmt: skip
+"""For exceptions of general types whose words say nothing, asked after all others."""

@@ -18,6 +18,8 @@ class RaisedError:
     text: str = ""
     handled: bool = False
     """Whether the one before it was raised while this one was being handled, and does not name it as its cause."""
+    origin: str = ""
+    """The module that raised it, if that is one of an installed package or of the standard library."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,9 @@ class Evidence:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing speaks of a failure. A log that stops may have its last lines later."""
-        return not self.chain and self.exit_code is None and not self.out_of_memory and not self.complaints
+        """Whether nothing speaks of a failure. A log that stops may have its last lines later, whatever it has now."""
+        is_known = self.chain or self.exit_code is not None or self.out_of_memory
+        return not is_known and (self.stops or not self.complaints)
 
 
 EXIT_TEXT = re.compile(

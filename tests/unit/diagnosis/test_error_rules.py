@@ -6,15 +6,15 @@ import pytest
 
 from exporter.diagnosis import error_classes as classes
 from exporter.diagnosis.classify import classify
-from exporter.diagnosis.error_rules import RULES, ErrorRule
+from exporter.diagnosis.error_rules import LAST_RULES, RULES, ErrorRule
 from exporter.diagnosis.evidence import Evidence, RaisedError, find_exit_code
 
 Example = RaisedError | str | int | tuple[str, int]
 """An exception, words without one, an exit code, or that of a command."""
 
 
-def raised(name: str, text: str = "", module: str = "") -> RaisedError:
-    return RaisedError(name, module, text)
+def raised(name: str, text: str = "", module: str = "", origin: str = "") -> RaisedError:
+    return RaisedError(name, module, text, origin=origin)
 
 
 EXAMPLES: tuple[tuple[Example, ...], ...] = (
@@ -52,11 +52,14 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
     (raised("OperationalError", "Connection refused", "psycopg"),),
     (raised("UniqueViolation"), raised("InsufficientPrivilege"), raised("UndefinedTableError")),
     (raised("SyntaxError", 'syntax error at or near "SELEC"'),),
+    (raised("Py4JJavaError", ": org.postgresql.util.PSQLException: Connection to db:5432 refused"),),
     (raised("SnowflakeSQLException"), raised("ServerSelectionTimeoutError", "10.0.0.1:27017: timed out")),
     (raised("ResourceClosedError", module="sqlalchemy.exc"), raised("NotFoundError", module="elasticsearch")),
     (raised("ConnectionError", "Error 111 connecting to redis:6379", "redis.exceptions"),),
     # credentials
     (raised("NoCredentialsError", module="botocore.exceptions"), raised("DefaultCredentialsError")),
+    (raised("InvalidToken", module="cryptography.fernet"),),
+    (raised("TypeError", "Class org.postgresql.Driver is not found", "jpype._jclass"),),
     # network
     (raised("ProtocolError", "<ProtocolError for x/RPC2: 404 Not Found>", "xmlrpc.client"),),
     (raised("TimeoutError", "[Errno 110] Connection timed out"),),
@@ -68,6 +71,8 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
         raised("EndpointConnectionError", module="botocore.exceptions"),
     ),
     (raised("ReadError", module="httpx"),),
+    (raised("OSError", "Failure", "paramiko.sftp_client", "paramiko.sftp_client"),),
+    (raised("EOFError", origin="paramiko.message"), raised("OSError", "Socket is closed", origin="paramiko.channel")),
     (
         raised("SSLError", module="requests.exceptions"),
         raised("SSLCertVerificationError", module="ssl"),
@@ -75,8 +80,10 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
         raised("ServiceRequestError", module="azure.core.exceptions"),
     ),
     (raised("URLError", "<urlopen error [Errno 111] Connection refused>"), raised("OSError", "[Errno 113] No route")),
-    (raised("_InactiveRpcError", "status = StatusCode.UNAVAILABLE"),),
+    (raised("_InactiveRpcError", "status = StatusCode.UNAVAILABLE"),
+     raised("KafkaException", 'KafkaError{code=_TRANSPORT,str="Local: Broker transport failure"}')),
     (raised("RetryError", "RetryError[<Future at 0x7f state=finished raised ConnectionError>]", "tenacity"),),
+    (raised("Py4JJavaError", ": java.util.concurrent.TimeoutException: Futures timed out after [300 seconds]"),),
     (raised("_InactiveRpcError", "status = StatusCode.DEADLINE_EXCEEDED"),),
     (raised("TimeoutError"), raised("Timeout", module="requests.exceptions"), raised("WaiterTimeoutError")),
     # pods
@@ -100,7 +107,9 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
     (raised("RetryError", "too many 503 error responses", "requests.exceptions"),),
     (raised("_InactiveRpcError", "status = StatusCode.PERMISSION_DENIED"),),
     (raised("DockerContainerFailedException", "Docker container failed: {'StatusCode': 3}"),),
-    (raised("Forbidden", "403 Access Denied", "google.api_core.exceptions"),),
+    (raised("DockerException", "Error while fetching: ('Connection aborted.', 111)", "docker.errors"),),
+    (raised("Conflict", "409 Already Exists", "google.api_core.exceptions"),),
+    (raised("AccessDeniedException", "403 no access"), raised("KafkaException", "unknown topic")),
     # disk
     (raised("OSError", "[Errno 28] No space left on device"), raised("OSError", "[Errno 122] Disk quota exceeded")),
     # what is missing
@@ -117,14 +126,19 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
     ("Memory cgroup: oom-kill", "std::bad_alloc", "Container killed by YARN for exceeding physical memory limits"),
     ("write failed: No space left on device",),
     ("Task instance heartbeat timeout", "Detected zombie job", "State was set externally to success"),
-    ("Received SIGSEGV", "Segmentation fault (core dumped)"),
+    ("Received SIGSEGV", "Segmentation fault (core dumped)", "Dag Run already exists, marking task as failed."),
     ("ssh: connect to host x port 22: Connection timed out", "connect ETIMEDOUT 10.0.0.1:443"),
     ("the request timed out", "execution_timeout was reached"),
-    ("FATAL: remaining connection slots are reserved", "ORA-00060: deadlock", "database is locked"),
-    ("curl: (6) Could not resolve host", "ssh: connect: Connection refused", "getaddrinfo ENOTFOUND x"),
+    ("FATAL: remaining connection slots are reserved", "ORA-00060: deadlock", "database is locked",
+     'could not translate host name "db" to address: Name or service not known'),
+    ("curl: (6) Could not resolve host", "ssh: connect: Connection refused", "getaddrinfo ENOTFOUND x",
+     "HTTPSConnectionPool(host='x', port=443): Max retries exceeded with url: /"),
     ("404:Not Found", "422:Unprocessable Entity", "HTTP status code 503", "Job 7 failed with 2 errors",
-     "API rate limit", "Run State: FAILED"),
-    ("spark-submit: command not found", "No module named 'x'", "Task not found in Dag during start up"),
+     "API rate limit", "Run State: FAILED", "DagRun finished with failed state.", "Dataflow job beam has failed.",
+     "fatal error: An error occurred (404) when calling the HeadObject operation: Not Found",
+     "The client 'x' does not have authorization to perform action"),
+    ("spark-submit: command not found", "No module named 'x'", "Task not found in Dag during start up",
+     "JAVA_HOME is not set", "[Errno 2] No such file", "line 3: REGION: unbound variable"),
     # exit codes and signals
     (124,),
     (137, 143, -9, -15),
@@ -140,6 +154,21 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
     (("ssh bastion ls", 255),),
     (("psql -f load.sql", 2),),
 )  # fmt: skip
+
+
+LAST: tuple[tuple[RaisedError, ...], ...] = (
+    (
+        raised(
+            "AirflowException", "bucket must be given", "airflow.exceptions", "airflow.providers.amazon.aws.hooks.s3"
+        ),
+    ),
+    (
+        raised("AirflowException", "Response check returned False.", "", "airflow.providers.http.operators.http"),
+        raised("RuntimeError", "no worker", "", "airflow.providers.apache.beam.hooks.beam"),
+    ),
+    (raised("TaskDeferralError", "Trigger failure", "airflow.exceptions"),),
+    (raised("AzureDataFactoryPipelineRunException", "", "airflow.providers.microsoft.azure.hooks.data_factory"),),
+)
 
 
 def make_evidence(example: Example) -> Evidence:
@@ -174,6 +203,23 @@ def test_each_row_decides_its_examples(place: int, example: Example) -> None:
 
 def test_each_row_has_an_example() -> None:
     assert len(EXAMPLES) == len(RULES)
+    assert len(LAST) == len(LAST_RULES)
+
+
+@pytest.mark.parametrize(
+    ("place", "example"), [(place, example) for place, row in enumerate(LAST) for example in row], ids=str
+)
+def test_what_a_provider_raises_without_a_word_is_an_answer_of_the_other_system(
+    place: int, example: RaisedError
+) -> None:
+    assert next(number for number, rule in enumerate(LAST_RULES) if rule.matches(example)) == place
+    assert classify(make_evidence(example)) is LAST_RULES[place].error_class
+
+
+@pytest.mark.parametrize("origin", ["airflow.providers.standard.operators.python", "airflow.providers.common.sql", ""])
+@pytest.mark.parametrize("name", ["AirflowException", "ValueError", "KeyError"])
+def test_what_no_other_system_is_behind_stays_a_matter_of_the_code(origin: str, name: str) -> None:
+    assert classify(Evidence(chain=[raised(name, "no rows", origin=origin)])) is classes.CODE
 
 
 def test_the_type_decides_before_the_words_and_before_its_cause() -> None:

@@ -31,11 +31,18 @@ AIRFLOWS_OWN = re.compile(
 """Files (2.x) and loggers (3.x) of messages by Airflow itself, which name DAGs and tasks but no cause."""
 COMMAND = re.compile(r"(?:Running command|Spark-Submit cmd|Executing cmd): ")
 """Beginning of the message that holds the command that is run."""
+START = re.compile("::group::Pre|Dependencies all met|DAG bundles loaded")
+"""Messages with which Airflow begins: a try, and again after each time that it was deferred or rescheduled."""
 END = re.compile(
     rf"{FAILED_EVENT}|Task exited|Process (?:exited|terminated)|::group::Post|Marking task as|\W*Received SIG|"
-    "Task killed|Server indicated|Detected (?:a )?zombie|.*heartbeat timeout"
+    "Task killed|Server indicated|Detected (?:a )?zombie|.*heartbeat timeout|DagRun finished with failed state|"
+    "Dag [Rr]un already exists|Trigger (?:.* )?fired"
 )
 """Messages with which Airflow ends the log of a try, whatever ended it."""
+LAST_LINE = "::endgroup::"
+"""What Airflow writes last, after what callbacks write, which may be long."""
+TRIGGER_FAILED = "Trigger failed:"
+"""The message that has the traceback of the trigger of a deferred task, before the exception that says no more."""
 OUTLIVED = re.compile(r"heartbeat|zombie|shouldn't be running|[Tt]ask killed|externally|SIGTERM")
 """Error messages after which no exception of before explains the end of a try."""
 SEVERAL_LINES = re.compile(r"\\n")
@@ -79,8 +86,12 @@ def read_evidence(tail: str, major: int) -> Evidence:
 
 
 def stops_amid_work(messages: Sequence[Message]) -> bool:
-    """Whether a log whose messages can be read lacks its end."""
-    return any(message.level for message in messages) and not any(END.match(message.text) for message in messages)
+    """Whether a log whose messages can be read lacks its end, since the task began or went on last."""
+    begun = [place for place, message in enumerate(messages) if START.match(message.text)]
+    last = messages[begun[-1] if begun else 0 :]
+    if not begun and last and last[-1].text == LAST_LINE:
+        return False
+    return any(message.level for message in messages) and not any(END.match(message.text) for message in last)
 
 
 def list_said(messages: Iterable[Message]) -> Iterator[str]:
@@ -118,13 +129,24 @@ def find_chain(messages: Sequence[Message], code: int | None) -> Sequence[Raised
     if not ending and ((code is not None and code < 0) or stops_amid_work(messages)):
         return ()
     for message in reversed(ending or bad):
-        if message.errors:
-            return message.errors[:MAX_ERRORS]
-        if chains := find_chains(message.more):
-            return chains[-1][:MAX_ERRORS]
+        if chain := get_errors(message):
+            return (find_trigger_errors(bad, chain[0]) or chain)[:MAX_ERRORS]
         if not ending and OUTLIVED.search(message.text):
             return ()
     return ()
+
+
+def get_errors(message: Message) -> Sequence[RaisedError]:
+    """The exceptions of one message, the one that was raised last first."""
+    return message.errors or next(iter(reversed(find_chains(message.more))), ())
+
+
+def find_trigger_errors(bad: Sequence[Message], raised: RaisedError) -> Sequence[RaisedError]:
+    """What made the trigger fail, where the exception that ended the try says only that it did."""
+    if raised.name != "TaskDeferralError":
+        return ()
+    failed = [message for message in bad if message.text.startswith(TRIGGER_FAILED)]
+    return get_errors(failed[-1]) if failed else ()
 
 
 def find_code(messages: Sequence[Message]) -> int | None:

@@ -38,7 +38,8 @@ def find_module(filename: str) -> str:
 def make_error(type_name: str, text: str, filename: str = "") -> RaisedError:
     """An exception by the name of its type, which may have its module before it."""
     module, _, name = type_name.rpartition(".")
-    return RaisedError(name, module or find_module(filename), text[:MAX_TEXT])
+    origin = find_module(filename)
+    return RaisedError(name, module or origin, text[:MAX_TEXT], origin=origin)
 
 
 def find_chains(lines: Iterable[str]) -> list[Sequence[RaisedError]]:

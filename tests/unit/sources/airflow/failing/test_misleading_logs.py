@@ -126,6 +126,43 @@ def test_a_log_that_stops_amid_the_work_is_one_of_a_process_that_was_ended() -> 
     assert classify(read_evidence(write_3(log), 3)).name == "killed"
 
 
+@pytest.mark.parametrize(
+    "went_on", ["Rescheduling task, marking task as UP_FOR_RESCHEDULE", "Pausing task as DEFERRED."]
+)
+def test_a_task_that_went_on_after_it_was_rescheduled_or_deferred_may_be_ended_amid_the_work(went_on: str) -> None:
+    first = [own("::group::Pre Execute"), Line("not there yet"), own("::group::Post Execute"), own(went_on)]
+    assert classes_of(first) == ("unknown", "unknown")
+    assert classes_of([*first, own("::group::Pre Execute"), Line("not there yet")]) == ("killed", "killed")
+
+
+def test_a_log_of_which_only_the_output_of_a_long_callback_is_kept_does_not_stop_amid_the_work() -> None:
+    assert classes_of([Line("callback: sending"), own("::endgroup::")]) == ("unknown", "unknown")
+    assert classes_of([Line("loaded 10 rows"), Line("loaded 20 rows")]) == ("killed", "killed")
+
+
+def test_a_triggered_run_that_failed_ends_the_try_without_an_exception() -> None:
+    started = [own("::group::Pre Execute"), own("Dag Run triggered successfully.")]
+    assert classes_of([*started, own("DagRun finished with failed state.", "error")]) == ("dependency", "dependency")
+
+
+def test_what_made_a_trigger_fail_counts_and_not_that_it_failed() -> None:
+    refused = Raised(
+        "aiohttp.client_exceptions.ClientConnectorError", "Cannot connect to host x", "aiohttp/connector.py"
+    )
+    failed = Raised("airflow.exceptions.TaskDeferralError", "Trigger failure", "airflow/models/baseoperator.py")
+    logged = Line("Trigger failed:", "error", [refused])
+    assert classes_of(fail(failed, before=[logged])) == ("network", "network")
+    text = '\nTraceback (most recent call last):\n\n  File "/dags/x.py", line 9, in run\n\nKeyError: 1\n\n'
+    assert classes_of(fail(failed, before=[Line("Trigger failed:" + text, "error")])) == ("code", "code")
+    assert classes_of(fail(failed)) == ("dependency", "dependency")
+
+
+def test_a_log_that_stops_may_still_get_its_end_whatever_it_has_now() -> None:
+    stopped = [own("::group::Pre Execute"), LOGGED]
+    assert read_evidence(write_3(stopped), 3).is_empty
+    assert not read_evidence(write_3([*stopped, own("::group::Post Execute")]), 3).is_empty
+
+
 def test_a_log_that_cannot_be_read_line_by_line_says_nothing() -> None:
     assert classify(read_evidence("12:00 INFO loaded 10 rows\n12:01 INFO loaded 20 rows\n", 2)).name == "unknown"
     assert classify(read_evidence("", 3)).name == "unknown"
