@@ -118,6 +118,8 @@ class Situation:
     """Of tasks that have limits of their own, by DAG and task."""
     backfill_limits: Mapping[str, int] = field(default_factory=dict)
     """max_active_runs of the unfinished backfill of a DAG; 0 where it is paused."""
+    ready_since: Mapping[tuple[str, str, str, int], float] = field(default_factory=dict)
+    """When task instances were first seen ready to run, by DAG, run, task and map index: Airflow 2 does not say it."""
     workers: Mapping[str, Workers] | None = None
     """The workers of each queue that has any."""
     obstacle: Obstacle | None = None
@@ -141,6 +143,12 @@ class Situation:
     def limits_parked_tasks(self) -> bool:
         """Whether deferred task instances count for the limits of their task (3.2.2 on)."""
         return self.release >= (3, 2, 2)
+
+    def get_ready(self, row: ActiveTaskInstance) -> float | None:
+        """When a task instance became ready to run, in Unix seconds; None where it is not known."""
+        if row.scheduled_when is not None or not self.ready_since:
+            return row.scheduled_when
+        return self.ready_since.get((row.dag_id, row.run_id, row.task_id, row.map_index))
 
     def is_removed(self, dag_id: str) -> bool:
         """Whether Airflow no longer finds a DAG in its files. Its scheduler then leaves the runs of it alone."""

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 CAPACITY = (reasons.PARALLELISM, reasons.NO_WORKER, reasons.WORKERS_FULL)
 """Reasons of slots of executors and workers."""
+OTHER_LIMITS = (
+    reasons.POOL,
+    reasons.PRIORITY,
+    reasons.MAX_ACTIVE_TASKS,
+    reasons.MAX_ACTIVE_TIS,
+    reasons.MAX_ACTIVE_RUNS,
+)
+"""Reasons of limits that may protect another system, with room on the machines or without."""
 
 
 def suggest(finding: Finding) -> str:
@@ -101,6 +109,10 @@ def reconcile(findings: Collection[Finding]) -> None:
             finding.suggestion = (
                 "Add CPUs or machines first: running tasks lack CPU already (starved_of_cpu), so more of them at once "
                 "would only make all slower."
+            )
+        elif finding.reason in OTHER_LIMITS:
+            finding.suggestion += (
+                " Only if these tasks mostly wait for other systems: running tasks lack CPU already (starved_of_cpu)."
             )
 
 

@@ -32,12 +32,10 @@ class Limits:
         self._situation = situation
         self._slots: dict[str | None, float] = {}
         """How many task instances each executor takes."""
-
-    @property
-    def room(self) -> float:
-        """How many more task instances the default executor takes."""
-        used = 0 if self._situation.is_local(None) else self._usage.executors[None]
-        return self._parallelism - used
+        self.room = self._parallelism - sum(
+            used for executor, used in self._usage.executors.items() if not situation.is_local(executor)
+        )
+        """How many more task instances all executors together take: together they have no more than one alone."""
 
     def make_check(self) -> Callable[[ActiveTaskInstance, object], Reason | None]:
         """A function that returns the limit which stops a task instance; None where none does.
@@ -58,7 +56,7 @@ class Limits:
             slots = get_slots(executor)
             if slots is None:
                 slots = self._get_slots(executor)
-            return parallelism if running[executor] >= slots else None
+            return parallelism if running[executor] >= slots or self.room <= 0 else None
 
         return get_reason
 
@@ -70,6 +68,8 @@ class Limits:
         """Count a task instance that would be queued now."""
         self._used[group] += 1
         self._running[row.executor] += 1
+        if not self._situation.is_local(row.executor):
+            self.room -= 1
         if self._task_limits and (row.dag_id, row.task_id) in self._task_limits:
             self._usage.add_task(row)
 

@@ -17,13 +17,14 @@ class Overtaking:
 
     def __init__(self, situation: Situation) -> None:
         self._rows = situation.tasks
+        self.get_ready = situation.get_ready
         self._pools: dict[str, tuple[list[int], list[float]]] | None = None
         self._newest: dict[tuple[str, int], float] = {}
         """When the newest holder of a pool, of a higher weight than this, became ready; -inf where there is none."""
 
     def get_reason(self, row: ActiveTaskInstance) -> Reason:
-        """`priority` where it was overtaken, else `pool`. Airflow 2 does not show when a task became ready."""
-        ready = row.scheduled_when
+        """`priority` where it was overtaken, else `pool`."""
+        ready = self.get_ready(row)
         if ready is None:
             return reasons.POOL
         key = (row.pool, row.priority_weight)
@@ -44,8 +45,8 @@ class Overtaking:
         """Of each pool the weights of what holds its slots, rising, with the newest of all at least that heavy."""
         holders: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
         for row in self._rows:
-            if row.state in OCCUPYING and row.scheduled_when is not None:
-                holders[row.pool].append((row.priority_weight, row.scheduled_when))
+            if row.state in OCCUPYING and (ready := self.get_ready(row)) is not None:
+                holders[row.pool].append((row.priority_weight, ready))
         found = {}
         for pool, rows in holders.items():
             rows.sort()

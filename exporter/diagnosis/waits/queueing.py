@@ -38,7 +38,7 @@ def explain_scheduled(situation: Situation, usage: LimitUsage) -> Iterator[Expla
     ranked, pools = situation.ranks_tasks_of_runs, situation.pools
     examined: list[Examined] = []
     known: dict[RunKey, tuple[Reason | None, int]] = {}
-    spread, is_mapped, get_free = runs.ranks, False, open_slots.get
+    spread, is_mapped, get_free, get_ready = runs.ranks, False, open_slots.get, situation.get_ready
     verdicts: dict[tuple[str, int, int], tuple[Reason, float]] = {}
     priority = reasons.PRIORITY
     for row in usage.scheduled:
@@ -57,7 +57,7 @@ def explain_scheduled(situation: Situation, usage: LimitUsage) -> Iterator[Expla
             if verdict is None:
                 verdict = verdicts[kind] = _check_pool(row, pools, free, overtaking)
             reason, newest = verdict
-            ready = row.scheduled_when
+            ready = row.scheduled_when if row.scheduled_when is not None else get_ready(row)
             if ready is not None and newest > ready:
                 reason = priority
         if reason is None or (ranked and (free is None or free > 0)):

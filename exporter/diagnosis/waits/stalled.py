@@ -24,7 +24,8 @@ PASSED = ("success", "skipped")
 """States that the task instance of the run before must have for depends_on_past."""
 NOT_THERE = "missing"
 """Said of a task that the run before does not have."""
-DATE = "Logical Date"
+DATES = frozenset({"Logical Date", "Execution Date"})
+"""Airflow's names, in Airflow 3 and 2, of the check of start_date and end_date."""
 MAX_BLOCKERS = 3
 """Tasks before or after another that are named."""
 LONG_STALL_SECONDS = 900.0
@@ -83,7 +84,7 @@ class Stall:
             return f"Clear {name} in the run, or end the run: the task is not part of it."
         if self.reason is reasons.TRIGGER_RULE:
             return f"Change trigger_rule of {name}, which these states never meet, or clear the tasks before it."
-        if DATE in self.unmet:
+        if DATES & {*self.unmet}:
             return (
                 f"The date of the run is outside start_date and end_date of {name} or its DAG: correct these, or mark "
                 "the run as failed."

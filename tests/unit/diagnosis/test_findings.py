@@ -157,6 +157,16 @@ def test_more_tasks_at_once_are_not_advised_where_running_ones_lack_cpu() -> Non
         assert finding.suggestion.startswith(first)
 
 
+def test_more_slots_of_a_pool_are_advised_with_care_where_running_ones_lack_cpu() -> None:
+    given = situation(
+        task("running", "a"), task("scheduled", "b"), pools={"default_pool": Pool(name="default_pool", slots=1)}
+    )
+    starved = Suspicion("orders", "a", STARVED_OF_CPU, ["0.20 CPUs instead of 0.90 as in the past"], "Run fewer tasks.")
+    found = build_findings(given, explain(given), Observations(suspicions=[starved]))
+    [finding] = [one for one in found if one.reason.name == "pool"]
+    assert finding.suggestion.startswith("Raise the slots of pool default_pool from 1 to 2. Only if these tasks mostly")
+
+
 def test_a_queue_in_which_nothing_runs_while_others_work_is_named() -> None:
     rows = [task("running"), task("queued", "lost", queue="gpu", queued_when=NOW - 400)]
     [finding] = find(situation(*rows))

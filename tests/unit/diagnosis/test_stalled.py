@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from exporter.diagnosis import reasons
 from exporter.diagnosis.findings import Observations, build_findings
 from exporter.diagnosis.waits.stalled import (
@@ -99,9 +101,10 @@ def test_a_trigger_rule_names_the_states_that_do_not_meet_it() -> None:
     assert stall.list_facts()[-1] == "before load: a (success), b (skipped), c (failed)"
 
 
-def test_a_check_of_airflow_that_is_no_reason_of_ours_is_named() -> None:
-    stall = explain_stall(run(), "load", (), ["Logical Date", "Task Instance State"])
-    assert stall.list_facts()[-1] == "task load does not pass Airflow's check Logical Date"
+@pytest.mark.parametrize("check", ["Logical Date", "Execution Date"])
+def test_a_check_of_airflow_that_is_no_reason_of_ours_is_named(check: str) -> None:
+    stall = explain_stall(run(), "load", (), [check, "Task Instance State"])
+    assert stall.list_facts()[-1] == f"task load does not pass Airflow's check {check}"
     assert "start_date and end_date" in stall.suggest()
     assert "this check" in explain_stall(run(), "load", (), ["Mapped dependencies have succeeded"]).suggest()
 

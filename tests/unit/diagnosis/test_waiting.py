@@ -12,6 +12,7 @@ from exporter.diagnosis.waits.waiting import explain
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
+from exporter.sources.airflow.waits.ready import ReadyTasks
 from tests.unit.diagnosis.rows import NOW, run, situation, task
 
 
@@ -133,6 +134,31 @@ def test_free_slots_go_to_the_highest_priority_then_to_the_oldest_run() -> None:
     runs = [run(logical_date=1.0), run(run_id="r2", logical_date=2.0)]
     found = {row.task_id: reason.name for row, reason in explain(situation(*rows, runs=runs, pools=pool(2))).tasks}
     assert found == {"high": "scheduler", "late": "scheduler", "low": "pool"}
+
+
+def test_in_airflow_2_what_was_seen_ready_later_has_overtaken() -> None:
+    light, heavy = task("scheduled", "light", priority_weight=1), task("running", "heavy", priority_weight=9)
+    ready = ReadyTasks()
+    for rows, reason in (([light, task("running")], "pool"), ([light], ""), ([light, heavy], "priority")):
+        seen = ready.note(rows, NOW + len(reason))
+        given = situation(*rows, release=(2, 11, 2), pools=pool(1), ready_since=seen)
+        assert reason in reasons_of(given) or not reason
+    together = ReadyTasks().note([light, heavy], NOW)
+    assert reasons_of(situation(light, heavy, release=(2, 11, 2), pools=pool(1), ready_since=together)) == ["pool"]
+
+
+def test_what_a_single_reading_lacks_was_ready_before() -> None:
+    ready, row = ReadyTasks(), task("scheduled", "light")
+    for moment, rows in ((1.0, [row]), (2.0, []), (3.0, [row])):
+        seen = ready.note(rows, moment)
+    assert list(seen.values()) == [1.0]
+
+
+def test_all_executors_together_have_no_more_than_parallelism() -> None:
+    rows = [task("running"), task("running", executor="KubernetesExecutor"), SCHEDULED]
+    executors = ("CeleryExecutor", "KubernetesExecutor")
+    assert reasons_of(situation(*rows, parallelism=2.0, executors=executors)) == ["parallelism"]
+    assert reasons_of(situation(*rows, parallelism=3.0, executors=executors)) == ["scheduler"]
 
 
 def test_deferred_task_instances_hold_slots_only_where_the_pool_counts_them() -> None:

@@ -15,7 +15,7 @@ from exporter.diagnosis.findings import Finding, Observations, build_findings, n
 from exporter.diagnosis.reasons import REASONS
 from exporter.diagnosis.situation import Situation
 from exporter.diagnosis.waits.database import find_obstacle
-from exporter.diagnosis.waits.waiting import Waiting, explain
+from exporter.diagnosis.waits.waiting import Waiting
 from exporter.metrics.catalogue.api import object_limits, waits
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Change, Memory, Reading
@@ -27,8 +27,9 @@ from exporter.sources.airflow.waits.asks import Asks, make_asks
 from exporter.sources.airflow.waits.observations import Observer
 from exporter.sources.airflow.waits.past import PAST_RETENTION, PAST_SPACE
 from exporter.sources.airflow.waits.questions import QuestionBudget
+from exporter.sources.airflow.waits.ready import ReadyTasks
 from exporter.sources.airflow.waits.seconds import Counts, count_waited
-from exporter.sources.airflow.waits.task_limits import apply_task_limits
+from exporter.sources.airflow.waits.task_limits import explain_with_task_limits
 
 MAX_STALE_SECONDS = 300.0
 """Seconds without a new reading of the task instances after which nothing is said of what waits."""
@@ -75,6 +76,7 @@ class WaitsReader(ApiReader):
         self._questions = QuestionBudget(clock)
         self._observer = Observer(shared, asks, self._questions, memory, complete=complete)
         self._clock = clock
+        self._ready = ReadyTasks()
         self._last: float | None = None
         self._seen = 0.0
         self._position = shared.ended_tries.position
@@ -99,7 +101,7 @@ class WaitsReader(ApiReader):
             return Reading(nothing, notes=["active task instances have not been read for a while"])
         is_new = self._last is None or self._shared.tasks_read_at != self._seen
         self._questions.begin()
-        waiting = apply_task_limits(explain(situation), situation.now, self._questions, self._asks)
+        waiting = explain_with_task_limits(situation, self._questions, self._asks)
         more = name_obstacle(self._observer.observe(situation, waiting, is_new=is_new), situation)
         findings = build_findings(situation, waiting, more)
         self._shared.directory.record_findings(situation.now, findings)
@@ -131,6 +133,7 @@ class WaitsReader(ApiReader):
             parallelism=shared.parallelism,
             executors=shared.executors,
             backfill_limits=shared.backfill_limits,
+            ready_since=self._ready.note(shared.active_tasks, shared.tasks_read_at) if self._release < (3,) else {},
             workers=shared.directory.workers,
             obstacle=find_obstacle(shared.directory.get_database()),
             complete=self._complete,

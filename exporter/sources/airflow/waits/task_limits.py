@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 
-from exporter.diagnosis.reasons import MAX_ACTIVE_TIS, SCHEDULER
-from exporter.diagnosis.situation import ActiveTaskInstance
-from exporter.diagnosis.waits.waiting import Waiting
+from exporter.diagnosis.reasons import SCHEDULER
+from exporter.diagnosis.situation import ActiveTaskInstance, Situation, TaskLimits
+from exporter.diagnosis.waits.usage import OCCUPYING, PARKED
+from exporter.diagnosis.waits.waiting import Waiting, explain
 from exporter.sources.airflow.api.objects.dependencies import TASK_CONCURRENCY
 from exporter.sources.airflow.waits.asks import Asks
 from exporter.sources.airflow.waits.questions import QuestionBudget
@@ -23,20 +26,22 @@ TaskId = tuple[str, str]
 """DAG and task."""
 
 
-def apply_task_limits(waiting: Waiting, now: float, questions: QuestionBudget, asks: Asks) -> Waiting:
-    """Replace the reason of task instances that a limit of the task stops; `now` is when they were read."""
+def explain_with_task_limits(situation: Situation, questions: QuestionBudget, asks: Asks) -> Waiting:
+    """What waits, and why; where a limit of the task stops task instances, they take no room from others."""
+    waiting, now = explain(situation), situation.now
     unexplained: dict[TaskId, ActiveTaskInstance] = {}
     for row, reason in waiting.tasks:
         if reason is SCHEDULER and now - (row.scheduled_when or 0.0) >= MIN_WAIT_SECONDS:
             unexplained.setdefault((row.dag_id, row.task_id), row)
     limited = {task for task, row in unexplained.items() if TASK_CONCURRENCY in _ask(row, questions, asks)}
-    if not limited:
-        return waiting
-    tasks = [
-        (row, MAX_ACTIVE_TIS if reason is SCHEDULER and (row.dag_id, row.task_id) in limited else reason)
-        for row, reason in waiting.tasks
-    ]
-    return waiting._replace(tasks=tasks)
+    return explain(replace(situation, task_limits=find_limits(situation, limited))) if limited else waiting
+
+
+def find_limits(situation: Situation, limited: Collection[TaskId]) -> dict[TaskId, TaskLimits]:
+    """The limits of tasks that are at their limit: as many as there are, because Airflow does not say it."""
+    counted = (*OCCUPYING, *PARKED) if situation.limits_parked_tasks else OCCUPYING
+    used = Counter((row.dag_id, row.task_id) for row in situation.tasks if row.state in counted)
+    return {task: TaskLimits(per_dag=used[task]) for task in limited}
 
 
 def _ask(row: ActiveTaskInstance, questions: QuestionBudget, asks: Asks) -> Sequence[str]:

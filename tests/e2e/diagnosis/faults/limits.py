@@ -88,7 +88,7 @@ LIMITS = (
     make_fault("a pool that is missing", "pool_missing", "nowhere", "create", starting("asks_for_no_pool"), CANNOT),
     make_fault("a pool with 0 slots", "pool_without_slots", "closed", "slots", starting("asks_a_closed_pool"), CANNOT),
     make_fault("a full pool", "pool", "narrow pool_holder", "slots", begin_full_pool, FULL_POOL),
-    make_fault("starvation by priority", "priority", "contested", "priority_weight", starve, FULL_POOL, (3,)),
+    make_fault("starvation by priority", "priority", "contested", "priority_weight", starve, FULL_POOL),
     make_fault("max_active_tasks", "max_active_tasks", "few_at_once", "max_active_tasks", starting("few_at_once"), DAG),
     make_fault("max_active_tis", "max_active_tis", "one_instance.hold_0", "max_active_tis", start_many("one_instance")),
     make_fault("max_active_runs", "max_active_runs", "one_run", "max_active_runs", start_many("one_run")),

@@ -137,6 +137,19 @@ def test_a_task_that_nothing_explains_is_asked_for_and_stopped_by_its_own_limit(
     assert len(asked) == 2
 
 
+def test_what_the_limit_of_a_task_stops_takes_no_room_from_others() -> None:
+    reader, shared, _ = make_reader(lambda _dag, _run, name, _index: ["Task Concurrency"] if name == "limited" else ())
+    make_unexplained(shared, "free")
+    shared.pools = {"default_pool": Pool(name="default_pool", slots=4)}
+    held = [task("running", "limited", map_index=number) for number in range(2)]
+    more = [task("scheduled", "limited", map_index=number, scheduled_when=NOW - 60) for number in range(2, 40)]
+    shared.active_tasks = [*held, *more, *shared.active_tasks]
+    assert reader.read().tables[waits.WAITING_TASKS] == {
+        ("orders", "max_active_tis"): 38,
+        ("orders", "scheduler"): 1,
+    }
+
+
 def test_other_unmet_dependencies_are_not_limits_of_the_task() -> None:
     reader, shared, _ = make_reader(lambda *_: ["Pool Slots Available", "Task Instance Slots Available"])
     make_unexplained(shared, "a")

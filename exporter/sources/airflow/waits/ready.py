@@ -1,0 +1,39 @@
+"""When task instances were first seen ready to run, for Airflow 2, which does not say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from exporter.diagnosis.situation import ActiveTaskInstance
+
+READY = ("scheduled", "queued", "running")
+"""States of a task instance that waits for a slot or has one."""
+
+Seen = dict[tuple[str, str, str, int], float]
+"""Unix seconds, by DAG, run, task and map index."""
+
+
+class ReadyTasks:
+    """Remembers in which reading each task instance was first seen ready.
+
+    Of two that were first seen in different readings, the later one became ready later: it was not in the reading in
+    which the other was. One that is missing from a single reading may only have changed its state while that was read.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._seen: Seen = {}
+        self._before: Seen = {}
+
+    def note(self, tasks: Iterable[ActiveTaskInstance], now: float) -> Mapping[tuple[str, str, str, int], float]:
+        """Note a reading of the active task instances, made at a time in Unix seconds; the same one may come again."""
+        if now == self._now:
+            return self._seen
+        found: Seen = {}
+        for row in tasks:
+            if row.state in READY:
+                key = (row.dag_id, row.run_id, row.task_id, row.map_index)
+                since = self._seen.get(key)
+                found[key] = self._before.get(key, now) if since is None else since
+        self._now, self._before, self._seen = now, self._seen, found
+        return found
