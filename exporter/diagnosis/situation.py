@@ -12,6 +12,9 @@ from typing import Protocol
 from exporter.diagnosis.costs.rows import InstanceRow, RunRow
 from exporter.diagnosis.waits.database import Obstacle
 
+KUBERNETES_QUEUE = "kubernetes"
+"""The queue whose task instances the CeleryKubernetesExecutor of Airflow 2 runs as pods, as it is shipped."""
+
 
 class ActiveTaskInstance(InstanceRow, Protocol):
     """An active task instance."""
@@ -159,9 +162,12 @@ class Situation:
         """Whether it is the LocalExecutor of Airflow 3, which takes any number of tasks and queues them itself."""
         return self.release >= (3,) and self._get_class_name(executor) == "LocalExecutor"
 
-    def is_celery(self, executor: str | None) -> bool:
-        """Whether its task instances run on Celery's workers; True where the executors are not known."""
-        return not self.executors or "Celery" in self._get_class_name(executor)
+    def is_celery(self, executor: str | None, queue: str) -> bool:
+        """Whether its task instances of a queue run on Celery's workers; True where the executors are not known."""
+        name = self._get_class_name(executor)
+        if name == "CeleryKubernetesExecutor" and queue == KUBERNETES_QUEUE:
+            return False
+        return not self.executors or "Celery" in name
 
     def _get_class_name(self, executor: str | None) -> str:
         name = executor or (self.executors[0] if self.executors else "")

@@ -105,12 +105,17 @@ def explain_dags(schedules: Schedules) -> Iterator[Blocked]:
     waiting = explain_assets(schedules.assets, schedules)
     for dag_id, dag in schedules.dags.items():
         found = explain_dag(dag_id, dag, schedules, active[dag_id], stale_after)
-        if found is None and not dag.is_paused and not dag.is_stale and not active[dag_id] and dag_id in waiting:
+        if found is None and is_idle(dag) and not active[dag_id] and dag_id in waiting:
             held = waiting[dag_id]
             found = Blocked(dag_id, reasons.ASSET, held.asset, held.facts, held.suggestion, held.since)
         if found is not None:
             yield found
     yield from find_unknown_files(schedules)
+
+
+def is_idle(dag: PlannedDag) -> bool:
+    """Whether a DAG that may run has no time at which it runs next: one with both runs without its assets too."""
+    return not dag.is_paused and not dag.is_stale and dag.next_run is None
 
 
 def find_unknown_files(schedules: Schedules) -> Iterator[Blocked]:

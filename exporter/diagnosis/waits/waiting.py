@@ -63,7 +63,7 @@ def _explain_others(situation: Situation) -> Iterator[Explained]:
         if situation.is_local(executor):
             slots = math.inf if situation.parallelism is None else situation.parallelism
             yield from explain_queue(rows, slots, running[executor], reasons.PARALLELISM, situation.now)
-        elif situation.workers is None or not situation.is_celery(executor):
+        elif situation.workers is None or not situation.is_celery(executor, queue):
             yield from explain_queue(rows, math.inf, 0, reasons.WORKERS_FULL, situation.now)
         elif (workers := situation.workers.get(queue)) is None or workers.slots <= 0:
             yield from ((row, reasons.NO_WORKER) for row in rows)

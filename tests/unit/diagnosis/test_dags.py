@@ -183,6 +183,11 @@ def test_a_run_that_failed_after_it_had_updated_the_asset_holds_nothing_up() -> 
     assert explain(CONSUMER, PRODUCER, assets=[asset(last_event=NOW - 450)], producer_runs=failed) == []
 
 
+def test_a_dag_that_a_time_starts_too_does_not_wait_for_its_assets() -> None:
+    both = dag(schedule="Asset or 0 6 * * *", next_run=NOW + 600)
+    assert explain(both, dag(dag_id="producer", is_paused=True), assets=[asset()]) == []
+
+
 def test_an_asset_that_nothing_updates() -> None:
     [found] = explain(CONSUMER, assets=[asset(producers=[])])
     assert "no task has it among its outlets" in found.facts[0]

@@ -187,6 +187,12 @@ def test_full_workers_are_named_with_their_slots_and_a_queue_without_worker_with
     )
 
 
+def test_pods_of_the_executor_that_has_both_lack_no_celery_worker() -> None:
+    rows = [task("queued", "a", queue="kubernetes", queued_when=NOW - 90), task("queued", "b", queue="gpu")]
+    found = find(situation(*rows, workers={"default": Workers(slots=4)}, executors=("CeleryKubernetesExecutor",)))
+    assert {(one.reason.name, one.object) for one in found} == {("no_worker", "gpu"), ("not_started", "kubernetes")}
+
+
 def test_workers_say_nothing_of_tasks_of_another_executor() -> None:
     rows = [task("queued", "a", queue="gpu", executor="KubernetesExecutor", queued_when=NOW - 5)]
     [finding] = find(situation(*rows, workers={}, executors=("CeleryExecutor", "KubernetesExecutor")))
