@@ -13,6 +13,8 @@ from exporter.sources.airflow.failing.tracebacks import find_chains, make_error
 
 FAILED_EVENT = "Task failed with exception"
 """Beginning of the message with which Airflow logs the exception that ended a try."""
+EXITED = "Task exited"
+"""The message of Airflow 3 of a try that ended by `sys.exit`."""
 BAD_LEVELS = ("error", "critical")
 STDERR = "task.stderr"
 """The logger of what programs write to their error stream, which Airflow 3 calls errors."""
@@ -34,7 +36,7 @@ COMMAND = re.compile(r"(?:Running command|Spark-Submit cmd|Executing cmd): ")
 START = re.compile("::group::Pre|Dependencies all met|DAG bundles loaded")
 """Messages with which Airflow begins: a try, and again after each time that it was deferred or rescheduled."""
 END = re.compile(
-    rf"{FAILED_EVENT}|Task exited|Process (?:exited|terminated)|::group::Post|Marking task as|\W*Received SIG|"
+    rf"{FAILED_EVENT}|{EXITED}|Process (?:exited|terminated)|::group::Post|Marking task as|\W*Received SIG|"
     "Task killed|Server indicated|Detected (?:a )?zombie|.*heartbeat timeout|DagRun finished with failed state|"
     "Dag [Rr]un already exists|Trigger (?:.* )?fired"
 )
@@ -191,12 +193,12 @@ def read_objects(tail: str) -> Iterator[dict[str, Any]]:
 
 
 def read_code(row: dict[str, Any]) -> int | None:
-    """The signal (negative) or exit code that a message carries as data."""
+    """The signal (negative) or exit code that a message carries as data; `sys.exit` with a text means 1."""
     for name in ("signal", "exit_code"):
         value = row.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-    return None
+    return 1 if row.get("event") == EXITED and isinstance(row.get("exit_code"), str) else None
 
 
 def read_errors(detail: object) -> Iterator[RaisedError]:

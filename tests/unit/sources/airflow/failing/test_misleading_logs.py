@@ -115,6 +115,14 @@ def test_what_a_program_wrote_to_its_error_stream_explains_its_exit_code() -> No
     assert classify(read_evidence(write_3(fail(failed, before=[said])), 3)).name == "disk"
 
 
+def test_an_exit_with_a_text_is_one_with_a_code() -> None:
+    exited = [own("::group::Pre Execute"), Line("Task exited", "error", more={"exit_code": "no orders today"})]
+    assert classify(read_evidence(write_3([*exited, own("::group::Post Execute")]), 3)).name == "command"
+    error = Raised("airflow.exceptions.AirflowException", "Task failed due to SystemExit(no orders today)")
+    left = Raised("SystemExit", "no orders today", implicit=True)
+    assert classify(read_evidence(write_2(fail(error, left)), 2)).name == "command"
+
+
 def test_a_log_that_only_warns_says_nothing_of_a_failure() -> None:
     log = [Line("Connection refused, retrying", "warning"), Line("loaded 10 rows"), own("::group::Post Execute")]
     assert classes_of(log) == ("unknown", "unknown")
