@@ -154,9 +154,9 @@ def read_pages_once(fetch: Fetch[T], query: Query, identify: Identify[T], limit:
 
 
 def read_one_page(fetch: Fetch[T], query: Query | None = None) -> Rows[T]:
-    """One page, whatever follows it."""
+    """One page; not complete if others follow it."""
     page = fetch(query or {})
-    return Rows(page.rows, page.lost)
+    return Rows(page.rows, page.lost, complete=(page.total or 0) <= len(page.rows) + page.lost)
 
 
 def is_last(page: Page[T], offset: int, limit: int) -> bool:

@@ -217,9 +217,15 @@ def read_ended_tasks_of_run(
 
 
 def read_run_tasks(api: ApiBase, dag_id: str, run_id: str) -> Rows[TaskInstance]:
-    """The task instances of a run in all states, at most one page. Raises ReaderError."""
+    """The task instances of a run: one page of all states, and one of those without a state. Raises ReaderError."""
     spec = replace(LIST, names={"dag_id": dag_id, "dag_run_id": run_id}, part="all")
-    return api.read_list(spec, lambda fetch: paging.read_one_page(fetch, {"limit": paging.PAGE_SIZE}), ordered=False)
+    query: paging.Query = {"limit": paging.PAGE_SIZE}
+    rows = api.read_list(spec, lambda fetch: paging.read_one_page(fetch, query), ordered=False)
+    if rows.complete or any(row.state is None for row in rows):
+        return rows
+    spec, only = replace(spec, part="without a state"), {**query, "state": ["none"]}
+    more = api.read_list(spec, lambda fetch: paging.read_one_page(fetch, only), ordered=False)
+    return Rows([*rows, *more], complete=False)
 
 
 def read_tries(api: ApiBase, dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[TaskInstance] | None:
