@@ -101,7 +101,8 @@ def suggest_for_dag(finding: Finding) -> str:
 
 
 def reconcile(findings: Collection[Finding]) -> None:
-    """Advise no more tasks at once where running ones lack CPU already."""
+    """Advise no more tasks at once where running ones lack CPU already, or where sensors hold the slots."""
+    free_sensors(findings)
     if not any(one.reason is reasons.STARVED_OF_CPU for one in findings):
         return
     for finding in findings:
@@ -114,6 +115,15 @@ def reconcile(findings: Collection[Finding]) -> None:
             finding.suggestion += (
                 " Only if these tasks mostly wait for other systems: running tasks lack CPU already (starved_of_cpu)."
             )
+
+
+def free_sensors(findings: Collection[Finding]) -> None:
+    """Advise first to free the slots that sensors hold, where those are half of what is in use or more."""
+    polling = sum(one.suspicious for one in findings if one.reason is reasons.POLLS)
+    for finding in findings:
+        if finding.reason is reasons.PARALLELISM and polling and finding.used and 2 * polling >= finding.used:
+            more = finding.suggestion[:1].lower() + finding.suggestion[1:]
+            finding.suggestion = f"Free the slots that {polling} sensors hold while they wait (polls); then {more}"
 
 
 def suggest_capacity(finding: Finding) -> str:

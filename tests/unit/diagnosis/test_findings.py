@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from exporter.diagnosis.findings import Finding, Observations, build_findings
-from exporter.diagnosis.reasons import MAX_ACTIVE_TIS, STARVED_OF_CPU
+from exporter.diagnosis.reasons import MAX_ACTIVE_TIS, POLLS, STARVED_OF_CPU
 from exporter.diagnosis.report import Diagnosis, to_json
 from exporter.diagnosis.situation import Situation, Workers
 from exporter.diagnosis.waits.running import Suspicion
@@ -155,6 +155,14 @@ def test_more_tasks_at_once_are_not_advised_where_running_ones_lack_cpu() -> Non
         found = build_findings(given, explain(given), Observations(suspicions=suspicions))
         [finding] = [one for one in found if one.reason.name == "parallelism"]
         assert finding.suggestion.startswith(first)
+
+
+def test_where_sensors_hold_the_slots_they_are_to_be_freed_before_parallelism_is_raised() -> None:
+    given = situation(task("running", "a"), task("queued", "b"), parallelism=1.0, executors=("LocalExecutor",))
+    polls = Suspicion("orders", "a", POLLS, ["FileSensor has held a slot"], "Use mode='reschedule'.")
+    found = build_findings(given, explain(given), Observations(suspicions=[polls]))
+    [finding] = [one for one in found if one.reason.name == "parallelism"]
+    assert finding.suggestion.startswith("Free the slots that 1 sensors hold while they wait (polls); then raise paral")
 
 
 def test_more_slots_of_a_pool_are_advised_with_care_where_running_ones_lack_cpu() -> None:
