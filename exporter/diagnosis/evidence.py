@@ -63,12 +63,12 @@ SIGNALS = {
 
 
 def find_exit_code(text: str) -> int | None:
-    """The exit code that a text speaks of last; a signal is negative."""
-    found = None
-    for found in EXIT_TEXT.finditer(text):  # noqa: B007 - the last one
-        pass
-    if found is None:
-        return None
+    """The exit code that a text speaks of last, one that is not 0 if there is any; a signal is negative."""
+    codes = [code for found in EXIT_TEXT.finditer(text) if (code := _read_code(found)) is not None]
+    return next((code for code in reversed(codes) if code), codes[-1] if codes else None)
+
+
+def _read_code(found: re.Match[str]) -> int | None:
     number = next((group for group in found.groups() if group is not None), "")
     return (
         -SIGNALS[number.upper()] if number.upper() in SIGNALS else int(number) if number.lstrip("-").isdigit() else None

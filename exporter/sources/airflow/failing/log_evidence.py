@@ -140,7 +140,7 @@ def find_chain(messages: Sequence[Message], code: int | None) -> Sequence[Raised
 
 def get_errors(message: Message) -> Sequence[RaisedError]:
     """The exceptions of one message, the one that was raised last first."""
-    return message.errors or next(iter(reversed(find_chains(message.more))), ())
+    return message.errors or next(iter(reversed(find_chains(message.more, whole=True))), ())
 
 
 def find_trigger_errors(bad: Sequence[Message], raised: RaisedError) -> Sequence[RaisedError]:

@@ -21,9 +21,9 @@ STANDARD = re.compile(r"(?:lib/python3\.\d+/(?P<path>[\w/]+)\.py|<frozen (?P<fro
 HANDLED, CAUSED = "handled", "caused"
 """How an exception is linked to the one before: raised while that was handled, or because of it."""
 MAX_TEXT = 4_000
-"""Characters of a message that are looked at."""
+"""Characters of the beginning of a message that are looked at, and of its end: a pod's whole state may be between."""
 MAX_TEXT_LINES = 20
-"""Lines of a message that are looked at."""
+"""Lines of a message that are looked at where it is not known where it ends."""
 
 
 def find_module(filename: str) -> str:
@@ -39,14 +39,18 @@ def make_error(type_name: str, text: str, filename: str = "") -> RaisedError:
     """An exception by the name of its type, which may have its module before it."""
     module, _, name = type_name.rpartition(".")
     origin = find_module(filename)
-    return RaisedError(name, module or origin, text[:MAX_TEXT], origin=origin)
+    short = text if len(text) <= 2 * MAX_TEXT else f"{text[:MAX_TEXT]}\n{text[-MAX_TEXT:]}"
+    return RaisedError(name, module or origin, short, origin=origin)
 
 
-def find_chains(lines: Iterable[str]) -> list[Sequence[RaisedError]]:
-    """Each traceback of a text; in each the exception that was raised last comes first, then what caused it."""
+def find_chains(lines: Iterable[str], *, whole: bool = False) -> list[Sequence[RaisedError]]:
+    """Each traceback of a text; in each the exception that was raised last comes first, then what caused it.
+
+    A `whole` text has nothing else after them: all that follows an exception is its message.
+    """
     chains: list[list[RaisedError]] = []
     link = ""
-    for kind, error in _read_parts(lines):
+    for kind, error in _read_parts(lines, whole=whole):
         if error is None:
             link = kind if chains else ""
         elif link:
@@ -58,19 +62,21 @@ def find_chains(lines: Iterable[str]) -> list[Sequence[RaisedError]]:
     return list(chains)
 
 
-def _read_parts(lines: Iterable[str]) -> Iterator[tuple[str, RaisedError | None]]:
+def _read_parts(lines: Iterable[str], *, whole: bool) -> Iterator[tuple[str, RaisedError | None]]:
     """The exceptions of a text in order, and how the next one is linked to the one before."""
     filename: str | None = None
     """Of the last frame; None outside of a traceback."""
     raised: re.Match[str] | None = None
     message: list[str] = []
-    for line in (*map(_strip_margin, lines), ""):
+    for line in (*map(_strip_margin, lines), None):
         if raised is not None:
-            if line.strip() and not START.match(line) and not LINK.match(line) and len(message) < MAX_TEXT_LINES:
+            if line is not None and _goes_on(line, message, whole=whole):
                 message.append(line)
                 continue
             yield "error", make_error(raised["type"], "\n".join(message), filename or "")
             filename, raised = None, None
+        if line is None:
+            return
         if START.match(line):
             filename = ""
         elif found := LINK.match(line):
@@ -79,6 +85,13 @@ def _read_parts(lines: Iterable[str]) -> Iterator[tuple[str, RaisedError | None]
             filename = frame["file"]
         elif filename is not None and line[:1].strip() and (raised := RAISED.match(line)):
             message = [raised["text"] or ""]
+
+
+def _goes_on(line: str, message: Sequence[str], *, whole: bool) -> bool:
+    """Whether a line belongs to the message of the exception before it."""
+    if START.match(line) or LINK.match(line):
+        return False
+    return whole or (line.strip() != "" and len(message) < MAX_TEXT_LINES)
 
 
 def _strip_margin(line: str) -> str:

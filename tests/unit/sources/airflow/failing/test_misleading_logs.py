@@ -115,6 +115,23 @@ def test_what_a_program_wrote_to_its_error_stream_explains_its_exit_code() -> No
     assert classify(read_evidence(write_3(fail(failed, before=[said])), 3)).name == "disk"
 
 
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [
+        ("{'exit_code': 137, 'reason': 'OOMKilled'}", "memory"),
+        ("{'exit_code': 137, 'reason': 'Error'}", "killed"),
+        ("{'exit_code': 3, 'reason': 'Error'}", "command"),
+    ],
+)
+def test_a_pods_whole_state_is_looked_at_and_containers_that_ended_well_do_not_count(ended: str, expected: str) -> None:
+    spec = "\n".join(f"                      {{'name': 'VARIABLE_{number}', 'value': 'x'}}," for number in range(300))
+    others = " 'init_container_statuses': [{'state': {'terminated': {'exit_code': 0, 'reason': 'Completed'}}}],"
+    status = f" 'status': {{'state': {{'terminated': {ended}}},\n{others}\n 'phase': 'Failed'}}"
+    text = f"Pod load-x7 returned a failure.\nremote_pod: {{'spec': {{\n{spec}}},\n{status}}}"
+    error = Raised("airflow.exceptions.AirflowException", text, "airflow/providers/cncf/kubernetes/operators/pod.py")
+    assert classes_of(fail(error)) == (expected, expected)
+
+
 def test_an_exit_with_a_text_is_one_with_a_code() -> None:
     exited = [own("::group::Pre Execute"), Line("Task exited", "error", more={"exit_code": "no orders today"})]
     assert classify(read_evidence(write_3([*exited, own("::group::Post Execute")]), 3)).name == "command"

@@ -81,8 +81,14 @@ def test_the_module_is_known_by_the_file(filename: str, module: str) -> None:
 
 
 def test_a_long_message_is_shortened() -> None:
-    lines = ["Traceback (most recent call last):", '  File "a.py", line 1, in f', "ValueError: " + "x" * 100_000]
-    assert len(find_chains(lines)[0][0].text) == MAX_TEXT
+    lines = [
+        "Traceback (most recent call last):",
+        '  File "a.py", line 1, in f',
+        "ValueError: " + "x" * 100_000 + "end",
+    ]
+    text = find_chains(lines)[0][0].text
+    assert len(text) == 2 * MAX_TEXT + 1
+    assert text.endswith("xend"), "its end says as much as its beginning"
 
 
 @pytest.mark.parametrize(
