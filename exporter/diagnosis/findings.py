@@ -57,6 +57,8 @@ class Finding:
     used: float | None = None
     holders: Sequence[tuple[str, int]] = ()
     """The DAGs that hold most of it, with what they hold."""
+    heaviest: int = 0
+    """The highest priority_weight of what holds it, where that decides."""
     suggestion: str = ""
     """What to change, with a value to try."""
     blocked: int = 0
@@ -136,14 +138,12 @@ class Finding:
             more = len(self.dags) - MAX_NAMED
             found.append(f"{what}: {waiting}" + (f" and {more} more DAGs" if more > 0 else ""))
         if self.since is not None:
-            found.append(f"{self._say_since()} {format_seconds(now - self.since)}")
+            how = "the longest has waited for" if self.tasks or self.runs else "for"
+            found.append(f"{how} {format_seconds(now - self.since)}")
         return [*found, *self.facts]
 
     def _say_held(self) -> str:
         return "held by " + ("the runs " if self.reason.object_kind == "dag" else "")
-
-    def _say_since(self) -> str:
-        return "the longest has waited for" if self.tasks or self.runs else "for"
 
     def note_since(self, since: float | None) -> None:
         if since is not None and (self.since is None or since < self.since):

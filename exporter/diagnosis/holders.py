@@ -32,11 +32,14 @@ class Holders:
         self._runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._backfills: Counter[str] = Counter()
         self._groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._weights: defaultdict[str, int] = defaultdict(int)
+        """The highest priority_weight of what holds slots of a pool."""
         self._queues: Counter[str] = Counter()
         """Running task instances by queue."""
         for row in situation.tasks:
             if row.state in OCCUPYING:
                 self._pools[row.pool][row.dag_id] += row.pool_slots
+                self._weights[row.pool] = max(self._weights[row.pool], row.priority_weight)
                 self._task_runs[f"{row.dag_id}.{row.task_id}"][row.run_id] += 1
                 if row.state == "running" or not situation.is_local(row.executor):
                     # What the LocalExecutor of Airflow 3 has queued waits behind its slots itself.
@@ -85,6 +88,11 @@ class Holders:
         pool = (self._situation.pools or {}).get(finding.object)
         finding.limit = None if pool is None else math.inf if pool.slots < 0 else pool.slots
         self._hold(finding, self._pools[finding.object])
+        if finding.reason is reasons.PRIORITY and finding.oldest is not None:
+            finding.heaviest = self._weights[finding.object]
+            finding.facts.append(
+                f"priority_weight {finding.oldest.priority_weight} waits longest, {finding.heaviest} holds slots"
+            )
         if pool is not None and not self._situation.complete:
             deferred = pool.deferred_slots if pool.include_deferred else 0
             finding.used = pool.running_slots + pool.queued_slots + deferred

@@ -52,7 +52,7 @@ def suggest_for_pool(finding: Finding) -> str:
         case reasons.POOL_TOO_SMALL:
             has = format_limit(finding.limit)
             return f"Give pool {name} at least {least} (it has {has}), or lower pool_slots of {task}."
-    other = "" if finding.reason is reasons.POOL else f", or priority_weight of {task}"
+    other = "" if finding.reason is reasons.POOL else f", or priority_weight of {task} above {finding.heaviest}"
     return f"Raise the slots of pool {name} {describe_raise(finding)}{other}."
 
 

@@ -75,7 +75,11 @@ def test_what_is_overtaken_can_be_helped_by_its_weight_too() -> None:
         task("scheduled", "light", pool="forklifts", scheduled_when=NOW - 60),
     ]
     [finding] = find(situation(*rows, pools=FORKLIFTS))
-    assert finding.suggestion == ("Raise the slots of pool forklifts from 2 to 3, or priority_weight of orders.light.")
+    assert (
+        finding.suggestion
+        == "Raise the slots of pool forklifts from 2 to 3, or priority_weight of orders.light above 9."
+    )
+    assert finding.facts == ["priority_weight 0 waits longest, 9 holds slots"]
 
 
 def test_runs_of_a_backfill_hold_none_of_the_places_of_other_runs() -> None:
