@@ -8,8 +8,9 @@ from typing import Any, cast
 import pytest
 
 from exporter.sources.airflow.api.base import ApiBase
+from exporter.sources.airflow.api.decode import Page
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance, read_run_tasks
-from exporter.sources.airflow.api.paging import PAGE_SIZE, Page, Rows
+from exporter.sources.airflow.api.paging import PAGE_SIZE, Rows
 from tests.unit.diagnosis.rows import task
 
 

@@ -143,7 +143,7 @@ def test_what_the_limit_of_a_task_stops_takes_no_room_from_others() -> None:
     shared.pools = {"default_pool": Pool(name="default_pool", slots=4)}
     held = [task("running", "limited", map_index=number) for number in range(2)]
     more = [task("scheduled", "limited", map_index=number, scheduled_when=NOW - 60) for number in range(2, 40)]
-    shared.active_tasks = [*held, *more, *shared.active_tasks]
+    shared.active_tasks = [*held, *more, *(shared.active_tasks or ())]
     assert reader.read().tables[waits.WAITING_TASKS] == {
         ("orders", "max_active_tis"): 38,
         ("orders", "scheduler"): 1,
