@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from exporter.diagnosis import reasons
-from exporter.diagnosis.suggested_limit import MAX_FACTOR, find_needed, suggest_limit
 from exporter.diagnosis.words import format_limit
 
 if TYPE_CHECKING:
     from exporter.diagnosis.findings import Finding
 
-
+MAX_FACTOR = 2
+"""A limit is at most doubled in one step: what is behind it has to carry the load."""
 CAPACITY = (reasons.PARALLELISM, reasons.NO_WORKER, reasons.WORKERS_FULL)
 """Reasons of slots of executors and workers."""
 OTHER_LIMITS = (
@@ -135,3 +136,31 @@ def suggest_capacity(finding: Finding) -> str:
         return f"Raise parallelism {describe_raise(finding)} if the machines have CPU and memory to spare."
     machines = "if their machines have CPU and memory to spare"
     return f"Start more workers for queue {name}, or raise worker_concurrency {machines}."
+
+
+def suggest_limit(finding: Finding) -> float | None:
+    """The limit with which everything that waits could start, at most twice the present one; None if it has none."""
+    needed = find_needed(finding)
+    if needed is None or finding.limit is None or finding.limit == 0 or finding.reason is reasons.POOL_TOO_SMALL:
+        return needed
+    return min(needed, finding.limit * MAX_FACTOR)
+
+
+def find_needed(finding: Finding) -> float | None:
+    """The limit with which everything that waits could start; None if it has none."""
+    match finding.reason:
+        case reasons.POOL_MISSING | reasons.POOL_WITHOUT_SLOTS | reasons.POOL_TOO_SMALL:
+            return finding.most_slots
+        case reasons.POOL | reasons.PRIORITY:
+            return _add(finding.limit, finding.slots)
+        case reasons.MAX_ACTIVE_TASKS:
+            return _add(finding.limit, max(finding.groups.values(), default=0))
+        case reasons.MAX_ACTIVE_RUNS:
+            return _add(finding.limit, finding.runs or finding.blocked)
+        case reasons.PARALLELISM:
+            return _add(finding.limit, finding.tasks)
+    return None
+
+
+def _add(limit: float | None, missing: int) -> float | None:
+    return None if limit is None or math.isinf(limit) else limit + missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from exporter.diagnosis.findings import Finding
-from exporter.diagnosis.suggested_limit import suggest_limit
+from exporter.diagnosis.suggestions import suggest_limit
 from exporter.metrics.catalogue.api import object_limits
 from exporter.metrics.family import Family, Labels
 

@@ -88,7 +88,7 @@ def read_evidence(tail: str, major: int) -> Evidence:
 
 
 def stops_amid_work(messages: Sequence[Message]) -> bool:
-    """Whether a log whose messages can be read lacks its end, since the task began or went on last."""
+    """Whether a log whose messages can be read lacks its end, after the task began or went on last."""
     begun = [place for place, message in enumerate(messages) if START.match(message.text)]
     last = messages[begun[-1] if begun else 0 :]
     if not begun and last and last[-1].text == LAST_LINE:

@@ -9,7 +9,7 @@ import pytest
 from exporter.diagnosis import reasons
 from exporter.diagnosis.findings import Finding
 from exporter.diagnosis.reasons import Reason
-from exporter.diagnosis.suggested_limit import suggest_limit
+from exporter.diagnosis.suggestions import suggest_limit
 from tests.unit.diagnosis.rows import run, task
 
 
