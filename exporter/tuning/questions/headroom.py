@@ -29,14 +29,20 @@ class Headroom(NamedTuple):
 
 def measure_headroom(seen: AirflowHistory, moments: Collection[float]) -> Headroom:
     """The room at these moments."""
-    limit = get_ceiling(seen)
     at = set(moments)
-    running = [value for moment, value in seen.get(RUNNING).items() if moment in at]
-    slots = max(0.0, limit - quantile(running, 0.9)) if limit is not None and running else None
+    slots = count_free_slots(seen, at)
     states = [one for query in (HOST_CPU, HOST_MEMORY) if (one := is_full(seen, query, at)) is not None]
     left = "" if slots is None else f"Parallelism leaves {format_number(slots)} slots at these times. "
     text = f"{left}What is behind the limit must have room: {describe_surroundings(seen, at)}"
     return Headroom(slots, any(states) if states else None, text)
+
+
+def count_free_slots(seen: AirflowHistory, moments: set[float]) -> float | None:
+    """Slots that are free in nine tenths of these moments; with fewer tasks as advised, in half of them."""
+    running = [value for moment, value in seen.get(RUNNING).items() if moment in moments]
+    limits = ((get_ceiling(seen), 0.9), (seen.advised_slots, 0.5))
+    free = [limit - quantile(running, share) for limit, share in limits if limit is not None and running]
+    return max(0.0, min(free)) if free else None
 
 
 def is_full(seen: AirflowHistory, query: SeriesQuery, moments: set[float]) -> bool | None:

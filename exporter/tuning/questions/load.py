@@ -67,17 +67,11 @@ class LoadTarget(NamedTuple):
 
 def get_limit(seen: AirflowHistory) -> float | None:
     """Tasks that may run at once: parallelism, or the slots of all workers if these are fewer; None where not known."""
-    return None if lacks_workers(seen) else find_least(seen)
+    return None if lacks_workers(seen) else get_ceiling(seen)
 
 
 def get_ceiling(seen: AirflowHistory) -> float | None:
-    """As much of that as is known, and no more than is advised."""
-    limits = [one for one in (find_least(seen), seen.advised_slots) if one is not None]
-    return min(limits, default=None)
-
-
-def find_least(seen: AirflowHistory) -> float | None:
-    """The lowest of the limits that are known."""
+    """The lowest of these limits that are known; None where none is, or where they are unlimited."""
     limits = [seen.get_last(SLOTS) or math.inf]
     if is_celery(seen):
         limits.append(sum(seen.by(WORKER_SLOTS, "worker").values()) or math.inf)
