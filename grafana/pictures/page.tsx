@@ -158,6 +158,45 @@ function niceCeil(value: number): number {
   return [1, 2, 4, 6, 8, 10].map((factor) => factor * step).find((end) => end >= value)!;
 }
 
+const ORANGES = ['#7f2704', '#a63603', '#d94801', '#f16913', '#fd8d3c', '#fdae6b', '#fdd0a2', '#fee6ce', '#fff5eb'];
+
+/** Grafana keeps its heat map in its core too: a row for each frame, a cell for the hour that ends at each value. */
+function Heat({ panel, frames, width, height, range }: any) {
+  const rows = frames
+    .map((frame: any) => ({ name: getFieldDisplayName(frame.fields[1], frame, frames), times: frame.fields[0].values, values: frame.fields[1].values }))
+    .sort((one: any, other: any) => Number(one.name) - Number(other.name));
+  const most = Math.max(1, ...rows.flatMap((row: any) => row.values.filter(Number.isFinite)));
+  const hour = 3_600_000;
+  const [left, bottom, top, right] = [44, 42, 8, 12];
+  const [from, to] = [range.from.valueOf(), range.to.valueOf()];
+  const x = (time: number) => left + ((time - from) / (to - from)) * (width - left - right);
+  const tall = (height - bottom - top) / rows.length;
+  const color = (value: number) => ORANGES[Math.min(ORANGES.length - 1, Math.floor((value / most) * ORANGES.length))];
+  const marks = Array.from({ length: 13 }, (_, place) => Math.ceil(from / hour) * hour + place * Math.ceil((to - from) / hour / 12) * hour).filter((time) => time <= to);
+  const shown = (value: number) => value > panel.options.filterValues.le;
+  return (
+    <svg width={width} height={height} fontSize={12} fill="#ccccdc">
+      {rows.map((row: any, place: number) => {
+        const y = height - bottom - (place + 1) * tall;
+        return (
+          <g key={row.name}>
+            <text x={left - 6} y={y + tall / 2 + 4} textAnchor="end">{row.name}</text>
+            {row.times.map((time: number, at: number) => shown(row.values[at]) && x(time - hour) >= left && (
+              <rect key={time} x={x(time - hour)} y={y} width={x(time) - x(time - hour) - 1} height={tall - 1} fill={color(row.values[at])} />
+            ))}
+          </g>
+        );
+      })}
+      {marks.map((time) => (
+        <text key={time} x={x(time)} y={height - bottom + 16} textAnchor="middle">{new Date(time).toISOString().slice(11, 16)}</text>
+      ))}
+      {ORANGES.map((fill, place) => <rect key={fill} x={left + 12 * place} y={height - 14} width={12} height={8} fill={fill} />)}
+      <text x={left - 6} y={height - 6} textAnchor="end">0</text>
+      <text x={left + 12 * ORANGES.length + 6} y={height - 6}>{Math.round(most)}</text>
+    </svg>
+  );
+}
+
 function Drawing({ panel, frames, width, height, range }: any) {
   const empty = frames.every((frame: DataFrame) => frame.length === 0);
   if (empty) {
@@ -172,6 +211,8 @@ function Drawing({ panel, frames, width, height, range }: any) {
       return <TableNG data={frames[0]} width={width} height={height} cellHeight={TableCellHeight.Sm} structureRev={1} />;
     case 'xychart':
       return <Points panel={panel} frames={frames} width={width} height={height} />;
+    case 'heatmap':
+      return <Heat panel={panel} frames={frames} width={width} height={height} range={range} />;
     default:
       return (
         <TimeSeries frames={frames} width={width} height={height} timeRange={range} timeZone="utc" legend={panel.options.legend}>

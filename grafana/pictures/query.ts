@@ -52,12 +52,14 @@ async function ask(path: string, parameters: Record<string, string>): Promise<Se
 
 export async function load(scene: Scene, panel: any, width: number): Promise<DataFrame[]> {
   const step = stepOf(scene, panel, width);
+  // At multiples of the step, as Grafana asks.
+  const [start, end] = [scene.from, scene.to].map((moment) => String(Math.floor(moment / step) * step));
   const frames = await Promise.all(
     panel.targets.map(async (target: Target) => {
       const query = substitute(target.expr, scene, step);
       const series = target.instant
         ? await ask('query', { query, time: String(scene.to) })
-        : await ask('query_range', { query, start: String(scene.from), end: String(scene.to), step: String(step) });
+        : await ask('query_range', { query, start, end, step: String(step) });
       const single = panel.targets.length === 1;
       return target.format === 'table' ? tableOf(target, series, single) : series.map((one) => graphOf(target, one, step));
     })

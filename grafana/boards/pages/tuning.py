@@ -249,8 +249,8 @@ RETRIES = Row(
         .no_value(NOT_RECORDED),
         Heatmap(
             "Due runs by minute of the hour",
-            "Each column is an hour, each row five minutes of it (UTC). The darker the cell, the more scheduled runs"
-            " are due in these minutes. A dark row is a minute that many DAGs share: spread them. Source: API.",
+            "Each column is an hour, each row five minutes of it (UTC). The more a cell stands out, the more scheduled"
+            " runs are due in these minutes. A row that stands out is shared by many DAGs: spread them. Source: API.",
             *map(due_in, range(0, 60, 5)),
         )
         .rows_named("due runs")
