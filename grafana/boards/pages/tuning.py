@@ -35,9 +35,9 @@ def newest(series: str, **labels: str) -> str:
 
 
 def due_in(minute: int) -> Query:
-    """Runs that are due in five minutes of each hour. They are counted in the minute before they are due."""
+    """Runs that are due in five minutes of each hour. They are counted in the minute before, at any of its seconds."""
     counted = pick("airflow_minute:dag_runs_due:count1m", minute=str(minute))
-    return Query(or_zero(f"sum(sum_over_time({counted}[1h] offset 1m))", API_READ), f"{minute:02d}")
+    return Query(or_zero(f"sum(sum_over_time({counted}[1h] offset 61s))", API_READ), f"{minute:02d}")
 
 
 CONCURRENCY = Row(
