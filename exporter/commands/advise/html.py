@@ -8,9 +8,12 @@ from exporter.tuning.advice import AdviceReport, Answer, Recommendation
 from exporter.web.html import Markup, join, tag
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 64rem; padding: 1rem; color: #1b1b1b; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 64rem; padding: 1rem; color: #1b1b1b;
+  overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; } td, th { border-bottom: 1px solid #ccc; padding: .3rem .6rem; }
-th { text-align: left; } article { border: 1px solid #ccc; border-radius: .4rem; margin: 1rem 0; padding: 0 1rem 1rem; }
+td { vertical-align: top; } th { text-align: left; overflow-wrap: normal; }
+@media (max-width: 40rem) { td, th { padding: .3rem .2rem; font-size: .8rem; } }
+article { border: 1px solid #ccc; border-radius: .4rem; margin: 1rem 0; padding: 0 1rem 1rem; }
 dt { font-weight: 600; margin-top: .5rem; } dd { margin: 0; }
 pre { background: #f4f4f4; overflow-x: auto; padding: .5rem; }
 figure { margin: 1rem 0; } img { max-width: 100%; }

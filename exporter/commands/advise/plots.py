@@ -13,7 +13,9 @@ from exporter.tuning.charts import ChartLine, ChartMark, ChartSpec, Shape
 
 SIZE = (9.0, 3.6)
 """Inches."""
-MARK_COLORS = ("#d62728", "#f0a0a0", "#7f7f7f")
+MARK_COLORS = ("#d62728", "#f0a0a0", "#7f7f7f", "#2ca02c")
+OVER_BARS = 3
+"""Lines are drawn after them."""
 MAX_TICKS = 12
 """Names of columns of a heat map that are shown."""
 
@@ -42,9 +44,9 @@ def draw_lines(axes: Axes, chart: ChartSpec) -> None:
     for number, line in enumerate(chart.lines):
         match line.shape:
             case Shape.POINTS:
-                axes.plot(line.x, line.y, "o", label=line.name)
+                axes.plot(line.x, line.y, "o", label=line.name, color=f"C{number}")
             case Shape.LINE:
-                axes.plot(line.x, line.y, label=line.name)
+                axes.plot(line.x, line.y, label=line.name, color=f"C{number}", zorder=OVER_BARS)
             case Shape.BARS:
                 draw_bars(axes, line, number, stacks)
             case Shape.STACK:

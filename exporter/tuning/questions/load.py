@@ -9,7 +9,7 @@ from typing import NamedTuple
 from exporter.tuning.advice import Confidence, format_bytes, format_number
 from exporter.tuning.capacity import Capacity, Room
 from exporter.tuning.knee import KneeEstimate
-from exporter.tuning.queries import EXECUTOR, RUNNING, SLOTS, WAITED, WORKER_SLOTS
+from exporter.tuning.queries import EXECUTOR, RUNNING, SCHEDULERS, SLOTS, WAITED, WORKER_SLOTS
 from exporter.tuning.series import DAY, AirflowHistory, add_up, median
 
 REASONS = ("parallelism", "workers_full")
@@ -115,4 +115,12 @@ def describe_room(room: Room) -> str:
 
 def name_setting(seen: AirflowHistory) -> str:
     """The setting that decides how many tasks run at once."""
-    return "[celery] worker_concurrency" if is_celery(seen) else "[core] parallelism"
+    if is_celery(seen):
+        return "[celery] worker_concurrency of all workers together"
+    together = " of all schedulers together" if count_schedulers(seen) > 1 else ""
+    return f"[core] parallelism{together}"
+
+
+def count_schedulers(seen: AirflowHistory) -> int:
+    """Live schedulers; 1 where that is not known."""
+    return max(1, round(seen.get_last(SCHEDULERS) or 1))

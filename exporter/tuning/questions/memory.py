@@ -40,7 +40,8 @@ class TaskPeak(NamedTuple):
 
 def answer(seen: AirflowHistory) -> Answer:
     """The answer for a window."""
-    capacity, limit, peaks = measure_capacity(seen), get_limit(seen), collect(seen)
+    capacity, peaks = measure_capacity(seen), collect(seen)
+    limit = get_limit(seen) if seen.advised_slots is None else seen.advised_slots
     if capacity.memory is None or not peaks:
         have = f"memory of {'no' if not peaks else len(peaks)} tasks, of {capacity.machines or 'no'} machines"
         missing = Shortfall("Memory", have, "both", TASK_MEMORY.source.value)

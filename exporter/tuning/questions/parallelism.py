@@ -58,8 +58,8 @@ def answer(seen: AirflowHistory) -> Answer:
     load = observe(seen)
     if seen.observed_seconds < MIN_OBSERVED:
         return Answer(QUESTION, TITLE, missing=[lack_time(load)])
-    charts = draw_load(load.knee, load.limit)
     target = find_target(load)
+    charts = draw_load(load.knee, load.limit, None if target is None else target.tasks)
     if load.limit is None:
         return Answer(QUESTION, TITLE, nothing=describe_best(target), missing=[lack_limit(seen)], charts=charts)
     if target is None:
@@ -146,8 +146,9 @@ def find_seen_target(load: TaskLoad, knee: KneeEstimate, room: Room | None) -> L
 
 
 def agrees(knee: KneeEstimate, room: Room) -> bool:
-    """Whether the curve and the room say about the same."""
-    return knee.best / AGREEING <= room.tasks <= knee.best * AGREEING
+    """Whether the curve and the room say about the same: the less sure the curve is, the more is that."""
+    least, most = min(knee.best / AGREEING, knee.least / WORTH), max(knee.best * AGREEING, knee.most * WORTH)
+    return least <= room.tasks <= most
 
 
 def judge(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation | None:

@@ -9,7 +9,6 @@ from exporter.tuning.queries import (
     CPU_PER_TASK,
     HOST_CPU,
     RUNNING,
-    SCHEDULERS,
     STRETCH,
     TASK_MEMORY,
     WAITED,
@@ -18,7 +17,16 @@ from exporter.tuning.queries import (
     WORKER_SLOTS,
 )
 from exporter.tuning.query import STEP
-from exporter.tuning.questions.load import REASONS, WORTH, LoadTarget, TaskLoad, describe_room, is_celery, name_setting
+from exporter.tuning.questions.load import (
+    REASONS,
+    WORTH,
+    LoadTarget,
+    TaskLoad,
+    count_schedulers,
+    describe_room,
+    is_celery,
+    name_setting,
+)
 from exporter.tuning.questions.surroundings import describe_surroundings
 from exporter.tuning.series import HOUR, AirflowHistory
 
@@ -136,6 +144,6 @@ def describe_change(seen: AirflowHistory, value: int, limit: float) -> str:
             f"Set [celery] worker_concurrency to {each}{now} on each of {workers} workers, or {each} as the upper "
             f"limit of worker_autoscale; [core] parallelism must be at least {value}.{steps}"
         )
-    schedulers = max(1, round(seen.get_last(SCHEDULERS) or 1))
+    schedulers = count_schedulers(seen)
     several = f" on each of {schedulers} schedulers" if schedulers > 1 else ""
     return f"Set [core] parallelism to {max(1, round(value / schedulers))}{several}.{steps}"

@@ -10,8 +10,8 @@ from exporter.tuning.knee import KneeEstimate
 STEPS = 60
 
 
-def draw_load(knee: KneeEstimate | None, limit: float | None) -> list[ChartSpec]:
-    """Throughput and stretch, with the best concurrency and the present limit marked."""
+def draw_load(knee: KneeEstimate | None, limit: float | None, advised: float | None) -> list[ChartSpec]:
+    """Throughput and stretch, with the best concurrency, the number that is advised, and the present limit marked."""
     if knee is None:
         return []
     levels = [one.running for one in knee.bins]
@@ -22,6 +22,8 @@ def draw_load(knee: KneeEstimate | None, limit: float | None) -> list[ChartSpec]
     marks = [ChartMark(f"{name}: {knee.best:.0f}", knee.best), ChartMark("90 % range", knee.least, knee.most)]
     if limit is not None and math.isfinite(limit) and limit <= 1.5 * high:
         marks.append(ChartMark(f"limit: {limit:.0f}", limit))
+    if advised is not None and round(advised) != round(knee.best) and advised <= 1.5 * high:
+        marks.append(ChartMark(f"with the room of the machines: {advised:.0f}", advised))
     return [
         ChartSpec(
             "Throughput over concurrency",

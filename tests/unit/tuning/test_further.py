@@ -110,6 +110,13 @@ def test_large_tasks_take_more_slots_where_memory_is_short() -> None:
     assert list(line.y) == [pytest.approx(1.9)] * 2
 
 
+def test_with_fewer_slots_as_advised_large_tasks_fit() -> None:
+    seen = replace(add_tasks(add_machine(watch(), 20 * GIB)).observe(), advised_slots=2)
+    found = memory.answer(seen)
+    assert not found.recommendations
+    assert "2 slots want 16.0 GiB" in found.nothing
+
+
 def test_enough_memory_is_no_advice() -> None:
     found = memory.answer(add_tasks(add_machine(watch(), 100 * GIB)).observe())
     assert not found.recommendations

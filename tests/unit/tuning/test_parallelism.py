@@ -196,7 +196,7 @@ def test_celery_has_slots_on_each_worker() -> None:
     watched = watch(slots=64).add(EXECUTOR, 1, executor="CeleryExecutor")
     watched.add(WORKER_SLOTS, 8, worker="a").add(WORKER_SLOTS, 8, worker="b")
     one = unwrap(answer(watched.observe()).recommendations)
-    assert (one.setting, one.current) == ("[celery] worker_concurrency", "16")
+    assert (one.setting, one.current) == ("[celery] worker_concurrency of all workers together", "16")
     assert "worker_concurrency to 3 on each of 2 workers" in one.change
 
 
