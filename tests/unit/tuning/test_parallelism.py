@@ -7,6 +7,8 @@ import math
 import pytest
 
 from exporter.tuning.advice import Confidence
+from exporter.tuning.capacity import Room
+from exporter.tuning.knee import KneeEstimate, LoadBin, LoadCurve
 from exporter.tuning.queries import (
     API_SECONDS,
     EXECUTOR,
@@ -27,7 +29,8 @@ from exporter.tuning.queries import (
     WORKER_SLOTS,
 )
 from exporter.tuning.query import STEP
-from exporter.tuning.questions.parallelism import answer
+from exporter.tuning.questions.parallelism import agrees, answer
+from exporter.tuning.questions.parallelism_charts import draw_load
 from exporter.tuning.series import HOUR
 from tests.unit.tuning.observed import Watched, in_hours, repeat, unwrap
 
@@ -233,6 +236,20 @@ def test_waits_for_a_lower_parallelism_do_not_count() -> None:
     found = answer(add_database(watched, 0.1).observe())
     assert not found.recommendations
     assert "they waited 0 min for a slot in 60 min with the present limit" in found.nothing
+
+
+@pytest.mark.parametrize(("least", "most", "agree"), [(21, 23, False), (16, 34, True), (5, 22, False)])
+def test_the_room_may_differ_more_from_a_curve_that_is_unsure(least: float, most: float, *, agree: bool) -> None:
+    """No level between 19 and 63 tasks was seen: the curve says 22, and 40 fit into memory."""
+    knee = KneeEstimate([LoadBin(9, 19, 19, 1.0)], LoadCurve(1.0, 19), 22, least, most, True, 1.0)
+    assert agrees(knee, Room("memory", 1.0, 40.0, 42.0)) == agree
+
+
+def test_the_number_that_is_advised_is_in_the_plots_where_the_room_moves_it() -> None:
+    knee = KneeEstimate([LoadBin(9, 5, 5, 1.0), LoadBin(9, 63, 19, 3.3)], LoadCurve(1.0, 19), 22, 16, 34, True, 1.0)
+    charts = draw_load(knee, 63, 29.7)
+    assert [mark.name for mark in charts[0].marks][2:] == ["limit: 63", "with the room of the machines: 30"]
+    assert len(draw_load(knee, 63, 22.3)[0].marks) == 3
 
 
 def test_schedulers_share_parallelism() -> None:
