@@ -6,8 +6,9 @@ import math
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,10 @@ def check_format(form: str, *, what_if: bool) -> None:
     """Raise AdviceError for a format that cannot be written, before weeks are read."""
     if what_if and form not in WHAT_IF_FORMATS:
         raise AdviceError(f"--what-if has --format=text and --format=json, not {form}")
-    if form == "html":
-        import_html()
+    if form == "html" and find_spec("matplotlib") is None:
+        raise AdviceError(
+            "--format=html needs the extra [advise] (no matplotlib): pip install airflow-metrics-exporter[advise]"
+        )
 
 
 def read_settings(given: Mapping[str, Any]) -> PrometheusSettings:
@@ -124,24 +127,15 @@ def show_progress(text: str) -> None:
 
 
 def render(report: AdviceReport, form: str) -> str:
-    """The report in a format. Raises AdviceError for HTML without the library that draws."""
+    """The report in a format."""
     if form == "json":
         return to_json(report) + "\n"
     if form == "html":
-        return import_html()(report)
+        from exporter.commands.advise.html import to_html  # noqa: PLC0415 - needs the extra
+
+        return to_html(report)
     lines = to_markdown(report) if form == "markdown" else to_text(report)
     return "\n".join(lines) + "\n"
-
-
-def import_html() -> Callable[[AdviceReport], str]:
-    """What makes one HTML file with its plots inside. Raises AdviceError where the library that draws is missing."""
-    try:
-        from exporter.commands.advise.html import to_html  # noqa: PLC0415 - the extra may be missing
-    except ImportError as error:
-        raise AdviceError(
-            f"--format=html needs the extra [advise] ({error}): pip install airflow-metrics-exporter[advise]"
-        ) from error
-    return to_html
 
 
 def write(text: str, output: str) -> None:

@@ -255,7 +255,7 @@ def test_partial_answers_are_said(httpserver: HTTPServer) -> None:
 
 
 def test_without_what_draws_nothing_is_read(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "exporter.commands.advise.html", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     code, output = invoke(f"--prometheus.url={httpserver.url_for('')}", "--format=html")
     assert code == 2
     assert "--format=html needs the extra [advise]" in output
