@@ -137,6 +137,14 @@ def test_a_panel_obeys_the_schema_of_its_kind(panel: Panel) -> None:
 
 
 @every_board
+def test_each_line_of_panels_is_as_wide_as_the_page(uid: str) -> None:
+    widths: dict[int, int] = {}
+    for place in (panel.json["gridPos"] for panel in panels() if panel.board == uid and panel.kind != "row"):
+        widths[place["y"]] = widths.get(place["y"], 0) + place["w"]
+    assert {line: width for line, width in widths.items() if width != 24} == {}
+
+
+@every_board
 def test_it_has_the_variables_that_it_uses_and_no_others(uid: str) -> None:
     variables = BOARDS[uid]["templating"]["list"]
     declared = [variable["name"] for variable in variables]

@@ -70,7 +70,6 @@ DAG_COSTS = Row(
         .unit("none")
         .stacked()
         .colors(MODES)
-        .size(8)
         .no_value("no sensor ran"),
         TimeSeries(
             "Short attempts",
@@ -121,7 +120,6 @@ DAG_COSTS = Row(
         .decimals(0)
         .colors(STATES)
         .limit_line("max_active_tasks")
-        .size(8)
         .no_value(NO_API),
         Table(
             "Growth of peak memory",
@@ -138,7 +136,7 @@ DAG_COSTS = Row(
                 )
             ],
         )
-        .size(8, 8)
+        .size(12, 8)
         .no_value(NO_HOST),
     ],
 )

@@ -154,6 +154,8 @@ STATEMENTS = Row(
                     width=110,
                 ),
             ],
-        ).no_value(NO_STATISTICS),
+        )
+        .size(24)
+        .no_value(NO_STATISTICS),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 from grafana.boards.kit import link
 from grafana.boards.kit.dashboard import Row
 from grafana.boards.kit.draw import Stat
@@ -124,7 +126,11 @@ WRONG_ROW = Row(
     [
         waits_table("What waits, and what to change", 15, 6),
         failures_table("What fails, and where to look", 9, 6),
-        *(stat.size(5 if number else 4, 3) for number, stat in enumerate((NEVER, BUSY, BLOCKED, SUSPICIOUS, FAILED))),
+        # Copies: the dashboard Diagnosis shows the same tiles in another width.
+        *(
+            copy(stat).size(5 if number else 4, 3)
+            for number, stat in enumerate((NEVER, BUSY, BLOCKED, SUSPICIOUS, FAILED))
+        ),
     ],
 )
 """The first row of the overview."""

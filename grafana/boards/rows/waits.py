@@ -127,7 +127,7 @@ DAG_WAITS = Row(
         .unit("short")
         .decimals(0)
         .limit_line("needed")
-        .size(8)
+        .size(10)
         .no_value(NO_ASSET),
         Table(
             "Assets of the schedule",
@@ -146,18 +146,18 @@ DAG_WAITS = Row(
             ],
         )
         .sort_by("Last event", ascending=True)
-        .size(8, 8)
+        .size(10, 8)
         .no_value(NO_ASSET),
         Stat(
             "Oldest queued event",
-            "Time since the oldest asset event that is queued for the DAG was queued: so long it has been"
-            " waiting for its other assets. Source: API.",
+            "Time since the oldest asset event that is queued for the DAG was queued: how long it has"
+            " been waiting for its other assets. Source: API.",
             ago("airflow_dag_queued_asset_event_oldest_created_timestamp_seconds", **DAG),
         )
         .unit("s")
         .decimals(0)
         .thresholds(NEUTRAL)
-        .size(8)
+        .size(4, 8)
         .no_value("none is queued"),
         TimeSeries(
             "Pending approvals",
@@ -167,7 +167,7 @@ DAG_WAITS = Row(
         )
         .unit("short")
         .decimals(0)
-        .size(8)
+        .size(20)
         .no_value(NO_APPROVAL),
         Stat(
             "Longest-waiting approval",
@@ -177,7 +177,7 @@ DAG_WAITS = Row(
         .unit("s")
         .decimals(0)
         .thresholds(NEUTRAL)
-        .size(4)
+        .size(4, 8)
         .no_value(NO_APPROVAL),
     ],
 )
