@@ -41,8 +41,19 @@ export function substitute(text: string, scene: Scene, step: number): string {
   return text.replace(/\$(?:\{(\w+)(?::\w+)?\}|(\w+))/g, (whole, braced, bare) => values[braced ?? bare] ?? whole);
 }
 
+// Chromium ends all requests when a network interface comes or goes, as those of containers do: ask again.
+async function fetchAgain(url: string, parameters: Record<string, string>, attempts = 5): Promise<Response> {
+  try {
+    return await fetch(url, { method: 'POST', body: new URLSearchParams(parameters) });
+  } catch (error) {
+    if (attempts <= 1) throw error;
+    await new Promise((again) => setTimeout(again, 500));
+    return fetchAgain(url, parameters, attempts - 1);
+  }
+}
+
 async function ask(path: string, parameters: Record<string, string>): Promise<Series[]> {
-  const answer = await fetch(`/prometheus/api/v1/${path}`, { method: 'POST', body: new URLSearchParams(parameters) });
+  const answer = await fetchAgain(`/prometheus/api/v1/${path}`, parameters);
   const reply = await answer.json();
   if (reply.status !== 'success') {
     throw new Error(`${reply.error}: ${parameters.query}`);
