@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from exporter.diagnosis import reasons
 from exporter.diagnosis.situation import Situation
 from exporter.diagnosis.waits.usage import OCCUPYING
+from exporter.diagnosis.words import format_limit
 
 if TYPE_CHECKING:
     from exporter.diagnosis.findings import Finding
@@ -18,6 +19,15 @@ MAX_HOLDERS = 3
 """How many holders a finding names."""
 LONG_QUEUED_SECONDS = 300.0
 """Seconds after which a queue in which nothing starts, while other queues work, is something to look at."""
+
+SHARED = (
+    reasons.POOL,
+    reasons.PARALLELISM,
+    reasons.MAX_ACTIVE_TASKS,
+    reasons.MAX_ACTIVE_RUNS,
+    reasons.WORKERS_FULL,
+)
+"""Reasons that a limit with free slots may have too: what the scheduler is about to queue is counted against it."""
 
 
 class Holders:
@@ -56,6 +66,13 @@ class Holders:
 
     def describe(self, finding: Finding) -> None:
         """Fill in limit, use and holders, where the reason's object has them."""
+        self._describe_limit(finding)
+        if finding.reason in SHARED and finding.limit is not None and finding.used is not None:
+            free = finding.limit - finding.used
+            if free > 0:
+                finding.facts.append(f"{format_limit(free)} free: others come first, or these need more at once")
+
+    def _describe_limit(self, finding: Finding) -> None:
         match finding.reason:
             case reasons.POOL | reasons.PRIORITY | reasons.POOL_TOO_SMALL | reasons.POOL_WITHOUT_SLOTS:
                 self._describe_pool(finding)

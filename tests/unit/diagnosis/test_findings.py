@@ -40,6 +40,14 @@ def test_a_full_pool_is_named_with_its_use_its_holders_and_the_slots_that_are_mi
     assert finding.suggestion == "Raise the slots of pool forklifts from 2 to 4."
 
 
+def test_slots_that_are_free_but_promised_to_others_are_explained() -> None:
+    """A scheduler that is slow has not queued yet what takes the free slots."""
+    rows = [task("scheduled", name, pool="forklifts") for name in "abc"]
+    finding = next(one for one in find(situation(*rows, pools=FORKLIFTS)) if one.reason.name == "pool")
+    assert finding.list_evidence(NOW)[0] == "limit 2, 0 in use"
+    assert "2 free: others come first, or these need more at once" in finding.list_evidence(NOW)
+
+
 def test_a_limit_is_doubled_at_most_and_what_would_be_needed_is_said() -> None:
     rows = [task("scheduled", name, pool="forklifts") for name in "abcde"]
     [finding] = find(situation(task("running", pool="forklifts", pool_slots=2), *rows, pools=FORKLIFTS))
