@@ -167,12 +167,6 @@ PEAK_GROWTH = at_end(
     "growth of the task's peak memory from its oldest to its newest tries",
     DataOrigin.HOST,
 )
-TRY_PEAK_P95 = at_end(
-    "try_peak_p95",
-    'max_over_time(airflow:task_try_peak_memory_bytes:quantile1h{airflow="$airflow"}[$window])',
-    "largest hourly p95 of the peak memory of tries",
-    DataOrigin.HOST,
-)
 TRY_CPU = at_end(
     "try_cpu",
     'avg_over_time(airflow_dag:task_try_cpu_seconds:mean1h{airflow="$airflow"}[$window])',

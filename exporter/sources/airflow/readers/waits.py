@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 
 from exporter.diagnosis.findings import Finding, Observations, build_findings, name_obstacle
@@ -18,7 +19,7 @@ from exporter.diagnosis.waits.database import find_obstacle
 from exporter.diagnosis.waits.waiting import Waiting
 from exporter.metrics.catalogue.api import object_limits, waits
 from exporter.metrics.family import Family, Labels
-from exporter.metrics.reading import Change, Memory, Reading
+from exporter.metrics.reading import Change, Memory, Reading, do_nothing
 from exporter.sources.airflow.api.details import event_logs
 from exporter.sources.airflow.limit_tables import build_limit_tables
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
@@ -77,8 +78,11 @@ class WaitsReader(ApiReader):
         self._observer = Observer(shared, asks, self._questions, memory, complete=complete)
         self._clock = clock
         self._ready = ReadyTasks()
-        self._last: float | None = None
+        self._looked: float | None = None
+        """When the newest reading was diagnosed first."""
         self._seen = 0.0
+        self._counted: float | None = None
+        """When the newest reading whose seconds were written was diagnosed first."""
         self._position = shared.ended_tries.position
         self._counts: dict[Family, Counts] = {}
         """What waited at the last reading."""
@@ -99,7 +103,7 @@ class WaitsReader(ApiReader):
         if self._is_stale():
             nothing: dict[Family, dict[Labels, float]] = {family: {} for family in self.families}
             return Reading(nothing, notes=["active task instances have not been read for a while"])
-        is_new = self._last is None or self._shared.tasks_read_at != self._seen
+        is_new = self._looked is None or self._shared.tasks_read_at != self._seen
         self._questions.begin()
         waiting = explain_with_task_limits(situation, self._questions, self._asks)
         more = name_obstacle(self._observer.observe(situation, waiting, is_new=is_new), situation)
@@ -107,16 +111,19 @@ class WaitsReader(ApiReader):
         self._shared.directory.record_findings(situation.now, findings)
         if is_new and self._shared.events is not None:
             self._note_tries(waiting, situation.now)
-        changes = list(self._add_seconds(waiting, findings))
+        if is_new:
+            self._looked, self._seen = self._clock(), situation.now
+        counts = count_waiting(waiting, findings)
         note = f"{len(waiting.tasks)} task instances and {len(waiting.runs)} runs wait, {len(findings)} findings"
         tables = {**wait_tables(waiting, findings, more), **build_limit_tables(findings)}
         return Reading(
             tables,
-            changes=changes,
+            changes=list(self._add_seconds(counts)) if is_new else [],
             memories=self._observer.past.write(),
             notes=[note],
             moment=situation.now,
             forget={PAST_SPACE: situation.now - PAST_RETENTION},
+            after_commit=partial(self._remember, counts) if is_new else do_nothing,
         )
 
     def _build_situation(self) -> Situation | None:
@@ -147,22 +154,21 @@ class WaitsReader(ApiReader):
 
     def _is_stale(self) -> bool:
         """Whether the newest reading was diagnosed long ago: the reader of task instances fails."""
-        is_new = self._last is None or self._shared.tasks_read_at != self._seen
-        return not is_new and self._clock() - (self._last or 0.0) > max(MAX_STALE_SECONDS, 4 * self.interval)
+        is_new = self._looked is None or self._shared.tasks_read_at != self._seen
+        return not is_new and self._clock() - (self._looked or 0.0) > max(MAX_STALE_SECONDS, 4 * self.interval)
 
-    def _add_seconds(self, waiting: Waiting, findings: Sequence[Finding]) -> Iterator[Change]:
-        """The counters of seconds waited since the last reading; nothing where no new one was read."""
-        now, newest = self._clock(), self._shared.tasks_read_at
-        if self._last is not None and newest == self._seen:
-            return
-        step = 0.0 if self._last is None else now - self._last
-        self._last, self._seen = now, newest
-        before, self._counts = self._counts, count_waiting(waiting, findings)
+    def _add_seconds(self, counts: Mapping[Family, Counts]) -> Iterator[Change]:
+        """The counters of seconds waited since the last reading that was counted."""
+        step = 0.0 if self._counted is None else self._clock() - self._counted
         usual = USUAL_STEP_INTERVALS * max(self.interval, 1.0)
-        for family, counts in self._counts.items():
-            for labels, seconds in count_waited(before.get(family, {}), counts, step, usual).items():
+        for family, found in counts.items():
+            for labels, seconds in count_waited(self._counts.get(family, {}), found, step, usual).items():
                 if seconds:
                     yield Change(family, labels, seconds)
+
+    def _remember(self, counts: dict[Family, Counts]) -> None:
+        """What was counted. Seconds that could not be written are counted by the next reading."""
+        self._counted, self._counts = self._looked, counts
 
 
 def count_waiting(waiting: Waiting, findings: Sequence[Finding]) -> dict[Family, Counts]:

@@ -53,9 +53,16 @@ def sum_seconds(reading: Reading, family: Family) -> float:
     return sum(change.value for change in reading.changes if change.family is family)
 
 
+def read(reader: WaitsReader) -> Reading:
+    """As the supervisor does: what was read is committed."""
+    reading = reader.read()
+    reading.after_commit()
+    return reading
+
+
 def test_before_anything_was_read_it_says_so_and_exposes_nothing() -> None:
     reader, *_ = make_reader()
-    reading = reader.read()
+    reading = read(reader)
     assert not reading.tables
     assert reading.notes == ["active task instances were not read yet"]
 
@@ -63,7 +70,7 @@ def test_before_anything_was_read_it_says_so_and_exposes_nothing() -> None:
 def test_waiting_task_instances_are_counted_by_reason_and_object() -> None:
     reader, shared, _ = make_reader()
     show(shared)
-    tables = reader.read().tables
+    tables = read(reader).tables
     assert tables[waits.WAITING_TASKS] == {("orders", "pool"): 2}
     assert tables[waits.OBJECT_WAITING] == {("pool", "default_pool"): 2}
     assert tables[waits.OBJECT_WAITING_SINCE] == {("pool", "default_pool"): NOW - 30}
@@ -74,10 +81,10 @@ def test_waiting_task_instances_are_counted_by_reason_and_object() -> None:
 def test_seconds_waited_are_those_between_two_readings() -> None:
     reader, shared, clock = make_reader()
     show(shared)
-    assert sum_seconds(reader.read(), waits.WAITED_SECONDS) == 0
+    assert sum_seconds(read(reader), waits.WAITED_SECONDS) == 0
     clock.now += 10
     show(shared, NOW + 10)
-    reading = reader.read()
+    reading = read(reader)
     assert sum_seconds(reading, waits.WAITED_SECONDS) == 20
     assert sum_seconds(reading, waits.OBJECT_WAITED_SECONDS) == 20
 
@@ -85,31 +92,43 @@ def test_seconds_waited_are_those_between_two_readings() -> None:
 def test_a_reading_that_is_not_new_adds_nothing_and_its_time_counts_once_the_next_comes() -> None:
     reader, shared, clock = make_reader()
     show(shared)
-    reader.read()
+    read(reader)
     clock.now += 10
-    assert sum_seconds(reader.read(), waits.WAITED_SECONDS) == 0
+    assert sum_seconds(read(reader), waits.WAITED_SECONDS) == 0
     clock.now += 10
     show(shared, NOW + 20)
-    assert sum_seconds(reader.read(), waits.WAITED_SECONDS) == 40
+    assert sum_seconds(read(reader), waits.WAITED_SECONDS) == 40
+
+
+def test_seconds_that_could_not_be_written_are_counted_by_the_next_reading() -> None:
+    reader, shared, clock = make_reader()
+    show(shared)
+    read(reader)
+    clock.now += 10
+    show(shared, NOW + 10)
+    reader.read()  # Its commit fails.
+    clock.now += 10
+    show(shared, NOW + 20)
+    assert sum_seconds(read(reader), waits.WAITED_SECONDS) == 40
 
 
 def test_of_an_hour_without_readings_a_quarter_counts_for_what_waited_at_both_ends() -> None:
     reader, shared, clock = make_reader()
     show(shared)
-    reader.read()
+    read(reader)
     clock.now += 3_600
     show(shared, NOW + 3_600)
-    assert sum_seconds(reader.read(), waits.WAITED_SECONDS) == 2 * MAX_GAP_SECONDS
+    assert sum_seconds(read(reader), waits.WAITED_SECONDS) == 2 * MAX_GAP_SECONDS
 
 
 def test_what_waits_only_after_a_gap_did_not_wait_through_it() -> None:
     reader, shared, clock = make_reader()
     show(shared)
     shared.active_tasks = [task("running")]
-    reader.read()
+    read(reader)
     clock.now += 3_600
     show(shared, NOW + 3_600)
-    assert sum_seconds(reader.read(), waits.WAITED_SECONDS) == 0
+    assert sum_seconds(read(reader), waits.WAITED_SECONDS) == 0
 
 
 def make_unexplained(shared: AirflowState, *names: str, since: float = NOW - 60) -> None:
@@ -128,12 +147,12 @@ def test_a_task_that_nothing_explains_is_asked_for_and_stopped_by_its_own_limit(
 
     reader, shared, clock = make_reader(read_unmet)
     make_unexplained(shared, "limited")
-    assert reader.read().tables[waits.WAITING_TASKS] == {("orders", "max_active_tis"): 1}
-    reader.read()
+    assert read(reader).tables[waits.WAITING_TASKS] == {("orders", "max_active_tis"): 1}
+    read(reader)
     assert asked == [("orders", "r1", "limited", -1)], "an answer holds for a while"
     clock.now += ANSWER_LIFETIME
     shared.tasks_read_at += ANSWER_LIFETIME
-    reader.read()
+    read(reader)
     assert len(asked) == 2
 
 
@@ -144,7 +163,7 @@ def test_what_the_limit_of_a_task_stops_takes_no_room_from_others() -> None:
     held = [task("running", "limited", map_index=number) for number in range(2)]
     more = [task("scheduled", "limited", map_index=number, scheduled_when=NOW - 60) for number in range(2, 40)]
     shared.active_tasks = [*held, *more, *(shared.active_tasks or ())]
-    assert reader.read().tables[waits.WAITING_TASKS] == {
+    assert read(reader).tables[waits.WAITING_TASKS] == {
         ("orders", "max_active_tis"): 38,
         ("orders", "scheduler"): 1,
     }
@@ -153,7 +172,7 @@ def test_what_the_limit_of_a_task_stops_takes_no_room_from_others() -> None:
 def test_other_unmet_dependencies_are_not_limits_of_the_task() -> None:
     reader, shared, _ = make_reader(lambda *_: ["Pool Slots Available", "Task Instance Slots Available"])
     make_unexplained(shared, "a")
-    assert reader.read().tables[waits.WAITING_TASKS] == {("orders", "scheduler"): 1}
+    assert read(reader).tables[waits.WAITING_TASKS] == {("orders", "scheduler"): 1}
 
 
 def test_what_was_just_scheduled_is_not_asked_for() -> None:
@@ -165,7 +184,7 @@ def test_what_was_just_scheduled_is_not_asked_for() -> None:
 
     reader, shared, _ = make_reader(read_unmet)
     make_unexplained(shared, "fresh", since=NOW - 1)
-    reader.read()
+    read(reader)
     assert asked == []
 
 
@@ -178,9 +197,9 @@ def test_only_a_few_tasks_are_asked_for_in_one_reading_and_the_others_in_the_nex
 
     reader, shared, _ = make_reader(read_unmet)
     make_unexplained(shared, *(f"t{number}" for number in range(8)))
-    reader.read()
+    read(reader)
     assert len(asked) == MAX_QUERIES_PER_READING
-    reader.read()
+    read(reader)
     assert asked == [f"t{number}" for number in range(8)]
 
 
@@ -190,16 +209,16 @@ def test_an_error_about_one_task_fails_nothing() -> None:
 
     reader, shared, _ = make_reader(read_unmet)
     make_unexplained(shared, "a")
-    assert reader.read().tables[waits.WAITING_TASKS] == {("orders", "scheduler"): 1}
+    assert read(reader).tables[waits.WAITING_TASKS] == {("orders", "scheduler"): 1}
 
 
 def test_a_reading_that_is_long_past_says_nothing_of_what_waits() -> None:
     reader, shared, clock = make_reader()
     show(shared)
-    reader.read()
+    read(reader)
     clock.now += MAX_STALE_SECONDS + 1
-    tables = reader.read().tables
+    tables = read(reader).tables
     assert tables[waits.WAITING_TASKS] == {}
     assert tables[waits.OBJECT_WAITING] == {}
     show(shared, NOW + 400)
-    assert reader.read().tables[waits.WAITING_TASKS] == {("orders", "pool"): 2}
+    assert read(reader).tables[waits.WAITING_TASKS] == {("orders", "pool"): 2}
