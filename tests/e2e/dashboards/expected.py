@@ -75,6 +75,7 @@ EMPTY: Mapping[str, str] = {
     "alert AirflowTasksFailing: airflow_dag:task_tries_failed_by_class:mean1w": "recorded at whole hours",
     "alert AirflowTasksFailingInManyDags: airflow:task_tries_failed_by_class:mean1w": "recorded at whole hours",
     "rule airflow_object:waiting_dag_runs": NOT_BLOCKED,
+    "airflow-database: Longest transaction by component": "no transaction was open when the database was read",
     "rule airflow:sensors_hold_slots": "sensors do not hold half of all slots",
     "rule airflow:machines_full": "the machine has CPU and memory to spare",
     "airflow-database: Who blocks whom": NO_LOCKS,
