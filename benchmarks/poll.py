@@ -51,7 +51,7 @@ class Bench:
         self.result = Result(airflow.version, scale.task_instances)
 
     def note_idle(self) -> None:
-        """Note what Airflow spent since the last call, while nobody asked it anything."""
+        """Note what Airflow spent since the last call, while nothing asked it anything."""
         self.result.idle = self._take().spent
 
     def start(self, interval: float) -> None:
@@ -122,7 +122,7 @@ def measure(version: str, given: argparse.Namespace) -> list[Result]:
         if given.peer:
             scrape_peers(at_work, given.interval, PEER_SCRAPES + 1)
         for bench in at_work:
-            bench.result.peer = bench.result.peer[1:]
+            bench.result.peer, bench.result.peer_seconds = bench.result.peer[1:], bench.result.peer_seconds[1:]
             bench.start(given.interval)
         say(
             f"Airflow {version}: {given.warm_up:.0f} s to warm up, then {given.cycles} cycles of {given.interval:.0f} s"
