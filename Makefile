@@ -88,7 +88,7 @@ e2e-database-alerts: $(VENV)/.dev ## real causes fire the metadata database's al
 	$(BIN)/python -m pytest tests/e2e/database -m e2e -n 0 -rP -v $(PYTEST_ARGS)
 
 .PHONY: e2e-diagnosis
-e2e-diagnosis: $(VENV)/.dev ## faults in real Airflows, each named with cause and knob (E2E_FAULTS=today: a quarter); reasons compared with the schedulers
+e2e-diagnosis: $(VENV)/.dev ## faults in real Airflows, each named with cause and knob (E2E_FAULTS=today: a third); reasons compared with the schedulers
 	$(BIN)/python -m pytest tests/e2e/diagnosis -m e2e -v -s $(PYTEST_ARGS)
 
 .PHONY: charts

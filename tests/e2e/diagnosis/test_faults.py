@@ -4,7 +4,7 @@ Before, while an Airflow is healthy, nothing may be named.
 
     AIRFLOW_VERSIONS="3.3.2 2.11.2" python -m pytest tests/e2e/diagnosis/test_faults.py -m e2e -s
 
-HEALTHY=60m lets it be healthy for an hour. E2E_FAULTS=today takes a quarter of the faults, another one each day,
+HEALTHY=60m lets it be healthy for an hour. E2E_FAULTS=today takes a third of the faults, another one each day,
 E2E_FAULTS=parallelism one Airflow by its name, and E2E_FAULT_NAMES='fails|pool' some faults by theirs. Leaves its
 tables in .e2e/ (or $E2E_FOLDER). Needs PostgreSQL's server programs, redis-server, Prometheus and Alertmanager.
 """

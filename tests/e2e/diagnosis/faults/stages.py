@@ -54,15 +54,17 @@ SCENES = (
 
 
 def list_scenes(versions: Sequence[str], today: date | None = None) -> list[tuple[str, Scene]]:
-    """Every scene in every release; with a date a quarter of them, another one each day."""
+    """Every scene in every release; with a date a third of them, another one each day.
+
+    Two thirds are the long scenes of even and of odd releases, the last one is all short scenes.
+    """
     everything = [(version, scene) for version in versions for scene in SCENES]
     if today is None:
         return everything
-    quarters: list[list[tuple[str, Scene]]] = [[], [], [], []]
+    thirds: list[list[tuple[str, Scene]]] = [[], [], []]
     for version, scene in everything:
-        is_long = len(scene.acts) > 1
-        quarters[versions.index(version) % 2 + 2 * is_long].append((version, scene))
-    return quarters[today.toordinal() % len(quarters)]
+        thirds[versions.index(version) % 2 if len(scene.acts) > 1 else 2].append((version, scene))
+    return thirds[today.toordinal() % len(thirds)]
 
 
 def list_faults(scene: Scene, version: str) -> list[list[Fault]]:
