@@ -2,8 +2,9 @@
 
 Five-minute averages are noisy: tasks differ, and long ones count where they end. So they are collected in bins of
 concurrency, in which work and time are added up before they are divided; a long task then counts by its work. To the
-bins a curve with few parameters is fitted, by relative errors of which large ones count less. Blocks of two hours are
-drawn again and again (bootstrap): the middle of the knees of these draws is the answer, and their spread its range.
+bins a curve with few parameters is fitted, by relative errors of which large ones count less. Blocks of two hours, or
+shorter ones of a short time, are drawn again and again (bootstrap): the middle of the knees of these draws is the
+answer, and their spread its range.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,7 +28,9 @@ MIN_SPREAD = 2.0
 """The highest level over the lowest."""
 BIN_GROWTH = 1.2
 """Each bin above eight tasks is higher than the one below by this factor."""
-BLOCK = 2 * HOUR
+MAX_BLOCK, MIN_BLOCK = 2 * HOUR, HOUR / 4
+MIN_BLOCKS = 12
+"""Blocks into which a short time is divided at least: a draw of few long ones often lacks the low levels."""
 DRAWS = 40
 KNEES, DECLINES = 24, 16
 """Places at which the knee, and the beginning of a decline, are tried."""
@@ -97,10 +100,17 @@ class LoadCurve:
 
     def get_best(self, most: float) -> float:
         """The lowest concurrency, of at most `most`, at which throughput is as good as at its highest."""
-        levels = [1 + 0.25 * step for step in range(max(1, math.ceil(4 * (most - 1))) + 1)]
-        values = [self.get_throughput(level) for level in levels]
-        wanted = GOOD_ENOUGH * max(values)
-        return next(level for level, value in zip(levels, values, strict=True) if value >= wanted)
+        wanted = GOOD_ENOUGH * self.get_highest(most)
+        return next(level for level in list_levels(most) if self.get_throughput(level) >= wanted)
+
+    def get_highest(self, most: float) -> float:
+        """The highest throughput with at most this many running tasks."""
+        return max(map(self.get_throughput, list_levels(most)))
+
+
+def list_levels(most: float) -> list[float]:
+    """The levels of concurrency that are compared."""
+    return [1 + 0.25 * step for step in range(max(1, math.ceil(4 * (most - 1))) + 1)]
 
 
 class KneeEstimate(NamedTuple):
@@ -164,11 +174,13 @@ Blocks = Sequence[Mapping[int, Sums]]
 """For each two hours, the sums of each bin."""
 
 
-def collect_blocks(points: Iterable[LoadPoint]) -> Blocks:
+def collect_blocks(points: Sequence[LoadPoint]) -> Blocks:
     """The sums of each bin in each block."""
     blocks: dict[int, dict[int, Sums]] = defaultdict(dict)
+    begin, end = (points[0].moment, points[-1].moment) if points else (0.0, 0.0)
+    length = min(MAX_BLOCK, max(MIN_BLOCK, (end - begin) / MIN_BLOCKS))
     for point in points:
-        block, place = blocks[int(point.moment // BLOCK)], get_bin(point.running)
+        block, place = blocks[int((point.moment - begin) // length)], get_bin(point.running)
         block[place] = block.get(place, Sums()).plus(1, point.running, point.work, point.run_seconds)
     return list(blocks.values())
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
+from statistics import mean
 from typing import NamedTuple
 
 from exporter.tuning.advice import Confidence, format_bytes, format_number
 from exporter.tuning.capacity import Capacity, Room
 from exporter.tuning.knee import KneeEstimate
 from exporter.tuning.queries import EXECUTOR, RUNNING, SCHEDULERS, SLOTS, WAITED, WORKER_SLOTS
-from exporter.tuning.series import DAY, AirflowHistory, add_up, median
+from exporter.tuning.series import DAY, AirflowHistory, add_up
 
 REASONS = ("parallelism", "workers_full")
 """What tasks wait for when too few may run at once."""
@@ -19,7 +21,7 @@ WORTH = 1.2
 MIN_FULL_MOMENTS = 3
 """Moments with full slots from which the share of a slot's time in which it runs nothing is known."""
 NEAR = 1.5
-"""The share is that of moments at which at most this many times fewer or more tasks ran than is best."""
+"""The share is that of limits under which, on average, at most this many times fewer or more tasks ran than is best."""
 
 
 class TaskLoad(NamedTuple):
@@ -91,12 +93,17 @@ def measure_slots_per_task(seen: AirflowHistory, tasks: float) -> float:
     running, slots = seen.get(RUNNING), seen.get(SLOTS)
     most = get_limit(seen) if is_celery(seen) else None
     waiting = add_up(one for one in seen.list(WAITED) if one.labels.get("reason") in REASONS)
-    ratios = [
-        min(slots[moment], most or math.inf) / running[moment]
-        for moment, count in waiting.items()
-        if count >= slots.get(moment, math.inf) and tasks / NEAR <= running.get(moment, 0.0) <= tasks * NEAR
-    ]
-    return max(1.0, median(ratios)) if len(ratios) >= MIN_FULL_MOMENTS else 1.0
+    under: defaultdict[float, list[float]] = defaultdict(list)
+    for moment, count in waiting.items():
+        if moment in running and count >= slots.get(moment, math.inf):
+            under[min(slots[moment], most or math.inf)].append(running[moment])
+    near = {
+        limit: counts
+        for limit, counts in under.items()
+        if len(counts) >= MIN_FULL_MOMENTS and tasks / NEAR <= mean(counts) <= tasks * NEAR
+    }
+    taken = sum(limit * len(counts) for limit, counts in near.items())
+    return max(1.0, taken / sum(map(sum, near.values()))) if near else 1.0
 
 
 def is_celery(seen: AirflowHistory) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from exporter.tuning.advice import Recommendation, Savings, format_hours, format_number
+from exporter.tuning.knee import GOOD_ENOUGH
 from exporter.tuning.queries import (
     CPU_PER_TASK,
     HOST_CPU,
@@ -32,6 +33,8 @@ from exporter.tuning.series import HOUR, AirflowHistory
 
 WORTH_SAYING = 1.05
 """Slots that a running task takes, from which on the advice says so."""
+SAME_WORK = 0.97
+"""Share of the present throughput from which on it is the same."""
 
 
 def recommend_more(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation:
@@ -59,8 +62,9 @@ def recommend_more(load: TaskLoad, limit: float, target: LoadTarget) -> Recommen
 
 def recommend_less(load: TaskLoad, limit: float, target: LoadTarget) -> Recommendation:
     """Fewer tasks at once."""
-    value = max(1, round(target.slots))
-    lost = count_lost_seconds(load, target.tasks)
+    value = choose_fewer(load, target)
+    tasks = value / target.slots_per_task
+    lost = count_lost_seconds(load, tasks)
     savings = Savings.of_seconds(0.5 * lost, 1.2 * lost)
     return Recommendation(
         title=f"Let {value} tasks run at once instead of {limit:.0f}",
@@ -68,9 +72,9 @@ def recommend_less(load: TaskLoad, limit: float, target: LoadTarget) -> Recommen
         object="this Airflow",
         current=f"{limit:.0f}",
         value=str(value),
-        seen=[*describe(load, target), *describe_stretch(load, target.tasks)],
+        seen=[*describe(load, target), *describe_stretch(load, tasks)],
         change=describe_change(load.seen, value, limit),
-        effect=describe_less(load, target.tasks, savings),
+        effect=describe_less(load, tasks, savings),
         savings=savings,
         counter_check="Tasks that wait for something outside (sensors in mode poke, long queries) hold slots and do "
         "not use the machine: make them reschedule or deferrable first.",
@@ -79,6 +83,16 @@ def recommend_less(load: TaskLoad, limit: float, target: LoadTarget) -> Recommen
         reason=target.reason,
         queries=load.seen.show(RUNNING, WORK, STRETCH, HOST_CPU),
     )
+
+
+def choose_fewer(load: TaskLoad, target: LoadTarget) -> int:
+    """The target as a whole number: the next one where the nearest would get notably less done."""
+    value = max(1, round(target.slots))
+    if load.knee is None:
+        return value
+    curve = load.knee.curve
+    is_enough = curve.get_throughput(value / target.slots_per_task) >= GOOD_ENOUGH * curve.get_highest(load.highest)
+    return value if is_enough else value + 1
 
 
 def count_lost_seconds(load: TaskLoad, tasks: float) -> float:
@@ -95,8 +109,11 @@ def describe_less(load: TaskLoad, tasks: float, savings: Savings) -> str:
     """What fewer tasks at once bring."""
     if load.knee is None:
         return "the same work is done per second, and each task takes less time"
-    now, then = load.knee.curve.get_stretch(load.highest), load.knee.curve.get_stretch(tasks)
-    gain = f"saves {savings} of task time" if savings.most >= 0.05 else "the same work is done per second"
+    curve = load.knee.curve
+    now, then = curve.get_stretch(load.highest), curve.get_stretch(tasks)
+    kept = curve.get_throughput(tasks) / curve.get_throughput(load.highest)
+    gain = "the same work is done per second" if kept >= SAME_WORK else f"{kept:.0%} of the work is done per second"
+    gain = f"saves {savings} of task time" if savings.most >= 0.05 else gain
     return f"{gain}; at the busiest times a task takes {then:.1f} times its unloaded duration, now {now:.1f} times"
 
 

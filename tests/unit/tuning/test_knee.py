@@ -69,6 +69,20 @@ def test_without_a_knee_none_is_seen(seed: int) -> None:
     assert found.curve.get_stretch(16) == pytest.approx(1, abs=0.1)
 
 
+def test_a_few_hours_in_which_the_level_rises_give_the_curve_that_they_show() -> None:
+    """Of few long blocks most draws lacked a level: then the answer was where the next one stood."""
+    seen = [(0.86, 1.02, 15), (2.0, 1.29, 9), (3.3, 1.98, 4), (3.7, 2.07, 4), (8.0, 4.9, 8), (16.0, 9.0, 8)]
+    levels = [(running, stretch) for running, stretch, count in seen for _ in range(count)]
+    points = [
+        LoadPoint(STEP * place, running, running / stretch, running) for place, (running, stretch) in enumerate(levels)
+    ]
+    found = estimate_knee(points)
+    assert found
+    assert found.is_seen
+    assert found.best == found.curve.get_best(16) == 2.0
+    assert found.most < 3
+
+
 def test_one_level_of_concurrency_is_no_curve() -> None:
     assert estimate_knee([LoadPoint(place * STEP, 8, 4, 8) for place in range(1000)]) is None
 
