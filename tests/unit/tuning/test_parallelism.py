@@ -29,6 +29,7 @@ from exporter.tuning.queries import (
     WORKER_SLOTS,
 )
 from exporter.tuning.query import STEP
+from exporter.tuning.questions.load import measure_slots_per_task
 from exporter.tuning.questions.parallelism import agrees, answer
 from exporter.tuning.questions.parallelism_charts import draw_load
 from exporter.tuning.series import HOUR
@@ -110,6 +111,24 @@ def test_slots_in_which_tasks_start_and_end_are_added() -> None:
     one = unwrap(answer(watched.observe()).recommendations)
     assert (one.current, one.value) == ("16", "11")
     assert "a slot runs nothing while a task starts or ends in it: 11 slots run 5.7 tasks" in one.seen
+
+
+def test_what_a_slot_runs_is_an_average_over_its_limit() -> None:
+    """Of two slots mostly both run something, at times only one: two slots run 1.6 tasks."""
+    watched = watch().replace(SLOTS, 2).add(WAITED, 40, reason="parallelism")
+    watched.replace(RUNNING, repeat(2, 2, 1, 2, 1))
+    assert measure_slots_per_task(watched.observe(), 2) == pytest.approx(1.25, rel=0.01)
+
+
+def test_fewer_slots_keep_nine_tenths_of_the_throughput() -> None:
+    """From 2.2 running tasks on nothing more is done: two slots would do less than nine tenths of it."""
+    levels = (1, 1.5, 2, 2.2, 2.5, 3, 4, 8)
+    slow = [max(1.0, level / 2.3) for level in levels]
+    watched = watch().replace(RUNNING, repeat(*levels)).replace(STRETCH, repeat(*slow))
+    watched.replace(WORK, repeat(*[level / one for level, one in zip(levels, slow, strict=True)]))
+    one = unwrap(answer(watched.observe()).recommendations)
+    assert one.value == "3"
+    assert "the same work is done per second" in one.effect
 
 
 def test_slots_that_are_free_because_little_waits_are_not_taken_for_starting_tasks() -> None:
