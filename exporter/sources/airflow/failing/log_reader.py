@@ -40,6 +40,11 @@ PAUSES = {LogOutcome.TIMEOUT: 300.0, LogOutcome.FORBIDDEN: 600.0, LogOutcome.TOO
 """Seconds for which logs of the same host, DAG or task are not asked for after such an outcome."""
 MAX_PAUSES = 5_000
 """Hosts, DAGs and tasks that are remembered."""
+LOOK_AGAIN = (20.0, 60.0)
+"""Seconds after which a log that says nothing is read again: it may be uploaded after the try ended."""
+MAX_LOST = 10
+"""Tries in a row whose log never came, after which logs that are not there are looked at once. Of one in so many tries
+the log is looked at again all the same, so that it is noticed when logs come late."""
 
 
 class Verdict(NamedTuple):
@@ -91,6 +96,8 @@ class LogReader:
         """Until when (monotonic seconds) what is not asked for, and because of which outcome."""
         self._slow: dict[str, tuple[str, str]] = {}
         """The task whose log did not come in time last, by host, until one of the host comes."""
+        self._lost = 0
+        """Tries whose log did not come, since the last one whose log did."""
 
     def find_pause(self, entry: BacklogEntry) -> Verdict | None:
         """The verdict where the log is not asked for, because such logs did not come before."""
@@ -111,10 +118,25 @@ class LogReader:
         evidence = read_evidence(tail.text, self._major) if tail.outcome is LogOutcome.READ else Evidence()
         found = classify(self._memory.add_to(evidence, entry), self._rules)
         exception = evidence.chain[0].name if evidence.chain else ""
-        is_final = tail.outcome not in (LogOutcome.READ, LogOutcome.GONE) or not evidence.is_empty
+        is_final = self._is_final(entry, tail.outcome, evidence)
         if found is KILLED and self._memory.may_follow(entry):
             is_final = False
         return Verdict(found.name, tail.outcome, exception, is_final)
+
+    def _is_final(self, entry: BacklogEntry, outcome: LogOutcome, evidence: Evidence) -> bool:
+        """Whether a later look at the log would hardly show more."""
+        if outcome is LogOutcome.READ:
+            self._lost = 0
+            return not evidence.is_empty
+        if outcome is not LogOutcome.GONE:
+            return True
+        if entry.attempts:
+            self._lost += entry.attempts >= len(LOOK_AGAIN)
+            return False
+        if self._lost < MAX_LOST:
+            return False
+        self._lost += 1
+        return self._lost % MAX_LOST != 0
 
     def _pause(self, entry: BacklogEntry, outcome: LogOutcome) -> None:
         host, dag, task = list_pause_keys(entry)

@@ -31,7 +31,14 @@ from exporter.sources.airflow.failing.backlog import (
     get_task_instance_key,
     recall_backlog,
 )
-from exporter.sources.airflow.failing.log_reader import TIME_SHARE, LogBudget, LogReader, Verdict, make_read_tail
+from exporter.sources.airflow.failing.log_reader import (
+    LOOK_AGAIN,
+    TIME_SHARE,
+    LogBudget,
+    LogReader,
+    Verdict,
+    make_read_tail,
+)
 from exporter.sources.airflow.failing.memory_evidence import MemoryEvidence
 from exporter.sources.airflow.failing.recent import to_failed_tries
 from exporter.sources.airflow.failing.retry_counts import to_retry_counts
@@ -43,8 +50,6 @@ MAX_BACKLOG = 1_000
 """Failed tries that wait for their log to be read; those beyond are counted as unknown."""
 MAX_AGE = 3_600.0
 """Seconds after its end for which a failed try waits for its log to be read."""
-LOOK_AGAIN = (20.0, 60.0)
-"""Seconds after which a log that says nothing is read again: it may be uploaded after the try ended."""
 ADVICE_ORIGIN = "retries"
 """Under which name the advice on retries is recorded beside other costs."""
 

@@ -229,6 +229,31 @@ def test_a_log_that_says_nothing_yet_is_read_again_and_then_counts_as_unknown() 
     assert count(reading, failures.LOGS_READ) == {("gone",): 1}
 
 
+def lose(bench: LogBench, numbers: range) -> int:
+    """Tries whose log does not come, one every five minutes; how often a log was asked for."""
+    bench.logs.asked.clear()
+    for number in numbers:
+        for seconds in (0.0, 30.0, 100.0):
+            ended = [] if seconds else [fail("lost", number)]
+            bench.poll(*ended, now=10_000.0 + 300.0 * number + seconds)
+    return len(bench.logs.asked)
+
+
+def test_where_no_log_ever_comes_each_is_asked_for_once_and_one_in_ten_again() -> None:
+    bench = LogBench()
+    assert lose(bench, range(10)) == 30
+    assert lose(bench, range(10, 20)) == 12
+
+
+def test_as_soon_as_a_log_comes_those_that_are_not_there_yet_are_looked_at_again() -> None:
+    bench = LogBench()
+    lose(bench, range(19))
+    bench.poll(fail("late"), now=20_000.0)
+    bench.logs.fail("late", "ValueError")
+    assert count(bench.poll(now=20_030.0), failures.FAILED_BY_CLASS) == {("d", "code"): 1}
+    assert lose(bench, range(40, 41)) == 3
+
+
 @pytest.mark.parametrize(("outcome", "asked"), [("timeout", 1), ("forbidden", 1), ("too_long", 1), ("error", 3)])
 def test_what_does_not_answer_is_left_alone_for_a_while(outcome: str, asked: int) -> None:
     bench = LogBench()
