@@ -48,7 +48,7 @@ class Finding:
     dags: Counter[str] = field(default_factory=Counter)
     """What waits, by DAG."""
     groups: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """What waits, by DAG and run, where the reason concerns a DAG."""
+    """What waits, by DAG and run, where the reason concerns a DAG or a task."""
     example: tuple[str, str] = ("", "")
     """DAG and task of one of those that wait."""
     oldest: ActiveTaskInstance | None = None
@@ -59,6 +59,8 @@ class Finding:
     """The DAGs that hold most of it, with what they hold."""
     heaviest: int = 0
     """The highest priority_weight of what holds it, where that decides."""
+    task_limit: str = ""
+    """The argument of the task that limits it, where that is the reason and it is known which."""
     suggestion: str = ""
     """What to change, with a value to try."""
     blocked: int = 0
@@ -76,7 +78,7 @@ class Finding:
         self.slots += sum(row.pool_slots for row in rows)
         self.most_slots = max(self.most_slots, *(row.pool_slots for row in rows))
         self.dags.update(row.dag_id for row in rows)
-        if self.reason.object_kind == "dag":
+        if self.reason.object_kind in ("dag", "task"):
             self.groups.update((row.dag_id, row.run_id) for row in rows)
         self.example = self.example if self.example[0] else (rows[0].dag_id, rows[0].task_id)
         begun = list(map(get_since, rows))

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from exporter.diagnosis import reasons
-from exporter.diagnosis.situation import Situation
-from exporter.diagnosis.waits.usage import OCCUPYING
+from exporter.diagnosis.situation import PER_DAG, PER_RUN, Situation
+from exporter.diagnosis.waits.usage import OCCUPYING, PARKED
 from exporter.diagnosis.words import format_limit
 
 if TYPE_CHECKING:
@@ -46,11 +46,13 @@ class Holders:
         """The highest priority_weight of what holds slots of a pool."""
         self._queues: Counter[str] = Counter()
         """Running task instances by queue."""
+        limited = (*OCCUPYING, *PARKED) if situation.limits_parked_tasks else OCCUPYING
         for row in situation.tasks:
+            if row.state in limited:
+                self._task_runs[f"{row.dag_id}.{row.task_id}"][row.run_id] += 1
             if row.state in OCCUPYING:
                 self._pools[row.pool][row.dag_id] += row.pool_slots
                 self._weights[row.pool] = max(self._weights[row.pool], row.priority_weight)
-                self._task_runs[f"{row.dag_id}.{row.task_id}"][row.run_id] += 1
                 if row.state == "running" or not situation.is_local(row.executor):
                     # What the LocalExecutor of Airflow 3 has queued waits behind its slots itself.
                     self._executors[row.executor][row.dag_id] += 1
@@ -115,10 +117,18 @@ class Holders:
             finding.used = pool.running_slots + pool.queued_slots + deferred
 
     def _describe_task(self, finding: Finding) -> None:
-        """Its limit is not in the API: over all runs, or of one of them."""
+        """Its limit is not in the API: as many as there are, over all runs or of one of them."""
         runs = self._task_runs[finding.object]
+        limits = self._situation.task_limits.get(finding.example)
+        if limits is not None and limits.per_run is not None:
+            finding.task_limit = PER_RUN
+            finding.used = max(runs.values(), default=0)
+            finding.facts.append(f"at most {finding.used:g} of a run at once, {runs.total()} over all runs now")
+            return
         finding.used = runs.total()
-        if len(runs) > 1:
+        if limits is not None:
+            finding.task_limit = PER_DAG
+        elif len(runs) > 1:
             finding.facts.append(f"at most {max(runs.values())} of them are of one run")
 
     def _describe_queue(self, finding: Finding) -> None:

@@ -15,6 +15,9 @@ from exporter.diagnosis.waits.database import Obstacle
 KUBERNETES_QUEUE = "kubernetes"
 """The queue whose task instances the CeleryKubernetesExecutor of Airflow 2 runs as pods, as it is shipped."""
 
+PER_DAG, PER_RUN = "max_active_tis_per_dag", "max_active_tis_per_dagrun"
+"""The limits of a task."""
+
 
 class ActiveTaskInstance(InstanceRow, Protocol):
     """An active task instance."""

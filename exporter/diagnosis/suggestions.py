@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from exporter.diagnosis import reasons
+from exporter.diagnosis.situation import PER_DAG, PER_RUN
 from exporter.diagnosis.words import format_limit
 
 if TYPE_CHECKING:
@@ -78,8 +79,10 @@ def suggest_for_backfill(finding: Finding) -> str:
 def suggest_for_task(finding: Finding) -> str:
     """What to do about the limit of a task, which Airflow's API does not show: as many as run now, or fewer."""
     used = int(finding.used or 0)
-    most = f" above {used}, for example to {min(used + finding.tasks, used * MAX_FACTOR)}" if used else ""
-    return f"Raise max_active_tis_per_dag (or max_active_tis_per_dagrun) of task {finding.object}{most}."
+    waiting = max(finding.groups.values(), default=0) if finding.task_limit == PER_RUN else finding.tasks
+    most = f" above {used}, for example to {min(used + waiting, used * MAX_FACTOR)}" if used else ""
+    setting = finding.task_limit or f"{PER_DAG} (or {PER_RUN})"
+    return f"Raise {setting} of task {finding.object}{most}."
 
 
 def suggest_for_dag(finding: Finding) -> str:

@@ -105,7 +105,7 @@ class WaitsReader(ApiReader):
             return Reading(nothing, notes=["active task instances have not been read for a while"])
         is_new = self._looked is None or self._shared.tasks_read_at != self._seen
         self._questions.begin()
-        waiting = explain_with_task_limits(situation, self._questions, self._asks)
+        situation, waiting = explain_with_task_limits(situation, self._questions, self._asks)
         more = name_obstacle(self._observer.observe(situation, waiting, is_new=is_new), situation)
         findings = build_findings(situation, waiting, more)
         self._shared.directory.record_findings(situation.now, findings)

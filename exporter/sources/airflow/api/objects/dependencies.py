@@ -27,12 +27,21 @@ MAPPED_DEPENDENCIES = Resource(
 )
 TASK_CONCURRENCY = "Task Concurrency"
 """Airflow's name of the limits max_active_tis_per_dag and max_active_tis_per_dagrun."""
+TASK_CONCURRENCY_PER_RUN = f"{TASK_CONCURRENCY} per run"
+"""Our name of it where the limit is max_active_tis_per_dagrun. Airflow says so in its text only, in all releases."""
+PER_RUN = "per run"
 
 
 class DependencyRow(msgspec.Struct, gc=False):
-    """A dependency as sent. Its `reason` is not read: it is text for people."""
+    """A dependency as sent. Its `reason` is text for people: only the kind of a task's limit is read from it."""
 
     name: str = ""
+    reason: str | None = None
+
+    def get_name(self) -> str:
+        """Airflow's name, or that of the limit per run."""
+        is_per_run = self.name == TASK_CONCURRENCY and PER_RUN in (self.reason or "")
+        return TASK_CONCURRENCY_PER_RUN if is_per_run else self.name
 
 
 class DependenciesReply(msgspec.Struct):
@@ -51,6 +60,6 @@ def read_unmet_dependencies(api: ApiBase, dag_id: str, run_id: str, task_id: str
     if map_index >= 0:
         resource, names = MAPPED_DEPENDENCIES, {**names, "map_index": map_index}
     try:
-        return [one.name for one in DECODER.decode(api.get(resource, names)).dependencies]
+        return [one.get_name() for one in DECODER.decode(api.get(resource, names)).dependencies]
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ReaderError("bad_reply", f"dependencies of {dag_id}.{task_id}: {error}") from error

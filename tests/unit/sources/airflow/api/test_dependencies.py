@@ -14,7 +14,8 @@ from exporter.sources.airflow.api.objects.dependencies import read_unmet_depende
 REPLY = {
     "dependencies": [
         {"name": "Task Concurrency", "reason": "The max task concurrency has been reached."},
-        {"name": "Dagrun Running", "reason": "a text that is not read"},
+        {"name": "Dagrun Running", "reason": "a text that is not read, with the words per run"},
+        {"name": "Trigger Rule", "reason": None},
     ]
 }
 
@@ -37,10 +38,17 @@ def read(api: FakeApi, map_index: int = -1) -> list[str]:
 
 def test_the_names_are_read_and_not_the_texts() -> None:
     api = FakeApi(json.dumps(REPLY).encode())
-    assert read(api) == ["Task Concurrency", "Dagrun Running"]
+    assert read(api) == ["Task Concurrency", "Dagrun Running", "Trigger Rule"]
     [(path, names)] = api.asked
     assert path.endswith("/taskInstances/{task_id}/dependencies")
     assert names == {"dag_id": "orders", "dag_run_id": "r1", "task_id": "load"}
+
+
+def test_the_limit_of_a_task_in_each_run_has_a_name_of_its_own() -> None:
+    text = "The max task concurrency per run has been reached."
+    assert read(FakeApi(json.dumps({"dependencies": [{"name": "Task Concurrency", "reason": text}]}).encode())) == [
+        "Task Concurrency per run"
+    ]
 
 
 def test_a_mapped_task_instance_has_an_endpoint_with_its_index() -> None:

@@ -169,6 +169,33 @@ def test_what_the_limit_of_a_task_stops_takes_no_room_from_others() -> None:
     }
 
 
+def test_a_limit_of_each_run_does_not_stop_other_runs_and_is_named_with_its_own_value() -> None:
+    reader, shared, _ = make_reader(lambda *_: ["Task Concurrency per run"])
+    make_unexplained(shared)
+    shared.active_dag_runs = [run(), run(run_id="r2")]
+    shared.active_tasks = [
+        *(task("running", "pair", map_index=number, run_id=run_id) for number in range(2) for run_id in ("r1", "r2")),
+        *(task("scheduled", "pair", map_index=number, scheduled_when=NOW - 60) for number in range(2, 5)),
+        *(task("scheduled", "pair", map_index=number, run_id="r2", scheduled_when=NOW - 60) for number in range(2, 5)),
+        task("scheduled", "pair", run_id="r3", scheduled_when=NOW - 2),
+    ]
+    assert read(reader).tables[waits.WAITING_TASKS] == {("orders", "max_active_tis"): 6, ("orders", "scheduler"): 1}
+    assert shared.directory.diagnosis is not None
+    finding = next(one for one in shared.directory.diagnosis.findings if one.reason.name == "max_active_tis")
+    assert finding.suggestion == "Raise max_active_tis_per_dagrun of task orders.pair above 2, for example to 4."
+    assert (finding.used, finding.facts) == (2, ["at most 2 of a run at once, 4 over all runs now"])
+
+
+def test_the_limit_of_a_task_over_all_runs_is_named_as_such_and_counts_what_is_deferred() -> None:
+    reader, shared, _ = make_reader(lambda *_: ["Task Concurrency"])
+    make_unexplained(shared, "waits")
+    shared.active_tasks = [task("deferred", "waits", run_id=name) for name in "ab"] + list(shared.active_tasks or ())
+    read(reader)
+    assert shared.directory.diagnosis is not None
+    finding = next(one for one in shared.directory.diagnosis.findings if one.reason.name == "max_active_tis")
+    assert finding.suggestion == "Raise max_active_tis_per_dag of task orders.waits above 2, for example to 3."
+
+
 def test_other_unmet_dependencies_are_not_limits_of_the_task() -> None:
     reader, shared, _ = make_reader(lambda *_: ["Pool Slots Available", "Task Instance Slots Available"])
     make_unexplained(shared, "a")
