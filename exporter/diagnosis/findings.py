@@ -65,6 +65,8 @@ class Finding:
     """What to change, with a value to try."""
     blocked: int = 0
     """How many DAGs do not run."""
+    missing: int = 0
+    """How many runs are due and are not there, where that is known."""
     suspicious: int = 0
     """How many running task instances look wrong."""
     facts: list[str] = field(default_factory=list)
@@ -252,6 +254,7 @@ class _Findings:
         """Add a DAG that does not run."""
         finding = self.get(blocked.reason, blocked.object)
         finding.blocked += 1
+        finding.missing += blocked.missing
         if blocked.dag_id:
             finding.dags[blocked.dag_id] += 1
         finding.note_since(blocked.since)

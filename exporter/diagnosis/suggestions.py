@@ -159,7 +159,7 @@ def find_needed(finding: Finding) -> float | None:
         case reasons.MAX_ACTIVE_TASKS:
             return _add(finding.limit, max(finding.groups.values(), default=0))
         case reasons.MAX_ACTIVE_RUNS:
-            return _add(finding.limit, finding.runs or finding.blocked)
+            return _add(finding.limit, finding.runs + finding.missing or finding.blocked)
         case reasons.PARALLELISM:
             return _add(finding.limit, finding.tasks)
     return None

@@ -72,6 +72,8 @@ class Schedules:
     """Seconds that the last successful scheduled runs of a DAG took."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Intervals for which no run was made, among the last scheduled runs of a DAG."""
+    freed: Mapping[str, float] = field(default_factory=dict)
+    """When what held up the next run of a DAG was over: its last run ended, or it was unpaused. Unix seconds."""
     assets: Sequence[AssetState] = ()
     producer_runs: Mapping[str, ProducerRun] = field(default_factory=dict)
     """The last run of DAGs that update assets, where it failed."""
@@ -93,6 +95,8 @@ class Blocked(NamedTuple):
     """Unix seconds."""
     escalated: bool = False
     """Whether it has lasted so long that an operator should look."""
+    missing: int = 0
+    """How many runs are due and are not there; 0 where it is not known."""
 
 
 def explain_dags(schedules: Schedules) -> Iterator[Blocked]:
@@ -185,11 +189,14 @@ def explain_schedule(
         facts = [late, f"{len(active)} active runs, max_active_runs {limit}"]
         if oldest is not None:
             facts.append(f"the oldest has been running for {format_seconds(schedules.now - oldest)}")
-        text = f"Raise max_active_runs of {dag_id} from {limit}, or end or shorten the runs that hold it."
-        return Blocked(dag_id, reasons.MAX_ACTIVE_RUNS, dag_id, facts, text, due)
+        missing = int(overdue // period) + 1 if period else 0
+        return Blocked(dag_id, reasons.MAX_ACTIVE_RUNS, dag_id, facts, "", due, missing=missing)
+    # A DAG that catches up, or was paused, is late for longer than its next run could have been made.
+    free_for = min(overdue, schedules.now - schedules.freed.get(dag_id, 0.0))
+    if free_for <= GRACE_SECONDS:
+        return None
     text = "See whether the scheduler lives and keeps up (its log, its loop)."
-    escalated = overdue > LONG_OVERDUE_SECONDS
-    return Blocked(dag_id, reasons.SCHEDULER, dag_id, [late], text, due, escalated)
+    return Blocked(dag_id, reasons.SCHEDULER, dag_id, [late], text, due, free_for > LONG_OVERDUE_SECONDS)
 
 
 def get_due(

@@ -86,6 +86,23 @@ def test_a_run_that_is_due_and_held_up_by_no_limit_waits_for_the_scheduler() -> 
     assert explain(dag(next_run=NOW - 700))[0].escalated
 
 
+def test_a_dag_that_catches_up_waits_for_no_scheduler_between_two_runs() -> None:
+    late = dag(next_run=NOW - 90_000)
+    assert explain(late, freed={"orders": NOW - 5}) == []
+    [found] = explain(late, freed={"orders": NOW - 300})
+    assert (found.reason.name, found.facts, found.escalated) == ("scheduler", ["a run was due 25 h ago"], False)
+
+
+def test_a_dag_that_catches_up_is_held_up_by_its_limit_with_a_value_to_try() -> None:
+    known = {"periods": {"orders": 3_600.0}, "durations": {"orders": [20.0, 20.0]}}
+    found = explain(dag(next_run=NOW - 9_000), runs=[run(start_date=NOW - 10)], **known)
+    given = situation(runs=[run()], dags={"orders": dag()})
+    [finding] = build_findings(given, Waiting([], []), Observations(blocked=found))
+    assert finding.suggestion == (
+        "Raise max_active_runs of orders from 1 to 2 (4 would take everything that waits now), or shorten its runs."
+    )
+
+
 def test_a_run_that_is_due_while_a_manual_run_holds_max_active_runs() -> None:
     holder = run(run_type="manual", start_date=NOW - 900)
     [found] = explain(dag(next_run=NOW - 200), runs=[holder], periods={"orders": 300.0})

@@ -35,6 +35,8 @@ class DagFacts:
         self._seen: Mapping[str, Dag] | None = None
         self._listed_at = 0.0
         """When the DAGs were listed, in Unix seconds by Airflow's clock."""
+        self._unpaused: dict[str, float] = {}
+        """When a DAG that had been paused or unknown was first listed as one that may run, in Unix seconds."""
 
     def gather(self, now: float) -> Schedules | None:
         """What is known at a time (Unix seconds); None before the DAGs were listed."""
@@ -42,6 +44,7 @@ class DagFacts:
         if shared.dags is None:
             return None
         if shared.dags is not self._seen:
+            self._note_unpaused(self._seen, shared.dags, now)
             self._seen, self._listed_at = shared.dags, now
         self._runs.take(shared.ended_runs, shared.active_dag_runs, shared.dags)
         return Schedules(
@@ -54,10 +57,26 @@ class DagFacts:
             newest=self._runs.newest,
             durations=self._runs.get_durations(),
             skipped=self._runs.count_skipped(),
+            freed=self._find_freed(shared.dags),
             assets=shared.assets,
             producer_runs=self._find_failed_producers(shared.dags),
             complete=self._complete,
         )
+
+    def _note_unpaused(self, before: Mapping[str, Dag] | None, dags: Mapping[str, Dag], now: float) -> None:
+        if before is not None:
+            opened = (dag_id for dag_id, dag in dags.items() if not dag.is_paused and is_closed(before.get(dag_id)))
+            self._unpaused = {dag_id: when for dag_id, when in self._unpaused.items() if dag_id in dags}
+            self._unpaused.update(dict.fromkeys(opened, now))
+
+    def _find_freed(self, dags: Mapping[str, Dag]) -> dict[str, float]:
+        """When what held up the next run of a DAG was over: its last run ended, or it was unpaused."""
+        ended = {dag_id: one.last_end for dag_id, one in self._shared.histories.items() if one.last_end is not None}
+        return {
+            dag_id: max(ended.get(dag_id, 0.0), self._unpaused.get(dag_id, 0.0))
+            for dag_id in dags
+            if dag_id in ended or dag_id in self._unpaused
+        }
 
     def _find_auto_paused(self, dags: Mapping[str, Dag]) -> dict[str, AutoPause]:
         """The DAGs that the scheduler paused."""
@@ -110,3 +129,8 @@ class DagFacts:
                 failed = run.state == "failed" and run.start_date is not None
                 return ProducerRun(run.run_id, run.start_date or 0.0, run.end_date) if failed else None
         return None
+
+
+def is_closed(dag: Dag | None) -> bool:
+    """Whether a DAG may not run: it is paused, or Airflow does not find it."""
+    return dag is None or dag.is_paused or dag.is_stale

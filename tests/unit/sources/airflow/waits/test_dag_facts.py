@@ -90,6 +90,15 @@ def test_a_dag_that_is_paused_again_is_asked_for_again() -> None:
     assert airflow.asked == ["orders", "orders"]
 
 
+def test_the_next_run_of_a_dag_is_free_since_its_last_run_ended_or_it_was_unpaused() -> None:
+    airflow = Airflow()
+    airflow.show(paused(), Dag(dag_id="ran"), Dag(dag_id="never_ran"))
+    airflow.shared.histories = {"ran": DagHistory(last_state="success", last_end=NOW - 5)}
+    assert airflow.gather().freed == {"ran": NOW - 5}
+    airflow.show(paused(is_paused=False), Dag(dag_id="ran"), Dag(dag_id="new"))
+    assert airflow.gather(NOW + 60).freed == {"orders": NOW + 60, "ran": NOW - 5, "new": NOW + 60}
+
+
 def test_few_dags_are_asked_for_in_one_reading() -> None:
     airflow = Airflow()
     airflow.show(*(paused(f"d{number}") for number in range(12)))
