@@ -59,6 +59,8 @@ class Finding:
     """The DAGs that hold most of it, with what they hold."""
     heaviest: int = 0
     """The highest priority_weight of what holds it, where that decides."""
+    deferred: int = 0
+    """Slots of the pool that deferred task instances hold."""
     task_limit: str = ""
     """The argument of the task that limits it, where that is the reason and it is known which."""
     suggestion: str = ""

@@ -42,6 +42,8 @@ class Holders:
         self._runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._backfills: Counter[str] = Counter()
         self._groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._deferred: Counter[str] = Counter()
+        """Slots that deferred task instances hold, by pool: of those that count them (include_deferred)."""
         self._weights: defaultdict[str, int] = defaultdict(int)
         """The highest priority_weight of what holds slots of a pool."""
         self._queues: Counter[str] = Counter()
@@ -60,6 +62,7 @@ class Holders:
                 self._queues[row.queue] += row.state == "running"
             elif row.state == "deferred" and row.pool in pools and pools[row.pool].include_deferred:
                 self._pools[row.pool][row.dag_id] += row.pool_slots
+                self._deferred[row.pool] += row.pool_slots
         for run in situation.runs:
             if run.state == "running" and run.run_type == "backfill":
                 self._backfills[run.dag_id] += 1
@@ -107,6 +110,9 @@ class Holders:
         pool = (self._situation.pools or {}).get(finding.object)
         finding.limit = None if pool is None else math.inf if pool.slots < 0 else pool.slots
         self._hold(finding, self._pools[finding.object])
+        finding.deferred = self._deferred[finding.object]
+        if finding.deferred:
+            finding.facts.append(f"deferred task instances hold {finding.deferred} of these slots (include_deferred)")
         if finding.reason is reasons.PRIORITY and finding.oldest is not None:
             finding.heaviest = self._weights[finding.object]
             finding.facts.append(

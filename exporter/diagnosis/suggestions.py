@@ -55,6 +55,8 @@ def suggest_for_pool(finding: Finding) -> str:
             has = format_limit(finding.limit)
             return f"Give pool {name} at least {least} (it has {has}), or lower pool_slots of {task}."
     other = "" if finding.reason is reasons.POOL else f", or priority_weight of {task} above {finding.heaviest}"
+    if finding.deferred:
+        other += ", or switch off its include_deferred if what is deferred needs no slot"
     return f"Raise the slots of pool {name} {describe_raise(finding)}{other}."
 
 

@@ -61,6 +61,11 @@ def test_deferred_tasks_of_a_pool_that_counts_them_are_among_its_holders() -> No
     rows = [task("deferred", name, dag_id="waits", pool="narrow") for name in "ab"]
     finding = find(situation(*rows, task("scheduled", "late", pool="narrow"), pools=pools))[0]
     assert (finding.reason.name, finding.used, finding.holders) == ("pool", 2, [("waits", 2)])
+    assert finding.facts == ["deferred task instances hold 2 of these slots (include_deferred)"]
+    assert finding.suggestion == (
+        "Raise the slots of pool narrow from 2 to 3, "
+        "or switch off its include_deferred if what is deferred needs no slot."
+    )
     not_counted = find(
         situation(
             *rows,
