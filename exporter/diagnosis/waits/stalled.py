@@ -1,12 +1,14 @@
 """Runs that are running while none of their task instances is active: what keeps the next task from being scheduled.
 
 The lists do not say it. A task without a state before which no other task without a state comes is the one to ask
-about; Airflow then names the dependency that the task does not meet.
+about; Airflow then names the dependency that the task does not meet. A task that waits for the run before may do so
+beside other tasks of its run that go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,6 +24,8 @@ EXPECTED = frozenset({"Task Instance State"})
 ACTIVE = ("queued", "running")
 PASSED = ("success", "skipped")
 """States that the task instance of the run before must have for depends_on_past."""
+LOST = ("failed", "upstream_failed")
+"""States that it does not leave by itself."""
 NOT_THERE = "missing"
 """Said of a task that the run before does not have."""
 DATES = frozenset({"Logical Date", "Execution Date"})
@@ -60,10 +64,20 @@ class Stall:
     """Airflow's names of checks that the task does not pass, where they are no reason of ours."""
     since: float | None = None
     """Since when nothing of it has been seen active, in Unix seconds."""
+    others_go_on: bool = False
+    """Whether other task instances of the run are active."""
+
+    @property
+    def is_past_lost(self) -> bool:
+        """Whether what it waits for in the run before has ended without success, so that waiting does not help."""
+        return self.there in LOST or any(state in LOST for _, state in self.blockers)
 
     def list_facts(self) -> list[str]:
         """The evidence, one sentence each."""
-        facts = [f"run {self.run.run_id}: no task instance is active"]
+        what = (
+            f"task {self.task_id} has no state yet, others go on" if self.others_go_on else "no task instance is active"
+        )
+        facts = [f"run {self.run.run_id}: {what}"]
         if self.predecessor:
             facts.append(f"the run before it, {self.predecessor}, is {self.predecessor_state}")
         if self.there:
@@ -109,6 +123,35 @@ def list_stalled(situation: Situation) -> list[ActiveDagRun]:
     """The runs that are running with no active task instance."""
     active = {(row.dag_id, row.run_id) for row in situation.tasks}
     return [run for run in situation.runs if run.state == "running" and (run.dag_id, run.run_id) not in active]
+
+
+def list_beside(situation: Situation, may_be_lost: Callable[[str], bool]) -> list[ActiveDagRun]:
+    """The runs with active task instances, of which another task may wait for the run before.
+
+    That one has failed, or it is running too: `may_be_lost` says of a DAG whether its last run failed.
+    """
+    active = {(row.dag_id, row.run_id) for row in situation.tasks}
+    running = [run for run in situation.runs if run.state == "running"]
+    counts = Counter(run.dag_id for run in running)
+    return [
+        run
+        for run in running
+        if (run.dag_id, run.run_id) in active and (counts[run.dag_id] > 1 or may_be_lost(run.dag_id))
+    ]
+
+
+def choose_waiting_for_past(
+    dependents: Collection[str], upstream: Mapping[str, Collection[str]], states: Mapping[str, str | None]
+) -> str:
+    """A task without a state, of those that wait for the run before, before which all tasks have passed; else empty.
+
+    `states` are those of a run's tasks, of a mapped one that of any instance.
+    """
+    for name in sorted(dependents):
+        is_waiting = name in states and states[name] is None
+        if is_waiting and all(states.get(before) in PASSED for before in upstream.get(name, ())):
+            return name
+    return ""
 
 
 def choose_next(upstream: Mapping[str, Collection[str]], waiting: Collection[str]) -> str:
@@ -174,6 +217,7 @@ def drop_waits_for_work(stalls: Sequence[Stall]) -> list[Stall]:
             for one in kept
             if one.reason is not reasons.PAST
             or one.predecessor_state not in ACTIVE
+            or one.is_past_lost
             or (one.run.dag_id, one.predecessor) in stuck
         ]
         if len(left) == len(kept):

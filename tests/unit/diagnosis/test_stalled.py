@@ -10,11 +10,13 @@ from exporter.diagnosis.waits.stalled import (
     LONG_STALL_SECONDS,
     Stall,
     choose_next,
+    choose_waiting_for_past,
     drop_waits_for_work,
     explain_past,
     explain_stall,
     find_predecessor,
     find_states,
+    list_beside,
     list_stalled,
 )
 from exporter.diagnosis.waits.waiting import Waiting
@@ -54,6 +56,31 @@ def test_a_run_that_waits_for_one_that_works_is_no_stall_but_one_behind_it_is() 
     assert drop_waits_for_work([after_work, behind]) == []
     after_failure = Stall(run(run_id="r2"), reasons.PAST, "t", "r1", "failed")
     assert drop_waits_for_work([after_failure, behind]) == [after_failure, behind]
+
+
+def test_a_run_before_that_works_does_not_help_once_its_task_has_failed() -> None:
+    lost = Stall(run(run_id="r2"), reasons.PAST, "t", "r1", "running", there="failed")
+    downstream = Stall(
+        run(run_id="r2"), reasons.PAST, "t", "r1", "running", there="success", blockers=[("u", "failed")]
+    )
+    works = Stall(run(run_id="r2"), reasons.PAST, "t", "r1", "running", there="success", blockers=[("u", "running")])
+    assert drop_waits_for_work([lost, downstream, works]) == [lost, downstream]
+
+
+def test_of_runs_that_go_on_those_count_whose_run_before_may_have_failed() -> None:
+    rows = [task("running", dag_id=name, run_id=run_id) for name in "ab" for run_id in ("r1", "r2")]
+    runs = [run(dag_id="a"), run(dag_id="a", run_id="r2"), run(dag_id="b"), run(dag_id="c")]
+    given = situation(*rows, runs=runs)
+    assert [(one.dag_id, one.run_id) for one in list_beside(given, lambda _: False)] == [("a", "r1"), ("a", "r2")]
+    assert [one.dag_id for one in list_beside(given, lambda name: name == "b")] == ["a", "a", "b"]
+
+
+def test_the_task_that_may_wait_for_the_run_before_is_one_that_nothing_else_holds_up() -> None:
+    upstream = {"c": ["a", "b"]}
+    assert choose_waiting_for_past(["c"], upstream, {"a": "success", "b": "skipped", "c": None}) == "c"
+    assert choose_waiting_for_past(["c"], upstream, {"a": "success", "b": "running", "c": None}) == ""
+    assert choose_waiting_for_past(["c"], upstream, {"a": "success", "b": "success", "c": "running"}) == ""
+    assert choose_waiting_for_past(["gone"], upstream, {}) == ""
 
 
 def test_the_finding_names_task_run_and_what_to_do() -> None:

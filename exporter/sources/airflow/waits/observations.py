@@ -39,7 +39,7 @@ class Observer:
         self._shared = shared
         self._asks = asks
         self._questions = questions
-        self._stalled = StalledRuns(questions, asks)
+        self._stalled = StalledRuns(questions, asks, self._has_failed)
         self._dags = DagFacts(questions, asks, shared, complete=complete)
         self.past = TaskPast(memory, shared.directory)
         """What tasks took in the past."""
@@ -60,6 +60,11 @@ class Observer:
             suspicions=self._find_suspicious(situation, waiting, external, is_new=is_new),
             parked=self._describe_parked(situation, checks, external),
         )
+
+    def _has_failed(self, dag_id: str) -> bool:
+        """Whether the last run of a DAG failed."""
+        history = self._shared.histories.get(dag_id)
+        return history is not None and history.last_state == "failed"
 
     def _find_suspicious(
         self, situation: Situation, waiting: Waiting, external: ExternalWaits, *, is_new: bool

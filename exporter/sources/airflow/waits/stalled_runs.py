@@ -1,8 +1,8 @@
-"""Runs in which nothing is active: asks Airflow why the next task is not scheduled."""
+"""Runs in which nothing is active, or one task waits for the run before: asks Airflow why it is not scheduled."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,11 +11,13 @@ from exporter.diagnosis.situation import ActiveDagRun, Situation
 from exporter.diagnosis.waits.stalled import (
     Stall,
     choose_next,
+    choose_waiting_for_past,
     drop_waits_for_work,
     explain_past,
     explain_stall,
     find_predecessor,
     find_states,
+    list_beside,
     list_stalled,
 )
 from exporter.sources.airflow.api.details.dag_tasks import list_upstream
@@ -26,6 +28,10 @@ RUN_LIFETIME = 120.0
 """Seconds for which it holds why a run does not go on."""
 MAX_RUNS_PER_READING = 4
 """Runs that are asked about in one reading; each takes up to five questions."""
+BESIDE_LIFETIME = 600.0
+"""Seconds for which it holds whether a task of a run that goes on waits for the run before."""
+MAX_BESIDE_PER_READING = 2
+"""Such runs that are asked about in one reading."""
 MIN_RUN_SECONDS = 60.0
 """At the first reading, a run in which nothing is active counts if it started this long ago."""
 
@@ -36,9 +42,13 @@ RunKey = tuple[str, str]
 class StalledRuns:
     """Remembers since when nothing is active in a run, and explains those that two readings have found so."""
 
-    def __init__(self, questions: QuestionBudget, asks: Asks) -> None:
+    def __init__(
+        self, questions: QuestionBudget, asks: Asks, has_failed: Callable[[str], bool] = lambda _dag_id: False
+    ) -> None:
+        """`has_failed` says of a DAG whether its last run failed."""
         self._questions = questions
         self._asks = asks
+        self._has_failed = has_failed
         self._since: dict[RunKey, float] | None = None
         """When nothing of a run was seen active first, in Unix seconds; None before the first reading."""
 
@@ -55,7 +65,25 @@ class StalledRuns:
                 stall = self._explain_one(run, situation, since.get(key, situation.now))
                 if stall is not None:
                     found.append(stall)
-        return drop_waits_for_work(found)
+        return drop_waits_for_work([*found, *self._find_beside(situation)])
+
+    def _find_beside(self, situation: Situation) -> list[Stall]:
+        """Runs that go on but for a task which waits for the run before."""
+        found = []
+        for run in list_beside(situation, self._has_failed):
+            if run.start_date is None or situation.now - run.start_date < MIN_RUN_SECONDS:
+                continue
+            if any(task.waits_for_past for task in ask_tasks(self._questions, self._asks, run.dag_id)):
+                answer = self._questions.ask(
+                    "run beside its past",
+                    (run.dag_id, run.run_id),
+                    partial(self._ask_beside, run),
+                    lifetime=BESIDE_LIFETIME,
+                    at_most=MAX_BESIDE_PER_READING,
+                )
+                if answer is not None and answer.value is not None:
+                    found.append(answer.value)
+        return found
 
     def _is_lasting(self, run: ActiveDagRun, before: dict[RunKey, float] | None, key: RunKey, now: float) -> bool:
         if before is None:
@@ -97,6 +125,25 @@ class StalledRuns:
         if stall.reason is reasons.PAST:
             return self._add_predecessor(stall, next((one.downstream for one in tasks if one.task_id == task_id), ()))
         return stall
+
+    def _ask_beside(self, run: ActiveDagRun) -> Stall | None:
+        """Ask whether a task of a run waits for the run before; None where none does. Raises ReaderError."""
+        rows = self._asks.run_tasks(run.dag_id, run.run_id)
+        states = {row.task_id: row.state for row in rows}
+        tasks = {task.task_id: task for task in ask_tasks(self._questions, self._asks, run.dag_id)}
+        upstream = list_upstream(tasks.values())
+        dependents = [name for name, task in tasks.items() if task.waits_for_past]
+        task_id = choose_waiting_for_past(dependents, upstream, states)
+        if not task_id:
+            return None
+        map_index = next(row.map_index for row in rows if row.task_id == task_id)
+        unmet = self._asks.unmet(run.dag_id, run.run_id, task_id, map_index)
+        stall = explain_stall(run, task_id, (), unmet)
+        if stall.reason is not reasons.PAST:
+            return None
+        ended = [row.end_date for row in rows if row.task_id in upstream.get(task_id, ()) and row.end_date is not None]
+        stall = replace(stall, since=max(ended, default=run.start_date), others_go_on=True)
+        return self._add_predecessor(stall, tasks[task_id].downstream)
 
     def _add_predecessor(self, stall: Stall, downstream: Sequence[str]) -> Stall:
         """Add the run before, and what in it the task waits for. Raises ReaderError."""

@@ -26,9 +26,7 @@ TaskId = tuple[str, str]
 """DAG and task."""
 
 
-def explain_with_task_limits(
-    situation: Situation, questions: QuestionBudget, asks: Asks
-) -> tuple[Situation, Waiting]:
+def explain_with_task_limits(situation: Situation, questions: QuestionBudget, asks: Asks) -> tuple[Situation, Waiting]:
     """What waits, and why; where a limit of the task stops task instances, they take no room from others.
 
     The situation comes back with the limits that were found.

@@ -1,4 +1,4 @@
-"""The tasks of a DAG: which of them come before others, and how long each waits for a retry."""
+"""The tasks of a DAG: which come before others, how long each waits for a retry, which wait for the run before."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class TaskRow(msgspec.Struct):
     downstream_task_ids: list[str] | None = None
     retry_delay: DurationRow | None = None
     retry_exponential_backoff: bool | float | None = None
+    depends_on_past: bool | None = None
+    wait_for_downstream: bool | None = None
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -41,6 +43,8 @@ class Task(msgspec.Struct, frozen=True):
     """Seconds."""
     delay_grows: bool = False
     """Whether the delay grows from try to try."""
+    waits_for_past: bool = False
+    """Whether it waits for its instance in the run before (depends_on_past, wait_for_downstream)."""
 
 
 def to_task(row: TaskRow) -> Task:
@@ -51,6 +55,7 @@ def to_task(row: TaskRow) -> Task:
         tuple(row.downstream_task_ids or ()),
         None if delay is None else delay.days * 86_400 + delay.seconds + delay.microseconds / 1e6,
         bool(row.retry_exponential_backoff),
+        bool(row.depends_on_past or row.wait_for_downstream),
     )
 
 

@@ -23,7 +23,7 @@ def test_the_scheduler_s_pause_is_an_automatic_one() -> None:
 def test_tasks_name_those_after_them_and_their_delay() -> None:
     body = (RECORDED / "v2-3.3.2" / "tasks.json").read_bytes()
     found = dag_tasks.ROWS.decode(body).rows
-    assert list(found) == [Task("aa_report", (), 300.0), Task("zz_load", ("aa_report",), 300.0)]
+    assert list(found) == [Task("aa_report", (), 300.0), Task("zz_load", ("aa_report",), 300.0, waits_for_past=True)]
     assert list_upstream(found) == {"aa_report": frozenset({"zz_load"})}
 
 

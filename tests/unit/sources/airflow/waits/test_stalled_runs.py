@@ -27,15 +27,16 @@ class Airflow:
         self.rows = [task("success", "extract"), TaskInstance(dag_id="orders", task_id="load", run_id="r2")]
         self.rows.append(TaskInstance(dag_id="orders", task_id="a_report", run_id="r2"))
         self.questions = QuestionBudget(lambda: 0.0)
-        asks = Asks(self.read_unmet, lambda *_: Rows(self.rows), self.read_tasks, self.read_runs, lambda _: None)
-        self.reader = StalledRuns(self.questions, asks)
+        self.tasks = [Task("extract", ("load",)), Task("load", ("a_report",)), Task("a_report")]
+        self.asks = Asks(self.read_unmet, lambda *_: Rows(self.rows), self.read_tasks, self.read_runs, lambda _: None)
+        self.reader = StalledRuns(self.questions, self.asks)
 
     def read_unmet(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> Sequence[str]:
         self.asked.append((run_id, task_id))
         return self.unmet
 
     def read_tasks(self, dag_id: str) -> Sequence[Task]:
-        return [Task("extract", ("load",)), Task("load", ("a_report",)), Task("a_report")]
+        return self.tasks
 
     def read_runs(self, dag_id: str) -> Sequence[DagRun]:
         return [run("running", "r2", logical_date=2.0), run(self.before, "r1", logical_date=1.0)]
@@ -120,6 +121,33 @@ def test_a_run_with_nothing_left_to_do_waits_for_the_scheduler() -> None:
     airflow.explain(stalled())
     assert [one.reason.name for one in airflow.explain(stalled())] == ["scheduler"]
     assert airflow.asked == []
+
+
+def look_beside(airflow: Airflow, *, has_failed: bool = True, dependent: bool = True) -> list[Stall]:
+    """A run that goes on, with a task that may wait for the run before."""
+    airflow.tasks = [Task("extract", ("load",)), Task("load", waits_for_past=dependent)]
+    airflow.rows[-1] = task("running", "other", run_id="r2")
+    reader = StalledRuns(airflow.questions, airflow.asks, lambda _: has_failed)
+    airflow.questions.begin()
+    return reader.explain(
+        situation(task("running", "other", run_id="r2"), runs=[stalled(started=NOW - 90)]), is_new=True
+    )
+
+
+def test_a_task_that_waits_for_the_run_before_is_found_while_others_of_its_run_go_on() -> None:
+    airflow = Airflow()
+    airflow.rows = [task("success", "extract", end_date=NOW - 80), *airflow.rows[1:]]
+    [found] = look_beside(airflow)
+    assert (found.reason.name, found.task_id, found.predecessor, found.since) == ("past", "load", "r1", NOW - 80)
+    assert found.list_facts()[0] == "run r2: task load has no state yet, others go on"
+
+
+def test_runs_that_go_on_are_not_asked_about_where_no_past_can_hold_them_up() -> None:
+    airflow = Airflow()
+    assert look_beside(airflow, has_failed=False) == []
+    assert look_beside(airflow, dependent=False) == []
+    assert airflow.asked == []
+    assert look_beside(Airflow(["Trigger Rule"])) == []
 
 
 def test_few_runs_are_asked_about_in_one_reading() -> None:
