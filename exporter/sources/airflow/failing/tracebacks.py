@@ -10,7 +10,8 @@ from exporter.diagnosis.evidence import RaisedError
 
 START = re.compile(r"^\s*(?:\+ Exception Group )?Traceback \(most recent call last\):\s*$")
 FRAME = re.compile(r'^\s+File "(?P<file>[^"]{1,1000})", line \d+')
-RAISED = re.compile(r"^(?P<type>[A-Za-z_][\w.]{0,200})(?::\s?(?P<text>.*))?$")
+RAISED = re.compile(r"^(?P<type>[A-Za-z_](?:[\w.]|<locals>){0,200})(?::\s?(?P<text>.*))?$")
+"""The last line of a traceback. A type that is defined in a function has `<locals>` in its name."""
 LINK = re.compile(
     r"^\s*(?:The above exception was the direct cause|(?P<handled>During handling of the above exception))"
 )

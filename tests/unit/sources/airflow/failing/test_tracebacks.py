@@ -43,6 +43,18 @@ def test_a_real_chain() -> None:
     ]
 
 
+def raise_local() -> None:
+    class StockError(ValueError):
+        pass
+
+    raise StockError("below zero")
+
+
+def test_a_type_that_is_defined_in_a_function_is_read() -> None:
+    [[found]] = find_chains(format_error(raise_local))
+    assert (found.name, found.text) == ("StockError", "below zero")
+
+
 def test_what_was_being_handled_is_told_from_a_cause() -> None:
     [chain] = find_chains(format_error(raise_chain))
     assert [one.handled for one in chain] == [False, True, False]
