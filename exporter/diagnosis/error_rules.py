@@ -220,14 +220,16 @@ RULES = (
     ErrorRule(M, words="OOMKilled|oom-kill|Out of memory: Kill|MemoryError|Cannot allocate memory|std::bad_alloc|"
               "OutOfMemoryError|CUDA out of memory|exceed(?:ed|ing|s)?(?: the)?(?: physical)? memory|"
               "memory limit (?:was )?exceeded|heap out of memory|Java heap space|OOM when allocating|"
-              "cannot allocate vector|not enough memory"),
-    ErrorRule(F, words="No space left on device|Disk quota exceeded|disk (?:is )?full|ENOSPC|Read-only file system"),
+              r"cannot allocate vector|not enough memory|(?:\A|: +)out of memory\b"),
+    ErrorRule(F, words="No space left on device|Disk quota exceeded|disk (?:is )?full|ENOSPC|Read-only file system|"
+              ": Input/output error"),
     ErrorRule(K, words="heartbeat timeout|Detected (?:a )?zombie|zombie job|heartbeat.{0,60}(?:lost|missed|too old)|"
               "WorkerLostError|Worker exited prematurely|(?:killed|terminated|set) externally|externally (?:set|"
               "killed)|was evicted|shouldn't be running anymore|SIGTERM signal|[Tt]ask killed|spot interruption|"
               "preempted"),
     ErrorRule(X, words=r"Received SIGSEGV|Segmentation fault|\(core dumped\)|Fatal Python error|"
-              "Dag run already exists"),
+              r"Dag run already exists|\bpanicked at |\Apanic: |\Agoroutine \d+ \[|"
+              "(?:Compilation|Parsing) Error(?: in (?:model|test|seed|snapshot|macro))?\\b"),
     ErrorRule(N, words="connect.{0,80}: Connection timed out|ETIMEDOUT"),
     ErrorRule(T, words="AirflowTaskTimeout|execution[_ ]timeout|timed[- ]out|time-?out (?:was )?(?:expired|exceeded|"
               "reached|error|waiting|after)|(?:Read|Query|Socket|Request|Connection)Timeout|deadline exceeded|"
@@ -237,13 +239,15 @@ RULES = (
               r"Lock wait timeout|permission denied for (?:schema|table|relation|database|sequence|function|view)|"
               r"password authentication failed|authentication failed for user|(?:Access denied|Login failed) for user|"
               r"ERROR \d{4} \(\w{5}\)|Database Error in (?:model|test|seed|snapshot)|could not translate host name|"
-              "connection to server at .{1,250} failed"),
+              "connection to server at .{1,250} failed|duplicate key value|no such table|syntax error at or near|"
+              "violates (?:unique|foreign key|check|not-null|exclusion) constraint"),
     ErrorRule(N, words="Connection (?:refused|reset|aborted|closed|was closed|lost)|(?:Could|Can) ?not resolve|"
               "Name or service not known|Temporary failure in name resolution|No route to host|"
               r"network is unreachable|\bECONN\w+|\bENOTFOUND|EAI_AGAIN|NXDOMAIN|"
               "(?:Cannot|Could not|Failed to) connect to|Tunnel connection failed|Max retries exceeded with url|"
               "CERTIFICATE_VERIFY_FAILED|SSL.{0,30}(?:handshake|alert)|EOF occurred in violation of protocol|"
-              "Empty reply from server|code 407 from proxy"),
+              "Empty reply from server|code 407 from proxy|no such host|The connection to the server .{1,200} was "
+              "refused|dial tcp .{0,200}(?:refused|timeout|unreachable)|connection unexpectedly closed"),
     ErrorRule(S, words=r"(?:\b(?:HTTP|status(?:[ _]code)?)\b|returned error:)\D{0,12}\b[45]\d\d\b|\A[45]\d\d:|"
               r"\b(?:40[1349]|429|50[0234])\b[: ]+(?:Client|Server|Unauthorized|Forbidden|Not Found|Conflict|Too Many|"
               "Internal Server|Bad Gateway|Service Unavailable)|rate limit|quota (?:was )?exceeded|throttl|"
@@ -258,7 +262,7 @@ RULES = (
               "Permission denied|not executable|does not exist on the (?:server|worker)|isn't defined|"
               r"is not recognized as|not found (?:in Dag )?during start up|Can ?not find the cwd|"
               r"The cwd .{1,250} must be|Unable to locate credentials|Could not find profile|"
-              r"from versions: (?!none\b)"),
+              r"from versions: (?!none\b)|\bfatal: (?:repository .{1,250} (?:does not exist|not found)|not a git)"),
     # ---- exit codes and signals
     ErrorRule(T, codes=(124, -14, -24)),
     ErrorRule(K, codes=(129, 130, 137, 143, -1, -2, -3, -9, -15)),
@@ -271,6 +275,7 @@ RULES = (
     ErrorRule(S, program="curl", codes=(8, 9, 19, 22, 47, 67, 78)),
     ErrorRule(N, program="wget", codes=(4, 5)),
     ErrorRule(S, program="wget", codes=(6, 7, 8)),
+    ErrorRule(N, program="rsync", codes=(10, 12, 30, 35)),
     ErrorRule(N, program="ssh|scp|sftp", codes=(255,)),
     ErrorRule(D, program="psql", codes=(2,)),
 )  # fmt: skip
