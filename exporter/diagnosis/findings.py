@@ -7,7 +7,7 @@ it, and the setting to change, with a value to try.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.diagnosis.holders import Holders
@@ -61,6 +61,8 @@ class Finding:
     """The highest priority_weight of what holds it, where that decides."""
     deferred: int = 0
     """Slots of the pool that deferred task instances hold."""
+    is_chained: bool = False
+    """Whether it is about a DAG of which a run waits for the run before: more runs at once would wait too."""
     task_limit: str = ""
     """The argument of the task that limits it, where that is the reason and it is known which."""
     suggestion: str = ""
@@ -196,6 +198,8 @@ class Observations:
     """Running task instances that look wrong."""
     parked: ParkedContext | None = None
     """What is known of task instances that wait without a slot."""
+    chained: Collection[str] = ()
+    """The DAGs of which a run waits for the run before."""
 
 
 NOTHING_MORE = Observations()
@@ -296,6 +300,7 @@ def build_findings(situation: Situation, waiting: Waiting, more: Observations = 
     holders = Holders(situation)
     for finding in findings.found.values():
         holders.describe(finding)
+        finding.is_chained = finding.object in more.chained
         finding.suggestion = finding.suggestion or suggest(finding)
     reconcile(findings.found.values())
     return sort_findings(findings.found.values())

@@ -93,6 +93,11 @@ def suggest_for_dag(finding: Finding) -> str:
     match finding.reason:
         case reasons.MAX_ACTIVE_TASKS:
             return f"Raise max_active_tasks of {name} {describe_raise(finding)}."
+        case reasons.MAX_ACTIVE_RUNS if finding.is_chained:
+            return (
+                f"See first why the oldest run of {name} does not end: its other runs wait for the run before "
+                "(depends_on_past, wait_for_downstream), so a higher max_active_runs does not help."
+            )
         case reasons.MAX_ACTIVE_RUNS:
             return f"Raise max_active_runs of {name} {describe_raise(finding)}, or shorten its runs."
         case reasons.BACKFILL_LIMIT:
@@ -160,7 +165,7 @@ def find_needed(finding: Finding) -> float | None:
             return _add(finding.limit, finding.slots)
         case reasons.MAX_ACTIVE_TASKS:
             return _add(finding.limit, max(finding.groups.values(), default=0))
-        case reasons.MAX_ACTIVE_RUNS:
+        case reasons.MAX_ACTIVE_RUNS if not finding.is_chained:
             return _add(finding.limit, finding.runs + finding.missing or finding.blocked)
         case reasons.PARALLELISM:
             return _add(finding.limit, finding.tasks)

@@ -8,6 +8,7 @@ from exporter.diagnosis.findings import Finding, Observations, build_findings
 from exporter.diagnosis.reasons import MAX_ACTIVE_TIS, POLLS, STARVED_OF_CPU
 from exporter.diagnosis.report import Diagnosis, to_json
 from exporter.diagnosis.situation import Situation, Workers
+from exporter.diagnosis.suggestions import suggest_limit
 from exporter.diagnosis.waits.running import Suspicion
 from exporter.diagnosis.waits.waiting import Waiting, explain
 from exporter.sources.airflow.api.objects.dags import Dag
@@ -115,6 +116,15 @@ def test_the_limit_of_a_task_is_at_most_what_runs_of_it_now() -> None:
     assert finding.suggestion == (
         "Raise max_active_tis_per_dag (or max_active_tis_per_dagrun) of task orders.load above 3, for example to 5."
     )
+
+
+def test_more_runs_at_once_do_not_help_a_dag_whose_runs_wait_for_the_one_before() -> None:
+    given = situation(runs=[run(), run("queued", "r2")], dags={"orders": Dag(dag_id="orders", max_active_runs=1)})
+    [finding] = build_findings(given, explain(given), Observations(chained={"orders"}))
+    assert (finding.reason.name, suggest_limit(finding)) == ("max_active_runs", None)
+    assert "so a higher max_active_runs does not help" in finding.suggestion
+    [finding] = build_findings(given, explain(given), Observations(chained={"others"}))
+    assert suggest_limit(finding) == 2
 
 
 def test_a_task_that_asks_for_more_slots_than_its_pool_has_is_named_with_both_ways_out() -> None:

@@ -55,8 +55,15 @@ def make_asks(airflow: AirflowApi) -> Asks:
 
 
 def ask_tasks(questions: QuestionBudget, asks: Asks, dag_id: str) -> Sequence[Task]:
-    """The tasks of a DAG; empty where they are not known yet."""
+    """The tasks of a DAG; empty where they are not known, or not yet."""
+    return find_tasks(questions, asks, dag_id) or ()
+
+
+def find_tasks(questions: QuestionBudget, asks: Asks, dag_id: str) -> Sequence[Task] | None:
+    """The tasks of a DAG; None where they have to wait for another reading, empty where Airflow does not give them."""
     answer = questions.ask(
         "tasks", dag_id, partial(asks.tasks, dag_id), lifetime=TASKS_LIFETIME, at_most=MAX_DAGS_PER_READING
     )
-    return () if answer is None or answer.value is None else answer.value
+    if answer is None:
+        return None
+    return () if answer.value is None else answer.value

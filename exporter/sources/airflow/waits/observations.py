@@ -54,11 +54,13 @@ class Observer:
         schedules = self._dags.gather(situation.now)
         checks = self._note_first_checks(situation)
         external = find_external_waits(situation, checks, self._questions, self._asks)
+        stalls = self._stalled.explain(situation, is_new=is_new)
         return Observations(
-            stalls=self._stalled.explain(situation, is_new=is_new),
+            stalls=stalls,
             blocked=list(explain_dags(schedules)) if schedules is not None else (),
             suspicions=self._find_suspicious(situation, waiting, external, is_new=is_new),
             parked=self._describe_parked(situation, checks, external),
+            chained=self._stalled.chained,
         )
 
     def _has_failed(self, dag_id: str) -> bool:

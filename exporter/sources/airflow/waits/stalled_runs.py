@@ -20,8 +20,8 @@ from exporter.diagnosis.waits.stalled import (
     list_beside,
     list_stalled,
 )
-from exporter.sources.airflow.api.details.dag_tasks import list_upstream
-from exporter.sources.airflow.waits.asks import Asks, ask_tasks
+from exporter.sources.airflow.api.details.dag_tasks import Task, list_upstream
+from exporter.sources.airflow.waits.asks import Asks, ask_tasks, find_tasks
 from exporter.sources.airflow.waits.questions import QuestionBudget
 
 RUN_LIFETIME = 120.0
@@ -49,6 +49,8 @@ class StalledRuns:
         self._questions = questions
         self._asks = asks
         self._has_failed = has_failed
+        self.chained: frozenset[str] = frozenset()
+        """The DAGs of which a run waits for the run before, whether that goes on or not."""
         self._since: dict[RunKey, float] | None = None
         """When nothing of a run was seen active first, in Unix seconds; None before the first reading."""
 
@@ -65,7 +67,9 @@ class StalledRuns:
                 stall = self._explain_one(run, situation, since.get(key, situation.now))
                 if stall is not None:
                     found.append(stall)
-        return drop_waits_for_work([*found, *self._find_beside(situation)])
+        found += self._find_beside(situation)
+        self.chained = frozenset(one.run.dag_id for one in found if one.reason is reasons.PAST)
+        return drop_waits_for_work(found)
 
     def _find_beside(self, situation: Situation) -> list[Stall]:
         """Runs that go on but for a task which waits for the run before."""
@@ -96,10 +100,14 @@ class StalledRuns:
             return Stall(run, reasons.DAG_PAUSED, since=since)
         if situation.is_removed(run.dag_id):
             return Stall(run, reasons.DAG_REMOVED, since=since)
+        tasks = find_tasks(self._questions, self._asks, run.dag_id)
+        if tasks is None:
+            # Without them it is not known which task would be next, and another one waits for that one only.
+            return None
         answer = self._questions.ask(
             "stalled run",
             (run.dag_id, run.run_id),
-            partial(self._ask, run, since),
+            partial(self._ask, run, tasks, since),
             lifetime=RUN_LIFETIME,
             at_most=MAX_RUNS_PER_READING,
         )
@@ -107,13 +115,12 @@ class StalledRuns:
             return None
         return answer.value
 
-    def _ask(self, run: ActiveDagRun, since: float) -> Stall:
+    def _ask(self, run: ActiveDagRun, tasks: Sequence[Task], since: float) -> Stall:
         """Ask why a run does not go on. Raises ReaderError."""
         rows = self._asks.run_tasks(run.dag_id, run.run_id)
         waiting = {row.task_id: row.map_index for row in rows if row.state is None}
         if not waiting:
             return Stall(run, reasons.SCHEDULER, since=since)
-        tasks = ask_tasks(self._questions, self._asks, run.dag_id)
         upstream = list_upstream(tasks)
         task_id = choose_next(upstream, waiting)
         unmet = self._asks.unmet(run.dag_id, run.run_id, task_id, waiting[task_id])

@@ -11,7 +11,7 @@ from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.api.paging import Rows
-from exporter.sources.airflow.waits.asks import Asks
+from exporter.sources.airflow.waits.asks import MAX_DAGS_PER_READING, Asks, ask_tasks
 from exporter.sources.airflow.waits.questions import QuestionBudget
 from exporter.sources.airflow.waits.stalled_runs import MAX_RUNS_PER_READING, StalledRuns
 from tests.unit.diagnosis.rows import NOW, run, situation, task
@@ -85,6 +85,26 @@ def test_a_run_whose_earlier_run_works_is_left_out() -> None:
     airflow.before = "running"
     airflow.explain(stalled())
     assert airflow.explain(stalled()) == []
+
+
+def test_its_dag_is_chained_all_the_same() -> None:
+    airflow = Airflow()
+    airflow.before = "running"
+    airflow.explain(stalled())
+    airflow.explain(stalled())
+    assert airflow.reader.chained == {"orders"}
+
+
+def test_as_long_as_the_order_of_the_tasks_is_not_known_nothing_is_said() -> None:
+    airflow = Airflow()
+    airflow.explain(stalled())
+    airflow.questions.begin()
+    for number in range(MAX_DAGS_PER_READING):
+        ask_tasks(airflow.questions, airflow.asks, f"d{number}")
+    given = situation(runs=[stalled()])
+    assert airflow.reader.explain(given, is_new=True) == []
+    assert airflow.asked == []
+    assert [one.task_id for one in airflow.explain(stalled())] == ["load"]
 
 
 def test_runs_of_a_paused_dag_need_no_question() -> None:
