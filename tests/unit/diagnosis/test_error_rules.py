@@ -32,7 +32,12 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
     (raised("WorkerLostError"), raised("BrokenProcessPool")),
     (raised("AirflowNotFoundException", "The conn_id `x` isn't defined"), raised("AirflowConfigException"),
      raised("ExternalDagNotFoundError"), raised("TaskNotFound")),
+    (raised("ValueError", "Python Path '/opt/no/python' must exists", "airflow.providers.standard.operators.python"),),
     (raised("AirflowRuntimeError", "CONNECTION_NOT_FOUND: {'message': 'Connection x not found'}"),),
+    (raised("AirflowRuntimeError", "API_SERVER_ERROR: {'status_code': 404, 'message': 'Server returned error', "
+            "'detail': {'detail': {'reason': 'not_found', 'message': \"DAG with dag_id: 'x' not found\"}}}"),),
+    (raised("AirflowRuntimeError", "API_SERVER_ERROR: {'status_code': None, 'message': 'timed out', 'exception_type': "
+            "'ReadTimeout'}"),),
     (raised("KeyError", "'Variable threshold does not exist'"),),
     (raised("AirflowException", "Dag 'x' could not be found; either it does not exist or it failed to parse."),
      raised("AirflowException", "The external task load in DAG upstream does not exist.")),

@@ -41,6 +41,7 @@ END = re.compile(
     "Dag [Rr]un already exists|Trigger (?:.* )?fired"
 )
 """Messages with which Airflow ends the log of a try, whatever ended it."""
+POST = "::group::Post"
 LAST_LINE = "::endgroup::"
 """What Airflow writes last, after what callbacks write, which may be long."""
 TRIGGER_FAILED = "Trigger failed:"
@@ -126,8 +127,8 @@ def find_chain(messages: Sequence[Message], code: int | None) -> Sequence[Raised
 
     The latter do not explain a signal, nor a try that went on and was ended from outside.
     """
-    bad = [message for message in messages if message.level in BAD_LEVELS]
-    ending = [message for message in bad if message.text.startswith(FAILED_EVENT)]
+    ending = [one for one in messages if one.level in BAD_LEVELS and one.text.startswith(FAILED_EVENT)]
+    bad = [one for one in (messages if ending else leave_out_start(messages)) if one.level in BAD_LEVELS]
     if not ending and ((code is not None and code < 0) or stops_amid_work(messages)):
         return ()
     for message in reversed(ending or bad):
@@ -136,6 +137,17 @@ def find_chain(messages: Sequence[Message], code: int | None) -> Sequence[Raised
         if not ending and OUTLIVED.search(message.text):
             return ()
     return ()
+
+
+def leave_out_start(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages without those before the task itself began: a task that began got over what failed until then."""
+    begun = [place for place, message in enumerate(messages) if START.match(message.text)]
+    for place in range(begun[-1] if begun else len(messages), len(messages) - 1):
+        if messages[place].text.startswith(POST):
+            break
+        if messages[place].text == LAST_LINE:
+            return messages[place:]
+    return messages
 
 
 def get_errors(message: Message) -> Sequence[RaisedError]:

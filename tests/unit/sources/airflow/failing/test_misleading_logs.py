@@ -132,6 +132,22 @@ def test_a_pods_whole_state_is_looked_at_and_containers_that_ended_well_do_not_c
     assert classes_of(fail(error)) == (expected, expected)
 
 
+@pytest.mark.parametrize(("ended", "expected"), [({"exit_code": 3}, "command"), ({"signal": -9}, "killed")])
+def test_what_failed_while_the_file_was_parsed_does_not_explain_how_the_task_ended(
+    ended: dict[str, int], expected: str
+) -> None:
+    missing = Raised("jinja2.exceptions.TemplateNotFound", "scripts/load.sh", "jinja2/loaders.py")
+    parsed = [
+        own("::group::Pre Execute"),
+        own("DAG bundles loaded: dags-folder"),
+        Line("Failed to resolve template field 'bash_command'", "error", [missing]),
+        own("::endgroup::"),
+    ]
+    exited = Line("Task exited" if "exit_code" in ended else "Process terminated by signal", "error", more=ended)
+    log = [*parsed, exited, own("::group::Post Execute"), own("::endgroup::")]
+    assert classify(read_evidence(write_3(log), 3)).name == expected
+
+
 def test_an_exit_with_a_text_is_one_with_a_code() -> None:
     exited = [own("::group::Pre Execute"), Line("Task exited", "error", more={"exit_code": "no orders today"})]
     assert classify(read_evidence(write_3([*exited, own("::group::Post Execute")]), 3)).name == "command"
