@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.diagnosis.holders import Holders
+from exporter.diagnosis.objects import get_object, get_obstacle_object
 from exporter.diagnosis.reasons import DATABASE, SCHEDULER, SENSOR, Patience, Reason
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
 from exporter.diagnosis.suggestions import reconcile, suggest
@@ -161,29 +162,6 @@ class Finding:
 def _count_waiting(*counted: tuple[int, str]) -> str:
     text = " and ".join(f"{count} {name}{'s' if count > 1 else ''}" for count, name in counted if count)
     return f"{text} wait{'s' if sum(count for count, _ in counted) == 1 else ''}" if text else ""
-
-
-def get_object(reason: Reason, row: ActiveTaskInstance, situation: Situation) -> str:
-    """The object that a reason names for a task instance."""
-    kind = reason.object_kind
-    if kind == "pool":
-        return row.pool
-    if kind == "dag":
-        return row.dag_id
-    if kind == "task":
-        return f"{row.dag_id}.{row.task_id}"
-    if kind == "queue":
-        return row.queue
-    if kind == "database":
-        return get_obstacle_object(situation)
-    if kind == "executor":
-        return row.executor or (situation.executors[0] if situation.executors else "")
-    return ""
-
-
-def get_obstacle_object(situation: Situation) -> str:
-    """What in the database holds up the scheduler; empty if nothing does."""
-    return situation.obstacle.object if situation.obstacle is not None else ""
 
 
 @dataclass(frozen=True, slots=True)

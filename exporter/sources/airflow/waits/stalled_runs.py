@@ -72,7 +72,7 @@ class StalledRuns:
         return drop_waits_for_work(found)
 
     def _find_beside(self, situation: Situation) -> list[Stall]:
-        """Runs that go on but for a task which waits for the run before."""
+        """Runs that go on, except for a task which waits for the run before."""
         found = []
         for run in list_beside(situation, self._has_failed):
             if run.start_date is None or situation.now - run.start_date < MIN_RUN_SECONDS:
