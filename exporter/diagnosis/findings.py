@@ -10,8 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter.diagnosis.holders import Holders
-from exporter.diagnosis.objects import get_object, get_obstacle_object
+from exporter.diagnosis.holders import Holders, get_object, get_obstacle_object
 from exporter.diagnosis.reasons import DATABASE, SCHEDULER, SENSOR, Patience, Reason
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance, Situation
 from exporter.diagnosis.suggestions import reconcile, suggest

@@ -1,4 +1,4 @@
-"""Limits, their use and who holds them: the evidence beside a reason."""
+"""The object that a reason names, its limit, its use and what holds it: the evidence beside a reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from exporter.diagnosis import reasons
-from exporter.diagnosis.situation import PER_DAG, PER_RUN, Situation
+from exporter.diagnosis.reasons import Reason
+from exporter.diagnosis.situation import PER_DAG, PER_RUN, ActiveTaskInstance, Situation
 from exporter.diagnosis.waits.usage import OCCUPYING, PARKED
 from exporter.diagnosis.words import format_limit
 
@@ -154,3 +155,26 @@ class Holders:
     def _hold(self, finding: Finding, holders: Mapping[str, int]) -> None:
         finding.used = sum(holders.values())
         finding.holders = Counter(holders).most_common(MAX_HOLDERS)
+
+
+def get_object(reason: Reason, row: ActiveTaskInstance, situation: Situation) -> str:
+    """The object that a reason names for a task instance."""
+    kind = reason.object_kind
+    if kind == "pool":
+        return row.pool
+    if kind == "dag":
+        return row.dag_id
+    if kind == "task":
+        return f"{row.dag_id}.{row.task_id}"
+    if kind == "queue":
+        return row.queue
+    if kind == "database":
+        return get_obstacle_object(situation)
+    if kind == "executor":
+        return row.executor or (situation.executors[0] if situation.executors else "")
+    return ""
+
+
+def get_obstacle_object(situation: Situation) -> str:
+    """What in the database holds up the scheduler; empty if nothing does."""
+    return situation.obstacle.object if situation.obstacle is not None else ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -36,39 +36,46 @@ def explain_with_task_limits(situation: Situation, questions: QuestionBudget, as
     for row, reason in waiting.tasks:
         if reason is SCHEDULER and now - (row.scheduled_when or 0.0) >= MIN_WAIT_SECONDS:
             unexplained.setdefault((row.dag_id, row.task_id), row)
-    limited: dict[TaskId, bool] = {}
+    if not unexplained:
+        return situation, waiting
+    used, limited = count_used(situation, unexplained), dict[TaskId, bool]()
     for task, row in unexplained.items():
-        unmet = _ask(row, questions, asks)
+        unmet = _ask(row, used.get(task, {}), questions, asks)
         if TASK_CONCURRENCY in unmet or TASK_CONCURRENCY_PER_RUN in unmet:
             limited[task] = TASK_CONCURRENCY_PER_RUN in unmet
     if not limited:
         return situation, waiting
-    known = replace(situation, task_limits=find_limits(situation, limited))
+    known = replace(situation, task_limits=find_limits(used, limited))
     return known, explain(known)
 
 
-def find_limits(situation: Situation, limited: Mapping[TaskId, bool]) -> dict[TaskId, TaskLimits]:
+def count_used(situation: Situation, tasks: Collection[TaskId]) -> dict[TaskId, Counter[str]]:
+    """How many instances of each of these tasks count for its limits, by run."""
+    counted = (*OCCUPYING, *PARKED) if situation.limits_parked_tasks else OCCUPYING
+    used: defaultdict[TaskId, Counter[str]] = defaultdict(Counter)
+    for row in situation.tasks:
+        if row.state in counted and (row.dag_id, row.task_id) in tasks:
+            used[row.dag_id, row.task_id][row.run_id] += 1
+    return used
+
+
+def find_limits(used: Mapping[TaskId, Mapping[str, int]], limited: Mapping[TaskId, bool]) -> dict[TaskId, TaskLimits]:
     """The limits of tasks that are at their limit: as many as there are, because Airflow does not say it.
 
     `limited` says of each task whether its limit holds for each run.
     """
-    counted = (*OCCUPYING, *PARKED) if situation.limits_parked_tasks else OCCUPYING
-    used: dict[TaskId, Counter[str]] = {task: Counter() for task in limited}
-    for row in situation.tasks:
-        if row.state in counted and (row.dag_id, row.task_id) in used:
-            used[row.dag_id, row.task_id][row.run_id] += 1
-    return {
-        task: TaskLimits(per_run=max(used[task].values(), default=0))
-        if is_per_run
-        else TaskLimits(per_dag=used[task].total())
-        for task, is_per_run in limited.items()
-    }
+    found = {}
+    for task, is_per_run in limited.items():
+        runs = used.get(task, {}).values()
+        found[task] = TaskLimits(per_run=max(runs, default=0)) if is_per_run else TaskLimits(per_dag=sum(runs))
+    return found
 
 
-def _ask(row: ActiveTaskInstance, questions: QuestionBudget, asks: Asks) -> Sequence[str]:
+def _ask(row: ActiveTaskInstance, used: Mapping[str, int], questions: QuestionBudget, asks: Asks) -> Sequence[str]:
+    """What Airflow answers. It holds only while as many instances of the task run as then."""
     answer = questions.ask(
         "limits of a task",
-        (row.dag_id, row.task_id),
+        (row.dag_id, row.task_id, sum(used.values()), max(used.values(), default=0)),
         partial(asks.unmet, row.dag_id, row.run_id, row.task_id, row.map_index),
         lifetime=ANSWER_LIFETIME,
         at_most=MAX_QUERIES_PER_READING,

@@ -186,6 +186,19 @@ def test_a_limit_of_each_run_does_not_stop_other_runs_and_is_named_with_its_own_
     assert (finding.used, finding.facts) == (2, ["at most 2 of a run at once, 4 over all runs now"])
 
 
+def test_an_answer_about_a_task_holds_only_while_as_many_of_it_run() -> None:
+    answers = [["Task Concurrency"], []]
+    reader, shared, _ = make_reader(lambda *_: answers.pop(0))
+    make_unexplained(shared, "limited")
+    waiting = list(shared.active_tasks or ())
+    shared.active_tasks = [task("running", "limited", run_id="r0"), *waiting]
+    assert read(reader).tables[waits.WAITING_TASKS] == {("orders", "max_active_tis"): 1}
+    shared.active_tasks = waiting
+    assert read(reader).tables[waits.WAITING_TASKS] == {("orders", "scheduler"): 1}
+    shared.active_tasks = [task("running", "limited", run_id="r0"), *waiting]
+    assert read(reader).tables[waits.WAITING_TASKS] == {("orders", "max_active_tis"): 1}
+
+
 def test_the_limit_of_a_task_over_all_runs_is_named_as_such_and_counts_what_is_deferred() -> None:
     reader, shared, _ = make_reader(lambda *_: ["Task Concurrency"])
     make_unexplained(shared, "waits")
