@@ -129,35 +129,42 @@ class Compiler:
     def compile(self, kind: MetricType, found: Resolution, value: float, rate: float) -> CompileResult:
         """Find or create the series of every target that accepts the value."""
         if found.plan is not None and found.claim is None:
-            recipe = self._templates.get((found.plan, kind, rate))
-            if recipe and recipe.always_finite and 0 <= value < MAX_FINITE_VALUE:
-                try:
-                    series = [self._tables.get_or_create(target.family, target.labels) for target in found.targets]
-                except ValueError:
-                    return self._compile_slowly(kind, found, value, rate)
-                if None not in series:
-                    return CompileResult(build_action(recipe, series))
-                if len(series) == 1:
-                    return CompileResult(None, name_drop(found.targets[0].family, "capped"))
+            template = self._templates.get((found.plan, kind, rate))
+            if template and template.always_finite and 0 <= value < MAX_FINITE_VALUE:
+                series = [self._get_series(target.family, target.labels) for target in found.targets]
+                action = self._fill(template, kind, series)
+                return CompileResult(None, action) if isinstance(action, str) else CompileResult(action)
         return self._compile_slowly(kind, found, value, rate)
 
     def compile_similar(self, shape: LineShape, ids: Sequence[str]) -> CompiledAction | str | None:
         """The action of a line of that shape with these ids, for any plain number; why it is dropped, if it is.
 
-        None if no line of the shape was compiled before, or if a family does not take this one.
+        None if no line of the shape was compiled before.
         """
         template = self._templates.get(shape.key)
         if template is None or not template.always_finite:
             return None
         cells = [*ids, *shape.constants] if shape.constants else ids
-        get_or_create = self._tables.get_or_create
+        series = [self._get_series(family, get_labels(cells)) for family, get_labels in shape.targets]
+        return self._fill(template, shape.type, series)
+
+    def _get_series(self, family: Family, labels: Labels) -> Cell | str:
+        """The series of a target, or why it has none. To be called once for each line: a cap counts what it refuses."""
         try:
-            series = [get_or_create(family, get_labels(cells)) for family, get_labels in shape.targets]
+            series = self._tables.get_or_create(family, labels)
         except ValueError:
-            return None
-        if None not in series:
+            return name_drop(family, "conflict")
+        return name_drop(family, "capped") if series is None else series
+
+    def _fill(self, template: ActionTemplate, kind: MetricType, series: Sequence[Cell | str]) -> CompiledAction | str:
+        """The action of a template with the targets that have a series; why the first has none, if none has one."""
+        drops = [one for one in series if isinstance(one, str)]
+        if not drops:
             return build_action(template, series)
-        return name_drop(shape.targets[0][0], "capped") if len(series) == 1 else None
+        if len(drops) == len(series):
+            return drops[0]
+        hits = self.get_hits(kind, drops[0]) if drops[0] in MAPPED_DROPS else template.hits
+        return build_action(drop_targets(template._replace(hits=hits), series), series)
 
     def _compile_slowly(self, kind: MetricType, found: Resolution, value: float, rate: float) -> CompileResult:
         updates: list[SeriesUpdate] = []
@@ -168,13 +175,9 @@ class Compiler:
             if refusal:
                 rejected.append(refusal)
                 continue
-            try:
-                series = self._tables.get_or_create(target.family, target.labels)
-            except ValueError:
-                drops.append(name_drop(target.family, "conflict"))
-                continue
-            if series is None:
-                drops.append(name_drop(target.family, "capped"))
+            series = self._get_series(target.family, target.labels)
+            if isinstance(series, str):
+                drops.append(series)
                 continue
             updates.append(self._build_update(target, series, 1.0 / rate))
         drop = next(iter(drops), "")
@@ -185,16 +188,14 @@ class Compiler:
             )
         if found.claim:
             found.claim()
-        recipe = self._build_template(self._get_hits_of(kind, found, drop), kind, updates)
+        # The drop of a mapping file's target is that of the line: what feeds Airflow's names has no drop of its own.
+        hits = self.get_hits(kind, drop if drop in MAPPED_DROPS else found.drop)
+        template = self._build_template(hits, kind, updates)
         if found.plan is not None and len(updates) == len(found.targets):
             if len(self._templates) >= MAX_TEMPLATES:
                 self._templates.clear()
-            self._templates[found.plan, kind, rate] = recipe
-        return CompileResult(build_action(recipe, [update.series for update in updates]), drop, tuple(rejected))
-
-    def _get_hits_of(self, kind: MetricType, found: Resolution, drop: str) -> list[int]:
-        """The counter for lines that count in some of their targets, but not in all that a mapping file asks for."""
-        return self.get_hits(kind, drop if drop in MAPPED_DROPS else found.drop)
+            self._templates[found.plan, kind, rate] = template
+        return CompileResult(build_action(template, [update.series for update in updates]), drop, tuple(rejected))
 
     def _build_template(self, hits: list[int], kind: MetricType, updates: Sequence[SeriesUpdate]) -> ActionTemplate:
         counter, cells, histogram_spec = -1, -1, None
@@ -235,9 +236,20 @@ class Compiler:
         return SeriesUpdate(target.family, target.action, series, scale, plus, round(events), bounds)
 
 
-def build_action(recipe: ActionTemplate, series: Sequence[Any]) -> CompiledAction:
+def drop_targets(template: ActionTemplate, series: Sequence[Cell | str]) -> ActionTemplate:
+    """The template without the targets that have no series."""
+    missing = {place for place, one in enumerate(series) if isinstance(one, str)}
+    return template._replace(
+        counter=-1 if template.counter in missing else template.counter,
+        cells=-1 if template.cells in missing else template.cells,
+        counters=tuple(one for one in template.counters if one[0] not in missing),
+        updates=tuple(one for one in template.updates if one[0] not in missing),
+    )
+
+
+def build_action(template: ActionTemplate, series: Sequence[Any]) -> CompiledAction:
     """The action of a template, with these series."""
-    hits, counter, cells, histogram_spec, counters, updates, _, plain_gauge = recipe
+    hits, counter, cells, histogram_spec, counters, updates, _, plain_gauge = template
     return (
         hits,
         series[counter] if counter >= 0 else None,

@@ -114,6 +114,18 @@ def test_the_budget_is_exact_and_what_is_above_it_is_counted(world: World) -> No
     assert world.aggregator.dropped == {"mapped_capped": 6}
 
 
+def test_a_line_with_no_room_for_its_mapped_metric_is_folded_once(world: World) -> None:
+    family = next(one for one in FAMILIES if one.name == "airflow_task_instances_finished_total")
+    world.store.set_caps({family: 1})
+    world.tables.budget.max_mapped = 1
+    tasks = ["a", "b", "c", "d", "e"]
+    world.send(*[f"airflow.ti.finish.etl.{task}.success:1|c" for task in tasks])
+    assert world.tables.folded == {family: len(tasks) - 1}
+    assert world.aggregator.dropped == {"mapped_capped": len(tasks) - 1}
+    finished = [line.rpartition(" ")[2] for line in world.scrape() if line.startswith(family.name)]
+    assert sum(map(int, finished)) == len(tasks)
+
+
 def test_series_that_expire_make_room(world: World) -> None:
     world.tables.budget.max_mapped = 1
     world.send("airflow.dagbag_size:5|g", FINISH)
