@@ -227,7 +227,9 @@ def test_an_old_token_outlasts_an_outage_of_who_renews_it(with_password: Connect
 
 
 @pytest.mark.parametrize(
-    "token", ["opaque", "a.b.c", f"a.{base64.urlsafe_b64encode(b'{}').decode()}.c", jwt(-5)], ids=str
+    "token",
+    ["opaque", "a.b.c", f"a.{base64.urlsafe_b64encode(b'{}').decode()}.c", jwt(-5), jwt(10**400)],
+    ids=["opaque", "no base64", "no times", "negative", "absurd"],
 )
 def test_a_token_that_states_no_life_serves_until_it_is_refused(token: str) -> None:
     assert tokens.jwt_life(token) is None
@@ -521,11 +523,17 @@ def test_a_refused_password_that_looks_wrapped_is_said_to(with_password: Connect
 # ---- OAuth2 ---------------------------------------------------------------------------------------
 
 
+def type_and_start(value: object) -> str:
+    """A short id of a test case."""
+    return f"{type(value).__name__} {str(value)[:9]}"
+
+
 class Provider:
     """An identity provider with the client credentials grant."""
 
-    def __init__(self, *, in_header: bool = False) -> None:
+    def __init__(self, *, in_header: bool = False, life: object = 100) -> None:
         self.in_header = in_header
+        self.life = life
         self.given = 0
 
     def __call__(self, asked: Asked) -> Answer:
@@ -535,7 +543,7 @@ class Provider:
             return Answer({"error": "invalid_client", "error_description": "secret"}, 401)
         assert fields["grant_type"] == "client_credentials"
         self.given += 1
-        return Answer({"access_token": f"token-{self.given}", "token_type": "Bearer", "expires_in": 100})
+        return Answer({"access_token": f"token-{self.given}", "token_type": "Bearer", "expires_in": self.life})
 
 
 @pytest.fixture
@@ -562,6 +570,19 @@ def test_client_credentials(
         assert provider.given == 2
         assert parse_qs(issuer.asked[0].body.decode())["scope"] == ["airflow"]
         assert b"audience" not in issuer.asked[0].body
+
+
+@pytest.mark.parametrize("life", [10**400, float("nan"), float("inf"), 0, -5, "soon", None], ids=type_and_start)
+def test_a_token_whose_life_cannot_be_meant_serves_until_it_is_refused(
+    connect: Connect, oauth2: Callable[[Stub], OAuth2Settings], clock: Clock, life: object
+) -> None:
+    provider = Provider(life=life)
+    with serve(provider) as issuer, serve(guard("token-1")) as stub:
+        client = connect(stub.url, 3, oauth2=oauth2(issuer))
+        read(client)
+        clock.passed = 1e6
+        read(client)
+        assert provider.given == 1
 
 
 def test_a_client_that_the_provider_does_not_know(

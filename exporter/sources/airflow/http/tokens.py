@@ -144,10 +144,17 @@ def jwt_life(token: str) -> float | None:
     payload = token.split(".")[1:2]
     try:
         content = json.loads(base64.urlsafe_b64decode(payload[0] + "=" * (-len(payload[0]) % 4)))
-        life = float(content["exp"]) - float(content["iat"])
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        return check_life(float(content["exp"]) - float(content["iat"]))
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError, OverflowError):
         return None
-    return life if life > 0 else None
+
+
+def check_life(seconds: float) -> float | None:
+    """The life of a token that was stated; None for a number that cannot be one: the token then serves until refused.
+
+    A life of 0 would fetch a new token for each request.
+    """
+    return seconds if 0 < seconds < float("inf") else None
 
 
 def ask_identity_provider(send_form: SendForm, settings: OAuth2Settings, secret: Secret) -> Token:
@@ -166,10 +173,10 @@ def ask_identity_provider(send_form: SendForm, settings: OAuth2Settings, secret:
 
 
 def read_life(reply: Reply) -> float | None:
-    """The life of a token in seconds (`expires_in`); None if the reply has none."""
+    """The life of a token in seconds (`expires_in`); None if the reply has none that can be meant."""
     try:
-        return float(json.loads(reply.body)["expires_in"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return check_life(float(json.loads(reply.body)["expires_in"]))
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
 
 
