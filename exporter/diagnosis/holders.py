@@ -56,8 +56,8 @@ class Holders:
             if row.state in OCCUPYING:
                 self._pools[row.pool][row.dag_id] += row.pool_slots
                 self._weights[row.pool] = max(self._weights[row.pool], row.priority_weight)
-                if row.state == "running" or not situation.is_local(row.executor):
-                    # What the LocalExecutor of Airflow 3 has queued waits behind its slots itself.
+                if row.state == "running" or situation.get_own_slots(row.executor) is None:
+                    # What an executor has queued itself waits behind its slots.
                     self._executors[row.executor][row.dag_id] += 1
                 self._groups[row.dag_id][row.run_id] += 1
                 self._queues[row.queue] += row.state == "running"
@@ -83,8 +83,7 @@ class Holders:
             case reasons.POOL | reasons.PRIORITY | reasons.POOL_TOO_SMALL | reasons.POOL_WITHOUT_SLOTS:
                 self._describe_pool(finding)
             case reasons.PARALLELISM:
-                finding.limit = self._situation.parallelism
-                self._hold(finding, sum(self._executors.values(), Counter()))
+                self._describe_executor(finding)
             case reasons.MAX_ACTIVE_TASKS:
                 dag = (self._situation.dags or {}).get(finding.object)
                 finding.limit = None if dag is None else dag.max_active_tasks
@@ -105,6 +104,15 @@ class Holders:
                 finding.limit, finding.used = (workers.slots, workers.busy) if workers else (None, None)
             case reasons.NOT_STARTED:
                 self._describe_queue(finding)
+
+    def _describe_executor(self, finding: Finding) -> None:
+        """Parallelism is over all executors; the one slot of the SequentialExecutor is no setting."""
+        self._hold(finding, sum(self._executors.values(), Counter()))
+        if self._situation.is_sequential(finding.object):
+            finding.facts.append(f"{finding.object} runs one task instance at a time, whatever parallelism is")
+            finding.suggestion = "Use the LocalExecutor with PostgreSQL or MySQL: it runs tasks side by side."
+        else:
+            finding.limit = self._situation.parallelism
 
     def _describe_pool(self, finding: Finding) -> None:
         """Of which some holders may be hidden: then Airflow's own sum says what is in use."""

@@ -5,6 +5,7 @@ The rows are only described here: any object with these attributes will do, so t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -120,6 +121,8 @@ class Situation:
     """Slots of each executor over all live schedulers; infinite where it is unlimited."""
     executors: Sequence[str] = ()
     """The executors, the default one first."""
+    executor_aliases: Mapping[str, str] = field(default_factory=dict)
+    """The classes of executors by the alias that tasks call them by."""
     task_limits: Mapping[tuple[str, str], TaskLimits] = field(default_factory=dict)
     """Of tasks that have limits of their own, by DAG and task."""
     backfill_limits: Mapping[str, int] = field(default_factory=dict)
@@ -165,6 +168,16 @@ class Situation:
         """Whether it is the LocalExecutor of Airflow 3, which takes any number of tasks and queues them itself."""
         return self.release >= (3,) and self._get_class_name(executor) == "LocalExecutor"
 
+    def is_sequential(self, executor: str | None) -> bool:
+        """Whether it is the SequentialExecutor of Airflow 2, which runs one task after the other."""
+        return self._get_class_name(executor) == "SequentialExecutor"
+
+    def get_own_slots(self, executor: str | None) -> float | None:
+        """How many task instances it runs at once, where it queues the others itself; None for all other executors."""
+        if self.is_local(executor):
+            return math.inf if self.parallelism is None else self.parallelism
+        return 1 if self.is_sequential(executor) else None
+
     def is_celery(self, executor: str | None, queue: str) -> bool:
         """Whether its task instances of a queue run on Celery's workers; True where the executors are not known."""
         name = self._get_class_name(executor)
@@ -174,4 +187,4 @@ class Situation:
 
     def _get_class_name(self, executor: str | None) -> str:
         name = executor or (self.executors[0] if self.executors else "")
-        return name.rpartition(".")[2].rpartition(":")[2]
+        return self.executor_aliases.get(name, name).rpartition(".")[2]

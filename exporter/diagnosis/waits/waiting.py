@@ -54,14 +54,13 @@ def _explain_others(situation: Situation) -> Iterator[Explained]:
     queues: defaultdict[tuple[str | None, str], list[ActiveTaskInstance]] = defaultdict(list)
     for row in situation.tasks:
         if row.state == "queued":
-            queues[row.executor, "" if situation.is_local(row.executor) else row.queue].append(row)
+            queues[row.executor, row.queue if situation.get_own_slots(row.executor) is None else ""].append(row)
         elif (reason := BY_STATE.get(row.state or "")) is not None:
             stopped = _check_dag(row.dag_id, situation) if row.state in RETURNING else None
             yield row, stopped or reason
     running = Counter(row.executor for row in situation.tasks if row.state == "running")
     for (executor, queue), rows in queues.items():
-        if situation.is_local(executor):
-            slots = math.inf if situation.parallelism is None else situation.parallelism
+        if (slots := situation.get_own_slots(executor)) is not None:
             yield from explain_queue(rows, slots, running[executor], reasons.PARALLELISM, situation.now)
         elif situation.workers is None or not situation.is_celery(executor, queue):
             yield from explain_queue(rows, math.inf, 0, reasons.WORKERS_FULL, situation.now)

@@ -57,6 +57,8 @@ class AirflowState:
     """Slots of each executor over all live schedulers; infinite where unlimited."""
     executors: Sequence[str] = ()
     """Class names of the executors, the default one first."""
+    executor_aliases: Mapping[str, str] = field(default_factory=dict)
+    """Class names of executors by the alias that tasks call them by."""
     ended_tries: EndedLog[EndedTry] = field(default_factory=EndedLog)
     """Tries that ended, with their outcome, as they were counted."""
     failed_tries: EndedLog[FailedTry] = field(default_factory=EndedLog)

@@ -175,6 +175,16 @@ def test_what_the_local_executor_of_airflow_3_has_queued_is_behind_its_slots_and
     assert (finding.reason.name, finding.tasks, finding.limit, finding.used) == ("parallelism", 3, 2, 2)
 
 
+def test_for_tasks_of_the_sequential_executor_no_higher_parallelism_is_advised() -> None:
+    rows = [task("running", "a"), *(task("queued", name) for name in "bc")]
+    [finding] = find(
+        situation(*rows, release=(2, 11, 2), parallelism=32.0, executors=("SequentialExecutor",), workers={})
+    )
+    assert (finding.reason.name, finding.tasks, finding.limit, finding.used) == ("parallelism", 2, None, 1)
+    assert finding.suggestion.startswith("Use the LocalExecutor")
+    assert "SequentialExecutor runs one task instance at a time, whatever parallelism is" in finding.facts
+
+
 def test_more_tasks_at_once_are_not_advised_where_running_ones_lack_cpu() -> None:
     given = situation(task("running", "a"), task("queued", "b"), parallelism=1.0, executors=("LocalExecutor",))
     starved = Suspicion("orders", "a", STARVED_OF_CPU, ["0.20 CPUs instead of 0.90 as in the past"], "Run fewer tasks.")

@@ -186,6 +186,22 @@ def test_the_local_executor_of_airflow_3_queues_behind_parallelism() -> None:
     assert reasons_of(situation(*rows, release=(2, 11, 2), **local)) == ["parallelism", "not_started"]
 
 
+def test_an_executor_is_known_by_its_alias() -> None:
+    next_one = task("queued", "next", executor="mine", queue="gpu", queued_when=NOW - 900)
+    local = {"executors": ("CeleryExecutor", "LocalExecutor"), "executor_aliases": {"mine": "LocalExecutor"}}
+    rows = (task("running", executor="mine"), next_one)
+    assert reasons_of(situation(*rows, parallelism=1.0, **local)) == ["parallelism"]
+    celery = {"executors": ("LocalExecutor", "CeleryExecutor"), "executor_aliases": {"mine": "CeleryExecutor"}}
+    assert reasons_of(situation(next_one, workers={}, **celery)) == ["no_worker"]
+
+
+def test_the_sequential_executor_runs_one_after_the_other() -> None:
+    queued = [task("queued", name, queued_when=NOW - 900) for name in ("a", "b")]
+    sequential = {"executors": ("SequentialExecutor",), "release": (2, 11, 2), "parallelism": 32.0}
+    assert reasons_of(situation(task("running"), *queued, **sequential)) == ["parallelism", "parallelism"]
+    assert reasons_of(situation(*queued, **sequential)) == ["not_started", "not_started"]
+
+
 def reasons_of_a_local_executor(*rows: TaskInstance, parallelism: float) -> list[str]:
     return reasons_of(situation(*rows, executors=("LocalExecutor",), parallelism=parallelism))
 

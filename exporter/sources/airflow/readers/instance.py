@@ -10,6 +10,7 @@ from functools import partial
 from exporter.metrics.catalogue.api import instance
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
+from exporter.sources.airflow import executors
 from exporter.sources.airflow.api.objects import config, dag_warnings, health, import_errors, jobs
 from exporter.sources.airflow.api.objects.dag_warnings import DagWarning
 from exporter.sources.airflow.api.objects.health import Component
@@ -222,10 +223,12 @@ class ConfigReader(ApiReader):
         limits = dict(self._limits) | read_limits(found or {})
         notes = [] if found is not None else ["Airflow hides its configuration: limits come from the exporter's"]
         tables = limit_tables(limits, self._shared.live_schedulers)
-        tables[instance.EXECUTOR_INFO] = executor_table((found or {}).get(EXECUTOR, ""))
+        named = list(executors.parse_executors((found or {}).get(EXECUTOR, "")))
+        tables[instance.EXECUTOR_INFO] = executors.build_table(named)
         self._shared.parallelism = tables[instance.PARALLELISM_SLOTS].get(())
         self._shared.triggerer_capacity = limits.get("triggerer_capacity")
-        self._shared.executors = list_executors(tables[instance.EXECUTOR_INFO])
+        self._shared.executors = executors.list_class_names(named)
+        self._shared.executor_aliases = executors.map_aliases(named)
         return Reading(tables, notes=notes)
 
 
@@ -264,23 +267,3 @@ def limit_tables(limits: Mapping[str, float], schedulers: int | None) -> dict[Fa
     if POOL in limits:
         tables[instance.DATABASE_CONNECTIONS][()] = limits[POOL]
     return tables
-
-
-def list_executors(table: Mapping[Labels, float]) -> list[str]:
-    """The class names in a table of executors, the default ones first."""
-    return [name for name, _, _ in sorted(table, key=lambda labels: labels[2] != "true")]
-
-
-def executor_table(setting: str) -> dict[Labels, float]:
-    """The executors that `[core] executor` names, as Airflow reads it.
-
-    A list separated by commas, the default first; `;` separates the lists of teams, each as `team=list`. An executor
-    is a class name, the path of a class, or `alias:` and one of these.
-    """
-    table: dict[Labels, float] = {}
-    for part in setting.split(";"):
-        team, _, names = part.rpartition("=")
-        for number, name in enumerate(filter(None, (name.strip() for name in names.split(",")))):
-            class_name = name.rpartition(":")[2].rpartition(".")[2]
-            table[class_name, team.strip(), "true" if number == 0 else "false"] = 1
-    return table

@@ -139,6 +139,7 @@ class WaitsReader(ApiReader):
             dags=shared.dags,
             parallelism=shared.parallelism,
             executors=shared.executors,
+            executor_aliases=shared.executor_aliases,
             backfill_limits=shared.backfill_limits,
             ready_since=self._ready.note(shared.active_tasks, shared.tasks_read_at) if self._release < (3,) else {},
             workers=shared.directory.workers,

@@ -23,12 +23,12 @@ from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.changes import to_changes
 from exporter.sources.airflow.counting.cursor import CATCH_UP_SECONDS, OVERLAP, RECORD_RETENTION, Cursor, next_range
 from exporter.sources.airflow.counting.decision import EndedTry, TerminalState, TryOutcome, UnaccountedTry
+from exporter.sources.airflow.executors import build_table, list_class_names, map_aliases, parse_executors
 from exporter.sources.airflow.readers import history
 from exporter.sources.airflow.readers.backfills import backfill_tables
 from exporter.sources.airflow.readers.dags import dag_tables
 from exporter.sources.airflow.readers.instance import (
     count_alive,
-    executor_table,
     health_tables,
     import_error_tables,
     limit_tables,
@@ -128,7 +128,15 @@ class TestExecutors:
         ],
     )
     def test_they_are_read_as_airflow_reads_them(self, setting: str, executors: list[tuple[str, str, str]]) -> None:
-        assert executor_table(setting) == dict.fromkeys(executors, 1)
+        assert build_table(parse_executors(setting)) == dict.fromkeys(executors, 1)
+
+    def test_what_aliases_mean(self) -> None:
+        setting = "quick:my.LocalExecutor,far:CeleryExecutor,KubernetesExecutor"
+        assert map_aliases(parse_executors(setting)) == {"quick": "LocalExecutor", "far": "CeleryExecutor"}
+
+    def test_the_default_ones_come_first(self) -> None:
+        setting = "LocalExecutor,EdgeExecutor;red=CeleryExecutor"
+        assert list_class_names(parse_executors(setting)) == ["LocalExecutor", "CeleryExecutor", "EdgeExecutor"]
 
     @pytest.mark.parametrize(("text", "limit"), [("16", 16), ("16,4", 16), ("many", None), ("", None)])
     def test_an_autoscaled_worker_has_its_upper_limit(self, text: str, limit: float | None) -> None:
