@@ -13,18 +13,19 @@ ROOT = Path(__file__).parents[1]
 AIRFLOW_OLDEST, AIRFLOW_NEWEST = "2.10", "3.3"
 CHARTS = "tests/charts/test_rendering.py"
 
+Row = tuple[str, str, str, str, str]
+"""A program, what is supported, what was tried, how, and what was not tried."""
+
 
 def write_support() -> str:
     """One row for each program."""
     lines = ["| | supported | tried | how | not tried |", "| --- | --- | --- | --- | --- |"]
-    lines += ["| " + " | ".join(row) + " |" for row in list_rows()]
+    lines += ["| " + " | ".join(row) + " |" for row in (*list_airflow_rows(), *list_monitoring_rows())]
     return "\n".join(lines)
 
 
-def list_rows() -> Iterator[tuple[str, str, str, str, str]]:
-    """What is said of each program."""
-    images = dict(list_images())
-    prometheus, alertmanager = images["prom/prometheus"].lstrip("v"), images["prom/alertmanager"].lstrip("v")
+def list_airflow_rows() -> Iterator[Row]:
+    """What is said of Airflow, of what it runs with, and of what the exporter runs on."""
     yield (
         "Airflow",
         f"{AIRFLOW_OLDEST} to {AIRFLOW_NEWEST}",
@@ -53,6 +54,19 @@ def list_rows() -> Iterator[tuple[str, str, str, str, str]]:
         "everything here ran on amd64",
         "arm64: the release workflow builds its image and Debian packages, which were never run",
     )
+    yield (
+        "Metadata database",
+        "PostgreSQL, MySQL, MariaDB",
+        "PostgreSQL 15, MariaDB 10.11, MySQL 9.7",
+        "the source `database` reads the real servers; real causes fire its alerts on the first two",
+        "MySQL 8; managed databases",
+    )
+
+
+def list_monitoring_rows() -> Iterator[Row]:
+    """What is said of the programs that read the exporter, and of Kubernetes."""
+    images = dict(list_images())
+    prometheus, alertmanager = images["prom/prometheus"].lstrip("v"), images["prom/alertmanager"].lstrip("v")
     yield (
         "Prometheus",
         "3.x",
@@ -87,13 +101,6 @@ def list_rows() -> Iterator[tuple[str, str, str, str, str]]:
         ", ".join(list_kubernetes()),
         "everything that the Helm chart renders by the schemas of these releases, its containers on a Docker engine",
         "a cluster",
-    )
-    yield (
-        "Metadata database",
-        "PostgreSQL, MySQL, MariaDB",
-        "PostgreSQL 15, MariaDB 10.11, MySQL 9.7",
-        "the source `database` reads the real servers; real causes fire its alerts on the first two",
-        "MySQL 8; managed databases",
     )
 
 
