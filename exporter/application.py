@@ -182,11 +182,10 @@ def list_restart_options(old: Settings, new: Settings) -> Iterator[str]:
 def scrape_once(settings: Settings) -> tuple[str, list[str]]:
     """Read everything once. Returns the exposition with the actual values, and an error line per failed reader.
 
-    The state file and StatsD are not used, because a running exporter may use them.
+    No file is written, and StatsD is not received, because a running exporter may do so.
     """
     logs.configure("error", settings.log_format)
-    collectors = {**settings.collectors, "statsd": False}
-    engine = Engine(replace(settings, state_file=None, collectors=collectors))
+    engine = Engine(settings.for_one_reading())
     engine.read_once()
     engine.refresh()
     text = b"".join(render(engine.store, Format.TEXT, reveal_all=True)).decode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from exporter.config.settings import Settings
@@ -37,13 +36,11 @@ class OneReading(NamedTuple):
 
 
 def diagnose(settings: Settings) -> OneReading:
-    """Read Airflow once. The state file and StatsD are not used.
+    """Read Airflow once. Neither the state file nor the events file is used, nor StatsD.
 
     This machine, Celery's workers and the metadata database are read too where they are configured.
     """
-    collectors = {"airflow": True, "statsd": False}
-    collectors |= {name: settings.collectors.get(name, False) for name in ("host", "celery", "database")}
-    engine = Engine(replace(settings, state_file=None, collectors=collectors))
+    engine = Engine(settings.for_one_reading(airflow=True))
     engine.remember({CURSOR_SPACE: begin_cursors((TASKS_CURSOR, RunsReader.name), time.time() - WINDOW)})
     engine.read_once()
     problems = [

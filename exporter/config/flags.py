@@ -102,7 +102,7 @@ NOT_CHECKED = frozenset(
     }
 )
 NOT_USED_ONCE = NOT_CHECKED | {"collector.statsd", "state.file", "web.config.file", "log.level"}
-RECEIVE_OPTIONS = ("statsd.listen_tcp", "statsd.listen_unix", "statsd.unix", "statsd.receive", "statsd.relay")
+RECEIVE_OPTIONS = tuple(f"statsd.{name}" for name in ("listen_tcp", "listen_unix", "unix", "idle", "receive", "relay"))
 
 
 def affects_check(key: str) -> bool:
@@ -111,8 +111,8 @@ def affects_check(key: str) -> bool:
 
 
 def affects_once(key: str) -> bool:
-    """Whether `once` uses the option: none of StatsD, the web server or the state file."""
-    return key not in NOT_USED_ONCE and not key.startswith("statsd.")
+    """Whether `once` uses the option: none of StatsD, the web server, the state file or the events file."""
+    return key not in NOT_USED_ONCE and not key.startswith(("statsd.", "events."))
 
 
 def affects_probe(key: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -241,6 +241,14 @@ class Settings:
     """Maximum number of series by the name of the family."""
     log_level: str = "info"
     log_format: str = "logfmt"
+
+    def for_one_reading(self, **collectors: bool) -> Settings:
+        """The settings of a command that reads once: no file is written, and StatsD is not received.
+
+        A running exporter with the same settings may do both. `collectors` are switched on or off beside that.
+        """
+        chosen = {**self.collectors, **collectors, "statsd": False}
+        return replace(self, state_file=None, events=EventsSettings(), collectors=chosen)
 
 
 class Setting(NamedTuple):

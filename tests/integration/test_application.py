@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 
 from exporter.application import Application, StartError, scrape_once
+from exporter.commands.diagnose import diagnose
 from exporter.config import loader
 from exporter.config.loader import ConfigError, Configuration
-from exporter.config.settings import AirflowSettings, Settings, StatsdSettings
+from exporter.config.settings import AirflowSettings, EventsSettings, Settings, StatsdSettings
+from exporter.engine import Engine
 
 NOWHERE = "http://127.0.0.1:1"
 
@@ -178,6 +180,17 @@ def test_one_scrape_of_nothing_tells_what_failed() -> None:
     assert 'airflow_exporter_source_up{source="airflow"} 0' in text
     assert len(problems) == 1
     assert problems[0].startswith("airflow/connection: unreachable: ")
+
+
+def test_commands_that_read_once_write_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    used: list[Settings] = []
+    monkeypatch.setattr(Engine, "read_once", lambda engine: used.append(engine.settings))
+    files = EventsSettings(tmp_path / "events.jsonl")
+    given = Settings(airflow=AirflowSettings(url=NOWHERE), events=files, state_file=tmp_path / "state")
+    scrape_once(given)
+    diagnose(given)
+    assert [(one.events.file, one.state_file) for one in used] == [(None, None)] * 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_airflow_source_nothing_of_it_is_imported() -> None:
