@@ -47,10 +47,9 @@ class StatementsReader:
         self._learn_purposes(statements, texts)
         self._ranking.update(statements, self._last, texts)
         grown = self._add(statements)
-        if self._has_read:
-            spent = grown.get("critical_section", NOTHING)
-            self._state.record_critical_section(spent.seconds / spent.calls if spent.calls else None)
         self._has_read = True
+        spent = grown.get("critical_section", NOTHING)
+        self._state.record_critical_section(spent.seconds / spent.calls if spent.calls else None)
         return Reading(self._build_tables(), notes=[self._describe(len(statements))])
 
     def _learn_purposes(self, statements: Mapping[str, StatementTotals], texts: Mapping[str, str]) -> None:
@@ -59,11 +58,16 @@ class StatementsReader:
         self._purposes = known | {one: find_purpose(text) for one, text in texts.items()}
 
     def _add(self, statements: Mapping[str, StatementTotals]) -> dict[str, StatementTotals]:
-        """Add what each statement grew by since the last reading, by purpose; the database forgets rare statements."""
+        """Add what each statement grew by since the last reading, by purpose; the database forgets rare statements.
+
+        The first reading adds nothing: what was forgotten since the statistics began is in no total, so that after a
+        restart of the exporter a counter that began with them would fall, and count as grown by all of them.
+        """
         grown: defaultdict[str, StatementTotals] = defaultdict(lambda: NOTHING)
         for statement, totals in statements.items():
             purpose = self._purposes.get(statement, "other")
-            grown[purpose] = add(grown[purpose], subtract(totals, self._last.get(statement, NOTHING)))
+            last = self._last.get(statement, NOTHING) if self._has_read else totals
+            grown[purpose] = add(grown[purpose], subtract(totals, last))
         for purpose, growth in grown.items():
             self._totals[purpose] = add(self._totals[purpose], growth)
         self._last = statements
