@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from exporter.tuning.advice import AdviceReport, Answer, Shortfall
@@ -17,7 +17,7 @@ from exporter.tuning.questions import (
     retries,
     schedule,
 )
-from exporter.tuning.series import AirflowHistory, PointSeries
+from exporter.tuning.series import AirflowHistory
 
 Question = Callable[[AirflowHistory], Answer]
 QUESTIONS: tuple[tuple[str, Question], ...] = (
@@ -54,25 +54,12 @@ def answer_all(seen: AirflowHistory) -> Iterator[Answer]:
 
 def answer_one(seen: AirflowHistory, question: Question) -> Answer:
     """The answer to a question. It is not "nothing to change" where what it follows from could not be read."""
-    noted = NotedAnswers(seen.answers)
-    found = question(replace(seen, answers=noted))
-    missed = [name for name in seen.failures if name in noted.asked]
+    asked: set[str] = set()
+    found = question(replace(seen, asked=asked))
+    missed = [name for name in seen.failures if name in asked]
     if not missed:
         return found
     how = "raise --prometheus.timeout, or shorten --window"
     missing = [Shortfall(MEANINGS[name], f"not read ({seen.failures[name]})", "an answer", how) for name in missed]
     nothing = "" if found.nothing.startswith("Nothing to change") else found.nothing
     return replace(found, nothing=nothing, missing=[*found.missing, *missing])
-
-
-class NotedAnswers(dict[str, Sequence[PointSeries]]):
-    """Answers to queries, which notes the names of those that are looked at."""
-
-    def __init__(self, answers: Mapping[str, Sequence[PointSeries]]) -> None:
-        super().__init__(answers)
-        self.asked: set[str] = set()
-
-    def get(self, name: str, default: Sequence[PointSeries] = ()) -> Sequence[PointSeries]:  # type: ignore[override]
-        """The answer to the query of this name."""
-        self.asked.add(name)
-        return super().get(name, default)

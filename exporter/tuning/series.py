@@ -49,6 +49,8 @@ class AirflowHistory:
     """What Prometheus said beside its answers, for example that some of its stores did not answer."""
     advised_slots: float | None = None
     """Tasks that are to run at once, where that is fewer than now: other limits leave it at that."""
+    asked: set[str] = field(default_factory=set, compare=False)
+    """Names of the queries whose answers were looked at, here or in a part of the time."""
 
     @property
     def window(self) -> str:
@@ -74,6 +76,7 @@ class AirflowHistory:
 
     def list(self, query: SeriesQuery) -> Sequence[PointSeries]:
         """All series of an answer."""
+        self.asked.add(query.name)
         return self.answers.get(query.name, ())
 
     def get(self, query: SeriesQuery, **labels: str) -> Mapping[float, float]:

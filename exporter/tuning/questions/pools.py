@@ -82,8 +82,12 @@ def judge(seen: AirflowHistory, pool: str, waiting: Mapping[float, float]) -> Re
             return f"Tasks waited {format_hours(waited / HOUR)} for pool {pool}, nearly all before it was changed."
         waited = integrate(waiting)
     wanted = get_wanted(seen.get(POOL_WANTED, pool=pool), waiting)
-    if not math.isfinite(current) or current < 1 or wanted is None:
+    if not math.isfinite(current) or current < 1:
         return ""
+    if wanted is None:
+        return (
+            f"Tasks waited {format_hours(waited / HOUR)} for pool {pool}, but how many slots they wanted is not known."
+        )
     room = measure_headroom(seen, waiting)
     what = f"Tasks waited {format_hours(waited / HOUR)} for pool {pool}"
     if room.is_machine_full:

@@ -25,7 +25,10 @@ from exporter.tuning.queries import (
     HOST_MEMORY_BYTES,
     LONGEST_TRY,
     NEXT_RUN,
+    OBJECT_WAITED,
     PEAK_GROWTH,
+    POOL_SLOTS,
+    POOL_WANTED,
     RUNNING,
     SHORT_TRIES,
     SLOTS,
@@ -239,6 +242,15 @@ def test_every_question_is_answered_without_any_data() -> None:
     assert len(QUESTIONS) == 8
     assert not report.ranking
     assert all(answer.missing for answer in report.answers)
+
+
+def test_what_could_not_be_read_of_a_part_of_the_time_is_missing_too() -> None:
+    watched = watch().add(WAITED, 1.0, reason="pool").add(OBJECT_WAITED, 1.0, reason="pool", object="narrow")
+    watched.add(POOL_SLOTS, lambda hour: 1 if hour < 48 else 2, pool="narrow")
+    seen = replace(watched.observe(), failures={POOL_WANTED.name: "too many samples"})
+    answer = next(one for one in advise(seen).answers if one.question == "pools")
+    assert "how many slots they wanted is not known" in answer.nothing
+    assert "not read (too many samples)" in str(answer.missing[-1])
 
 
 def test_what_could_not_be_read_is_not_nothing_to_change() -> None:
