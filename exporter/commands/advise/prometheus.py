@@ -119,7 +119,7 @@ class PrometheusClient:
         except (requests.RequestException, OSError) as error:
             raise PrometheusError(explain(error, settings)) from error
         reply = read_reply(response, settings)
-        self._warnings |= dict.fromkeys(redact_foreign(text[:MAX_TEXT]) for text in reply.warnings)
+        self._warnings |= dict.fromkeys(redact_foreign(text)[:MAX_TEXT] for text in reply.warnings)
         if reply.partial:
             self._warnings["the answers are partial: not all nodes answered"] = None
         return reply.data.result

@@ -18,11 +18,13 @@ from werkzeug import Request, Response
 from exporter.cli import main
 from exporter.commands.advise.prometheus import (
     MAX_POINTS,
+    MAX_TEXT,
     PrometheusClient,
     PrometheusError,
     PrometheusSettings,
     split_range,
 )
+from exporter.redaction import hide
 from exporter.tuning.queries import QUERIES
 
 EMPTY = {"status": "success", "data": {"resultType": "matrix", "result": []}}
@@ -252,6 +254,15 @@ def test_partial_answers_are_said(httpserver: HTTPServer) -> None:
     assert code == 0
     assert "Not read: store one is down" in output
     assert "Not read: the answers are partial: not all nodes answered" in output
+
+
+def test_a_secret_at_the_end_of_a_long_warning_is_masked(httpserver: HTTPServer) -> None:
+    hide("0123456789abcdef")
+    warning = "x" * (MAX_TEXT - 5) + "0123456789abcdef"
+    httpserver.expect_request("/api/v1/query").respond_with_json({**EMPTY, "warnings": [warning]})
+    client = PrometheusClient(PrometheusSettings(httpserver.url_for("")))
+    client.query("up", 0.0)
+    assert not any("01234" in text for text in client.warnings)
 
 
 def test_without_what_draws_nothing_is_read(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> None:
