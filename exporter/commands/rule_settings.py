@@ -75,7 +75,7 @@ def _parse_threshold(text: str) -> tuple[str, str]:
         number = math.nan
     if not equals or not math.isfinite(number):
         raise SettingsError(f"--threshold={text}: write a name and a number, as in dag_late_seconds=3600")
-    return name.strip().removeprefix(THRESHOLD), f"{number:.17g}"
+    return name.strip().removeprefix(THRESHOLD), repr(number).removesuffix(".0")
 
 
 def _parse_address(name: str, text: str) -> str:

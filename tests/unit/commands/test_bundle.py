@@ -18,7 +18,7 @@ from exporter.revision import UNKNOWN, read_revision
 ROOT = Path(__file__).parents[3]
 CHOICES = (
     "--threshold=dag_late_seconds=3600",
-    "--threshold=retry_ratio=0.25",
+    "--threshold=retry_ratio=0.1",
     "--grafana-url=https://g.example.org/a/",
 )
 
@@ -90,14 +90,14 @@ def test_thresholds_and_links_are_those_that_were_given(folder: Path) -> None:
     assert changed == [
         ("grafana: http://localhost:3000", "grafana: https://g.example.org/a"),
         ("expr: vector(86400)", "expr: vector(3600)"),
-        ("expr: vector(0.5)", "expr: vector(0.25)"),
+        ("expr: vector(0.5)", "expr: vector(0.1)"),
     ]
     plain, objects = yaml.safe_load(after), yaml.safe_load(read(folder / "kubernetes/rules-settings.yaml"))
     assert objects["spec"] == plain
     assert yaml.safe_load(read(folder / "charts/values.yaml")) == {
         "rules": {
             "grafanaUrl": "https://g.example.org/a",
-            "thresholds": {"dag_late_seconds": 3600, "retry_ratio": 0.25},
+            "thresholds": {"dag_late_seconds": 3600, "retry_ratio": 0.1},
         }
     }
 
