@@ -48,14 +48,17 @@ class Handler(BaseHTTPRequestHandler):
     server: Inbox
 
     def do_POST(self) -> None:
-        """Accept a notification; 413 if it is too large, 400 if it is not JSON."""
-        size = int(self.headers.get("Content-Length") or 0)
+        """Accept a notification; 413 if it is too large or has no length, 400 if it is not a JSON object."""
+        length = self.headers.get("Content-Length", "")
+        size = int(length) if length.isdecimal() else 0
         if not 0 < size <= MAX_NOTIFICATION_BYTES:
             self.send_error(413)
             return
         try:
             notification = json.loads(self.rfile.read(size))
-        except ValueError:
+        except (ValueError, RecursionError):
+            notification = None
+        if not isinstance(notification, dict):
             self.send_error(400)
             return
         self.server.take(self.path.strip("/"), notification)

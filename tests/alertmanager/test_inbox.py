@@ -46,5 +46,6 @@ def test_a_notification_is_printed_and_recorded(inbox: Inbox, tmp_path: Path) ->
 
 def test_what_is_no_json_is_refused(inbox: Inbox) -> None:
     assert post(inbox, "pager", b"hello") == 400
+    assert post(inbox, "pager", b"[1]") == 400
     assert post(inbox, "pager", b"") == 413
     assert inbox.notices() == []
