@@ -10,7 +10,12 @@ SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 uv build --quiet --out-dir "$output" .
 rm -f "$output/.gitignore"
-wheel=$(find "$output" -name '*.whl')
+wheels=("$output"/*.whl)
+if [ "${#wheels[@]}" -ne 1 ]; then
+  echo "$output has wheels of other builds: give an empty folder" >&2
+  exit 1
+fi
+wheel=${wheels[0]}
 version=$(basename "$wheel" | cut -d- -f2)
 
 for python in ${DEB_PYTHONS:-3.11 3.12 3.13 3.14}; do
