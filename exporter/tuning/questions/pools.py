@@ -84,12 +84,10 @@ def judge(seen: AirflowHistory, pool: str, waiting: Mapping[float, float]) -> Re
     wanted = get_wanted(seen.get(POOL_WANTED, pool=pool), waiting)
     if not math.isfinite(current) or current < 1:
         return ""
-    if wanted is None:
-        return (
-            f"Tasks waited {format_hours(waited / HOUR)} for pool {pool}, but how many slots they wanted is not known."
-        )
-    room = measure_headroom(seen, waiting)
     what = f"Tasks waited {format_hours(waited / HOUR)} for pool {pool}"
+    if wanted is None:
+        return f"{what}, but how many slots they wanted is not known."
+    room = measure_headroom(seen, waiting)
     if room.is_machine_full:
         return f"{what}, but the machines are full at these times: more slots would only let its tasks run slower."
     value = choose_value(current, wanted, room)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -55,36 +56,36 @@ class ObservedLimits:
 
 def build_timeline(limits: ObservedLimits) -> list[tuple[float, SimulatedSettings]]:
     """The settings, with the times from which they held; the first ones held from the start."""
-    moments = {-math.inf, *find_worker_changes(limits)}
+    readings = limits.readings
+    moments = {-math.inf, *find_worker_changes(limits, readings)}
     for points in (limits.parallelism, *limits.pools.values()):
         moments |= set(find_changes(points))
-    return [(moment, build_settings(limits, moment)) for moment in sorted(moments)]
+    return [(moment, build_settings(limits, moment, readings)) for moment in sorted(moments)]
 
 
-def find_worker_changes(limits: ObservedLimits) -> Iterable[float]:
+def find_worker_changes(limits: ObservedLimits, readings: Sequence[float]) -> Iterable[float]:
     """The times at which workers came, went, or had another number of slots."""
     previous: list[float | None] | None = None
-    for moment in limits.readings:
+    for moment in readings:
         found = [worker.slots.get(moment) for worker in limits.workers]
         if previous is not None and found != previous:
             yield moment
         previous = found
 
 
-def list_workers(limits: ObservedLimits, moment: float) -> list[CeleryWorker] | None:
+def list_workers(limits: ObservedLimits, moment: float, readings: Sequence[float]) -> list[CeleryWorker] | None:
     """The workers that answered when they were read last; None where none was ever seen."""
-    readings = limits.readings
     if not readings:
         return None
-    read_at = max((one for one in readings if one <= moment), default=readings[0])
+    read_at = readings[max(0, bisect_right(readings, moment) - 1)]
     found = [CeleryWorker(one.name, one.slots[read_at], one.queues) for one in limits.workers if read_at in one.slots]
     if limits.unseen_queues:
         found.append(CeleryWorker("unseen", math.inf, limits.unseen_queues))
     return found
 
 
-def build_settings(limits: ObservedLimits, moment: float) -> SimulatedSettings:
-    """The settings at one moment."""
+def build_settings(limits: ObservedLimits, moment: float, readings: Sequence[float]) -> SimulatedSettings:
+    """The settings at one moment; `readings` are the times at which workers were read."""
     parallelism = get_value(limits.parallelism, moment)
     workers = QueueWorkers()
     if limits.is_local:
@@ -95,7 +96,7 @@ def build_settings(limits: ObservedLimits, moment: float) -> SimulatedSettings:
         max_active_tasks=limits.max_active_tasks,
         max_active_runs=limits.max_active_runs,
         default_workers=workers,
-        celery_workers=None if limits.is_local else list_workers(limits, moment),
+        celery_workers=None if limits.is_local else list_workers(limits, moment, readings),
         counts_tasks_per_run=limits.airflow_major >= 3,
         is_local=limits.is_local,
     )
