@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from exporter.diagnosis.situation import Workers
 from exporter.metrics.catalogue import celery
@@ -33,8 +33,8 @@ class CeleryApi(Protocol):
     def read_workers(self) -> WorkersReading:
         """The workers that answer."""
 
-    def read_visibility_timeout(self, worker: str) -> float | None:
-        """What a worker is configured with, in seconds; None where it does not say."""
+    def read_transport_options(self, worker: str) -> Mapping[str, Any] | None:
+        """The broker_transport_options that a worker is configured with; None where it does not answer."""
 
 
 @dataclass(slots=True)
@@ -128,9 +128,11 @@ class WorkersReader:
     def _read_visibility_timeout(self, answering: Sequence[WorkerReading], now: float) -> None:
         due = self._configured_at is None or now - self._configured_at >= CONFIG_SECONDS
         asked = next((worker.name for worker in answering if worker.queues), None)
-        if due and asked is not None:
+        options = self._api.read_transport_options(asked) if due and asked is not None else None
+        if options is not None:  # without an answer the last one stays, and the next reading asks again
+            found = options.get("visibility_timeout")
             self._configured_at = now
-            self._visibility_timeout = self._api.read_visibility_timeout(asked)
+            self._visibility_timeout = float(found) if isinstance(found, int | float) else None
 
 
 def list_notes(answering: int, gone: int, unanswered: Sequence[str]) -> list[str]:

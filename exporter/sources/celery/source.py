@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from exporter.config.settings import CelerySettings, Settings
 from exporter.metrics.reading import Reader, Source
@@ -68,11 +69,11 @@ class CelerySource:
                 return found
         return WorkersReading(self._broker.call(partial(workers.listen_to_heartbeats, connection)))
 
-    def read_visibility_timeout(self, worker: str) -> float | None:
-        """The visibility timeout that a worker is configured with, in seconds. Raises ReaderError."""
+    def read_transport_options(self, worker: str) -> Mapping[str, Any] | None:
+        """The broker_transport_options that a worker is configured with. Raises ReaderError."""
         connection = self._broker.connection
         return self._broker.call(
-            partial(workers.read_visibility_timeout, connection, worker, self._settings.reply_timeout)
+            partial(workers.read_transport_options, connection, worker, self._settings.reply_timeout)
         )
 
 

@@ -68,14 +68,14 @@ def read_workers(connection: Connection, timeout: float, limit: float) -> Worker
     return WorkersReading(workers, unanswered)
 
 
-def read_visibility_timeout(connection: Connection, worker: str, timeout: float) -> float | None:
-    """The visibility timeout that a worker is configured with, in seconds; None if it has its broker's default."""
+def read_transport_options(connection: Connection, worker: str, timeout: float) -> Mapping[str, Any] | None:
+    """The broker_transport_options that a worker is configured with; None if it does not answer."""
     mailbox = Mailbox("celery", type="fanout", accept=["json"], serializer="json")(connection)
     for reply in mailbox.call([worker], "conf", timeout=timeout) or ():
-        options = reply.get(worker, {}).get("broker_transport_options") if isinstance(reply, dict) else None
-        found = options.get("visibility_timeout") if isinstance(options, dict) else None
-        if isinstance(found, int | float):
-            return float(found)
+        found = reply.get(worker) if isinstance(reply, dict) else None
+        if isinstance(found, dict):
+            options = found.get("broker_transport_options")
+            return options if isinstance(options, dict) else {}
     return None
 
 

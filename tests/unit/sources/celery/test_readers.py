@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from exporter.diagnosis.situation import Workers
 from exporter.metrics.catalogue import celery
@@ -25,7 +26,7 @@ class FakeCelery:
     workers: list[WorkerReading] = field(default_factory=list)
     unanswered: tuple[str, ...] = ()
     asked: list[set[str]] = field(default_factory=list)
-    visibility_timeout: float | None = 21_600.0
+    transport_options: dict[str, Any] | None = field(default_factory=lambda: {"visibility_timeout": 21_600})
     questions: int = 0
 
     def read_queues(self, queues: Iterable[str]) -> BrokerReading:
@@ -36,9 +37,9 @@ class FakeCelery:
     def read_workers(self) -> WorkersReading:
         return WorkersReading(self.workers, self.unanswered)
 
-    def read_visibility_timeout(self, worker: str) -> float | None:
+    def read_transport_options(self, worker: str) -> Mapping[str, Any] | None:
         self.questions += worker == "celery@one"
-        return self.visibility_timeout
+        return self.transport_options
 
 
 class Clock:
@@ -188,5 +189,16 @@ class TestWorkers:
         assert api.questions == 2
 
     def test_a_visibility_timeout_that_is_not_configured_is_absent(self) -> None:
-        tables = read_workers(FakeCelery(workers=[ONE], visibility_timeout=None), make_state())
+        tables = read_workers(FakeCelery(workers=[ONE], transport_options={}), make_state())
         assert get(tables, celery.VISIBILITY_TIMEOUT) == {}
+
+    def test_an_answer_that_does_not_come_leaves_the_visibility_timeout(self) -> None:
+        api, clock = FakeCelery(workers=[ONE]), Clock()
+        reader = WorkersReader(api, make_state(), 30.0, clock)
+        reader.read()
+        api.transport_options = None
+        clock.now = 3_600.0
+        assert get(reader.read().tables, celery.VISIBILITY_TIMEOUT) == {(): 21_600.0}
+        api.transport_options = {"visibility_timeout": 60}
+        clock.now = 3_630.0
+        assert get(reader.read().tables, celery.VISIBILITY_TIMEOUT) == {(): 60.0}
