@@ -258,7 +258,7 @@ def limit_tables(limits: Mapping[str, float], schedulers: int | None) -> dict[Fa
     tables: dict[Family, dict[Labels, float]] = {family: {} for family in ConfigReader.families}
     if "parallelism" in limits:
         each = limits["parallelism"] or math.inf
-        count = limits.get("schedulers", 1) if schedulers is None else schedulers
+        count = 1 if schedulers is None else schedulers
         tables[instance.PARALLELISM_SLOTS][()] = each * count if count else 0
     if "worker_concurrency" in limits:
         tables[instance.WORKER_CONCURRENCY][()] = limits["worker_concurrency"]

@@ -81,7 +81,6 @@ class TestLimits:
 
     def test_where_schedulers_cannot_be_counted_one_is_assumed(self) -> None:
         assert limit_tables({"parallelism": 32}, None)[instance.PARALLELISM_SLOTS] == {(): 32}
-        assert limit_tables({"parallelism": 32, "schedulers": 2}, None)[instance.PARALLELISM_SLOTS] == {(): 64}
 
     def test_zero_parallelism_is_unlimited(self) -> None:
         assert limit_tables({"parallelism": 0}, 2)[instance.PARALLELISM_SLOTS] == {(): math.inf}
