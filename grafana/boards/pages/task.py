@@ -31,8 +31,9 @@ from grafana.boards.kit.promql import (
     rate,
     total,
 )
-from grafana.boards.kit.states import ATTEMPTS, PERCENTILES, STATES, WAITS
+from grafana.boards.kit.states import ATTEMPTS, PERCENTILES, STATES
 from grafana.boards.kit.variable import AIRFLOW_URL, COMMON, DAG_ID, EXPORTER_URL, OWNER, TAG, TASK_ID
+from grafana.boards.rows.dag_tasks import draw_waiting_time
 from grafana.boards.rows.pods import PODS_OF_TASK
 
 TRIES, FAILED = "airflow_task_tries_total", "airflow_task_tries_failed_total"
@@ -139,25 +140,11 @@ ATTEMPTS_ROW = Row(
         .colors(PERCENTILES)
         .colors({"mean": BLUE})
         .no_value("no attempt finished"),
-        TimeSeries(
+        draw_waiting_time(
             "Waiting time of this DAG's attempts",
             "Mean time that attempts of all tasks of this DAG were scheduled (waiting for a slot or limit)"
             " and queued (waiting for a worker). Sources: API, StatsD.",
-            Query(
-                f"{total(rate('airflow_dag_scheduled_seconds_total', **DAG))}"
-                f" / ({total(rate('airflow_dag_scheduled_tries_total', **DAG))} > 0)",
-                "scheduled (slot or limit)",
-            ),
-            Query(
-                f"{total(rate('airflow_dag_queued_seconds_total', **DAG))}"
-                f" / ({total(rate('airflow_dag_queued_tries_total', **DAG))} > 0)",
-                "queued (worker)",
-            ),
-        )
-        .unit("s")
-        .sparse()
-        .colors(WAITS)
-        .no_value("no attempt finished"),
+        ),
     ],
 )
 CPU_SECONDS = host_rate("airflow_task_cpu_seconds_total", **TASK)

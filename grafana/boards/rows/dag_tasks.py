@@ -29,6 +29,20 @@ def per_task(family: str, **labels: str) -> str:
     return total(increase(family, **DAG, **labels), "task_id")
 
 
+def draw_waiting_time(title: str, description: str) -> TimeSeries:
+    """How long the attempts of the DAG waited on average."""
+    waits = {"scheduled": "scheduled (slot or limit)", "queued": "queued (worker)"}
+    means = [
+        Query(
+            f"{total(rate(f'airflow_dag_{wait}_seconds_total', **DAG))}"
+            f" / ({total(rate(f'airflow_dag_{wait}_tries_total', **DAG))} > 0)",
+            legend,
+        )
+        for wait, legend in waits.items()
+    ]
+    return TimeSeries(title, description, *means).unit("s").sparse().colors(WAITS).no_value("no attempt finished")
+
+
 TRIES = total(rate("airflow_task_tries_total", **DAG))
 TASKS = Row(
     "Tasks",
@@ -111,25 +125,11 @@ TASKS = Row(
         .colors(STATES)
         .size(8)
         .no_value("none active"),
-        TimeSeries(
+        draw_waiting_time(
             "Waiting time of attempts",
             "Mean time that finished attempts were scheduled (waiting for a slot or limit) and queued"
             " (waiting for a worker). Sources: API, StatsD.",
-            Query(
-                f"{total(rate('airflow_dag_scheduled_seconds_total', **DAG))}"
-                f" / ({total(rate('airflow_dag_scheduled_tries_total', **DAG))} > 0)",
-                "scheduled (slot or limit)",
-            ),
-            Query(
-                f"{total(rate('airflow_dag_queued_seconds_total', **DAG))}"
-                f" / ({total(rate('airflow_dag_queued_tries_total', **DAG))} > 0)",
-                "queued (worker)",
-            ),
-        )
-        .unit("s")
-        .sparse()
-        .colors(WAITS)
-        .no_value("no attempt finished"),
+        ),
         TimeSeries(
             "Task duration",
             "Duration of successful task instances of all tasks; p50 is the median. Source: API.",

@@ -88,8 +88,8 @@ def waits_table(title: str, width: int, height: int) -> Table:
     return (
         Table(
             title,
-            "Task instances and runs that wait for something that can be changed, by the reason and the object that "
-            "stops them: how much of its limit is in use, and a value to try, at most twice the limit. A click on a"
+            "Task instances and runs that wait for something that can be changed, by the reason and the object that"
+            " stops them: how much of its limit is in use, and a value to try, at most twice the limit. A click on a"
             " reason opens its runbook. Source: API.",
             {
                 "reason": REASON,
@@ -188,9 +188,8 @@ RUNS_TABLE = (
 SUSPICIOUS_TABLE = (
     Table(
         "Suspicious running tasks",
-        "Running task instances that hang, lack CPU, poll, or have lost their process, by DAG. The page /diagnosis of "
-        "the"
-        " exporter names task, process and machine. Source: API.",
+        "Running task instances that hang, lack CPU, poll, or have lost their process, by DAG. The page /diagnosis of"
+        " the exporter names task, process and machine. Source: API.",
         {"dag_id": DAG, "reason": REASON},
         [
             Column(

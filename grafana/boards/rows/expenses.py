@@ -22,9 +22,8 @@ COSTS_ROW = Row(
     [
         Table(
             "Costs by DAG, selected time range",
-            "Time that went into starting tasks; tries with less work than their start; successful runs in which all "
-            "was"
-            " skipped; times of the schedule without a run. Batch tasks that are too fine. Source: API.",
+            "Time that went into starting tasks; tries with less work than their start; successful runs in which all"
+            " was skipped; times of the schedule without a run. Batch tasks that are too fine. Source: API.",
             {"dag_id": DAG},
             [
                 Column("Overhead", by_dag("airflow_dag_overhead_seconds_total"), "s", decimals=0, width=100),
@@ -37,9 +36,8 @@ COSTS_ROW = Row(
         .no_value(NO_API),
         TimeSeries(
             "Slots held by sensors",
-            "Slots that sensors hold on average, by mode. Sensors in mode poke hold a slot while they wait: "
-            "reschedule or"
-            " defer them. Source: API.",
+            "Slots that sensors hold on average, by mode. Sensors in mode poke hold a slot while they wait:"
+            " reschedule or defer them. Source: API.",
             Query(total(rate("airflow_dag_sensor_seconds_total"), "mode"), "{{mode}}"),
         )
         .unit("short")
@@ -48,9 +46,8 @@ COSTS_ROW = Row(
         .no_value("no sensor ran"),
         Table(
             "Growing memory",
-            "Peak memory of a task's newest tries as a multiple of that of the oldest remembered ones: above 1.5 it "
-            "needs"
-            " more from run to run. Source: host.",
+            "Peak memory of a task's newest tries as a multiple of that of the oldest remembered ones: above 1.5 it"
+            " needs more from run to run. Source: host.",
             {"dag_id": DAG, "task_id": Key("Task", [link.TASK_OF_ROW])},
             [
                 Column(

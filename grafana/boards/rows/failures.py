@@ -42,9 +42,8 @@ def failures_table(title: str, width: int, height: int) -> Table:
     return (
         Table(
             title,
-            "Failed tries of the last hour by what made them fail, what is usual in an hour, and where to look. A "
-            "click on a"
-            " class opens its runbook. Source: API.",
+            "Failed tries of the last hour by what made them fail, what is usual in an hour, and where to look. A"
+            " click on a class opens its runbook. Source: API.",
             {"error_class": CLASS, "setting": Key("Look at", wrap=True)},
             [
                 Column("Failed, 1h", recent, decimals=0, thresholds=((None, RED),), width=90),
@@ -74,9 +73,8 @@ FAILURES_ROW = Row(
         failures_table("Failures by class", 9, 8),
         TimeSeries(
             "Failed tries per hour, by class",
-            "Failed tries, retried ones too, by what made them fail: a class that rises in several DAGs has a shared "
-            "cause."
-            " Source: API.",
+            "Failed tries, retried ones too, by what made them fail: a class that rises in several DAGs has a shared"
+            " cause. Source: API.",
             Query(f"3600 * {FAILING}", "{{error_class}}"),
         )
         .unit("short")
@@ -135,8 +133,8 @@ RETRIES_ROW = Row(
         .no_value("no try was retried"),
         TimeSeries(
             "Successful tries per hour, by number",
-            "1 is a success without a retry; a rising share of the others means that retries hide failures. Source: "
-            "API.",
+            "1 is a success without a retry; a rising share of the others means that retries hide failures. Source:"
+            " API.",
             Query(f"3600 * {SUCCEEDING}", "try {{try_number}}"),
         )
         .unit("short")
