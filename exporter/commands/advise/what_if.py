@@ -144,7 +144,7 @@ def simulate_changes(
         *describe_workers(limits, changes),
         *describe_rules(recording, limits, changes),
     ]
-    recording.tries = recording.tries[-MAX_TRIES:]
+    recording.keep_newest(MAX_TRIES)
     return WhatIfReport(compare(recording, timeline, changes, facts), settings, notes)
 
 

@@ -75,6 +75,12 @@ class Recording:
     exact: bool = True
     """Whether each try is one that ran, and not made from averages."""
 
+    def keep_newest(self, number: int) -> None:
+        """Forget older tries. What held up those that were ready then is forgotten too: the window begins later."""
+        if len(self.tries) > number:
+            self.tries = self.tries[-number:]
+            self.begin = max(self.begin, self.tries[0].started_at)
+
 
 class EventLine(msgspec.Struct):
     """A line as it is written. The fields of tries and of runs are in one, because most have the same meaning."""

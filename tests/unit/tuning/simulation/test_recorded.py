@@ -57,6 +57,14 @@ def test_a_line_that_came_twice_counts_once_and_the_order_does_not_matter() -> N
     assert [one.number for one in read_lines(lines, 0, 2000).tries] == [1, 2]
 
 
+def test_of_too_many_tries_the_window_begins_with_the_first_that_is_kept() -> None:
+    recording = read_lines([write(), write(try_number=2, time="1970-01-01T00:18:20Z")], 0, 2000)
+    recording.keep_newest(2)
+    assert (len(recording.tries), recording.begin) == (2, 1000)
+    recording.keep_newest(1)
+    assert ([one.number for one in recording.tries], recording.begin) == ([2], 1040)
+
+
 def test_what_is_not_known_is_counted() -> None:
     found = read_lines(
         [
