@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from docs import outdated
 from exporter.commands.bundle import get_folder, get_object_name, list_rule_files, render_rules, rewrite_strings
 from exporter.commands.identity import RESERVED_LABELS
 from exporter.config.option import Option
@@ -146,25 +147,12 @@ def read_comment(lines: list[str], number: int) -> str:
 
 def list_outdated() -> Iterator[tuple[Path, str | None]]:
     """Yield each file that is out of date, with its new text; None if it must be deleted."""
-    wanted = dict(list_files())
-    for path, text in wanted.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            yield path, text
-    yield from ((path, None) for path in sorted(CHART.glob("files/*/*")) if path not in wanted)
+    return outdated.list_outdated(dict(list_files()), CHART.glob("files/*/*"))
 
 
 def main(arguments: list[str]) -> int:
     """Write what is out of date, or with `--check` name it."""
-    outdated = list(list_outdated())
-    for path, text in outdated:
-        if "--check" in arguments:
-            print(f"{path.relative_to(CHART.parents[1])} is out of date; run python -m docs.chart")
-        elif text is None:
-            path.unlink()
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    return 1 if outdated and "--check" in arguments else 0
+    return outdated.update(list_outdated(), arguments, "python -m docs.chart", CHART.parents[1])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
+from docs import outdated
 from docs.matrix import write_events, write_matrix
 from docs.reason_pages import PAGES
 from docs.rulesheet import write_alerts, write_thresholds
@@ -144,27 +145,16 @@ def update(page: str) -> str:
     return BLOCK.sub(lambda match: f"{match[1]}\n{BLOCKS[match['name']]().strip()}\n\n{match[3]}", page)
 
 
-def list_outdated() -> Iterator[tuple[Path, str]]:
+def list_outdated() -> Iterator[tuple[Path, str | None]]:
     """Yield each page that is out of date, with its new text."""
-    for path in sorted(FOLDER.glob("*.md")):
-        page = path.read_text(encoding="utf-8")
-        fresh = update(page)
-        if fresh != page:
-            yield path, fresh
-    for name, write in PAGES.items():
-        path, fresh = FOLDER / name, write()
-        if path.parent.is_dir() and not (path.exists() and fresh == path.read_text(encoding="utf-8")):
-            yield path, fresh
+    wanted = {path: update(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.md"))}
+    wanted |= {FOLDER / name: write() for name, write in PAGES.items() if (FOLDER / name).parent.is_dir()}
+    return outdated.list_outdated(wanted, ())
 
 
 def main(arguments: list[str]) -> int:
-    outdated = list(list_outdated())
-    for path, fresh in outdated:
-        if "--check" in arguments:
-            print(f"{path.relative_to(FOLDER.parent)} is out of date; run python -m docs.generate")
-        else:
-            path.write_text(fresh, encoding="utf-8")
-    return 1 if outdated and "--check" in arguments else 0
+    """Write what is out of date, or with `--check` name it."""
+    return outdated.update(list_outdated(), arguments, "python -m docs.generate", FOLDER.parent)
 
 
 if __name__ == "__main__":

@@ -241,8 +241,7 @@ def write_reason_page() -> str:
     sections = [
         (
             "# Reasons\n\nWhy something waits or does not run: each reason of the diagnosis, with where to see it, "
-            "what "
-            "to change, and when not to. `/diagnosis` of the exporter shows those that hold now."
+            "what to change, and when not to. `/diagnosis` of the exporter shows those that hold now."
         )
     ]
     for reason in REASONS:
@@ -259,8 +258,7 @@ def write_class_page() -> str:
     sections = [
         (
             "# ErrorClasses\n\nWhy tries fail: each class of failed tries, with the settings to look at, what to do, "
-            "and "
-            "when that does not help. See AirflowTasksFailing."
+            "and when that does not help. See AirflowTasksFailing."
         )
     ]
     for one in CLASSES:
