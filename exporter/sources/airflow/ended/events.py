@@ -6,6 +6,7 @@ A failed try waits for its class for some minutes. An entry stays in the state f
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -85,19 +86,29 @@ class EventsReader(ApiReader):
         tries, runs = recall_tries(self._memory), recall_runs(self._memory)
         dropped = {*find_excess(TRIES_SPACE, tries), *find_excess(RUNS_SPACE, runs)}
         self._submit(chain(self._make_try_lines(tries), self._make_run_lines(runs)), dropped)
-        self._writer.dropped += len(dropped)
         if self._submitted:
             self._writer.wait(max(self._submitted.values()), MAX_WAIT)
         written = {entry for entry, number in self._submitted.items() if number < self._writer.written}
         memories: dict[str, dict[bytes, bytes | None]] = {TRIES_SPACE: {}, RUNS_SPACE: {}}
-        for entry in written | dropped:
+        for space, key in written | dropped:
+            memories[space][key] = None
+        left = len(tries) + len(runs) - len(written | dropped)
+        return Reading(
+            memories=memories,
+            notes=[f"{len(written)} lines written, {left} wait"],
+            after_commit=partial(self._forget, written, dropped, tries),
+        )
+
+    def _forget(
+        self, written: Collection[Entry], dropped: Collection[Entry], tries: Mapping[bytes, UnwrittenTry]
+    ) -> None:
+        """Forget what is no longer in the state file. Before, a line that is forgotten would be written again."""
+        self._writer.dropped += len(dropped)
+        for entry in chain(written, dropped):
             self._submitted.pop(entry, None)
             space, key = entry
-            memories[space][key] = None
             if space == TRIES_SPACE and key in tries:
                 self._shared.try_waits.forget(tries[key].facts)
-        left = len(tries) + len(runs) - len(written | dropped)
-        return Reading(memories=memories, notes=[f"{len(written)} lines written, {left} wait"])
 
     def _submit(self, lines: Iterable[Line], dropped: Collection[Entry]) -> None:
         """Hand over lines while there is room, each once."""

@@ -68,6 +68,7 @@ class Bench:
         self.shared.tasks_read_at = self.shared.tasks_read_at if now is None else now
         reading = self.reader.read()
         self.state.commit([], reading.memories)
+        reading.after_commit()
         return reading
 
     def left(self) -> int:
@@ -210,6 +211,16 @@ def test_a_full_disk_is_counted_and_nothing_is_lost_or_twice() -> None:
     assert (bench.writer.failed_writes > 0, bench.left()) == (True, 1)
     bench.disk.full = False
     bench.writer.wait(0, 10)
+    bench.read()
+    assert (len(bench.disk.read()), bench.left()) == (1, 0)
+
+
+def test_while_the_state_file_cannot_be_written_a_line_is_written_once() -> None:
+    bench = Bench()
+    bench.end(make_try())
+    for _ in range(3):
+        bench.reader.read()  # nothing is committed
+    bench.read()
     bench.read()
     assert (len(bench.disk.read()), bench.left()) == (1, 0)
 
