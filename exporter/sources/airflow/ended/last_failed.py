@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 import msgspec
 
@@ -64,11 +65,17 @@ class LastFailedReader(ApiReader):
             self._publish(decode_last_failed(self._memory, self._memory.recall_all(SPACE)))
             self._has_published = True
         batch = self._shared.ended_tries.read_from(self._position)
-        self._position = batch.position
         dag_ids = {row.dag_id.encode() for row, outcome in batch.entries if outcome in FAILURES}
         changed = add_failed(decode_last_failed(self._memory, self._memory.recall(SPACE, dag_ids)), batch.entries)
         self._publish(changed)
-        return Reading(memories={SPACE: write_last_failed(changed)}, notes=[f"tries of {len(changed)} DAGs failed"])
+        return Reading(
+            memories={SPACE: write_last_failed(changed)},
+            notes=[f"tries of {len(changed)} DAGs failed"],
+            after_commit=partial(self._continue_at, batch.position),
+        )
+
+    def _continue_at(self, position: int) -> None:
+        self._position = position
 
     def _publish(self, changed: Mapping[str, Iterable[LastFailed]]) -> None:
         for dag_id, tries in changed.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 
 from exporter.diagnosis.costs.book import CostBook, Seen
@@ -40,6 +41,8 @@ class CostsReader(ApiReader):
         self._ends = shared.terminal_states.position
         self._runs = shared.ended_runs.position
         self._book = CostBook()
+        self._uncommitted: defaultdict[tuple[Family, Labels], float] = defaultdict(float)
+        """What is not in the state file yet: the next reading counts it again if this one cannot be committed."""
 
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> CostsReader:
@@ -51,7 +54,8 @@ class CostsReader(ApiReader):
         if self._shared.active_tasks is None:
             return Reading(notes=["active task instances were not read yet"])
         seen = self._take_seen()
-        changes = [to_change(cost) for cost in self._book.add(seen)]
+        for family, labels, value in map(to_change, self._book.add(seen)):
+            self._uncommitted[family, labels] += value
         findings = find_costs(
             self._book.describe(self._shared.dags or {}),
             self._book.get_surroundings(seen.now, get_slots(self._shared.parallelism)),
@@ -61,7 +65,9 @@ class CostsReader(ApiReader):
         findings += find_slow_files(files)
         self._shared.directory.record_costs(findings)
         note = f"{len(seen.tries)} tries and {len(seen.ended_runs)} runs ended, {len(findings)} findings"
-        return Reading({costs.LEAST_OVERHEAD: self._least()}, changes=changes, notes=[note])
+        changes = [Change(*counter, value) for counter, value in self._uncommitted.items()]
+        after_commit = self._uncommitted.clear
+        return Reading({costs.LEAST_OVERHEAD: self._least()}, changes, notes=[note], after_commit=after_commit)
 
     def _take_seen(self) -> Seen:
         shared = self._shared

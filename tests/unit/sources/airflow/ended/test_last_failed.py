@@ -36,6 +36,7 @@ class Bench:
         self.shared.ended_tries.extend(ended)
         reading = self.reader.read()
         self.state.commit([], reading.memories)
+        reading.after_commit()
         return reading
 
     def find(self, dag_id: str = "sales", task_id: str = "") -> str:
@@ -95,6 +96,14 @@ def test_what_cannot_be_decoded_is_lost_alone() -> None:
     bench.read(end_try("a", 20.0))
     assert bench.find() == url("a")
     assert set(bench.state.recall_all(SPACE)) == {b"sales"}
+
+
+def test_a_reading_that_was_not_committed_is_repeated() -> None:
+    bench = Bench()
+    bench.shared.ended_tries.extend([end_try("a", 20.0)])
+    bench.reader.read()  # the state file cannot be written
+    bench.read(end_try("b", 30.0))
+    assert (bench.find(task_id="a"), bench.find(task_id="b")) == (url("a"), url("b"))
 
 
 def test_a_deleted_dag_is_forgotten() -> None:

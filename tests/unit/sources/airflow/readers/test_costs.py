@@ -34,6 +34,13 @@ def end_tries(shared: AirflowState, *rows: TaskInstance) -> None:
     shared.ended_tries.extend(EndedTry(row, TryOutcome.SUCCESS) for row in rows)
 
 
+def read(reader: CostsReader) -> Reading:
+    """A reading that is committed."""
+    reading = reader.read()
+    reading.after_commit()
+    return reading
+
+
 def total(reading: Reading, family: Family) -> float:
     return sum(change.value for change in reading.changes if change.family is family)
 
@@ -46,18 +53,26 @@ def list_costs(shared: AirflowState) -> list[str]:
 def test_each_try_counts_once_and_too_fine_tasks_are_found() -> None:
     reader, shared = make_reader()
     end_tries(shared, *[ended(map_index=number) for number in range(MANY)])
-    reading = reader.read()
+    reading = read(reader)
     assert total(reading, costs.OVERHEAD_SECONDS) == MANY * 0.5
     assert total(reading, costs.SHORT_TRIES) == MANY
     assert reading.tables[costs.LEAST_OVERHEAD] == {("queued",): 0.5, ("running",): 1.0}
     assert list_costs(shared) == ["too_fine"]
-    assert not reader.read().changes
+    assert not read(reader).changes
+
+
+def test_what_could_not_be_written_is_counted_by_the_next_reading() -> None:
+    reader, shared = make_reader()
+    end_tries(shared, *[ended(map_index=number) for number in range(MANY)])
+    reader.read()  # the state file cannot be written
+    assert total(read(reader), costs.SHORT_TRIES) == MANY
+    assert not read(reader).changes
 
 
 def test_the_least_is_absent_while_it_is_not_known() -> None:
     reader, shared = make_reader()
     end_tries(shared, ended())
-    reading = reader.read()
+    reading = read(reader)
     assert reading.tables == {costs.LEAST_OVERHEAD: {}}
     assert total(reading, costs.OVERHEAD_SECONDS) == 0
     assert list_costs(shared) == []
@@ -66,32 +81,32 @@ def test_the_least_is_absent_while_it_is_not_known() -> None:
 def test_what_ended_before_the_reader_was_built_again_does_not_count_twice() -> None:
     reader, shared = make_reader()
     end_tries(shared, *[ended()] * MANY)
-    assert reader.read().changes
+    assert read(reader).changes
     assert not CostsReader(shared, 15.0).read().changes
 
 
 def test_runs_are_judged_by_the_terminal_states_of_their_tasks() -> None:
     reader, shared = make_reader()
-    reader.read()
+    read(reader)
     shared.ended_runs.extend([run("success", start_date=NOW + 1, end_date=NOW + 2)])
     shared.terminal_states.extend([TerminalState(task("skipped"), "skipped")])
     shared.tasks_read_at = NOW + 100
-    assert total(reader.read(), costs.RUNS_ALL_SKIPPED) == 1
+    assert total(read(reader), costs.RUNS_ALL_SKIPPED) == 1
 
 
 def test_sensors_are_counted_by_mode() -> None:
     reader, shared = make_reader()
-    reader.read()
+    read(reader)
     end_tries(shared, ended(operator="PythonSensor", duration=20))
     shared.tasks_read_at = NOW + 30
-    [change] = [one for one in reader.read().changes if one.family is costs.SENSOR_SECONDS]
+    [change] = [one for one in read(reader).changes if one.family is costs.SENSOR_SECONDS]
     assert (change.labels, change.value) == (("orders", "poke"), 20)
 
 
 def test_memory_that_grows_on_this_machine_is_found() -> None:
     reader, shared = make_reader()
     shared.directory.record_growth({("orders", "load"): MemoryGrowth(1e8, 3e8, 8, steady=True)})
-    reader.read()
+    read(reader)
     assert list_costs(shared) == ["memory_growth"]
 
 
@@ -108,8 +123,8 @@ def test_slots_that_are_unlimited_are_not_known() -> None:
 def test_a_file_that_is_slow_to_parse_is_named_by_statsd_or_the_api() -> None:
     reader, shared = make_reader()
     shared.dags = {"orders": Dag(dag_id="orders", bundle="dags", file="orders.py", last_parse_duration=41.0)}
-    reader.read()
+    read(reader)
     assert list_costs(shared) == ["file_slow"]
     shared.directory.read_parse_durations = lambda: {("dags", "orders.py"): 1.0}
-    reader.read()
+    read(reader)
     assert list_costs(shared) == []
