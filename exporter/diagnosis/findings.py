@@ -61,6 +61,8 @@ class Finding:
     """The highest priority_weight of what holds it, where that decides."""
     deferred: int = 0
     """Slots of the pool that deferred task instances hold."""
+    polling: int = 0
+    """Slots of the pool that sensors hold while they wait."""
     is_chained: bool = False
     """Whether it is about a DAG of which a run waits for the run before: more runs at once would wait too."""
     task_limit: str = ""

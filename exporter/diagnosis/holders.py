@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import PER_DAG, PER_RUN, ActiveTaskInstance, Situation
+from exporter.diagnosis.waits.running import is_polling
 from exporter.diagnosis.waits.usage import OCCUPYING, PARKED
 from exporter.diagnosis.words import format_limit
 
@@ -43,6 +44,8 @@ class Holders:
         self._runs: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._backfills: Counter[str] = Counter()
         self._groups: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._polling: Counter[str] = Counter()
+        """Slots that sensors hold while they wait, by pool."""
         self._deferred: Counter[str] = Counter()
         """Slots that deferred task instances hold, by pool: of those that count them (include_deferred)."""
         self._weights: defaultdict[str, int] = defaultdict(int)
@@ -55,6 +58,8 @@ class Holders:
                 self._task_runs[f"{row.dag_id}.{row.task_id}"][row.run_id] += 1
             if row.state in OCCUPYING:
                 self._pools[row.pool][row.dag_id] += row.pool_slots
+                if is_polling(row, situation.now):
+                    self._polling[row.pool] += row.pool_slots
                 self._weights[row.pool] = max(self._weights[row.pool], row.priority_weight)
                 if row.state == "running" or situation.get_own_slots(row.executor) is None:
                     # What an executor has queued itself waits behind its slots.
@@ -119,7 +124,7 @@ class Holders:
         pool = (self._situation.pools or {}).get(finding.object)
         finding.limit = None if pool is None else math.inf if pool.slots < 0 else pool.slots
         self._hold(finding, self._pools[finding.object])
-        finding.deferred = self._deferred[finding.object]
+        finding.polling, finding.deferred = self._polling[finding.object], self._deferred[finding.object]
         if finding.deferred:
             finding.facts.append(f"deferred task instances hold {finding.deferred} of these slots (include_deferred)")
         if finding.reason is reasons.PRIORITY and finding.oldest is not None:

@@ -130,11 +130,13 @@ def reconcile(findings: Collection[Finding]) -> None:
 
 def free_sensors(findings: Collection[Finding]) -> None:
     """Advise first to free the slots that sensors hold, where those are half of what is in use or more."""
-    polling = sum(one.suspicious for one in findings if one.reason is reasons.POLLS)
+    everywhere = sum(one.suspicious for one in findings if one.reason is reasons.POLLS)
     for finding in findings:
-        if finding.reason is reasons.PARALLELISM and polling and finding.used and 2 * polling >= finding.used:
+        polling = everywhere if finding.reason is reasons.PARALLELISM else finding.polling
+        if polling and finding.used and 2 * polling >= finding.used:
             more = finding.suggestion[:1].lower() + finding.suggestion[1:]
-            finding.suggestion = f"Free the slots that {polling} sensors hold while they wait (polls); then {more}"
+            held = f"{polling} sensors hold" if finding.reason is reasons.PARALLELISM else "sensors hold"
+            finding.suggestion = f"Free the slots that {held} while they wait (polls); then {more}"
 
 
 def suggest_capacity(finding: Finding) -> str:

@@ -218,6 +218,12 @@ def is_sensor(operator: str) -> bool:
     return "Sensor" in operator
 
 
+def is_polling(row: ActiveTaskInstance, now: float) -> bool:
+    """Whether a row is a sensor that holds a slot while it waits."""
+    is_running = row.state == "running" and row.start_date is not None and is_sensor(row.operator)
+    return is_running and now - (row.start_date or now) > MIN_POLL_SECONDS
+
+
 def make(
     row: ActiveTaskInstance, reason: Reason, facts: Sequence[str], suggestion: str, *, escalated: bool = False
 ) -> Suspicion:

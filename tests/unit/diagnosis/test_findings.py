@@ -118,6 +118,20 @@ def test_the_limit_of_a_task_is_at_most_what_runs_of_it_now() -> None:
     )
 
 
+def test_a_pool_that_sensors_hold_is_freed_before_it_is_made_larger() -> None:
+    rows = [
+        task("running", "is_open", pool="forklifts", operator="DecoratedSensorOperator", start_date=NOW - 90),
+        task("running", "other", pool="forklifts", operator="PythonOperator", start_date=NOW - 90),
+        task("scheduled", "enter", pool="forklifts"),
+    ]
+    [finding] = find(situation(*rows, pools=FORKLIFTS))
+    assert finding.suggestion == (
+        "Free the slots that sensors hold while they wait (polls); then raise the slots of pool forklifts from 2 to 3."
+    )
+    [finding] = find(situation(*[*rows[1:], rows[1]], pools=FORKLIFTS))
+    assert finding.suggestion.startswith("Raise")
+
+
 def test_more_runs_at_once_do_not_help_a_dag_whose_runs_wait_for_the_one_before() -> None:
     given = situation(runs=[run(), run("queued", "r2")], dags={"orders": Dag(dag_id="orders", max_active_runs=1)})
     [finding] = build_findings(given, explain(given), Observations(chained={"orders"}))
