@@ -122,6 +122,7 @@ RULES = (
     # What a task asks the API server of Airflow 3 for: it knows no such thing, or did not answer at all.
     ErrorRule(C, WRAPPERS, words=r"API_SERVER_ERROR.{0,80}\b404\b.{0,400}not[_ ]found"),
     ErrorRule(N, WRAPPERS, words="API_SERVER_ERROR.{0,40}'status_code': None"),
+    ErrorRule(X, WRAPPERS, words="API_SERVER_ERROR.{0,120}unmappable_return_value"),
     ErrorRule(C, f"KeyError|{WRAPPERS}", words=r"Variable \S{1,250} (?:does not exist|not found)"),
     ErrorRule(C, WRAPPERS, words="Dag .{0,250}could not be found|failed to parse|Dag not found during start up|"
               r"external \S{1,30}(?: \S{1,250})? in DAG .{1,250} does not exist|external DAG .{1,250} (?:does not "

@@ -9,7 +9,7 @@ from exporter.diagnosis import reasons
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import ActiveTaskInstance
 from exporter.diagnosis.waits.external import ExternalWaits
-from exporter.diagnosis.waits.running import NO_PAST, GetPast, describe_past, get_long_limit
+from exporter.diagnosis.waits.running import NO_PAST, GetPast, describe_past, get_long_limit, is_sensor
 from exporter.diagnosis.words import format_seconds
 
 LONG_WAIT_SECONDS = 43_200.0
@@ -96,6 +96,12 @@ def describe_sensor(row: ActiveTaskInstance) -> ParkedDetails:
     """A sensor in mode reschedule."""
     name = f"{row.dag_id}.{row.task_id}"
     facts = [f"{row.operator or 'sensor'}, try {row.try_number} of {row.max_tries + 1}"]
+    if row.operator and not is_sensor(row.operator):
+        text = (
+            f"See the log of {name}: it waits for something, or its DAG was not found when it started (Airflow 3 then "
+            "tries again later), as after an import error of its file."
+        )
+        return ParkedDetails(facts, text)
     return ParkedDetails(facts, f"See what {name} waits for; its timeout ends it.")
 
 

@@ -55,6 +55,13 @@ def test_a_wait_far_longer_than_in_the_past_is_more_than_normal() -> None:
     assert "95 % of its last 10 successful tries took up to 1 min" in longer.facts[-1]
 
 
+def test_a_task_that_is_no_sensor_may_have_been_put_off_because_its_dag_was_not_found() -> None:
+    finding = find(task("up_for_reschedule", start_date=NOW - 60, operator="BashOperator", try_number=1))
+    assert "its DAG was not found when it started" in finding.suggestion
+    sensor = find(task("up_for_reschedule", start_date=NOW - 60, operator="PythonSensor", try_number=1))
+    assert sensor.suggestion == "See what orders.load waits for; its timeout ends it."
+
+
 def test_without_a_known_past_half_a_day_is_the_limit() -> None:
     row = task("up_for_reschedule", start_date=NOW - LONG_WAIT_SECONDS - 1, operator="PythonSensor", try_number=1)
     finding = find(row)
