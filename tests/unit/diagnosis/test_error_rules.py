@@ -38,8 +38,8 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
             "'detail': {'detail': {'reason': 'not_found', 'message': \"DAG with dag_id: 'x' not found\"}}}"),),
     (raised("AirflowRuntimeError", "API_SERVER_ERROR: {'status_code': None, 'message': 'timed out', 'exception_type': "
             "'ReadTimeout'}"),),
-    (raised("AirflowRuntimeError", "API_SERVER_ERROR: {'status_code': 400, 'message': 'Server returned error', 'detail': "
-            "{'detail': {'reason': 'unmappable_return_value_length', 'message': \"pushed value is too large\"}}}"),),
+    (raised("AirflowRuntimeError", "API_SERVER_ERROR: {'status_code': 400, 'message': 'Server returned error', "
+            "'detail': {'detail': {'reason': 'unmappable_return_value_length', 'message': 'pushed value is too large'}}}"),),
     (raised("KeyError", "'Variable threshold does not exist'"),),
     (raised("AirflowException", "Dag 'x' could not be found; either it does not exist or it failed to parse."),
      raised("AirflowException", "The external task load in DAG upstream does not exist.")),
