@@ -39,7 +39,7 @@ EXAMPLES: tuple[tuple[Example, ...], ...] = (
     (raised("AirflowRuntimeError", "API_SERVER_ERROR: {'status_code': None, 'message': 'timed out', 'exception_type': "
             "'ReadTimeout'}"),),
     (raised("AirflowRuntimeError", "API_SERVER_ERROR: {'status_code': 400, 'message': 'Server returned error', "
-            "'detail': {'detail': {'reason': 'unmappable_return_value_length', 'message': 'pushed value is too large'}}}"),),
+            "'detail': {'detail': {'reason': 'unmappable_return_value_length', 'message': 'too large'}}}"),),
     (raised("KeyError", "'Variable threshold does not exist'"),),
     (raised("AirflowException", "Dag 'x' could not be found; either it does not exist or it failed to parse."),
      raised("AirflowException", "The external task load in DAG upstream does not exist.")),
