@@ -57,7 +57,8 @@ class Bench:
     def start(self, interval: float) -> None:
         """Start the exporter."""
         folder = self._airflow.folder.path
-        self._exporter = Exporter(self._proxy.url, self._airflow.password_file, folder, interval)
+        flags = ("--no-collector.statsd", "--no-collector.host")
+        self._exporter = Exporter(self._proxy.url, self._airflow.password_file, folder, interval, flags)
         self._stack.enter_context(self._exporter)
         self._meter.exporter = self._exporter.pid
 
