@@ -103,7 +103,8 @@ class ClientConnection(H11Protocol):
         if self.conn.our_state is not h11.SEND_RESPONSE and self.conn.our_state is not h11.IDLE:
             self.transport.close()
             return
-        super().send_400_response(msg)
+        is_head = self.has_open_response() and self.cycle.scope["method"] == "HEAD"
+        super().send_400_response("" if is_head else msg)
         if self.has_open_response():
             # The application has not begun its response: what it sends now would be a second one.
             self.cycle.disconnected = True

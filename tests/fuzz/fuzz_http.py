@@ -133,8 +133,10 @@ class Fuzzer:
             self.problems.append(Problem(number, f"{descriptors} descriptors more are open"))
         if threads > MAX_THREADS:
             self.problems.append(Problem(number, f"{threads} threads more run"))
-        if self._scrape() != self._metrics:
-            self.problems.append(Problem(number, "its metrics changed"))
+        scraped = self._scrape()
+        if scraped != self._metrics:
+            changed = sorted(set(scraped) ^ set(self._metrics))
+            self.problems.append(Problem(number, f"its metrics changed: {len(changed)} lines, {changed[:3]}"))
 
     def _scrape(self) -> list[str]:
         try:

@@ -11,13 +11,14 @@ from tests.integration.web.wire import ask, connect, read_all, read_until, reque
 
 POST = request("/metrics", "POST", "Transfer-Encoding: chunked")
 GET = request("/metrics", "GET", "Transfer-Encoding: chunked")
+HEAD = request("/metrics", "HEAD", "Transfer-Encoding: chunked")
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-@pytest.mark.parametrize("head", [POST, GET])
+@pytest.mark.parametrize("head", [POST, GET, HEAD])
 def test_a_broken_body_in_the_same_packet_as_its_head(
     address: str, head: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
