@@ -20,6 +20,8 @@ MAX_NAME_LENGTH = 200
 MAX_VALUE_LENGTH = 250
 UNBOUNDED_TAGS = frozenset({"run_id", "job_id", "dagrun_id", "dag_run_id", "try_number", "try_id", "ti_id"})
 """Tags that never become labels: each run has other values."""
+FOREIGN_LABELS = TARGET_LABELS | {"le", "quantile"}
+"""Labels that belong to the scrape or to Prometheus."""
 SUFFIXES = ("_total", "_count", "_sum", "_bucket", "_created", "_info")
 """Suffixes that are reserved for other kinds of samples: a gauge must not have them."""
 TIME_ENDING = re.compile(r"_(seconds|milliseconds|millis|ms|s)\Z")
@@ -52,9 +54,12 @@ class CustomFamilies:
         rule = f"custom: {name}"
         if not self._admits(name):
             return Resolution(rule, drop="denied")
+        family_name, kind = build_name(name, signature.type), KINDS[signature.type]
+        if family_name not in self._kinds and self._is_full:
+            # A flood of invented names ends here, before each costs labels and a family.
+            return Resolution(rule, drop="capped")
         labels = build_labels(signature.tags) if signature.tags else {}
-        kind = KINDS[signature.type]
-        family, claim = self._find(name, signature.type, kind, tuple(labels))
+        family, claim = self._find(family_name, kind, name, tuple(labels))
         if isinstance(family, str):
             return Resolution(rule, drop=family)
         scale = get_scale(TimerUnit.CUSTOM, now) if now else 1.0
@@ -64,21 +69,22 @@ class CustomFamilies:
             rule, (Target(family, values, ACTIONS[kind], scale),), note=note, plan=(family, scale), claim=claim
         )
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self._families) >= MAX_FAMILIES
+
     def _admits(self, name: str) -> bool:
         if self._allow is not None and not self._allow.fullmatch(name):
             return False
         return self._deny is None or not self._deny.fullmatch(name)
 
-    def _find(
-        self, sent: str, sent_type: MetricType, kind: Kind, labels: tuple[str, ...]
-    ) -> tuple[Family | str, Claim]:
+    def _find(self, name: str, kind: Kind, sent: str, labels: tuple[str, ...]) -> tuple[Family | str, Claim]:
         """The family, with the function that reserves its name if it is new; or a reason, one of DROP_REASONS."""
-        name = build_name(sent, sent_type)
         known = self._families.get((name, labels))
         if known is not None:
             return (known if known.kind is kind else "conflict"), None
-        if len(self._families) >= MAX_FAMILIES:
-            # A flood of invented names ends here, before each costs a family. One in conflict is refused anyway.
+        if self._is_full:
+            # One in conflict is refused anyway.
             return "capped", None
         family = build_family(name, kind, sent, labels)
         refusal = self._check_name(family)
@@ -104,7 +110,7 @@ class CustomFamilies:
             return "conflict"
         if name not in self._kinds and name in self._taken:
             return "conflict"
-        return "capped" if len(self._families) >= MAX_FAMILIES else ""
+        return "capped" if self._is_full else ""
 
     def _keep(self, family: Family) -> None:
         """Reserve the sample names of a family."""
@@ -170,6 +176,6 @@ def build_labels(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
 def build_label_name(tag: str) -> str:
     """The label name of a tag. Names that belong to the scrape or to Prometheus get the prefix `tag_`."""
     name = ILLEGAL.sub("_", tag)[:MAX_NAME_LENGTH]
-    if not name or name[0].isdigit() or name.startswith("__") or name in TARGET_LABELS | {"le", "quantile"}:
+    if not name or name[0].isdigit() or name.startswith("__") or name in FOREIGN_LABELS:
         return f"tag_{name.strip('_')}"
     return name

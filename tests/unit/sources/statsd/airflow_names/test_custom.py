@@ -109,6 +109,16 @@ def test_families_are_bounded_in_number() -> None:
     assert drops.count("capped") == 100
 
 
+def test_when_there_are_too_many_families_known_ones_still_count() -> None:
+    resolver = AirflowNameResolver(Directory(), TAGGED)
+    for number in range(600):
+        resolve(f"airflow.flood{number}", tags="a=1", resolver=resolver)
+    assert only(resolve("airflow.flood0", tags="a=2", resolver=resolver)).labels == ("2",)
+    assert resolve("airflow.flood0", "g", "a=1", resolver=resolver).drop == "capped"
+    assert resolve("airflow.flood0", tags="b=1", resolver=resolver).drop == "capped"
+    assert resolve("airflow.flood599", tags="a=1", resolver=resolver).drop == "capped"
+
+
 def test_families_go_on_after_a_reload_and_the_new_settings_hold() -> None:
     before = AirflowNameResolver(Directory(), TAGGED)
     family = only(resolve("airflow.rows", tags="a=1", resolver=before)).family
