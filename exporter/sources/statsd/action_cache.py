@@ -10,7 +10,7 @@ from exporter.sources.statsd.compiler import (
     Compiler,
     SeriesUpdate,
     Tables,
-    has_expired_series,
+    has_removed_series,
     normalize_number,
 )
 from exporter.sources.statsd.model import CAPPED_DROPS, RETRIABLE_DROPS, KeyParts, MetricType, Resolver, Signature
@@ -23,7 +23,7 @@ __all__ = [
     "CompiledAction",
     "SeriesUpdate",
     "Tables",
-    "has_expired_series",
+    "has_removed_series",
     "normalize_number",
 ]
 
@@ -80,21 +80,23 @@ class ActionCache:
             self._tables.respell(spellings.apply)
         self.clear()
 
-    def drop_capped(self) -> None:
-        """Evict the actions that were dropped at a series cap: there may be room now."""
+    def evict_stale(self) -> None:
+        """To be called after series were removed: evict their actions, and those that were dropped at a series cap."""
+        for actions in (self.recent, self._previous):
+            for key in [key for key, action in actions.items() if action[5] and has_removed_series(action[5])]:
+                del actions[key]
         for key in self._capped:
             self.recent.pop(key, None)
         self._capped.clear()
 
     def get(self, key: bytes) -> CompiledAction | None:
-        """A cached action that is still valid, moved to the current generation; None if there is none."""
+        """A cached action, moved to the current generation; None if there is none."""
         action = self.recent.get(key)
-        if action is None:
-            action = self._previous.pop(key, None) if self._previous else None
-            if action is None:
-                return None
-            self.put(key, action)
-        return None if has_expired_series(action[5]) else action
+        if action is None and self._previous:
+            action = self._previous.pop(key, None)
+            if action is not None:
+                self.put(key, action)
+        return action
 
     def put(self, key: bytes, action: CompiledAction) -> None:
         """Cache an action, unless the next line with that key may get another one."""

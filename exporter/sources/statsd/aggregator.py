@@ -10,8 +10,9 @@ import math
 import time
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from operator import length_hint
 
 from exporter.sources.statsd import parser
 from exporter.sources.statsd.action_cache import (
@@ -20,32 +21,25 @@ from exporter.sources.statsd.action_cache import (
     CompiledAction,
     SeriesUpdate,
     Tables,
-    has_expired_series,
     normalize_number,
 )
 from exporter.sources.statsd.fast_parser import FastParser
 from exporter.sources.statsd.model import Action, MetricType, Resolver, Sample
+from exporter.sources.statsd.number_cache import NumberCache
 
-MAX_CACHED_NUMBERS = 20_000
-"""Parsed values that are cached."""
-MAX_CACHED_NUMBER_BYTES = 6
-"""Longer numbers are not cached: they are unlikely to be repeated."""
-MAX_NUMBER_BYTES = 40
-"""Longer runs of digits are not parsed on the warm path."""
 MAX_CACHED_LINE_BYTES = 256
 """Longer lines are parsed each time, so that the size of the cache is bounded."""
 RECOMPILE_INTERVAL = 10.0
 """Minimum seconds between two refreshes of the cache because the resolver has learned something."""
-MAX_PLAIN_VALUE = 1e100
-"""Larger values take the cold path, which checks that sums stay finite."""
-DIGITS = range(ord("0"), ord("9") + 1)
 NO_SENDER = object()
 """Equals no sender's address."""
 
 SenderLookup = Callable[[int], bytes]
 """Returns the sender's address of a datagram, by its place in the batch."""
-LineParts = tuple[bytes, bytes, bytes]
-"""A line cut at its first colon and the first bar after it: name, value, and type with all further fields."""
+FindSender = Callable[[], bytes]
+"""Returns the sender's address of the current line."""
+LineParts = tuple[bytes, bytes, bytes, bytes]
+"""A line cut at its first colon and the first bar after it: its key, name, value, and type with all further fields."""
 
 
 class Aggregator:
@@ -58,8 +52,10 @@ class Aggregator:
         self._parser = FastParser(resolver.dialects)
         self.resolver = resolver
         self._recompiled_at = -math.inf
-        self._numbers: dict[bytes, float] = {}
+        self._numbers = NumberCache()
         self.lines = 0
+        self._blank = 0
+        """Blank lines of the current batch."""
         self.rejected: Counter[str] = Counter()
 
     @property
@@ -96,7 +92,7 @@ class Aggregator:
     def sweep(self) -> None:
         """Expire series and refresh the cache; called about once a second."""
         if self._tables.sweep():
-            self._actions.drop_capped()
+            self._actions.evict_stale()
         now = self._clock()
         if self._actions.is_outdated and now >= self._recompiled_at + RECOMPILE_INTERVAL:
             self._recompiled_at = now
@@ -107,30 +103,26 @@ class Aggregator:
         found, senders = split_batch(batch, senders)
         sender, now = NO_SENDER if only is None else only, self._tables.clock()
         actions, numbers = self._actions.recent.get, self._numbers.get
-        blank = 0
-        for place, line in enumerate(found):
+        parse_number = self._numbers.parse
+        lines = iter(found)
+        find_sender = build_sender_finder(found, lines, senders)
+        for line in lines:
             name, _, rest = line.partition(b":")
             raw, _, tail = rest.partition(b"|")
-            action = actions(name + b"\n" + tail)
-            value = numbers(raw)
-            if value is None:
-                is_long = MAX_CACHED_NUMBER_BYTES < len(raw) < MAX_NUMBER_BYTES
-                is_plain = is_long and raw.replace(b".", b"", 1).isdigit()
-                value = float(raw) if is_plain else self._parse_number(raw)
+            key = b"\n".join((name, tail))
+            action, number = actions(key), numbers(raw)
+            value = parse_number(raw) if number is None else number
             if action is None or value is None:
-                blank += self._process_line(line, (name, raw, tail), value, senders, place)
-                continue
+                action = self._process_line(line, (key, name, raw, tail), value, find_sender)
+                if action is None or value is None:
+                    continue
             hits, counter, cells, histogram_spec, counters, updates, gauge = action
-            if gauge and gauge.sole_sender == sender and gauge.exposed_at >= 0:
-                hits[0] += 1
+            hits[0] += 1
+            if gauge and gauge.sole_sender == sender:
                 gauge.sole.update(now)
                 gauge.seen = now
                 gauge.value = gauge.sole.value = value
                 continue
-            if updates and has_expired_series(updates):
-                blank += self._process_line(line, (name, raw, tail), value, senders, place)
-                continue
-            hits[0] += 1
             if counter:
                 counter.value += value
             if cells and histogram_spec:
@@ -138,71 +130,60 @@ class Aggregator:
                 observed = value * scale + plus
                 cells[bisect_left(bounds, observed)] += weight
                 cells[-1] += observed * weight
-            for series, scale, plus in counters:
-                series.value += value * scale + plus
+            if counters:
+                for series, scale, plus in counters:
+                    series.value += value * scale + plus
             if updates:
-                self._apply_updates(updates, value, senders, place)
-        self.lines += len(found) - blank
-
-    def _parse_number(self, raw: bytes) -> float | None:
-        """The value, if it is a plain number that is not negative; None for all others, which take the cold path."""
-        try:
-            value = float(raw)
-        except ValueError:
-            return None
-        # float() takes more than there is on the wire: blanks, signs, underscores, "nan".
-        if not (raw[0] in DIGITS and raw[-1] in DIGITS and value < MAX_PLAIN_VALUE) or b"_" in raw:
-            return None
-        if raw.isdigit():
-            value = int(raw)
-        if len(raw) <= MAX_CACHED_NUMBER_BYTES:
-            if len(self._numbers) >= MAX_CACHED_NUMBERS:
-                self._numbers.clear()
-            self._numbers[raw] = value
-        return value
+                self._apply_updates(updates, value, find_sender)
+        self.lines += len(found) - self._blank
+        self._blank = 0
 
     def _process_line(
-        self, line: bytes, parts: LineParts, number: float | None, senders: SenderLookup, place: int
-    ) -> bool:
-        """Process a line that is not cached, or whose value is not a plain `number`; returns whether it is blank."""
-        name, raw, tail = parts
-        key = name + b"\n" + tail
+        self, line: bytes, parts: LineParts, number: float | None, find_sender: FindSender
+    ) -> CompiledAction | None:
+        """Process a line that is not cached, or whose value is not a plain `number`.
+
+        Returns the action that is still to be applied to the number; None if the line was processed.
+        """
+        key, name, raw, tail = parts
         known = self._actions.get(key)
+        if known and number is not None:
+            return known
         if line.endswith(b"\r"):
             line, tail = line[:-1], tail.removesuffix(b"\r")
         split = self._parser.split_key(name, tail) if len(line) <= parser.MAX_LINE_BYTES else None
-        if split and number is not None:
-            action = known or self._actions.compile_similar(key, split)
-            if action:
-                action[0][0] += 1
-                self._apply_checked(action, number, senders, place, relative=False)
-                return False
+        similar = self._actions.compile_similar(key, split) if split and number is not None else None
+        if similar:
+            return similar
         kept = key if len(line) <= MAX_CACHED_LINE_BYTES else b""
         sample = self._parser.build_sample(split, raw) if split else None
-        if sample is None:
+        if sample:
+            self._process_sample(sample, known, kept, find_sender)
+        else:
             # What has several values has several actions.
-            return self._process_unusual_line(line, known, b"" if b":" in raw else kept, senders, place)
-        value = normalize_number(sample.value)
-        action = known or self._compile(sample, value, kept)
-        action[0][0] += 1
-        self._apply_checked(action, value, senders, place, relative=sample.relative)
-        return False
+            self._process_unusual_line(line, known, b"" if b":" in raw else kept, find_sender)
+        return None
 
     def _process_unusual_line(
-        self, line: bytes, known: CompiledAction | None, key: bytes, senders: SenderLookup, place: int
-    ) -> bool:
-        """Process a line of any form; returns whether it is blank. With one value, its action is cached by the key."""
+        self, line: bytes, known: CompiledAction | None, key: bytes, find_sender: FindSender
+    ) -> None:
+        """Process a line of any form. With one value, its action is cached by the key."""
         if not line.strip():
-            return True
+            self._blank += 1
+            return
         parsed = parser.parse_line(line, self.resolver.dialects)
         self.rejected.update(parsed.rejected)
         kept = key if len(parsed.samples) == 1 else b""
         for sample in parsed.samples:
-            value = normalize_number(sample.value)
-            action = known or self._compile(sample, value, kept)
-            action[0][0] += 1
-            self._apply_checked(action, value, senders, place, relative=sample.relative)
-        return False
+            self._process_sample(sample, known, kept, find_sender)
+
+    def _process_sample(
+        self, sample: Sample, known: CompiledAction | None, key: bytes, find_sender: FindSender
+    ) -> None:
+        value = normalize_number(sample.value)
+        action = known or self._compile(sample, value, key)
+        action[0][0] += 1
+        self._apply_checked(action, value, find_sender, relative=sample.relative)
 
     def _compile(self, sample: Sample, value: float, key: bytes) -> CompiledAction:
         """The action of a sample; cached under the key, unless that is empty or a target rejects the value."""
@@ -213,9 +194,7 @@ class Aggregator:
             self._actions.put(key, action)
         return action
 
-    def _apply_checked(
-        self, action: CompiledAction, value: float, senders: SenderLookup, place: int, *, relative: bool
-    ) -> None:
+    def _apply_checked(self, action: CompiledAction, value: float, find_sender: FindSender, *, relative: bool) -> None:
         """Apply any value, with checks that sums stay finite."""
         _, counter, cells, histogram_spec, counters, updates, _ = action
         if counter:
@@ -226,14 +205,13 @@ class Aggregator:
         for series, scale, plus in counters:
             self._add(series, value * scale + plus)
         if updates:
-            self._apply_updates(updates, value, senders, place, relative=relative)
+            self._apply_updates(updates, value, find_sender, relative=relative)
 
     def _apply_updates(
         self,
         updates: Sequence[SeriesUpdate],
         value: float,
-        senders: SenderLookup,
-        place: int,
+        find_sender: FindSender,
         *,
         relative: bool = False,
     ) -> None:
@@ -243,7 +221,7 @@ class Aggregator:
             if action is Action.SET:
                 # A gauge may be infinite if it is sent so, but not because of its scale.
                 scaled_out = amount != value and not math.isfinite(amount)
-                if scaled_out or not self._tables.set(family, series, senders(place), amount, relative=relative):
+                if scaled_out or not self._tables.set(family, series, find_sender(), amount, relative=relative):
                     self.rejected["overflow"] += 1
                 continue
             if action is Action.ADD:
@@ -279,14 +257,21 @@ def split_batch(batch: Sequence[bytes], senders: SenderLookup) -> tuple[Sequence
     if batch and batch[-1].endswith(b"\n"):
         # DogStatsD's client ends each datagram so: a blank line would cost more than the one before it.
         batch = [datagram.removesuffix(b"\n") for datagram in batch]
-    joined = b"\n".join(batch)
-    if joined.count(b"\n") < len(batch):
+    if b"\n" not in b"".join(batch):
         return batch, senders
     ends: list[int] = []
 
-    def find_sender(place: int) -> bytes:
+    def find_line_sender(place: int) -> bytes:
         if not ends:
             ends.extend(accumulate(datagram.count(b"\n") + 1 for datagram in batch))
         return senders(bisect_right(ends, place))
 
-    return joined.split(b"\n"), find_sender
+    return b"\n".join(batch).split(b"\n"), find_line_sender
+
+
+def build_sender_finder(found: Sequence[bytes], lines: Iterator[bytes], senders: SenderLookup) -> FindSender:
+    """A function that returns the sender of the line that `lines`, the iterator of all that were found, yielded last.
+
+    Few lines need their sender, so it costs the others nothing: not even their places are counted.
+    """
+    return lambda: senders(len(found) - length_hint(lines) - 1)

@@ -27,7 +27,7 @@ MAX_FINITE_SCALE = 1e8
 
 
 class Cell(Protocol):
-    """What is changed of a series. One that expired has a negative `exposed_at`."""
+    """What is changed of a series. One that was removed has a negative `exposed_at`."""
 
     value: float | list[float]
     exposed_at: float
@@ -287,12 +287,9 @@ def check_value(target: Target, value: float, events: float) -> str:
     return "" if math.isfinite(amount) else "overflow"
 
 
-def has_expired_series(updates: Sequence[SeriesUpdate]) -> bool:
-    """Whether a series among the updates has expired."""
-    for update in updates:  # noqa: SIM110 - a generator would cost more than all the rest
-        if update.series.exposed_at < 0:
-            return True
-    return False
+def has_removed_series(updates: Sequence[SeriesUpdate]) -> bool:
+    """Whether a series among the updates was removed."""
+    return any(update.series.exposed_at < 0 for update in updates)
 
 
 def normalize_number(value: float) -> float:

@@ -208,6 +208,40 @@ def test_a_series_that_expired_is_made_anew(world: World) -> None:
     assert world.values(LEVEL) == {("g",): 2}
 
 
+def test_a_series_that_expired_is_made_anew_although_its_action_was_cached_long_ago(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the older generation of the cache."""
+    monkeypatch.setattr(action_cache, "MAX_KEYS", 10)
+    now = [1000.0]
+    world.events.clock = lambda: now[0]
+    world.send(b"g:1|g")
+    world.send(*[b"a%d:1|c" % number for number in range(10)])
+    now[0] += 500
+    world.aggregator.sweep()
+    world.send(b"g:2|g")
+    assert world.values(LEVEL) == {("g",): 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("5", 5), ("5.", 5), (".5", 0.5), ("1e-05", 1e-05), ("2E+3", 2000), ("1234567", 1234567)]
+)
+def test_numbers_may_be_written_in_several_ways(world: World, text: str, value: float) -> None:
+    for _ in range(2):
+        world.send(f"a:{text}|c".encode(), f"g:{text}|g".encode())
+    assert world.values(EVENTS) == {("a",): 2 * value}
+    assert world.values(LEVEL) == {("g",): value}
+
+
+@pytest.mark.parametrize("text", ["1_0", " 1", "1 ", "1.2.3", ".", "", "e5", "1e", "\u0661", "0x1", "nan", "1_0.5e7"])
+def test_what_is_no_number_on_the_wire_is_refused_however_often_it_comes(world: World, text: str) -> None:
+    world.send(b"a:1|c")
+    for _ in range(2):
+        world.send(f"a:{text}|c".encode())
+    assert world.values(EVENTS) == {("a",): 1}
+    assert sum(world.aggregator.rejected.values()) == 2
+
+
 @pytest.mark.slow
 def test_a_flood_of_names_stays_within_caps_and_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(action_cache, "MAX_KEYS", 500)
