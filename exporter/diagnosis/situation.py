@@ -166,11 +166,11 @@ class Situation:
 
     def is_local(self, executor: str | None) -> bool:
         """Whether it is the LocalExecutor of Airflow 3, which takes any number of tasks and queues them itself."""
-        return self.release >= (3,) and self._get_class_name(executor) == "LocalExecutor"
+        return self.release >= (3,) and self.get_executor_class(executor) == "LocalExecutor"
 
     def is_sequential(self, executor: str | None) -> bool:
         """Whether it is the SequentialExecutor of Airflow 2, which runs one task after the other."""
-        return self._get_class_name(executor) == "SequentialExecutor"
+        return self.get_executor_class(executor) == "SequentialExecutor"
 
     def get_own_slots(self, executor: str | None) -> float | None:
         """How many task instances it runs at once, where it queues the others itself; None for all other executors."""
@@ -180,11 +180,12 @@ class Situation:
 
     def is_celery(self, executor: str | None, queue: str) -> bool:
         """Whether its task instances of a queue run on Celery's workers; True where the executors are not known."""
-        name = self._get_class_name(executor)
+        name = self.get_executor_class(executor)
         if name == "CeleryKubernetesExecutor" and queue == KUBERNETES_QUEUE:
             return False
         return not self.executors or "Celery" in name
 
-    def _get_class_name(self, executor: str | None) -> str:
+    def get_executor_class(self, executor: str | None) -> str:
+        """The class of the executor that a task names by class, path or alias, or not at all."""
         name = executor or (self.executors[0] if self.executors else "")
         return self.executor_aliases.get(name, name).rpartition(".")[2]

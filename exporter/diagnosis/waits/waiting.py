@@ -51,14 +51,15 @@ def _name_database(reason: Reason) -> Reason:
 
 
 def _explain_others(situation: Situation) -> Iterator[Explained]:
-    queues: defaultdict[tuple[str | None, str], list[ActiveTaskInstance]] = defaultdict(list)
+    queues: defaultdict[tuple[str, str], list[ActiveTaskInstance]] = defaultdict(list)
     for row in situation.tasks:
         if row.state == "queued":
-            queues[row.executor, row.queue if situation.get_own_slots(row.executor) is None else ""].append(row)
+            executor = situation.get_executor_class(row.executor)
+            queues[executor, row.queue if situation.get_own_slots(executor) is None else ""].append(row)
         elif (reason := BY_STATE.get(row.state or "")) is not None:
             stopped = _check_dag(row.dag_id, situation) if row.state in RETURNING else None
             yield row, stopped or reason
-    running = Counter(row.executor for row in situation.tasks if row.state == "running")
+    running = Counter(situation.get_executor_class(row.executor) for row in situation.tasks if row.state == "running")
     for (executor, queue), rows in queues.items():
         if (slots := situation.get_own_slots(executor)) is not None:
             yield from explain_queue(rows, slots, running[executor], reasons.PARALLELISM, situation.now)

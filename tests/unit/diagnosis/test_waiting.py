@@ -195,6 +195,14 @@ def test_an_executor_is_known_by_its_alias() -> None:
     assert reasons_of(situation(next_one, workers={}, **celery)) == ["no_worker"]
 
 
+def test_tasks_that_name_the_default_executor_share_its_slots_with_those_that_name_none() -> None:
+    rows = (task("running", executor="LocalExecutor"), task("queued", "next", queued_when=NOW - 900))
+    assert reasons_of(situation(*rows, executors=("LocalExecutor",), parallelism=1.0)) == ["parallelism"]
+    full = {"executors": ("CeleryExecutor",), "workers": {"default": Workers(slots=2, busy=1)}}
+    both = tuple(task("queued", str(name), executor=name, queued_when=NOW - 900) for name in (None, "CeleryExecutor"))
+    assert reasons_of(situation(*both, **full)) == ["starting", "workers_full"]
+
+
 def test_the_sequential_executor_runs_one_after_the_other() -> None:
     queued = [task("queued", name, queued_when=NOW - 900) for name in ("a", "b")]
     sequential = {"executors": ("SequentialExecutor",), "release": (2, 11, 2), "parallelism": 32.0}
