@@ -11,6 +11,8 @@ from exporter.diagnosis.words import format_seconds
 
 MIN_PARSE_SECONDS = 20.0
 """From here on a file is slow: Airflow gives up importing it after 30 s (dagbag_import_timeout). The alert's value."""
+MIN_FILES = 3
+"""Files that are needed to say that most of them are slow."""
 MAX_NAMED_DAGS = 3
 FileKey = tuple[str, str]
 """Bundle (empty on Airflow 2) and path."""
@@ -61,20 +63,32 @@ def find_dags(by_file: Mapping[FileKey, list[str]], file: str) -> list[str]:
 
 def find_slow_files(files: Iterable[ParsedFile]) -> list[CostFinding]:
     """A finding for each file that takes long to parse, the slowest first."""
-    slow = [one for one in files if one.seconds >= MIN_PARSE_SECONDS]
-    return [make_finding(one) for one in sorted(slow, key=lambda one: -one.seconds)]
+    known = sorted(files, key=lambda one: -one.seconds)
+    middle = known[len(known) // 2].seconds if len(known) >= MIN_FILES else 0.0
+    return [make_finding(one, middle) for one in known if one.seconds >= MIN_PARSE_SECONDS]
 
 
-def make_finding(one: ParsedFile) -> CostFinding:
-    """What to do about one file."""
+def make_finding(one: ParsedFile, middle: float) -> CostFinding:
+    """What to do about one file. `middle` is what the file in the middle takes, 0 where there are too few."""
+    are_all_slow = 2 * middle >= MIN_PARSE_SECONDS
+    first = (
+        "Most files are slow: look first at the CPU of the DAG processor's machine, its parsing_processes, and at what "
+        f"they all import. Else move network calls, queries and heavy imports at the top level of {one.file}"
+        if are_all_slow
+        else f"Move network calls, queries and heavy imports at the top level of {one.file}"
+    )
     more = len(one.dags) - MAX_NAMED_DAGS
     named = ", ".join(sorted(one.dags)[:MAX_NAMED_DAGS]) + (f" and {more} more" if more > 0 else "")
     return CostFinding(
         "file_slow",
         one.file,
         "The DAG file takes long to parse, which happens again and again.",
-        [f"its last parse took {format_seconds(one.seconds)}", *([f"DAGs of it: {named}"] if named else [])],
-        f"Move network calls, queries and heavy imports at the top level of {one.file} into its tasks. Until then keep "
+        [
+            f"its last parse took {format_seconds(one.seconds)}",
+            *([f"half of all files take {format_seconds(middle)} or more"] if are_all_slow else []),
+            *([f"DAGs of it: {named}"] if named else []),
+        ],
+        f"{first} into its tasks. Until then keep "
         f"dagbag_import_timeout above {format_seconds(one.seconds)}, and dag_file_processor_timeout above that: beyond "
         "them the file counts as broken.",
         one.seconds,

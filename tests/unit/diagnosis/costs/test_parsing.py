@@ -27,8 +27,18 @@ def test_a_slow_file_is_named_with_its_dags_and_the_limits() -> None:
 
 def test_the_slowest_comes_first() -> None:
     files = [ParsedFile("a.py", MIN_PARSE_SECONDS), ParsedFile("b.py", 90.0), ParsedFile("c.py", 45.0)]
+    files += [ParsedFile(f"{number}.py", 0.5) for number in range(4)]
     assert [one.object for one in find_slow_files(files)] == ["b.py", "c.py", "a.py"]
     assert find_slow_files(files)[2].evidence == ["its last parse took 20 s"]
+
+
+def test_where_most_files_are_slow_the_machine_comes_first() -> None:
+    slow = [ParsedFile("a.py", 24.0), ParsedFile("b.py", 23.0), ParsedFile("c.py", 12.0)]
+    found = find_slow_files(slow)
+    assert [one.object for one in found] == ["a.py", "b.py"]
+    assert found[0].evidence == ["its last parse took 24 s", "half of all files take 23 s or more"]
+    assert found[0].suggestion.startswith("Most files are slow: look first at the CPU")
+    assert find_slow_files(slow[:2])[0].suggestion.startswith("Move")
 
 
 def test_without_statsd_the_dags_say_how_long_their_file_took() -> None:
