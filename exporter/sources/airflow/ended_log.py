@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 MAX_ENTRIES = 20_000
 """Entries that are kept for readers which have not read them yet."""
@@ -24,15 +25,26 @@ class Batch(NamedTuple, Generic[Entry]):
 
 
 class EndedLog(Generic[Entry]):
-    """The last entries, numbered from 0."""
+    """The last entries, numbered from 0. What all its readers have read is dropped."""
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
         self._entries: deque[Entry] = deque(maxlen=max_entries)
         self._end = 0
+        self._positions: WeakKeyDictionary[object, int] = WeakKeyDictionary()
+        """Where each reader read from last."""
+
+    def __len__(self) -> int:
+        """How many entries are kept."""
+        return len(self._entries)
 
     @property
     def position(self) -> int:
-        """Where a reader starts that is to read nothing of what there is now."""
+        """The number of entries so far."""
+        return self._end
+
+    def open(self, reader: object) -> int:
+        """Where a reader starts that is to read what ends from now on. Nothing of that is dropped before it read it."""
+        self._positions[reader] = self._end
         return self._end
 
     def extend(self, entries: Iterable[Entry]) -> None:
@@ -40,9 +52,13 @@ class EndedLog(Generic[Entry]):
         for entry in entries:
             self._entries.append(entry)
             self._end += 1
+        needed = min(self._positions.values(), default=0)
+        while self._entries and self._end - len(self._entries) < needed:
+            self._entries.popleft()
 
-    def read_from(self, position: int) -> Batch[Entry]:
-        """The entries from a position on."""
+    def read_from(self, position: int, reader: object) -> Batch[Entry]:
+        """The entries from a position on. Those before it are no longer kept for this reader."""
+        self._positions[reader] = position
         first = self._end - len(self._entries)
         start = max(position, first)
         return Batch(tuple(islice(self._entries, start - first, None)), self._end, max(0, first - position))

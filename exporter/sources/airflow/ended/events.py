@@ -68,7 +68,7 @@ class EventsReader(ApiReader):
         self._release = release
         self._memory = memory
         self._shared = shared
-        self._position = 0
+        self._position = shared.failed_tries.open(self)
         self._classes: dict[TryId, str] = {}
         self._submitted: dict[Entry, int] = {}
 
@@ -119,7 +119,7 @@ class EventsReader(ApiReader):
                 self._submitted[entry] = self._writer.submit(encode_line(event))
 
     def _take_up_classes(self) -> None:
-        batch = self._shared.failed_tries.read_from(self._position)
+        batch = self._shared.failed_tries.read_from(self._position, self)
         self._position = batch.position
         self._classes |= {identify(one): one.error_class for one in batch.entries}
         for one in list(self._classes)[: max(0, len(self._classes) - MAX_CLASSES)]:

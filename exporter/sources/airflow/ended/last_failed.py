@@ -49,7 +49,7 @@ class LastFailedReader(ApiReader):
         self._links = links
         self._memory = memory
         self._shared = shared
-        self._position = 0
+        self._position = shared.ended_tries.open(self)
         self._has_published = False
         """Whether the directory has what the state file remembers."""
 
@@ -64,7 +64,7 @@ class LastFailedReader(ApiReader):
         if not self._has_published:
             self._publish(decode_last_failed(self._memory, self._memory.recall_all(SPACE)))
             self._has_published = True
-        batch = self._shared.ended_tries.read_from(self._position)
+        batch = self._shared.ended_tries.read_from(self._position, self)
         dag_ids = {row.dag_id.encode() for row, outcome in batch.entries if outcome in FAILURES}
         changed = add_failed(decode_last_failed(self._memory, self._memory.recall(SPACE, dag_ids)), batch.entries)
         self._publish(changed)

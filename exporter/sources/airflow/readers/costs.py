@@ -37,9 +37,9 @@ class CostsReader(ApiReader):
     def __init__(self, shared: AirflowState, interval: float) -> None:
         self.interval = interval
         self._shared = shared
-        self._tries = shared.ended_tries.position
-        self._ends = shared.terminal_states.position
-        self._runs = shared.ended_runs.position
+        self._tries = shared.ended_tries.open(self)
+        self._ends = shared.terminal_states.open(self)
+        self._runs = shared.ended_runs.open(self)
         self._book = CostBook()
         self._uncommitted: defaultdict[tuple[Family, Labels], float] = defaultdict(float)
         """What is not in the state file yet: the next reading counts it again if this one cannot be committed."""
@@ -71,9 +71,9 @@ class CostsReader(ApiReader):
 
     def _take_seen(self) -> Seen:
         shared = self._shared
-        tries = shared.ended_tries.read_from(self._tries)
-        ends = shared.terminal_states.read_from(self._ends)
-        runs = shared.ended_runs.read_from(self._runs)
+        tries = shared.ended_tries.read_from(self._tries, self)
+        ends = shared.terminal_states.read_from(self._ends, self)
+        runs = shared.ended_runs.read_from(self._runs, self)
         self._tries, self._ends, self._runs = tries.position, ends.position, runs.position
         return Seen(
             now=shared.tasks_read_at,

@@ -140,7 +140,8 @@ class FailuresReader(ApiReader):
         tries = to_failed_tries(account.recent, self._links)
         self._shared.directory.record_failures(build_failures(tries, now), tries[:MAX_NEWEST])
         self._shared.directory.record_costs(advise_on_retries(to_retry_counts(account.counts.values())), ADVICE_ORIGIN)
-        self._shared.failed_tries.extend(to_failed_tries(account.new, self._links)[::-1])
+        if self._shared.events is not None:
+            self._shared.failed_tries.extend(to_failed_tries(account.new, self._links)[::-1])
 
 
 def judge(log_reader: LogReader, entry: BacklogEntry, budget: LogBudget, now: float) -> Verdict | None:

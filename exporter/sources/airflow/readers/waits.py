@@ -83,7 +83,7 @@ class WaitsReader(ApiReader):
         self._seen = 0.0
         self._counted: float | None = None
         """When the newest reading whose seconds were written was diagnosed first."""
-        self._position = shared.ended_tries.position
+        self._position = shared.ended_tries.open(self) if shared.events is not None else 0
         self._counts: dict[Family, Counts] = {}
         """What waited at the last reading."""
 
@@ -149,7 +149,7 @@ class WaitsReader(ApiReader):
 
     def _note_tries(self, waiting: Waiting, now: float) -> None:
         """Note for the events file how long each try has waited, and for which reason."""
-        batch = self._shared.ended_tries.read_from(self._position)
+        batch = self._shared.ended_tries.read_from(self._position, self)
         self._position = batch.position
         self._shared.try_waits.note(waiting.tasks, batch.entries, now)
 

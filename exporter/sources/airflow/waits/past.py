@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -39,7 +40,7 @@ class TaskPast:
 
     def __init__(self, memory: Memory, directory: Directory) -> None:
         """`directory` has what the tries on this machine used."""
-        self._seconds = {key: deque(seconds, TRIES_PER_TASK) for key, seconds in recall_past(memory).items()}
+        self._seconds = {key: array("d", seconds[-TRIES_PER_TASK:]) for key, seconds in recall_past(memory).items()}
         self._changed: set[tuple[str, str]] = set()
         """Tasks whose past is not written yet."""
         self._position = 0
@@ -49,7 +50,7 @@ class TaskPast:
 
     def take(self, ended: EndedLog[EndedTry]) -> None:
         """Learn from the tries that ended since the last call."""
-        batch = ended.read_from(self._position)
+        batch = ended.read_from(self._position, self)
         self._position = batch.position
         for entry in batch.entries:
             row = entry.row
@@ -63,7 +64,8 @@ class TaskPast:
             if known is None:
                 if len(self._seconds) >= MAX_TASKS:
                     del self._seconds[next(iter(self._seconds))]
-                known = self._seconds[key] = deque(maxlen=TRIES_PER_TASK)
+                known = self._seconds[key] = array("d")
+            del known[: max(0, len(known) + 1 - TRIES_PER_TASK)]
             known.append(round(seconds, 1))
             self._changed.add(key)
         self._take_cpu()
@@ -135,7 +137,7 @@ class RunPast:
 
     def take(self, ended: EndedLog[DagRun], active: Iterable[DagRun], dags: Mapping[str, Dag]) -> None:
         """Learn from the runs that ended since the last call, from active ones, and from when the next is due."""
-        batch = ended.read_from(self._position)
+        batch = ended.read_from(self._position, self)
         self._position = batch.position
         for run in (*batch.entries, *active):
             dag = dags.get(run.dag_id)

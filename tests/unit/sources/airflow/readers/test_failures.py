@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from exporter.events.target import EventTarget
+from exporter.events.writer import EventWriter
 from exporter.metrics.catalogue.api import failures
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import ReaderError, Reading
@@ -319,12 +322,13 @@ def test_the_last_hour_is_on_the_page_with_links_to_the_logs() -> None:
     assert not bench.state.recall_all(RECENT_SPACE)
 
 
-def test_other_readers_get_each_failed_try_with_its_class_once() -> None:
+def test_the_reader_of_events_gets_each_failed_try_with_its_class_once(tmp_path: Path) -> None:
     bench = LogBench()
+    bench.shared.events = EventWriter(EventTarget(tmp_path / "events.jsonl", 1_000_000, 1))
     bench.logs.fail("a", "OperationalError")
     bench.poll(fail("a"))
     bench.poll()
-    batch = bench.shared.failed_tries.read_from(0)
+    batch = bench.shared.failed_tries.read_from(0, bench)
     assert [(one.task_id, one.error_class) for one in batch.entries] == [("a", "database")]
 
 
