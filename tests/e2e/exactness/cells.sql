@@ -99,7 +99,7 @@ select family, labels, 'le=' || le, 1, doubts from e2e_observation join e2e_buck
 
 -- What an exporter may count besides. If a try was cleared before a poll saw its end, history shows a final failure, a
 -- retried and a blurred try alike. If 2.x handled a final failure again, its row holds only the last end. If it was
--- deleted, polls saw only a running try.
+-- deleted, or is not in the history, polls saw only a running try.
 create view e2e_possible as
 select 'airflow_task_retries_total' as family, array[dag_id, task_id] as labels, 'value' as part, 1::float8 as value, doubts
 from e2e_counted_try where (outcome = 'failed' and 'unseen' = any (doubts)) or 'blurred' = any (doubts)
@@ -118,7 +118,7 @@ from e2e_counted_try, unnest(array['airflow_task_run_seconds_total', 'airflow_ta
 where renewed_end is not null
 union all
 select 'airflow_task_tries_cleared_total', array[dag_id, task_id], 'value', 1, doubts
-from e2e_counted_try where outcome not in ('cleared', 'deleted') and doubts && array['deleted', 'in vain'];
+from e2e_counted_try where outcome not in ('cleared', 'deleted') and doubts && array['deleted', 'in vain', 'unarchived'];
 
 -- The cells: the true value, the least and the greatest allowed value, and the reasons why they differ.
 create view e2e_cell as
