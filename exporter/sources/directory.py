@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 MAX_TASKS_PER_DAG = 5_000
 """Task ids that are remembered for one DAG."""
-MAX_TRIES = 100_000
-"""Tries that are remembered by UUID; the oldest is removed first."""
+MAX_TRIES = 30_000
+"""Tries that are remembered by UUID; the one that was seen longest ago is removed first."""
 DAG_LIFETIME = 86_400.0
 """Seconds that a DAG is remembered after it was last listed, because a list may be incomplete for a moment."""
 
@@ -110,7 +111,7 @@ class Directory:
         self._clock = clock
         self._listed: dict[str, float] = {}
         self._tasks: dict[str, set[str]] = {}
-        self._tries: dict[str, TaskKey] = {}
+        self._tries: OrderedDict[str, TaskKey] = OrderedDict()
 
     def set_version(self, version: str) -> None:
         """Set Airflow's release."""
@@ -266,9 +267,11 @@ class Directory:
         if task_id not in tasks and len(tasks) < MAX_TASKS_PER_DAG:
             tasks.add(task_id)
             self.revision += "." in dag_id or "." in task_id
-        if uuid and uuid not in self._tries:
+        if uuid and uuid in self._tries:
+            self._tries.move_to_end(uuid)
+        elif uuid:
             if len(self._tries) >= MAX_TRIES:
-                self._tries.pop(next(iter(self._tries)))
+                self._tries.popitem(last=False)
             self._tries[uuid] = TaskKey(dag_id, task_id)
 
     def tasks(self, dag_id: str) -> frozenset[str]:

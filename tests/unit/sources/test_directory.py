@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from exporter.diagnosis.waits.database import BlockedSessions, DatabaseFacts
-from exporter.sources.directory import DAG_LIFETIME, MAX_DATABASE_AGE, MAX_SHARES, Directory
+from exporter.sources.directory import DAG_LIFETIME, MAX_DATABASE_AGE, MAX_SHARES, MAX_TRIES, Directory
 
 
 def test_a_dag_and_its_tasks_are_known_for_a_day_after_the_last_list_that_had_it() -> None:
@@ -24,6 +24,16 @@ def test_a_dag_and_its_tasks_are_known_for_a_day_after_the_last_list_that_had_it
     assert directory.dag_ids == frozenset({"etl"})
     assert not directory.has_task("etl.eu", "load.all")
     assert directory.revision > spelling
+
+
+def test_a_try_that_is_seen_again_and_again_outlasts_those_that_ended() -> None:
+    directory = Directory()
+    for number in range(MAX_TRIES + 1):
+        directory.record_try("d", "long", "runs on")
+        directory.record_try("d", "short", str(number))
+    assert directory.find_try("runs on") is not None
+    assert directory.find_try("0") is None
+    assert directory.find_try(str(MAX_TRIES)) is not None
 
 
 def test_a_lock_is_named_at_once_though_airflow_gives_no_new_reading() -> None:
