@@ -133,7 +133,8 @@ def conclude(
     time.sleep(WRITE_SECONDS)
     walks = environment.walks()
     exposition = context.subject.scrape()
-    cells = audit.judge(first_starts(context.proxy.exchanges(), walks), walks, exposition)
+    starts = first_starts(context.proxy.exchanges(), walks, context.subject.log_lines())
+    cells = audit.judge(starts, walks, exposition)
     end = time.monotonic() + MAX_LATE_SECONDS
     while any(one.verdict is Verdict.WRONG for one in compare(cells, exposition)) and time.monotonic() < end:
         time.sleep(10)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs
 
-from exporter.sources.airflow.counting.cursor import OVERLAP
 from tests.e2e.exactness.database import Database, quote
 from tests.e2e.exactness.proxy import Exchange
 from tests.e2e.exactness.subject import Exposition
@@ -23,6 +22,8 @@ LISTING_SECONDS = 4.9
 """Seconds of listing runs, or of reading histories of tries, after which a poll leaves the others to the next one."""
 COMMIT_SECONDS = 5.0
 """If the exporter was killed less than this many seconds after a poll, the poll may not have been written."""
+BEGINNING = re.compile(r'msg="(?P<what>[a-z ]+) that end from now on are counted" since=(?P<since>\S+)')
+ENDPOINTS = {"task instances": "/taskInstances", "runs": "/dagRuns"}
 
 
 class Poll(NamedTuple):
@@ -103,17 +104,18 @@ def _came_through(exchange: Exchange, requests: Sequence[Exchange]) -> bool:
     return any(one.sound for one in later)
 
 
-def first_starts(exchanges: Sequence[Exchange], walks: Mapping[str, Sequence[Poll]]) -> dict[str, float]:
-    """When counting of each endpoint began: the exporter's estimate of the server's clock in the first complete poll.
+def first_starts(
+    exchanges: Sequence[Exchange], walks: Mapping[str, Sequence[Poll]], log_lines: Iterable[str]
+) -> dict[str, float]:
+    """When counting of each endpoint began: the exporter's estimate of the server's clock in the first written poll.
 
-    It is read from the first query, which begins OVERLAP before. `Date` headers are whole seconds, so the estimate may
-    be some seconds early, never late: what differs by more is an error of the exporter.
+    It is read from the exporter's log: whether a poll shortly before a kill was written is not seen from outside.
+    `Date` headers are whole seconds, so the estimate may be some seconds early, never late: what differs by more is an
+    error of the exporter.
     """
-    found = {}
+    found = read_beginnings(log_lines)
     for endpoint, polls_of_endpoint in walks.items():
         first = next(walk for walk in polls_of_endpoint if walk.sound)
-        found[endpoint] = next(_asked_since(one) for one in exchanges if one.began >= first.began and _asks_ended(one))
-        found[endpoint] += OVERLAP
         versions = [one for one in exchanges if one.target.endswith("/version") and one.began <= first.began]
         dates = [one.date for one in versions if one.date]
         # On a busy machine seconds pass between the first connection, from which on tries count, and the first poll.
@@ -122,10 +124,13 @@ def first_starts(exchanges: Sequence[Exchange], walks: Mapping[str, Sequence[Pol
     return found
 
 
-def _asked_since(exchange: Exchange) -> float:
-    """The time from which a request asks for ended rows, in Unix seconds."""
-    query = parse_qs(exchange.target.partition("?")[2])
-    return datetime.fromisoformat(query["updated_at_gte"][0]).timestamp()
+def read_beginnings(log_lines: Iterable[str]) -> dict[str, float]:
+    """From when on the exporter says that it counts, by endpoint (Unix seconds).
+
+    The last line of each kind counts: if the poll of an earlier one was lost, counting began again.
+    """
+    found = (BEGINNING.search(line) for line in log_lines)
+    return {ENDPOINTS[one["what"]]: datetime.fromisoformat(one["since"]).timestamp() for one in found if one}
 
 
 class Audit:

@@ -81,6 +81,10 @@ class Subject:
         """The process id, for measurements; 0 if it does not run."""
         return self._child.pid if self._child else 0
 
+    def log_lines(self) -> list[str]:
+        """What it logged, over all restarts."""
+        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+
     def set_clock(self, offset: int) -> None:
         """Let only the exporter's wall clock differ from the machine's by this many seconds."""
         self.clock_offset = offset

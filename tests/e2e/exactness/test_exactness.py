@@ -143,7 +143,8 @@ def run(version: str, environment: Environment, folder: Path) -> RunResult:
     rest = environment.sampler.take()
     exposition = subject.scrape()
     walks = environment.walks()
-    cells = environment.audit.judge(first_starts(environment.context.proxy.exchanges(), walks), walks, exposition)
+    starts = first_starts(environment.context.proxy.exchanges(), walks, subject.log_lines())
+    cells = environment.audit.judge(starts, walks, exposition)
     exposition, late = wait_counted(environment, cells, exposition)
     keep(folder, cells, exposition, environment)
     answers = (

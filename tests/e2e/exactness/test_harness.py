@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import requests
 
-from tests.e2e.exactness.audit import Cell, Poll, polls
+from tests.e2e.exactness.audit import Cell, Poll, polls, read_beginnings
 from tests.e2e.exactness.comparison import Verdict, closed_tries, compare, judge
 from tests.e2e.exactness.proxy import Exchange, Faults, Proxy
 from tests.e2e.exactness.subject import parse
@@ -182,3 +182,14 @@ def test_series_that_only_one_side_has_are_differences() -> None:
 def test_the_closed_list_is_measured_in_tries() -> None:
     shown = parse('# TYPE airflow_task_tries_total counter\nairflow_task_tries_total{dag_id="d",task_id="t"} 1\n')
     assert closed_tries(compare([cell(3, 1, 3, "deleted")], shown)) == 2
+
+
+def test_counting_began_where_the_last_log_line_says() -> None:
+    message = 'ts=1 level=info logger=cursor msg="{} that end from now on are counted" since={}'
+    lines = [
+        message.format("runs", "2026-12-01T00:47:52.250000+00:00"),
+        message.format("task instances", "2026-12-01T00:47:52.500000+00:00"),
+        "ts=2 level=info msg=starting",
+        message.format("task instances", "2026-12-01T00:48:02+00:00"),
+    ]
+    assert read_beginnings(lines) == {"/dagRuns": 1796086072.25, "/taskInstances": 1796086082.0}

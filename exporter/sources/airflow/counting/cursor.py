@@ -5,13 +5,17 @@ All times are Unix seconds on Airflow's clock.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from exporter.metrics.reading import Memory
 from exporter.metrics.saved_entries import decode_all
+
+log = logging.getLogger(__name__)
 
 OVERLAP = 120.0
 """How many seconds before the cursor a poll starts to read. Airflow commits rows up to seconds after their
@@ -75,3 +79,10 @@ def read_cursor(memory: Memory, name: str) -> Cursor | None:
 def write_cursor(name: str, span: CursorRange) -> dict[bytes, bytes | None]:
     """The state file's entry for the cursor after a poll that read all of its range."""
     return {name.encode(): msgspec.msgpack.encode(span.after)}
+
+
+def report_beginning(what: str, span: CursorRange) -> None:
+    """Log from when on something is counted, after the poll that had no cursor was committed."""
+    if span.first:
+        since = datetime.fromtimestamp(span.count_from, UTC).isoformat()
+        log.info("%s that end from now on are counted", what, extra={"since": since})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 
@@ -21,6 +21,7 @@ from exporter.sources.airflow.counting.cursor import (
     CursorRange,
     next_range,
     read_cursor,
+    report_beginning,
     write_cursor,
 )
 from exporter.sources.airflow.ended.unwritten import keep_runs
@@ -98,8 +99,13 @@ class RunsReader(ApiReader):
             notes=[f"{len(active)} active, {len(ended)} ended rows, {len(counted)} counted"],
             moment=span.after.complete,
             forget={ENDED_SPACE: span.since - RECORD_RETENTION},
-            after_commit=partial(self._overview.ended_runs.extend, ended_runs),
+            after_commit=partial(self._hand_over, ended_runs, span),
         )
+
+    def _hand_over(self, ended_runs: Sequence[DagRun], span: CursorRange) -> None:
+        """Let other readers look closer at what ended."""
+        report_beginning("runs", span)
+        self._overview.ended_runs.extend(ended_runs)
 
     def _recall(self, keys: Iterable[bytes]) -> dict[bytes, RunEnd]:
         decode = msgspec.msgpack.Decoder(RunEnd).decode

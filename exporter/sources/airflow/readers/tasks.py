@@ -23,7 +23,7 @@ from exporter.sources.airflow.api.protocol import Airflow
 from exporter.sources.airflow.counting.by_run import EndedByRun
 from exporter.sources.airflow.counting.by_time import EndedByTime, EndedFinder, RunKey
 from exporter.sources.airflow.counting.changes import to_changes
-from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, RECORD_RETENTION, CursorRange
+from exporter.sources.airflow.counting.cursor import CURSOR_SPACE, RECORD_RETENTION, CursorRange, report_beginning
 from exporter.sources.airflow.counting.decision import CountedEvent, Decision, EndedTry, TaskRecord, TerminalState
 from exporter.sources.airflow.counting.records import (
     ENDED_SPACE,
@@ -150,11 +150,12 @@ class TasksReader(ApiReader):
             again=span.until is not None,
             moment=span.after.complete,
             forget={ENDED_SPACE: span.since - RECORD_RETENTION},
-            after_commit=partial(self._hand_over, events),
+            after_commit=partial(self._hand_over, events, span),
         )
 
-    def _hand_over(self, events: Sequence[CountedEvent]) -> None:
+    def _hand_over(self, events: Sequence[CountedEvent], span: CursorRange) -> None:
         """Let other readers look closer at what ended."""
+        report_beginning("task instances", span)
         self._overview.ended_tries.extend(event for event in events if isinstance(event, EndedTry))
         self._overview.terminal_states.extend(event for event in events if isinstance(event, TerminalState))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from exporter.config.dag_filter import DagFilter
 from exporter.config.settings import AirflowSettings
+from exporter.logs import get_extra_fields
 from exporter.metrics.catalogue.api import dags, instance, pools, runs, tasks
 from exporter.metrics.reading import Change
 from exporter.sources.airflow.api.objects.backfills import Backfill
@@ -21,7 +23,14 @@ from exporter.sources.airflow.api.objects.jobs import Job
 from exporter.sources.airflow.api.objects.pools import Pool
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.counting.changes import to_changes
-from exporter.sources.airflow.counting.cursor import CATCH_UP_SECONDS, OVERLAP, RECORD_RETENTION, Cursor, next_range
+from exporter.sources.airflow.counting.cursor import (
+    CATCH_UP_SECONDS,
+    OVERLAP,
+    RECORD_RETENTION,
+    Cursor,
+    next_range,
+    report_beginning,
+)
 from exporter.sources.airflow.counting.decision import EndedTry, TerminalState, TryOutcome, UnaccountedTry
 from exporter.sources.airflow.executors import build_table, list_class_names, map_aliases, parse_executors
 from exporter.sources.airflow.readers import history
@@ -430,6 +439,14 @@ class TestCursorRange:
         assert next_range(Cursor(1000.0, 900.0), 1030.0).count_from == 900.0
         late = 10 * RECORD_RETENTION
         assert next_range(Cursor(late, 900.0), late + 30.0).count_from == late - OVERLAP - RECORD_RETENTION
+
+    def test_when_counting_began_is_logged_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.INFO):
+            report_beginning("runs", next_range(None, 1796086072.25))
+            report_beginning("runs", next_range(Cursor(1796086072.25, 1796086072.25), 1796086077.0))
+        assert [get_extra_fields(record) for record in caplog.records] == [
+            {"since": "2026-12-01T00:47:52.250000+00:00"}
+        ]
 
 
 class TestScope:
