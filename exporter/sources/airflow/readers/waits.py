@@ -31,6 +31,7 @@ from exporter.sources.airflow.waits.questions import QuestionBudget
 from exporter.sources.airflow.waits.ready import ReadyTasks
 from exporter.sources.airflow.waits.seconds import Counts, count_waited
 from exporter.sources.airflow.waits.task_limits import explain_with_task_limits
+from exporter.sources.airflow.waits.unpaused import UnpausedDags
 
 MAX_STALE_SECONDS = 300.0
 """Seconds without a new reading of the task instances after which nothing is said of what waits."""
@@ -78,6 +79,7 @@ class WaitsReader(ApiReader):
         self._observer = Observer(shared, asks, self._questions, memory, complete=complete)
         self._clock = clock
         self._ready = ReadyTasks()
+        self._unpaused = UnpausedDags()
         self._looked: float | None = None
         """When the newest reading was diagnosed first."""
         self._seen = 0.0
@@ -136,7 +138,7 @@ class WaitsReader(ApiReader):
             tasks=shared.active_tasks,
             runs=shared.active_dag_runs,
             pools=shared.pools,
-            dags=shared.dags,
+            dags=self._unpaused.correct(shared.dags, shared.active_tasks, shared.active_dag_runs, shared.tasks_read_at),
             parallelism=shared.parallelism,
             executors=shared.executors,
             executor_aliases=shared.executor_aliases,
