@@ -15,6 +15,7 @@ WITH_OR_WITHOUT = ("worker_concurrency",)
 """Settings of the whole Airflow, or of the workers of one queue."""
 WITHOUT_OBJECT = ("parallelism",)
 """Settings of the whole Airflow."""
+MAX_VALUE = 1_000_000
 FORMS = (
     "pool:NAME=N, max_active_tasks:DAG=N, max_active_runs:DAG=N, parallelism=N, worker_concurrency=N, "
     "worker_concurrency:QUEUE=N"
@@ -78,12 +79,14 @@ def parse_change(text: str) -> WhatIf:
         needs = "needs the name of a pool or DAG" if setting in WITH_OBJECT else "has no object"
         raise ChangeError(f"{text!r}: {setting} {needs}: use one of {FORMS}")
     try:
-        value = float(int(number))
+        value = int(number)
     except ValueError:
         raise ChangeError(f"{text!r}: {number!r} is not a whole number") from None
     if value < 1:
         raise ChangeError(f"{text!r}: with less than 1 nothing would run")
-    return WhatIf(setting, target, value)
+    if value > MAX_VALUE:
+        raise ChangeError(f"{name}: the value may be at most {MAX_VALUE:,}")
+    return WhatIf(setting, target, float(value))
 
 
 def apply_all(changes: Iterable[WhatIf], settings: SimulatedSettings) -> SimulatedSettings:

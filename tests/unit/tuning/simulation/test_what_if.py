@@ -130,6 +130,7 @@ def test_changes_are_read(text: str, change: WhatIf | None) -> None:
         ("parallelism:x=4", "has no object"),
         ("parallelism=many", "'many' is not a whole number"),
         ("parallelism=0", "nothing would run"),
+        ("parallelism=" + "9" * 400, "at most 1,000,000"),
     ],
 )
 def test_what_is_wrong_with_a_change_is_said(text: str, problem: str) -> None:
