@@ -82,6 +82,8 @@ class FailuresReader(ApiReader):
         self._links = links
         self._exception_labels = exception_labels
         self._clock = clock
+        self._judged: dict[bytes, Verdict] = {}
+        """Of the last reading: a log is not read again because the count of its try could not be written."""
 
     @classmethod
     def build(cls, context: ReaderContext, interval: float) -> FailuresReader:
@@ -103,6 +105,7 @@ class FailuresReader(ApiReader):
         now = self._shared.tasks_read_at
         backlog = recall_backlog(self._memory)
         verdicts, notes = self._judge(backlog, now)
+        self._judged = {key: verdict for key, verdict in verdicts.items() if verdict.is_final}
         account = recall_account(self._memory, now, idle=not backlog, exception_labels=self._exception_labels)
         done, again = count_ended(backlog, verdicts, account, now)
         memories = account.write()
@@ -126,6 +129,7 @@ class FailuresReader(ApiReader):
         if self._log_reader is None:
             return dict.fromkeys(failed, Verdict(UNKNOWN.name)), ["no logs are read (airflow.read_logs)"]
         verdicts = dict.fromkeys(find_excess(failed, MAX_BACKLOG), Verdict(UNKNOWN.name, LogOutcome.OVER_BUDGET))
+        verdicts |= {key: verdict for key, verdict in self._judged.items() if key in failed}
         budget = LogBudget(self.interval * TIME_SHARE, self._clock)
         try:
             for key, entry in failed.items():

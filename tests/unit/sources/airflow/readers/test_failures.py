@@ -164,6 +164,16 @@ def test_the_class_comes_from_the_log() -> None:
     assert count(reading, failures.LOGS_READ) == {("read",): 2}
 
 
+def test_a_log_is_read_once_though_its_class_cannot_be_written_for_a_while() -> None:
+    bench = LogBench()
+    bench.logs.fail("a", "OperationalError")
+    bench.state.commit([], remember_tries([fail("a")]))
+    bench.reader.read()
+    bench.reader.read()
+    assert count(bench.read(), failures.FAILED_BY_CLASS) == {("d", "database"): 1}
+    assert bench.logs.asked == ["a"]
+
+
 def test_nothing_of_a_log_is_kept_or_shown(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     bench = LogBench(exception_labels=True)
