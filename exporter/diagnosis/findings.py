@@ -80,8 +80,8 @@ class Finding:
     escalated: bool = False
     """Whether what is normal work otherwise has lasted too long."""
 
-    def add(self, *rows: ActiveTaskInstance) -> None:
-        """Count waiting task instances."""
+    def add(self, rows: Sequence[ActiveTaskInstance], begun: Sequence[float | None]) -> None:
+        """Count waiting task instances, and when each began to wait (Unix seconds; None where it is not known)."""
         self.tasks += len(rows)
         self.slots += sum(row.pool_slots for row in rows)
         self.most_slots = max(self.most_slots, *(row.pool_slots for row in rows))
@@ -89,7 +89,6 @@ class Finding:
         if self.reason.object_kind in ("dag", "task"):
             self.groups.update((row.dag_id, row.run_id) for row in rows)
         self.example = self.example if self.example[0] else (rows[0].dag_id, rows[0].task_id)
-        begun = list(map(get_since, rows))
         since = min((moment for moment in begun if moment is not None), default=None)
         if self.oldest is None or (since is not None and (self.since is None or since < self.since)):
             self.oldest = rows[0 if since is None else begun.index(since)]
@@ -215,10 +214,14 @@ class _Findings:
             by_name[name] = reason
             rows[name, get_object(reason, row, self._situation)].append(row)
         for (name, object_), found in rows.items():
-            self.get(by_name[name], object_).add(*found)
+            self.get(by_name[name], object_).add(found, [self._get_begin(row) for row in found])
         for run, reason in waiting.runs:
             name = run.dag_id if reason is not DATABASE else get_obstacle_object(self._situation)
-            self.get(reason, name).add_run(run, run.queued_at if run.queued_at is not None else run.run_after)
+            self.get(reason, name).add_run(run, self._situation.get_queued(run))
+
+    def _get_begin(self, row: ActiveTaskInstance) -> float | None:
+        since = get_since(row)
+        return self._situation.get_ready(row) if since is None and row.state == "scheduled" else since
 
     def add_obstacle(self) -> None:
         """Add what holds up the scheduler in the database, even if nothing waits at this moment."""

@@ -129,6 +129,8 @@ class Situation:
     """max_active_runs of the unfinished backfill of a DAG; 0 where it is paused."""
     ready_since: Mapping[tuple[str, str, str, int], float] = field(default_factory=dict)
     """When task instances were first seen ready to run, by DAG, run, task and map index: Airflow 2 does not say it."""
+    queued_since: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """When queued runs were first seen, by DAG and run: Airflow 2 does not say when it queued them."""
     workers: Mapping[str, Workers] | None = None
     """The workers of each queue that has any."""
     obstacle: Obstacle | None = None
@@ -158,6 +160,10 @@ class Situation:
         if row.scheduled_when is not None or not self.ready_since:
             return row.scheduled_when
         return self.ready_since.get((row.dag_id, row.run_id, row.task_id, row.map_index))
+
+    def get_queued(self, run: ActiveDagRun) -> float | None:
+        """When a run was queued, in Unix seconds; None where it is not known."""
+        return self.queued_since.get((run.dag_id, run.run_id)) if run.queued_at is None else run.queued_at
 
     def is_removed(self, dag_id: str) -> bool:
         """Whether Airflow no longer finds a DAG in its files. Its scheduler then leaves the runs of it alone."""

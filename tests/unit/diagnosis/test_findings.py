@@ -256,3 +256,15 @@ def test_workers_say_nothing_of_tasks_of_another_executor() -> None:
     rows = [task("queued", "a", queue="gpu", executor="KubernetesExecutor", queued_when=NOW - 5)]
     [finding] = find(situation(*rows, workers={}, executors=("CeleryExecutor", "KubernetesExecutor")))
     assert finding.reason.name == "starting"
+
+
+def test_when_a_run_began_to_wait_is_what_airflow_says_or_when_it_was_first_seen() -> None:
+    late = run("queued", run_after=NOW - 30_000)
+    said = run("queued", run_after=NOW - 30_000, queued_at=NOW - 20)
+    for waiting, seen, since in (
+        (late, {("orders", "r1"): NOW - 60}, NOW - 60),
+        (late, {}, None),
+        (said, {}, NOW - 20),
+    ):
+        [finding] = find(situation(runs=[waiting], release=(2, 11, 2), queued_since=seen))
+        assert finding.since == since

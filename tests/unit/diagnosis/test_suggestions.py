@@ -16,7 +16,7 @@ from tests.unit.diagnosis.rows import run, task
 def waiting(reason: Reason, limit: float | None, *slots: int, runs: int = 0) -> Finding:
     finding = Finding(reason, "narrow", limit=limit)
     for number, count in enumerate(slots):
-        finding.add(task("scheduled", f"t{number}", pool_slots=count))
+        finding.add([task("scheduled", f"t{number}", pool_slots=count)], [None])
     for number in range(runs):
         finding.add_run(run("queued", f"r{number}"))
     return finding

@@ -12,7 +12,7 @@ from exporter.diagnosis.waits.waiting import explain
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.pools import Pool
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
-from exporter.sources.airflow.waits.ready import ReadyTasks
+from exporter.sources.airflow.waits.ready import QueuedRuns, ReadyTasks
 from tests.unit.diagnosis.rows import NOW, run, situation, task
 
 
@@ -151,6 +151,17 @@ def test_what_a_single_reading_lacks_was_ready_before() -> None:
     ready.note([row], 1.0)
     assert ready.note([], 2.0) == {}
     assert list(ready.note([row], 3.0).values()) == [1.0]
+
+
+def test_in_airflow_2_a_run_waits_since_it_was_first_seen_or_since_it_became_due_between_two_readings() -> None:
+    queued = QueuedRuns()
+    old = run("queued", run_id="catch-up", run_after=NOW - 30_000)
+    assert queued.note([old], NOW) == {("orders", "catch-up"): NOW}
+    due = run("queued", run_id="due", run_after=NOW + 4)
+    older = run("queued", run_id="older", run_after=NOW - 20_000)
+    known = {("orders", "catch-up"): NOW, ("orders", "due"): NOW + 4, ("orders", "older"): NOW + 10}
+    assert queued.note([old, due, older], NOW + 10) == queued.note([], NOW + 10) == known
+    assert queued.note([old, run("running", run_id="due")], NOW + 20) == {("orders", "catch-up"): NOW}
 
 
 def test_all_executors_together_have_no_more_than_parallelism() -> None:

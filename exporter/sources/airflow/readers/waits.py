@@ -28,7 +28,7 @@ from exporter.sources.airflow.waits.asks import Asks, make_asks
 from exporter.sources.airflow.waits.observations import Observer
 from exporter.sources.airflow.waits.past import PAST_RETENTION, PAST_SPACE
 from exporter.sources.airflow.waits.questions import QuestionBudget
-from exporter.sources.airflow.waits.ready import ReadyTasks
+from exporter.sources.airflow.waits.ready import QueuedRuns, ReadyTasks
 from exporter.sources.airflow.waits.seconds import Counts, count_waited
 from exporter.sources.airflow.waits.task_limits import explain_with_task_limits
 from exporter.sources.airflow.waits.unpaused import UnpausedDags
@@ -79,6 +79,7 @@ class WaitsReader(ApiReader):
         self._observer = Observer(shared, asks, self._questions, memory, complete=complete)
         self._clock = clock
         self._ready = ReadyTasks()
+        self._queued = QueuedRuns()
         self._unpaused = UnpausedDags()
         self._looked: float | None = None
         """When the newest reading was diagnosed first."""
@@ -132,18 +133,20 @@ class WaitsReader(ApiReader):
         shared = self._shared
         if shared.active_tasks is None:
             return None
+        now = shared.tasks_read_at
         return Situation(
-            now=shared.tasks_read_at,
+            now=now,
             release=self._release,
             tasks=shared.active_tasks,
             runs=shared.active_dag_runs,
             pools=shared.pools,
-            dags=self._unpaused.correct(shared.dags, shared.active_tasks, shared.active_dag_runs, shared.tasks_read_at),
+            dags=self._unpaused.correct(shared.dags, shared.active_tasks, shared.active_dag_runs, now),
             parallelism=shared.parallelism,
             executors=shared.executors,
             executor_aliases=shared.executor_aliases,
             backfill_limits=shared.backfill_limits,
-            ready_since=self._ready.note(shared.active_tasks, shared.tasks_read_at) if self._release < (3,) else {},
+            ready_since=self._ready.note(shared.active_tasks, now) if self._release < (3,) else {},
+            queued_since=self._queued.note(shared.active_dag_runs, now) if self._release < (3,) else {},
             workers=shared.directory.workers,
             obstacle=find_obstacle(shared.directory.get_database()),
             complete=self._complete,

@@ -1,10 +1,10 @@
-"""When task instances were first seen ready to run, for Airflow 2, which does not say it."""
+"""When task instances were first seen ready to run, and runs queued, for Airflow 2, which does not say it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from exporter.diagnosis.situation import ActiveTaskInstance
+from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance
 
 READY = ("scheduled", "queued", "running")
 """States of a task instance that waits for a slot or has one."""
@@ -37,3 +37,25 @@ class ReadyTasks:
                 found[key] = self._before.get(key, now) if since is None else since
         self._now, self._before, self._seen = now, self._seen, found
         return found
+
+
+class QueuedRuns:
+    """Remembers when each queued run was first seen.
+
+    The time at which a run was due says it for those that became due between two readings only: catching up, Airflow
+    creates runs that were due long ago.
+    """
+
+    def __init__(self) -> None:
+        self._now: float | None = None
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def note(self, runs: Iterable[ActiveDagRun], now: float) -> Mapping[tuple[str, str], float]:
+        """Note a reading of the active runs, made at a time in Unix seconds; the same one may come again."""
+        if now != self._now:
+            queued = {(run.dag_id, run.run_id): run.run_after or 0.0 for run in runs if run.state == "queued"}
+            before = now if self._now is None else self._now
+            first = {key: due if before <= due <= now else now for key, due in queued.items()}
+            self._seen = {key: self._seen.get(key, moment) for key, moment in first.items()}
+            self._now = now
+        return self._seen
