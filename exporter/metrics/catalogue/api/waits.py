@@ -39,8 +39,8 @@ OBJECT_WAITING = gauge(
 )
 OBJECT_WAITING_SINCE = gauge(
     "airflow_object_waiting_since_timestamp_seconds",
-    help="Time since which the task instance or run that waits longest for the object has waited; where Airflow 2 "
-    "does not say it, since it was first seen waiting",
+    help="Time since which the task instance or run that waits longest for the object has waited (the first "
+    "sight of it where Airflow 2 does not say)",
     labels=("reason", "object"),
     cap=2_000,
 )

@@ -6,6 +6,7 @@ on, DAGs that were paused.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -145,8 +146,8 @@ class WaitsReader(ApiReader):
             executors=shared.executors,
             executor_aliases=shared.executor_aliases,
             backfill_limits=shared.backfill_limits,
-            ready_since=self._ready.note(shared.active_tasks, now) if self._release < (3,) else {},
-            queued_since=self._queued.note(shared.active_dag_runs, now) if self._release < (3,) else {},
+            ready_since=self._ready.note(shared.active_tasks, math.floor(now)) if self._release < (3,) else {},
+            queued_since=self._queued.note(shared.active_dag_runs, math.floor(now)) if self._release < (3,) else {},
             workers=shared.directory.workers,
             obstacle=find_obstacle(shared.directory.get_database()),
             complete=self._complete,

@@ -85,6 +85,8 @@ def make_plan(version: str, scene: Scene) -> Plan:
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": "2",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "20",
+            # Thirty tasks that start at once on two CPUs get no answer within the usual five seconds, and fail.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "20",
         },
         exporter_flags=("--airflow.interval=5s", "--host.interval=2s", "--exposition.birth-hold=3s"),
