@@ -72,7 +72,7 @@ def to_text(diagnosis: Diagnosis, sizing: Sequence[HostSizing] = ()) -> Iterator
         )
     yield from ("", "FAILING NOW")
     for failure in diagnosis.failures:
-        title = f"{failure.error_class}: {failure.tries} failed tries in the last {WINDOW / 60:.0f} minutes"
+        title = f"{failure.error_class}: {failure.amount} in the last {WINDOW / 60:.0f} minutes"
         yield from format_finding(title, failure.meaning, failure.evidence, failure.suggestion)
     yield from map(format_try, diagnosis.failed_tries[:MAX_TRIES])
     yield from () if diagnosis.failures or diagnosis.failed_tries else (NO_FAILURES,)

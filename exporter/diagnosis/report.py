@@ -34,6 +34,17 @@ class FailedTry(NamedTuple):
     """Where Airflow's web interface shows its log; empty where the address of Airflow is not known."""
 
 
+class TimedOutRun(NamedTuple):
+    """A run that Airflow failed because it took longer than the `dagrun_timeout` of its DAG."""
+
+    dag_id: str
+    run_id: str
+    ended_at: float
+    """Unix seconds."""
+    limit: float
+    """The timeout in seconds."""
+
+
 class FailureFinding(NamedTuple):
     """What fails now for one class of reasons."""
 
@@ -49,6 +60,14 @@ class FailureFinding(NamedTuple):
     suggestion: str
     """What to change or look at, in one sentence."""
     newest: FailedTry | None
+    runs: int = 0
+    """Runs that failed within the last hour though none of their tries did."""
+
+    @property
+    def amount(self) -> str:
+        """What failed, for people: `3 failed tries and 1 failed run`."""
+        parts = ((self.tries, "failed try", "failed tries"), (self.runs, "failed run", "failed runs"))
+        return " and ".join(f"{number} {one if number == 1 else many}" for number, one, many in parts if number)
 
 
 class CostFinding(NamedTuple):

@@ -82,7 +82,7 @@ def render_selection(dag_id: str) -> Markup:
 def render_summary(diagnosis: Diagnosis, sizing: Sequence[HostSizing]) -> Markup:
     """The parts in one line, as links to them."""
     waiting = sum(one.count for one in diagnosis.findings if one.patience is not Patience.NORMAL)
-    failed = sum(one.tries for one in diagnosis.failures)
+    failed = sum(one.tries + one.runs for one in diagnosis.failures)
     counts = (
         ("waiting", f"{waiting} waiting beyond normal work"),
         ("failing", f"{failed} failed in the last hour"),
@@ -142,7 +142,7 @@ def render_failure(finding: FailureFinding, links: PageLinks) -> list[str]:
     newest = join("The last one: ", render_log_link(finding.newest)) if finding.newest else Markup()
     return [
         tag("span", links.explain("ErrorClasses", finding.error_class), class_="bad"),
-        join(tag("strong", str(finding.tries)), tag("br"), finding.meaning, render_dags(finding.dags, links)),
+        join(tag("strong", finding.amount), tag("br"), finding.meaning, render_dags(finding.dags, links)),
         render_lines([*finding.evidence, newest]),
         finding.suggestion or "nothing",
     ]

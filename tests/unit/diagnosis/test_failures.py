@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from exporter.diagnosis.error_classes import CODE, DATABASE
+from exporter.diagnosis.error_classes import CODE, DATABASE, TIMEOUT
 from exporter.diagnosis.failures import build_failures
-from exporter.diagnosis.report import FailedTry
+from exporter.diagnosis.report import FailedTry, TimedOutRun
 
 
 def failed(task: str, error_class: str, ended: float, dag: str = "d", *, retried: bool = False) -> FailedTry:
@@ -39,3 +39,22 @@ def test_many_dags_are_counted_and_not_all_named() -> None:
 
 def test_nothing_failed() -> None:
     assert build_failures([], 1000.0) == []
+
+
+def test_runs_that_took_too_long_are_a_failure_though_no_try_failed() -> None:
+    runs = [TimedOutRun("nightly", "r2", 940.0, 600.0), TimedOutRun("nightly", "r1", 400.0, 300.0)]
+    [found] = build_failures([], 1000.0, runs)
+    assert (found.error_class, found.tries, found.runs, found.newest) == ("timeout", 0, 2, None)
+    assert found.amount == "2 failed runs"
+    assert found.dags == {"nightly": 2}
+    assert found.evidence[0].endswith("within the last hour: nightly (2, limit 10 min)")
+    assert found.evidence[-1] == "the newest: run r2 of nightly, 1 min ago"
+    assert "raise its dagrun_timeout" in found.suggestion
+
+
+def test_failed_tries_and_runs_of_one_class_are_one_finding() -> None:
+    tries = [failed("a", "timeout", 990.0, "nightly")]
+    [found] = build_failures(tries, 1000.0, [TimedOutRun("weekly", "r1", 940.0, 600.0)])
+    assert (found.amount, found.newest) == ("1 failed try and 1 failed run", tries[0])
+    assert found.dags == {"nightly": 1, "weekly": 1}
+    assert [TIMEOUT.suggestion in found.suggestion, "weekly" in found.suggestion] == [True, True]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -21,6 +22,7 @@ from exporter.diagnosis.retry_advice import advise_on_retries
 from exporter.metrics.catalogue.api import failures
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Memory, ReaderError, Reading
+from exporter.sources.airflow.api.details.run_timeout import read_run_timeout
 from exporter.sources.airflow.api.objects.task_logs import CHECKS, LogOutcome
 from exporter.sources.airflow.failing.account import Account, recall_account
 from exporter.sources.airflow.failing.backlog import (
@@ -42,9 +44,11 @@ from exporter.sources.airflow.failing.log_reader import (
 from exporter.sources.airflow.failing.memory_evidence import MemoryEvidence
 from exporter.sources.airflow.failing.recent import to_failed_tries
 from exporter.sources.airflow.failing.retry_counts import to_retry_counts
+from exporter.sources.airflow.failing.run_timeouts import RunTimeouts
 from exporter.sources.airflow.log_links import LogLinks, build_log_links
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.shared import AirflowState
+from exporter.sources.airflow.waits.questions import QuestionBudget
 
 MAX_BACKLOG = 1_000
 """Failed tries that wait for their log to be read; those beyond are counted as unknown."""
@@ -71,10 +75,11 @@ class FailuresReader(ApiReader):
         *,
         log_reader: LogReader | None,
         links: LogLinks,
+        read_timeout: Callable[[str], float | None] = lambda _: None,
         exception_labels: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`log_reader` is None where no logs are read."""
+        """`log_reader` is None where no logs are read; `read_timeout` says how long a run of a DAG may take."""
         self.interval = interval
         self._memory = memory
         self._shared = shared
@@ -82,6 +87,8 @@ class FailuresReader(ApiReader):
         self._links = links
         self._exception_labels = exception_labels
         self._clock = clock
+        self._questions = QuestionBudget(clock)
+        self._run_timeouts = RunTimeouts(self._questions, read_timeout)
         self._judged: dict[bytes, Verdict] = {}
         """Of the last reading: a log is not read again because the count of its try could not be written."""
 
@@ -97,6 +104,7 @@ class FailuresReader(ApiReader):
             interval,
             log_reader=log_reader if settings.read_logs else None,
             links=build_log_links(settings, airflow.major),
+            read_timeout=partial(read_run_timeout, airflow),
             exception_labels=settings.exception_labels,
         )
 
@@ -142,7 +150,9 @@ class FailuresReader(ApiReader):
     def _record(self, account: Account, now: float) -> None:
         """Record for others what failed, and what is to be said of retries."""
         tries = to_failed_tries(account.recent, self._links)
-        self._shared.directory.record_failures(build_failures(tries, now), tries[:MAX_NEWEST])
+        self._questions.begin()
+        timed_out = self._run_timeouts.find(self._shared.ended_runs, now)
+        self._shared.directory.record_failures(build_failures(tries, now, timed_out), tries[:MAX_NEWEST])
         self._shared.directory.record_costs(advise_on_retries(to_retry_counts(account.counts.values())), ADVICE_ORIGIN)
         if self._shared.events is not None:
             self._shared.failed_tries.extend(to_failed_tries(account.new, self._links)[::-1])

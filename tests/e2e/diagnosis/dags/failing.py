@@ -100,6 +100,9 @@ for error_class, fail in FAILURES.items():
 with declare("fails_by_command"):
     BashOperator(task_id="fail", bash_command="exit 3")
 
+with declare("takes_too_long", dagrun_timeout=timedelta(seconds=20)):
+    task(task_id="go_on")(take_too_long)()
+
 with declare("late_retries"):
 
     @task(retries=3, retry_delay=timedelta(minutes=20), retry_exponential_backoff=True)

@@ -38,8 +38,16 @@ def fail(error_class: str, knob: str) -> Fault:
     return make_fault(f"fails: {error_class}", error_class, dag_id, knob, begin)
 
 
+def time_out(play: Play) -> None:
+    """A run takes longer than its DAG allows; no try of it fails."""
+    play.start("takes_too_long")
+    play.wait_runs("takes_too_long", "failed")
+
+
 FAILURES = (
     *(fail(error_class, knob) for error_class, knob in KNOBS.items()),
+    # Alerts about it need several failed runs.
+    make_fault("a run that takes too long", "timeout", "takes_too_long", "dagrun_timeout", time_out, alerts=None),
     make_fault(
         "retries that are far apart",
         "retry_delay",

@@ -47,13 +47,17 @@ class Task(msgspec.Struct, frozen=True):
     """Whether it waits for its instance in the run before (depends_on_past, wait_for_downstream)."""
 
 
+def to_seconds(duration: DurationRow | None) -> float | None:
+    """A duration in seconds."""
+    return None if duration is None else duration.days * 86_400 + duration.seconds + duration.microseconds / 1e6
+
+
 def to_task(row: TaskRow) -> Task:
     """A task from a row of either release."""
-    delay = row.retry_delay
     return Task(
         row.task_id,
         tuple(row.downstream_task_ids or ()),
-        None if delay is None else delay.days * 86_400 + delay.seconds + delay.microseconds / 1e6,
+        to_seconds(row.retry_delay),
         bool(row.retry_exponential_backoff),
         bool(row.depends_on_past or row.wait_for_downstream),
     )
