@@ -62,7 +62,6 @@ class Try(Owner):
 
     __slots__ = (
         "cpu_ticks",
-        "ended_at",
         "first_seen",
         "idle_reports",
         "key",
@@ -86,8 +85,6 @@ class Try(Owner):
         """Value of `TaskNames.polls` when it was first seen."""
         self.idle_reports = 0
         """Number of reports since its last process ended."""
-        self.ended_at = first_seen
-        """When its last process was first missed in a report, in monotonic seconds."""
         self.cpu_ticks = 0
         self.peak = 0
         self.traffic: tuple[int, int] | None = None

@@ -30,7 +30,7 @@ class Peaks(NamedTuple):
     values: tuple[int, ...]
     """Bytes."""
     last_end: float
-    """When the try of the newest peak ended, in monotonic seconds."""
+    """When the try of the newest peak was last seen, in monotonic seconds."""
 
 
 class PeakGrowth:
@@ -40,7 +40,7 @@ class PeakGrowth:
         self._tasks: dict[Labels, Peaks] = {}
 
     def record(self, labels: Labels, peak: int, start: float, end: float) -> None:
-        """Record the peak of a try (bytes) that ran between two moments (monotonic seconds)."""
+        """Record the peak of a try (bytes) that was first and last seen at two moments (monotonic seconds)."""
         if not peak or labels[1] in UNNAMED:
             return
         known = self._tasks.get(labels)

@@ -103,8 +103,6 @@ class TryTable:
                 one.usage = ResourceUsage()
                 self.peaks.record(labels, one.peak, self._clock())
             one.idle_reports = 0 if one.process_count else one.idle_reports + 1
-            if one.idle_reports <= 1:
-                one.ended_at = self._clock()
             if labels is not None and one.idle_reports > MAX_IDLE_REPORTS:
                 yield from self._close(one, labels)
 
@@ -122,7 +120,7 @@ class TryTable:
             yield Change(task_resources.TRY_CPU, labels[:1], one.cpu_ticks / TICKS_PER_SECOND)
             self._on_end(one, one.cpu_ticks / TICKS_PER_SECOND, last_seen - one.first_seen)
             if one.peak:
-                self._growth.record(labels, one.peak, one.first_seen, one.ended_at)
+                self._growth.record(labels, one.peak, one.first_seen, last_seen)
                 yield Change(task_resources.TRY_PEAK, labels[:1], one.peak)
 
     def _get_task(self, one: Try) -> TaskKey | None:
