@@ -16,7 +16,7 @@ with declare("too_fine", max_active_tasks=3):
     def crumb(number):
         time.sleep(0.05)
 
-    crumb.expand(number=list(range(104)))
+    crumb.expand(number=list(range(130)))
 
 with declare("grows", max_active_runs=1):
 
