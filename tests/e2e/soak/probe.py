@@ -1,7 +1,7 @@
 """Runs the exporter without a pause between polls, and writes how many memory blocks Python has allocated.
 
 They are written to the file that $SOAK_BLOCKS names. What the exporter keeps for longer than a day is kept for a day
-here, so that a run of some days shows whether it is removed.
+here, and of tries as many as end in a day, so that a run of some days shows whether it is removed.
 
 python -m tests.e2e.soak.probe serve ...
 """
@@ -26,6 +26,7 @@ PAUSE = 1.0
 DAY = 86_400.0
 REAL_SECONDS_OF_A_DAY = 150.0
 """About how long a day of the fast clock takes: the monotonic clock, by which DAGs are forgotten, does not jump."""
+TRIES_OF_A_DAY = 4_000
 
 
 def keep_intervals(shares: Iterable[float], budget: float) -> float:
@@ -47,6 +48,7 @@ def shorten_retentions() -> None:
     for module, name in ((account, "RETENTION"), (retry_counts, "RETENTION"), (waits, "PAST_RETENTION")):
         patch.object(module, name, DAY).start()
     patch.object(directory, "DAG_LIFETIME", REAL_SECONDS_OF_A_DAY).start()
+    patch.object(directory, "MAX_TRIES", TRIES_OF_A_DAY).start()
 
 
 if __name__ == "__main__":
