@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Self
 
 from demo.workdir import free_port
+from exporter.metrics.reading import Memories
+from exporter.store.persistence.state_file import StateFile
 
 ROOT = Path(__file__).resolve().parents[1]
 ALARMING = ("airflow_exporter_source_up", "airflow_exporter_reader_success")
@@ -24,9 +26,16 @@ class Exporter:
     """`airflow-exporter serve` against one Airflow, with a state file of its own, until the block is left."""
 
     def __init__(
-        self, url: str, password_file: Path, workdir: Path, interval: float, flags: Sequence[str] = ()
+        self,
+        url: str,
+        password_file: Path,
+        workdir: Path,
+        interval: float,
+        flags: Sequence[str] = (),
+        memories: Memories | None = None,
     ) -> None:
-        """`flags` are further ones."""
+        """`flags` are further ones; `memories` is what its state file has at first."""
+        self._memories = memories
         self._address = f"127.0.0.1:{free_port()}"
         self._log = workdir / "logs" / "exporter.log"
         self._state = workdir / "exporter.db"
@@ -66,6 +75,10 @@ class Exporter:
     def __enter__(self) -> Self:
         for leftover in self._state.parent.glob(f"{self._state.name}*"):
             leftover.unlink()
+        if self._memories:
+            state = StateFile(self._state)
+            state.commit((), self._memories)
+            state.close()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_EXPORTER_")}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(self._command, cwd=ROOT, env=environment, stdout=log, stderr=log)

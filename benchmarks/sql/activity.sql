@@ -18,7 +18,8 @@ BEGIN
     bench_task(chosen.dag_id, chosen.version, bench_run_id(began), n, began, '{}')) t;
 END $$;
 
--- Start one more task instance: of a run that has one left, or of a new run while there are too few.
+-- Start one more task instance: of a run that has one left, or of a new run while there are too few. A run in which
+-- nothing is active comes first, as a scheduler never leaves one alone for long.
 CREATE OR REPLACE FUNCTION bench_start() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   ready record;
@@ -26,8 +27,14 @@ BEGIN
   IF (SELECT count(*) FROM dag_run WHERE state = 'running') < (SELECT runs FROM bench_size) THEN
     PERFORM bench_add_run(clock_timestamp());
   END IF;
-  SELECT t.dag_id, t.run_id, t.task_id INTO ready FROM dag_run r JOIN task_instance t USING (dag_id, run_id)
-    WHERE r.state = 'running' AND t.state IS NULL ORDER BY random() LIMIT 1;
+  SELECT t.dag_id, t.run_id, t.task_id INTO ready FROM (
+    SELECT r.dag_id, r.run_id FROM dag_run r
+    WHERE r.state = 'running' AND EXISTS (
+      SELECT FROM task_instance t WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id AND t.state IS NULL)
+    ORDER BY EXISTS (
+      SELECT FROM task_instance t WHERE t.dag_id = r.dag_id AND t.run_id = r.run_id
+      AND t.state IN ('running', 'queued', 'up_for_retry')), random()
+    LIMIT 1) one JOIN task_instance t USING (dag_id, run_id) WHERE t.state IS NULL LIMIT 1;
   IF ready IS NULL THEN
     PERFORM bench_add_run(clock_timestamp());
     PERFORM bench_start();
