@@ -114,6 +114,8 @@ class TasksReader(ApiReader):
     def read(self) -> Reading:
         """Read what is active and what ended since the cursor. Raises ReaderError."""
         seen: list[Sequence[TaskInstance]] = []
+        # Not the cursor: that stays behind while what ended is caught up with.
+        now = self._airflow.server_time()
 
         def read_active() -> Sequence[TaskInstance]:
             seen.append(self._dag_filter.select(self._airflow.task_instances_active()))
@@ -123,7 +125,7 @@ class TasksReader(ApiReader):
         span = found.span
         active = seen[-1] if seen else ()
         if seen:
-            self._overview.active_tasks, self._overview.tasks_read_at = active, span.after.complete
+            self._overview.active_tasks, self._overview.tasks_read_at = active, now
             self._overview.directory.set_queues(row.queue for row in active if row.queue)
             self._overview.directory.task_hosts = {
                 row.uuid or row.hostname: row.hostname for row in active if row.state == "running" and row.hostname

@@ -38,6 +38,9 @@ class Airflow:
         self.cost = 0.0
         self.clock = 0.0
 
+    def server_time(self) -> float:
+        return 500.0
+
     def task_instances_active(self) -> list[TaskInstance]:
         return [row for row in self.rows if row.state not in TIS_ENDED]
 
@@ -283,3 +286,10 @@ def test_a_row_that_changed_during_the_poll_counts_as_it_was_found_first(bench: 
     assert counted(reading, task_families.TRIES) == ["a", "a"]
     assert counted(reading, task_families.TRIES_CLEARED) == ["a"]
     assert counted(reading, task_families.RETRIES) == []
+
+
+def test_what_is_active_was_read_now_though_the_cursor_is_behind(bench: Bench) -> None:
+    bench.airflow.rows.append(make_row("a", "running", 1))
+    reading = bench.poll()
+    assert reading.moment == 100.0
+    assert bench.shared.tasks_read_at == 500.0
