@@ -153,6 +153,25 @@ def test_what_a_single_reading_lacks_was_ready_before() -> None:
     assert list(ready.note([row], 3.0).values()) == [1.0]
 
 
+def test_in_airflow_2_a_task_that_has_run_is_ready_anew() -> None:
+    scheduled: dict[str, Any] = {"try_number": 1, "scheduled_when": None}
+    for states in (
+        [("running", 1), ("up_for_retry", 1), ("scheduled", 2)],
+        [("running", 1), ("scheduled", 2)],
+        [("running", 1), ("up_for_reschedule", 1), ("scheduled", 1)],
+        [("running", 1), ("scheduled", 1)],
+    ):
+        ready = ReadyTasks()
+        for moment, (state, number) in enumerate(states):
+            found = ready.note([task(state, **(scheduled | {"try_number": number}))], NOW + 100 * moment)
+        assert list(found.values()) == [NOW + 100 * (len(states) - 1)]
+    ready = ReadyTasks()
+    ready.note([task("scheduled", **scheduled)], NOW)
+    assert list(ready.note([task("scheduled", **scheduled, queued_when=NOW + 5)], NOW + 100).values()) == [NOW + 100]
+    ready.note([task("queued", **scheduled, queued_when=NOW + 105)], NOW + 110)
+    assert list(ready.note([task("running", **scheduled)], NOW + 120).values()) == [NOW + 100]
+
+
 def test_in_airflow_2_a_run_waits_since_it_was_first_seen_or_since_it_became_due_between_two_readings() -> None:
     queued = QueuedRuns()
     old = run("queued", run_id="catch-up", run_after=NOW - 30_000)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from exporter.diagnosis.situation import ActiveDagRun, ActiveTaskInstance
 
 READY = ("scheduled", "queued", "running")
 """States of a task instance that waits for a slot or has one."""
 
-Seen = dict[tuple[str, str, str, int], float]
-"""Unix seconds, by DAG, run, task and map index."""
+Key = tuple[str, str, str, int]
+"""DAG, run, task and map index."""
+
+
+class Sighting(NamedTuple):
+    """How a task instance was seen last."""
+
+    since: float
+    """When it was first seen ready, in Unix seconds."""
+    state: str | None
+    try_number: int
 
 
 class ReadyTasks:
@@ -22,21 +32,28 @@ class ReadyTasks:
 
     def __init__(self) -> None:
         self._now = 0.0
-        self._seen: Seen = {}
-        self._before: Seen = {}
+        self._seen: dict[Key, Sighting] = {}
+        self._before: dict[Key, Sighting] = {}
 
-    def note(self, tasks: Iterable[ActiveTaskInstance], now: float) -> Mapping[tuple[str, str, str, int], float]:
+    def note(self, tasks: Iterable[ActiveTaskInstance], now: float) -> Mapping[Key, float]:
         """Note a reading of the active task instances, made at a time in Unix seconds; the same one may come again."""
-        if now == self._now:
-            return self._seen
-        found: Seen = {}
-        for row in tasks:
-            if row.state in READY:
-                key = (row.dag_id, row.run_id, row.task_id, row.map_index)
-                since = self._seen.get(key)
-                found[key] = self._before.get(key, now) if since is None else since
-        self._now, self._before, self._seen = now, self._seen, found
-        return found
+        if now != self._now:
+            found: dict[Key, Sighting] = {}
+            for row in tasks:
+                if row.state in READY:
+                    key = (row.dag_id, row.run_id, row.task_id, row.map_index)
+                    known = self._seen.get(key) or self._before.get(key)
+                    since = now if known is None or has_run_since(row, known) else known.since
+                    found[key] = Sighting(since, row.state, row.try_number)
+            self._now, self._before, self._seen = now, self._seen, found
+        return {key: one.since for key, one in self._seen.items()}
+
+
+def has_run_since(row: ActiveTaskInstance, seen: Sighting) -> bool:
+    """Whether it has had a slot since it was seen, and is ready anew: for a retry, a clear or a sensor's next check."""
+    if row.try_number != seen.try_number:
+        return True
+    return row.state == "scheduled" and (seen.state == "running" or (row.queued_when or 0.0) > seen.since)
 
 
 class QueuedRuns:
