@@ -163,8 +163,9 @@ def test_in_airflow_2_a_task_that_has_run_is_ready_anew() -> None:
     ):
         ready = ReadyTasks()
         for moment, (state, number) in enumerate(states):
-            found = ready.note([task(state, **(scheduled | {"try_number": number}))], NOW + 100 * moment)
-        assert list(found.values()) == [NOW + 100 * (len(states) - 1)]
+            ready.note([task(state, **(scheduled | {"try_number": number}))], NOW + 100 * moment)
+        last = NOW + 100 * (len(states) - 1)
+        assert list(ready.note([], last).values()) == [last]
     ready = ReadyTasks()
     ready.note([task("scheduled", **scheduled)], NOW)
     assert list(ready.note([task("scheduled", **scheduled, queued_when=NOW + 5)], NOW + 100).values()) == [NOW + 100]

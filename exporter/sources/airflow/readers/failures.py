@@ -111,6 +111,9 @@ class FailuresReader(ApiReader):
     def read(self) -> Reading:
         """Read logs, and count what ended since the last reading and is known now."""
         now = self._shared.tasks_read_at
+        if not now:
+            # After a long outage it is caught up first. Without a time, what is remembered would seem to be old.
+            return Reading(tables=class_tables(), notes=["active task instances were not read yet"])
         backlog = recall_backlog(self._memory)
         verdicts, notes = self._judge(backlog, now)
         self._judged = {key: verdict for key, verdict in verdicts.items() if verdict.is_final}

@@ -34,7 +34,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.state = StateFile()
-        self.shared = AirflowState()
+        self.shared = AirflowState(tasks_read_at=2000.0)
         self.restart()
 
     def restart(self) -> None:
@@ -94,6 +94,15 @@ def test_a_chain_of_retries_in_one_poll() -> None:
 def test_a_cleared_try_is_no_recovery_and_one_whose_predecessor_was_not_seen_neither() -> None:
     assert not count(Bench().poll(end("retried", 1), end("cleared", 2)), failures.RECOVERED_BY_CLASS)
     assert not count(Bench().poll(end("retried", 1), end("success", 3)), failures.RECOVERED_BY_CLASS)
+
+
+def test_nothing_is_counted_or_forgotten_before_the_active_task_instances_were_read() -> None:
+    bench = Bench()
+    bench.poll(end("retried", 1))
+    bench.shared = AirflowState()
+    bench.restart()
+    assert not bench.poll(end("success", 2), now=0.0).changes
+    assert count(bench.poll(now=2090.0), failures.RECOVERED_BY_CLASS) == {("d", "unknown"): 1}
 
 
 def test_what_is_never_tried_again_is_forgotten_after_a_week() -> None:
