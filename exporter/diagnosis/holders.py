@@ -70,7 +70,7 @@ class Holders:
                 self._pools[row.pool][row.dag_id] += row.pool_slots
                 self._deferred[row.pool] += row.pool_slots
         for run in situation.runs:
-            if run.state == "running" and run.run_type == "backfill":
+            if run.state == "running" and situation.is_apart(run):
                 self._backfills[run.dag_id] += 1
             elif run.state == "running":
                 self._runs[run.dag_id][run.run_id] += 1

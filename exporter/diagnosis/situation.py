@@ -155,6 +155,16 @@ class Situation:
         """Whether deferred task instances count for the limits of their task (3.2.2 on)."""
         return self.release >= (3, 2, 2)
 
+    def is_apart(self, run: ActiveDagRun) -> bool:
+        """Whether a run counts for the limit of its backfill (Airflow 3). On 2 it counts for that of its DAG."""
+        return run.run_type == "backfill" and self.release >= (3,)
+
+    def list_driven_apart(self) -> frozenset[tuple[str, str]]:
+        """DAG and id of the runs that `airflow dags backfill` of Airflow 2 drives, though their DAG is paused."""
+        if self.release >= (3,):
+            return frozenset()
+        return frozenset((run.dag_id, run.run_id) for run in self.runs if run.run_type == "backfill")
+
     def get_ready(self, row: ActiveTaskInstance) -> float | None:
         """When a task instance became ready to run, in Unix seconds; None where it is not known."""
         if row.scheduled_when is not None or not self.ready_since:

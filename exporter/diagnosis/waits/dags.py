@@ -79,6 +79,8 @@ class Schedules:
     """The last run of DAGs that update assets, where it failed."""
     complete: bool = True
     """Whether these are all DAGs, none left out by a filter."""
+    counts_backfills: bool = False
+    """Whether runs of a backfill count for max_active_runs of their DAG (Airflow 2)."""
 
 
 class Blocked(NamedTuple):
@@ -104,7 +106,7 @@ def explain_dags(schedules: Schedules) -> Iterator[Blocked]:
     stale_after = get_stale_age(schedules)
     active: defaultdict[str, list[ActiveDagRun]] = defaultdict(list)
     for run in schedules.runs:
-        if run.run_type != "backfill":
+        if run.run_type != "backfill" or schedules.counts_backfills:
             active[run.dag_id].append(run)
     waiting = explain_assets(schedules.assets, schedules)
     for dag_id, dag in schedules.dags.items():

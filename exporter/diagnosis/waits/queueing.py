@@ -78,6 +78,7 @@ class _Runs:
     def __init__(self, situation: Situation) -> None:
         self._dags = situation.dags or {}
         self._queued = {(run.dag_id, run.run_id) for run in situation.runs if run.state == "queued"}
+        self._driven_apart = situation.list_driven_apart()
         self._dates = {(run.dag_id, run.run_id): run.logical_date for run in situation.runs}
         dates = sorted({date for date in self._dates.values() if date is not None})
         self._ranks: dict[float | None, int] = {date: rank for rank, date in enumerate(dates)}
@@ -90,7 +91,7 @@ class _Runs:
 
     def _get_reason(self, run: RunKey) -> Reason | None:
         dag = self._dags.get(run[0])
-        if dag is not None and dag.is_paused:
+        if dag is not None and dag.is_paused and run not in self._driven_apart:
             return reasons.DAG_PAUSED
         return reasons.RUN_NOT_RUNNING if run in self._queued else None
 

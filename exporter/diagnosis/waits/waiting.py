@@ -52,13 +52,14 @@ def _name_database(reason: Reason) -> Reason:
 
 def _explain_others(situation: Situation) -> Iterator[Explained]:
     queues: defaultdict[tuple[str, str], list[ActiveTaskInstance]] = defaultdict(list)
+    driven_apart = situation.list_driven_apart()
     for row in situation.tasks:
         if row.state == "queued":
             executor = situation.get_executor_class(row.executor)
             queues[executor, row.queue if situation.get_own_slots(executor) is None else ""].append(row)
         elif (reason := BY_STATE.get(row.state or "")) is not None:
-            stopped = _check_dag(row.dag_id, situation) if row.state in RETURNING else None
-            yield row, stopped or reason
+            is_returning = row.state in RETURNING and (row.dag_id, row.run_id) not in driven_apart
+            yield row, (_check_dag(row.dag_id, situation) if is_returning else None) or reason
     running = Counter(situation.get_executor_class(row.executor) for row in situation.tasks if row.state == "running")
     for (executor, queue), rows in queues.items():
         if (slots := situation.get_own_slots(executor)) is not None:
@@ -100,33 +101,34 @@ def explain_queue(
 
 def explain_runs(situation: Situation) -> Iterator[tuple[ActiveDagRun, Reason]]:
     """Yield each queued run with the reason why it does not run: DagRun.get_queued_dag_runs_to_set_running's checks."""
-    running = Counter(_get_limited(run) for run in situation.runs if run.state == "running")
+    running = Counter(_get_limited(run, situation) for run in situation.runs if run.state == "running")
     queued = [run for run in situation.runs if run.state == "queued"]
     queued.sort(key=lambda run: run.run_after or 0.0)
     for run in queued:
         reason = _check_run(run, situation, running)
         if reason is reasons.SCHEDULER:
-            running[_get_limited(run)] += 1
+            running[_get_limited(run, situation)] += 1
         yield run, reason
 
 
-def _get_limited(run: ActiveDagRun) -> tuple[str, bool]:
-    """What a limit of runs counts together: those of a DAG, and apart from them those of its backfill."""
-    return run.dag_id, run.run_type == "backfill"
+def _get_limited(run: ActiveDagRun, situation: Situation) -> tuple[str, bool]:
+    """What a limit of runs counts together: those of a DAG, and on Airflow 3 apart from them those of its backfill."""
+    return run.dag_id, situation.is_apart(run)
 
 
 def _check_run(run: ActiveDagRun, situation: Situation, running: Counter[tuple[str, bool]]) -> Reason:
-    if (stopped := _check_dag(run.dag_id, situation)) is not None:
+    is_driven_apart = run.run_type == "backfill" and not situation.is_apart(run)
+    if not is_driven_apart and (stopped := _check_dag(run.dag_id, situation)) is not None:
         return stopped
     dag = (situation.dags or {}).get(run.dag_id)
     if run.run_after is not None and run.run_after > situation.now:
         return reasons.NOT_DUE
-    key = _get_limited(run)
-    if run.run_type == "backfill":
+    key = _get_limited(run, situation)
+    if situation.is_apart(run):
         most = situation.backfill_limits.get(run.dag_id)
         return reasons.BACKFILL_LIMIT if most is not None and running[key] >= most else reasons.SCHEDULER
     limit = dag.max_active_runs if dag else None
-    return reasons.MAX_ACTIVE_RUNS if limit and running[key] >= limit else reasons.SCHEDULER
+    return reasons.MAX_ACTIVE_RUNS if limit is not None and running[key] >= limit else reasons.SCHEDULER
 
 
 def get_since(row: ActiveTaskInstance) -> float | None:

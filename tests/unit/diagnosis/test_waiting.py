@@ -184,6 +184,27 @@ def test_in_airflow_2_a_run_waits_since_it_was_first_seen_or_since_it_became_due
     assert queued.note([old, run("running", run_id="due")], NOW + 20) == {("orders", "catch-up"): NOW}
 
 
+def test_a_backfill_counts_for_the_limit_of_its_dag_on_airflow_2_only() -> None:
+    runs = [run("running", "b", run_type="backfill"), run("queued", "m", run_type="manual")]
+    for release, reason in (((2, 11, 2), "max_active_runs"), ((3, 3, 2), "scheduler")):
+        [(_, found)] = explain(situation(runs=runs, release=release, dags=dag(max_active_runs=1))).runs
+        assert found.name == reason
+
+
+def test_a_dag_that_may_have_no_run_starts_none() -> None:
+    [(_, found)] = explain(situation(runs=[run("queued")], dags=dag(max_active_runs=0))).runs
+    assert found.name == "max_active_runs"
+
+
+def test_a_backfill_of_airflow_2_goes_on_though_its_dag_is_paused() -> None:
+    rows = (SCHEDULED, task("running"), task("up_for_retry", "again"))
+    for release, found in (((2, 11, 2), ["pool", "retry_delay"]), ((3, 3, 2), ["dag_paused", "dag_paused"])):
+        given = situation(
+            *rows, runs=[run(run_type="backfill")], release=release, pools=pool(1), dags=dag(is_paused=True)
+        )
+        assert reasons_of(given) == found
+
+
 def test_all_executors_together_have_no_more_than_parallelism() -> None:
     rows = [task("running"), task("running", executor="KubernetesExecutor"), SCHEDULED]
     executors = ("CeleryExecutor", "KubernetesExecutor")

@@ -61,6 +61,7 @@ class DagFacts:
             assets=shared.assets,
             producer_runs=self._find_failed_producers(shared.dags),
             complete=self._complete,
+            counts_backfills=self._shared.directory.version.startswith("2."),
         )
 
     def _note_unpaused(self, before: Mapping[str, Dag] | None, dags: Mapping[str, Dag], now: float) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
-
-BACKFILL_PREFIX = "backfill__"
-"""How the ids of runs begin that `airflow dags backfill` of 2.x makes: it runs them though their DAG is paused."""
 
 
 class UnpausedDags:
@@ -25,7 +22,7 @@ class UnpausedDags:
         self._listed_at = 0.0
 
     def correct(
-        self, dags: Mapping[str, Dag] | None, tasks: Iterable[TaskInstance], runs: Iterable[DagRun], now: float
+        self, dags: Mapping[str, Dag] | None, tasks: Iterable[TaskInstance], runs: Collection[DagRun], now: float
     ) -> Mapping[str, Dag] | None:
         """The DAGs as they are at a time (Unix seconds): those of which something began after the list are unpaused."""
         if dags is not self._listed:
@@ -37,11 +34,15 @@ class UnpausedDags:
         return {**dags, **{dag.dag_id: replace(dag, is_paused=False) for dag in stale}} if stale else dags
 
 
-def find_begun(tasks: Iterable[TaskInstance], runs: Iterable[DagRun], since: float) -> Iterator[str]:
-    """The DAGs of which the scheduler queued a task or started a run after a time (Unix seconds)."""
+def find_begun(tasks: Iterable[TaskInstance], runs: Collection[DagRun], since: float) -> Iterator[str]:
+    """The DAGs of which the scheduler queued a task or started a run after a time (Unix seconds).
+
+    A backfill of Airflow 2 is left out: it runs though its DAG is paused.
+    """
+    backfilled = {(run.dag_id, run.run_id) for run in runs if run.run_type == "backfill"}
     for task in tasks:
-        if (task.queued_when or 0.0) > since and not task.run_id.startswith(BACKFILL_PREFIX):
+        if (task.queued_when or 0.0) > since and (task.dag_id, task.run_id) not in backfilled:
             yield task.dag_id
     for run in runs:
-        if run.state == "running" and (run.start_date or 0.0) > since and not run.run_id.startswith(BACKFILL_PREFIX):
+        if run.state == "running" and (run.start_date or 0.0) > since and run.run_type != "backfill":
             yield run.dag_id

@@ -11,12 +11,12 @@ LISTED, LATER = 1000.0, 1030.0
 DAGS = {"paused": Dag(dag_id="paused", is_paused=True), "open": Dag(dag_id="open")}
 
 
-def make_task(queued_when: float | None, run_id: str = "scheduled__1") -> TaskInstance:
-    return TaskInstance(dag_id="paused", task_id="a", run_id=run_id, state="queued", queued_when=queued_when)
+def make_task(queued_when: float | None) -> TaskInstance:
+    return TaskInstance(dag_id="paused", task_id="a", run_id="scheduled__1", state="queued", queued_when=queued_when)
 
 
-def make_run(state: str, start_date: float | None, run_id: str = "scheduled__1") -> DagRun:
-    return DagRun(dag_id="paused", run_id=run_id, state=state, start_date=start_date)
+def make_run(state: str, start_date: float | None) -> DagRun:
+    return DagRun(dag_id="paused", run_id="scheduled__1", run_type="scheduled", state=state, start_date=start_date)
 
 
 def is_paused(tasks: list[TaskInstance], runs: list[DagRun]) -> bool:
@@ -42,9 +42,9 @@ def test_a_run_that_began_after_the_list_shows_that_it_is_not() -> None:
     assert is_paused([], [make_run("queued", None), make_run("success", LISTED + 1)])
 
 
-def test_backfills_of_airflow_2_run_though_their_dag_is_paused() -> None:
-    run_id = "backfill__2026-01-01T00:00:00+00:00"
-    assert is_paused([make_task(LISTED + 1, run_id)], [make_run("running", LISTED + 1, run_id)])
+def test_a_backfill_of_airflow_2_runs_though_its_dag_is_paused() -> None:
+    run = DagRun(dag_id="paused", run_id="scheduled__1", run_type="backfill", state="running", start_date=LISTED + 1)
+    assert is_paused([make_task(LISTED + 1)], [run])
 
 
 def test_the_next_list_is_taken_as_it_is() -> None:
