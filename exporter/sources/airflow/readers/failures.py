@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -18,6 +18,7 @@ from exporter.config.settings import AirflowSettings
 from exporter.diagnosis.error_classes import BY_NAME, CLASSES, UNKNOWN
 from exporter.diagnosis.error_rules import ErrorRule
 from exporter.diagnosis.failures import MAX_NEWEST, build_failures
+from exporter.diagnosis.report import FailedTry, TimedOutRun
 from exporter.diagnosis.retry_advice import advise_on_retries
 from exporter.metrics.catalogue.api import failures
 from exporter.metrics.family import Family, Labels
@@ -48,7 +49,6 @@ from exporter.sources.airflow.failing.run_timeouts import RunTimeouts
 from exporter.sources.airflow.log_links import LogLinks, build_log_links
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
 from exporter.sources.airflow.shared import AirflowState
-from exporter.sources.airflow.waits.questions import QuestionBudget
 
 MAX_BACKLOG = 1_000
 """Failed tries that wait for their log to be read; those beyond are counted as unknown."""
@@ -75,11 +75,11 @@ class FailuresReader(ApiReader):
         *,
         log_reader: LogReader | None,
         links: LogLinks,
-        read_timeout: Callable[[str], float | None] = lambda _: None,
+        run_timeouts: RunTimeouts | None = None,
         exception_labels: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`log_reader` is None where no logs are read; `read_timeout` says how long a run of a DAG may take."""
+        """`log_reader` is None where no logs are read; `run_timeouts` where runs are not looked at."""
         self.interval = interval
         self._memory = memory
         self._shared = shared
@@ -87,8 +87,7 @@ class FailuresReader(ApiReader):
         self._links = links
         self._exception_labels = exception_labels
         self._clock = clock
-        self._questions = QuestionBudget(clock)
-        self._run_timeouts = RunTimeouts(self._questions, read_timeout)
+        self._run_timeouts = run_timeouts
         self._judged: dict[bytes, Verdict] = {}
         """Of the last reading: a log is not read again because the count of its try could not be written."""
 
@@ -104,7 +103,7 @@ class FailuresReader(ApiReader):
             interval,
             log_reader=log_reader if settings.read_logs else None,
             links=build_log_links(settings, airflow.major),
-            read_timeout=partial(read_run_timeout, airflow),
+            run_timeouts=RunTimeouts(partial(read_run_timeout, airflow), with_backfills=airflow.major >= 3),
             exception_labels=settings.exception_labels,
         )
 
@@ -120,7 +119,7 @@ class FailuresReader(ApiReader):
         account = recall_account(self._memory, now, idle=not backlog, exception_labels=self._exception_labels)
         done, again = count_ended(backlog, verdicts, account, now)
         memories = account.write()
-        self._record(account, now)
+        self._record(account, backlog, now)
         outcomes = Counter(
             str(verdict.outcome) for verdict in verdicts.values() if verdict.outcome and verdict.is_final
         )
@@ -150,11 +149,22 @@ class FailuresReader(ApiReader):
             return verdicts, [f"logs could not be read, the next reading tries again: {error.reason}"]
         return verdicts, list(say_forbidden(verdicts))
 
-    def _record(self, account: Account, now: float) -> None:
+    def _find_timed_out(self, tries: Iterable[FailedTry], backlog: Backlog, now: float) -> Sequence[TimedOutRun]:
+        """The runs of the last hour that failed for their time, and not because a try failed."""
+        if self._run_timeouts is None:
+            return ()
+        known = [(one.dag_id, one.run_id, one.ended_at) for one in tries if not one.retried]
+        waiting = [entry for entry in backlog.values() if entry.failed and not entry.retried]
+        known += [(entry.dag_id, entry.run_id, entry.end_date or 0.0) for entry in waiting]
+        failed: dict[tuple[str, str], float] = {}
+        for dag_id, run_id, ended in known:
+            failed[dag_id, run_id] = max(ended, failed.get((dag_id, run_id), 0.0))
+        return self._run_timeouts.find(self._shared.ended_runs, failed, now)
+
+    def _record(self, account: Account, backlog: Backlog, now: float) -> None:
         """Record for others what failed, and what is to be said of retries."""
         tries = to_failed_tries(account.recent, self._links)
-        self._questions.begin()
-        timed_out = self._run_timeouts.find(self._shared.ended_runs, now)
+        timed_out = self._find_timed_out(tries, backlog, now)
         self._shared.directory.record_failures(build_failures(tries, now, timed_out), tries[:MAX_NEWEST])
         self._shared.directory.record_costs(advise_on_retries(to_retry_counts(account.counts.values())), ADVICE_ORIGIN)
         if self._shared.events is not None:
