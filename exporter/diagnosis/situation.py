@@ -172,8 +172,10 @@ class Situation:
         return self.ready_since.get((row.dag_id, row.run_id, row.task_id, row.map_index))
 
     def get_queued(self, run: ActiveDagRun) -> float | None:
-        """When a run was queued, in Unix seconds; None where it is not known."""
-        return self.queued_since.get((run.dag_id, run.run_id)) if run.queued_at is None else run.queued_at
+        """Since when a run waits, in Unix seconds, or None. One that was made in advance waits since it is due."""
+        queued = self.queued_since.get((run.dag_id, run.run_id)) if run.queued_at is None else run.queued_at
+        due = run.run_after
+        return due if queued is not None and due is not None and queued < due <= self.now else queued
 
     def is_removed(self, dag_id: str) -> bool:
         """Whether Airflow no longer finds a DAG in its files. Its scheduler then leaves the runs of it alone."""

@@ -268,3 +268,18 @@ def test_when_a_run_began_to_wait_is_what_airflow_says_or_when_it_was_first_seen
     ):
         [finding] = find(situation(runs=[waiting], release=(2, 11, 2), queued_since=seen))
         assert finding.since == since
+
+
+def test_a_run_that_was_made_in_advance_waits_since_it_is_due() -> None:
+    for due, since in ((NOW - 10, NOW - 10), (NOW + 10, NOW - 18_000)):
+        early = run("queued", queued_at=NOW - 18_000, run_after=due)
+        [finding] = find(situation(runs=[early]))
+        assert finding.since == since
+
+
+def test_when_a_task_instance_began_to_wait_is_what_airflow_says_or_when_it_was_first_seen_ready() -> None:
+    row = task("scheduled", scheduled_when=None)
+    seen = {(row.dag_id, row.run_id, row.task_id, row.map_index): NOW - 40}
+    for waiting, since in ((row, NOW - 40), (task("scheduled", scheduled_when=NOW - 5), NOW - 5)):
+        [finding] = find(situation(waiting, release=(2, 11, 2), ready_since=seen))
+        assert finding.since == since
