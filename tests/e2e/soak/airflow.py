@@ -141,6 +141,8 @@ class ChangingAirflow:
         path = "/".join(parts)
         if path in plain:
             return plain[path]
+        if parts[-1] == "details":
+            return {"dag_id": parts[1], "dag_run_timeout": None}
         if path == "dags":
             return listing("dags", [make_dag(dag_id, now) for dag_id in self.dag_ids(now)])
         runs = [run for run in self._all_runs(now) if len(parts) < 2 or parts[1] in ("~", run.dag_id)]
