@@ -1,7 +1,7 @@
-"""Schedules as Airflow's API shows them: how many times lie between two of them, where that leaves no doubt.
+"""Schedules as Airflow's API shows them: how far apart their times are, where that leaves no doubt.
 
-The time zone of a schedule is not shown. A cron text is therefore tried at each offset from UTC at which both times
-agree with it; if not all of these give the same number, nothing is said.
+The time zone of a schedule is not shown. A cron text is therefore tried at each offset from UTC at which the times of
+runs agree with it; if not all of these give the same answer, nothing is said.
 """
 
 from __future__ import annotations
@@ -72,6 +72,14 @@ class Cron(NamedTuple):
                 last = bisect_left(self.minutes, get_minute(after)) if day == after.date() else len(self.minutes)
                 found += last - first
         return found
+
+    def get_wait(self, moment: datetime) -> timedelta | None:
+        """How long it is from a moment to its next time; None where that is far away."""
+        for number, day in enumerate(list_days(moment.date(), moment.date() + timedelta(days=MAX_DAYS))):
+            first = 0 if number else bisect_right(self.minutes, get_minute(moment))
+            if self.is_on(day) and first < len(self.minutes):
+                return timedelta(days=number, minutes=self.minutes[first] - get_minute(moment))
+        return None
 
 
 Schedule = Cron | timedelta
@@ -151,6 +159,17 @@ def count_skipped(schedule: Schedule, before: float, after: float) -> int | None
         if schedule.has(first + offset) and schedule.has(last + offset)
     }
     return counts.pop() if len(counts) == 1 else None
+
+
+@lru_cache(maxsize=4_096)
+def find_next(schedule: Schedule, before: float) -> float | None:
+    """The first time of a schedule after another of its times (Unix seconds); None where that is in doubt."""
+    if isinstance(schedule, timedelta):
+        return before + schedule.total_seconds()
+    moment = datetime.fromtimestamp(before, UTC)
+    waits = {schedule.get_wait(moment + offset) for offset in OFFSETS if schedule.has(moment + offset)}
+    wait = waits.pop() if len(waits) == 1 else None
+    return None if wait is None else before + wait.total_seconds()
 
 
 @lru_cache(maxsize=4_096)

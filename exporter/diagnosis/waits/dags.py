@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from exporter.diagnosis import reasons
+from exporter.diagnosis.costs.schedule import find_next, parse_schedule
 from exporter.diagnosis.reasons import Reason
 from exporter.diagnosis.situation import ActiveDagRun, DagLimits
 from exporter.diagnosis.waits.assets import AssetState, ProducerRun, explain_assets
@@ -65,13 +66,13 @@ class Schedules:
     """Bundle and path of the files that cannot be imported."""
     auto_paused: Mapping[str, AutoPause] = field(default_factory=dict)
     periods: Mapping[str, float] = field(default_factory=dict)
-    """Seconds between two scheduled runs of a DAG."""
+    """Seconds between two scheduled runs of a DAG, on average."""
     newest: Mapping[str, float] = field(default_factory=dict)
     """When the newest scheduled run of a DAG was due, in Unix seconds."""
     durations: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Seconds that the last successful scheduled runs of a DAG took."""
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    """Intervals for which no run was made, among the last scheduled runs of a DAG."""
+    skipped: Callable[[str], int] = lambda _dag_id: 0
+    """Intervals for which no run was made, among the last scheduled runs of a DAG: counting takes a while."""
     freed: Mapping[str, float] = field(default_factory=dict)
     """When what held up the next run of a DAG was over: its last run ended, or it was unpaused. Unix seconds."""
     assets: Sequence[AssetState] = ()
@@ -207,15 +208,20 @@ def get_due(
     """When the next run of a DAG is or was due, in Unix seconds.
 
     While max_active_runs holds, Airflow 2 does not say it, and Airflow 3 without catchup always names a time that is
-    not past yet. Then it is a period after the newest scheduled run, or when what holds the limit began.
+    not past yet. Then it is the next time after the newest scheduled run, or when what holds the limit began.
     """
     period, newest = schedules.periods.get(dag_id), schedules.newest.get(dag_id)
     starts = [run.start_date for run in active if run.start_date is not None]
     if not full or not period or (newest is None and not starts):
         return dag.next_run
-    # Within a period after what holds the limit began, one run at least was due.
     begun = min(starts, default=0.0)
-    expected = begun + period if newest is None else max(newest + period, begun)
+    if newest is None:
+        # Within a period after what holds the limit began, one run at least was due.
+        expected = begun + period
+    else:
+        schedule = parse_schedule(dag.schedule)
+        following = find_next(schedule, newest) if schedule is not None else None
+        expected = max(newest + period if following is None else following, begun)
     return expected if dag.next_run is None else min(dag.next_run, expected)
 
 
@@ -233,8 +239,9 @@ def explain_slow(dag_id: str, schedules: Schedules, active: Sequence[ActiveDagRu
         return None
     every = format_seconds(period)
     facts = [f"a run takes {format_seconds(takes)} ({how}), one is due every {every}, max_active_runs {limit}"]
-    if schedules.skipped.get(dag_id):
-        facts.append(f"{schedules.skipped[dag_id]} intervals were skipped between the last runs")
+    skipped = schedules.skipped(dag_id)
+    if skipped:
+        facts.append(f"{skipped} intervals were skipped between the last runs")
     needed = int(takes // period) + 1
     text = (
         f"Shorten the runs of {dag_id}, schedule it every {format_seconds(takes)} or more, or raise max_active_runs "

@@ -120,7 +120,7 @@ def test_backfill_runs_do_not_count_for_max_active_runs() -> None:
 
 
 def test_runs_that_take_longer_than_the_schedule_with_both_figures_and_a_value_to_try() -> None:
-    [found] = explain(durations={"orders": [840.0, 800.0, 900.0]}, periods={"orders": 300.0}, skipped={"orders": 4})
+    [found] = explain(durations={"orders": [840.0, 800.0, 900.0]}, periods={"orders": 300.0}, skipped=lambda _: 4)
     assert (found.reason.name, found.object) == ("slower_than_schedule", "orders")
     assert found.facts == [
         "a run takes 14 min (median of the last 3), one is due every 5 min, max_active_runs 1",

@@ -56,7 +56,7 @@ class DagFacts:
             periods=self._runs.periods,
             newest=self._runs.newest,
             durations=self._runs.get_durations(),
-            skipped=self._runs.count_skipped(),
+            skipped=self._runs.count_skipped,
             freed=self._find_freed(shared.dags),
             assets=shared.assets,
             producer_runs=self._find_failed_producers(shared.dags),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from exporter.diagnosis.costs.schedule import count_skipped, get_period, parse_schedule
 from exporter.diagnosis.waits.running import NO_PAST, Past
 from exporter.metrics.reading import Memories, Memory
 from exporter.metrics.saved_entries import decode_all
@@ -17,7 +19,6 @@ from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.counting.decision import EndedTry, TryOutcome
 from exporter.sources.airflow.ended_log import EndedLog
-from exporter.sources.airflow.waits.schedule import parse_period
 from exporter.sources.directory import Directory
 
 PAST_SPACE = "waits.past"
@@ -113,85 +114,93 @@ class EndedRun(NamedTuple):
     """How long it took, if it was successful."""
 
 
-class Period(NamedTuple):
-    """The shortest time between two runs of a schedule that was seen."""
-
-    schedule: str
-    seconds: float
-
-
 class RunPast:
     """How long the last scheduled runs of each DAG took, and how far apart its runs are."""
 
     def __init__(self) -> None:
         self.newest: dict[str, float] = {}
-        """When the newest scheduled run of each DAG was due, in Unix seconds."""
+        """When the newest run of each DAG's schedule was due, in Unix seconds."""
+        self.periods: dict[str, float] = {}
+        """Seconds between two scheduled runs, by DAG: the mean of a schedule that is understood, of others the
+        shortest time that was seen."""
         self._runs: dict[str, deque[EndedRun]] = {}
-        self._periods: dict[str, Period] = {}
+        self._dags: Mapping[str, Dag] = {}
+        self._schedules: dict[str, str] = {}
+        self._changed: dict[str, float] = {}
+        """When the last run of a DAG's earlier schedule was due, in Unix seconds."""
         self._position = 0
-
-    @property
-    def periods(self) -> Mapping[str, float]:
-        """Seconds between two scheduled runs, by DAG."""
-        return {dag_id: period.seconds for dag_id, period in self._periods.items()}
 
     def take(self, ended: EndedLog[DagRun], active: Iterable[DagRun], dags: Mapping[str, Dag]) -> None:
         """Learn from the runs that ended since the last call, from active ones, and from when the next is due."""
+        if dags is not self._dags:
+            self._take_dags(dags)
         batch = ended.read_from(self._position, self)
         self._position = batch.position
         for run in (*batch.entries, *active):
-            dag = dags.get(run.dag_id)
-            if dag is None or run.run_type != "scheduled" or run.run_after is None:
-                continue
-            if run.logical_date is not None:
-                # A run that covers a data interval is due when the interval ends.
-                self._note_period(dag, run.run_after - run.logical_date)
-            self._note_run(dag, run.run_after)
-            if run.end_date is not None and run.start_date is not None:
-                runs = self._runs.setdefault(run.dag_id, deque(maxlen=RUNS_PER_DAG))
-                took = run.end_date - run.start_date if run.state == "success" else None
-                runs.append(EndedRun(run.run_after, took))
+            if run.dag_id in dags and run.run_type == "scheduled" and run.run_after is not None:
+                self._note_end(run, run.run_after)
+                self._note_run(run, run.run_after)
         for dag_id, newest in self.newest.items():
-            dag = dags.get(dag_id)
-            if dag is not None and dag.next_run is not None:
-                self._note_period(dag, dag.next_run - newest)
-        for run in active:
-            if run.dag_id not in self._periods and (dag := dags.get(run.dag_id)) is not None:
-                self._note_period(dag, 0.0)
-        self._forget(dags)
+            next_run = dags[dag_id].next_run
+            if next_run is not None:
+                self._note_gap(dag_id, next_run - newest)
 
-    def _note_run(self, dag: Dag, run_after: float) -> None:
-        before = self.newest.get(dag.dag_id)
-        if before is not None:
-            self._note_period(dag, abs(run_after - before))
-        self.newest[dag.dag_id] = run_after if before is None else max(run_after, before)
+    def _take_dags(self, dags: Mapping[str, Dag]) -> None:
+        for dag_id in [dag_id for dag_id in self._schedules if dag_id not in dags]:
+            for known in (self.newest, self.periods, self._runs, self._schedules, self._changed):
+                known.pop(dag_id, None)
+        for dag in dags.values():
+            if self._schedules.get(dag.dag_id) != dag.schedule:
+                self._take_schedule(dag)
+        self._dags = dags
 
-    def _note_period(self, dag: Dag, seconds: float) -> None:
-        """Note a time between two runs. The shortest holds, until the schedule changes."""
-        known = self._periods.get(dag.dag_id)
-        if known is None or known.schedule != dag.schedule:
-            seconds = parse_period(dag.schedule) or seconds
-        elif known.seconds <= seconds:
+    def _take_schedule(self, dag: Dag) -> None:
+        """Start with the schedule of a DAG that is new or was changed: its runs so far say nothing of this one."""
+        newest = self.newest.pop(dag.dag_id, None)
+        if newest is not None:
+            self._changed[dag.dag_id] = newest
+        self._schedules[dag.dag_id] = dag.schedule
+        schedule = parse_schedule(dag.schedule)
+        period = get_period(schedule) if schedule is not None else None
+        if period is None:
+            self.periods.pop(dag.dag_id, None)
+        else:
+            self.periods[dag.dag_id] = period
+
+    def _note_end(self, run: DagRun, run_after: float) -> None:
+        if run.end_date is not None and run.start_date is not None:
+            runs = self._runs.setdefault(run.dag_id, deque(maxlen=RUNS_PER_DAG))
+            took = run.end_date - run.start_date if run.state == "success" else None
+            runs.append(EndedRun(run_after, took))
+
+    def _note_run(self, run: DagRun, run_after: float) -> None:
+        if run_after <= self._changed.get(run.dag_id, -math.inf):
             return
-        if seconds > 0:
-            self._periods[dag.dag_id] = Period(dag.schedule, seconds)
+        before = self.newest.get(run.dag_id)
+        self.newest[run.dag_id] = run_after if before is None else max(run_after, before)
+        if before is not None:
+            self._note_gap(run.dag_id, abs(run_after - before))
+        if run.logical_date is not None:
+            # A run that covers a data interval is due when the interval ends.
+            self._note_gap(run.dag_id, run_after - run.logical_date)
 
-    def _forget(self, dags: Mapping[str, Dag]) -> None:
-        for dag_id in [dag_id for dag_id in (*self.newest, *self._periods) if dag_id not in dags]:
-            self.newest.pop(dag_id, None)
-            self._runs.pop(dag_id, None)
-            self._periods.pop(dag_id, None)
+    def _note_gap(self, dag_id: str, seconds: float) -> None:
+        """Note a time between two runs of a schedule that is not understood. The shortest holds."""
+        if seconds > 0 and parse_schedule(self._schedules[dag_id]) is None:
+            self.periods[dag_id] = min(seconds, self.periods.get(dag_id, seconds))
 
     def get_durations(self) -> dict[str, list[float]]:
         """Seconds that the last successful scheduled runs took, by DAG."""
         return {dag_id: [run.seconds for run in runs if run.seconds is not None] for dag_id, runs in self._runs.items()}
 
-    def count_skipped(self) -> dict[str, int]:
-        """Intervals for which no run was made between the last scheduled runs, by DAG."""
-        found = {}
-        for dag_id, runs in self._runs.items():
-            moments, period = sorted(run.run_after for run in runs), self._periods.get(dag_id)
-            if period is not None and len(moments) > 1:
-                gaps = [later - earlier for earlier, later in pairwise(moments)]
-                found[dag_id] = sum(max(0, round(gap / period.seconds) - 1) for gap in gaps)
-        return {dag_id: count for dag_id, count in found.items() if count}
+    def count_skipped(self, dag_id: str) -> int:
+        """Intervals for which no run was made between the last scheduled runs of a DAG; in doubt they do not count."""
+        changed = self._changed.get(dag_id, -math.inf)
+        moments = sorted({run.run_after for run in self._runs.get(dag_id, ()) if run.run_after > changed})
+        return sum(self._count_between(dag_id, before, after) for before, after in pairwise(moments))
+
+    def _count_between(self, dag_id: str, before: float, after: float) -> int:
+        schedule, period = parse_schedule(self._schedules[dag_id]), self.periods.get(dag_id)
+        if schedule is not None:
+            return count_skipped(schedule, before, after) or 0
+        return max(0, round((after - before) / period) - 1) if period else 0

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from exporter.diagnosis.costs.schedule import Cron, count_skipped, get_period, parse_schedule
+from exporter.diagnosis.costs.schedule import Cron, count_skipped, find_next, get_period, parse_schedule
 
 
 def at(text: str, zone: str = "UTC") -> float:
@@ -87,12 +87,57 @@ def test_the_fields_of_cron() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("*/5 * * * *", 300), ("@daily", 86_400), ("0 6 * * 1-5", 120_960), ("0:02:00", 120)]
+    ("text", "seconds"),
+    [
+        ("* * * * *", 60),
+        ("*/5 * * * *", 300),
+        ("*/45 * * * *", 1_800),
+        ("7 * * * *", 3_600),
+        ("0 */6 * * *", 21_600),
+        ("0 8,9 * * *", 43_200),
+        ("@daily", 86_400),
+        ("0 6 * * 1-5", 120_960),
+        ("0 4 * * 1", 604_800),
+        ("0:02:00", 120),
+        ("1 day, 0:00:00", 86_400),
+        ("0 0 1 7 *", None),
+    ],
 )
-def test_the_mean_time_between_two(text: str, seconds: float) -> None:
+def test_the_mean_time_between_two(text: str, seconds: float | None) -> None:
     schedule = parse_schedule(text)
     assert schedule is not None
     assert get_period(schedule) == seconds
+
+
+@pytest.mark.parametrize(
+    ("schedule", "before", "after"),
+    [
+        ("*/5 * * * *", "2026-03-02T10:55", "2026-03-02T11:00"),
+        ("0 6 * * 1-5", "2026-03-05T06:00", "2026-03-06T06:00"),
+        ("0 6 * * 1-5", "2026-03-06T06:00", "2026-03-09T06:00"),
+        ("0 0 1 * *", "2026-01-01T00:00", "2026-02-01T00:00"),
+        ("0:05:00", "2026-03-02T10:01", "2026-03-02T10:06"),
+    ],
+)
+def test_the_time_after_one(schedule: str, before: str, after: str) -> None:
+    parsed = parse_schedule(schedule)
+    assert parsed is not None
+    for zone in ("UTC", "Asia/Kolkata", "America/Bogota"):
+        assert find_next(parsed, at(before, zone)) == at(after, zone)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "before"),
+    [
+        ("0 8,9 * * *", "2026-03-02T08:00"),  # The one of 9 o'clock, if the offset is one hour.
+        ("0 6 * * *", "2026-03-02T06:01"),
+        ("0 0 1 7 *", "2026-07-01T00:00"),
+    ],
+)
+def test_the_time_after_one_is_in_doubt(schedule: str, before: str) -> None:
+    parsed = parse_schedule(schedule)
+    assert parsed is not None
+    assert find_next(parsed, at(before)) is None
 
 
 def test_every_count_agrees_with_counting_minute_by_minute() -> None:
