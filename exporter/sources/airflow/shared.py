@@ -53,8 +53,8 @@ class AirflowState:
     live_triggerers: int | None = None
     triggerer_capacity: float | None = None
     """How many triggers each triggerer runs at once."""
-    parallelism: float | None = None
-    """Slots of each executor over all live schedulers; infinite where unlimited."""
+    scheduler_parallelism: float | None = None
+    """Slots of each executor for one scheduler; infinite where unlimited."""
     executors: Sequence[str] = ()
     """Class names of the executors, the default one first."""
     executor_aliases: Mapping[str, str] = field(default_factory=dict)
@@ -73,6 +73,17 @@ class AirflowState:
     """How long tries waited, by reason; only with an events file."""
     backfill_limits: Mapping[str, int] = field(default_factory=dict)
     """max_active_runs of unfinished backfills by DAG; 0 where all of them are paused."""
+
+    @property
+    def parallelism(self) -> float | None:
+        """Slots of each executor over all schedulers that live now; infinite where unlimited.
+
+        None where that is not known, or no scheduler lives: then no number of slots would help. Where schedulers
+        cannot be counted (2.x) there is one.
+        """
+        if self.scheduler_parallelism is None or self.live_schedulers == 0:
+            return None
+        return self.scheduler_parallelism * (self.live_schedulers or 1)
 
 
 def find_cleared(active: Iterable[DagRun]) -> dict[tuple[str, str], float]:

@@ -225,7 +225,7 @@ class ConfigReader(ApiReader):
         tables = limit_tables(limits, self._shared.live_schedulers)
         named = list(executors.parse_executors((found or {}).get(EXECUTOR, "")))
         tables[instance.EXECUTOR_INFO] = executors.build_table(named)
-        self._shared.parallelism = tables[instance.PARALLELISM_SLOTS].get(())
+        self._shared.scheduler_parallelism = get_parallelism(limits)
         self._shared.triggerer_capacity = limits.get("triggerer_capacity")
         self._shared.executors = executors.list_class_names(named)
         self._shared.executor_aliases = executors.map_aliases(named)
@@ -253,11 +253,16 @@ def read_pool(settings: Mapping[tuple[str, str], str]) -> dict[str, float]:
     return {POOL: float(size) + float(overflow) if is_limited else math.inf}
 
 
+def get_parallelism(limits: Mapping[str, float]) -> float | None:
+    """The slots of each executor for one scheduler: 0 is unlimited. None where they are not known."""
+    return limits["parallelism"] or math.inf if "parallelism" in limits else None
+
+
 def limit_tables(limits: Mapping[str, float], schedulers: int | None) -> dict[Family, dict[Labels, float]]:
-    """The limit families; parallelism holds for each scheduler, and 0 is unlimited."""
+    """The limit families; parallelism holds for each scheduler."""
     tables: dict[Family, dict[Labels, float]] = {family: {} for family in ConfigReader.families}
-    if "parallelism" in limits:
-        each = limits["parallelism"] or math.inf
+    each = get_parallelism(limits)
+    if each is not None:
         count = 1 if schedulers is None else schedulers
         tables[instance.PARALLELISM_SLOTS][()] = each * count if count else 0
     if "worker_concurrency" in limits:
