@@ -30,6 +30,8 @@ NOT_THERE = "missing"
 """Said of a task that the run before does not have."""
 DATES = frozenset({"Logical Date", "Execution Date"})
 """Airflow's names, in Airflow 3 and 2, of the check of start_date and end_date."""
+MANUAL = "manual"
+"""The type of a run that was started by hand."""
 MAX_BLOCKERS = 3
 """Tasks before or after another that are named."""
 LONG_STALL_SECONDS = 900.0
@@ -70,7 +72,17 @@ class Stall:
     @property
     def is_past_lost(self) -> bool:
         """Whether what it waits for in the run before has ended without success, so that waiting does not help."""
-        return self.there in LOST or any(state in LOST for _, state in self.blockers)
+        return self.is_task_lost or any(state in LOST for _, state in self.blockers)
+
+    @property
+    def is_task_lost(self) -> bool:
+        """Whether the task itself has ended without success in the run before."""
+        return self.there in LOST
+
+    @property
+    def has_past(self) -> bool:
+        """Whether the run before has anything that the task waits for."""
+        return bool(self.blockers) or self.there not in ("", *PASSED)
 
     def list_facts(self) -> list[str]:
         """The evidence, one sentence each."""
@@ -195,7 +207,9 @@ def explain_past(stall: Stall, downstream: Collection[str], rows: Iterable[State
     return replace(stall, there=there, blockers=after if there in PASSED else ())
 
 
-def find_predecessor(run: ActiveDagRun, others: Iterable[ActiveDagRun]) -> ActiveDagRun | None:
+def find_predecessor(
+    run: ActiveDagRun, others: Iterable[ActiveDagRun], *, with_manual: bool = True
+) -> ActiveDagRun | None:
     """The run of the same DAG with the newest logical date before that of a run."""
     if run.logical_date is None:
         return None
@@ -203,8 +217,18 @@ def find_predecessor(run: ActiveDagRun, others: Iterable[ActiveDagRun]) -> Activ
         (one.logical_date, one)
         for one in others
         if one.logical_date is not None and one.logical_date < run.logical_date and one.dag_id == run.dag_id
+        if with_manual or one.run_type != MANUAL
     ]
     return max(earlier, key=lambda item: item[0])[1] if earlier else None
+
+
+def choose_past(manual: Stall, scheduled: Stall) -> Stall:
+    """Which of two runs before a task waits for: the nearest, a manual one, or the nearest that is not.
+
+    In the manual run the task has not ended without success. Where it has in the other one, that comes first: without
+    catchup the manual run waits for the other one too.
+    """
+    return scheduled if scheduled.is_task_lost or (scheduled.has_past and not manual.has_past) else manual
 
 
 def drop_waits_for_work(stalls: Sequence[Stall]) -> list[Stall]:

@@ -9,8 +9,10 @@ from functools import partial
 from exporter.diagnosis import reasons
 from exporter.diagnosis.situation import ActiveDagRun, Situation
 from exporter.diagnosis.waits.stalled import (
+    MANUAL,
     Stall,
     choose_next,
+    choose_past,
     choose_waiting_for_past,
     drop_waits_for_work,
     explain_past,
@@ -27,7 +29,7 @@ from exporter.sources.airflow.waits.questions import QuestionBudget
 RUN_LIFETIME = 120.0
 """Seconds for which it holds why a run does not go on."""
 MAX_RUNS_PER_READING = 4
-"""Runs that are asked about in one reading; each takes up to five questions."""
+"""Runs that are asked about in one reading; each takes up to six questions."""
 BESIDE_LIFETIME = 600.0
 """Seconds for which it holds whether a task of a run that goes on waits for the run before."""
 MAX_BESIDE_PER_READING = 2
@@ -154,10 +156,21 @@ class StalledRuns:
 
     def _add_predecessor(self, stall: Stall, downstream: Sequence[str]) -> Stall:
         """Add the run before, and what in it the task waits for. Raises ReaderError."""
-        dag_id = stall.run.dag_id
-        before = find_predecessor(stall.run, self._asks.newest_runs(dag_id))
+        runs = self._asks.newest_runs(stall.run.dag_id)
+        before = find_predecessor(stall.run, runs)
         if before is None:
             return stall
+        found = self._describe_past(stall, before, downstream)
+        if before.run_type != MANUAL or found.is_task_lost:
+            return found
+        # With catchup=True Airflow passes over manual runs. The lists do not say which DAGs have it.
+        scheduled = find_predecessor(stall.run, runs, with_manual=False)
+        if scheduled is None:
+            return found
+        return choose_past(found, self._describe_past(stall, scheduled, downstream))
+
+    def _describe_past(self, stall: Stall, before: ActiveDagRun, downstream: Sequence[str]) -> Stall:
+        """Say of a run before what in it the task waits for. Raises ReaderError."""
         stall = replace(stall, predecessor=before.run_id, predecessor_state=before.state or "")
-        rows = self._asks.run_tasks(dag_id, before.run_id)
+        rows = self._asks.run_tasks(stall.run.dag_id, before.run_id)
         return explain_past(stall, downstream, rows) if rows.complete else stall
