@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable
@@ -35,7 +36,9 @@ class Answered(NamedTuple, Generic[T]):
 class _Remembered(NamedTuple):
     value: Any
     until: float
-    """Monotonic seconds."""
+    """When it is forgotten, in monotonic seconds."""
+    renew_at: float
+    """When it may be asked again, in monotonic seconds."""
 
 
 class QuestionBudget:
@@ -58,22 +61,29 @@ class QuestionBudget:
         self._asked.clear()
 
     def ask(
-        self, kind: str, key: Hashable, read: Callable[[], T], *, lifetime: float, at_most: int = MAX_PER_READING
+        self,
+        kind: str,
+        key: Hashable,
+        read: Callable[[], T],
+        *,
+        lifetime: float,
+        at_most: int = MAX_PER_READING,
+        renew_after: Callable[[T], float] | None = None,
     ) -> Answered[T] | None:
         """The answer to a question, remembered for `lifetime` seconds; None if it has to wait for another reading.
 
-        `at_most` questions of a kind are asked in one reading.
+        `at_most` questions of a kind are asked in one reading. `renew_after` says of an answer after how many seconds
+        it is asked again where the budget has room: until then the earlier one holds, for its lifetime.
         """
         place = (kind, key)
         known = self._known.get(place)
-        if known is not None:
-            return Answered(cast("T | None", known.value))
         now = self._clock()
-        if self._left <= 0 or now >= self._end or self._asked[kind] >= at_most or len(self._known) >= MAX_ANSWERS:
-            return None
+        if (known is not None and now < known.renew_at) or not self._has_room(kind, at_most, now):
+            return None if known is None else Answered(cast("T | None", known.value))
         self._left -= 1
         self._asked[kind] += 1
         value: T | None = None
+        renewal = math.inf
         try:
             value = read()
         except ReaderError as error:
@@ -84,8 +94,17 @@ class QuestionBudget:
                 self.refused.add(kind)
         else:
             self.refused.discard(kind)
-        self._known[place] = _Remembered(value, now + lifetime)
+            renewal = renewal if renew_after is None else renew_after(value)
+        self._known[place] = _Remembered(value, now + lifetime, now + renewal)
         return Answered(value)
+
+    def _has_room(self, kind: str, at_most: int, now: float) -> bool:
+        is_spent = self._left <= 0 or now >= self._end or self._asked[kind] >= at_most
+        return not is_spent and len(self._known) < MAX_ANSWERS
+
+    def is_known(self, kind: str, key: Hashable) -> bool:
+        """Whether an answer is remembered."""
+        return (kind, key) in self._known
 
     def forget(self, kind: str, key: Hashable) -> None:
         """Forget an answer, because what it is about has changed."""

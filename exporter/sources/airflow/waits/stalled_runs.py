@@ -30,8 +30,11 @@ RUN_LIFETIME = 120.0
 """Seconds for which it holds why a run does not go on."""
 MAX_RUNS_PER_READING = 4
 """Runs that are asked about in one reading; each takes up to six questions."""
+BESIDE = "run beside its past"
+"""The kind of question whether a task of a run that goes on waits for the run before."""
 BESIDE_LIFETIME = 600.0
-"""Seconds for which it holds whether a task of a run that goes on waits for the run before."""
+"""Seconds for which it holds that no task of a run that goes on waits for the run before; that one does holds for
+RUN_LIFETIME, and longer only until it can be asked again."""
 MAX_BESIDE_PER_READING = 2
 """Such runs that are asked about in one reading."""
 MIN_RUN_SECONDS = 60.0
@@ -75,21 +78,37 @@ class StalledRuns:
 
     def _find_beside(self, situation: Situation) -> list[Stall]:
         """Runs that go on, except for a task which waits for the run before."""
+        active = {(row.dag_id, row.run_id, row.task_id) for row in situation.tasks}
+        runs = {
+            (run.dag_id, run.run_id): run
+            for run in list_beside(situation, self._has_failed)
+            if run.start_date is not None and situation.now - run.start_date >= MIN_RUN_SECONDS
+        }
+        # First those of which nothing is known: the others have an answer until they can be asked about again.
+        asked = sorted(runs, key=partial(self._questions.is_known, BESIDE))
+        stalls = {key: self._explain_beside(runs[key]) for key in asked}
         found = []
-        for run in list_beside(situation, self._has_failed):
-            if run.start_date is None or situation.now - run.start_date < MIN_RUN_SECONDS:
-                continue
-            if any(task.waits_for_past for task in ask_tasks(self._questions, self._asks, run.dag_id)):
-                answer = self._questions.ask(
-                    "run beside its past",
-                    (run.dag_id, run.run_id),
-                    partial(self._ask_beside, run),
-                    lifetime=BESIDE_LIFETIME,
-                    at_most=MAX_BESIDE_PER_READING,
-                )
-                if answer is not None and answer.value is not None:
-                    found.append(answer.value)
+        for key in runs:
+            stall = stalls[key]
+            if stall is not None and (*key, stall.task_id) in active:
+                # It waits no longer; another task of the run may.
+                self._questions.forget(BESIDE, key)
+            elif stall is not None:
+                found.append(stall)
         return found
+
+    def _explain_beside(self, run: ActiveDagRun) -> Stall | None:
+        if not any(task.waits_for_past for task in ask_tasks(self._questions, self._asks, run.dag_id)):
+            return None
+        answer = self._questions.ask(
+            BESIDE,
+            (run.dag_id, run.run_id),
+            partial(self._ask_beside, run),
+            lifetime=BESIDE_LIFETIME,
+            at_most=MAX_BESIDE_PER_READING,
+            renew_after=lambda stall: BESIDE_LIFETIME if stall is None else RUN_LIFETIME,
+        )
+        return None if answer is None else answer.value
 
     def _is_lasting(self, run: ActiveDagRun, before: dict[RunKey, float] | None, key: RunKey, now: float) -> bool:
         if before is None:

@@ -92,3 +92,31 @@ def test_a_forgotten_answer_is_asked_for_again() -> None:
     airflow.ask("a")
     airflow.questions.forget("kind", "a")
     assert airflow.ask("a") == Answered(2)
+
+
+def test_an_answer_that_may_be_renewed_holds_until_there_is_room() -> None:
+    airflow = Airflow()
+
+    def ask(key: str) -> Answered[int] | None:
+        return airflow.questions.ask(
+            "kind",
+            key,
+            airflow.answer,
+            lifetime=60.0,
+            at_most=1,
+            renew_after=lambda answer: 10.0 if answer == 1 else 60.0,
+        )
+
+    assert ask("a") == Answered(1)
+    airflow.now += 11
+    assert ask("a") == Answered(1), "one question of the kind was asked in this reading"
+    airflow.questions.begin()
+    assert ask("a") == Answered(2)
+    airflow.now += 59
+    airflow.questions.begin()
+    assert ask("a") == Answered(2)
+    assert airflow.questions.is_known("kind", "a")
+    airflow.now += 2
+    airflow.questions.begin()
+    assert not airflow.questions.is_known("kind", "a")
+    assert ask("a") == Answered(3)
