@@ -172,7 +172,7 @@ class Situation:
         return self.ready_since.get((row.dag_id, row.run_id, row.task_id, row.map_index))
 
     def get_queued(self, run: ActiveDagRun) -> float | None:
-        """Since when a run waits, in Unix seconds, or None. One that was made in advance waits since it is due."""
+        """When a run began to wait, in Unix seconds, or None. One that was made in advance waits from its due time."""
         queued = self.queued_since.get((run.dag_id, run.run_id)) if run.queued_at is None else run.queued_at
         due = run.run_after
         return due if queued is not None and due is not None and queued < due <= self.now else queued

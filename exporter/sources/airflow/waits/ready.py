@@ -50,7 +50,7 @@ class ReadyTasks:
 
 
 def has_run_since(row: ActiveTaskInstance, seen: Sighting) -> bool:
-    """Whether it has had a slot since it was seen, and is ready anew: for a retry, a clear or a sensor's next check."""
+    """Whether it had a slot after it was seen, and is ready again: for a retry, a clear or a sensor's next check."""
     if row.try_number != seen.try_number:
         return True
     return row.state == "scheduled" and (seen.state == "running" or (row.queued_when or 0.0) > seen.since)
