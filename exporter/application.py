@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from exporter import __version__, logs
 from exporter.collect.telemetry import WebCounts
@@ -27,6 +28,8 @@ STOP_TIMEOUT = 10.0
 """Seconds that open scrapes and running reads have to end."""
 WATCH_INTERVAL = 5.0
 """Seconds between checks whether the web server runs."""
+SWITCHED_ON_BY_URL = ("celery", "database")
+"""Collectors, and the sections of the configuration whose URL switches them on."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -158,15 +161,28 @@ class Application:
             return
 
     def _apply(self, configuration: Configuration) -> None:
-        old, new = self._configuration.settings, configuration.settings
-        for name in list_restart_options(old, new):
+        for name in list_restart_options(self._configuration.settings, configuration.settings):
             log.warning("the change of %s takes effect after a restart", name)
         for notice in configuration.notices:
             log.warning("%s", notice)
-        kept = replace(new, web=old.web, state_file=old.state_file, collectors=old.collectors)
-        self.engine.replace(kept)
-        logs.configure(new.log_level, new.log_format)
-        self._configuration = configuration
+        # Also what the next reload compares with: otherwise it would apply what has to wait for a restart.
+        applied = keep_restart_options(self._configuration, configuration)
+        self.engine.replace(applied.settings)
+        logs.configure(applied.settings.log_level, applied.settings.log_format)
+        self._configuration = applied
+
+
+def keep_restart_options(old: Configuration, new: Configuration) -> Configuration:
+    """The new configuration, with the old settings and values of the sections that changed but need a restart."""
+    before = old.settings
+    changed = tuple(list_restart_options(before, new.settings))
+    sections: dict[str, Any] = {name: getattr(before, name) for name in SWITCHED_ON_BY_URL if name in changed}
+    settings = replace(
+        new.settings, web=before.web, state_file=before.state_file, collectors=before.collectors, **sections
+    )
+    prefixes = tuple(f"{name}." for name in changed)
+    in_use = {entry.name: entry for entry in old.entries if f"{entry.name}.".startswith(prefixes)}
+    return new._replace(settings=settings, entries=tuple(in_use.get(entry.name, entry) for entry in new.entries))
 
 
 def list_restart_options(old: Settings, new: Settings) -> Iterator[str]:
@@ -175,7 +191,9 @@ def list_restart_options(old: Settings, new: Settings) -> Iterator[str]:
         yield "web"
     if old.state_file != new.state_file:
         yield "state.file"
-    if old.collectors != new.collectors:
+    switched = {name for name, _ in old.collectors.items() ^ new.collectors.items()}
+    yield from sorted(switched.intersection(SWITCHED_ON_BY_URL))
+    if switched.difference(SWITCHED_ON_BY_URL):
         yield "collector"
 
 

@@ -146,6 +146,60 @@ def test_what_cannot_change_while_it_runs_is_said(caplog: pytest.LogCaptureFixtu
     assert "the change of web takes effect after a restart" in caplog.text
 
 
+def test_a_collector_that_is_switched_on_waits_for_the_restart_at_each_reload(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = {"collector.statsd": "false", "collector.host": "true"}
+    after = {**before, "collector.airflow": "true", "airflow.url": NOWHERE, "web.max_connections": "5"}
+    application = Application(load_nothing(**before), lambda: load_nothing(**after))
+    for _ in range(2):
+        application.reload()
+        assert list(application.engine.sources) == ["host"]
+    assert application.engine.stop(10)
+    assert caplog.text.count("the change of collector takes effect after a restart") == 2
+    shown = {one.name: one.value for one in application._build_context().configuration()}
+    assert (shown["collector.airflow"], shown["web.max_connections"]) == ("false", "512"), "what is in use"
+    assert shown["airflow.url"] == NOWHERE
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "url"),
+    [
+        ("celery", "celery.broker_url_file", "redis://127.0.0.1:1/0"),
+        ("database", "database.url_file", "postgresql://airflow@127.0.0.1:1/airflow"),
+    ],
+)
+def test_a_source_whose_url_is_removed_goes_on_until_the_restart(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, section: str, option: str, url: str
+) -> None:
+    path = tmp_path / "url"
+    path.write_text(url, encoding="utf-8")
+    others = {"collector.statsd": "false", "collector.host": "false"}
+    application = Application(load_nothing(**others, **{option: str(path)}), lambda: load_nothing(**others))
+    for _ in range(2):
+        application.reload()
+    assert list(application.engine.sources) == [section]
+    application.engine.sources[section].prepare()  # type: ignore[attr-defined]
+    assert application.engine.stop(10)
+    assert caplog.text.count(f"the change of {section} takes effect after a restart") == 2
+    assert {one.name: one.value for one in application._build_context().configuration()}[option] == str(path)
+
+
+def test_a_source_whose_url_is_added_starts_with_the_next_process(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    path = tmp_path / "url"
+    path.write_text("redis://127.0.0.1:1/0", encoding="utf-8")
+    others = {"collector.statsd": "false", "collector.host": "false"}
+    after = {**others, "celery.broker_url_file": str(path)}
+    application = Application(load_nothing(**others), lambda: load_nothing(**after))
+    for _ in range(2):
+        application.reload()
+    assert not application.engine.sources
+    assert caplog.text.count("the change of celery takes effect after a restart") == 2
+    assert "the change of collector" not in caplog.text
+
+
 def test_a_reload_that_fails_says_why() -> None:
     def refuse() -> Configuration:
         raise ConfigError(["config.yml:1: wrong"])
