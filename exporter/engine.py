@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from exporter.collect.histograms import get_buckets, get_caps, get_forms, list_ledger_families, mark_native_only
 from exporter.collect.status import SourceStatus
-from exporter.collect.supervisor import SourcePolicy, Supervisor, all_attempted
+from exporter.collect.supervisor import MAX_BUSY_RATIO, SourcePolicy, Supervisor, all_attempted
 from exporter.collect.telemetry import CapCounters, OwnFamilies, Telemetry
 from exporter.config.settings import Settings
 from exporter.metrics.catalogue.families import FAMILIES
@@ -197,7 +197,7 @@ class Engine:
         mark_native_only(ledger.tables.values(), self.settings)
         names = {family.name for family in list_ledger_families(source.name)}
         foreign = {family.name for family in FAMILIES} - names
-        rows = self._carried_rows.get(source.name, []) if source.name in VOLATILE else self._state.ledger()
+        rows = self._carried_rows.get(source.name, []) if source.name in STATELESS else self._state.ledger()
         unfit = ledger.restore(row for row in rows if row.family not in foreign)
         if unfit:
             log.warning("%d saved series do not fit their family any more and start at zero", unfit)
@@ -209,7 +209,8 @@ class Engine:
     def _supervise(self, source: Source, ledger: Ledger) -> Supervisor:
         # A local read keeps no other system busy: on a loaded machine it only takes longer.
         is_local = source.name in VOLATILE or source.name in WAITING
-        policy = SourcePolicy(persists=False, max_busy_ratio=LOCAL_BUSY_RATIO) if is_local else SourcePolicy()
+        ratio = LOCAL_BUSY_RATIO if is_local else MAX_BUSY_RATIO
+        policy = SourcePolicy(persists=source.name not in STATELESS, max_busy_ratio=ratio)
         return Supervisor(source, self.store, ledger, self._state, policy=policy, on_error=self.telemetry.count_error)
 
 

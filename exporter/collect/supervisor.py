@@ -217,7 +217,8 @@ class Supervisor:
         return LIFE_INTERVALS * (pause + turns)
 
     def _commit(self, reading: Reading) -> None:
-        self._state.verify()
+        if self._policy.persists:
+            self._state.verify()
         generation = self._state.generation
         removed, memories = self._forget_dags(reading)
         staged = self._ledger.stage(reading.changes)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.config.settings import AirflowSettings, Settings, WebSettings
-from exporter.engine import Engine
+from exporter.engine import STATELESS, Engine
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.api import dags, tasks
 from exporter.metrics.family import Family
@@ -190,6 +190,16 @@ def test_counters_go_on_through_a_reload(tmp_path: Path, caplog: pytest.LogCaptu
     engine.replace(Settings(birth_hold=1.0))
     assert engine.stop(10)
     assert count_tries(engine) in (1, 2)
+
+
+@pytest.mark.parametrize(("name", "persists"), [("airflow", True), *((name, False) for name in sorted(STATELESS))])
+def test_only_what_is_in_the_state_file_depends_on_it(source: FakeSource, name: str, *, persists: bool) -> None:
+    source.name = name
+    engine = Engine(Settings())
+    (one,) = engine._running
+    assert one.supervisor._policy.persists is persists
+    source.close()
+    assert engine.stop(1)
 
 
 def test_two_exporters_cannot_use_one_state_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.collect.reader_state import MAX_CYCLES
-from exporter.collect.supervisor import LIFE_INTERVALS, Supervisor, all_attempted
+from exporter.collect.supervisor import LIFE_INTERVALS, SourcePolicy, Supervisor, all_attempted
 from exporter.collect.telemetry import reader_tables
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.api import instance, tasks
@@ -70,10 +70,17 @@ class BrokenState(StateFile):
         raise StateError("the disk is full")
 
 
+class LostState(BrokenState):
+    """Its folder is gone."""
+
+    def verify(self) -> None:
+        raise StateError("its directory must exist and be writable")
+
+
 class Bench:
     """A supervisor with a clock in hand."""
 
-    def __init__(self, *readers: FakeReader, state: StateFile | None = None) -> None:
+    def __init__(self, *readers: FakeReader, state: StateFile | None = None, persists: bool = True) -> None:
         self.clock = Clock()
         self.source = FakeSource(*readers)
         self.store = Store([instance.INFO, tasks.TRIES], clock=self.clock)
@@ -85,6 +92,7 @@ class Bench:
             self.store,
             self.ledger,
             self.state,
+            policy=SourcePolicy(persists=persists),
             on_error=lambda _, reason: self.errors.append(reason),
             clock=self.clock,
         )
@@ -272,6 +280,19 @@ def test_what_cannot_be_committed_is_not_counted() -> None:
     bench.run()
     assert bench.outcomes()["a"] == "state_file"
     assert bench.ledger.series(tasks.TRIES, ("d", "t")) is None
+
+
+def test_a_source_that_saves_nothing_goes_on_where_the_state_file_cannot_be_used() -> None:
+    """What a host's processes used is read once: it cannot be read again."""
+    reading = Reading(INFO, [Change(tasks.TRIES, ("d", "t"))])
+    bench = Bench(FakeReader("a", lambda: reading), state=LostState(), persists=False)
+    for count in (1, 2):
+        bench.run(10.0)
+        assert bench.outcomes()["a"] == "ok"
+        series = bench.ledger.series(tasks.TRIES, ("d", "t"))
+        assert series is not None
+        assert series.cells == [count]
+    assert bench.exposes(instance.INFO)
 
 
 @pytest.mark.parametrize(("state", "handed_over"), [(StateFile, 1), (BrokenState, 0)])
