@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count
 from typing import NamedTuple, cast
 
@@ -119,7 +119,13 @@ class LiveSaver:
     def save(self) -> None:
         """Write the changes. Raises StateError; then the current values are exposed although they are not saved."""
         begun = time.thread_time()
-        self._state.verify()
+        try:
+            self._state.verify()
+        except StateError:
+            changed = self._find_changed()
+            self._keep_unwritten(changed, self._tables.pop_removed_rows())
+            expose(changed)
+            raise
         if self._generation != self._state.generation:
             self._forget_rows()
         changed = self._find_changed()
@@ -171,19 +177,22 @@ class LiveSaver:
             if changes or memories:
                 self._state.write_live(changes, memories)
         except StateError:
-            unwritten = (*self._unwritten, *(one.series for one in changed))
-            self._unwritten = {one: None for one in unwritten if one.exposed_at != REMOVED}
-            self._tables.unclaimed.discarded.extend(changes.gone)
+            self._keep_unwritten(changed, changes.gone)
             for new in self._new_rows:
                 new.row = 0
             raise
         finally:
             self._new_rows.clear()
-            for one in changed:
-                one.series.saved, one.series.revealed = one.cells, one.revealed
+            expose(changed)
         self._unwritten.clear()
         self._generation = self._state.generation
         self._written_configuration = self.configuration
+
+    def _keep_unwritten(self, changed: Iterable[ChangedSeries], gone: Iterable[int]) -> None:
+        """Keep what a write that failed leaves to the next one: changed series, and the ids of rows to delete."""
+        unwritten = (*self._unwritten, *(one.series for one in changed))
+        self._unwritten = {one: None for one in unwritten if one.exposed_at != REMOVED}
+        self._tables.unclaimed.discarded.extend(gone)
 
     def _forget_rows(self) -> None:
         """The state file lost its content: write everything again."""
@@ -192,6 +201,12 @@ class LiveSaver:
             for one in live.table.series:
                 if isinstance(one, PersistentSeries | SummarySeries):
                     one.row = 0
+
+
+def expose(changed: Iterable[ChangedSeries]) -> None:
+    """Expose the values that were written, or that could not be."""
+    for one in changed:
+        one.series.saved, one.series.revealed = one.cells, one.revealed
 
 
 def pick_candidates(

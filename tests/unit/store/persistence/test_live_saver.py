@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 from contextlib import suppress
 
+import pytest
+
 from exporter.metrics.family import Family, Kind
 from exporter.store.live_rows import LiveChanges
 from exporter.store.live_tables import LiveTables
@@ -37,3 +39,72 @@ def test_series_that_expire_meanwhile_do_not_fill_the_memory() -> None:
     gc.collect()
     held = [one for one in gc.get_objects() if isinstance(one, PersistentSeries) and one.labels[0].startswith("n")]
     assert len(held) <= 2
+
+
+class OtherDisk(StateFile):
+    """A file that can be lost: for some time, or with its content."""
+
+    is_lost = False
+
+    def verify(self) -> None:
+        if self.is_lost:
+            raise StateError("the folder is gone")
+        super().verify()
+
+
+class Bench:
+    """Tables with a saver and a clock in hand."""
+
+    def __init__(self, state: StateFile) -> None:
+        self.now = 1000.0
+        self.state = state
+        self.tables = LiveTables(Store([], clock=lambda: self.now), clock=lambda: self.now, persistent=True)
+        self.saver = LiveSaver(self.tables, state)
+
+    def create(self, name: str, value: float = 0) -> PersistentSeries:
+        series = self.tables.get_or_create(ROWS, (name,))
+        assert isinstance(series, PersistentSeries)
+        series.value = value
+        return series
+
+    def read_file(self) -> dict[str, list[float]]:
+        return {row.labels[0]: row.cells for row in self.state.read_live().rows}
+
+
+def test_counters_go_on_while_the_file_cannot_be_checked_and_are_written_afterwards() -> None:
+    state = OtherDisk()
+    bench = Bench(state)
+    old, quiet = bench.create("old", 1), bench.create("quiet", 2)
+    bench.saver.save()
+    state.is_lost = True
+    new = bench.create("new", 5)
+    for count in (3, 4):
+        old.value = count
+        with pytest.raises(StateError):
+            bench.saver.save()
+        assert (old.saved, new.saved) == (count, 5), "what is exposed"
+    assert bench.read_file() == {"old": [1], "quiet": [2]}
+    state.is_lost = False
+    bench.saver.save()
+    assert bench.read_file() == {"old": [4], "quiet": [2], "new": [5]}
+    assert quiet.saved == 2
+
+
+def test_series_that_expire_while_the_file_cannot_be_checked_do_not_fill_the_memory_and_leave_it() -> None:
+    state = OtherDisk()
+    bench = Bench(state)
+    bench.create("e0", 1)
+    bench.saver.save()
+    state.is_lost = True
+    for number in range(1, 20):
+        bench.now += 100.0
+        bench.tables.sweep()
+        bench.create(f"e{number}", 1)
+        with suppress(StateError):
+            bench.saver.save()
+    gc.collect()
+    held = [one for one in gc.get_objects() if isinstance(one, PersistentSeries) and one.labels[0].startswith("e")]
+    assert len(held) <= 2
+    state.is_lost = False
+    bench.saver.save()
+    assert bench.read_file() == {"e19": [1]}
