@@ -126,10 +126,14 @@ class LiveSaver:
             self._keep_unwritten(changed, self._tables.pop_removed_rows())
             expose(changed)
             raise
-        if self._generation != self._state.generation:
+        # As of now: if another thread finds meanwhile that the file lost its content, the next write is of everything.
+        generation = self._state.generation
+        is_lost = self._generation != generation
+        if is_lost:
             self._forget_rows()
         changed = self._find_changed()
-        self._write(self._make_changes(changed), changed)
+        self._write(self._make_changes(changed, everything=is_lost), changed)
+        self._generation = generation
         spent = time.thread_time() - begun
         self.interval = min(MAX_INTERVAL, max(INTERVAL, spent / CPU_SHARE))
         log.debug("%d series written in %.0f ms of CPU time", len(changed), spent * 1000)
@@ -153,8 +157,8 @@ class LiveSaver:
                 time.sleep(0)
         return found
 
-    def _make_changes(self, changed: Sequence[ChangedSeries]) -> LiveChanges:
-        changes = LiveChanges(everything=self._generation != self._state.generation)
+    def _make_changes(self, changed: Sequence[ChangedSeries], *, everything: bool) -> LiveChanges:
+        changes = LiveChanges(everything=everything)
         now = int(self._wall())
         for one, live, cells, revealed in changed:
             if not live.row:
@@ -185,7 +189,6 @@ class LiveSaver:
             self._new_rows.clear()
             expose(changed)
         self._unwritten.clear()
-        self._generation = self._state.generation
         self._written_configuration = self.configuration
 
     def _keep_unwritten(self, changed: Iterable[ChangedSeries], gone: Iterable[int]) -> None:

@@ -108,3 +108,32 @@ def test_series_that_expire_while_the_file_cannot_be_checked_do_not_fill_the_mem
     state.is_lost = False
     bench.saver.save()
     assert bench.read_file() == {"e19": [1]}
+
+
+@pytest.mark.parametrize("moment", ["_find_changed", "_make_changes", "write_live"])
+def test_everything_is_written_again_if_the_file_loses_its_content_during_a_write(
+    monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Another thread, which counts what Airflow's API shows, finds and restores it meanwhile."""
+    state = OtherDisk()
+    bench = Bench(state)
+    quiet = [bench.create(f"q{number}", 1) for number in range(100)]
+    busy = bench.create("busy", 1)
+    bench.saver.save()
+    owner = state if moment == "write_live" else bench.saver
+    run = getattr(owner, moment)
+
+    def lose_and_run(*arguments: object, **options: object) -> object:
+        StateFile.write_live(state, LiveChanges(everything=True), {})
+        state.generation += 1
+        return run(*arguments, **options)
+
+    busy.value = 2
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, moment, lose_and_run)
+        bench.saver.save()
+    bench.saver.save()
+    assert bench.read_file() == {"busy": [2], **{one.labels[0]: [1] for one in quiet}}
+    written = state.last_write
+    bench.saver.save()
+    assert state.last_write == written, "once is enough"
