@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from exporter.metrics.family import OTHER, Family
-from exporter.metrics.reading import Memories, Memory
+from exporter.metrics.family import OTHER, Family, Labels
+from exporter.metrics.reading import Memories, Memory, Reading
 from exporter.metrics.saved_entries import decode_all
 from exporter.store.ledger import Ledger
+from exporter.store.persistence.state_store import StateStore
 
 MEMORY_SPACE = "dags.absent"
 REMOVED_AFTER = 86_400.0
@@ -38,6 +39,23 @@ class AbsentDags(NamedTuple):
 
     removed: frozenset[str]
     memories: Memories
+
+
+def forget_removed(reading: Reading, ledger: Ledger, state: StateStore, now: float) -> Memories:
+    """Delete what is known of removed DAGs; returns what the reading remembers, with the other missing DAGs.
+
+    The state file comes first, in a separate transaction: a DAG is found by its series in the ledger, which have to be
+    there for the next list if this fails, but must not be written again with the reading. Raises StateError.
+    """
+    if reading.dags is None:
+        return reading.memories
+    absent = find_removed(reading.dags, reading.dag_spaces, ledger, state, now)
+    if not absent.removed:
+        return {**reading.memories, **absent.memories}
+    removed = list_series(ledger, absent.removed)
+    state.commit((), absent.memories, moment=reading.moment, removed=removed)
+    delete_series(ledger, absent.removed)
+    return reading.memories
 
 
 def find_removed(
@@ -77,16 +95,21 @@ def list_dags(ledger: Ledger) -> set[str]:
     }
 
 
-def delete_series(ledger: Ledger, removed: frozenset[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Delete the series of removed DAGs from the ledger; returns them, for the state file."""
-    if not removed:
-        return []
+def list_series(ledger: Ledger, removed: frozenset[str]) -> list[tuple[str, Labels]]:
+    """The series of removed DAGs in the ledger, as the state file names them."""
     return [
-        (family.name, labels)
-        for family in ledger.tables
+        (family.name, series.labels)
+        for family, table in ledger.tables.items()
         if is_by_dag(family)
-        for labels in ledger.forget(family, lambda labels: labels[0] in removed)
+        for series in table.series
+        if series.labels[0] in removed
     ]
+
+
+def delete_series(ledger: Ledger, removed: frozenset[str]) -> None:
+    """Delete the series of removed DAGs from the ledger."""
+    for family in filter(is_by_dag, ledger.tables):
+        ledger.forget(family, lambda labels: labels[0] in removed)
 
 
 def is_by_dag(family: Family) -> bool:

@@ -18,7 +18,6 @@ from exporter import logs
 from exporter.collect.pauses import ReaderLoad, compute_pauses
 from exporter.collect.reader_state import MAX_NAMED_OBJECTS, AttemptResult, ReaderState, summarize
 from exporter.collect.status import ReadCycle, ReaderStatus, SourceStatus
-from exporter.metrics.family import Labels
 from exporter.metrics.reading import NOTHING, Memories, Reader, ReaderError, Reading, Source
 from exporter.redaction import redact_foreign
 from exporter.store.ledger import Ledger
@@ -220,26 +219,25 @@ class Supervisor:
         if self._policy.persists:
             self._state.verify()
         generation = self._state.generation
-        removed, memories = self._forget_dags(reading)
+        memories = self._forget_dags(reading)
         staged = self._ledger.stage(reading.changes)
         rows = self._ledger.rows(staged) if self._policy.persists else []
         if generation != self._generation and self._policy.persists:
             # The file lost its content: write all series again.
             rows = [*self._ledger.dump(), *rows]
-        if rows or memories or reading.forget or removed:
-            self._state.commit(rows, memories, moment=reading.moment, forget=reading.forget, removed=removed)
+        if rows or memories or reading.forget:
+            self._state.commit(rows, memories, moment=reading.moment, forget=reading.forget)
         self._generation = generation
         self._ledger.publish(staged)
 
-    def _forget_dags(self, reading: Reading) -> tuple[list[tuple[str, Labels]], Memories]:
+    def _forget_dags(self, reading: Reading) -> Memories:
         """Delete the series of DAGs that were removed from Airflow, so that they do not fill the families."""
         if reading.dags is None:
-            return [], reading.memories
+            return reading.memories
         # An exporter on a worker has no list of DAGs and must not load what this imports.
         from exporter.collect import absent_dags  # noqa: PLC0415
 
-        absent = absent_dags.find_removed(reading.dags, reading.dag_spaces, self._ledger, self._state, self._wall())
-        return absent_dags.delete_series(self._ledger, absent.removed), {**reading.memories, **absent.memories}
+        return absent_dags.forget_removed(reading, self._ledger, self._state, self._wall())
 
     def _reveal_due(self) -> None:
         """Reveal series that were exposed as 0 for long enough, although nothing new was read."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -495,6 +496,38 @@ def test_a_dag_that_comes_back_within_a_day_goes_on_where_it_was(listed: tuple[s
     series = lists.bench.ledger.series(tasks.TRIES, ("late", "t"))
     assert series is not None
     assert series.cells == [1]
+
+
+class FullDisk(StateFile):
+    """Cannot be written for some time."""
+
+    is_full = False
+
+    def commit(self, *arguments: Any, **options: Any) -> None:
+        if self.is_full:
+            raise StateError("the disk is full")
+        super().commit(*arguments, **options)
+
+
+def test_the_series_of_a_removed_dag_leave_the_state_file_though_the_first_try_fails() -> None:
+    state = FullDisk()
+    lists = Lists("gone", "there", state=state)
+    lists.pass_time(24.2, "there")
+    state.is_full = True
+    assert lists.pass_time(2.0, "there") == {("gone", "t"), ("there", "t")}
+    assert lists.bench.outcomes()["a"] == "state_file"
+    state.is_full = False
+    assert lists.pass_time(1.0, "there") == {("there", "t")}
+    assert state.recall_all("dags.absent") == {}
+
+
+def test_a_series_that_is_due_to_be_revealed_is_removed_with_its_dag() -> None:
+    lists = Lists("gone", "there")
+    lists.pass_time(24.2, "there")
+    gone = lists.bench.ledger.series(tasks.TRIES, ("gone", "t"))
+    assert gone is not None
+    gone.exposed_at = lists.bench.clock.now
+    assert lists.pass_time(0.2, "there") == {("there", "t")}
 
 
 def test_a_list_of_which_rows_were_lost_forgets_nothing() -> None:
