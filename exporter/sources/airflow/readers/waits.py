@@ -20,7 +20,7 @@ from exporter.diagnosis.waits.database import find_obstacle
 from exporter.diagnosis.waits.waiting import Waiting
 from exporter.metrics.catalogue.api import object_limits, waits
 from exporter.metrics.family import Family, Labels
-from exporter.metrics.reading import Change, Memory, Reading, do_nothing
+from exporter.metrics.reading import Change, Memory, Reading
 from exporter.sources.airflow.api.details import event_logs
 from exporter.sources.airflow.limit_tables import build_limit_tables
 from exporter.sources.airflow.reader import ApiReader, ReaderContext
@@ -127,7 +127,7 @@ class WaitsReader(ApiReader):
             notes=[note],
             moment=situation.now,
             forget={PAST_SPACE: situation.now - PAST_RETENTION},
-            after_commit=partial(self._remember, counts) if is_new else do_nothing,
+            after_commit=partial(self._remember, counts if is_new else None),
         )
 
     def _build_situation(self) -> Situation | None:
@@ -173,9 +173,11 @@ class WaitsReader(ApiReader):
                 if seconds:
                     yield Change(family, labels, seconds)
 
-    def _remember(self, counts: dict[Family, Counts]) -> None:
-        """What was counted. Seconds that could not be written are counted by the next reading."""
-        self._counted, self._counts = self._looked, counts
+    def _remember(self, counts: dict[Family, Counts] | None) -> None:
+        """What was written, and counted of a new reading. Seconds that could not be written are counted by the next."""
+        self._observer.past.note_written()
+        if counts is not None:
+            self._counted, self._counts = self._looked, counts
 
 
 def count_waiting(waiting: Waiting, findings: Sequence[Finding]) -> dict[Family, Counts]:

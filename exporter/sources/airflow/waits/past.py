@@ -82,13 +82,16 @@ class TaskPast:
             del self._pending[uuid]
 
     def write(self) -> Memories:
-        """What the state file is to remember since the last call."""
-        changed, self._changed = self._changed, set()
+        """What the state file is to remember, and does not have yet."""
         encode = msgspec.msgpack.Encoder().encode
         entries: dict[bytes, bytes | None] = {
-            encode(key): encode(list(self._seconds[key])) for key in changed if key in self._seconds
+            encode(key): encode(list(self._seconds[key])) for key in self._changed if key in self._seconds
         }
         return {PAST_SPACE: entries} if entries else {}
+
+    def note_written(self) -> None:
+        """Note that the state file has what `write` returned."""
+        self._changed.clear()
 
     def get(self, dag_id: str, task_id: str) -> Past:
         """The past of a task."""

@@ -9,9 +9,11 @@ from exporter.metrics.family import Family
 from exporter.metrics.reading import ReaderError, Reading
 from exporter.sources.airflow.api.objects.pools import Pool
 from exporter.sources.airflow.api.paging import Rows
+from exporter.sources.airflow.counting.decision import EndedTry, TryOutcome
 from exporter.sources.airflow.readers.waits import MAX_STALE_SECONDS, WaitsReader
 from exporter.sources.airflow.shared import AirflowState
 from exporter.sources.airflow.waits.asks import Asks
+from exporter.sources.airflow.waits.past import PAST_SPACE
 from exporter.sources.airflow.waits.seconds import MAX_GAP_SECONDS
 from exporter.sources.airflow.waits.task_limits import ANSWER_LIFETIME, MAX_QUERIES_PER_READING
 from exporter.sources.directory import Directory
@@ -58,6 +60,17 @@ def read(reader: WaitsReader) -> Reading:
     reading = reader.read()
     reading.after_commit()
     return reading
+
+
+def test_what_tasks_took_is_remembered_though_the_state_file_cannot_be_written_at_first() -> None:
+    reader, shared, _ = make_reader()
+    show(shared)
+    ended = task("success", start_date=NOW - 60, end_date=NOW)
+    shared.ended_tries.extend([EndedTry(ended, TryOutcome.SUCCESS)])
+    first = reader.read().memories
+    assert len(first[PAST_SPACE]) == 1
+    assert read(reader).memories == first
+    assert read(reader).memories == {}
 
 
 def test_before_anything_was_read_it_says_so_and_exposes_nothing() -> None:

@@ -44,6 +44,7 @@ def test_the_past_of_a_task_survives_a_restart() -> None:
     past = TaskPast(state, Directory())
     past.take(ended)
     state.commit([], past.write())
+    past.note_written()
     assert past.write() == {}, "only what changed is written"
     assert list(TaskPast(state, Directory()).get("orders", "load").seconds) == [60.0]
 
