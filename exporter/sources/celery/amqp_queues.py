@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from kombu import Connection
 
@@ -18,16 +20,25 @@ def read(connection: Connection, queues: Sequence[str]) -> BrokerReading:
     unreadable: dict[str, str] = {}
     response_seconds = time_call(lambda: connection.channel().close())
     for queue in queues:
-        channel = connection.channel()
         try:
-            found = channel.queue_declare(queue=queue, passive=True)
+            with open_channel(connection) as channel:
+                found = channel.queue_declare(queue=queue, passive=True)
         except connection.channel_errors as error:
-            # The broker has closed the channel.
             if is_refused(error):
                 unreadable[queue] = explain(error)
             elif not is_hidden(error):
                 raise
             continue
         depths[queue] = QueueDepth(int(found.message_count), int(found.consumer_count))
-        channel.close()
     return BrokerReading(depths, response_seconds, unreadable=unreadable)
+
+
+@contextmanager
+def open_channel(connection: Connection) -> Iterator[Any]:
+    """A channel, closed at the end also where the broker has closed it: py-amqp opens such a channel again."""
+    channel = connection.channel()
+    try:
+        yield channel
+    finally:
+        with suppress(*connection.connection_errors, *connection.channel_errors):
+            channel.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -73,17 +74,27 @@ class AmqpError(Exception):
 
 
 class AmqpConnection:
-    """A connection to RabbitMQ; queues are numbers of messages, or codes of errors."""
+    """A connection to RabbitMQ; queues are numbers of messages, or codes of errors.
 
+    As with py-amqp, a channel that the broker closes with an error is opened again before the error is raised.
+    """
+
+    connection_errors = (OSError,)
     channel_errors = (AmqpError,)
 
-    def __init__(self, **queues: int | AmqpError) -> None:
+    def __init__(self, *, closing: Exception | None = None, **queues: int | AmqpError) -> None:
         self.queues = queues
+        self.closing = closing
+        self.open = 0
 
     def channel(self) -> AmqpConnection:
+        self.open += 1
         return self
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.open -= 1
+        if self.closing:
+            raise self.closing
 
     def queue_declare(self, *, queue: str, passive: bool) -> Any:
         found = self.queues[queue]
@@ -97,6 +108,21 @@ def test_a_queue_of_rabbitmq_that_may_not_be_read_costs_itself() -> None:
     found = amqp_queues.read(connection, ["default", "denied", "missing"])
     assert found.queues == {"default": QueueDepth(3, 1)}
     assert found.unreadable == {"denied": "(403) refused"}
+
+
+@pytest.mark.parametrize("code", [403, 404, 541])
+def test_no_channel_stays_open_whatever_the_answer_is(code: int) -> None:
+    connection: Any = AmqpConnection(default=3, missing=AmqpError(code))
+    with suppress(AmqpError):
+        amqp_queues.read(connection, ["missing", "default"])
+    assert connection.open == 0
+
+
+@pytest.mark.parametrize("closing", [AmqpError(504), ConnectionResetError()])
+def test_a_channel_that_cannot_be_closed_hides_no_error(closing: Exception) -> None:
+    connection: Any = AmqpConnection(closing=closing)
+    with pytest.raises(AmqpError, match="541"), amqp_queues.open_channel(connection):
+        raise AmqpError(541)
 
 
 def test_an_error_about_the_whole_connection_is_raised() -> None:
