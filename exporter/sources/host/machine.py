@@ -11,7 +11,7 @@ from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
 from exporter.sources.host.proc import machine_files, procfs
 from exporter.sources.host.proc.cgroups import CgroupReader
-from exporter.sources.host.proc.machine_stats import Cpu, MachineStats, compute_cpu_usage
+from exporter.sources.host.proc.machine_stats import Cpu, CpuCorrector, MachineStats, compute_cpu_usage
 from exporter.sources.host.proc.procfs import PAGE_SIZE, MalformedError, UnreadableError
 from exporter.sources.host.saturation import Saturation
 
@@ -41,6 +41,7 @@ class MachineReader:
         self._cgroups = CgroupReader(sysfs_root / "fs" / "cgroup")
         self._list_pids = list_pids
         self._cpu: Cpu | None = None
+        self._corrector = CpuCorrector()
         self.saturation = Saturation()
         self._parts: Mapping[str, Callable[[], Iterator[Sample]]] = {
             "cpu": self._read_cpu,
@@ -78,7 +79,7 @@ class MachineReader:
         return procfs.read_list(f"{self._procfs}/{name}")
 
     def _read_cpu(self) -> Iterator[Sample]:
-        now = self._stats.read_cpu()
+        now = self._corrector.correct(self._stats.read_cpu())
         before, self._cpu = self._cpu, now
         for mode, seconds in now.modes.items():
             yield machine.CPU, (mode,), seconds

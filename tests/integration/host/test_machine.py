@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,11 +19,12 @@ from exporter.metrics.catalogue.host import machine
 from exporter.sources.host.machine import MachineReader
 from exporter.sources.host.proc import machine_files, procfs
 from exporter.sources.host.proc.cgroups import CgroupReader
-from exporter.sources.host.proc.machine_stats import MachineStats
+from exporter.sources.host.proc.machine_stats import Cpu, CpuCorrector, MachineStats
 from exporter.sources.host.proc.procfs import MalformedError, UnreadableError
 from tests.integration.host import oracle
 
 MIB = 1024 * 1024
+TICKS = os.sysconf("SC_CLK_TCK")
 FILES = {
     "stat": "cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 50 0 25 400 25 0 0 0 0 0\ncpu1 50 0 25 400 25 0 0 0 0 0\nctxt 1\n",
     "loadavg": "0.50 1.25 2.00 1/200 4711\n",
@@ -64,6 +66,31 @@ def test_usage_is_reported_from_the_second_reading_on(reader: MachineReader, tmp
     assert reader.read().tables[machine.CPU_USAGE] == {}
     (tmp_path / "proc/stat").write_text("cpu  150 0 75 820 55 0 0 0 0 0\ncpu0 150 0 75 820 55 0 0 0 0 0\n")
     assert reader.read().tables[machine.CPU_USAGE] == {(): pytest.approx(0.75)}
+
+
+@pytest.mark.parametrize(
+    ("iowait", "exposed"),
+    [
+        ((10.0, 9.9, 10.5), [10.0, 10.0, 10.5]),
+        ((10_000.0, 5.0, 4.9), [10_000.0, 5.0, 5.0]),
+    ],
+)
+def test_cpu_time_steps_back_only_if_counting_began_again(
+    iowait: tuple[float, ...], exposed: list[float], reader: MachineReader, tmp_path: Path
+) -> None:
+    found = []
+    for seconds in iowait:
+        line = f"100 0 50 800 {round(seconds * TICKS)} 0 0 0 0 0\n"
+        (tmp_path / "proc/stat").write_text(f"cpu  {line}cpu0 {line}")
+        found.append(reader.read().tables[machine.CPU]["iowait",])
+    assert found == exposed
+
+
+def test_a_fall_that_many_cpus_add_up_to_is_not_one_of_counting_that_began_again() -> None:
+    corrector = CpuCorrector()
+    corrector.correct(Cpu({"iowait": 1_000.0, "user": 50.0}, 64))
+    assert corrector.correct(Cpu({"iowait": 980.0, "user": 51.0}, 64)).modes == {"iowait": 1_000.0, "user": 51.0}
+    assert corrector.correct(Cpu({"iowait": 2.0, "user": 1.0}, 64)).modes == {"iowait": 2.0, "user": 1.0}
 
 
 def test_whole_disks_only_and_no_interface_that_leads_nowhere(reader: MachineReader) -> None:

@@ -19,6 +19,8 @@ T = TypeVar("T")
 VIRTUAL_DISK = re.compile(r"(?:loop|ram|zram|fd|sr)\d+\Z")
 PARTITION = re.compile(r"(?:(?:[hsv]|xv)d[a-z]+|nvme\d+n\d+p|mmcblk\d+p)\d+\Z")
 """Names of partitions. A whole disk with such a name has no parent in the list of disks."""
+RESET_SECONDS = 3.0
+"""Seconds for each CPU by which a mode falls only if counting began again, as after a machine was restored."""
 
 
 class Cpu(NamedTuple):
@@ -55,6 +57,26 @@ class Disk(NamedTuple):
     written_bytes: int
     write_seconds: float
     busy_seconds: float
+
+
+class CpuCorrector:
+    """Keeps the CPU time of each mode from going backwards.
+
+    The kernel at times corrects idle and iowait downwards by fractions of a second. Prometheus would take that for a
+    counter that began again at 0, and add all that it ever counted.
+    """
+
+    def __init__(self) -> None:
+        self._highest: dict[str, float] = {}
+
+    def correct(self, cpu: Cpu) -> Cpu:
+        """The highest times so far; the times as they were read if one of them began again."""
+        before = {mode: self._highest.get(mode, 0.0) for mode in cpu.modes}
+        limit = RESET_SECONDS * max(1, cpu.number)
+        if any(before[mode] - seconds > limit for mode, seconds in cpu.modes.items()):
+            before = dict(cpu.modes)
+        self._highest = {mode: max(seconds, before[mode]) for mode, seconds in cpu.modes.items()}
+        return cpu._replace(modes=self._highest)
 
 
 class MachineStats:
