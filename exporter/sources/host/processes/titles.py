@@ -12,7 +12,9 @@ from typing import NamedTuple
 MAX_ID_LENGTH = 250
 """Airflow's limit for an id, in characters."""
 UUID = r"(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-QUOTED = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
+ESCAPE = r"\\(?:[\\'\"nrt]|x[0-9a-f]{2}|u(?!d[89a-f])[0-9a-f]{4}|U00(?:0[1-9a-f]|10)[0-9a-f]{4})"
+QUOTED = rf"(?:'(?:[^'\\\r\n]|{ESCAPE})*'|\"(?:[^\"\\\r\n]|{ESCAPE})*\")"
+"""A text as Python shows it. Any user may give a process a title, so what Python would not write is not evaluated."""
 COMMAND = re.compile(rf"\['airflow', 'tasks', 'run', (?P<dag>{QUOTED}), (?P<task>{QUOTED}), (?P<run>{QUOTED})")
 LOCAL_WORKER = re.compile(rf"airflow worker -- LocalExecutor(?: \[[^\]]*\])?(?:: (?:{UUID}|<idle>|.*))?\Z", re.DOTALL)
 WORKLOAD_ID = re.compile(rf'"ti"\s*:\s*\{{[^{{}}]*?"id"\s*:\s*"{UUID}"')

@@ -87,6 +87,21 @@ def test_ids_of_release_2_may_hold_quotes() -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["\\n\t\\", "\x00\x1b", "ü\u200b\ue000", "\U0001f600\U000e0001\U0010ffff", "'\"", ""])
+def test_ids_are_read_as_python_shows_them(text: str) -> None:
+    title = f"airflow worker -- LocalExecutor: {['airflow', 'tasks', 'run', text, text, text]}"
+    assert ask(title) == ProcessTitle("local_worker", TryIds("", text, text, text))
+
+
+@pytest.mark.parametrize(
+    "text", [r"\x", r"\N{x}", r"\d", r"\ud800", r"\U0000dfff", r"\U00110000", r"\Uffffffff", "a\nb", "a\rb", "a\\\nb"]
+)
+def test_a_text_that_python_would_not_show_names_no_task(text: str) -> None:
+    for quote in "'\"":
+        title = f"airflow worker -- LocalExecutor: ['airflow', 'tasks', 'run', {quote}{text}{quote}, 'b', 'c']"
+        assert ask(title) == ProcessTitle("local_worker")
+
+
 def test_a_title_is_padded_with_nulls_and_cut_short_where_the_room_ends() -> None:
     padded = f"airflow worker -- {UUID}".encode() + b"\0" * 300
     assert classify(padded) == ProcessTitle("", TryIds(UUID))
@@ -104,3 +119,15 @@ def test_any_bytes_are_a_title_or_not(noise: bytes) -> None:
         b"gunicorn: ",
     ):
         classify(start + noise)
+
+
+ESCAPES = st.sampled_from(["\\", "x", "u", "U", "N", "d800", "0", "'", '"', "\n", "\r", "', '", "{", "}"])
+
+
+@given(st.lists(ESCAPES | st.text(max_size=3)).map("".join), st.binary(max_size=50))
+def test_any_ids_in_a_title_are_read_or_not(text: str, noise: bytes) -> None:
+    start = b"airflow worker -- LocalExecutor: ['airflow', 'tasks', 'run', "
+    for ids in (f"'{text}', 'b', 'c']".encode(), f'"{text}", "{text}", \'{text}\''.encode(), noise):
+        title = classify(start + ids)
+        assert title is not None
+        assert all(part.encode() is not None for part in title.work or ()), "labels can be written"
