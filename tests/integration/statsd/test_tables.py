@@ -49,3 +49,15 @@ def test_what_is_scraped_is_what_was_sent(stream: Stream, *, told: bool) -> None
     found = {key: value for key, value in scrape(stream, settings).items() if key[0] not in held}
     assert {key for key in found if key not in expected} == set()
     assert {key for key, value in expected.items() if found.get(key, -1) != pytest.approx(value, abs=1e-9)} == set()
+
+
+def test_a_tag_without_a_value_makes_no_second_sample_of_a_series() -> None:
+    store = Store(FAMILIES)
+    names = AirflowNameResolver(know_ids(), StatsdSettings(release="3.3.2", mode="datadog"))
+    aggregator = Aggregator(LiveTables(store, birth_hold=0.0), names)
+    aggregator.process_batch([b"orders:1|c|#region:eu", b"orders:5|c|#region:eu,express"], lambda _: b"10.0.0.1")
+    b"".join(render(store, Format.TEXT))
+    aggregator.sweep()
+    lines = b"".join(render(store, Format.TEXT)).decode().splitlines()
+    found = [line for line in lines if line.startswith("airflow_custom_orders_total")]
+    assert found == ['airflow_custom_orders_total{region="eu"} 6']

@@ -168,8 +168,14 @@ def list_samples(name: str, kind: Kind) -> tuple[str, ...]:
 
 
 def build_labels(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The labels of these tags, sorted by name, without unbounded ones, at most MAX_LABELS."""
-    named = {build_label_name(tag): value[:MAX_VALUE_LENGTH] for tag, value in tags if tag not in UNBOUNDED_TAGS}
+    """The labels of these tags, sorted by name, without unbounded ones, at most MAX_LABELS.
+
+    A tag without a value is none: for Prometheus an empty label is the same as no label, so that the series of lines
+    with and without the tag would be one series, twice in a scrape.
+    """
+    named = {
+        build_label_name(tag): value[:MAX_VALUE_LENGTH] for tag, value in tags if value and tag not in UNBOUNDED_TAGS
+    }
     return dict(sorted(named.items())[:MAX_LABELS])
 
 

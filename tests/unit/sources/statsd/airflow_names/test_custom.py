@@ -64,6 +64,14 @@ def test_ids_of_runs_never_become_labels() -> None:
     assert only(resolve("airflow.rows", tags="dag_id=d,run_id=r,job_id=1,try_number=2")).family.labels == ("dag_id",)
 
 
+@pytest.mark.parametrize("tags", ["region=eu,express", "express=,region=eu", "region=eu,region="])
+def test_a_tag_without_a_value_is_no_label(tags: str) -> None:
+    resolver = AirflowNameResolver(Directory(), TAGGED)
+    assert only(resolve("orders", tags=tags, resolver=resolver)) == only(
+        resolve("orders", tags="region=eu", resolver=resolver)
+    )
+
+
 def test_labels_are_bounded_in_number_and_length() -> None:
     tags = ",".join(f"t{number}={'v' * 300}" for number in range(20))
     target = only(resolve("airflow.rows", tags=tags))
