@@ -10,7 +10,7 @@ import math
 import re
 
 from exporter.sources.statsd.model import CLIENTS, Dialects, KeyParts, MetricType, Sample, Signature, Tags
-from exporter.sources.statsd.parser import MAX_LINE_BYTES, parse_dogstatsd_tags, parse_line
+from exporter.sources.statsd.parser import MAX_LINE_BYTES, MAX_NAME_LENGTH, parse_dogstatsd_tags, parse_line
 
 NUMBER = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 MAX_TAILS = 1_000
@@ -58,6 +58,8 @@ class FastParser:
         if "[" in text or "]" in text or "#" in text:
             return None
         head, comma, inner = text.partition(",")
+        if len(head) > MAX_NAME_LENGTH:
+            return None
         if mark:
             separator, ordinary = ":", not comma and "|" not in tags and self.dialects.dogstatsd
         else:

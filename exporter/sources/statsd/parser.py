@@ -2,9 +2,9 @@
 
 It parses plain StatsD, DogStatsD 1.0 to 1.6, and tags in the name in the formats of InfluxDB, Librato and SignalFX. It
 rejects the same lines as statsd_exporter, and reads several values in one line as it does, so the counts are the same.
-Three things differ on purpose: infinite counters or times and NaN are rejected (a sum would never recover), a sample
-rate above 1 counts as 1, and fields of newer DogStatsD versions are ignored instead of rejected. Negative counters are
-accepted here: what they mean depends on the name.
+Four things differ on purpose: infinite counters or times and NaN are rejected (a sum would never recover), a sample
+rate above 1 counts as 1, fields of newer DogStatsD versions are ignored instead of rejected, and names have a limit.
+Negative counters are accepted here: what they mean depends on the name.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from exporter.sources.statsd.model import ALL_DIALECTS, Dialects, MetricType, Sa
 
 MAX_LINE_BYTES = 65_535
 """Longer lines are rejected. No datagram is longer, only a stream without line ends."""
+MAX_NAME_LENGTH = 1_000
+"""Characters of a name without its tags; longer ones are rejected, because names are remembered in several places.
+
+Airflow's longest names consist of a prefix and two ids with 250 characters each.
+"""
 MIN_SAMPLE_RATE = 1e-6
 """Smaller sample rates are invalid: one line would stand for more than a million events."""
 CLIENT_TELEMETRY_PREFIX = "datadog.dogstatsd.client."
@@ -109,6 +114,8 @@ def parse_name(text: str, dialects: Dialects) -> NameAndTags:
         dialect = "influxdb" if listed and text[len(name)] == "," else ""
     if not name:
         raise LineRejected("no_name")
+    if len(name) > MAX_NAME_LENGTH:
+        raise LineRejected("too_long")
     return NameAndTags(name, tuple(parse_tags(listed, "=")), dialect) if listed else NameAndTags(name)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -49,6 +51,27 @@ def test_what_is_scraped_is_what_was_sent(stream: Stream, *, told: bool) -> None
     found = {key: value for key, value in scrape(stream, settings).items() if key[0] not in held}
     assert {key for key in found if key not in expected} == set()
     assert {key for key, value in expected.items() if found.get(key, -1) != pytest.approx(value, abs=1e-9)} == set()
+
+
+def test_names_of_sixty_thousand_characters_are_rejected_and_leave_nothing() -> None:
+    names = AirflowNameResolver(know_ids(), StatsdSettings())
+    aggregator = Aggregator(LiveTables(Store(FAMILIES)), names)
+    tails = ("duration", "x__y", "z.dag_bag_size")
+    starts = ("airflow.dagrun.dependency-check.", "airflow.dag.a.", "airflow.", "shop.", "a.pool.open_slots.")
+
+    def send(run: int) -> None:
+        lines = [f"{start}{run}{'n' * 60_000}.{tail}:1|ms".encode() for start in starts for tail in tails]
+        aggregator.process_batch(lines, lambda _: b"10.0.0.1")
+
+    send(0)
+    tracemalloc.start()
+    for run in range(1, 5):
+        send(run)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 20_000
+    assert aggregator.rejected == {"too_long": 5 * len(starts) * len(tails)}
+    assert not aggregator.unmapped
 
 
 def test_a_tag_without_a_value_makes_no_second_sample_of_a_series() -> None:

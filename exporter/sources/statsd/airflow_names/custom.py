@@ -146,7 +146,7 @@ def build_family(name: str, kind: Kind, sent: str, labels: tuple[str, ...]) -> F
     return Family(
         name,
         kind,
-        help=f"Sent by users as {ILLEGAL_IN_HELP.sub('_', sent)}",
+        help=f"Sent by users as {ILLEGAL_IN_HELP.sub('_', sent[:MAX_NAME_LENGTH])}",
         labels=labels,
         source="statsd",
         reader="custom",

@@ -12,6 +12,8 @@ from exporter.sources.statsd.model import IdCorrections
 
 MAX_KNOWN_IDS = 10_000
 """DAG ids that are learned from tags and from names that contain no other id."""
+MAX_PARTS = 100
+"""Parts of a text that is split into ids; one with more has no ids of Airflow."""
 MAX_SPLITS = 200
 """Splits of one name that are considered."""
 DOTLESS_VARIABLES = frozenset({"state", "job_id", "return_code", "executor", "bundle", "event_type"})
@@ -49,8 +51,9 @@ class IdSplitter:
 
     def learn(self, dag_id: str, *, certain: bool = False) -> None:
         """Remember a DAG's id. Only one with a dot is likely to change how others are split; two underscores may be
-        a dot, so they teach nothing unless it is `certain` that they are none.
+        a dot, so they teach nothing unless it is `certain` that they are none. An id is cut to the length of labels.
         """
+        dag_id = dag_id[:MAX_VALUE_LENGTH]
         if (certain or "__" not in dag_id) and dag_id not in self._learned and len(self._learned) < MAX_KNOWN_IDS:
             self._learned.add(dag_id)
             if "." in dag_id:
@@ -60,15 +63,15 @@ class IdSplitter:
     def learn_tag(self, dag_id: str, *, old: bool) -> None:
         """Remember a DAG's id from a tag, which has its dots; `old`: whether Airflow 2 sends."""
         if old or "__" in dag_id:
-            self.learn(dag_id[:MAX_VALUE_LENGTH], certain=True)
+            self.learn(dag_id, certain=True)
 
     def split(self, variables: Sequence[str], text: str, *, dots_escaped: bool) -> IdSplit | None:
-        """The values in a text that joins them by dots; None if it has too few parts.
+        """The values in a text that joins them by dots; None if it has too few parts or too many.
 
         `dots_escaped`: dots inside values may be sent as two underscores.
         """
         segments = text.split(".")
-        if len(segments) < len(variables) or "" in segments:
+        if not len(variables) <= len(segments) <= MAX_PARTS or "" in segments:
             return None
         if len(segments) == len(variables):
             return self._take_only(variables, segments, dots_escaped=dots_escaped and "__" in text)
@@ -150,6 +153,8 @@ class IdSplitter:
         return value if self._knows(value) else self._dags.get(value, value)
 
     def _restore_task(self, dag_id: str, value: str) -> str:
+        if len(dag_id) > MAX_VALUE_LENGTH or len(value) > MAX_VALUE_LENGTH:
+            return value
         key = (dag_id, value)
         if key not in self._tasks:
             known = self._directory.tasks(dag_id)

@@ -208,7 +208,9 @@ class AirflowNameResolver:
             split = self._split(found, state)
             if split is None:
                 return Resolution(
-                    format_legacy_rule(event), drop="unmapped", note="too few parts for the ids in the name"
+                    format_legacy_rule(event),
+                    drop="unmapped",
+                    note="too few parts for the ids in the name, or too many",
                 )
             values = merge_values(split.values, values, found.ids)
         key = build_plan_key(event, values, signature.type, legacy=legacy is not None, tagged=tagged)

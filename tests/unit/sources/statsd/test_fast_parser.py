@@ -57,6 +57,8 @@ def read(parser: FastParser, line: bytes) -> Sample | None:
 @settings(max_examples=1_000, deadline=None)
 @given(LINES, st.sampled_from(DIALECTS))
 @example(b"a:1|c|#k:\xff", ALL_DIALECTS)
+@example(b"a" * 1_000 + b":1|c", ALL_DIALECTS)
+@example(b"a" * 1_001 + b":1|c", ALL_DIALECTS)
 @example(b"\xff:1|c", ALL_DIALECTS)
 @example(b"a:1", ALL_DIALECTS)
 @example(b"a" * 65_532 + b":1|c", ALL_DIALECTS)

@@ -113,12 +113,19 @@ def test_a_gauge_has_no_rate_and_a_bad_rate_counts_once() -> None:
         (b"n,a=b:1|c|#k:v", "bad_tags"),
         (b"n\xff:1|c", "not_utf8"),
         (b"n" * 70_000, "too_long"),
+        (b"n" * 1_001 + b":1|c", "too_long"),
+        (b"n" * 1_001 + b",k=v:1|c", "too_long"),
         (b"_e{1,1}:a|b", "event"),
         (b"_sc|up|0", "service_check"),
     ],
 )
 def test_every_refusal_has_its_reason(line: bytes, reason: str) -> None:
     assert parse_line(line) == ([], [reason])
+
+
+def test_a_long_name_and_long_tags_are_read() -> None:
+    for line in (b"n" * 1_000 + b":1|c", b"n,k=" + b"v" * 5_000 + b":1|c"):
+        assert len(parse_line(line).samples) == 1
 
 
 @given(st.binary(max_size=200) | st.text("ab:|#,=@c[]g1.-ms\n", max_size=60).map(str.encode))

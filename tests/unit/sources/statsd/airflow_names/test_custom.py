@@ -79,6 +79,10 @@ def test_labels_are_bounded_in_number_and_length() -> None:
     assert {len(value) for value in target.labels} == {250}
 
 
+def test_the_help_text_of_a_long_name_is_bounded() -> None:
+    assert len(only(resolve("airflow." + "rows" * 200)).family.help) < 250
+
+
 def test_timers_become_histograms_in_seconds() -> None:
     target = only(resolve("airflow.upload", "ms"))
     assert (target.action, target.scale) == (Action.OBSERVE, 0.001)
