@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -33,6 +32,7 @@ from exporter.sources.database.mysql_locks import (
     guess_holders,
     list_row_waits,
 )
+from exporter.sources.database.mysql_tables import list_indices, list_tables
 
 SERVER_COMMANDS = frozenset({"Daemon", "Binlog Dump", "Binlog Dump GTID", "Slave_IO", "Slave_SQL", "Slave_worker"})
 """Commands of threads that are not a client's connection."""
@@ -129,9 +129,10 @@ class MySql:
             rows = run(sql.DEADLOCKS)
             deadlocks = float(rows[0][0]) if rows else None
         misses = status["innodb_buffer_pool_reads"]
+        tables = list_tables(run, self._views)
         values = {
             database.SERVER_START: now - status["uptime"],
-            database.SIZE: sum(row[1] + row[2] for row in self._list_tables(run)),
+            database.SIZE: sum(row[1] + row[2] for row in tables) if tables else None,
             database.COMMITS: status["com_commit"],
             database.ROLLBACKS: status["com_rollback"],
             database.DEADLOCKS: deadlocks,
@@ -142,14 +143,9 @@ class MySql:
         }
         return ServerReading(read_settings(run).version.partition("-")[0], values)
 
-    def _list_tables(self, run: Run) -> list[tuple[str, float, float, float]]:
-        """Each table of the database with the size of its rows and of its other indices, and its rows."""
-        statement = sql.TABLES.format(tablestats=self._views["tablestats"])
-        return [(row[0], float(row[1]), float(row[2]), float(row[3])) for row in run(statement)]
-
     def read_tables(self, run: Run) -> TablesReading:
         """Airflow's tables."""
-        known = [row for row in self._list_tables(run) if row[0] in TABLES]
+        known = [row for row in list_tables(run, self._views) if row[0] in TABLES]
         values: dict[Any, dict[str, float | None]] = {
             database.TABLE_BYTES: {row[0]: row[1] for row in known},
             database.INDEX_BYTES: {row[0]: row[2] for row in known},
@@ -157,7 +153,7 @@ class MySql:
         }
         if read_settings(run).has_performance_schema:
             values[database.SEQUENTIAL_ROWS] = {name: float(n) for name, n in run(sql.SEQUENTIAL) if name in TABLES}
-        return TablesReading(values, group_indices(run(sql.INDICES.format(**self._views))))
+        return TablesReading(values, list_indices(run, self._views))
 
     def read_cleanable(self, run: Run, before: float) -> tuple[Mapping[str, float], Sequence[str]]:
         """How many rows are older, as the optimizer estimates, and the tables that are locked."""
@@ -267,17 +263,6 @@ def build_session(row: Sequence[Any]) -> Session:
         idle_at=float(now) - float(seconds or 0) if state == "idle_in_transaction" else None,
         is_exporter=bool(is_exporter),
     )
-
-
-def group_indices(rows: Iterable[Sequence[Any]]) -> dict[str, list[tuple[str, ...]]]:
-    """The columns of each index by table; InnoDB ends the name of the table with #P# for partitions."""
-    columns: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
-    for table, index, column in rows:
-        columns[table, index].append(column)
-    indices: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for (table, _), names in columns.items():
-        indices[table].append(tuple(names))
-    return dict(indices)
 
 
 def explain(run: Run, table: str, column: str, before: str) -> float | None:

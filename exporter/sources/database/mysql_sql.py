@@ -58,11 +58,13 @@ SHOW GLOBAL STATUS WHERE variable_name IN (
 DEADLOCKS = "SELECT count FROM information_schema.innodb_metrics WHERE name = 'lock_deadlocks'"
 NOW = "SELECT UNIX_TIMESTAMP(NOW(6))"
 REPLICAS = "SELECT count(*) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'"
+DATABASE = "SELECT database()"
+# InnoDB names a table by its folder and its file. "_" and "%" in the name of a database are no patterns.
 TABLES = """
 SELECT substring_index(name, '/', -1), clust_index_size * @@innodb_page_size, other_index_size * @@innodb_page_size,
     num_rows
 FROM information_schema.{tablestats}
-WHERE name LIKE concat(database(), '/%')
+WHERE substring_index(name, '/', 1) IN (database(), :folder)
 """
 SEQUENTIAL = """
 SELECT object_name, count_fetch
@@ -74,7 +76,7 @@ SELECT substring_index(t.name, '/', -1), i.index_id, f.name
 FROM information_schema.{tables} t
 JOIN information_schema.{indexes} i ON i.table_id = t.table_id
 JOIN information_schema.{fields} f ON f.index_id = i.index_id
-WHERE t.name LIKE concat(database(), '/%')
+WHERE substring_index(t.name, '/', 1) IN (database(), :folder)
 ORDER BY i.index_id, f.pos
 """
 # Shown are columns that the user may read. Without an index the optimizer would guess.

@@ -18,6 +18,8 @@ from tests.integration.database.servers import MariaDb, wait_for
 from tests.integration.database.sessions import connect, open_source, read, waiting
 
 pytestmark = pytest.mark.slow
+TABLES = {"airflow-prod": "job", "airflow_prod": "dag_run", "airflowxprod": "task_instance", "air%flow.1": "xcom"}
+"""Databases with names that InnoDB writes in another way or that are like one another, and a table of each."""
 
 
 @pytest.fixture
@@ -149,6 +151,33 @@ def test_tables_indices_and_old_rows(url: str, mysql: MariaDb, monkeypatch: pyte
     server = read(source, "server")
     assert [product for product, _ in server[database.SERVER_INFO]] == [mysql.product]
     assert server[database.CACHE_HITS][()] > 0
+    source.close()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_a_database_with_any_name_and_no_others(
+    name: str, mysql: MariaDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for database_name, table in TABLES.items():
+        mysql.run(
+            f"CREATE DATABASE IF NOT EXISTS `{database_name}`; USE `{database_name}`;"
+            "CREATE TABLE IF NOT EXISTS log (id integer PRIMARY KEY);"
+            f"CREATE TABLE IF NOT EXISTS {table} (id integer PRIMARY KEY);"
+            f"GRANT SELECT (id) ON `{database_name}`.log TO exporter@'%';"
+        )
+    source = open_source(monkeypatch, mysql.url("exporter", PASSWORD, name.replace("%", "%25")))
+    found = read(source, "tables")
+    assert found[database.TABLE_BYTES].keys() == {("log",), (TABLES[name],)}
+    assert {table for table, _ in found[database.INDEX_PRESENT]} <= {"log", TABLES[name]}
+    assert ("log", "dttm") in found[database.INDEX_PRESENT]
+    assert read(source, "server")[database.SIZE] == {(): 2 * 16_384}
+    source.close()
+
+
+def test_a_database_without_tables_has_no_size(mysql: MariaDb, monkeypatch: pytest.MonkeyPatch) -> None:
+    mysql.run("CREATE DATABASE empty; GRANT CREATE ON empty.* TO exporter@'%';")
+    source = open_source(monkeypatch, mysql.url("exporter", PASSWORD, "empty"))
+    assert read(source, "server")[database.SIZE] == {}
     source.close()
 
 

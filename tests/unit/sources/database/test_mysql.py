@@ -9,8 +9,9 @@ import pytest
 
 from exporter.metrics.catalogue import database
 from exporter.sources.database.models import LockWait
-from exporter.sources.database.mysql import MariaDb, MySql, build_session, explain, group_indices
+from exporter.sources.database.mysql import MariaDb, MySql, build_session, explain
 from exporter.sources.database.mysql_locks import MetadataLock, find_holders, guess_holders
+from exporter.sources.database.mysql_tables import encode_name, group_indices
 
 SETTINGS = [(151, 1, "8.0.36-0ubuntu0")]
 SCHEDULER = (7, "airflow-scheduler", "airflow", 1, "Sleep", "10.0.0.5:4711", 90, "", 1000.5, 2000.0, 0)
@@ -79,12 +80,14 @@ def test_the_server_of_mysql_counts_deadlocks_among_its_metrics() -> None:
     rows: dict[str, Sequence[Any]] = {
         "SHOW GLOBAL STATUS": status,
         "lock_deadlocks": [(3,)],
+        "SELECT database()": [("airflow",)],
         "tablestats": [("log", 32_768, 16_384, 10)],
         "Binlog Dump": [(2,)],
         "@@max_connections": SETTINGS,
         "SELECT UNIX_TIMESTAMP": [(5000.0,)],
     }
-    reading = MySql().read_server(Rows(rows))
+    run = Rows(rows)
+    reading = MySql().read_server(run)
     assert reading.version == "8.0.36"
     assert reading.values == {
         database.SERVER_START: 4900,
@@ -97,6 +100,22 @@ def test_the_server_of_mysql_counts_deadlocks_among_its_metrics() -> None:
         database.TEMPORARY_FILES: 1,
         database.REPLICAS: 2,
     }
+
+    rows["tablestats"] = []
+    assert MySql().read_server(run).values[database.SIZE] is None, "no table is found: not a database of 0 bytes"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("airflow_2", "airflow_2"),
+        ("airflow-prod", "airflow@002dprod"),
+        ("a@b.c %", "a@0040b@002ec@0020@0025"),
+        ("", ""),
+    ],
+)
+def test_a_database_is_a_folder_whose_name_has_codes(name: str, folder: str) -> None:
+    assert encode_name(name) == folder
 
 
 def test_indices_keep_the_order_of_their_columns() -> None:
