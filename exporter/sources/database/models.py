@@ -72,6 +72,30 @@ class TablesReading(NamedTuple):
     """Tables whose size could not be read because they are locked."""
 
 
+class ServerIdentity(NamedTuple):
+    """Which server answers: after a failover it is another one, with its own statistics."""
+
+    name: str
+    """What other servers of the database do not have: an address, or a name."""
+    started_at: float | None = None
+    """When it started, in Unix seconds on its clock; None where the name suffices."""
+    now: float = 0.0
+    """Its clock."""
+
+
+def is_same_server(last: ServerIdentity, found: ServerIdentity) -> bool:
+    """Whether two readings come from one server, which may have been restarted between them.
+
+    A server that started before the last reading, when another one answered, is another one: both may have one address
+    if it moves with the primary server. One with another address that started since then is assumed to be another one.
+    """
+    if last.started_at is None or found.started_at is None:
+        return last.name == found.name
+    if last.started_at == found.started_at:
+        return True
+    return last.name == found.name and found.started_at > last.now
+
+
 class StatementTotals(NamedTuple):
     """What the executions of one statement add up to."""
 
@@ -124,6 +148,9 @@ class Dialect(Protocol):
     def read_cleanable(self, run: Run, before: float) -> tuple[Mapping[str, float], Sequence[str]]:
         """How many rows of each table are older than a time in Unix seconds, as the planner estimates; and the tables
         that are left out because they are locked."""
+
+    def read_identity(self, run: Run) -> ServerIdentity:
+        """Which server answers."""
 
     def read_statements(self, run: Run) -> Mapping[str, StatementTotals] | None:
         """The totals of each statement since its statistics began, by an id; None where they are not collected."""

@@ -19,6 +19,7 @@ from exporter.sources.database.models import (
     LockWait,
     Right,
     Run,
+    ServerIdentity,
     ServerReading,
     Session,
     SessionsReading,
@@ -162,6 +163,10 @@ class MySql:
         columns: dict[str, str] = {row[0]: row[1] for row in known}
         estimates, locked = read_unlocked(run, columns, lambda table: explain(run, table, columns[table], moment))
         return {table: rows for table, rows in estimates.items() if rows is not None}, locked
+
+    def read_identity(self, run: Run) -> ServerIdentity:
+        """The server by its host, port and ids. MariaDB has no `server_uuid`."""
+        return ServerIdentity(" ".join(sorted(f"{name.lower()}={value}" for name, value in run(sql.IDENTITY))))
 
     def read_statements(self, run: Run) -> Mapping[str, StatementTotals] | None:
         """The totals by digest."""

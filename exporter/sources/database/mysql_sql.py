@@ -85,6 +85,9 @@ SELECT table_name, column_name FROM information_schema.columns WHERE table_schem
 """
 # MySQL's default may be a tree.
 EXPLAIN = "EXPLAIN FORMAT=TRADITIONAL SELECT 1 FROM `{table}` WHERE `{column}` < '{before}'"
+IDENTITY = """
+SHOW GLOBAL VARIABLES WHERE variable_name IN ('hostname', 'port', 'server_id', 'server_uuid')
+"""
 STATEMENTS = """
 SELECT digest, sum(count_star), sum(sum_timer_wait) / 1000000000000, sum(sum_rows_sent + sum_rows_affected)
 FROM performance_schema.events_statements_summary_by_digest

@@ -15,6 +15,7 @@ from exporter.sources.database.models import (
     LockWait,
     Right,
     Run,
+    ServerIdentity,
     ServerReading,
     Session,
     SessionsReading,
@@ -119,6 +120,11 @@ class PostgreSql:
         moment = datetime.fromtimestamp(before, UTC).isoformat()
         tables = [table for table, column in known if RECENCY_COLUMNS[table] == column]
         return read_unlocked(run, tables, lambda table: explain(run, schema, table, RECENCY_COLUMNS[table], moment))
+
+    def read_identity(self, run: Run) -> ServerIdentity:
+        """The server by its address and when it started: replicas are copies, with the same identifiers."""
+        name, started_at, now = run(sql.IDENTITY)[0]
+        return ServerIdentity(str(name), float(started_at), float(now))
 
     def read_statements(self, run: Run) -> Mapping[str, StatementTotals] | None:
         """The totals by query id."""

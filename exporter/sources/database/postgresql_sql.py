@@ -117,6 +117,13 @@ FROM pg_catalog.pg_extension e
 JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname = 'pg_stat_statements'
 """
+# Through a proxy it is still the address of the server itself; that of a Unix socket is empty.
+IDENTITY = """
+SELECT
+    coalesce(pg_catalog.host(pg_catalog.inet_server_addr()), '') || ' ' || coalesce(pg_catalog.inet_server_port(), 0),
+    extract(epoch FROM pg_catalog.pg_postmaster_start_time()),
+    extract(epoch FROM pg_catalog.clock_timestamp())
+"""
 STATEMENTS = """
 SELECT s.queryid::text, sum(s.calls), sum(s.total_exec_time) / 1000, sum(s.rows)
 FROM {schema}.pg_stat_statements(false) s

@@ -41,6 +41,10 @@ class Ranking:
             kept = {one: text for one, text in self._texts.items() if one in statements}
             self._texts = kept | {one: shorten(text) for one, text in texts.items() if NORMALIZED.match(text)}
 
+    def clear(self) -> None:
+        """Forget the time that was spent: another server has another ranking."""
+        self._spent.clear()
+
     def build_tables(
         self, statements: Mapping[str, StatementTotals], purposes: Mapping[str, str]
     ) -> dict[Family, dict[Labels, float]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from exporter.metrics.catalogue import database
 from exporter.metrics.family import Family, Labels
 from exporter.metrics.reading import Reading
-from exporter.sources.database.models import StatementTotals, add, subtract
+from exporter.sources.database.models import ServerIdentity, StatementTotals, add, is_same_server, subtract
 from exporter.sources.database.purposes import find_purpose
 from exporter.sources.database.readers.ranking import Ranking
 from exporter.sources.database.readers.state import DatabaseApi, DatabaseState
@@ -33,17 +33,20 @@ class StatementsReader:
         self._purposes: dict[str, str] = {}
         self._last: Mapping[str, StatementTotals] = {}
         self._totals: defaultdict[str, StatementTotals] = defaultdict(lambda: NOTHING)
+        self._server: ServerIdentity | None = None
         self._has_read = False
 
     def read(self) -> Reading:
         """Read once. Raises ReaderError."""
         with self._api.transaction() as run:
+            server = self._api.dialect.read_identity(run)
             statements = self._api.dialect.read_statements(run)
             if statements is None:
                 self._state.record_critical_section(None)
                 empty: dict[Family, dict[Labels, float]] = {family: {} for family in self.families}
                 return Reading(empty, notes=["the database collects no statistics of statements (docs/database.md)"])
             texts = self._api.dialect.read_texts(run, statements.keys() - self._purposes)
+        self._recognize(server)
         self._learn_purposes(statements, texts)
         self._ranking.update(statements, self._last, texts)
         grown = self._add(statements)
@@ -51,6 +54,13 @@ class StatementsReader:
         spent = grown.get("critical_section", NOTHING)
         self._state.record_critical_section(spent.seconds / spent.calls if spent.calls else None)
         return Reading(self._build_tables(), notes=[self._describe(len(statements))])
+
+    def _recognize(self, server: ServerIdentity) -> None:
+        """Read as for the first time if another server answers: its statistics began long ago, with other totals."""
+        if self._server is not None and not is_same_server(self._server, server):
+            self._last, self._has_read = {}, False
+            self._ranking.clear()
+        self._server = server
 
     def _learn_purposes(self, statements: Mapping[str, StatementTotals], texts: Mapping[str, str]) -> None:
         """Keep the purposes of the statements that there are; one without a text is looked up again."""
@@ -60,8 +70,9 @@ class StatementsReader:
     def _add(self, statements: Mapping[str, StatementTotals]) -> dict[str, StatementTotals]:
         """Add what each statement grew by since the last reading, by purpose; the database forgets rare statements.
 
-        The first reading adds nothing: what was forgotten since the statistics began is in no total, so that after a
-        restart of the exporter a counter that began with them would fall, and count as grown by all of them.
+        The first reading of a server adds nothing: what was forgotten since the statistics began is in no total, so
+        that after a restart of the exporter a counter that began with them would fall, and count as grown by all of
+        them.
         """
         grown: defaultdict[str, StatementTotals] = defaultdict(lambda: NOTHING)
         for statement, totals in statements.items():

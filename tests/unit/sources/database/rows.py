@@ -10,6 +10,7 @@ from typing import Any
 from exporter.sources.database.models import (
     Right,
     Run,
+    ServerIdentity,
     ServerReading,
     Session,
     SessionsReading,
@@ -17,6 +18,7 @@ from exporter.sources.database.models import (
     TablesReading,
 )
 
+FIRST_SERVER = ServerIdentity("10.0.0.1 5432", 100.0, 1_000.0)
 SESSION = Session(
     id=1,
     application="",
@@ -46,6 +48,7 @@ class FakeDatabase:
     tables: TablesReading = field(default_factory=lambda: TablesReading({}, {}))
     cleanable: Mapping[str, float] = field(default_factory=dict)
     locked: Sequence[str] = ()
+    identity: ServerIdentity = FIRST_SERVER
     asked: list[Any] = field(default_factory=list)
     product = "postgresql"
 
@@ -72,6 +75,9 @@ class FakeDatabase:
     def read_cleanable(self, _run: Run, before: float) -> tuple[Mapping[str, float], Sequence[str]]:
         self.asked.append(before)
         return self.cleanable, self.locked
+
+    def read_identity(self, _run: Run) -> ServerIdentity:
+        return self.identity
 
     def read_statements(self, _run: Run) -> Mapping[str, StatementTotals] | None:
         return self.statements

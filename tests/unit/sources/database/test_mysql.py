@@ -62,6 +62,11 @@ def test_without_the_performance_schema_names_and_row_locks_are_unknown() -> Non
     assert MySql().read_statements(Rows({"@@max_connections": off})) is None
 
 
+def test_a_server_is_known_by_its_host_port_and_ids() -> None:
+    rows = [("server_id", "1"), ("hostname", "db-0"), ("port", "3306")]
+    assert MariaDb().read_identity(Rows({"SHOW GLOBAL VARIABLES": rows})).name == "hostname=db-0 port=3306 server_id=1"
+
+
 def test_mariadb_names_the_table_with_its_database() -> None:
     waits = [(8, 7, None, "`airflow`.`slot_pool`")]
     run = Rows({"@@max_connections": SETTINGS, "processlist": [], "innodb_lock_waits": waits})

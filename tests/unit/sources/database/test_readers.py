@@ -6,7 +6,13 @@ from exporter.metrics.catalogue import database
 from exporter.metrics.catalogue.database import FAMILIES
 from exporter.metrics.reading import Reader
 from exporter.sources.database.cleaning import INDICES, RECENCY_COLUMNS
-from exporter.sources.database.models import LockWait, SessionsReading, StatementTotals, TablesReading
+from exporter.sources.database.models import (
+    LockWait,
+    ServerIdentity,
+    SessionsReading,
+    StatementTotals,
+    TablesReading,
+)
 from exporter.sources.database.readers.server import CleanableReader, ServerReader, TablesReader, has_index
 from exporter.sources.database.readers.sessions import SessionsReader, find_root
 from exporter.sources.database.readers.state import DatabaseState
@@ -129,6 +135,56 @@ class TestStatements:
         api.statements = {"1": StatementTotals(1, 0.5, 1)}
         assert reader.read().tables[database.STATEMENT_CALLS]["dag_run_list",] == 7, "after a reset all is new"
         assert api.asked == [{"1", "2"}, {"3"}, set()], "texts are asked for once"
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            (ServerIdentity("10.0.0.1 5432", 100.0, 1_000.0), ServerIdentity("10.0.0.2 5432", 200.0, 1_060.0)),
+            (ServerIdentity("10.0.0.9 5432", 100.0, 1_000.0), ServerIdentity("10.0.0.9 5432", 200.0, 1_060.0)),
+            (ServerIdentity("10.0.0.1 5432", 100.0, 1_000.0), ServerIdentity("10.0.0.2 5432", 1_030.0, 1_060.0)),
+            (ServerIdentity("hostname=a port=3306"), ServerIdentity("hostname=b port=3306")),
+        ],
+        ids=["failover", "one address", "restarted before it took over", "name"],
+    )
+    def test_what_another_server_counted_before_a_failover_is_no_growth(
+        self, first: ServerIdentity, second: ServerIdentity, state: DatabaseState
+    ) -> None:
+        texts = {"1": "SELECT id FROM dag_run", "2": "INSERT INTO log VALUES ($1)", "3": "SELECT x FROM job"}
+        api = FakeDatabase(texts=texts)
+        reader = StatementsReader(api, state, 60)
+        found = []
+        for api.identity, (one, two) in zip(
+            (first, first, second, second, first), ((10, 10), (12, 11), (900, 0), (905, 2), (50, 50)), strict=True
+        ):
+            api.statements = {"1": StatementTotals(one, one, one), "2": StatementTotals(two, two, two)}
+            tables = reader.read().tables
+            calls = tables[database.STATEMENT_CALLS]
+            assert tables[database.STATEMENT_SECONDS] == tables[database.STATEMENT_ROWS] == calls
+            found.append((calls["dag_run_list",], calls["audit_log",]))
+        assert found == [(0, 0), (2, 1), (2, 1), (7, 3), (7, 3)]
+
+    def test_a_restart_of_the_server_loses_and_doubles_nothing(self, state: DatabaseState) -> None:
+        api = FakeDatabase(texts={"1": "SELECT id FROM dag_run"})
+        reader = StatementsReader(api, state, 60)
+        found = []
+        for started_at, now, calls in (
+            (100.0, 1_000.0, 10),
+            (100.0, 1_060.0, 12),
+            (1_070.0, 1_120.0, 15),  # PostgreSQL keeps the statistics
+            (1_130.0, 1_180.0, 4),  # but not over a crash
+        ):
+            api.identity = ServerIdentity("10.0.0.1 5432", started_at, now)
+            api.statements = {"1": StatementTotals(calls, 0, 0)}
+            found.append(reader.read().tables[database.STATEMENT_CALLS]["dag_run_list",])
+        assert found == [0, 2, 5, 9]
+
+    def test_the_ranking_is_that_of_the_server_that_answers(self, state: DatabaseState) -> None:
+        api = FakeDatabase(statements={str(one): StatementTotals(1, 100 + one, 1) for one in range(20)})
+        reader = StatementsReader(api, state, 60)
+        reader.read()
+        api.identity = ServerIdentity("10.0.0.2 5432", 200.0, 1_060.0)
+        api.statements = {str(one): StatementTotals(1, 20 - one, 1) for one in range(20)}
+        assert {one for one, _ in reader.read().tables[database.TOP_SECONDS]} == {str(one) for one in range(10)}
 
     def test_the_mean_of_the_critical_section_is_that_since_the_last_reading(
         self, state: DatabaseState, directory: Directory
