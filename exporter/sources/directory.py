@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.diagnosis.costs.rows import MemoryGrowth
@@ -272,7 +273,8 @@ class Directory:
         elif uuid:
             if len(self._tries) >= MAX_TRIES:
                 self._tries.popitem(last=False)
-            self._tries[uuid] = TaskKey(dag_id, task_id)
+            # Each reply has its own copy of the same ids.
+            self._tries[uuid] = TaskKey(intern(dag_id), intern(task_id))
 
     def tasks(self, dag_id: str) -> frozenset[str]:
         """The task ids of a DAG that were seen; there may be more."""

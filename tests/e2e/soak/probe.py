@@ -21,6 +21,7 @@ from exporter.collect import pauses
 from exporter.sources import directory
 from exporter.sources.airflow.failing import account, retry_counts
 from exporter.sources.airflow.readers import waits
+from exporter.sources.airflow.waits import past
 
 PAUSE = 1.0
 DAY = 86_400.0
@@ -45,7 +46,13 @@ def report(path: Path) -> None:
 
 def shorten_retentions() -> None:
     """Keep for a day what is kept for 7 days (failed tries), 14 (counts of retries) or 30 (durations of tasks)."""
-    for module, name in ((account, "RETENTION"), (retry_counts, "RETENTION"), (waits, "PAST_RETENTION")):
+    retentions = (
+        (account, "RETENTION"),
+        (retry_counts, "RETENTION"),
+        (waits, "PAST_RETENTION"),
+        (past, "PAST_RETENTION"),
+    )
+    for module, name in retentions:
         patch.object(module, name, DAY).start()
     patch.object(directory, "DAG_LIFETIME", REAL_SECONDS_OF_A_DAY).start()
     patch.object(directory, "MAX_TRIES", TRIES_OF_A_DAY).start()

@@ -26,7 +26,7 @@ PAST_SPACE = "waits.past"
 PAST_RETENTION = 30 * 86_400.0
 """Seconds for which the past of a task is remembered after its last successful try."""
 MAX_TASKS = 20_000
-"""Tasks whose past is remembered; the one that was seen first is forgotten first."""
+"""Tasks whose past is remembered; the one whose last try ended longest ago is forgotten first."""
 TRIES_PER_TASK = 30
 RUNS_PER_DAG = 5
 
@@ -42,6 +42,8 @@ class TaskPast:
     def __init__(self, memory: Memory, directory: Directory) -> None:
         """`directory` has what the tries on this machine used."""
         self._seconds = {key: array("d", seconds[-TRIES_PER_TASK:]) for key, seconds in recall_past(memory).items()}
+        self._ended: dict[tuple[str, str], float] = {}
+        """When a try of each task was last successful (Unix seconds), since the start; the one longest ago first."""
         self._changed: set[tuple[str, str]] = set()
         """Tasks whose past is not written yet."""
         self._position = 0
@@ -61,15 +63,26 @@ class TaskPast:
             seconds = max(0.0, row.end_date - row.start_date)
             if row.uuid and seconds >= MIN_CPU_TRY_SECONDS:
                 self._pending[row.uuid] = (*key, seconds)
-            known = self._seconds.get(key)
-            if known is None:
-                if len(self._seconds) >= MAX_TASKS:
-                    del self._seconds[next(iter(self._seconds))]
-                known = self._seconds[key] = array("d")
+            known = self._seconds.pop(key, None) or array("d")
+            self._seconds[key] = known
             del known[: max(0, len(known) + 1 - TRIES_PER_TASK)]
             known.append(round(seconds, 1))
+            self._ended.pop(key, None)
+            self._ended[key] = row.end_date
             self._changed.add(key)
+        if batch.entries:
+            self._forget()
         self._take_cpu()
+
+    def _forget(self) -> None:
+        """Forget what is too much, and the tasks that ended last so long ago that the state file has forgotten them."""
+        for key in list(self._seconds)[: max(0, len(self._seconds) - MAX_TASKS)]:
+            del self._seconds[key]
+            self._ended.pop(key, None)
+        newest = max(self._ended.values(), default=0.0)
+        while self._ended and newest - self._ended[oldest := next(iter(self._ended))] > PAST_RETENTION:
+            del self._ended[oldest]
+            self._seconds.pop(oldest, None)
 
     def _take_cpu(self) -> None:
         """Bring together how long tries took, and the CPU that they used."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from exporter.sources.airflow.api.objects.dag_runs import DagRun
 from exporter.sources.airflow.api.objects.dags import Dag
 from exporter.sources.airflow.counting.decision import EndedTry, TryOutcome
 from exporter.sources.airflow.ended_log import EndedLog
-from exporter.sources.airflow.waits.past import PAST_SPACE, RunPast, TaskPast, recall_past
+from exporter.sources.airflow.waits import past as module
+from exporter.sources.airflow.waits.past import PAST_RETENTION, PAST_SPACE, RunPast, TaskPast, recall_past
 from exporter.sources.directory import Directory
 from exporter.store.persistence.state_file import StateFile
 from tests.unit.diagnosis.rows import run, task
@@ -47,6 +49,29 @@ def test_the_past_of_a_task_survives_a_restart() -> None:
     past.note_written()
     assert past.write() == {}, "only what changed is written"
     assert list(TaskPast(state, Directory()).get("orders", "load").seconds) == [60.0]
+
+
+def test_a_task_whose_last_try_ended_long_ago_is_forgotten_and_so_are_the_oldest_beyond_a_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: EndedLog[EndedTry] = EndedLog()
+    past = TaskPast(StateFile(), Directory())
+
+    def finish(task_id: str, end: float) -> None:
+        ended.extend([EndedTry(task("success", task_id, start_date=end - 9, end_date=end), TryOutcome.SUCCESS)])
+        past.take(ended)
+
+    def list_known() -> list[str]:
+        return [name for name in ("old", "again", "new") if past.get("orders", name).seconds]
+
+    for name in ("old", "again"):
+        finish(name, 100.0)
+    finish("again", 5_000.0)
+    finish("new", 200.0 + PAST_RETENTION)
+    assert list_known() == ["again", "new"]
+    monkeypatch.setattr(module, "MAX_TASKS", 1)
+    finish("again", 300.0 + PAST_RETENTION)
+    assert list_known() == ["again"]
 
 
 def test_an_entry_that_cannot_be_decoded_is_lost_alone() -> None:
