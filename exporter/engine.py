@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from exporter.collect.garbage import free_frozen
 from exporter.collect.histograms import get_buckets, get_caps, get_forms, list_ledger_families, mark_native_only
 from exporter.collect.status import SourceStatus
 from exporter.collect.supervisor import MAX_BUSY_RATIO, SourcePolicy, Supervisor, all_attempted
@@ -126,6 +127,8 @@ class Engine:
         for one in self._running:
             if one not in running:
                 one.supervisor.start()
+        del running
+        free_frozen()
 
     def remember(self, memories: Memories) -> None:
         """Write memories before the first read, as if an earlier process had. Raises StateError."""

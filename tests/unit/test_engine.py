@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -190,6 +192,26 @@ def test_counters_go_on_through_a_reload(tmp_path: Path, caplog: pytest.LogCaptu
     engine.replace(Settings(birth_hold=1.0))
     assert engine.stop(10)
     assert count_tries(engine) in (1, 2)
+
+
+def test_a_reload_frees_the_old_sources_though_they_were_frozen_for_the_garbage_collector(
+    monkeypatch: pytest.MonkeyPatch, source: FakeSource
+) -> None:
+    old = FakeSource()
+    old.itself = old  # type: ignore[attr-defined] # objects of a source refer to each other
+    left = weakref.ref(old)
+    upcoming = [old, source]
+    del old
+    monkeypatch.setattr(Engine, "_build_sources", lambda *_: [upcoming.pop(0)])
+    engine = Engine(Settings())
+    gc.freeze()
+    try:
+        engine.replace(Settings(birth_hold=1.0))
+        assert left() is None
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+    assert engine.stop(10)
 
 
 @pytest.mark.parametrize(("name", "persists"), [("airflow", True), *((name, False) for name in sorted(STATELESS))])
