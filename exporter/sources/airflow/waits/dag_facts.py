@@ -85,14 +85,16 @@ class DagFacts:
         for dag_id, dag in dags.items():
             if not dag.max_consecutive_failed_dag_runs or dag.is_stale:
                 continue
-            if not dag.is_paused:
-                self._questions.forget("pause", dag_id)
-                continue
             history = self._shared.histories.get(dag_id)
+            # A DAG that was unpaused may be paused again before the next list: then a run of it has ended since.
+            key = (dag_id, history.last_end if history is not None else None)
+            if not dag.is_paused:
+                self._questions.forget("pause", key)
+                continue
             failed = history.consecutive_failed if history is not None else 0
             answer = self._questions.ask(
                 "pause",
-                dag_id,
+                key,
                 partial(self._asks.last_pause, dag_id),
                 lifetime=PAUSE_LIFETIME,
                 at_most=MAX_PAUSES_PER_READING,

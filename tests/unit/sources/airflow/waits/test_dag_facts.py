@@ -90,6 +90,17 @@ def test_a_dag_that_is_paused_again_is_asked_for_again() -> None:
     assert airflow.asked == ["orders", "orders"]
 
 
+def test_a_dag_that_was_unpaused_and_paused_between_two_lists_is_asked_for_again() -> None:
+    airflow = Airflow()
+    airflow.show(paused())
+    airflow.pause = Pause("admin", "paused")
+    airflow.shared.histories = {"orders": DagHistory(last_end=NOW - 500, consecutive_failed=2)}
+    assert airflow.gather().auto_paused == {}
+    airflow.pause = Pause("scheduler", "paused", NOW - 60)
+    airflow.shared.histories = {"orders": DagHistory(last_end=NOW - 60, consecutive_failed=3)}
+    assert airflow.gather().auto_paused == {"orders": AutoPause(NOW - 60, 3)}
+
+
 def test_the_next_run_of_a_dag_is_free_since_its_last_run_ended_or_it_was_unpaused() -> None:
     airflow = Airflow()
     airflow.show(paused(), Dag(dag_id="ran"), Dag(dag_id="never_ran"))
