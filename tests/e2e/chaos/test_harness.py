@@ -52,6 +52,19 @@ def test_a_step_back_is_noticed_across_a_restart_too(tmp_path: Path) -> None:
     assert len(watch.steps_back) == 2
 
 
+def test_a_series_that_comes_back_lower_stepped_back_when_it_was_lost(tmp_path: Path) -> None:
+    """What a full disk and a kill lose is lost then, also where the next event of a series comes minutes later."""
+    watch = CounterWatch(Subject(tmp_path, []))
+    watch.compare({"airflow_a_total": 1.0, "airflow_b_total": 1.0}, 1, 1.0)
+    watch.compare({"airflow_b_total": 1.0}, 2, 2.0)
+    watch.compare({"airflow_b_total": 1.0}, 2, 3.0)
+    watch.compare({"airflow_a_total": 0.0, "airflow_b_total": 0.0}, 2, 200.0)
+    assert [(one.series, one.at) for one in sorted(watch.steps_back)] == [
+        ("airflow_a_total", 2.0),
+        ("airflow_b_total", 200.0),
+    ]
+
+
 def test_lines_may_be_lost_only_around_kills() -> None:
     sent, spans, answered = [float(at) for at in range(100)], [(40.0, 48.0)], [10.0, 51.0, 52.0]
     assert judge_lines(sent, 88, spans, answered) == (100, 88, 12)

@@ -28,7 +28,7 @@ WRITE_SECONDS = 8.0
 
 
 class StepBack(NamedTuple):
-    """A series that was lower than before."""
+    """A series that was lower than before. `at` is when it was seen so, or when it was gone before that."""
 
     at: float
     series: str
@@ -65,6 +65,8 @@ class CounterWatch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._last: dict[str, float] = {}
+        self._gone: dict[str, float] = {}
+        """Since when series are not exposed that were."""
         self._process = 0
         self.steps_back: list[StepBack] = []
         self.scrapes = 0
@@ -107,9 +109,11 @@ class CounterWatch:
         for series, value in counters.items():
             if series.startswith(NOT_KEPT):
                 continue
-            before = self._last.get(series, 0.0)
+            before, lost = self._last.get(series, 0.0), self._gone.pop(series, at)
             if value < before - 1e-9 * abs(before):
-                self.steps_back.append(StepBack(at, series, before, value))
+                self.steps_back.append(StepBack(lost, series, before, value))
+        for series in self._last.keys() - counters.keys():
+            self._gone.setdefault(series, at)
         self._last.update(counters)
         self.scrapes += 1
 
