@@ -33,7 +33,7 @@ PIXELS = 800
 CONFIG = "global: {scrape_interval: 30s}\n"
 RANGES = {"now-6h": 6 * HOUR, "now-24h": 24 * HOUR}
 STEPS = {"1m": 60, "5m": 300}
-OF_PROMETHEUS = {"up", "ALERTS", "scrape_duration_seconds"}
+OF_PROMETHEUS = {"up", "ALERTS", "ALERTS_FOR_STATE", "scrape_duration_seconds"}
 
 
 class Question(NamedTuple):
