@@ -31,6 +31,9 @@ for the reason X. The tasks have two retries.
 | R14 | failed with a later end, max_tries raised by a clear | try 1 failed | not needed | terminal failed |
 | R15 | success before counting began | nothing | not needed | nothing |
 | R16 | skipped without an end date, at the very first poll | nothing | not needed | nothing |
+| R17 | skipped after it ran, no end date yet, Airflow 2 | try 1 running | not needed | nothing |
+| R18 | skipped after it ran, no end date yet, Airflow 2 | try 1 skipped, not counted | not needed | \
+try skipped, terminal skipped |
 | H1 | running try 2 | try 1 running | try 1 success | try success, terminal success |
 | H2 | running try 2 | try 1 running | try 1 failed | try retried |
 | H3 | running try 2, max_tries raised | try 1 running | try 1 failed | try cleared |
@@ -46,6 +49,7 @@ terminal success, terminal upstream_failed |
 terminal success |
 | H12 | success try 3 | nothing | try 1 is too old, try 2 failed | try retried, try success, terminal success |
 | H13 | running try 3 | try 1 running | try 2 failed, without try 1 | unaccounted not_in_history, try retried |
+| H14 | gone | try 2 running | try 1 failed, then a row without a state (reset by a scheduler) | try cleared |
 | G1 | gone | try 1 running | try 1 success, then a cleared row | try success, terminal success |
 | G2 | gone | try 1 running | try 1 failed, may be tried again | nothing |
 | G3 | gone | try 1 running | deleted | unaccounted deleted |
@@ -136,5 +140,7 @@ class Decision(NamedTuple):
     events: tuple[CountedEvent, ...] = ()
     needs_tries: bool = False
     """The history of tries must be read first. Until then only the record holds."""
+    awaits_end: bool = False
+    """Airflow is just writing the row: the next poll is to list its run again. Until then only the record holds."""
     may_check_tries: bool = False
     """The history of tries may show a better outcome. The decision holds where reading it would cost too much."""

@@ -40,10 +40,24 @@ def apply_row(
     were last cleared; None where Airflow does not report it (2.x).
     """
     record = make_record(row, known, known.last_counted_try if known else row.try_number - 1)
+    if awaits_end(row, known, count_from):
+        return Decision(record, awaits_end=True)
     if may_hide_tries(row, known, count_from) or may_be_cleared(row, record, run_cleared_at):
         return Decision(record, needs_tries=True)
     decision = close_try(row, record, count_from if known is None else 0.0)
     return decision._replace(may_check_tries=may_have_restarted(row, decision))
+
+
+def awaits_end(row: TaskInstance, known: TaskRecord | None, count_from: float) -> bool:
+    """Whether Airflow 2 is just writing the row: it commits the state of a skipped try a moment before its end.
+
+    Only for one poll: a process that is killed in between leaves such a row for good.
+    """
+    if row.uuid is not None or row.state != "skipped" or row.end_date is not None or not has_run(row):
+        return False
+    if known is None:
+        return row.try_number == 1 and (row.start_date or 0.0) >= count_from
+    return known.try_number == row.try_number > known.last_counted_try and known.state != row.state
 
 
 def drop_undated(decision: Decision) -> Decision:

@@ -28,6 +28,8 @@ from exporter.sources.airflow.counting.rows import (
 MAX_REPEAT_DELAY = 3.5
 """Seconds within which Airflow 2 handles the same failure again. After a clear a try runs for longer: its supervisor
 process ends it at the second heartbeat after the clear, and heartbeats are 5 s apart by default."""
+MOMENT = 0.001
+"""Seconds after its start at which a try ended of which nobody knows the end: its start is that of no later try."""
 SUSPENDED_STATES = ("deferred", "up_for_reschedule", "awaiting_input", "scheduled", "queued")
 """States in which a try that ran goes on without a process. Clearing one raises `max_tries` at once."""
 
@@ -61,9 +63,25 @@ def resolve_history(
         outcome = TryOutcome.CLEARED if cleared else get_archived_outcome(attempt, after, seen, run_cleared_at)
         events += close_archived(attempt, outcome, record, tries_from, count_from)
         record = advance_record(record, attempt, outcome)
-    last_counted_try = max(record.last_counted_try, row.try_number - 1)
-    decision = close_try(row, make_record(row, record, last_counted_try), tries_from)
+    decision = close_reset_try(row, record) if was_reset(row, record) else close_after(row, record, tries_from)
     return Decision(decision.record, (*events, *decision.events))
+
+
+def close_after(row: TaskInstance, record: TaskRecord, tries_from: float) -> Decision:
+    """Count the newest try of a row after its archived ones."""
+    last_counted_try = max(record.last_counted_try, row.try_number - 1)
+    return close_try(row, make_record(row, record, last_counted_try), tries_from)
+
+
+def was_reset(row: TaskInstance, record: TaskRecord) -> bool:
+    """Whether a try that ran lost its state without an archived copy: its scheduler died, another one reset it."""
+    return row.state is None and record.ran and record.try_number == row.try_number > record.last_counted_try
+
+
+def close_reset_try(row: TaskInstance, record: TaskRecord) -> Decision:
+    """Count a try that a scheduler reset. Airflow does not know when it ended."""
+    ended = msgspec.structs.replace(make_record(row, record, row.try_number), last_end=(row.start_date or 0.0) + MOMENT)
+    return Decision(ended, (EndedTry(row, TryOutcome.CLEARED),))
 
 
 def resolve_deleted(known: TaskRecord | None, reason: str = "deleted") -> Decision:

@@ -184,8 +184,10 @@ class TasksReader(ApiReader):
             if key not in resolved:
                 # The next poll reads the history, and the try is counted then.
                 del decisions[key]
-        left = frozenset((poll.rows[key].dag_id, poll.rows[key].run_id) for key in needed if key not in resolved)
-        return decisions | resolved, len(resolved), left
+        left = [key for key in needed if key not in resolved]
+        left += [key for key, decision in decisions.items() if decision.awaits_end]
+        runs = frozenset((poll.rows[key].dag_id, poll.rows[key].run_id) for key in left)
+        return decisions | resolved, len(resolved), runs
 
     def _resolve_in_time(self, keys: Sequence[bytes], poll: TasksPoll) -> dict[bytes, Decision]:
         """Decisions by the history of tries for the first of these task instances, as many as there is time for.

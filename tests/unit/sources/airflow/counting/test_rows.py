@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from exporter.sources.airflow.counting.decision import TaskRecord
+from exporter.sources.airflow.counting.decision import EndedTry, TaskRecord
 from exporter.sources.airflow.counting.rows import apply_row, drop_undated, has_run
 from exporter.sources.airflow.counting.try_history import resolve_history
 from tests.unit.sources.airflow.counting.task_rows import COUNT_FROM, counted, make_record, make_row, make_running
@@ -131,10 +131,24 @@ class TestAFailureThatAirflow2HandlesAgain:
         again = make_row("upstream_failed", 0, hostname="", pid=None, end_date=1500.0)
         assert counted(apply_row(again, first.record, COUNT_FROM)) == [("terminal", "upstream_failed")]
 
-    def test_a_skip_that_is_committed_before_its_end_counts_once(self) -> None:
+    @pytest.mark.parametrize("known", [make_record(), make_record("queued"), None])
+    def test_a_skip_that_is_committed_before_its_end_counts_with_its_end(self, known: TaskRecord | None) -> None:
+        first = apply_row(make_row("skipped", 1, end_date=None), known, COUNT_FROM)
+        assert first.awaits_end
+        assert not first.events
+        second = apply_row(make_row("skipped", 1), first.record, COUNT_FROM)
+        assert counted(second) == [("try", "1", "skipped"), ("terminal", "skipped")]
+        assert [event.row.end_date for event in second.events if isinstance(event, EndedTry)] == [1020.0]
+
+    def test_a_skip_whose_end_never_comes_counts_once(self) -> None:
         first = apply_row(make_row("skipped", 1, end_date=None), make_record(), COUNT_FROM)
-        assert ("terminal", "skipped") in counted(first)
-        assert not apply_row(make_row("skipped", 1), first.record, COUNT_FROM).events
+        second = apply_row(make_row("skipped", 1, end_date=None), first.record, COUNT_FROM)
+        assert counted(second) == [("try", "1", "skipped"), ("terminal", "skipped")]
+        assert not apply_row(make_row("skipped", 1), second.record, COUNT_FROM).events
+
+    def test_what_is_skipped_without_running_needs_no_end(self) -> None:
+        row = make_row("skipped", 0, start_date=None, end_date=None, hostname="", pid=None)
+        assert counted(apply_row(row, None, COUNT_FROM)) == [("terminal", "skipped")]
 
     @pytest.mark.parametrize("end", [1020.052, 1021.119, 1022.69])
     @pytest.mark.parametrize(("state", "number"), [("up_for_retry", 1), ("scheduled", 2), ("queued", 2)])

@@ -156,3 +156,28 @@ class TestDeletion:
 
     def test_a_deleted_task_that_waited_counts_nothing(self) -> None:
         assert resolve_deleted(make_record("queued", 2, last_counted=1)) == Decision(None)
+
+
+class TestATryThatASchedulerReset:
+    """Its scheduler died, another one took the state away, and Airflow archived no copy of it."""
+
+    TRIES = (make_row("failed", 1), make_row(None, 2, start_date=1030.0, end_date=None))
+
+    def test_is_counted_once_before_the_next_one_runs(self) -> None:
+        reset = resolve_history(None, make_record(number=2, last_counted=1), self.TRIES, COUNT_FROM)
+        assert counted(reset) == [("try", "2", "cleared")]
+        again = make_row("success", 3, start_date=1400.0, end_date=1410.0)
+        assert counted(apply_row(again, reset.record, COUNT_FROM)) == [("try", "3", "success"), ("terminal", "success")]
+
+    def test_leaves_a_start_that_is_not_that_of_the_next_one(self) -> None:
+        reset = resolve_history(None, make_record(number=2, last_counted=1), self.TRIES, COUNT_FROM)
+        lost = make_row("failed", 3, start_date=1030.0, end_date=1500.0)
+        assert counted(apply_row(lost, reset.record, COUNT_FROM)) == [("terminal", "failed")]
+
+    def test_counts_nothing_where_a_clear_archived_it(self) -> None:
+        tries = (make_row("success", 1), make_row(None, 1, max_tries=3))
+        assert counted(resolve_history(None, make_record(), tries, COUNT_FROM))[0] == ("try", "1", "success")
+
+    def test_counts_nothing_where_it_only_waited(self) -> None:
+        waited = make_record("queued", 2, last_counted=1)
+        assert not resolve_history(None, waited, self.TRIES, COUNT_FROM).events

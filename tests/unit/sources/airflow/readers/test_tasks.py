@@ -293,3 +293,12 @@ def test_what_is_active_was_read_now_though_the_cursor_is_behind(bench: Bench) -
     reading = bench.poll()
     assert reading.moment == 100.0
     assert bench.shared.tasks_read_at == 500.0
+
+
+def test_the_run_of_a_skip_whose_end_is_not_committed_yet_is_listed_again_once(bench: Bench) -> None:
+    bench.airflow.rows.append(make_row("a", "skipped", 1, end=None))
+    assert not bench.poll().changes
+    assert bench.finder.postponed_again == {("d", "of a")}
+    bench.airflow.rows[0] = make_row("a", "skipped", 1)
+    assert [change.value for change in bench.poll().changes if change.family is task_families.RUN_SECONDS] == [5.0]
+    assert not bench.finder.postponed_again
