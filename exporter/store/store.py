@@ -43,7 +43,7 @@ class Series:
         self.text = b""
         self.wire = b""
         self.wired: list[float] | None = None
-        self.rendered_value: float | tuple[float, ...] | None = None
+        self.rendered_value: float | list[float] | None = None
 
     @property
     def cells(self) -> list[float]:

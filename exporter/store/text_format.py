@@ -7,10 +7,11 @@ that, so beyond MAX_HISTOGRAM_TEXT they cache only labels and sum.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from math import isfinite
+from operator import attrgetter
 from typing import cast
 
 from exporter.metrics.family import Family, Kind, Labels
@@ -79,32 +80,39 @@ def write_prefix(table: FamilyTable, labels: Labels) -> bytes:
     return b"{%b} " % text if text else b" "
 
 
-def write_histograms(table: FamilyTable, block: Iterable[Series], rendering: Rendering) -> bytes:
+def write_histograms(table: FamilyTable, block: Sequence[Series], rendering: Rendering) -> bytes:
     """Render all lines of histograms; those that did not change since the last time are cached while there is room."""
     has_room = rendering.room > 0
     write = write_cached_histogram if has_room else write_histogram
-    reuse = has_room or not rendering.complete
-    pieces = []
-    for series in block:
-        # A copy: the thread that owns the series may change the list in place.
-        cells = tuple(rendering.read(series))
-        pieces.append(series.text if reuse and cells == series.rendered_value else write(table, series, cells))
-    text = b"".join(pieces)
+    if has_room or not rendering.complete:
+        exposed = map(attrgetter("saved" if table.persistent else "value"), block)
+        text = b"".join(
+            [
+                each.text if cells == each.rendered_value else write(table, each, rendering)
+                for each, cells in zip(block, exposed, strict=True)
+            ]
+        )
+    else:
+        text = b"".join([write(table, each, rendering) for each in block])
     rendering.room -= len(text)
     return text
 
 
-def write_cached_histogram(table: FamilyTable, series: Series, cells: tuple[float, ...]) -> bytes:
-    """Render and cache all lines of a histogram."""
+def write_cached_histogram(table: FamilyTable, series: Series, rendering: Rendering) -> bytes:
+    """Render and cache all lines of a histogram; zeros of a hidden series do not stay cached."""
+    revealed = series.revealed
+    # A copy: the thread that owns the series may change the list in place.
+    cells = rendering.read(series).copy()
     series.text = fill_histogram(table, cells, write_labels(table, series.labels), format_value(cells[-1]))
-    series.rendered_value = cells
+    series.rendered_value = cells if revealed else None
     return series.text
 
 
-def write_histogram(table: FamilyTable, series: Series, cells: tuple[float, ...]) -> bytes:
+def write_histogram(table: FamilyTable, series: Series, rendering: Rendering) -> bytes:
     """Render all lines of a histogram, and cache its labels and, after NUL, its sum."""
+    cells = rendering.read(series).copy()
     total = cells[-1]
-    if isinstance(series.rendered_value, tuple):
+    if isinstance(series.rendered_value, list):
         series.text, series.rendered_value = b"", None
     if total is not series.rendered_value:
         labels = series.text.rpartition(b"\0")[0] if series.text else write_labels(table, series.labels)
@@ -114,10 +122,10 @@ def write_histogram(table: FamilyTable, series: Series, cells: tuple[float, ...]
     return fill_histogram(table, cells, labels, spelled)
 
 
-def fill_histogram(table: FamilyTable, cells: tuple[float, ...], labels: bytes, total: bytes) -> bytes:
+def fill_histogram(table: FamilyTable, cells: list[float], labels: bytes, total: bytes) -> bytes:
     """All lines of a histogram."""
     table.template = table.template or build_histogram_template(table)
-    before, after = fill_template(table.template, cells[: len(table.buckets) + 1])
+    before, after = fill_template(table.template, tuple(cells[: len(table.buckets) + 1]))
     return b"%b%b%b" % (labels.join(before), total, labels.join(after))
 
 

@@ -35,7 +35,7 @@ def render_afresh(series: list[Series]) -> bytes:
 
 
 def count_cached(series: list[Series]) -> int:
-    return sum(len(one.text) for one in series if isinstance(one.rendered_value, tuple))
+    return sum(len(one.text) for one in series if isinstance(one.rendered_value, list))
 
 
 def test_an_unchanged_histogram_is_not_rendered_again() -> None:
