@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from exporter.config.settings import StatsdSettings
@@ -12,7 +12,7 @@ from exporter.metrics.catalogue.statsd import custom
 from exporter.metrics.family import TARGET_LABELS, Family, Kind, Labels
 from exporter.sources.statsd.airflow_names.event import TimerUnit
 from exporter.sources.statsd.airflow_names.units import SenderContext, get_scale
-from exporter.sources.statsd.model import Action, MetricType, Resolution, Signature, Target
+from exporter.sources.statsd.model import Action, LineShape, MetricType, Resolution, Signature, SimilarLine, Target
 
 MAX_FAMILIES = 500
 MAX_LABELS = 10
@@ -37,6 +37,20 @@ Claim = Callable[[], object] | None
 ACTIONS = {Kind.COUNTER: Action.ADD, Kind.GAUGE: Action.SET, Kind.HISTOGRAM: Action.OBSERVE}
 
 
+class RefusedShape(LineShape):
+    """What becomes of all new names of one type while there are as many families as may be."""
+
+    def __init__(self, kind: MetricType) -> None:
+        super().__init__(Signature("", kind), Resolution("", drop="capped"))
+
+    def resolve(self, ids: Sequence[str]) -> Resolution:
+        """What becomes of the line with this name, its only id."""
+        return Resolution(f"custom: {ids[0]}", drop="capped")
+
+
+REFUSED = {kind: RefusedShape(kind) for kind in KINDS}
+
+
 class CustomFamilies:
     """The families of users' metrics, by name and labels. They survive a reload of the configuration."""
 
@@ -55,7 +69,7 @@ class CustomFamilies:
         if not self._admits(name):
             return Resolution(rule, drop="denied")
         family_name, kind = build_name(name, signature.type), KINDS[signature.type]
-        if family_name not in self._kinds and self._is_full:
+        if family_name not in self._kinds and self.is_full:
             # A flood of invented names ends here, before each costs labels and a family.
             return Resolution(rule, drop="capped")
         labels = build_labels(signature.tags) if signature.tags else {}
@@ -70,8 +84,15 @@ class CustomFamilies:
         )
 
     @property
-    def _is_full(self) -> bool:
+    def is_full(self) -> bool:
+        """Whether there are as many families as may be."""
         return len(self._families) >= MAX_FAMILIES
+
+    def find_refused(self, name: str, kind: MetricType) -> SimilarLine | None:
+        """The shape of a new name beyond the limit; None if it is to be looked up. `name` has no prefix."""
+        if not self._admits(name) or build_name(name, kind) in self._kinds:
+            return None
+        return REFUSED[kind], (name,)
 
     def _admits(self, name: str) -> bool:
         if self._allow is not None and not self._allow.fullmatch(name):
@@ -83,7 +104,7 @@ class CustomFamilies:
         known = self._families.get((name, labels))
         if known is not None:
             return (known if known.kind is kind else "conflict"), None
-        if self._is_full:
+        if self.is_full:
             # One in conflict is refused anyway.
             return "capped", None
         family = build_family(name, kind, sent, labels)
@@ -110,7 +131,7 @@ class CustomFamilies:
             return "conflict"
         if name not in self._kinds and name in self._taken:
             return "conflict"
-        return "capped" if self._is_full else ""
+        return "capped" if self.is_full else ""
 
     def _keep(self, family: Family) -> None:
         """Reserve the sample names of a family."""

@@ -61,6 +61,7 @@ class PrefixDetector:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._signs = frozenset(name for name in names if name.partition(".")[0] not in SHARED_FIRST_PARTS)
+        self._sign_heads = frozenset(name.partition(".")[0] for name in self._signs)
         self._seen: dict[str, set[str]] = {}
         self._proven: set[str] = set()
         self._known: tuple[str, ...] = ()
@@ -100,6 +101,8 @@ class PrefixDetector:
 
     def search(self, name: str) -> PrefixMatch:
         """Search a name for a name of Airflow after an unknown prefix, and learn from it."""
+        if self._sign_heads.isdisjoint(name.split(".")):
+            return NOTHING
         found = next((tail for tail in list_splits_at_dots(name) if tail[1] in self._signs), None)
         if found is None:
             return NOTHING
@@ -190,3 +193,18 @@ def shorten(prefix: str) -> str:
 def advise() -> str:
     """What users should do about a recognised prefix."""
     return "set --statsd.prefix to it"
+
+
+def format_prefix_note(finding: PrefixMatch) -> str:
+    """Why a name that contains a name of Airflow does not count as one."""
+    if not finding.name:
+        return "not counted until it is known whether this is a name of Airflow; set --statsd.prefix to avoid this"
+    return (
+        f"looks like Airflow's {finding.name} with {format_prefixes([finding.prefix])}: it counts once "
+        f"{MIN_PROOF_NAMES} different names of Airflow came with it, or at once with --statsd.prefix"
+    )
+
+
+def join_notes(*notes: str) -> str:
+    """The notes that are not empty, as one text."""
+    return "; ".join(note for note in notes if note)

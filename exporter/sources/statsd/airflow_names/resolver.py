@@ -25,11 +25,11 @@ from exporter.sources.statsd.airflow_names.lookup import (
 from exporter.sources.statsd.airflow_names.planner import EventPlanner, format_legacy_rule
 from exporter.sources.statsd.airflow_names.plans import MAX_PLANS, EventPlan, PlanKey, build_plan_key
 from exporter.sources.statsd.airflow_names.prefixes import (
-    MIN_PROOF_NAMES,
     PrefixDetector,
-    PrefixMatch,
     PrefixVerdict,
+    format_prefix_note,
     format_prefixes,
+    join_notes,
     list_splits_at_dots,
 )
 from exporter.sources.statsd.airflow_names.stream_hints import StreamHints
@@ -117,8 +117,24 @@ class AirflowNameResolver:
         return self._resolve_unknown(signature)
 
     def find_similar(self, key: KeyParts) -> SimilarLine | None:
-        """The shape of earlier lines that differ from this one only in ids; None if that is not known."""
-        return self._shapes.find(key, self._get_state())
+        """The shape of earlier lines that differ from this one only in ids; None if that is not known.
+
+        Of a user's metric beyond the limit it is the shape of all that are refused.
+        """
+        found = self._shapes.find(key, self._get_state())
+        return self._find_refused(key) if found is None and self._custom.is_full else found
+
+    def _find_refused(self, key: KeyParts) -> SimilarLine | None:
+        """The shape of a user's metric beyond the limit: a flood of invented names ends here, before each is parsed."""
+        kind, _, name, separator, _ = key
+        tails = [tail for _, tail in self._prefixes.strip(name)]
+        learning = self._stream.undecided or (separator and not self._stream.knows_client(datadog=separator == ":"))
+        doubtful = learning or len(tails) != 1 or self._prefixes.foreign
+        if doubtful or self._lookup.find(tails[0]) or self._lookup.is_reserved(tails[0]):
+            return None
+        if name.startswith(CLIENT_TELEMETRY_PREFIX) or self._prefixes.search(name).name:
+            return None
+        return self._custom.find_refused(tails[0], kind)
 
     def recall(self, signature: Signature) -> Resolution | None:
         """What becomes of a line that differs from an earlier one only in ids; None if that is to be looked up."""
@@ -127,7 +143,7 @@ class AirflowNameResolver:
         text = ",".join([f"{key}{separator}{value}" for key, value in tags])
         if bool(tags) != bool(separator):
             return None
-        found = self.find_similar((kind, rate, name, separator, text))
+        found = self._shapes.find((kind, rate, name, separator, text), self._get_state())
         return found and found[0].resolve(found[1])
 
     def _add_tagged_shape(self, event: Event, signature: Signature) -> None:
@@ -281,18 +297,3 @@ class AirflowNameResolver:
                     self._ids.learn(split.values["dag_id"])
                 return split
         return None
-
-
-def format_prefix_note(finding: PrefixMatch) -> str:
-    """Why a name that contains a name of Airflow does not count as one."""
-    if not finding.name:
-        return "not counted until it is known whether this is a name of Airflow; set --statsd.prefix to avoid this"
-    return (
-        f"looks like Airflow's {finding.name} with {format_prefixes([finding.prefix])}: it counts once "
-        f"{MIN_PROOF_NAMES} different names of Airflow came with it, or at once with --statsd.prefix"
-    )
-
-
-def join_notes(*notes: str) -> str:
-    """The notes that are not empty, as one text."""
-    return "; ".join(note for note in notes if note)

@@ -168,6 +168,10 @@ class StreamHints:
             self._datadog = datadog
             self.revision += 1
 
+    def knows_client(self, *, datadog: bool) -> bool:
+        """Whether one more line of that client shows nothing new."""
+        return self._datadog is not None and self._datadog >= datadog
+
     def record_release(self, releases: str) -> None:
         """Record a name that only these releases send. Airflow may be upgraded, so 3.x outweighs 2.x."""
         major = parse_single_major(releases)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.config.settings import StatsdSettings
 from exporter.sources.directory import Directory
+from exporter.sources.statsd.airflow_names import custom
 from exporter.sources.statsd.airflow_names.events.table import EVENTS
 from exporter.sources.statsd.airflow_names.line_shapes import MAX_LAYOUTS
 from exporter.sources.statsd.airflow_names.lookup import EventLookup
@@ -58,11 +61,45 @@ def draw_line(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return f"airflow.{name}{''.join(f',{key}={value}' for key, value in tags)}".encode(), tail.encode()
 
 
+USERS = (
+    "rows",
+    "rows.read",
+    "team.rows",
+    "rows_total",
+    "rows-read",
+    "prod.scheduler_heartbeat",
+    "dag_bag.rows",
+    "é.rows",
+)
+
+
+@st.composite
+def draw_users_line(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """A name of a user's, or one that looks like Airflow's, with or without Airflow's prefix."""
+    prefix = draw(st.sampled_from(("airflow.", "airflow.", "", "team.airflow.", "airflow.team.airflow.")))
+    name = draw(st.sampled_from((*USERS, *(event.name for event in EVENTS[:5]))))
+    tags = draw(st.lists(st.tuples(st.sampled_from(("env", "dag_id", "le")), st.sampled_from(IDS)), max_size=2))
+    text = "".join(f",{key}={value}" for key, value in tags)
+    return f"{prefix}{name}{text}".encode(), draw(st.sampled_from([*MetricType])).encode()
+
+
 @settings(max_examples=300, deadline=None)
-@given(SETTINGS, st.lists(draw_line(), min_size=1, max_size=30), st.booleans(), st.booleans())
+@given(
+    SETTINGS,
+    st.lists(draw_line() | draw_users_line(), min_size=1, max_size=30),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([0, 2, 500]),
+)
 def test_what_is_found_is_what_the_line_would_get_alone(
-    how: StatsdSettings, lines: list[tuple[bytes, bytes]], api: bool, settled: bool
+    how: StatsdSettings, lines: list[tuple[bytes, bytes]], api: bool, settled: bool, limit: int
 ) -> None:
+    with patch.object(custom, "MAX_FAMILIES", limit):
+        compare(how, lines, api=api, settled=settled)
+
+
+def compare(how: StatsdSettings, lines: list[tuple[bytes, bytes]], *, api: bool, settled: bool) -> None:
+    """Resolve the lines with and without what is remembered of earlier ones."""
     bindings = OF_API if api else frozenset()
     fast, slow = AirflowNameResolver(know(), how, bindings), Forgetful(know(), how, bindings)
     if settled:
