@@ -157,7 +157,8 @@ $$;
 --             run was cleared again (3.x), or while it waited for a poke or a trigger, and no poll had seen that it waited:
 --             then its archived copy looks like that of a failed try
 --   unarchived  it failed while it was queued or scheduled again (the executor lost it between two pokes), and was retried
---             before a poll saw that: Airflow archives a retried try only if it failed while running
+--             before a poll saw that: Airflow archives a retried try only if it failed while running. Or a scheduler
+--             reset it because its own one had died, and queued the next one before a poll saw that
 --   in vain   it was cleared while it ran, but only an archived copy shows that: the API of 2.x does not change the row, so
 --             the try goes on unless Airflow ends it, and may count as cleared or with its real outcome
 --   renewed   2.x handled its failure again, so that its row shows a later end than the true one (see e2e_possible)
@@ -177,7 +178,8 @@ select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
                     and c.at > ended_at + interval '1 second') end) then 'blurred' end,
         case when outcome = 'cleared' and end_state is null and not e2e_walked('/taskInstances', before_at, ended_at)
               then 'blurred' end,
-        case when outcome = 'retried' and not archived and not e2e_walked('/taskInstances', ended_at, next_at) then 'unarchived' end,
+        case when (outcome = 'retried' or (outcome = 'cleared' and end_state is null)) and not archived
+              and not e2e_walked('/taskInstances', ended_at, next_at) then 'unarchived' end,
         case when cleared_in_vain then 'in vain' end,
         case when coalesce(end_date, ended_at) < w.start then 'history' end,
         case when ended_at <= w.walked and next_at <= w.walked + interval '1.5 seconds' then 'edge' end
