@@ -58,7 +58,8 @@ def resolve_history(
     tries_from = 0.0 if known else count_from
     events: list[CountedEvent] = get_lost_try(known, tries)
     for attempt, after in zip(archived, [*archived[1:], row], strict=False):
-        seen = make_record(before, record, record.last_counted_try) if before else record
+        closer = before if before and before.try_number == attempt.try_number else None
+        seen = make_record(closer, record, record.last_counted_try) if closer else record
         cleared = before is not None and outlived_copy(attempt, before)
         outcome = TryOutcome.CLEARED if cleared else get_archived_outcome(attempt, after, seen, run_cleared_at)
         events += close_archived(attempt, outcome, record, tries_from, count_from)

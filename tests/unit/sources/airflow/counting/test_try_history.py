@@ -181,3 +181,12 @@ class TestATryThatASchedulerReset:
     def test_counts_nothing_where_it_only_waited(self) -> None:
         waited = make_record("queued", 2, last_counted=1)
         assert not resolve_history(None, waited, self.TRIES, COUNT_FROM).events
+
+
+def test_a_deferred_try_that_was_cleared_did_not_fail_though_the_same_poll_saw_the_next_one_wait() -> None:
+    before = make_row("deferred", 2, start_date=1030.0, end_date=None, max_tries=1)
+    row = make_row("success", 2, start_date=1030.0, end_date=1040.0, max_tries=1)
+    tries = [make_row("failed", 1, max_tries=0), row]
+    known = make_record("deferred", ran=True)
+    events = counted(resolve_history(row, known, tries, COUNT_FROM, before=before))
+    assert events == [("try", "1", "cleared"), ("try", "2", "success"), ("terminal", "success")]
