@@ -29,7 +29,7 @@ MAX_REPEAT_DELAY = 3.5
 """Seconds within which Airflow 2 handles the same failure again. After a clear a try runs for longer: its supervisor
 process ends it at the second heartbeat after the clear, and heartbeats are 5 s apart by default."""
 MOMENT = 0.001
-"""Seconds after its start at which a try ended of which nobody knows the end: its start is that of no later try."""
+"""Seconds from a start to the assumed end of a try whose end Airflow does not keep: no later try has that start."""
 SUSPENDED_STATES = ("deferred", "up_for_reschedule", "awaiting_input", "scheduled", "queued")
 """States in which a try that ran goes on without a process. Clearing one raises `max_tries` at once."""
 
