@@ -83,6 +83,8 @@ class MySql:
         """Statements for the session; they hold for what is read."""
         return (
             "SET SESSION TRANSACTION READ ONLY",
+            # InnoDB writes when transactions and waits began in the time zone of the machine, whatever the server's is.
+            "SET SESSION time_zone = 'SYSTEM'",
             f"SET SESSION {self._limit_statements(timeout)}",
             "SET SESSION lock_wait_timeout = 1",
         )

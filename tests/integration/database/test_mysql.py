@@ -68,6 +68,29 @@ def test_a_session_in_a_transaction_and_who_blocks_whom(
     source.close()
 
 
+@pytest.mark.parametrize("zone", ["+05:00", "-05:00"])
+def test_transactions_and_waits_where_the_server_has_another_time_zone_than_its_machine(
+    url: str, airflow: str, mysql: MariaDb, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    mysql.run("INSERT IGNORE INTO dag_run (id, dag_id) VALUES (1, 'a')", "airflow")
+    mysql.run(f"SET GLOBAL time_zone = '{zone}'")
+    source = open_source(monkeypatch, url)
+    update = "UPDATE dag_run SET state = 'c' WHERE id = 1"
+    try:
+        with connect(airflow, "report.py") as person, connect(airflow, "airflow-scheduler") as scheduler:
+            person.execute(text(update))
+            with waiting(scheduler, update):
+                key = ("scheduler", "other_application", "dag_run")
+                wait_for(lambda: key in read(source, "sessions")[database.BLOCKED_SESSIONS], "a waiting session")
+                found = read(source, "sessions")
+                person.rollback()
+    finally:
+        mysql.run("SET GLOBAL time_zone = 'SYSTEM'")
+    moments = [found[database.OLDEST_BLOCKED][key], found[database.OLDEST_TRANSACTION]["scheduler",]]
+    assert all(time.time() - 60 < one <= time.time() + 1 for one in moments), moments
+    source.close()
+
+
 def test_a_lock_on_the_definition_of_a_table_and_who_holds_it(
     url: str, airflow: str, mysql: MariaDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
