@@ -84,7 +84,7 @@ WORKER_CONCURRENCY = gauge(
     "airflow_worker_concurrency",
     help="Maximum number of task instances per Celery worker; with autoscaling the upper limit",
     reader="config",
-    origin="/config: celery.worker_concurrency, or the configuration",
+    origin="/config: celery.worker_autoscale or celery.worker_concurrency, or the configuration",
 )
 TRIGGERER_CAPACITY = gauge(
     "airflow_triggerer_capacity",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from exporter.metrics.catalogue.api import instance
@@ -25,10 +26,10 @@ MAX_HEARTBEAT_AGE = 60.0
 
 LIMITS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "parallelism": (("core", "parallelism"),),
-    "worker_concurrency": (("celery", "worker_concurrency"),),
+    "worker_concurrency": (("celery", "worker_autoscale"), ("celery", "worker_concurrency")),
     "triggerer_capacity": (("triggerer", "capacity"), ("triggerer", "default_capacity")),
 }
-"""Where Airflow's configuration has each limit; the newer place first."""
+"""Where Airflow's configuration has each limit; the place that counts if both are set first."""
 POOL = "database_connections_per_process"
 EXECUTOR = ("core", "executor")
 """Where it names the executors."""
@@ -233,13 +234,12 @@ class ConfigReader(ApiReader):
 
 
 def read_limits(settings: Mapping[tuple[str, str], str]) -> dict[str, float]:
-    """The limits in Airflow's configuration; of an autoscaled worker ("16,4") the upper one."""
+    """The limits in Airflow's configuration; of an autoscaled worker ("16,4") the upper one, as Celery takes it."""
     limits = {}
     for name, places in LIMITS.items():
-        text = next((settings[place] for place in places if place in settings), "")
-        head = text.split(",")[0].strip()
-        if head.lstrip("-").isdecimal():
-            limits[name] = float(head)
+        text = next((settings[place] for place in places if settings.get(place)), "")
+        with suppress(ValueError):
+            limits[name] = float(max(map(int, text.split(","))))
     return limits | read_pool(settings)
 
 

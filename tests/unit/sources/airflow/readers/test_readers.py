@@ -150,6 +150,13 @@ class TestExecutors:
     def test_an_autoscaled_worker_has_its_upper_limit(self, text: str, limit: float | None) -> None:
         assert read_limits({("celery", "worker_concurrency"): text}).get("worker_concurrency") == limit
 
+    @pytest.mark.parametrize(
+        ("autoscale", "limit"), [("48,8", 48), ("8, 48", 48), ("48", 48), ("", 16), ("many,few", None)]
+    )
+    def test_where_workers_are_autoscaled_their_concurrency_is_ignored(self, autoscale: str, limit: int | None) -> None:
+        config = {("celery", "worker_concurrency"): "16", ("celery", "worker_autoscale"): autoscale}
+        assert read_limits(config).get("worker_concurrency") == limit
+
     def test_the_newer_place_of_an_option_comes_first(self) -> None:
         config = {("triggerer", "default_capacity"): "500", ("triggerer", "capacity"): "800"}
         assert read_limits(config) == {"triggerer_capacity": 800}
