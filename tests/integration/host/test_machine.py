@@ -158,6 +158,13 @@ def test_controllers_of_version_1_have_groups_of_their_own(tmp_path: Path) -> No
     assert groups["/c"] == {machine.CGROUP_CPU_LIMIT: 0.5, machine.CGROUP_CPU: 3.0}
 
 
+def test_what_the_kernel_and_containers_mount_is_ignored_but_no_disk_with_a_like_name() -> None:
+    ignored = ("/dev", "/dev/shm", "/run", "/run/user/0", "/sys/fs/cgroup", "/var/lib/docker/overlay2/a/merged")
+    read = ("/", "/devdata", "/runs", "/processed", "/system", "/var/lib/docker", "/data/run")
+    text = "".join(f"device{number} {point} ext4 rw 0 0\n" for number, point in enumerate((*ignored, *read)))
+    assert tuple(mount.point for mount in machine_files.parse_mounts(text.encode())) == read
+
+
 def test_mount_points_may_hold_spaces() -> None:
     [mount] = machine_files.parse_mounts(b"/dev/sdb /my\\040disk xfs rw 0 0\n")
     assert mount.point == "/my disk"

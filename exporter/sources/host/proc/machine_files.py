@@ -21,7 +21,10 @@ LOCAL_FILESYSTEMS = frozenset(
     {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "vfat", "overlay", "tmpfs", "bcachefs", "jfs"}
 )
 """Filesystem types that are read. A network filesystem may take minutes to answer, or never answer."""
-IGNORED_MOUNTS = ("/proc", "/sys", "/dev", "/run", "/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/")
+IGNORED_MOUNTS = ("/proc/", "/sys/", "/dev/", "/run/")
+"""Mount points that are ignored with all below them. `/devdata` is not below `/dev`."""
+CONTAINER_MOUNTS = ("/var/lib/docker/", "/var/lib/containers/", "/var/lib/kubelet/")
+"""Below these are the filesystems of containers; what is mounted there itself is a disk like others."""
 ESCAPE = re.compile(rb"\\([0-7]{3})")
 MAX_CGROUP_TEXTS = 200
 """Different contents of /proc/PID/cgroup whose groups are cached."""
@@ -68,9 +71,14 @@ def parse_mounts(text: bytes) -> Iterator[Mount]:
             continue
         mount = Mount(*fields)
         name = mount.device if mount.device.startswith("/") else f"{mount.device} {mount.point}"
-        if mount.fstype in LOCAL_FILESYSTEMS and not mount.point.startswith(IGNORED_MOUNTS) and name not in seen:
+        if mount.fstype in LOCAL_FILESYSTEMS and not is_ignored(mount.point) and name not in seen:
             seen.add(name)
             yield mount
+
+
+def is_ignored(point: str) -> bool:
+    """Whether a mount point belongs to the kernel or to a container."""
+    return f"{point}/".startswith(IGNORED_MOUNTS) or point.startswith(CONTAINER_MOUNTS)
 
 
 def unescape(field: bytes) -> str:
