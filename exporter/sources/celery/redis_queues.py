@@ -29,7 +29,7 @@ def read_with(client: Any, channel: Any, queues: Sequence[str]) -> BrokerReading
         for key in keys:
             pipeline.llen(key)
     pipeline.hlen(channel.unacked_key)
-    pipeline.zrange(channel.unacked_index_key, 0, 0, withscores=True)
+    pipeline.zrange(prefix_key(client, channel, "ZRANGE", channel.unacked_index_key), 0, 0, withscores=True)
     *lengths, unacknowledged, oldest = pipeline.execute(raise_on_error=False)
     depths: dict[str, QueueDepth] = {}
     unreadable: dict[str, str] = {}
@@ -55,6 +55,12 @@ def read_with(client: Any, channel: Any, queues: Sequence[str]) -> BrokerReading
 def list_keys(queue: str, separator: str, priorities: Sequence[int]) -> list[str]:
     """The lists of a queue: messages of priority 0 are in the list with its name, others have the priority added."""
     return [f"{queue}{separator}{priority}" if priority else queue for priority in priorities]
+
+
+def prefix_key(client: Any, channel: Any, command: str, key: str) -> str:  # noqa: ANN401 - no usable types
+    """The key with `global_keyprefix`, if kombu does not add it: it does for commands that it sends itself."""
+    prefix = getattr(channel, "global_keyprefix", "")
+    return key if command in getattr(client, "PREFIXED_SIMPLE_COMMANDS", ()) else f"{prefix}{key}"
 
 
 def read_memory(client: Any) -> tuple[int | None, int | None]:  # noqa: ANN401 - redis-py has no usable types

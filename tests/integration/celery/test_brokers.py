@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 from celery import Celery
 from kombu import Connection, Consumer, Queue
+from kombu.transport.redis import GlobalKeyPrefixMixin
 
 from benchmarks.celery import run_workers
 from exporter.config.settings import CelerySettings
@@ -127,6 +129,33 @@ class TestRedis:
         assert client.hlen("unacked") == 1
         assert found[celery.UNACKNOWLEDGED] == {(): 1}
         client.delete("unacked", "unacked_index")
+        source.close()
+
+    @pytest.mark.parametrize("prefixed", [True, False], ids=["kombu 5.7", "older kombu"])
+    def test_keys_with_a_prefix(
+        self, redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, directory: Directory, prefixed: bool
+    ) -> None:
+        if not prefixed:
+            known = [one for one in GlobalKeyPrefixMixin.PREFIXED_SIMPLE_COMMANDS if one != "ZRANGE"]
+            monkeypatch.setattr(GlobalKeyPrefixMixin, "PREFIXED_SIMPLE_COMMANDS", known)
+        parts = urlsplit(redis_url)
+        client = redis.Redis(host=parts.hostname or "", port=parts.port or 0, password=PASSWORD)
+        client.flushall()
+        client.zadd("unacked_index", {"that of another application": 1_000})
+        client.zadd("air:unacked_index", {"tag": 2_000})
+        client.hset("air:unacked", "tag", "message")
+        client.lpush("air:heavy", "message")
+        monkeypatch.setenv(VARIABLE, redis_url)
+        options = tmp_path / "options.json"
+        options.write_text('{"global_keyprefix": "air:"}')
+        source = CelerySource(
+            CelerySettings(broker_url_environment=VARIABLE, broker_transport_options_file=options), directory
+        )
+        found = source.read_queues(["heavy"])
+        assert found.oldest_unacknowledged == 2_000
+        assert found.unacknowledged == 1
+        assert found.queues["heavy"].messages == 1
+        client.flushall()
         source.close()
 
     def test_a_reading_leaves_nothing_behind(
