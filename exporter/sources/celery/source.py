@@ -77,6 +77,9 @@ class CelerySource:
         )
 
 
-def build(settings: Settings, context: SourceContext, _previous: Previous, /) -> list[Source]:
-    """The Celery source."""
+def build(settings: Settings, context: SourceContext, previous: Previous, /) -> list[Source]:
+    """The Celery source. With unchanged settings the running one is kept: it knows which workers are gone."""
+    kept = previous.sources.get(CelerySource.name)
+    if kept is not None and settings.celery == previous.settings.celery:
+        return [kept]
     return [CelerySource(settings.celery, context.directory)]

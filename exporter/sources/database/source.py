@@ -84,6 +84,9 @@ class DatabaseSource:
             return self.dialect.check_rights(run)
 
 
-def build(settings: Settings, context: SourceContext, _previous: Previous, /) -> list[Source]:
-    """The database source."""
+def build(settings: Settings, context: SourceContext, previous: Previous, /) -> list[Source]:
+    """The database source. With unchanged settings the running one is kept: its counters and ranking continue."""
+    kept = previous.sources.get(DatabaseSource.name)
+    if kept is not None and settings.database == previous.settings.database:
+        return [kept]
     return [DatabaseSource(settings.database, context.directory)]
