@@ -23,8 +23,13 @@ from exporter.sources.celery.broker_reading import BrokerReading, explain
 NEVER = 10**9
 """Seconds, decades: a client of Redis puts messages back that no worker acknowledged within its own visibility timeout.
 That is the business of the workers. If this client did it, tasks that run for long would run twice."""
-REFUSALS = ("NOAUTH", "WRONGPASS", "NOPERM", "ACCESS_REFUSED", "ACCESS-REFUSED", "invalid username-password")
-"""What brokers say where the user is wrong or has no permission."""
+REFUSALS = (
+    *("NOAUTH", "WRONGPASS", "NOPERM", "Authentication required", "invalid username-password", "no permissions"),
+    *("ACCESS_REFUSED", "ACCESS-REFUSED"),
+)
+"""What brokers say where the user is wrong or has no permission; Redis' client leaves out the codes (NOAUTH)."""
+ANSWERS = frozenset({"ResponseError", "ChannelError"})
+"""Errors, by their names in the clients of Redis and AMQP, that are answers: the broker was reached."""
 
 Result = TypeVar("Result")
 
@@ -211,8 +216,11 @@ def classify(error: BaseException, name: str) -> tuple[str, str]:
     text = explain(error)
     if any(sign in text for sign in REFUSALS):
         return "unauthorized", f"{name} refuses the user of the broker URL: {text}"
-    if isinstance(error, TimeoutError) or "timed out" in text.lower() or "Timeout" in type(error).__name__:
+    if isinstance(error, TimeoutError) or any(sign in text.lower() for sign in ("timed out", "timeout")):
         return "timeout", f"{name} did not answer in time (--celery.timeout): {text}"
     if isinstance(error, ssl.SSLError) or "certificate" in text.lower():
         return "tls", f"the certificate of {name} is not accepted: {text}"
+    # kombu wraps the client's error while it connects.
+    if ANSWERS & {one.__name__ for each in (error, error.__cause__) for one in type(each).__mro__}:
+        return "server_error", f"{name} answers with an error: {text}"
     return "unreachable", f"{name} cannot be reached: {text}"

@@ -188,6 +188,17 @@ class TestRedis:
         assert "sesame" not in str(caught.value)
         assert caught.value.reason == "unauthorized"
 
+    def test_what_redis_refuses_is_not_taken_for_a_broker_that_cannot_be_reached(
+        self, redis_url: str, monkeypatch: pytest.MonkeyPatch, directory: Directory
+    ) -> None:
+        for url, reason, text in (
+            (redis_url.replace(f":{PASSWORD}@", ""), "unauthorized", "refuses the user of the broker URL"),
+            (redis_url.removesuffix("/0") + "/99", "server_error", "answers with an error: DB index is out of range"),
+        ):
+            with pytest.raises(ReaderError, match=text) as caught:
+                open_source(monkeypatch, url, directory)
+            assert caught.value.reason == reason
+
     def test_a_broker_that_goes_away_is_an_error_and_comes_back(
         self, redis_url: str, monkeypatch: pytest.MonkeyPatch, directory: Directory
     ) -> None:

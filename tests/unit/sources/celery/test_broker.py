@@ -6,6 +6,9 @@ import ssl
 from pathlib import Path
 
 import pytest
+from amqp.exceptions import PreconditionFailed
+from kombu.exceptions import OperationalError
+from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError
 
 from exporter.config.settings import CelerySettings
 from exporter.metrics.reading import ReaderError
@@ -190,9 +193,12 @@ class TestTransportOptions:
         (OSError("Error 111 connecting to cache:6379. Connection refused."), "unreachable"),
         (ValueError("invalid username-password pair or user is disabled."), "unauthorized"),
         (ValueError("(403) ACCESS_REFUSED - Login was refused"), "unauthorized"),
-        (ValueError("NOPERM this user has no permissions to run the 'llen' command"), "unauthorized"),
+        (NoPermissionError("this user has no permissions to run the 'llen' command"), "unauthorized"),
+        (AuthenticationError("Authentication required."), "unauthorized"),
         (TimeoutError("timed out"), "timeout"),
-        (ValueError("Timeout reading from cache:6379"), "unreachable"),
+        (OperationalError("Timeout reading from socket"), "timeout"),
+        (OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "server_error"),
+        (PreconditionFailed("PRECONDITION_FAILED - inequivalent arg 'durable'", (50, 10), 406), "server_error"),
         (ssl.SSLCertVerificationError("certificate verify failed: self-signed certificate"), "tls"),
     ],
 )
