@@ -70,6 +70,8 @@ class TablesReading(NamedTuple):
     """The columns of each valid index that covers all rows, by table."""
     locked: Sequence[str] = ()
     """Tables whose size could not be read because they are locked."""
+    unused: Sequence[str] = ()
+    """Tables whose size the server does not know, because nothing has used them since it started (MySQL)."""
 
 
 class ServerIdentity(NamedTuple):

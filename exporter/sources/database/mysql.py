@@ -33,7 +33,7 @@ from exporter.sources.database.mysql_locks import (
     guess_holders,
     list_row_waits,
 )
-from exporter.sources.database.mysql_tables import list_indices, list_tables
+from exporter.sources.database.mysql_tables import is_known, list_indices, list_tables
 
 SERVER_COMMANDS = frozenset({"Daemon", "Binlog Dump", "Binlog Dump GTID", "Slave_IO", "Slave_SQL", "Slave_worker"})
 """Commands of threads that are not a client's connection."""
@@ -132,7 +132,7 @@ class MySql:
             rows = run(sql.DEADLOCKS)
             deadlocks = float(rows[0][0]) if rows else None
         misses = status["innodb_buffer_pool_reads"]
-        tables = list_tables(run, self._views)
+        tables = list(filter(is_known, list_tables(run, self._views)))
         values = {
             database.SERVER_START: now - status["uptime"],
             database.SIZE: sum(row[1] + row[2] for row in tables) if tables else None,
@@ -148,7 +148,8 @@ class MySql:
 
     def read_tables(self, run: Run) -> TablesReading:
         """Airflow's tables."""
-        known = [row for row in list_tables(run, self._views) if row[0] in TABLES]
+        rows = [row for row in list_tables(run, self._views) if row[0] in TABLES]
+        known = list(filter(is_known, rows))
         values: dict[Any, dict[str, float | None]] = {
             database.TABLE_BYTES: {row[0]: row[1] for row in known},
             database.INDEX_BYTES: {row[0]: row[2] for row in known},
@@ -156,7 +157,8 @@ class MySql:
         }
         if read_settings(run).has_performance_schema:
             values[database.SEQUENTIAL_ROWS] = {name: float(n) for name, n in run(sql.SEQUENTIAL) if name in TABLES}
-        return TablesReading(values, list_indices(run, self._views))
+        unused = [row[0] for row in rows if not is_known(row)]
+        return TablesReading(values, list_indices(run, self._views), unused=unused)
 
     def read_cleanable(self, run: Run, before: float) -> tuple[Mapping[str, float], Sequence[str]]:
         """How many rows are older, as the optimizer estimates, and the tables that are locked."""

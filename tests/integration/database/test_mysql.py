@@ -281,3 +281,25 @@ def test_a_slow_statement_is_cancelled_and_it_reconnects_after_a_restart(
     source.connect()
     assert read(source, "sessions")[database.CONNECTIONS]
     source.close()
+
+
+def test_tables_that_nothing_used_since_the_server_started_have_no_size_of_0(
+    url: str, mysql: MariaDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of this server, which forgets its statistics."""
+    mysql.run("SELECT count(*) FROM log; SELECT count(*) FROM job; SELECT count(*) FROM slot_pool;", "airflow")
+    source = open_source(monkeypatch, url)
+    before = read(source, "tables")
+    mysql.stop()
+    mysql.start()
+    with pytest.raises(ReaderError):
+        read(source, "tables")
+    [reader] = [one for one in source.readers if one.name == "tables"]
+    reading = reader.read()
+    families = (database.TABLE_BYTES, database.INDEX_BYTES, database.LIVE_ROWS)
+    assert all(reading.tables[family] == before[family] for family in families), "what was known is kept"
+    other = open_source(monkeypatch, url)
+    assert 0 not in read(other, "tables")[database.TABLE_BYTES].values()
+    assert read(other, "server")[database.SIZE].get((), 1) > 0
+    other.close()
+    source.close()

@@ -55,19 +55,20 @@ class TablesReader:
         self._last: Mapping[Family, Mapping[Labels, float]] = {}
 
     def read(self) -> Reading:
-        """Read once; what a lock hides is kept from the last reading. Raises ReaderError."""
+        """Read once; what a lock or a restart of the server hides is kept from the last reading. Raises ReaderError."""
         with self._api.transaction() as run:
             reading = self._api.dialect.read_tables(run)
+        hidden = {*reading.locked, *reading.unused}
         tables: dict[Family, Mapping[Labels, float]] = {
             family: {
-                **keep_locked(self._last.get(family, {}), reading.locked),
+                **keep_hidden(self._last.get(family, {}), hidden),
                 **{(table,): value for table, value in reading.values.get(family, {}).items() if value is not None},
             }
             for family in self.families
         }
         self._last = tables
         tables[database.INDEX_PRESENT] = find_indices(reading)
-        found = len(reading.values.get(database.TABLE_BYTES, {}))
+        found = len(reading.values.get(database.TABLE_BYTES, {})) + len(reading.unused)
         missing = [
             f"{table} ({columns})" for (table, columns), value in tables[database.INDEX_PRESENT].items() if not value
         ]
@@ -75,6 +76,8 @@ class TablesReader:
         if missing:
             notes.append("missing indices: " + ", ".join(missing))
         notes += list_locked(reading.locked)
+        if reading.unused:
+            notes.append(f"not used since the server started, so of unknown size: {', '.join(sorted(reading.unused))}")
         return Reading(tables, notes=notes)
 
 
@@ -112,7 +115,7 @@ class CleanableReader:
         """Read once; what a lock hides is kept from the last reading. Raises ReaderError."""
         with self._api.transaction() as run:
             found, locked = self._api.dialect.read_cleanable(run, self._clock() - self._retention)
-        rows = keep_locked(self._last, locked)
+        rows = keep_hidden(self._last, locked)
         rows.update(((table,), value) for table, value in found.items())
         self._last = rows
         total = sum(rows.values())
@@ -120,9 +123,9 @@ class CleanableReader:
         return Reading({database.CLEANABLE_ROWS: rows}, notes=[note, *list_locked(locked)])
 
 
-def keep_locked(last: Mapping[Labels, float], locked: Collection[str]) -> dict[Labels, float]:
-    """The values of the last reading of tables that are locked now."""
-    return {labels: value for labels, value in last.items() if labels[0] in locked}
+def keep_hidden(last: Mapping[Labels, float], hidden: Collection[str]) -> dict[Labels, float]:
+    """The values of the last reading of tables that cannot be seen now."""
+    return {labels: value for labels, value in last.items() if labels[0] in hidden}
 
 
 def list_locked(locked: Collection[str]) -> list[str]:

@@ -86,7 +86,7 @@ def test_the_server_of_mysql_counts_deadlocks_among_its_metrics() -> None:
         "SHOW GLOBAL STATUS": status,
         "lock_deadlocks": [(3,)],
         "SELECT database()": [("airflow",)],
-        "tablestats": [("log", 32_768, 16_384, 10)],
+        "tablestats": [("log", 32_768, 16_384, 10), ("job", 0, 0, 0)],
         "Binlog Dump": [(2,)],
         "@@max_connections": SETTINGS,
         "SELECT UNIX_TIMESTAMP": [(5000.0,)],
@@ -106,8 +106,18 @@ def test_the_server_of_mysql_counts_deadlocks_among_its_metrics() -> None:
         database.REPLICAS: 2,
     }
 
-    rows["tablestats"] = []
-    assert MySql().read_server(run).values[database.SIZE] is None, "no table is found: not a database of 0 bytes"
+    for none in ([], [("log", 0, 0, 0)]):
+        rows["tablestats"] = none
+        assert MySql().read_server(run).values[database.SIZE] is None, "nothing is known: not a database of 0 bytes"
+
+
+def test_a_table_that_nothing_has_used_since_the_server_started() -> None:
+    stats = [("log", 32_768, 16_384, 10), ("job", 0, 0, 0)]
+    run = Rows({"tablestats": stats, "@@max_connections": [(151, 0, "8.0.36")], "SELECT database()": [("airflow",)]})
+    reading = MySql().read_tables(run)
+    assert reading.values[database.TABLE_BYTES] == {"log": 32_768}
+    assert reading.values[database.LIVE_ROWS] == {"log": 10}
+    assert reading.unused == ["job"]
 
 
 @pytest.mark.parametrize(
