@@ -83,6 +83,8 @@ class ServerIdentity(NamedTuple):
     """When it started, in Unix seconds on its clock; None where the name suffices."""
     now: float = 0.0
     """Its clock."""
+    uptime: float | None = None
+    """Seconds since its statistics of statements began again, with its start (MySQL); None where they outlive it."""
 
 
 def is_same_server(last: ServerIdentity, found: ServerIdentity) -> bool:

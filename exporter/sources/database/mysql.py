@@ -170,7 +170,8 @@ class MySql:
 
     def read_identity(self, run: Run) -> ServerIdentity:
         """The server by its host, port and ids. MariaDB has no `server_uuid`."""
-        return ServerIdentity(" ".join(sorted(f"{name.lower()}={value}" for name, value in run(sql.IDENTITY))))
+        name = " ".join(sorted(f"{name.lower()}={value}" for name, value in run(sql.IDENTITY)))
+        return ServerIdentity(name, uptime=next((float(value) for _, value in run(sql.UPTIME)), None))
 
     def read_statements(self, run: Run) -> Mapping[str, StatementTotals] | None:
         """The totals by digest."""

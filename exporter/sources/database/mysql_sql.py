@@ -88,6 +88,7 @@ EXPLAIN = "EXPLAIN FORMAT=TRADITIONAL SELECT 1 FROM `{table}` WHERE `{column}` <
 IDENTITY = """
 SHOW GLOBAL VARIABLES WHERE variable_name IN ('hostname', 'port', 'server_id', 'server_uuid')
 """
+UPTIME = "SHOW GLOBAL STATUS WHERE variable_name = 'Uptime'"
 STATEMENTS = """
 SELECT digest, sum(count_star), sum(sum_timer_wait) / 1000000000000, sum(sum_rows_sent + sum_rows_affected)
 FROM performance_schema.events_statements_summary_by_digest

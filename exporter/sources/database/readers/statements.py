@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from exporter.metrics.catalogue import database
 from exporter.metrics.family import Family, Labels
@@ -14,6 +15,8 @@ from exporter.sources.database.readers.ranking import Ranking
 from exporter.sources.database.readers.state import DatabaseApi, DatabaseState
 
 NOTHING = StatementTotals(0.0, 0.0, 0.0)
+UPTIME_ERROR = 2.0
+"""Seconds by which the uptime, in whole seconds and read a little earlier, may be too short."""
 MAX_NAMED = 10
 """The most expensive purposes that a note names."""
 
@@ -25,8 +28,18 @@ class StatementsReader:
     help = "Statements by what they are for: number, time, rows (PostgreSQL: pg_stat_statements)"
     families: Sequence[Family] = tuple(one for one in database.FAMILIES if one.reader == "statements")
 
-    def __init__(self, api: DatabaseApi, state: DatabaseState, interval: float, *, with_texts: bool = False) -> None:
+    def __init__(
+        self,
+        api: DatabaseApi,
+        state: DatabaseState,
+        interval: float,
+        *,
+        with_texts: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.interval = interval
+        self._clock = clock
+        self._read_at = 0.0
         self._ranking = Ranking(interval, with_texts=with_texts)
         self._api = api
         self._state = state
@@ -56,11 +69,17 @@ class StatementsReader:
         return Reading(self._build_tables(), notes=[self._describe(len(statements))])
 
     def _recognize(self, server: ServerIdentity) -> None:
-        """Read as for the first time if another server answers: its statistics began long ago, with other totals."""
+        """Read as for the first time if another server answers: its statistics began long ago, with other totals.
+
+        If they began again since the last reading, everything in them is new, also where it is more than before.
+        """
+        now = self._clock()
         if self._server is not None and not is_same_server(self._server, server):
             self._last, self._has_read = {}, False
             self._ranking.clear()
-        self._server = server
+        elif self._has_read and server.uptime is not None and server.uptime + UPTIME_ERROR < now - self._read_at:
+            self._last = {}
+        self._server, self._read_at = server, now
 
     def _learn_purposes(self, statements: Mapping[str, StatementTotals], texts: Mapping[str, str]) -> None:
         """Keep the purposes of the statements that there are; one without a text is looked up again."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.metrics.catalogue import database
-from exporter.sources.database.models import LockWait
+from exporter.sources.database.models import LockWait, ServerIdentity
 from exporter.sources.database.mysql import MariaDb, MySql, build_session, explain
 from exporter.sources.database.mysql_locks import MetadataLock, find_holders, guess_holders
 from exporter.sources.database.mysql_tables import encode_name, group_indices
@@ -64,7 +64,8 @@ def test_without_the_performance_schema_names_and_row_locks_are_unknown() -> Non
 
 def test_a_server_is_known_by_its_host_port_and_ids() -> None:
     rows = [("server_id", "1"), ("hostname", "db-0"), ("port", "3306")]
-    assert MariaDb().read_identity(Rows({"SHOW GLOBAL VARIABLES": rows})).name == "hostname=db-0 port=3306 server_id=1"
+    found = MariaDb().read_identity(Rows({"SHOW GLOBAL VARIABLES": rows, "'Uptime'": [("Uptime", "90")]}))
+    assert found == ServerIdentity("hostname=db-0 port=3306 server_id=1", uptime=90.0)
 
 
 def test_mariadb_names_the_table_with_its_database() -> None:

@@ -178,6 +178,25 @@ class TestStatements:
             found.append(reader.read().tables[database.STATEMENT_CALLS]["dag_run_list",])
         assert found == [0, 2, 5, 9]
 
+    def test_what_mysql_counted_since_a_restart_is_new_also_if_it_is_more_than_before(
+        self, state: DatabaseState
+    ) -> None:
+        api = FakeDatabase(texts={"1": "SELECT id FROM dag_run"})
+        clock = iter((1_000.0, 1_060.0, 1_120.0, 1_180.0, 1_300.0))
+        reader = StatementsReader(api, state, 60, clock=lambda: next(clock))
+        found = []
+        for uptime, calls in (
+            (0.0, 10),  # the server has just started
+            (59.0, 12),
+            (50.0, 20),  # restarted: MySQL forgets its statistics
+            (110.0, 25),
+            (100.0, 7),
+        ):
+            api.identity = ServerIdentity("hostname=a port=3306", uptime=uptime)
+            api.statements = {"1": StatementTotals(calls, 0, 0)}
+            found.append(reader.read().tables[database.STATEMENT_CALLS]["dag_run_list",])
+        assert found == [0, 2, 22, 27, 34]
+
     def test_the_ranking_is_that_of_the_server_that_answers(self, state: DatabaseState) -> None:
         api = FakeDatabase(statements={str(one): StatementTotals(1, 100 + one, 1) for one in range(20)})
         reader = StatementsReader(api, state, 60)
