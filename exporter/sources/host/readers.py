@@ -15,7 +15,7 @@ from exporter.sources.host.processes.memory import OwnedProcess, ProcessDetails
 from exporter.sources.host.processes.network import NetworkUsage
 from exporter.sources.host.processes.owners import ComponentOwner, Owner, ResourceUsage, Try
 from exporter.sources.host.processes.process import Process
-from exporter.sources.host.processes.process_table import ProcessTable, ScanDeadlineError
+from exporter.sources.host.processes.process_table import INIT_PID, ProcessTable, ScanDeadlineError
 from exporter.sources.host.processes.task_usage import TryTable
 
 Values = dict[Labels, float]
@@ -32,6 +32,7 @@ NO_PROCESSES_HINT = (
     "no process of Airflow is visible; if Airflow runs in another container, share the host's processes (pid: host, "
     "hostPID: true) or set --path.procfs"
 )
+HIDDEN_HINT = f"processes of other users are hidden because /proc is mounted with hidepid; {PRIVILEGE_HINT}"
 LEDGER = tuple(family for family in (*processes.FAMILIES, *task_resources.FAMILIES) if family.kind is not Kind.GAUGE)
 """The families that only grow."""
 
@@ -95,8 +96,9 @@ class ProcessesReader:
         self._boot = stabilize_boot_time(self._boot, time.time() - uptime)
         unreadable = count_unreadable(owned)
         unreadable |= {("stat", reason): number for reason, number in one.process_table.unreadable_stats.items()}
-        explained = owned or "failed" in one.process_table.unreadable_stats
-        self.notes = (*format_unreadable(unreadable), *(() if explained else (NO_PROCESSES_HINT,)))
+        # Where it is known that processes could not be read, that is why.
+        explained = owned or {"failed", "permission"} & one.process_table.unreadable_stats.keys()
+        self.notes = (*format_unreadable(unreadable), *(() if explained else (self._explain_none(),)))
         took = time.monotonic() - begun
         return Reading(
             tables={
@@ -114,6 +116,10 @@ class ProcessesReader:
             ],
             notes=[f"{self.seen} processes, {len(owned)} of them Airflow's, in {took * 1000:.0f} ms", *self.notes],
         )
+
+    def _explain_none(self) -> str:
+        """Why no process of Airflow is seen. Every /proc has a PID 1, unless `hidepid=2` leaves it out of the list."""
+        return NO_PROCESSES_HINT if INIT_PID in self._context.process_table.processes else HIDDEN_HINT
 
     def _build_task_tables(self, owned: Iterable[OwnedProcess]) -> dict[Family, Values]:
         memory: Values = {}

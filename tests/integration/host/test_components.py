@@ -138,6 +138,7 @@ def test_hidden_processes_are_counted_and_reported(watch: Watch, monkeypatch: py
     watch.full_scan()
     assert watch.value(process_families.UNREADABLE, "stat", "permission") == 1
     assert any("hidepid" in note for note in watch.reading.notes)
+    assert not any("hostPID" in note for note in watch.reading.notes)
 
 
 @contextmanager
@@ -208,6 +209,13 @@ def test_where_no_process_of_airflows_is_seen_the_page_says_what_helps(watch: Wa
     assert any("hostPID" in note for note in watch.reading.notes)
     watch.tree.add(10, 1, *SCHEDULER)
     watch.full_scan()
+    assert not any("hostPID" in note for note in watch.reading.notes)
+
+
+def test_processes_that_hidepid_leaves_out_of_the_list_are_no_matter_of_containers(watch: Watch) -> None:
+    watch.tree.end(1, waited=False)
+    watch.full_scan()
+    assert any("hidepid" in note for note in watch.reading.notes)
     assert not any("hostPID" in note for note in watch.reading.notes)
 
 
