@@ -31,6 +31,8 @@ BY_NUMBER = {
 LOCK_TIMEOUT_STATE = "55P03"
 LOCK_TIMEOUT_NUMBER = 1205
 BY_TEXT = (
+    # The limit of the exporter's own role: it says nothing of the connections of Airflow.
+    ("too many connections for role", "unreachable"),
     ("too many clients", "full"),
     ("remaining connection slots", "full"),
     ("too many connections", "full"),

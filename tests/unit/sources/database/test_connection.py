@@ -116,6 +116,15 @@ def test_exhausted_connections_are_recognized() -> None:
     assert not is_full(classify(OperationalError("", {}, psycopg.OperationalError("refused")), NAME)[1])
 
 
+@pytest.mark.parametrize(("whose", "full"), [('role "exporter"', False), ('database "airflow"', True)])
+def test_the_limit_of_the_exporters_own_role_is_not_that_of_the_database(whose: str, *, full: bool) -> None:
+    error = OperationalError("", {}, psycopg.OperationalError(f"FATAL: too many connections for {whose}"))
+    reason, message = classify(error, NAME)
+    assert reason == "unreachable"
+    assert whose in message
+    assert is_full(message) is full
+
+
 def test_a_database_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "url"
     path.write_text("postgresql://user:open-barley-6@127.0.0.1:1/airflow")
