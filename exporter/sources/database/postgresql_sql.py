@@ -30,9 +30,11 @@ SELECT current_setting('max_connections')::int
     - coalesce(current_setting('reserved_connections', true)::int, 0)
 """
 # A session that waits for a row waits for the transaction which changed it, and holds the lock on the row's table.
+# Tables of other databases are not in our catalogue; those of a copy have the same identifiers as ours.
 WAITS = """
 WITH locks AS MATERIALIZED (
-    SELECT pid, locktype, relation, database, granted, {waitstart} AS since FROM pg_catalog.pg_locks
+    SELECT pid, locktype, CASE WHEN database IN (0, d.oid) THEN relation END AS relation, granted, {waitstart} AS since
+    FROM pg_catalog.pg_locks, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()) d
 )
 SELECT w.pid, pg_catalog.pg_blocking_pids(w.pid), extract(epoch FROM coalesce(w.since, a.query_start)), c.relname
 FROM locks w

@@ -52,6 +52,22 @@ class TestSessions:
         assert before - 5 < found[database.OLDEST_IDLE_TRANSACTION]["scheduler",] <= time.time() + 1
         source.close()
 
+    def test_tables_of_a_copy_of_the_database_have_no_names_here(
+        self, url: str, airflow: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A copy has the same identifiers of tables."""
+        postgres.run("CREATE DATABASE staging TEMPLATE airflow OWNER airflow", "postgres")
+        source = open_source(monkeypatch, url)
+        staging = airflow.removesuffix("/airflow") + "/staging"
+        with connect(staging, "airflow-scheduler") as first, connect(staging, "airflow-scheduler") as second:
+            first.execute(text("LOCK TABLE dag_run"))
+            with waiting(second, "LOCK TABLE dag_run"):
+                wait_for(lambda: read(source, "sessions")[database.BLOCKED_SESSIONS], "a waiting session")
+                found = read(source, "sessions")[database.BLOCKED_SESSIONS]
+                first.rollback()
+        source.close()
+        assert found == {("other_database", "other_database", "unknown"): 1}
+
     def test_who_blocks_whom(self, url: str, airflow: str, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
         postgres.run("INSERT INTO dag_run (id, dag_id) VALUES (1, 'a') ON CONFLICT DO NOTHING")
         directory = Directory()
