@@ -21,6 +21,8 @@ WORKLOAD_ID = re.compile(rf'"ti"\s*:\s*\{{[^{{}}]*?"id"\s*:\s*"{UUID}"')
 GUNICORN = re.compile(r"(?:\[ready\] )?gunicorn: (?:master|worker) \[airflow-(?P<app>[a-z-]+)\]")
 CELERYD = re.compile(r"\[celeryd: \S+:(?P<process>[^\]]+)\](?: -[a-z]+-)?(?: \((?P<arguments>.*))?", re.DOTALL)
 PYTHON = re.compile(r"(?:.*/)?(?:python|pypy)[0-9.]*\Z")
+OPTIONS_WITH_VALUE = ("-X", "-W", "--check-hash-based-pycs")
+"""Options of Python whose value may be the next argument."""
 WORKLOAD_MODULES = ("airflow.sdk.execution_time.execute_workload", "airflow.executors.workloads.execute")
 
 TASK_TITLE_PREFIXES = ("airflow worker -", "airflow supervisor:", "airflow task ")
@@ -134,7 +136,7 @@ def parse_arguments(parts: list[str]) -> list[str] | None:
     if PYTHON.match(parts[0]):
         rest = parts[1:]
         while rest and rest[0].startswith("-") and rest[0] not in ("-m", "-c"):
-            rest = rest[1:]
+            rest = rest[2:] if rest[0] in OPTIONS_WITH_VALUE else rest[1:]
         if rest[:1] == ["-m"]:
             if rest[1:2] in ([module] for module in WORKLOAD_MODULES):
                 return ["workload", *rest[2:]]

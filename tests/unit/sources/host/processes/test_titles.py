@@ -34,6 +34,8 @@ def test_recorded_titles(release: str, row: dict[str, Any]) -> None:
         ("scheduler", ["/venv/bin/python3.12", "/venv/bin/airflow", "scheduler", "--skip-serve-logs"]),
         ("scheduler", ["/usr/bin/python3", "-m", "airflow", "scheduler"]),
         ("scheduler", ["/usr/bin/python3", "-u", "/x/airflow", "scheduler"]),
+        ("scheduler", ["/usr/bin/python3", "-X", "faulthandler", "-Wdefault", "/x/airflow", "scheduler"]),
+        ("scheduler", ["python -W ignore -m airflow scheduler"]),
         ("scheduler", ["/venv/bin/python /venv/bin/airflow scheduler --skip-serve-logs"]),
         ("triggerer", ["/venv/bin/python3.12 -m airflow triggerer"]),
         ("dag_processor", ["python", "/venv/bin/airflow", "dag-processor"]),
