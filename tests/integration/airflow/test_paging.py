@@ -185,6 +185,24 @@ def test_offsets_bring_every_row_however_short_the_pages_are(count: int, limit: 
     assert read_by_offset(fetch, {}, identify) == ordered
 
 
+@pytest.mark.parametrize("shrinks", [True, False])
+def test_a_row_that_goes_while_a_list_is_walked_hides_no_other(*, shrinks: bool) -> None:
+    there = list(range(PAGE_SIZE * 5 // 2))
+    asked: list[int] = []
+
+    def fetch(query: Query) -> Page[Row]:
+        start, limit = int(str(query.get("offset", 0))), int(str(query["limit"]))
+        asked.append(start)
+        page = Page([Row(number, 0.0) for number in there[start : start + limit]], len(there))
+        if len(asked) == 1:
+            there.remove(3)  # what follows moves up: the next page begins one row too late
+        return page
+
+    found = read_by_offset(fetch, {}, identify, shrinks=shrinks)
+    assert found.complete
+    assert (keys(found) == there) is not shrinks
+
+
 def test_a_list_that_shifts_under_the_walk_is_walked_once_more() -> None:
     shifting = [[Row(1, 0), Row(2, 0)], [Row(2, 0), Row(4, 0)], [Row(1, 0), Row(2, 0)], [Row(3, 0), Row(4, 0)]]
     rows = read_by_offset(lambda query: Page(shifting.pop(0), 4), {}, identify)

@@ -81,7 +81,7 @@ class ApiBase:
 
     def read_all(self, spec: ListSpec[T], query: Query) -> Rows[T]:
         """Every row of a list that hardly changes. Raises ReaderError, also where no row of it could be read."""
-        found = self.read_list(spec, lambda fetch: paging.read_by_offset(fetch, query, spec.identify))
+        found = self.read_list(spec, lambda fetch: paging.read_by_offset(fetch, query, spec.identify, shrinks=False))
         if found.lost and not found:
             text = f"{spec.resource.name}: none of {found.lost} rows could be read"
             raise AnswerError("server_error", text, HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -56,6 +56,8 @@ class OffsetWalk(NamedTuple, Generic[T]):
     rows: dict[Hashable, T]
     lost: int
     total: int
+    shrank: bool = False
+    """Whether the server counted fewer on a later page: behind a row that went, another one was passed over."""
 
     @property
     def is_whole(self) -> bool:
@@ -108,17 +110,19 @@ def read_by_keyset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows
     raise ReaderError("bad_reply", "the walk by cursor goes in circles: does a proxy before Airflow cache replies?")
 
 
-def read_by_offset(fetch: Fetch[T], query: Query, identify: Identify[T]) -> Rows[T]:
+def read_by_offset(fetch: Fetch[T], query: Query, identify: Identify[T], *, shrinks: bool = True) -> Rows[T]:
     """Walk by offset: for lists that hardly change, and for those of which a row may be missed once.
 
     As many distinct rows must come as the server counts; else everything is walked once more. What comes is one whole
     walk, so that nothing is in it which changed between two; if neither is whole, all that both found.
+
+    A list that `shrinks` all the time, as that of active tasks, need not stay as long as it is while it is walked.
     """
     rows: dict[Hashable, T] = {}
     lost = 0
     for limit in PAGE_SIZES[:2]:
         found = read_pages_once(fetch, query, identify, limit)
-        if found.is_whole:
+        if found.is_whole and (shrinks or not found.shrank):
             return Rows(found.rows.values(), found.lost)
         rows.update(found.rows)
         lost = found.lost
@@ -141,14 +145,15 @@ def read_until_complete(fetch: Fetch[T], query: Query, identify: Identify[T]) ->
 def read_pages_once(fetch: Fetch[T], query: Query, identify: Identify[T], limit: int) -> OffsetWalk[T]:
     """What one walk by offset finds. Raises ReaderError."""
     rows: dict[Hashable, T] = {}
-    offset = lost = 0
+    offset = lost = highest = 0
     for _ in range(MAX_PAGES):
         page = fetch({**query, "limit": limit, **({"offset": offset} if offset else {})})
         rows.update((identify(row), row) for row in page.rows)
         lost += page.lost
         offset += len(page.rows) + page.lost
+        highest = max(highest, page.total or 0)
         if is_last(page, offset, limit):
-            return OffsetWalk(rows, lost, page.total or 0)
+            return OffsetWalk(rows, lost, page.total or 0, (page.total or 0) < highest)
         yield_gil()
     raise ReaderError("bad_reply", f"a list has no end after {MAX_PAGES} pages")
 
