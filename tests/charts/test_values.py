@@ -172,6 +172,26 @@ def test_monitors_set_the_identity_and_keep_labels_of_targets_away(helm: Helm, k
     assert "instance" in {rule.get("targetLabel") for rule in rules}
 
 
+@pytest.mark.parametrize(
+    ("values", "paths"),
+    [
+        ({}, ("/metrics", "/metrics")),
+        ({"config": {"web": {"telemetry_path": "/central"}}}, ("/central", "/metrics")),
+        ({"extraArgs": ["--web.telemetry-path=/central"]}, ("/central", "/metrics")),
+        ({"workers": {"extraArgs": ["--web.telemetry-path=/worker"]}}, ("/metrics", "/worker")),
+    ],
+)
+def test_monitors_read_the_path_that_each_exporter_serves(
+    helm: Helm, values: dict[str, Any], paths: tuple[str, str]
+) -> None:
+    """`config` is not the workers'."""
+    workers = {"enabled": True, **values.get("workers", {})}
+    objects = helm.render({**values, "monitors": {"enabled": True}, "workers": workers})
+    (central,) = select(objects, "ServiceMonitor")[0]["spec"]["endpoints"]
+    (worker,) = select(objects, "PodMonitor")[0]["spec"]["podMetricsEndpoints"]
+    assert (central["path"], worker["path"]) == paths
+
+
 def test_workers_ask_the_central_exporter(helm: Helm) -> None:
     def get_arguments(**values: Any) -> list[str]:
         arguments: list[str] = get_container(helm.render({"workers": {"enabled": True}, **values}), "DaemonSet")["args"]

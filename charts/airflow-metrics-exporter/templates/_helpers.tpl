@@ -122,10 +122,19 @@ securityContext:
   {{- toYaml .pod.podSecurityContext | nindent 2 }}
 {{- end }}
 
-{{/* An endpoint of a monitor that sets the labels of the identity: (dict "root" $ "port" NAME "relabelings" LIST) */}}
+{{/* The path of the metrics, which a flag may set: (dict "args" ARGUMENTS "path" PATH) */}}
+{{- define "exporter.path" -}}
+{{- $path := .path -}}
+{{- range .args -}}
+{{- if hasPrefix "--web.telemetry-path=" . -}}{{- $path = trimPrefix "--web.telemetry-path=" . -}}{{- end -}}
+{{- end -}}
+{{- $path -}}
+{{- end }}
+
+{{/* An endpoint of a monitor that sets the labels of the identity: (dict "root" $ "port" NAME "path" PATH "relabelings" LIST) */}}
 {{- define "exporter.endpoint" -}}
 - port: {{ .port }}
-  path: {{ dig "web" "telemetry_path" "/metrics" .root.Values.config }}
+  path: {{ .path }}
   interval: {{ .root.Values.monitors.interval }}
   scrapeTimeout: {{ .root.Values.monitors.scrapeTimeout }}
   {{- with .root.Values.monitors.endpoint }}
