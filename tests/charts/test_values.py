@@ -172,6 +172,20 @@ def test_monitors_set_the_identity_and_keep_labels_of_targets_away(helm: Helm, k
     assert "instance" in {rule.get("targetLabel") for rule in rules}
 
 
+@pytest.mark.parametrize(("interval", "timeout"), [("10s", "20s"), ("1m", "1m1s"), ("500ms", "1s")])
+def test_a_timeout_above_the_interval_is_refused(helm: Helm, interval: str, timeout: str) -> None:
+    """Prometheus Operator would leave out the monitor, and nothing would be scraped."""
+    with pytest.raises(HelmError, match=rf"scrapeTimeout \({timeout}\) is longer than monitors\.interval"):
+        helm.render({"monitors": {"enabled": True, "interval": interval, "scrapeTimeout": timeout}})
+
+
+@pytest.mark.parametrize(("interval", "timeout"), [("20s", "20s"), ("1m", "20s"), ("1h", "1m30s"), ("08s", "8000ms")])
+def test_a_timeout_within_the_interval_is_taken(helm: Helm, interval: str, timeout: str) -> None:
+    objects = helm.render({"monitors": {"enabled": True, "interval": interval, "scrapeTimeout": timeout}})
+    (endpoint,) = select(objects, "ServiceMonitor")[0]["spec"]["endpoints"]
+    assert (endpoint["interval"], endpoint["scrapeTimeout"]) == (interval, timeout)
+
+
 @pytest.mark.parametrize(
     ("values", "paths"),
     [

@@ -122,6 +122,25 @@ securityContext:
   {{- toYaml .pod.podSecurityContext | nindent 2 }}
 {{- end }}
 
+{{/* Refuses what Prometheus Operator does: it leaves out a monitor whose timeout is longer than its interval. */}}
+{{- define "exporter.checkMonitors" -}}
+{{- with .Values.monitors -}}
+{{- if gt (int64 (include "exporter.milliseconds" .scrapeTimeout)) (int64 (include "exporter.milliseconds" .interval)) -}}
+{{- fail (printf "monitors.scrapeTimeout (%s) is longer than monitors.interval (%s): Prometheus Operator would ignore the monitors; set a shorter scrapeTimeout" .scrapeTimeout .interval) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A duration in milliseconds. */}}
+{{- define "exporter.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "[1-9][0-9]*|0$" (regexFind "[0-9]+" .)) (get $units (regexFind "[a-z]+" .))) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end }}
+
 {{/* The path of the metrics, which a flag may set: (dict "args" ARGUMENTS "path" PATH) */}}
 {{- define "exporter.path" -}}
 {{- $path := .path -}}
