@@ -13,6 +13,7 @@ from exporter.config.options import OPTIONS
 from exporter.metrics.catalogue.families import FAMILIES
 from tests.charts.helm import CHART, NAME, ROOT, Helm, HelmError, get_container, get_pod, parse, select
 from tests.contract.test_commands import list_commands
+from tests.contract.test_docs import is_option
 
 EXAMPLE = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OF_TARGETS = {"namespace", "service", "pod", "container", "endpoint", "node", "job", "instance"}
@@ -47,6 +48,21 @@ def test_a_mistake_is_refused_with_its_place(helm: Helm, values: dict[str, Any],
     with pytest.raises(HelmError) as caught:
         helm.render(values)
     assert where in str(caught.value)
+
+
+def test_what_the_example_of_the_exporter_shows_is_accepted(helm: Helm) -> None:
+    """All but what the chart decides, and files."""
+    lines = (ROOT / "examples/exporter.yml").read_text(encoding="utf-8").splitlines()
+    shown = yaml.safe_load("\n".join(line.replace("# ", "", 1) if is_option(line) else line for line in lines))
+    config = {name: shown[name] for name in ("buckets", "caps", "exposition", "log")}
+    of_files = {"username", "oauth2", *(name for name in shown["airflow"] if name.endswith("_file"))}
+    config["airflow"] = {
+        name: value for name, value in shown["airflow"].items() if name not in of_files and value is not None
+    }
+    (written,) = select(helm.render({"config": config}), "ConfigMap")
+    exporter_file = yaml.safe_load(written["data"]["exporter.yml"])
+    assert exporter_file["buckets"] == config["buckets"]
+    assert exporter_file["airflow"]["intervals"] == {"pools": "1m"}
 
 
 def list_examples() -> list[tuple[str, dict[str, Any]]]:
