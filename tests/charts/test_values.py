@@ -116,10 +116,37 @@ def test_a_threshold_that_does_not_exist_is_refused(helm: Helm) -> None:
         helm.render({"rules": {"enabled": True, "thresholds": {"dag_is_late": 1}}})
 
 
-def test_a_user_without_a_password_is_refused(helm: Helm) -> None:
-    """The exporter would not start."""
-    with pytest.raises(HelmError, match=r"username needs files\.airflow\.password_file"):
-        helm.render({"config": {"airflow": {"username": "prometheus"}}})
+PASSWORD_FILE = {"airflow.password_file": {"secret": "a", "key": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"config": {"airflow": {"username": "prometheus"}}}, "username needs files.airflow.password_file"),
+        ({"extraArgs": ["--airflow.username=prometheus"]}, "username needs files.airflow.password_file"),
+        ({"files": PASSWORD_FILE}, "password_file needs config.airflow.username"),
+        ({"config": {"celery": {"interval": "1m"}}}, "config.celery needs files.celery.broker_url_file"),
+        ({"config": {"database": {"retention": "30d"}}}, "config.database needs files.database.url_file"),
+    ],
+)
+def test_what_the_exporter_would_not_start_with_is_refused(helm: Helm, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(HelmError, match=re.escape(message)):
+        helm.render(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"config": {"airflow": {"username": "a"}}, "extraEnv": [{"name": "AIRFLOW_EXPORTER_AIRFLOW_PASSWORD"}]},
+        {"files": PASSWORD_FILE, "extraEnv": [{"name": "AIRFLOW_EXPORTER_AIRFLOW_USERNAME", "value": "a"}]},
+        {"files": PASSWORD_FILE, "extraArgs": ["--airflow.username=a"]},
+        {"config": {"celery": {"interval": "1m"}}, "extraEnv": [{"name": "AIRFLOW_EXPORTER_CELERY_BROKER_URL"}]},
+        {"config": {"database": {"timeout": "1s"}}, "extraEnv": [{"name": "AIRFLOW_EXPORTER_DATABASE_URL"}]},
+        {"config": {"celery": {}, "database": {}}},
+    ],
+)
+def test_what_variables_or_flags_complete_is_not(helm: Helm, values: dict[str, Any]) -> None:
+    assert select(helm.render(values), "Deployment")
 
 
 def test_files_are_mounted_and_named(helm: Helm) -> None:
@@ -127,7 +154,7 @@ def test_files_are_mounted_and_named(helm: Helm) -> None:
         "airflow.password_file": {"secret": "airflow-exporter", "key": "password"},
         "airflow.ca_file": {"configMap": "company-ca", "key": "ca.crt"},
     }
-    objects = helm.render({"files": files})
+    objects = helm.render({"config": {"airflow": {"username": "prometheus"}}, "files": files})
     variables = {one["name"]: one["value"] for one in get_container(objects)["env"]}
     (volume,) = [one for one in get_pod(objects)["volumes"] if one["name"] == "files"]
     (mount,) = [one for one in get_container(objects)["volumeMounts"] if one["name"] == "files"]

@@ -40,11 +40,40 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ ternary "https" "http" (hasKey .Values.files "web.config.file") }}://{{ include "exporter.name" . }}:{{ .Values.service.port }}
 {{- end }}
 
+{{/* "true" if an option is in `config`, `files`, `extraEnv` or `extraArgs`: (dict "root" $ "option" KEY) */}}
+{{- define "exporter.isSet" -}}
+{{- $values := .root.Values -}}
+{{- $variable := printf "AIRFLOW_EXPORTER_%s" (.option | replace "." "_" | upper) -}}
+{{- $flag := printf "--%s=" (.option | replace "_" "-") -}}
+{{- $section := splitList "." .option -}}
+{{- $found := or (hasKey $values.files .option) (dig (first $section) (last $section) "" $values.config) -}}
+{{- range $values.extraEnv }}{{ if eq .name $variable }}{{ $found = true }}{{ end }}{{ end -}}
+{{- range $values.extraArgs }}{{ if hasPrefix $flag . }}{{ $found = true }}{{ end }}{{ end -}}
+{{- if $found }}true{{ end -}}
+{{- end }}
+
+{{/* Refuses what the exporter would not start with, as exporter/config/combinations.py does. */}}
+{{- define "exporter.checkConfig" -}}
+{{- $user := include "exporter.isSet" (dict "root" . "option" "airflow.username") -}}
+{{- $password := include "exporter.isSet" (dict "root" . "option" "airflow.password_file") -}}
+{{- $password = or $password (include "exporter.isSet" (dict "root" . "option" "airflow.password")) -}}
+{{- if and $user (not $password) -}}
+{{- fail "config.airflow.username needs files.airflow.password_file: the Secret with the password of this user" -}}
+{{- else if and $password (not $user) -}}
+{{- fail "files.airflow.password_file needs config.airflow.username: the user that has this password" -}}
+{{- end -}}
+{{- range $section, $url := dict "celery" "broker_url" "database" "url" -}}
+{{- $option := printf "%s.%s" $section $url -}}
+{{- $file := include "exporter.isSet" (dict "root" $ "option" (printf "%s_file" $option)) -}}
+{{- if not (or (empty (get $.Values.config $section)) $file (include "exporter.isSet" (dict "root" $ "option" $option))) -}}
+{{- fail (printf "config.%s needs files.%s_file: the Secret with the URL" $section $option) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The file of the exporter: what the chart decides, and the configuration of the values. */}}
 {{- define "exporter.config" -}}
-{{- if and (dig "airflow" "username" "" .Values.config) (not (hasKey .Values.files "airflow.password_file")) -}}
-{{- fail "config.airflow.username needs files.airflow.password_file: the Secret with the password of this user" -}}
-{{- end -}}
+{{- include "exporter.checkConfig" . -}}
 {{- $fixed := dict "collector" (dict "host" false "statsd" .Values.statsd.enabled) "state" (dict "file" "/var/lib/airflow-exporter/state.sqlite") -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $fixed) -}}
 {{- end }}
