@@ -23,7 +23,11 @@ from exporter.sources.celery.broker_reading import BrokerReading, explain
 NEVER = 10**9
 """Seconds, decades: a client of Redis puts messages back that no worker acknowledged within its own visibility timeout.
 That is the business of the workers. If this client did it, tasks that run for long would run twice."""
-REFUSALS = ("NOAUTH", "WRONGPASS", "NOPERM", "ACCESS_REFUSED", "ACCESS-REFUSED", "invalid username-password")
+REFUSALS = (
+    *("NOAUTH", "WRONGPASS", "NOPERM", "ACCESS_REFUSED", "ACCESS-REFUSED", "invalid username-password"),
+    # The client of Redis removes the word in capitals before these.
+    *("Authentication required", "no permissions to", "No permissions to"),
+)
 """What brokers say where the user is wrong or has no permission."""
 
 Result = TypeVar("Result")
