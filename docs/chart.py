@@ -32,7 +32,7 @@ TYPES: dict[str, dict[str, Any]] = {
     SWITCH: {"type": "boolean"},
     "DURATION": {"type": ["string", "number"]},
     "NUMBER": {"type": "number", "minimum": 0},
-    "[BOUND, ...]": {"type": "array", "items": {"type": "number"}},
+    "[BOUND, ...]": {"type": "array", "items": {"type": ["string", "number"]}},
     "[{class: NAME, ...}, ...]": {"type": "array", "items": {"type": "object"}},
 }
 README_TABLE = "<!-- generated: values -->"

@@ -13,6 +13,7 @@ The file is replaced as a whole and is readable by its owner only. If a renewal 
 from __future__ import annotations
 
 import argparse
+import base64
 import http.client
 import json
 import os
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -57,7 +59,9 @@ def renew_mwaa(options: argparse.Namespace) -> Renewed:
     answer = parse_json(run([*command, *(["--region", options.region] if options.region else [])]), "aws")
     path, name = LOGINS[options.airflow_version]
     session = exchange(get_text(answer, "WebServerHostname", "aws"), path, get_text(answer, "WebToken", "aws"), name)
-    return Renewed(session if options.airflow_version == "3" else f"Cookie: {name}={session}")
+    if options.airflow_version == "3":
+        return Renewed(session, read_life(session))
+    return Renewed(f"Cookie: {name}={session}")
 
 
 def exchange(host: str, path: str, token: str, name: str) -> str:
@@ -85,13 +89,25 @@ def renew_google(options: argparse.Namespace) -> Renewed:
     audience = options.audience
     if options.gcloud:
         kind = ["print-identity-token", f"--audiences={audience}"] if audience else ["print-access-token"]
-        return Renewed(check_text(run(["gcloud", "auth", *kind]).strip(), "the token of gcloud"))
+        token = check_text(run(["gcloud", "auth", *kind]).strip(), "the token of gcloud")
+        return Renewed(token, read_life(token))
     if audience:
-        return Renewed(check_text(ask_metadata(f"identity?audience={quote(audience, safe='')}"), "the identity token"))
+        token = check_text(ask_metadata(f"identity?audience={quote(audience, safe='')}"), "the identity token")
+        return Renewed(token, read_life(token))
     answer = parse_json(ask_metadata("token"), "the metadata server")
     life = answer.get("expires_in")
     token = get_text(answer, "access_token", "the metadata server")
     return Renewed(token, float(life) if isinstance(life, int) else 0.0)
+
+
+def read_life(token: str) -> float:
+    """The seconds until a JWT ends, which may have been cached for most of an hour; 0 if it does not say when."""
+    try:
+        payload = token.split(".")[1]
+        end = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
+        return max(1.0, float(end) - time.time())
+    except (ValueError, LookupError, TypeError):
+        return 0.0
 
 
 def ask_metadata(what: str) -> str:

@@ -80,7 +80,7 @@ class EventTarget:
                 if (ours.st_dev, ours.st_ino) != (theirs.st_dev, theirs.st_ino):
                     self.close()
         if self._fd < 0:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+            self._fd = open_file(self._path)
 
     def _get_size(self) -> int | None:
         """The size of a regular file; None for anything else, which is not rotated."""
@@ -101,3 +101,14 @@ class EventTarget:
     def _sync(self) -> None:
         if self._get_size() is not None:
             os.fsync(self._fd)
+
+
+def open_file(path: Path) -> int:
+    """Open or create the file. A new one can be read by the group also with a umask of 077, as services have."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_EXCL, MODE)
+    except FileExistsError:
+        return os.open(path, flags, MODE)
+    os.fchmod(descriptor, MODE)
+    return descriptor

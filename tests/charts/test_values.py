@@ -13,6 +13,7 @@ from exporter.config.options import OPTIONS
 from exporter.metrics.catalogue.families import FAMILIES
 from tests.charts.helm import CHART, NAME, ROOT, Helm, HelmError, get_container, get_pod, parse, select
 from tests.contract.test_commands import list_commands
+from tests.contract.test_docs import is_option
 
 EXAMPLE = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OF_TARGETS = {"namespace", "service", "pod", "container", "endpoint", "node", "job", "instance"}
@@ -47,6 +48,21 @@ def test_a_mistake_is_refused_with_its_place(helm: Helm, values: dict[str, Any],
     with pytest.raises(HelmError) as caught:
         helm.render(values)
     assert where in str(caught.value)
+
+
+def test_what_the_example_of_the_exporter_shows_is_accepted(helm: Helm) -> None:
+    """All but what the chart decides, and files."""
+    lines = (ROOT / "examples/exporter.yml").read_text(encoding="utf-8").splitlines()
+    shown = yaml.safe_load("\n".join(line.replace("# ", "", 1) if is_option(line) else line for line in lines))
+    config = {name: shown[name] for name in ("buckets", "caps", "exposition", "log")}
+    of_files = {"username", "oauth2", *(name for name in shown["airflow"] if name.endswith("_file"))}
+    config["airflow"] = {
+        name: value for name, value in shown["airflow"].items() if name not in of_files and value is not None
+    }
+    (written,) = select(helm.render({"config": config}), "ConfigMap")
+    exporter_file = yaml.safe_load(written["data"]["exporter.yml"])
+    assert exporter_file["buckets"] == config["buckets"]
+    assert exporter_file["airflow"]["intervals"] == {"pools": "1m"}
 
 
 def list_examples() -> list[tuple[str, dict[str, Any]]]:
@@ -100,10 +116,37 @@ def test_a_threshold_that_does_not_exist_is_refused(helm: Helm) -> None:
         helm.render({"rules": {"enabled": True, "thresholds": {"dag_is_late": 1}}})
 
 
-def test_a_user_without_a_password_is_refused(helm: Helm) -> None:
-    """The exporter would not start."""
-    with pytest.raises(HelmError, match=r"username needs files\.airflow\.password_file"):
-        helm.render({"config": {"airflow": {"username": "prometheus"}}})
+PASSWORD_FILE = {"airflow.password_file": {"secret": "a", "key": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"config": {"airflow": {"username": "prometheus"}}}, "username needs files.airflow.password_file"),
+        ({"extraArgs": ["--airflow.username=prometheus"]}, "username needs files.airflow.password_file"),
+        ({"files": PASSWORD_FILE}, "password_file needs config.airflow.username"),
+        ({"config": {"celery": {"interval": "1m"}}}, "config.celery needs files.celery.broker_url_file"),
+        ({"config": {"database": {"retention": "30d"}}}, "config.database needs files.database.url_file"),
+    ],
+)
+def test_what_the_exporter_would_not_start_with_is_refused(helm: Helm, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(HelmError, match=re.escape(message)):
+        helm.render(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"config": {"airflow": {"username": "a"}}, "extraEnv": [{"name": "AIRFLOW_EXPORTER_AIRFLOW_PASSWORD"}]},
+        {"files": PASSWORD_FILE, "extraEnv": [{"name": "AIRFLOW_EXPORTER_AIRFLOW_USERNAME", "value": "a"}]},
+        {"files": PASSWORD_FILE, "extraArgs": ["--airflow.username=a"]},
+        {"config": {"celery": {"interval": "1m"}}, "extraEnv": [{"name": "AIRFLOW_EXPORTER_CELERY_BROKER_URL"}]},
+        {"config": {"database": {"timeout": "1s"}}, "extraEnv": [{"name": "AIRFLOW_EXPORTER_DATABASE_URL"}]},
+        {"config": {"celery": {}, "database": {}}},
+    ],
+)
+def test_what_variables_or_flags_complete_is_not(helm: Helm, values: dict[str, Any]) -> None:
+    assert select(helm.render(values), "Deployment")
 
 
 def test_files_are_mounted_and_named(helm: Helm) -> None:
@@ -111,7 +154,7 @@ def test_files_are_mounted_and_named(helm: Helm) -> None:
         "airflow.password_file": {"secret": "airflow-exporter", "key": "password"},
         "airflow.ca_file": {"configMap": "company-ca", "key": "ca.crt"},
     }
-    objects = helm.render({"files": files})
+    objects = helm.render({"config": {"airflow": {"username": "prometheus"}}, "files": files})
     variables = {one["name"]: one["value"] for one in get_container(objects)["env"]}
     (volume,) = [one for one in get_pod(objects)["volumes"] if one["name"] == "files"]
     (mount,) = [one for one in get_container(objects)["volumeMounts"] if one["name"] == "files"]
@@ -170,6 +213,40 @@ def test_monitors_set_the_identity_and_keep_labels_of_targets_away(helm: Helm, k
     assert dropped >= OF_TARGETS & {label for family in FAMILIES for label in family.labels}
     assert "pod" in dropped, "the counters go on in the next pod"
     assert "instance" in {rule.get("targetLabel") for rule in rules}
+
+
+@pytest.mark.parametrize(("interval", "timeout"), [("10s", "20s"), ("1m", "1m1s"), ("500ms", "1s")])
+def test_a_timeout_above_the_interval_is_refused(helm: Helm, interval: str, timeout: str) -> None:
+    """Prometheus Operator would leave out the monitor, and nothing would be scraped."""
+    with pytest.raises(HelmError, match=rf"scrapeTimeout \({timeout}\) is longer than monitors\.interval"):
+        helm.render({"monitors": {"enabled": True, "interval": interval, "scrapeTimeout": timeout}})
+
+
+@pytest.mark.parametrize(("interval", "timeout"), [("20s", "20s"), ("1m", "20s"), ("1h", "1m30s"), ("08s", "8000ms")])
+def test_a_timeout_within_the_interval_is_taken(helm: Helm, interval: str, timeout: str) -> None:
+    objects = helm.render({"monitors": {"enabled": True, "interval": interval, "scrapeTimeout": timeout}})
+    (endpoint,) = select(objects, "ServiceMonitor")[0]["spec"]["endpoints"]
+    assert (endpoint["interval"], endpoint["scrapeTimeout"]) == (interval, timeout)
+
+
+@pytest.mark.parametrize(
+    ("values", "paths"),
+    [
+        ({}, ("/metrics", "/metrics")),
+        ({"config": {"web": {"telemetry_path": "/central"}}}, ("/central", "/metrics")),
+        ({"extraArgs": ["--web.telemetry-path=/central"]}, ("/central", "/metrics")),
+        ({"workers": {"extraArgs": ["--web.telemetry-path=/worker"]}}, ("/metrics", "/worker")),
+    ],
+)
+def test_monitors_read_the_path_that_each_exporter_serves(
+    helm: Helm, values: dict[str, Any], paths: tuple[str, str]
+) -> None:
+    """`config` is not the workers'."""
+    workers = {"enabled": True, **values.get("workers", {})}
+    objects = helm.render({**values, "monitors": {"enabled": True}, "workers": workers})
+    (central,) = select(objects, "ServiceMonitor")[0]["spec"]["endpoints"]
+    (worker,) = select(objects, "PodMonitor")[0]["spec"]["podMetricsEndpoints"]
+    assert (central["path"], worker["path"]) == paths
 
 
 def test_workers_ask_the_central_exporter(helm: Helm) -> None:

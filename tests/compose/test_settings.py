@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from exporter.config import loader
+from exporter.engine import get_exporter_url
 
 USED = re.compile(r"\$\{(\w+):[-+]([^${}]*)")
 SHOWN = re.compile(r"^#?([A-Z_]+)=(.*)$", re.MULTILINE)
-EXAMPLES = {"AIRFLOW_URL", "AIRFLOW_PUBLIC_URL", "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD_FILE"}
+EXAMPLES = {"AIRFLOW_URL", "AIRFLOW_PUBLIC_URL", "AIRFLOW_USERNAME", "AIRFLOW_PASSWORD_FILE", "EXPORTER_PUBLIC_URL"}
 """What has no default shows what a value may look like."""
 PRIVATE = [
     *(".env", "docker-compose.override.yaml", "secrets/airflow-password", "alertmanager/secrets/slack_url"),
@@ -47,6 +52,36 @@ def test_compose_accepts_the_file(compose: list[str], root: Path) -> None:
     command = [*compose, "--project-directory", str(root), "--profile", "*", "config", "--quiet"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({}, "http://localhost:10112"),
+        ({"EXPORTER_PORT": "11112"}, "http://localhost:11112"),
+        ({"PUBLIC_HOST": "metrics.example.org"}, "http://metrics.example.org:10112"),
+        ({"PUBLIC_HOST": "a", "EXPORTER_PUBLIC_URL": "https://exporter.example.org"}, "https://exporter.example.org"),
+    ],
+)
+def test_links_to_the_exporter_lead_to_the_port_that_is_published(
+    compose: list[str], root: Path, settings: dict[str, str], url: str
+) -> None:
+    """Inside its container the exporter does not know it."""
+    command = [*compose, "--project-directory", str(root), "config", "--format=json"]
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"], **settings}
+    )
+    environment = json.loads(done.stdout)["services"]["exporter"]["environment"]
+    assert (
+        get_exporter_url(
+            loader.load(
+                {},
+                {"AIRFLOW_EXPORTER_WEB_LISTEN_ADDRESS": ":10112", **environment}
+                | {"AIRFLOW_EXPORTER_CONFIG_FILE": "", "AIRFLOW_EXPORTER_STATE_FILE": ""},
+            ).settings
+        )
+        == url
+    )
 
 
 def test_the_exporter_reads_its_file(root: Path, tmp_path: Path) -> None:

@@ -40,11 +40,40 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ ternary "https" "http" (hasKey .Values.files "web.config.file") }}://{{ include "exporter.name" . }}:{{ .Values.service.port }}
 {{- end }}
 
+{{/* "true" if an option is in `config`, `files`, `extraEnv` or `extraArgs`: (dict "root" $ "option" KEY) */}}
+{{- define "exporter.isSet" -}}
+{{- $values := .root.Values -}}
+{{- $variable := printf "AIRFLOW_EXPORTER_%s" (.option | replace "." "_" | upper) -}}
+{{- $flag := printf "--%s=" (.option | replace "_" "-") -}}
+{{- $section := splitList "." .option -}}
+{{- $found := or (hasKey $values.files .option) (dig (first $section) (last $section) "" $values.config) -}}
+{{- range $values.extraEnv }}{{ if eq .name $variable }}{{ $found = true }}{{ end }}{{ end -}}
+{{- range $values.extraArgs }}{{ if hasPrefix $flag . }}{{ $found = true }}{{ end }}{{ end -}}
+{{- if $found }}true{{ end -}}
+{{- end }}
+
+{{/* Refuses what the exporter would not start with, as exporter/config/combinations.py does. */}}
+{{- define "exporter.checkConfig" -}}
+{{- $user := include "exporter.isSet" (dict "root" . "option" "airflow.username") -}}
+{{- $password := include "exporter.isSet" (dict "root" . "option" "airflow.password_file") -}}
+{{- $password = or $password (include "exporter.isSet" (dict "root" . "option" "airflow.password")) -}}
+{{- if and $user (not $password) -}}
+{{- fail "config.airflow.username needs files.airflow.password_file: the Secret with the password of this user" -}}
+{{- else if and $password (not $user) -}}
+{{- fail "files.airflow.password_file needs config.airflow.username: the user that has this password" -}}
+{{- end -}}
+{{- range $section, $url := dict "celery" "broker_url" "database" "url" -}}
+{{- $option := printf "%s.%s" $section $url -}}
+{{- $file := include "exporter.isSet" (dict "root" $ "option" (printf "%s_file" $option)) -}}
+{{- if not (or (empty (get $.Values.config $section)) $file (include "exporter.isSet" (dict "root" $ "option" $option))) -}}
+{{- fail (printf "config.%s needs files.%s_file: the Secret with the URL" $section $option) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* The file of the exporter: what the chart decides, and the configuration of the values. */}}
 {{- define "exporter.config" -}}
-{{- if and (dig "airflow" "username" "" .Values.config) (not (hasKey .Values.files "airflow.password_file")) -}}
-{{- fail "config.airflow.username needs files.airflow.password_file: the Secret with the password of this user" -}}
-{{- end -}}
+{{- include "exporter.checkConfig" . -}}
 {{- $fixed := dict "collector" (dict "host" false "statsd" .Values.statsd.enabled) "state" (dict "file" "/var/lib/airflow-exporter/state.sqlite") -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $fixed) -}}
 {{- end }}
@@ -122,10 +151,38 @@ securityContext:
   {{- toYaml .pod.podSecurityContext | nindent 2 }}
 {{- end }}
 
-{{/* An endpoint of a monitor that sets the labels of the identity: (dict "root" $ "port" NAME "relabelings" LIST) */}}
+{{/* Refuses what Prometheus Operator does: it leaves out a monitor whose timeout is longer than its interval. */}}
+{{- define "exporter.checkMonitors" -}}
+{{- with .Values.monitors -}}
+{{- if gt (int64 (include "exporter.milliseconds" .scrapeTimeout)) (int64 (include "exporter.milliseconds" .interval)) -}}
+{{- fail (printf "monitors.scrapeTimeout (%s) is longer than monitors.interval (%s): Prometheus Operator would ignore the monitors; set a shorter scrapeTimeout" .scrapeTimeout .interval) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A duration in milliseconds. */}}
+{{- define "exporter.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 -}}
+{{- $sum = add $sum (mul (regexFind "[1-9][0-9]*|0$" (regexFind "[0-9]+" .)) (get $units (regexFind "[a-z]+" .))) -}}
+{{- end -}}
+{{- $sum -}}
+{{- end }}
+
+{{/* The path of the metrics, which a flag may set: (dict "args" ARGUMENTS "path" PATH) */}}
+{{- define "exporter.path" -}}
+{{- $path := .path -}}
+{{- range .args -}}
+{{- if hasPrefix "--web.telemetry-path=" . -}}{{- $path = trimPrefix "--web.telemetry-path=" . -}}{{- end -}}
+{{- end -}}
+{{- $path -}}
+{{- end }}
+
+{{/* An endpoint of a monitor that sets the labels of the identity: (dict "root" $ "port" NAME "path" PATH "relabelings" LIST) */}}
 {{- define "exporter.endpoint" -}}
 - port: {{ .port }}
-  path: {{ dig "web" "telemetry_path" "/metrics" .root.Values.config }}
+  path: {{ .path }}
   interval: {{ .root.Values.monitors.interval }}
   scrapeTimeout: {{ .root.Values.monitors.scrapeTimeout }}
   {{- with .root.Values.monitors.endpoint }}

@@ -24,8 +24,8 @@ NEVER = 10**9
 """Seconds, decades: a client of Redis puts messages back that no worker acknowledged within its own visibility timeout.
 That is the business of the workers. If this client did it, tasks that run for long would run twice."""
 REFUSALS = (
-    *("NOAUTH", "WRONGPASS", "NOPERM", "Authentication required", "invalid username-password", "no permissions"),
-    *("ACCESS_REFUSED", "ACCESS-REFUSED"),
+    *("NOAUTH", "WRONGPASS", "NOPERM", "Authentication required", "invalid username-password"),
+    *("no permissions", "No permissions to", "ACCESS_REFUSED", "ACCESS-REFUSED"),
 )
 """What brokers say where the user is wrong or has no permission; Redis' client leaves out the codes (NOAUTH)."""
 ANSWERS = frozenset({"ResponseError", "ChannelError"})

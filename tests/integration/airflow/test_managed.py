@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import ssl
 import stat
 import subprocess
@@ -167,6 +169,35 @@ def test_it_renews_before_the_token_ends_and_stops_on_a_signal(tmp_path: Path, m
             wait_for(output, "ya29.second")
             sidecar.terminate()
             assert sidecar.wait(30) == 0
+
+
+def make_jwt(payload: object) -> str:
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(payload).encode()).decode().rstrip('=')}.x"
+
+
+@pytest.mark.parametrize("gcloud", [False, True])
+def test_an_identity_token_is_renewed_before_it_ends(
+    gcloud: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may come from a cache, with a few minutes left of its hour."""
+    token = make_jwt({"exp": int(time.time()) + 900})
+    monkeypatch.setattr(renew_token, "ask_metadata", lambda _: token)
+    monkeypatch.setattr(renew_token, "run", lambda _: f"{token}\n")
+    options = renew_token.parse_arguments(
+        ["google", "--audience=a", f"--output={tmp_path / 'token'}", *["--gcloud"][: int(gcloud)]]
+    )
+    assert 600 < renew_token.renew(renew_token.renew_google, options) <= 660
+
+
+@pytest.mark.parametrize(
+    "token", ["ya29.opaque", "one", "a.%%.c", "a.e30.c", make_jwt([]), make_jwt({"exp": None}), make_jwt({"exp": "x"})]
+)
+def test_a_token_that_does_not_say_when_it_ends_has_no_known_life(token: str) -> None:
+    assert renew_token.read_life(token) == 0
+
+
+def test_a_token_that_has_ended_is_renewed_soon() -> None:
+    assert renew_token.read_life(make_jwt({"exp": 1})) == 1
 
 
 def wait_for(path: Path, token: str) -> None:

@@ -6,11 +6,12 @@ import gc
 import platform
 import resource
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
-from exporter.collect.own_process import collect
+from exporter.collect.own_process import build_process_collector, collect
 from exporter.metrics.catalogue import own_process
 
 
@@ -27,6 +28,18 @@ def test_the_process_is_this_one() -> None:
     assert values[own_process.OPEN_FDS] == pytest.approx(process.num_fds(), abs=2)
     assert values[own_process.MAX_FDS] == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert values[own_process.START_TIME] == pytest.approx(process.create_time(), abs=1.5)
+
+
+def test_systemd_may_hide_what_is_no_process(tmp_path: Path) -> None:
+    """airflow-exporter.service has ProcSubset=pid: there is no /proc/stat, which has the time of the boot."""
+    (tmp_path / "self").symlink_to("/proc/self")
+    values = {
+        sample.name: sample.value
+        for metric in build_process_collector(str(tmp_path)).collect()
+        for sample in metric.samples
+    }
+    assert values["process_start_time_seconds"] == pytest.approx(psutil.Process().create_time(), abs=1.5)
+    assert values.keys() == {family.name for family in own_process.FAMILIES if family.name.startswith("process_")}
 
 
 def test_cpu_is_user_and_system_time() -> None:

@@ -31,6 +31,27 @@ def test_lines_are_appended_and_the_file_is_not_for_everybody(tmp_path: Path) ->
     assert stat.S_IMODE(path.stat().st_mode) & 0o137 == 0
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_the_group_can_read_a_new_file_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    """The units for systemd have UMask=0077, and log shippers are in the exporter's group."""
+    path = tmp_path / "events"
+    before = os.umask(umask)
+    try:
+        target = make(path, max_bytes=2)
+        target.append([b"a\n"])
+        target.append([b"b\n"])
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(one.stat().st_mode) for one in sorted(tmp_path.iterdir())] == [0o640, 0o640]
+
+
+def test_the_mode_of_a_file_that_is_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "events"
+    path.touch(mode=0o600)
+    make(path).append([b"a\n"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_a_file_that_is_there_is_continued(tmp_path: Path) -> None:
     path = tmp_path / "events"
     path.write_bytes(b"before\n")

@@ -15,7 +15,7 @@ class Endpoint:
     path: str
     """Below the base URL, with a name in braces for each part that varies."""
     permission: str = ""
-    """What the FAB auth manager calls the right to read it; empty where none is needed."""
+    """What the FAB auth manager calls the right to read it, several joined by ` and `; empty where none is needed."""
     operation: str = ""
     """The method of the generated client that reads it, as `Class.method` (3.x)."""
 

@@ -167,7 +167,8 @@ def explain_403(endpoint: Endpoint, detail: str, who: Identity) -> tuple[str, st
         return "forbidden", "a proxy before Airflow does not allow this request"
     if who.name == WITHOUT_CREDENTIALS:
         return "unauthorized", explain_401(who)
-    advice = f"{who.name} may not read this: its role needs “can read on {endpoint.permission}”"
+    wanted = " and ".join(f"“can read on {one}”" for one in endpoint.permission.split(" and "))
+    advice = f"{who.name} may not read this: its role needs {wanted}"
     if endpoint.path.startswith("/api/v1"):
         return "forbidden", f"{advice}. Airflow 2 says the same when it does not know the user or the password"
     return "forbidden", f"{advice} (simple auth manager: role viewer)"

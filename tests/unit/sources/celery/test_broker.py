@@ -195,6 +195,8 @@ class TestTransportOptions:
         (ValueError("(403) ACCESS_REFUSED - Login was refused"), "unauthorized"),
         (NoPermissionError("this user has no permissions to run the 'llen' command"), "unauthorized"),
         (AuthenticationError("Authentication required."), "unauthorized"),
+        (ValueError("NOPERM this user has no permissions to run the 'llen' command"), "unauthorized"),
+        (ValueError("No permissions to access a channel"), "unauthorized"),
         (TimeoutError("timed out"), "timeout"),
         (OperationalError("Timeout reading from socket"), "timeout"),
         (OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "server_error"),

@@ -18,7 +18,7 @@ from exporter.sources.airflow.http.endpoints import Resource
 from exporter.sources.airflow.http.errors import AnswerError
 
 ON_3, ON_2 = "Assets", "Datasets"
-ASSETS = Resource("assets", ON_3, "/datasets", "/assets", "AssetApi.get_assets", ON_2)
+ASSETS = Resource("assets", f"{ON_3} and Asset Aliases", "/datasets", "/assets", "AssetApi.get_assets", ON_2)
 EVENTS = Resource("assetEvents", ON_3, "/datasets/events", "/assets/events", "AssetApi.get_asset_events", ON_2)
 QUEUED = Resource(
     "queuedAssetEvents",
