@@ -242,6 +242,27 @@ def test_other_buckets_or_another_kind_discard_that_family_only(mapped: Settings
         assert process.value('jobs_took_count{job="a"}') == "1"
 
 
+def test_after_a_reload_and_a_restart_the_new_mapping_decides_what_families_are(mapped: Settings) -> None:
+    with run(mapped) as process:
+        process.send(*LINES)
+        process.save()
+        for old, new in (("[1, 10]", "[1, 20]"), ("observer_type: summary", "observer_type: histogram"), ("60s", "1h")):
+            change_mapping(mapped, old, new)
+        change_mapping(mapped, "name: jobs_done", "name: jobs_done\n  help: Jobs that were done")
+        process.engine.replace(replace(mapped))
+        process.send(*LINES)
+        process.scrape()
+        assert process.value('jobs_lasted_bucket{job="a",le="10.0"}') == "2"
+    for count in ("1", "2"):
+        with run(mapped) as process:
+            process.send(*LINES)
+            text = process.scrape()
+            assert process.value('jobs_lasted_bucket{job="a",le="20.0"}') == count
+            assert process.value('jobs_took_bucket{job="a",le="+Inf"}') == count
+            assert "# HELP jobs_done Jobs that were done" in text
+    assert process.value('jobs_done{job="a"}') == "12"
+
+
 def test_what_expired_is_removed_from_the_file(mapped: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with run(mapped) as process:
         process.send(*LINES)
