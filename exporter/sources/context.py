@@ -48,7 +48,7 @@ class EventTables(Protocol):
     def respell(self, correct: Callable[[tuple[str, ...], Labels], Labels]) -> None:
         """Move series to corrected labels."""
 
-    def clear(self) -> None:
+    def clear(self, reader: str | None = None) -> None:
         """Remove every family."""
 
 

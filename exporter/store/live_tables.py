@@ -63,11 +63,13 @@ class LiveTables:
         for family in changed:
             self._forget(family)
 
-    def clear(self) -> None:
-        """Remove every family."""
+    def clear(self, reader: str | None = None) -> None:
+        """Remove every family, or those of one reader; saved series that were not created yet stay in that case."""
         for family in list(self._live):
-            self._forget(family)
-        self.unclaimed.clear()
+            if reader is None or family.reader == reader:
+                self._forget(family)
+        if reader is None:
+            self.unclaimed.clear()
 
     def restore(self, find_family: Callable[[FamilySpec], Family | None]) -> int:
         """Create the saved series whose family `find_family` returns and the caps allow; returns their number.

@@ -322,6 +322,23 @@ def test_a_reload_keeps_counts_and_the_file_goes_on_with_them(settings: Settings
         assert process.value("airflow_custom_rows_total") == "4"
 
 
+def test_a_mapping_file_added_beside_or_removed_by_a_reload_leaves_the_other_counts_alone(
+    settings: Settings, mapped: Settings
+) -> None:
+    path = mapped.statsd.mapping_config
+    beside = replace(settings, statsd=replace(settings.statsd, mapping_config=path, mapping_mode="beside"))
+    heartbeat = "airflow_scheduler_heartbeats_total"
+    with run(settings) as process:
+        for count, (after, shown) in enumerate(((beside, "1"), (settings, "absent"), (beside, "1")), start=2):
+            process.send(b"airflow.scheduler_heartbeat:1|c", b"airflow.rows:1|c")
+            process.engine.replace(after)
+            process.send(b"airflow.scheduler_heartbeat:0|c", b"airflow.rows:0|c", b"jobs.a.done:1|c")
+            process.scrape()
+            assert process.value(heartbeat) == str(count - 1)
+            assert process.value("airflow_custom_rows_total") == str(count - 1)
+            assert process.value('jobs_done{job="a"}') == shown
+
+
 def test_while_nothing_can_be_written_counters_go_on_and_are_written_later(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
