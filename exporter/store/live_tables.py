@@ -49,6 +49,7 @@ class LiveTables:
         self.unclaimed = UnclaimedRows()
         """Saved series of an earlier process."""
         self._removed: deque[Series] = deque()
+        self._expired_families: list[Family] = []
         self._buckets = dict(buckets or {})
         self.clock = clock
         self._live: dict[Family, LiveTable] = {}
@@ -162,6 +163,11 @@ class LiveTables:
                 removed = self._expire(family, live, now) or removed
         return removed
 
+    def pop_expired_families(self) -> list[Family]:
+        """Families that are not in the catalogue and whose last series expired, each returned once."""
+        expired, self._expired_families = self._expired_families, []
+        return expired
+
     def respell(self, correct: LabelCorrection) -> None:
         """Move the series of DAGs to corrected labels. Code that refers to a series has to get it again."""
         for family, live in self._live.items():
@@ -266,6 +272,7 @@ class LiveTables:
         live.hidden = deque(series for series in live.hidden if series.exposed_at != REMOVED)
         if not live.known and not family.declared:
             self._forget(family)
+            self._expired_families.append(family)
         return True
 
     def _remove(self, series: Series) -> None:

@@ -121,6 +121,12 @@ class Mapper:
             claim()
         return family
 
+    def release(self, families: list[Family]) -> None:
+        """Free the names of families whose last series expired."""
+        self.families.release(families)
+        # They refer to families.
+        self._layouts.clear()
+
     def match(self, name: str, metric_type: str) -> MappingMatch | None:
         """The mapping that matches a StatsD name: globs first, then regular expressions in their order."""
         return self._match(self._globs[metric_type].find(name), name, metric_type)
