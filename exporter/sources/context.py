@@ -45,10 +45,13 @@ class EventTables(Protocol):
     def sweep(self) -> bool:
         """Remove expired series; True if any was removed."""
 
+    def pop_expired_families(self) -> list[Family]:
+        """Families that are not in the catalogue and whose last series expired, each returned once."""
+
     def respell(self, correct: Callable[[tuple[str, ...], Labels], Labels]) -> None:
         """Move series to corrected labels."""
 
-    def clear(self) -> None:
+    def clear(self, reader: str | None = None) -> None:
         """Remove every family."""
 
 

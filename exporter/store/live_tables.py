@@ -49,6 +49,7 @@ class LiveTables:
         self.unclaimed = UnclaimedRows()
         """Saved series of an earlier process."""
         self._removed: deque[Series] = deque()
+        self._expired_families: list[Family] = []
         self._buckets = dict(buckets or {})
         self.clock = clock
         self._live: dict[Family, LiveTable] = {}
@@ -63,11 +64,13 @@ class LiveTables:
         for family in changed:
             self._forget(family)
 
-    def clear(self) -> None:
-        """Remove every family."""
+    def clear(self, reader: str | None = None) -> None:
+        """Remove every family, or those of one reader; saved series that were not created yet stay in that case."""
         for family in list(self._live):
-            self._forget(family)
-        self.unclaimed.clear()
+            if reader is None or family.reader == reader:
+                self._forget(family)
+        if reader is None:
+            self.unclaimed.clear()
 
     def restore(self, find_family: Callable[[FamilySpec], Family | None]) -> int:
         """Create the saved series whose family `find_family` returns and the caps allow; returns their number.
@@ -159,6 +162,11 @@ class LiveTables:
                 live.next_expiry_check = now + pause
                 removed = self._expire(family, live, now) or removed
         return removed
+
+    def pop_expired_families(self) -> list[Family]:
+        """Families that are not in the catalogue and whose last series expired, each returned once."""
+        expired, self._expired_families = self._expired_families, []
+        return expired
 
     def respell(self, correct: LabelCorrection) -> None:
         """Move the series of DAGs to corrected labels. Code that refers to a series has to get it again."""
@@ -264,6 +272,7 @@ class LiveTables:
         live.hidden = deque(series for series in live.hidden if series.exposed_at != REMOVED)
         if not live.known and not family.declared:
             self._forget(family)
+            self._expired_families.append(family)
         return True
 
     def _remove(self, series: Series) -> None:

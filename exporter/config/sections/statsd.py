@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from exporter.config import values
 from exporter.config.option import Option
 from exporter.config.settings import Settings
@@ -9,6 +11,18 @@ from exporter.config.values import ValueType
 
 DEFAULTS = Settings()
 MAPPING_CONFIG = "statsd.mapping_config"
+RELEASE = re.compile(r"[2-9](\.\d|\Z)")
+"""How a release begins that the names of StatsD are known of."""
+
+
+def parse_release(raw: object) -> str:
+    """A release of Airflow, or an empty text. Anything else would count as the newest one, with other units."""
+    text = values.parse_text(raw).strip()
+    if text and not RELEASE.match(text):
+        raise ValueError(f"{values.quote_value(raw)} is not a release of Airflow; write for example 2.11 or 3.3.2")
+    return text
+
+
 OPTIONS = (
     Option(
         "statsd.listen_udp",
@@ -74,7 +88,7 @@ OPTIONS = (
     ),
     Option(
         "statsd.release",
-        values.TEXT,
+        ValueType("TEXT", parse_release),
         "Airflow release, for example 2.11, if its API is not read",
         DEFAULTS.statsd.release,
     ),

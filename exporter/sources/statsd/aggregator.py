@@ -92,6 +92,7 @@ class Aggregator:
     def sweep(self) -> None:
         """Expire series and refresh the cache; called about once a second."""
         if self._tables.sweep():
+            self.resolver.release(self._tables.pop_expired_families())
             self._actions.evict_stale()
         now = self._clock()
         if self._actions.is_outdated and now >= self._recompiled_at + RECOMPILE_INTERVAL:

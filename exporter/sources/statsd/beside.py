@@ -71,6 +71,11 @@ class BesideResolver:
         """The family that an earlier process made at run time; None if it would not be made now."""
         return (self.names if spec.name.startswith(custom.PREFIX) else self.mapper).restore_family(spec)
 
+    def release(self, families: list[Family]) -> None:
+        """Free the names of families whose last series expired."""
+        self.names.release(families)
+        self.mapper.release(families)
+
     def take_corrections(self) -> IdCorrections | None:
         """Corrected ids of DAGs and tasks; a mapping file decides itself how it reads ids."""
         return self.names.take_corrections()

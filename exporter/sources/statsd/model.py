@@ -195,6 +195,9 @@ class Resolver(Protocol):
     def restore_family(self, spec: FamilySpec) -> Family | None:
         """The family that an earlier process made at run time; None if it would not be made now."""
 
+    def release(self, families: list[Family]) -> None:
+        """Free the names of families made at run time whose last series expired."""
+
     def take_corrections(self) -> IdCorrections | None:
         """Ids that were read wrong before and are corrected now; each is returned once. None if there are none."""
 

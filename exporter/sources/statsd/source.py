@@ -11,7 +11,7 @@ from exporter.config.settings import ReceptionSettings, Settings
 from exporter.metrics.catalogue import exporter
 from exporter.metrics.catalogue.families import FAMILIES
 from exporter.metrics.catalogue.statsd import dag_processor
-from exporter.metrics.family import Family, Labels
+from exporter.metrics.family import MAPPED, Family, Labels
 from exporter.metrics.family_spec import FamilySpec
 from exporter.metrics.reading import Reader, ReaderError, Reading, Source
 from exporter.sources.context import EventSaver, Previous, SourceContext
@@ -193,8 +193,10 @@ def rebuild(running: StatsdSource, settings: Settings, context: SourceContext) -
 
     def configure() -> None:
         if type(resolver) is not type(before):
-            # The same StatsD names mean other metrics from now on.
-            context.tables.clear()
+            # With Airflow's names before and after, only the metrics of a mapping file beside them come or go.
+            # Otherwise the same StatsD names mean other metrics from now on.
+            has_names = find_names(before) is not None and find_names(resolver) is not None
+            context.tables.clear(MAPPED if has_names else None)
         context.configure_tables(settings)
 
     running.set_resolver(resolver, configure)

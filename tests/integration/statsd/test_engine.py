@@ -35,6 +35,9 @@ class Plain:
     def restore_family(self, spec: object) -> None:
         """Nothing was saved."""
 
+    def release(self, families: object) -> None:
+        """No family is remembered."""
+
     def take_corrections(self) -> None:
         """No id is spelled otherwise here."""
 

@@ -242,6 +242,27 @@ def test_other_buckets_or_another_kind_discard_that_family_only(mapped: Settings
         assert process.value('jobs_took_count{job="a"}') == "1"
 
 
+def test_after_a_reload_and_a_restart_the_new_mapping_decides_what_families_are(mapped: Settings) -> None:
+    with run(mapped) as process:
+        process.send(*LINES)
+        process.save()
+        for old, new in (("[1, 10]", "[1, 20]"), ("observer_type: summary", "observer_type: histogram"), ("60s", "1h")):
+            change_mapping(mapped, old, new)
+        change_mapping(mapped, "name: jobs_done", "name: jobs_done\n  help: Jobs that were done")
+        process.engine.replace(replace(mapped))
+        process.send(*LINES)
+        process.scrape()
+        assert process.value('jobs_lasted_bucket{job="a",le="10.0"}') == "2"
+    for count in ("1", "2"):
+        with run(mapped) as process:
+            process.send(*LINES)
+            text = process.scrape()
+            assert process.value('jobs_lasted_bucket{job="a",le="20.0"}') == count
+            assert process.value('jobs_took_bucket{job="a",le="+Inf"}') == count
+            assert "# HELP jobs_done Jobs that were done" in text
+    assert process.value('jobs_done{job="a"}') == "12"
+
+
 def test_what_expired_is_removed_from_the_file(mapped: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with run(mapped) as process:
         process.send(*LINES)
@@ -299,6 +320,23 @@ def test_a_reload_keeps_counts_and_the_file_goes_on_with_them(settings: Settings
         assert process.value("airflow_custom_rows_total") == "4"
     with run(settings) as process:
         assert process.value("airflow_custom_rows_total") == "4"
+
+
+def test_a_mapping_file_added_beside_or_removed_by_a_reload_leaves_the_other_counts_alone(
+    settings: Settings, mapped: Settings
+) -> None:
+    path = mapped.statsd.mapping_config
+    beside = replace(settings, statsd=replace(settings.statsd, mapping_config=path, mapping_mode="beside"))
+    heartbeat = "airflow_scheduler_heartbeats_total"
+    with run(settings) as process:
+        for count, (after, shown) in enumerate(((beside, "1"), (settings, "absent"), (beside, "1")), start=2):
+            process.send(b"airflow.scheduler_heartbeat:1|c", b"airflow.rows:1|c")
+            process.engine.replace(after)
+            process.send(b"airflow.scheduler_heartbeat:0|c", b"airflow.rows:0|c", b"jobs.a.done:1|c")
+            process.scrape()
+            assert process.value(heartbeat) == str(count - 1)
+            assert process.value("airflow_custom_rows_total") == str(count - 1)
+            assert process.value('jobs_done{job="a"}') == shown
 
 
 def test_while_nothing_can_be_written_counters_go_on_and_are_written_later(

@@ -122,6 +122,16 @@ class CustomFamilies:
         self._keep(family)
         return family
 
+    def release(self, families: Iterable[Family]) -> None:
+        """Free the names of families whose last series expired, so that others may be made."""
+        gone = [one for one in families if self._families.pop((one.name, one.labels), None) is not None]
+        left = {name for name, _ in self._families} if gone else set()
+        for family in gone:
+            if family.name not in left:
+                self._kinds.pop(family.name, None)
+                for sample in list_samples(family.name, family.kind):
+                    self._taken.pop(sample, None)
+
     def _check_name(self, family: Family) -> str:
         """Why a new family cannot have its name, one of DROP_REASONS; empty if it can."""
         name, samples = family.name, list_samples(family.name, family.kind)

@@ -162,6 +162,10 @@ class AirflowNameResolver:
         """The family of a user's metric that an earlier process created; None if it would not be created now."""
         return self._custom.restore_family(spec.name, spec.kind, spec.labels, spec.help)
 
+    def release(self, families: list[Family]) -> None:
+        """Free the names of users' metrics whose last series expired."""
+        self._custom.release(families)
+
     def assume_defaults(self) -> None:
         """Assume the most likely where something is not known yet, as `explain` does for single lines."""
         self._stream.assume_defaults()
@@ -223,11 +227,8 @@ class AirflowNameResolver:
         if legacy:
             split = self._split(found, state)
             if split is None:
-                return Resolution(
-                    format_legacy_rule(event),
-                    drop="unmapped",
-                    note="too few parts for the ids in the name, or too many",
-                )
+                note = "too few parts for the ids in the name, or too many"
+                return Resolution(format_legacy_rule(event), drop="unmapped", note=note)
             values = merge_values(split.values, values, found.ids)
         key = build_plan_key(event, values, signature.type, legacy=legacy is not None, tagged=tagged)
         plan = self._plans.get(key) or self._make_plan(key, values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 
 from exporter.metrics.family import Family, FamilyError, Kind
 from exporter.sources.statsd.mapping.file import ObserverOptions
@@ -69,6 +69,14 @@ class MappedFamilies:
         except FamilyError:
             return "conflict", None
         return family, lambda: self._keep(family)
+
+    def release(self, families: Iterable[Family]) -> None:
+        """Free the names of families whose last series expired, so that others may be made."""
+        gone = [one.name for one in families if self._made.pop((one.name, one.labels), None) is not None]
+        left = {name for name, _ in self._made} if gone else set()
+        for name in gone:
+            if name not in left:
+                self._kinds.pop(name, None)
 
     def _keep(self, family: Family) -> None:
         """Reserve the name of a family, with its kind."""

@@ -12,6 +12,7 @@ from exporter.sources.statsd.mapping.escape import escape
 from exporter.sources.statsd.mapping.families import MappedFamilies
 from exporter.sources.statsd.mapping.file import MappingError, MappingFile, MappingRule, ObserverOptions, parse_file
 from exporter.sources.statsd.mapping.glob import GlobMatch, GlobMatcher, needs_backtracking
+from exporter.sources.statsd.mapping.origin import OriginFinder
 from exporter.sources.statsd.mapping.regex import MAX_NAME_LENGTH
 from exporter.sources.statsd.mapping.rule_layout import RuleLayout, build_rule_layout
 from exporter.sources.statsd.mapping.template import (
@@ -63,6 +64,7 @@ class Mapper:
         self._regexes = tuple(rule for rule in file.rules if rule.regex is not None)
         self._globs = {kind: self._index(globs, kind) for kind in (*METRIC_TYPES.values(), OBSERVER)}
         self._layouts: dict[tuple[int, MetricType], RuleLayout] = {}
+        self._origins: OriginFinder | None = None
 
     def resolve(self, signature: Signature) -> Resolution:
         """What becomes of all lines of that signature; reserves the name of a new family."""
@@ -104,21 +106,26 @@ class Mapper:
         """None: a mapping file decides how ids are read."""
 
     def restore_family(self, spec: FamilySpec) -> Family | None:
-        """The family that an earlier process created; None if another family has its name."""
-        defaults = self.file.defaults.options
-        options = ObserverOptions(
-            spec.kind,
-            spec.buckets or defaults.buckets,
-            spec.objectives or defaults.quantiles,
-            spec.max_age,
-            spec.age_buckets,
-        )
-        family, claim = self.families.get(spec.name, spec.labels, spec.kind, options, spec.ttl, spec.help)
+        """The family that an earlier process created; None if the file makes another one now, or if the name is taken.
+
+        Otherwise a kind or buckets that the file no longer has would come back at each start.
+        """
+        self._origins = self._origins or OriginFinder(self.file, exposes_unmapped=self._exposes_unmapped)
+        origin = self._origins.find(spec)
+        if origin is None:
+            return None
+        family, claim = self.families.get(spec.name, spec.labels, spec.kind, *origin)
         if isinstance(family, str):
             return None
         if claim:
             claim()
         return family
+
+    def release(self, families: list[Family]) -> None:
+        """Free the names of families whose last series expired."""
+        self.families.release(families)
+        # They refer to families.
+        self._layouts.clear()
 
     def match(self, name: str, metric_type: str) -> MappingMatch | None:
         """The mapping that matches a StatsD name: globs first, then regular expressions in their order."""

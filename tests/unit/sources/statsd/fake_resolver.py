@@ -28,5 +28,8 @@ class FakeResolver:
         """No family outlasts a process."""
         return None
 
+    def release(self, families: object) -> None:
+        """No family is remembered."""
+
     def take_corrections(self) -> None:
         """No id was given out wrongly."""

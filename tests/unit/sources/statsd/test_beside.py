@@ -148,8 +148,9 @@ def test_families_go_on_after_a_reload(world: World) -> None:
 def test_saved_families_are_restored_by_the_part_that_made_them(world: World) -> None:
     resolver: BesideResolver = world.resolver
     for name in ("old_finish", "airflow_custom_rows_total"):
-        spec = FamilySpec(name, Kind.COUNTER, ("dag_id",), declared=False)
+        spec = FamilySpec(name, Kind.COUNTER, ("dag_id", "state", "task_id"), declared=False)
         family = resolver.restore_family(spec)
         assert family is not None
         assert family.reader == ("custom" if "custom" in name else "mapped")
-    assert resolver.restore_family(FamilySpec("airflow_sla_missed", Kind.COUNTER, (), declared=False)) is None
+    for name, labels in (("airflow_sla_missed", ()), ("old_finish", ("dag_id",)), ("no_longer_mapped", ())):
+        assert resolver.restore_family(FamilySpec(name, Kind.COUNTER, labels, declared=False)) is None

@@ -107,6 +107,7 @@ class OneByOne:
         self.take_corrections = resolver.take_corrections
         self.resolve = resolver.resolve
         self.restore_family = resolver.restore_family
+        self.release = resolver.release
 
     @property
     def revision(self) -> int:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.metrics.family import Kind
+from exporter.metrics.family_spec import FamilySpec
 from exporter.sources.statsd.mapping import families
-from exporter.sources.statsd.mapping.file import MappingError
+from exporter.sources.statsd.mapping.file import BUCKETS, MappingError
 from exporter.sources.statsd.mapping.mapper import load_mapping, parse_mapping
 from exporter.sources.statsd.model import Action, MetricType, Signature
 
@@ -250,3 +251,30 @@ def test_no_file_does_worse_than_to_be_refused(text: str) -> None:
 def test_no_name_makes_a_mapper_raise(patterns: list[str], name: str, kind: MetricType, ordered: bool) -> None:
     resolution = parse_mapping(write(*patterns, ordered=ordered)).resolve(Signature(name, kind))
     assert bool(resolution.targets) != bool(resolution.drop)
+
+
+SAVED = """
+defaults: {observer_type: histogram, ttl: 1m}
+mappings:
+- {match: a.*, name: rows_$1, labels: {shop: $1}, match_metric_type: counter}
+- {match: 'b\\.(.*)', match_type: regex, name: 'seen_${1}_s', observer_type: summary, help: Seen}
+- {match: c, name: rows_fixed, action: drop}
+"""
+
+
+@pytest.mark.parametrize(
+    ("spec", "origin"),
+    [
+        (FamilySpec("rows_a", Kind.COUNTER, ("shop",)), ("Received over StatsD", 60.0)),
+        (FamilySpec("rows_a", Kind.COUNTER, ()), None),
+        (FamilySpec("rows_a", Kind.HISTOGRAM, ("shop",), BUCKETS), ("Received over StatsD", 60.0)),
+        (FamilySpec("rows_a", Kind.HISTOGRAM, ("shop",), (1.0, 2.0)), None),
+        (FamilySpec("seen_x_s", Kind.SUMMARY, ()), ("Seen", 60.0)),
+        (FamilySpec("seen_x_s", Kind.HISTOGRAM, (), BUCKETS), None),
+        (FamilySpec("other", Kind.SUMMARY, ()), None),
+        (FamilySpec("other", Kind.COUNTER, ("tag",)), ("Received over StatsD", 60.0)),
+    ],
+)
+def test_a_saved_family_is_made_as_the_file_makes_it_now(spec: FamilySpec, origin: tuple[str, float] | None) -> None:
+    family = parse_mapping(SAVED).restore_family(spec._replace(declared=False))
+    assert (family and (family.help, family.ttl)) == origin
