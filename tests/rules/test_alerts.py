@@ -218,3 +218,10 @@ def test_no_alert_reads_series_that_are_recorded_as_seldom_as_prometheus_looks_b
             if not any(isinstance(node, ast.MatrixSelector) for node in above)
         }
         assert not read & seldom, name
+
+
+@each_alert
+def test_a_number_of_events_is_a_whole_number(alert: Rule) -> None:
+    """increase() extrapolates: "the kernel OOM-killed 2.167 processes"."""
+    is_factor = alert["alert"] == "AirflowTaskMemoryGrowing"
+    assert ("{{ $value | humanize }}" in alert["annotations"]["description"]) == is_factor
