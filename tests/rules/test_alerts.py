@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from itertools import pairwise
 
+import promql_parser as ast
 import pytest
 
 from docs.rulesheet import ORDER
 from exporter.web.runbook_pages import list_placeholders
 from tests.contract.promql import Labels
-from tests.rules.rulefiles import ALERTS, CASES, ROOT, RUNBOOKS, SETTINGS, THRESHOLD, Rule, load
+from tests.rules.rulefiles import ALERTS, CASES, ROOT, RUNBOOKS, SETTINGS, THRESHOLD, Rule, find_selectors, load
 
 LABELS = Labels()
 CRITICAL = {
@@ -199,3 +200,28 @@ def test_no_alert_compares_with_a_number_of_its_own() -> None:
 
 def test_the_docs_list_the_alerts_of_every_file() -> None:
     assert set(ORDER) == {path.stem for path in (ROOT / "prometheus" / "alerts").glob("*.yml")}
+
+
+def test_no_alert_reads_series_that_are_recorded_as_seldom_as_prometheus_looks_back() -> None:
+    """While the rule is evaluated its last sample is too old: the alert would start to wait again each time."""
+    seldom = {
+        rule["record"]
+        for path in (ROOT / "prometheus" / "rules").glob("*.yml")
+        for group in load(path)["groups"]
+        if minutes(group.get("interval", "1m")) >= 5
+        for rule in group["rules"]
+    }
+    for name, alert in ALERTS.items():
+        read = {
+            selector.name
+            for selector, above in find_selectors(ast.parse(alert["expr"]))
+            if not any(isinstance(node, ast.MatrixSelector) for node in above)
+        }
+        assert not read & seldom, name
+
+
+@each_alert
+def test_a_number_of_events_is_a_whole_number(alert: Rule) -> None:
+    """increase() extrapolates: "the kernel OOM-killed 2.167 processes"."""
+    is_factor = alert["alert"] == "AirflowTaskMemoryGrowing"
+    assert ("{{ $value | humanize }}" in alert["annotations"]["description"]) == is_factor

@@ -13,7 +13,7 @@ from grafana.boards.kit.promql import API_READ, age, of_selected_dags, one, or_z
 from grafana.boards.kit.table import Column, Key, Table
 from grafana.boards.rows.failures import DAG, DIAGNOSIS, FAILED, failures_table
 
-SETTING = f"max by(reason, setting) ({one('airflow_reason_info', patience='~never|busy')})"
+SETTING = f"topk by(reason) (1, max by(reason, setting) ({one('airflow_reason_info', patience='~never|busy')}))"
 """The reasons that an operator can do something about, with what to change."""
 REASON = Key("Reason", [Link("What it means", "${runbooks}/Reasons.md#" + cell("Reason"), new_tab=True)], 150)
 OBJECT_LINKS = [link.board("airflow-concurrency", "Concurrency and pools")]

@@ -18,7 +18,7 @@ NOTHING_FAILS = "no try failed"
 
 def of_class(expression: str) -> str:
     """Series by class, with the settings to look at."""
-    info = f"max by(error_class, setting) ({one('airflow_task_error_class_info')})"
+    info = f"topk by(error_class) (1, max by(error_class, setting) ({one('airflow_task_error_class_info')}))"
     return f"sum by(error_class) ({expression}) * on(error_class) group_left(setting) {info}"
 
 

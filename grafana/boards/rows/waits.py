@@ -9,7 +9,7 @@ from grafana.boards.kit.panel import GREY, NEUTRAL, NO_API, Query
 from grafana.boards.kit.promql import DAG, age, ago, increase, one, pick, rate, total
 from grafana.boards.kit.table import Column, Key, Table
 
-SETTING = f"max by(reason, setting) ({one('airflow_reason_info')})"
+SETTING = f"topk by(reason) (1, max by(reason, setting) ({one('airflow_reason_info')}))"
 SINCE = one("airflow_object_waiting_since_timestamp_seconds")
 
 
