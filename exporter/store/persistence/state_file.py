@@ -7,7 +7,6 @@ memory and ends with the process.
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,34 +19,13 @@ from exporter.metrics.reading import Memories
 from exporter.store.ledger import LedgerRow
 from exporter.store.live_rows import LiveChanges, LiveContents
 from exporter.store.persistence import live_file
-from exporter.store.persistence.errors import ADVICE, explain_errors
+from exporter.store.persistence.connection import connect
+from exporter.store.persistence.errors import explain_errors
 from exporter.store.persistence.live_file import decode_row
 from exporter.store.persistence.recovery import WatchedFile, restore_file, save_content, set_aside
-from exporter.store.persistence.state_store import StateError
 
 log = logging.getLogger(__name__)
 
-APPLICATION_ID = 0x41464D58
-"""Marks a SQLite file as a state file of this exporter ("AFMX")."""
-SCHEMA_VERSION = 1
-SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS ledger (
-    family TEXT NOT NULL, labels BLOB NOT NULL, cells BLOB NOT NULL, shown INTEGER NOT NULL, shape INTEGER NOT NULL,
-    PRIMARY KEY (family, labels)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS memory (
-    space TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, touched REAL NOT NULL,
-    PRIMARY KEY (space, key)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS memory_touched ON memory (space, touched);
-{live_file.SCHEMA}
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""
-LOCK_TIMEOUT = 5.0
-"""Seconds to wait for another process to close the file: an earlier exporter may still be stopping."""
 KEYS_PER_QUERY = 500
 
 
@@ -253,43 +231,3 @@ class StateFile:
             "DELETE FROM memory WHERE space = ? AND key = ?",
             [(space, key) for key, value in entries.items() if value is None],
         )
-
-
-def connect(path: Path | None) -> sqlite3.Connection:
-    """Open the file, or a database in memory, and lock it for this process. Raises StateError or sqlite3.Error."""
-    db = sqlite3.connect(path or ":memory:", timeout=LOCK_TIMEOUT, check_same_thread=False)
-    try:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        refuse_unfit(db, path)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.executescript(SCHEMA)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def refuse_unfit(db: sqlite3.Connection, path: Path | None) -> None:
-    """Raises StateError if the database is not a state file that this release can use."""
-    problem = find_problem(db)
-    if problem:
-        raise StateError(f"state file {path}: {problem}")
-
-
-def find_problem(db: sqlite3.Connection) -> str | None:
-    """Why the database cannot be used as state file, or None. The database is not changed."""
-    application = read_pragma(db, "application_id")
-    if application != APPLICATION_ID and db.execute("SELECT 1 FROM sqlite_master").fetchone():
-        return "it is another program's database; configure a separate file for the exporter"
-    version = read_pragma(db, "user_version")
-    if version not in (0, SCHEMA_VERSION):
-        return f"it was written by another release (format {version}); run that release, or move the file away"
-    damage = read_pragma(db, "quick_check(1)")
-    return None if damage == "ok" else f"it is damaged ({damage}); {ADVICE[sqlite3.SQLITE_CORRUPT]}"
-
-
-def read_pragma(db: sqlite3.Connection, name: str) -> object:
-    """The value of a SQLite pragma."""
-    value: object = db.execute(f"PRAGMA {name}").fetchone()[0]
-    return value
