@@ -27,6 +27,8 @@ class ChaosResult(NamedTuple):
     """Steps back of StatsD's counters that a kill with a full disk explains."""
     loss: Loss
     unaccounted: Mapping[str, float]
+    ended: Sequence[int] = ()
+    """Exit codes of exporters that ended by themselves."""
 
     def of(self, *verdicts: Verdict) -> list[Difference]:
         """The cells with these verdicts."""
@@ -39,6 +41,7 @@ class ChaosResult(NamedTuple):
     def problems(self) -> list[str]:
         """Every difference that is not allowed."""
         found = [str(one) for one in self.of(Verdict.WRONG)]
+        found += [f"the exporter ended by itself with code {code}" for code in self.ended]
         found += [f"stepped back: {one}" for one in self.steps_back]
         if not self.loss.right:
             found.append(f"StatsD: {self.loss}")

@@ -158,6 +158,7 @@ def conclude(
         allowed,
         judge_lines(sender.sent, int(counted), [(last_write(stage, at), at) for at in stage.kills], watch.answered),
         {key.label("reason"): value for key, value in exposition.items() if "unaccounted" in key.name and value},
+        context.subject.ended,
     )
 
 

@@ -65,6 +65,15 @@ def test_a_series_that_comes_back_lower_stepped_back_when_it_was_lost(tmp_path: 
     ]
 
 
+def test_an_exporter_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
+    subject = Subject(tmp_path, ["--no-such-flag"])
+    subject.start()
+    with pytest.raises(RuntimeError, match="ended with 2"):
+        subject.wait_ready()
+    subject.kill()
+    assert subject.ended == [2]
+
+
 def test_lines_may_be_lost_only_around_kills() -> None:
     sent, spans, answered = [float(at) for at in range(100)], [(40.0, 48.0)], [10.0, 51.0, 52.0]
     assert judge_lines(sent, 88, spans, answered) == (100, 88, 12)

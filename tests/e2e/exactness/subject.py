@@ -68,6 +68,8 @@ class Subject:
         self._session.trust_env = False
         self.unwritten: list[float] = []
         """When a poll may not have been written: the exporter was killed, or its disk was full (Unix seconds)."""
+        self.ended: list[int] = []
+        """The exit codes of processes that ended before they were killed."""
         self.clock_offset = 0
         self.set_clock(0)
 
@@ -122,6 +124,8 @@ class Subject:
     def kill(self) -> None:
         """Kill the exporter, as a power failure would."""
         if self._child:
+            if (code := self._child.poll()) is not None:
+                self.ended.append(code)
             self._child.send_signal(signal.SIGKILL)
             self._child.wait()
             self.unwritten.append(time.time())
