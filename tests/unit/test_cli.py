@@ -259,7 +259,9 @@ def test_every_option_has_a_heading_in_the_help() -> None:
 def test_that_explain_ends_without_a_message_when_the_reader_of_its_pipe_has_read_enough() -> None:
     lines = b"airflow.ti.start.d.t:1|c\n" * 20_000
     with subprocess.Popen([sys.executable, "-m", "exporter", "explain"], stdin=-1, stdout=-1, stderr=-1) as process:
-        assert process.stdin and process.stdout and process.stderr
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
         process.stdin.write(lines)
         process.stdin.close()
         process.stdout.readline()
