@@ -112,6 +112,7 @@ class Application:
             grafana_url=self._configuration.settings.web.grafana_url,
             refresh=self.engine.refresh,
             find_try=self.engine.directory.find_try if self._configuration.settings.collectors["airflow"] else None,
+            count_polls=lambda: self.engine.directory.polls,
             reload=self.reload if self._configuration.settings.web.enable_lifecycle else None,
         )
 
