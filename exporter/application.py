@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from queue import Empty, SimpleQueue
@@ -24,8 +25,10 @@ log = logging.getLogger(__name__)
 
 GIL_SWITCH_INTERVAL = 0.0005
 """Python's thread switch interval in seconds; short, so that decoding a page does not delay a scrape."""
-STOP_TIMEOUT = 10.0
-"""Seconds that open scrapes and running reads have to end."""
+STOP_TIMEOUT = 8.0
+"""Seconds that open scrapes and running reads have to end together: Docker kills a process 10 s after SIGTERM."""
+LAST_SAVE_TIMEOUT = 1.0
+"""Seconds that StatsD has at least to drain its sockets and to save its counters."""
 WATCH_INTERVAL = 5.0
 """Seconds between checks whether the web server runs."""
 SWITCHED_ON_BY_URL = ("celery", "database")
@@ -112,6 +115,7 @@ class Application:
             grafana_url=self._configuration.settings.web.grafana_url,
             refresh=self.engine.refresh,
             find_try=self.engine.directory.find_try if self._configuration.settings.collectors["airflow"] else None,
+            count_polls=lambda: self.engine.directory.polls,
             reload=self.reload if self._configuration.settings.web.enable_lifecycle else None,
         )
 
@@ -134,9 +138,11 @@ class Application:
             # A second signal ends the process at once.
             signal.signal(number, signal.SIG_DFL)
         log.info("stopping")
+        deadline = time.monotonic() + STOP_TIMEOUT
+        self.engine.begin_stop()
         self._server.stop(STOP_TIMEOUT)
         with self._reloading:
-            ended = self.engine.stop(STOP_TIMEOUT)
+            ended = self.engine.stop(max(LAST_SAVE_TIMEOUT, deadline - time.monotonic()))
         if not ended:
             log.warning("a read did not end in time; its data is read again after the next start")
         log.info("stopped")

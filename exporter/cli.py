@@ -145,6 +145,9 @@ def advise(form: str, output: str, **given: object) -> None:
 
     try:
         write(make_text(given, form), output)
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has read enough: Click ends without a message.
+        raise
     except (AdviceError, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(2)
@@ -244,19 +247,10 @@ def explain(lines: tuple[str, ...], capture: str | None, listen: float | None, w
     if problem:
         click.echo(problem, err=True)
     try:
-        if capture:
-            output = explaining.explain_capture(Path(capture), resolver)
-        elif listen:
-            output = explaining.explain_many(explaining.listen(settings.reception.listen_udp, listen), resolver)
-        else:
-            texts = [line.encode() for line in lines] or sys.stdin.buffer.read().splitlines()
-            output = explaining.explain_lines(texts, resolver)
-        for line in output:
+        for line in explaining.explain_input(settings, resolver, lines, capture, listen):
             click.echo(line)
-    except OSError as error:
-        if capture:
-            fail(f"{capture}: {error.strerror}")
-        fail(f"{settings.reception.listen_udp}: {error.strerror}; if it is in use, set another --statsd.listen-udp")
+    except explaining.InputError as error:
+        fail(str(error))
 
 
 @main.command()

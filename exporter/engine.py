@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -98,9 +99,19 @@ class Engine:
         for one in self._running:
             one.supervisor.start()
 
+    def begin_stop(self) -> None:
+        """Let the current reads be the last ones, except StatsD's: it receives until `stop`."""
+        for one in self._running:
+            if one.source.name not in UNINTERRUPTED:
+                one.supervisor.stop(0)
+
     def stop(self, timeout: float) -> bool:
         """Stop after the current reads and close the state file; False if one did not end within `timeout` seconds."""
-        stopped = [one.supervisor.stop(timeout) for one in self._running]
+        deadline = time.monotonic() + timeout
+        for one in self._running:
+            # A source that hangs must not keep the others from ending, and from saving what they counted.
+            one.supervisor.stop(0)
+        stopped = [one.supervisor.stop(max(0.0, deadline - time.monotonic())) for one in self._running]
         if all(stopped):
             self._state.close()
         return all(stopped)

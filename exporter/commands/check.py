@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter import logs
+from exporter.commands.state_check import find_state_problem
 from exporter.config.loader import Configuration
 from exporter.config.secret_file import SecretFile, clean_password
 from exporter.config.settings import AirflowSettings, Settings
@@ -64,6 +65,8 @@ def run_checks(configuration: Configuration, *, offline: bool = False) -> Iterat
         yield CheckResult("note", "configuration", notice)
     if settings.state_file is None:
         yield CheckResult("note", "state file", "none: counters restart at 0 with the exporter; see --state.file")
+    elif problem := find_state_problem(settings.state_file):
+        yield CheckResult("FAILED", "state file", f"{settings.state_file}: {problem}")
     yield from check_web_config(settings.web.config_file)
     if settings.statsd.mapping_config:
         yield from check_mapping(settings.statsd.mapping_config, replaces=settings.statsd.mapping_replaces)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +20,10 @@ from exporter.sources.statsd.source import build_resolver
 
 PARSER = Parser(parser.split_lines, parser.parse_line)
 DATAGRAM = 65_535
+
+
+class InputError(Exception):
+    """What is to be explained cannot be read. The message says why."""
 
 
 def fill_directory(directory: Directory, settings: AirflowSettings) -> None:
@@ -51,6 +57,27 @@ def prepare(settings: Settings, *, ask_api: bool) -> tuple[Resolver, str]:
         except ReaderError as error:
             problem = f"Airflow's API could not be read, so ids and release are guessed: {error}"
     return build_resolver(settings, directory), problem
+
+
+def explain_input(
+    settings: Settings, resolver: Resolver, lines: Iterable[str], capture: str | None, seconds: float | None
+) -> Iterator[str]:
+    """Yield the explanation of a capture, of what arrives for some seconds, of lines, or else of standard input.
+
+    Raises InputError. Errors of the caller's output, such as a closed pipe, are not errors of the input.
+    """
+    where, advice = capture or "standard input", ""
+    try:
+        if capture:
+            yield from explain_capture(Path(capture), resolver)
+        elif seconds:
+            where, advice = settings.reception.listen_udp, "; if it is in use, set another --statsd.listen-udp"
+            yield from explain_many(listen(where, seconds), resolver)
+        else:
+            # An argument that is not UTF-8 is explained as the bytes that were given.
+            yield from explain_lines(list(map(os.fsencode, lines)) or sys.stdin.buffer.read().splitlines(), resolver)
+    except OSError as error:
+        raise InputError(f"{where}: {error.strerror}{advice}") from error
 
 
 def explain_lines(texts: Iterable[bytes], resolver: Resolver) -> Iterator[str]:

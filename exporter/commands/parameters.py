@@ -9,7 +9,7 @@ EXPLAIN_PARAMETERS = (
     click.Option(["--capture"], type=click.Path(), help="Summarize a file of StatsD lines, or of JSON objects."),
     click.Option(
         ["--listen"],
-        type=float,
+        type=click.FloatRange(min=0, min_open=True, max=86_400),
         metavar="SECONDS",
         help="Receive StatsD on --statsd.listen-udp for this long, then summarize it.",
     ),

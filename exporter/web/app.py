@@ -80,6 +80,8 @@ class AppContext:
     """Reloads the configuration. Raises ValueError if it is invalid. None: reloading over HTTP is disabled."""
     find_try: Callable[[str], TaskKey | None] | None = None
     """Returns the task of the try with a UUID. None: this exporter does not read Airflow's API."""
+    count_polls: Callable[[], int] = lambda: 0
+    """Returns how many polls have recorded all tries that Airflow returned."""
     grafana_url: str = ""
     """URL of Grafana, for links to dashboards; empty for none."""
     render: Render = exposition.render
@@ -176,12 +178,16 @@ class Endpoints:
         return RedirectResponse("../runbooks", 308)
 
     async def get_tries(self, request: Request) -> Response:
-        """DAG and task of the tries with these UUIDs, for exporters on workers; unknown tries are left out."""
+        """DAG and task of the tries with these UUIDs, for exporters on workers; unknown tries are left out.
+
+        `polls` tells them whether a try that is left out may only have started after the last poll of Airflow.
+        """
         find = self._context.find_try
         if find is None:
             return PlainTextResponse("This exporter does not read Airflow's API; ask the exporter that does.\n", 404)
+        polls = self._context.count_polls()
         named = {uuid: find(uuid) for uuid in request.query_params.getlist("uuid")[:MAX_TRIES_PER_REQUEST]}
-        return JSONResponse({"tries": {uuid: name._asdict() for uuid, name in named.items() if name}})
+        return JSONResponse({"tries": {uuid: name._asdict() for uuid, name in named.items() if name}, "polls": polls})
 
     async def get_health(self, _: Request) -> Response:
         """Liveness: always status 200."""

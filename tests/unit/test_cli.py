@@ -254,3 +254,28 @@ print([name for name in {HEAVY} if name in sys.modules])
 
 def test_every_option_has_a_heading_in_the_help() -> None:
     assert {option.key.partition(".")[0] for option in OPTIONS if option.flag} <= TOPICS.keys()
+
+
+def test_that_explain_ends_without_a_message_when_the_reader_of_its_pipe_has_read_enough() -> None:
+    lines = b"airflow.ti.start.d.t:1|c\n" * 20_000
+    with subprocess.Popen([sys.executable, "-m", "exporter", "explain"], stdin=-1, stdout=-1, stderr=-1) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        process.stdin.write(lines)
+        process.stdin.close()
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_that_explain_takes_an_argument_that_is_not_utf8() -> None:
+    result = invoke("explain", os.fsdecode(b"airflow.x\xff:1|c"))
+    assert "rejected  not_utf8" in result.stdout
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1"])
+def test_that_explain_listens_for_a_time_that_is_one(seconds: str) -> None:
+    result = invoke("explain", "--listen", seconds, stdin="airflow.x:1|c")
+    assert result.exit_code == 2
+    assert "--listen" in result.stderr

@@ -7,6 +7,7 @@ import logging
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -232,3 +233,45 @@ def test_two_exporters_cannot_use_one_state_file(tmp_path: Path, monkeypatch: py
         Engine(settings)
     engine.read_once()
     assert engine.stop(1)
+
+
+class Hanging:
+    """A supervisor whose read does not end; the time is simulated."""
+
+    def __init__(self, now: list[float]) -> None:
+        self.now = now
+        self.told_at: float | None = None
+
+    def stop(self, timeout: float) -> bool:
+        self.told_at = self.now[0] if self.told_at is None else self.told_at
+        self.now[0] += timeout
+        return False
+
+
+def make_hanging(monkeypatch: pytest.MonkeyPatch, engine: Engine, *names: str) -> tuple[list[float], list[Hanging]]:
+    now = [0.0]
+    monkeypatch.setattr("exporter.engine.time", SimpleNamespace(monotonic=lambda: now[0]))
+    hanging = [Hanging(now) for _ in names]
+    running = [
+        SimpleNamespace(source=SimpleNamespace(name=name), supervisor=one)
+        for name, one in zip(names, hanging, strict=True)
+    ]
+    monkeypatch.setattr(engine, "_running", running)
+    return now, hanging
+
+
+def test_sources_that_hang_are_waited_for_together(monkeypatch: pytest.MonkeyPatch, source: FakeSource) -> None:
+    engine = Engine(Settings())
+    source.close()
+    now, hanging = make_hanging(monkeypatch, engine, "airflow", "database", "statsd")
+    assert not engine.stop(8)
+    assert [one.told_at for one in hanging] == [0.0, 0.0, 0.0]
+    assert now == [8.0]
+
+
+def test_statsd_receives_while_the_last_scrapes_end(monkeypatch: pytest.MonkeyPatch, source: FakeSource) -> None:
+    engine = Engine(Settings())
+    source.close()
+    _, (airflow, statsd) = make_hanging(monkeypatch, engine, "airflow", "statsd")
+    engine.begin_stop()
+    assert (airflow.told_at, statsd.told_at) == (0.0, None)

@@ -43,20 +43,35 @@ class TaskNamesReader:
         self._settings = settings
         self._directory = directory
         self._list_unnamed = list_unnamed
+        self._polls: int | None = None
+        """How often the other exporter had polled Airflow at the last request; None where it was not asked."""
         file = settings.task_names_password_file
         self._password = SecretFile(file, "the password file", clean_password) if file else None
 
     def read(self) -> Reading:
         """Run one round of requests. Raises ReaderError."""
         wanted = self._list_unnamed()[:MAX_TRIES_PER_ROUND]
-        found = 0
+        found, polls = 0, None
         for start in range(0, len(wanted), TRIES_PER_REQUEST):
-            tries = decode_tries(self._request(wanted[start : start + TRIES_PER_REQUEST]))
+            tries, polls = decode_tries(self._request(wanted[start : start + TRIES_PER_REQUEST]))
             for uuid, named in tries.items():
                 self._directory.record_try(named.dag_id, named.task_id, uuid)
             found += len(tries)
-        self._directory.record_poll()
+        if wanted:
+            self._record_polls(polls)
+        else:
+            # Its polls are not followed meanwhile: they are no polls of a try that starts later.
+            self._polls = None
         return Reading(notes=[f"{found} of {len(wanted)} tries have a name"])
+
+    def _record_polls(self, polls: int | None) -> None:
+        """Record a poll if the other exporter has polled Airflow again: until then it cannot know a new try.
+
+        Its count starts at 0 when it restarts. Older releases do not send it, so each round counts as a poll.
+        """
+        before, self._polls = self._polls, polls
+        if polls is None or (before is not None and polls not in (0, before)):
+            self._directory.record_poll()
 
     def _request(self, uuids: list[str]) -> bytes:
         """The reply to one request. Raises ReaderError."""
@@ -116,11 +131,14 @@ class TaskNamesSource:
         """Does nothing: no connection stays open."""
 
 
-def decode_tries(content: bytes) -> dict[str, TaskKey]:
-    """The tasks in a reply, by UUID. Raises ReaderError."""
+def decode_tries(content: bytes) -> tuple[dict[str, TaskKey], int | None]:
+    """The tasks in a reply, by UUID, and the number of polls, None if it is not sent. Raises ReaderError."""
     try:
-        tries = json.loads(content)["tries"]
-        return {uuid: TaskKey(check_text(ids["dag_id"]), check_text(ids["task_id"])) for uuid, ids in tries.items()}
+        reply = json.loads(content)
+        tries = reply["tries"].items()
+        named = {uuid: TaskKey(check_text(ids["dag_id"]), check_text(ids["task_id"])) for uuid, ids in tries}
+        polls = reply.get("polls")
+        return named, polls if isinstance(polls, int) else None
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         said = redact_foreign(str(error))
         raise ReaderError("bad_reply", f"the reply is not from the path {PATH} of an exporter: {said}") from error

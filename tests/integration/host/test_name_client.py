@@ -125,10 +125,12 @@ class Central(BaseHTTPRequestHandler):
 
     asked: ClassVar[list[str]] = []
     status: ClassVar[int] = 200
+    polls: ClassVar[int | None] = None
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        body = f'{{"tries": {{"{UUID}": {{"dag_id": "etl", "task_id": "load"}}}}}}'.encode()
+        polls = "" if self.polls is None else f', "polls": {self.polls}'
+        body = f'{{"tries": {{"{UUID}": {{"dag_id": "etl", "task_id": "load"}}}}{polls}}}'.encode()
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -143,7 +145,7 @@ def central() -> Iterator[str]:
     server = HTTPServer(("127.0.0.1", 0), Central)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    Central.asked, Central.status = [], 200
+    Central.asked, Central.status, Central.polls = [], 200, None
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     thread.join()
@@ -158,6 +160,38 @@ def test_names_are_asked_of_another_exporter(central: str) -> None:
     assert directory.find_try(UUID) == ("etl", "load")
     assert directory.find_try(OTHER) is None
     assert directory.polls == 1
+
+
+def test_a_try_is_waited_for_until_the_other_exporter_has_polled_airflow_twice(central: str, watch: Watch) -> None:
+    reader = TaskNamesReader(HostSettings(task_names_from=central), watch.directory, lambda: [OTHER])
+    watch.tree.add(10, 1, f"airflow worker -- LocalExecutor: {OTHER}")
+    watch.full_scan()
+    watch.tree.add(11, 10, f"airflow worker -- {OTHER}", cpu=50, start=2000)
+    watch.full_scan()
+    # It polls Airflow every 30 s, and is asked every 10 s; then it restarts.
+    for polls in (7, 7, 7, 8, 8, 8, 0, 0):
+        Central.polls = polls
+        reader.read()
+        watch.full_scan()
+        assert watch.task_cpu("_unknown", "_unknown") == 0
+    Central.polls = 1
+    reader.read()
+    watch.full_scan()
+    assert watch.task_cpu("_unknown", "_unknown") == 50
+
+
+def test_a_poll_long_before_a_try_is_none_of_its_own(central: str) -> None:
+    directory, wanted = Directory(), [OTHER]
+    reader = TaskNamesReader(HostSettings(task_names_from=central), directory, lambda: wanted)
+    Central.polls = 7
+    reader.read()
+    wanted.clear()
+    reader.read()
+    before = directory.polls
+    wanted.append(OTHER)
+    Central.polls = 50
+    reader.read()
+    assert directory.polls == before
 
 
 @pytest.mark.parametrize(("status", "reason"), [(401, "unauthorized"), (404, "not_found"), (502, "server_error")])

@@ -13,6 +13,7 @@ import pytest
 from exporter.collect.status import SourceStatus
 from exporter.sources.airflow.api.objects.task_instances import TaskInstance
 from exporter.sources.airflow.log_links import LogLinks
+from exporter.sources.directory import Directory
 from exporter.store.exposition import Format
 from exporter.store.rendering import END, PAUSE
 from exporter.store.store import Store
@@ -57,6 +58,18 @@ class TestRunbooks:
     )
     def test_nothing_else_is_shown(self, address: str, name: str) -> None:
         assert ask(address, f"/runbooks/{name}").status == 404
+
+
+class TestTries:
+    """Names of tries, for exporters on workers."""
+
+    def test_are_sent_with_the_number_of_polls(self, serve: Serve) -> None:
+        directory = Directory()
+        directory.record_try("etl", "load", "u1")
+        directory.record_poll()
+        context = make_context(find_try=directory.find_try, count_polls=lambda: directory.polls)
+        reply = ask(serve(context).addresses[0], "/tries?uuid=u1&uuid=u2")
+        assert json.loads(reply.body) == {"tries": {"u1": {"dag_id": "etl", "task_id": "load"}}, "polls": 1}
 
 
 class TestFailed:

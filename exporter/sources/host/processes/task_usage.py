@@ -19,9 +19,9 @@ from exporter.sources.host.processes.owners import UNKNOWN_TASK, ResourceUsage, 
 from exporter.sources.host.processes.peak_growth import PeakGrowth
 
 MAX_UNNAMED_POLLS = 2
-"""Rounds of requests for names during which usage is held back."""
+"""Polls of Airflow during which usage is held back."""
 MAX_UNNAMED_SECONDS = 3_600.0
-"""Seconds during which usage is held back if names cannot be requested."""
+"""Seconds during which usage is held back if Airflow is not polled, or names cannot be requested."""
 MAX_TRIES = 20_000
 """If there are more tries, usage of the oldest counts as unknown at once."""
 MAX_IDLE_REPORTS = 2
