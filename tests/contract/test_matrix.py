@@ -68,6 +68,7 @@ def test_no_name_is_declared_twice() -> None:
         ("airflow_asset_updates_total", "all", "all"),
         ("airflow_scheduler_loop_duration_seconds", "all", "all"),
         ("airflow_dag_info", "-", "all"),
+        ("airflow_dag_parse_duration_seconds", "-", "3.1.0+"),
     ],
 )
 def test_the_matrix_says_what_releases_are_known_to_send(name: str, statsd: str, both: str) -> None:
