@@ -68,6 +68,12 @@ def test_no_name_is_declared_twice() -> None:
         ("airflow_asset_updates_total", "all", "all"),
         ("airflow_scheduler_loop_duration_seconds", "all", "all"),
         ("airflow_dag_info", "-", "all"),
+        ("airflow_dag_parse_duration_seconds", "-", "3.1.0+"),
+        # what the sources of 3.1.8, 3.2.2 and 3.3.2 send:
+        ("airflow_dag_processor_callback_only_runs_total", "3.1.0+", "3.1.0+"),
+        ("airflow_deadlines_missed_total", "3.2+", "3.2+"),
+        ("airflow_deadline_callbacks_total", "3.2+", "3.2+"),
+        ("airflow_dag_run_first_task_start_delay_seconds", "3.3+", "3.3+"),
     ],
 )
 def test_the_matrix_says_what_releases_are_known_to_send(name: str, statsd: str, both: str) -> None:

@@ -21,8 +21,8 @@ class AssetState:
     """DAG and task of each task that updates it."""
     last_event: float | None = None
     """When it was updated last, in Unix seconds."""
-    is_watched: bool = False
-    """Whether something outside of Airflow updates it (an asset watcher)."""
+    is_watched: bool | None = False
+    """Whether something outside of Airflow updates it (an asset watcher); None where Airflow does not say."""
     has_queued: Sequence[str] = ()
     """The consumers for which events of other assets are queued."""
 
@@ -94,6 +94,9 @@ def explain_asset(asset: AssetState, known: Known) -> HeldAsset | None:
             return None
         facts = ["it was never updated, and no task has it among its outlets"]
         text = f"Correct the asset {asset.name} in the DAG, or add a task that updates it."
+        if asset.is_watched is None:
+            facts.append("Airflow before 3.2 does not say whether an asset watcher updates it")
+            text = f"If no asset watcher updates {asset.name}, correct it in the DAG, or add a task that updates it."
         return HeldAsset(asset.name, facts, text)
     found = [explain_producer(asset, dag_id, task_id, known) for dag_id, task_id in asset.producers]
     return None if None in found else found[0]

@@ -1,4 +1,4 @@
-"""Task instances that wait without a slot: deferred ones, rescheduled sensors, and those that wait for a retry."""
+"""Task instances that wait without running: deferred, rescheduled, before a retry, or being stopped after a clear."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ LONG_WAIT_SECONDS = 43_200.0
 """Seconds after which a deferred task or a sensor without a known past is something to look at."""
 LONG_RETRY_SECONDS = 1_800.0
 """Seconds after which waiting for a retry is something to look at."""
-PARKED = frozenset({reasons.TRIGGER, reasons.SENSOR, reasons.RETRY_DELAY})
+LONG_RESTART_SECONDS = 300.0
+"""Seconds after which a cleared task should have been stopped: a few are usual."""
+PARKED = frozenset({reasons.TRIGGER, reasons.SENSOR, reasons.RETRY_DELAY, reasons.RESTARTING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ def describe_parked(row: ActiveTaskInstance, reason: Reason, context: ParkedCont
     """Details of the one that waits longest for a reason."""
     if reason is reasons.RETRY_DELAY:
         return describe_retry(row, context)
+    if reason is reasons.RESTARTING:
+        return describe_restart(row, context)
     past = context.get_past(row.dag_id, row.task_id)
     elapsed = context.now - begun if (begun := get_begin(row, context)) is not None else 0.0
     details = describe_trigger(row, context) if reason is reasons.TRIGGER else describe_sensor(row)
@@ -138,3 +142,12 @@ def describe_retry(row: ActiveTaskInstance, context: ParkedContext) -> ParkedDet
     delay = max(waited, rule.seconds if rule and not rule.grows else 0.0)
     text = f"Lower retry_delay of {'.'.join(name)} if its failures pass sooner."
     return ParkedDetails(facts, text, escalated=delay > LONG_RETRY_SECONDS)
+
+
+def describe_restart(row: ActiveTaskInstance, context: ParkedContext) -> ParkedDetails:
+    """A task that was cleared while it ran. Airflow 3.0 stops it, but never schedules it again."""
+    waited = context.now - row.end_date if row.end_date is not None else 0.0
+    if waited <= LONG_RESTART_SECONDS:
+        return ParkedDetails([])
+    facts = [f"cleared {format_seconds(waited)} ago; Airflow 3.0 leaves such a task in this state for ever"]
+    return ParkedDetails(facts, f"Clear {row.dag_id}.{row.task_id} once more.", escalated=True)

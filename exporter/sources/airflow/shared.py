@@ -32,7 +32,7 @@ class AirflowState:
     active_runs: frozenset[tuple[str, str]] = frozenset()
     """Runs that are queued or running, by DAG and run id."""
     cleared: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """When tasks of active runs were last cleared, by DAG and run id, in Unix seconds (3.x)."""
+    """When tasks of active runs were last cleared, by DAG and run id, in Unix seconds (3.2 on)."""
     directory: Directory = field(default_factory=Directory)
     """What other sources need."""
     backfilled: Mapping[Labels, float] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class AirflowState:
 
 
 def find_cleared(active: Iterable[DagRun]) -> dict[tuple[str, str], float]:
-    """When tasks of a run were last cleared: Airflow 3 then renews `queued_at`, though the run goes on."""
+    """When tasks of a run were last cleared: Airflow then renews `queued_at`, though the run goes on (3.2 on)."""
     return {
         (run.dag_id, run.run_id): run.queued_at
         for run in active

@@ -135,12 +135,21 @@ select t.dag_id, t.run_id, t.task_id, t.map_index, t.life, t.try_number, t.began
 from ended t
 left join e2e_archived a using (dag_id, run_id, task_id, map_index, try_number);
 
--- When tasks of a run were cleared: 3.x then sets the run's queued_at. A poll shows only the newest clear.
+-- When tasks of a run were cleared: 3.2 and later then set the run's queued_at, also of one that goes on. 3.0 and 3.1 set
+-- it only where the run had ended. A poll shows only the newest clear.
 create view e2e_clear as
 select content->>'dag_id' as dag_id, content->>'run_id' as run_id, min(at) as at
 from e2e_change
 where source = 'dag_run'
 group by content->>'dag_id', content->>'run_id', content->>'queued_at';
+
+-- Whether the run shows that a try was cleared at this moment. On 2.x, whose runs never do, true: its rows do.
+create function e2e_clear_is_noted(dag text, run text, moment timestamptz) returns boolean language sql stable as $$
+    select exists (
+        select from e2e_clear
+        where (dag_id, run_id) = (dag, run) and at between moment - interval '1 second' and moment + interval '1 second'
+    ) or not exists (select from e2e_change where source = 'dag_run' and content ? 'run_after')
+$$;
 
 -- Whether a complete poll took place between two moments. A commit may come a little after its change was recorded.
 create function e2e_walked(what text, since timestamptz, until timestamptz) returns boolean language sql stable as $$
@@ -153,9 +162,9 @@ $$;
 -- The tries that count, and the reasons why some of them may be counted differently:
 --   deleted   its row was deleted before a poll could see how it ended
 --   unseen    its row was cleared, marked or rerun before a poll saw how it ended: history calls it failed in any case
---   blurred   it was cleared while it ran, and before a poll saw that it became up_for_retry and left that state (2.x), or its
---             run was cleared again (3.x), or while it waited for a poke or a trigger, and no poll had seen that it waited:
---             then its archived copy looks like that of a failed try
+--   blurred   it was cleared while it ran, and before a poll saw that it became up_for_retry and left that state (2.x), its
+--             run was cleared again (3.2 on), or it was restarting (3.0 and 3.1), or while it waited for a poke or a trigger,
+--             and no poll had seen that it waited: then its archived copy looks like that of a failed try
 --   unarchived  it failed while it was queued or scheduled again (the executor lost it between two pokes), and was retried
 --             before a poll saw that: Airflow archives a retried try only if it failed while running. Or a scheduler
 --             reset it because its own one had died, and queued the next one before a poll saw that
@@ -173,7 +182,8 @@ select t.*, extract(epoch from t.end_date - t.start_date)::float8 as seconds,
               and not (outcome = 'failed' and next_state = 'failed')
               and not e2e_walked('/taskInstances', ended_at, next_at) then 'unseen' end,
         case when outcome = 'cleared' and end_state = 'restarting' and not e2e_walked('/taskInstances', ended_at,
-              case when next_state = 'up_for_retry' then left_at
+              case when not e2e_clear_is_noted(t.dag_id, t.run_id, ended_at) then next_at
+              when next_state = 'up_for_retry' then left_at
               else (select min(c.at) from e2e_clear c where (c.dag_id, c.run_id) = (t.dag_id, t.run_id)
                     and c.at > ended_at + interval '1 second') end) then 'blurred' end,
         case when outcome = 'cleared' and end_state is null and not e2e_walked('/taskInstances', before_at, ended_at)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
+from demo.environment import release
 from tests.e2e.exactness import comparison, events, gauges, limits, promql
 from tests.e2e.exactness.audit import Cell, first_starts
 from tests.e2e.exactness.comparison import MAX_CLOSED_SHARE, Difference, Verdict
@@ -38,6 +39,8 @@ TOLERANCE = float(os.environ.get("E2E_TOLERANCE", "0"))
 """The share of compared values that may differ: 0, except for short runs on machines that stall."""
 FULL_MINUTES = 8.0
 """In a shorter run the same disturbances meet fewer tries."""
+CLEARED_WHILE_RUNNING = 4
+"""How many running tries events.py clears. Airflow 3.0 and 3.1 show that only while a task instance is `restarting`."""
 HEAD_START = min(40.0, MINUTES * 8.0)
 """Seconds of history that the exporter, started afterwards, must not count."""
 MAX_LATE_SECONDS = 120.0
@@ -76,7 +79,8 @@ class RunResult(NamedTuple):
         found += [f"gauge: {one}" for one in self.checks if not one.right][:50]
         found += [f"PromQL: {one}" for one in self.answers or () if not one.right]
         closed = comparison.closed_tries(self.differences)
-        if closed > max(self.try_count * MAX_CLOSED_SHARE, 0 if MINUTES >= FULL_MINUTES else 1):
+        unseen = CLEARED_WHILE_RUNNING if (3,) <= release(self.version) < (3, 2) else 0
+        if closed > unseen + max(self.try_count * MAX_CLOSED_SHARE, 0 if MINUTES >= FULL_MINUTES else 1):
             found.append(f"the closed list has {closed:g} of {self.try_count} tries")
         return found
 

@@ -182,6 +182,12 @@ def test_a_dag_that_waits_for_a_working_producer_is_not_blocked() -> None:
     assert explain(CONSUMER, PRODUCER, assets=[asset()]) == []
 
 
+def test_an_asset_that_an_unknown_watcher_may_update_is_named_with_that_doubt() -> None:
+    [found] = explain(CONSUMER, assets=[asset(producers=[], is_watched=None)])
+    assert found.facts[-1] == "Airflow before 3.2 does not say whether an asset watcher updates it"
+    assert found.suggestion.startswith("If no asset watcher updates a, correct it")
+
+
 def test_a_paused_producer_is_named() -> None:
     [found] = explain(CONSUMER, dag(dag_id="producer", is_paused=True), assets=[asset()])
     assert (found.dag_id, found.reason.name, found.object) == ("orders", "asset", "a")

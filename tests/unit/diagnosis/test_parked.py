@@ -89,3 +89,11 @@ def test_a_retry_that_waits_for_very_long_is_more_than_normal() -> None:
     assert find(row, retry_rules={("orders", "load"): RetryRule(2_400.0)}).patience.name == "BUSY"
     growing = find(row, retry_rules={("orders", "load"): RetryRule(300.0, grows=True)})
     assert growing.facts[-1] == "retry_delay 5 min, growing from try to try"
+
+
+def test_a_cleared_task_that_airflow_3_0_never_schedules_again_is_to_be_cleared_once_more() -> None:
+    stopping = find(task("restarting", end_date=NOW - 10))
+    assert (stopping.facts, stopping.suggestion, stopping.patience.name) == ([], "", "NORMAL")
+    stuck = find(task("restarting", end_date=NOW - 480))
+    assert stuck.facts == ["cleared 8 min ago; Airflow 3.0 leaves such a task in this state for ever"]
+    assert (stuck.suggestion, stuck.patience.name) == ("Clear orders.load once more.", "BUSY")

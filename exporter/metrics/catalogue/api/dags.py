@@ -66,7 +66,7 @@ DAG_PARSE_DURATION = gauge(
     help="Duration of the last parse of the DAG's file",
     labels=("dag_id",),
     origin="/dags: last_parse_duration",
-    since="3.0",
+    since="3.1",
 )
 LAST_RUN_STATE = gauge(
     "airflow_dag_last_run_state",

@@ -98,7 +98,7 @@ CALLBACK_ONLY = counter(
     help="Total number of processes that ran only callbacks and parsed no file",
     labels=("team",),
     origin="dag_processing.callback_only_count",
-    since="3.3",
+    since="3.1",
     audience="developers of Airflow who look at the processes that parse files",
 )
 SLA_CALLBACKS = counter(

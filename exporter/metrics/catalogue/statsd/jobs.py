@@ -73,7 +73,7 @@ ASSETS_ORPHANED = gauge(
     ttl=300.0,
     audience="authors of DAGs that are scheduled by assets",
 )
-OF_DEADLINE = partial(counter, labels=("dag_id",), since="3.1")
+OF_DEADLINE = partial(counter, labels=("dag_id",), since="3.2")
 DEADLINES_CREATED = OF_DEADLINE(
     "airflow_deadlines_created_total",
     help="Total number of deadlines created for runs; the label is empty in plain StatsD",
@@ -94,7 +94,7 @@ DEADLINE_CALLBACKS = counter(
     help="Total number of callbacks for missed deadlines, by final state",
     labels=("status", "team"),
     origin="deadline_alerts.callback_{status}",
-    since="3.1",
+    since="3.2",
     cap=50,
     audience="authors of deadlines, to see whether callbacks work",
 )

@@ -148,7 +148,7 @@ FIRST_TASK_START_DELAY = histogram(
     help="Time from when a run was queued until its first task started, over all DAGs",
     labels=("team",),
     origin="dagrun.first_task_start_delay",
-    since="3.2",
+    since="3.3",
 )
 POOL_OPEN = gauge(
     "airflow_pool_open_slots",

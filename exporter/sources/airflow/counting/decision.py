@@ -25,6 +25,8 @@ for the reason X. The tasks have two retries.
 | R8 | success, never ran (EmptyOperator) | nothing | not needed | terminal success |
 | R9 | skipped, never ran (branch) | nothing | not needed | terminal skipped |
 | R10 | failed, try 2 with the start of try 1 (never left the queue) | try 1 retried | not needed | terminal failed |
+| R10a | failed, try 2 with the start of try 1, but another process (3.0: a retry of a deferred task) | try 1 retried \
+| not needed | try failed, terminal failed |
 | R11 | success | try 1 success | not needed | nothing |
 | R12 | success (marked by hand) | try 1 failed | not needed | terminal success |
 | R13 | failed with a later end (Airflow 2 repeats the handling) | try 1 failed | not needed | nothing |
@@ -110,6 +112,10 @@ TerminalKey = tuple[int, str, float | None]
 """What identifies a terminal state of a task instance: try number, state and end date (Unix seconds)."""
 
 
+Process = tuple[str, int | None]
+"""Host name and process id."""
+
+
 class TaskRecord(msgspec.Struct, frozen=True, array_like=True):
     """What the state file remembers of one task instance.
 
@@ -128,9 +134,11 @@ class TaskRecord(msgspec.Struct, frozen=True, array_like=True):
     """Whether the newest try was seen with a process."""
     last_terminal: TerminalKey | None = None
     last_end: float | None = None
-    """When the last counted try ended. A later try whose start is before that never ran: its start is stale."""
+    """When the last counted try ended. A later try whose start is before that never ran, unless its process is new."""
     terminal_max_tries: int | None = None
     """`max_tries` of the row when it reached `last_terminal`. None in records of older releases of the exporter."""
+    last_process: Process | None = None
+    """Of the last counted try if it is retried. Its retry ran if it has another one, even if its start is stale."""
 
 
 class Decision(NamedTuple):

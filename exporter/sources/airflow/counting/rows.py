@@ -11,6 +11,7 @@ from exporter.sources.airflow.counting.decision import (
     CountedEvent,
     Decision,
     EndedTry,
+    Process,
     TaskRecord,
     TerminalState,
     TryOutcome,
@@ -71,8 +72,11 @@ def close_try(row: TaskInstance, record: TaskRecord, count_from: float) -> Decis
     recent = row.end_date is None or row.end_date >= count_from
     events: list[CountedEvent] = []
     if is_over(row) and row.try_number > record.last_counted_try:
-        ran = has_run(row, record.last_end)
-        record = msgspec.structs.replace(record, last_counted_try=row.try_number, last_end=row.end_date)
+        ran = has_run(row, record)
+        process = get_process(row) if row.state == "up_for_retry" else None
+        record = msgspec.structs.replace(
+            record, last_counted_try=row.try_number, last_end=row.end_date, last_process=process
+        )
         if ran and recent:
             events.append(EndedTry(row, ROW_OUTCOMES.get(row.state or "", TryOutcome.SKIPPED)))
     terminal = (row.try_number, row.state or "", row.end_date)
@@ -86,7 +90,7 @@ def close_try(row: TaskInstance, record: TaskRecord, count_from: float) -> Decis
 
 def make_record(row: TaskInstance, known: TaskRecord | None, last_counted_try: int) -> TaskRecord:
     """The record of a row before any of its tries is counted."""
-    runs = has_run(row, known.last_end if known else None) and row.state not in ("scheduled", "queued")
+    runs = has_run(row, known) and row.state not in ("scheduled", "queued")
     ran_before = known is not None and known.ran and known.try_number == row.try_number
     return TaskRecord(
         row.dag_id,
@@ -100,6 +104,7 @@ def make_record(row: TaskInstance, known: TaskRecord | None, last_counted_try: i
         known.last_terminal if known else None,
         known.last_end if known else None,
         known.terminal_max_tries if known else None,
+        known.last_process if known else None,
     )
 
 
@@ -108,16 +113,24 @@ def has_process(row: TaskInstance) -> bool:
     return row.pid is not None or row.hostname != ""
 
 
-def has_run(row: TaskInstance, last_end: float | None = None) -> bool:
-    """Whether the row's newest try ran: it has a process, and started after the try before it ended (`last_end`).
+def get_process(row: TaskInstance) -> Process:
+    """The process of the row's newest try, or of an earlier one."""
+    return row.hostname, row.pid
 
-    A row keeps the process and the start of an earlier try until its next try runs.
+
+def has_run(row: TaskInstance, known: TaskRecord | None = None) -> bool:
+    """Whether the row's newest try ran: it has a process, and started after the last counted try had ended.
+
+    A row keeps the process and the start of an earlier try until its next try runs. On Airflow 3.0 the retry of a
+    deferred task keeps the start for good, but has a process of its own.
     """
     if row.start_date is None or not has_process(row) or row.state in STATES_WITHOUT_TRY:
         return False
     if row.state == "skipped" and row.start_date == row.end_date:
         return False
-    return last_end is None or row.start_date >= last_end
+    if known is None or known.last_end is None or row.start_date >= known.last_end:
+        return True
+    return known.last_process is not None and get_process(row) != known.last_process
 
 
 def is_over(row: TaskInstance) -> bool:

@@ -19,6 +19,7 @@ from exporter.sources.airflow.counting.decision import (
 from exporter.sources.airflow.counting.rows import (
     MAX_CLEAR_DELAY,
     close_try,
+    get_process,
     has_run,
     hides_cleared_try,
     make_record,
@@ -161,7 +162,7 @@ def close_archived(
     """Count an archived try and the terminal state that it reached."""
     events: list[CountedEvent] = []
     recent = (attempt.end_date or 0) >= tries_from
-    if attempt.try_number > record.last_counted_try and recent and has_run(attempt, record.last_end):
+    if attempt.try_number > record.last_counted_try and recent and has_run(attempt, record):
         events.append(EndedTry(attempt, outcome))
     if is_terminal(attempt, outcome) and is_new_terminal(attempt, record, count_from):
         events.append(TerminalState(attempt, attempt.state or ""))
@@ -249,4 +250,5 @@ def advance_record(record: TaskRecord, attempt: TaskInstance, outcome: TryOutcom
         last_terminal=terminal,
         last_end=max(filter(None, (record.last_end, attempt.end_date)), default=None),
         terminal_max_tries=max_tries,
+        last_process=get_process(attempt),
     )

@@ -50,7 +50,10 @@ class LastEventRow(msgspec.Struct, gc=False):
 
 
 class AssetRow(msgspec.Struct):
-    """An asset as sent: v1 has `consuming_dags` and no name; `last_asset_event` is v2's, in newer releases."""
+    """An asset as sent: v1 and 3.0 have `consuming_dags`, v1 no name.
+
+    3.1 and later have `last_asset_event`, 3.2 and later `watchers`.
+    """
 
     id: int
     name: Text = None
@@ -70,8 +73,8 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     consumers: tuple[str, ...] = ()
     producers: tuple[tuple[str, str], ...] = ()
     """DAG and task of each task that updates it."""
-    is_watched: bool = False
-    """Whether events from outside of Airflow update it."""
+    is_watched: bool | None = False
+    """Whether events from outside of Airflow update it. None where Airflow does not say (3.0 and 3.1)."""
     last_event: float | None = None
     knows_last_event: bool = False
     """Whether this release sends the newest event with the asset; else its events have to be read."""
@@ -86,7 +89,7 @@ def to_asset(row: AssetRow) -> Asset:
         name=row.name or row.uri or "",
         consumers=tuple(dag.dag_id for dag in dags or () if dag.dag_id),
         producers=tuple((one.dag_id, one.task_id) for one in row.producing_tasks or () if one.dag_id and one.task_id),
-        is_watched=bool(row.watchers),
+        is_watched=None if row.watchers is None and row.name else bool(row.watchers),
         last_event=to_seconds(last.timestamp) if last else None,
         knows_last_event=last is not None,
     )

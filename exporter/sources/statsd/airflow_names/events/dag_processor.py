@@ -62,7 +62,7 @@ EVENTS = (
         note="the old name of dag_processing.processor_timeouts, which is also sent",
     ),
     counter("dag_processing.other_callback_count", dag_processor.CALLBACKS),
-    counter("dag_processing.callback_only_count", dag_processor.CALLBACK_ONLY, "3.3+"),
+    counter("dag_processing.callback_only_count", dag_processor.CALLBACK_ONLY, "3.1+"),
     counter("dag_processing.sla_callback_count", dag_processor.SLA_CALLBACKS, "2.x"),
     counter("dag_processing.manager_stalls", dag_processor.MANAGER_STALLS, "2.x"),
     counter("dag_file_refresh_error", dag_processor.REFRESH_ERRORS, "2.x", tags=("file",)),

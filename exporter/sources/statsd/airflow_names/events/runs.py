@@ -54,7 +54,7 @@ EVENTS = (
         MetricType.TIMER,
         bindings=(FamilyBinding(tasks.FIRST_TASK_START_DELAY),),
         tags=("dag_id", "run_type"),
-        releases="3.2+",
+        releases="3.3+",
         unit=TimerUnit.SPAN,
     ),
     Event(

@@ -63,6 +63,9 @@ ROWS: dict[str, Row] = {
     "success, never ran (EmptyOperator)": Row(make_row("success", **NEVER_RAN)),
     "skipped, never ran (branch)": Row(make_row("skipped", 0, start_date=1020.0, **NEVER_RAN)),
     "failed, try 2 with the start of try 1 (never left the queue)": Row(make_row("failed", 2, end_date=1060.0)),
+    "failed, try 2 with the start of try 1, but another process (3.0: a retry of a deferred task)": Row(
+        make_row("failed", 2, end_date=1060.0, pid=4712)
+    ),
     "success (marked by hand)": Row(make_row("success", end_date=1060.0)),
     "failed with a later end (Airflow 2 repeats the handling)": Row(make_row("failed", end_date=1057.0)),
     "failed with a later end, max_tries raised by a clear": Row(make_row("failed", end_date=1057.0, max_tries=4)),

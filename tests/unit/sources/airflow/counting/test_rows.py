@@ -28,8 +28,8 @@ class TestWhatIsATry:
         assert has_run(make_row("skipped"))
 
     def test_a_try_that_never_left_the_queue_has_the_start_of_the_try_before(self) -> None:
-        assert not has_run(make_row("failed", 2, end_date=1500.0), last_end=1015.0)
-        assert has_run(make_row("failed", 2), last_end=1009.0)
+        assert not has_run(make_row("failed", 2, end_date=1500.0), make_record(last_end=1015.0))
+        assert has_run(make_row("failed", 2), make_record(last_end=1009.0))
 
     def test_a_rescheduled_sensor_that_was_cleared_in_the_queue_ran_though_its_end_is_old(self) -> None:
         assert has_run(make_row("failed", queued_when=1500.0))

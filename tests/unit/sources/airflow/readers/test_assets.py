@@ -239,3 +239,21 @@ def test_many_assets_are_read_less_often() -> None:
     airflow.uses = {"one": ()}
     bench.read()
     assert bench.reader.interval == 60.0
+
+
+@pytest.mark.parametrize(
+    ("release", "row", "is_watched"),
+    [
+        ("2.11.2", b'{"id": 1, "uri": "s3://a", "consuming_dags": [], "producing_tasks": []}', False),
+        ("3.0.6", b'{"id": 1, "name": "a", "uri": "s3://a", "consuming_dags": [], "producing_tasks": []}', None),
+        ("3.1.8", b'{"id": 1, "name": "a", "uri": "s3://a", "scheduled_dags": [], "producing_tasks": []}', None),
+        ("3.2.2", b'{"id": 1, "name": "a", "uri": "s3://a", "scheduled_dags": [], "watchers": []}', False),
+        ("3.3.2", b'{"id": 1, "name": "a", "scheduled_dags": [], "watchers": [{"name": "w", "trigger_id": 1}]}', True),
+    ],
+)
+def test_watchers_are_unknown_where_the_release_does_not_send_them(
+    release: str, row: bytes, is_watched: bool | None
+) -> None:
+    major = int(release[0])
+    [found] = api.ASSET_LISTS[major].rows.decode(b'{"%s": [%s]}' % (b"assets" if major >= 3 else b"datasets", row)).rows
+    assert found.is_watched is is_watched
