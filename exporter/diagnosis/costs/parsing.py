@@ -52,13 +52,13 @@ def list_files(dags: Mapping[str, ParsedDag], measured: Mapping[FileKey, float])
         by_file[key].append(dag_id)
         if dag.last_parse_duration is not None:
             durations[key] = max(durations.get(key, 0.0), dag.last_parse_duration)
-    by_ending = index_by_ending(by_file) if measured.keys() - by_file.keys() else {}
+    by_ending: Mapping[str, list[str]] = index_by_ending(by_file) if measured.keys() - by_file.keys() else {}
     for (bundle, file), seconds in (measured or durations).items():
-        yield ParsedFile(file, seconds, tuple(by_file.get((bundle, file)) or by_ending.get(file, ())))
+        yield ParsedFile(file, seconds, tuple(by_file.get((bundle, file)) or by_ending.get(file, [])))
 
 
 def index_by_ending(by_file: Mapping[FileKey, list[str]]) -> dict[str, list[str]]:
-    """The DAGs of each path and of each ending of it that begins at a folder: StatsD may have another part of it, or no bundle.
+    """The DAGs of each path and of its endings at a folder: StatsD may have another part of the path, or no bundle.
 
     An index, as a search in all files for each measured one took a quarter of a minute for 10,000 files.
     """
