@@ -30,6 +30,7 @@ POOL = make_alert("AirflowTasksWaitingForPool", **WARNING, component="pool", poo
 PARALLELISM = make_alert("AirflowTasksWaitingForParallelism", **WARNING, component="executor")
 WORKER = make_alert("AirflowTasksWaitingForWorker", **WARNING, component="worker", queue="gpu", reason="not_started")
 WORKERS_FULL = make_alert("AirflowTasksWaitingForWorker", **WARNING, component="worker", reason="workers_full")
+CANNOT_START = make_alert("AirflowTasksCannotStart", **WARNING, component="pool", reason="pool_missing", object="gone")
 RUNS = make_alert("AirflowDagRunsWaitingForLimit", **WARNING, component="dag", dag_id="sales", reason="max_active_runs")
 BLOCKED = make_alert("AirflowDagBlocked", **WARNING, component="dag", dag_id="sales", reason="asset")
 BEHIND = make_alert("AirflowDagBehindSchedule", **WARNING, component="dag", dag_id="sales", reason="max_active_runs")
@@ -58,7 +59,6 @@ HELD_BACK = [
     (BLOCKS, [SECTION_SLOW, LOOP_SLOW]),
     (SECTION_SLOW, [LOOP_SLOW]),
     (NO_PROGRESS, [LATE, LATER, STUCK, WORKER]),
-    (POOL, [LATER, STUCK_ELSEWHERE]),
     (PARALLELISM, [LATER, STUCK]),
     (RUNS, [LATER, STUCK, BEHIND]),
     (BLOCKED, [LATER, NOT_CREATED]),
@@ -78,7 +78,9 @@ TOLD = [
     (SCHEDULER, [TRIGGERER, DAG_PROCESSOR, MEMORY]),
     (NO_PROGRESS, [IN_A_ROW, MEMORY, POOL]),
     (NO_PROGRESS, [WORKERS_FULL]),
-    (POOL, [LATE, NOT_CREATED]),
+    (POOL, [LATE, LATER, STUCK_ELSEWHERE, NOT_CREATED]),
+    (WORKERS_FULL, [LATER, STUCK]),
+    (CANNOT_START, [LATER, STUCK]),
     (RUNS, [STUCK_ELSEWHERE, LATE]),
     (BLOCKED, [STUCK_ELSEWHERE]),
     (HANGS, [STUCK_ELSEWHERE, LATE]),
@@ -123,6 +125,21 @@ def test_another_airflow_is_not_held_back(
     found = settle(manager, [elsewhere, *effects])
     assert found[name_of(cause)] == "active"
     assert [found[name_of(effect)] for effect in effects if effect is not STALE].count("active") >= 1
+
+
+OTHER_TEAMS = [
+    {"labels": {"alertname": "NodeDown", "instance": "worker-1", **CRITICAL, "component": "host"}},
+    {"labels": {"alertname": "KubeSchedulerDown", **WARNING, "component": "scheduler"}},
+    {"labels": {"alertname": "QueueFull", **WARNING, "component": "worker"}},
+]
+
+
+@pytest.mark.parametrize("cause", [EXPORTER_ABSENT, DATABASE, API_SERVER, API_DOWN, HOST_DOWN, SCHEDULER], ids=name_of)
+def test_without_a_label_airflow_alerts_of_other_teams_are_not_held_back(
+    manager: Alertmanager, cause: dict[str, Any]
+) -> None:
+    nameless = {**cause, "labels": {name: text for name, text in cause["labels"].items() if name != "airflow"}}
+    assert set(settle(manager, [nameless, *OTHER_TEAMS]).values()) == {"active"}
 
 
 def test_what_is_held_back_is_not_sent(manager: Alertmanager, inbox: Inbox) -> None:

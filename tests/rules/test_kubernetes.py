@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from docs import kubernetes
 from exporter.commands.bundle import get_object_name
@@ -46,3 +47,12 @@ def test_what_is_out_of_date_is_found_and_written(
     assert kubernetes.main(["--check"]) == 0
     assert [path.name for path in (tmp_path / "kubernetes").iterdir()] == ["rules-a.yaml"]
     assert load(tmp_path / "kubernetes" / "rules-a.yaml")["spec"] == {"groups": []}
+
+
+def test_the_service_monitor_of_the_docs_gives_the_next_pod_the_same_labels() -> None:
+    """`max without (instance, pod)` of an increase is too low if the series of one window are those of two pods."""
+    page = (PROMETHEUS.parent / "docs" / "alerts.md").read_text(encoding="utf-8")
+    (endpoint,) = yaml.safe_load(page.partition("```yaml\nendpoints:")[2].partition("```")[0])
+    rules = endpoint["relabelings"]
+    assert {rule["targetLabel"] for rule in rules if "targetLabel" in rule} == {"airflow", "instance"}
+    assert [rule["regex"] for rule in rules if rule.get("action") == "labeldrop"] == ["pod|container|endpoint"]

@@ -52,13 +52,22 @@ def list_files(dags: Mapping[str, ParsedDag], measured: Mapping[FileKey, float])
         by_file[key].append(dag_id)
         if dag.last_parse_duration is not None:
             durations[key] = max(durations.get(key, 0.0), dag.last_parse_duration)
+    by_ending: Mapping[str, list[str]] = index_by_ending(by_file) if measured.keys() - by_file.keys() else {}
     for (bundle, file), seconds in (measured or durations).items():
-        yield ParsedFile(file, seconds, tuple(by_file.get((bundle, file)) or find_dags(by_file, file)))
+        yield ParsedFile(file, seconds, tuple(by_file.get((bundle, file)) or by_ending.get(file, [])))
 
 
-def find_dags(by_file: Mapping[FileKey, list[str]], file: str) -> list[str]:
-    """The DAGs of a file of which StatsD has another part of the path, or no bundle."""
-    return [dag for (_, path), dags in by_file.items() if path.endswith(f"/{file}") or path == file for dag in dags]
+def index_by_ending(by_file: Mapping[FileKey, list[str]]) -> dict[str, list[str]]:
+    """The DAGs of each path and of its endings at a folder: StatsD may have another part of the path, or no bundle.
+
+    An index, as a search in all files for each measured one took a quarter of a minute for 10,000 files.
+    """
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for (_, path), dags in by_file.items():
+        parts = path.split("/")
+        for start in range(len(parts)):
+            found["/".join(parts[start:])].extend(dags)
+    return found
 
 
 def find_slow_files(files: Iterable[ParsedFile]) -> list[CostFinding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from exporter.diagnosis.costs.parsing import MIN_PARSE_SECONDS, ParsedFile, find_slow_files, list_files
 from exporter.sources.airflow.api.objects.dags import Dag
 
@@ -64,3 +66,26 @@ def test_the_file_of_statsd_may_be_the_end_of_the_path() -> None:
 
 def test_dags_that_are_no_longer_in_a_file_say_nothing() -> None:
     assert list(list_files(by_id(make_dag("a", seconds=99.0, is_stale=True)), {})) == []
+
+
+class CountedPath(str):
+    """A path that counts how often it is compared or divided."""
+
+    __slots__ = ()
+    used = 0
+
+    def endswith(self, *given: Any) -> bool:
+        CountedPath.used += 1
+        return super().endswith(*given)
+
+    def split(self, *given: Any) -> list[str]:
+        CountedPath.used += 1
+        return super().split(*given)
+
+
+def test_the_work_grows_with_the_files_not_with_their_square() -> None:
+    """StatsD often has a part of the path only: then no file is found by its whole key."""
+    dags = by_id(*(make_dag(f"d{n}", file=CountedPath(f"/dags/team/d{n}.py")) for n in range(200)))
+    found = list(list_files(dags, {("", f"team/d{n}.py"): 1.0 for n in range(200)}))
+    assert [one.dags for one in found] == [(f"d{n}",) for n in range(200)]
+    assert CountedPath.used <= 200
