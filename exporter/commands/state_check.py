@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from exporter.store.persistence.state_file import APPLICATION_ID, SCHEMA_VERSION
+from exporter.store.persistence.connection import APPLICATION_ID, SCHEMA_VERSION
 
 MAGIC = b"SQLite format 3\x00"
 HEADER = struct.Struct(">16s44xI4xI")
