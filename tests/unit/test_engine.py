@@ -226,7 +226,7 @@ def test_only_what_is_in_the_state_file_depends_on_it(source: FakeSource, name: 
 
 
 def test_two_exporters_cannot_use_one_state_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporter.store.persistence.state_file.LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr("exporter.store.persistence.connection.LOCK_TIMEOUT", 0.05)
     settings = Settings(state_file=tmp_path / "state")
     engine = Engine(settings)
     with pytest.raises(StateError):

@@ -65,7 +65,7 @@ def test_pins_are_plain(version: str) -> None:
     assert all(re.match(r"[a-z0-9.\[\]-]+==[^ /]+( ; .*)?$", line) for line in lines)
 
 
-@pytest.mark.parametrize(("version", "also"), [("3.1.8", "asyncpg"), ("2.10.5", "apache-airflow-providers-fab")])
+@pytest.mark.parametrize(("version", "also"), [("3.1.7", "asyncpg"), ("2.10.4", "apache-airflow-providers-fab")])
 def test_requirements_without_pins(version: str, also: str) -> None:
     wanted = requirements(version)
     assert wanted[0] == f"apache-airflow[statsd]=={version}"
