@@ -115,6 +115,8 @@ class Labels:
             recorded = [rule for rule in self._rules if rule["record"] == name]
             if not recorded:
                 raise QueryError(f"{name} is neither exposed nor recorded")
+            # A rule that reads its own past adds no label to those that it records.
+            self._known[name] = frozenset({"airflow"})
             self._known[name] = frozenset().union(
                 *(self.of(rule["expr"]) | set(rule.get("labels", {})) for rule in recorded)
             )
