@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,17 +16,6 @@ from exporter.store.persistence.state_file import StateFile
 from exporter.store.persistence.state_store import StateError
 
 ROW = LedgerRow("airflow_task_tries_total", ("etl", "load"), [3], revealed=True, shape=7)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state.db"
-
-
-@pytest.fixture
-def state(path: Path) -> Iterator[StateFile]:
-    with closing(StateFile(path)) as opened:
-        yield opened
 
 
 @pytest.fixture

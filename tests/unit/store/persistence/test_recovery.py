@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -24,15 +23,9 @@ MEMORIES = {"cursor": {b"tasks": b"1"}}
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state.db"
-
-
-@pytest.fixture
-def state(path: Path) -> Iterator[StateFile]:
-    with closing(StateFile(path)) as opened:
-        opened.commit([ROW], MEMORIES)
-        yield opened
+def state(state: StateFile) -> StateFile:
+    state.commit([ROW], MEMORIES)
+    return state
 
 
 def log_of(path: Path) -> Path:

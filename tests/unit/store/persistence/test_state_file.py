@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,6 @@ from exporter.store.persistence.state_file import StateFile
 from exporter.store.persistence.state_store import StateError
 
 ROW = LedgerRow("airflow_task_tries_total", ("etl", "load"), [3], revealed=True, shape=7)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "state.db"
-
-
-@pytest.fixture
-def state(path: Path) -> Iterator[StateFile]:
-    with closing(StateFile(path)) as opened:
-        yield opened
 
 
 def reopen(state: StateFile) -> StateFile:
