@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from exporter.store.persistence.connection import APPLICATION_ID, SCHEMA_VERSION
+from exporter.store.persistence.connection import APPLICATION_ID, find_origin_problem
 
 MAGIC = b"SQLite format 3\x00"
 HEADER = struct.Struct(">16s44xI4xI")
@@ -29,8 +29,4 @@ def find_header_problem(header: bytes) -> str | None:
     if len(header) < HEADER.size or not header.startswith(MAGIC):
         return "file is not a database; move it away to start counting from zero"
     _, version, application = HEADER.unpack(header)
-    if application not in (0, APPLICATION_ID):
-        return "it is another program's database; configure a separate file for the exporter"
-    if version not in (0, SCHEMA_VERSION):
-        return f"it was written by another release (format {version}); run that release, or move the file away"
-    return None
+    return find_origin_problem(application or APPLICATION_ID, version)

@@ -65,14 +65,21 @@ def refuse_unfit(db: sqlite3.Connection, path: Path | None) -> None:
 
 def find_problem(db: sqlite3.Connection) -> str | None:
     """Why the database cannot be used as state file, or None. The database is not changed."""
-    application = read_pragma(db, "application_id")
-    if application != APPLICATION_ID and db.execute("SELECT 1 FROM sqlite_master").fetchone():
-        return "it is another program's database; configure a separate file for the exporter"
-    version = read_pragma(db, "user_version")
-    if version not in (0, SCHEMA_VERSION):
-        return f"it was written by another release (format {version}); run that release, or move the file away"
+    is_empty = not db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    application = APPLICATION_ID if is_empty else read_pragma(db, "application_id")
+    if origin := find_origin_problem(application, read_pragma(db, "user_version")):
+        return origin
     damage = read_pragma(db, "quick_check(1)")
     return None if damage == "ok" else f"it is damaged ({damage}); {ADVICE[sqlite3.SQLITE_CORRUPT]}"
+
+
+def find_origin_problem(application: object, version: object) -> str | None:
+    """Why a database with this application id and user version is no state file of this release, or None."""
+    if application != APPLICATION_ID:
+        return "it is another program's database; configure a separate file for the exporter"
+    if version not in (0, SCHEMA_VERSION):
+        return f"it was written by another release (format {version}); run that release, or move the file away"
+    return None
 
 
 def read_pragma(db: sqlite3.Connection, name: str) -> object:
